@@ -1,0 +1,1 @@
+"""The carrel command: thin, no logic."""

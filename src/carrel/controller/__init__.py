@@ -1,0 +1,1 @@
+"""The controller: tables, one write door, task API, RAP API, the sweep."""

@@ -1,0 +1,1 @@
+"""Rules that look at one output file and return findings. Pure."""

@@ -1,0 +1,1 @@
+"""From app archives to versioned tables."""

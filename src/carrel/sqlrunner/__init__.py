@@ -1,0 +1,1 @@
+"""The database action: an SQL file in, CSV, Arrow or Parquet out."""

@@ -1,0 +1,1 @@
+"""Logs, traces, metrics and fault points: what every other room may use."""
