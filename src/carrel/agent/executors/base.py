@@ -53,10 +53,11 @@ class RunSpec:
 
     name: str
     image: str
-    """Full image reference as in the task: `registry/path/name:tag`."""
+    """Full image reference as in the task: `registry/path/name:tag`. A toolchain is found by its last part, `name:tag`."""
     args: tuple[str, ...]
+    """What comes after the image: the entrypoint's arguments, or the program and its own where there is none."""
     workspace: Path
-    """Host folder shown at /workspace, writable, working directory where the runtime has none of its own."""
+    """Host folder shown at /workspace, writable, and the working directory."""
     image_sha: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     """Passed through the process environment, never on a command line."""
@@ -82,6 +83,8 @@ class Inspection:
     """Ended without an exit code of its own (host rebooted, runtime restarted): run it again, blame nobody."""
     metadata: Mapping[str, object] = field(default_factory=dict)
     """The runtime's full record, for metadata.json; environment values already redacted."""
+    notes: tuple[str, ...] = ()
+    """Sentences for the log's summary: how the limits were held, why it was lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,29 @@ class Capabilities:
     cpu_limit: str
     pids_limit: str
     database_network: bool
+    """True: `Network(mode="database")` can be given. False: file databases only, as read-only mounts."""
     survives_agent_restart: bool = True
+
+
+class ExecutorRefusal(Exception):
+    """What was asked for is not allowed or not possible here, and asking again will not help: never retried.
+
+    `kind` is the fixed word the controller may learn; the message is for the secure side.
+    """
+
+    kind = "refused"
+
+
+class ImageNotAllowed(ExecutorRefusal):
+    """The image is not on this agent's allow-list."""
+
+    kind = "image_not_allowed"
+
+
+class NotSupported(ExecutorRefusal):
+    """This executor has not the capability that the spec asks for (a database network under bubblewrap)."""
+
+    kind = "not_supported"
 
 
 class ExecutorError(Exception):
@@ -134,7 +159,11 @@ class RuntimeUnavailable(ExecutorError):
 
 @runtime_checkable
 class Executor(Protocol):
-    """All calls block and may raise `ExecutorError`; all but `start` are idempotent; safe from many threads."""
+    """All calls block, are idempotent and safe from many threads, and may raise `ExecutorError`.
+
+    `prepare_image` and `start` may also raise `ExecutorRefusal`. An executor belongs to one owner (one agent): two
+    agents on one machine, on one Docker engine, do not see each other's processes in `list`.
+    """
 
     capabilities: Capabilities
 
@@ -148,8 +177,12 @@ class Executor(Protocol):
 
     def inspect(self, name: str) -> Inspection: ...
 
-    def wait(self, names: Iterable[str], timeout: float) -> set[str]:
-        """Names of those that are not running any more; returns at the first change or after `timeout` seconds."""
+    def wait(self, names: Iterable[str], timeout: float, wake: int | None = None) -> set[str]:
+        """Names of those that are not running any more: at once if there are any, else at the first end.
+
+        Empty after `timeout` seconds, or as soon as the file descriptor `wake` (a pipe, an eventfd; it is not read)
+        becomes readable, so that one thread can wait for processes and for orders. Does not poll.
+        """
         ...
 
     def logs(self, name: str, write: Callable[[bytes], object], max_bytes: int | None = None) -> int:
@@ -168,9 +201,13 @@ class Executor(Protocol):
         ...
 
     def usage(self, name: str) -> Usage | None:
-        """Resources now, without starting a process; None when it is not running."""
+        """Resources now, without starting a process; None when it is not running or cannot be measured."""
         ...
 
     def list(self) -> list[str]:
-        """Names of all processes of this executor on this machine, running or not."""
+        """Names of all processes of this owner, running or not, that were not removed."""
+        ...
+
+    def close(self) -> None:
+        """Give back connections and threads; what runs goes on running."""
         ...
