@@ -1,0 +1,88 @@
+"""Which repositories may be read, where they are really fetched from, and what must never be printed."""
+
+import base64
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from carrel.repos.errors import RepoNotAllowed
+
+GITHUB = "https://github.com"
+REDACTED = "********"
+
+_CREDENTIALS_IN_URL = re.compile(r"(?<=://)[^/\s@]+@")
+_NAME = r"[A-Za-z0-9_.-]+"
+_GITHUB_REPO = re.compile(rf"{re.escape(GITHUB)}/(?P<org>{_NAME})/(?P<name>(?!\.{{1,2}}(?:\.git)?/?$){_NAME})/?")
+
+
+@dataclass(frozen=True, slots=True)
+class RepoPolicy:
+    """Who may be read (`check`), from where (`fetch_url`), with what (`git_config`). The names are the settings'.
+
+    `github_proxy_domain` stands in for github.com when fetching: a host name, or a whole base URL such as
+    `http://mirror.local:8080`; empty means github.com itself. An empty `allowed_github_orgs` allows none.
+    """
+
+    allowed_github_orgs: tuple[str, ...] = ("opensafely", "opensafely-actions")
+    allow_local_git_repos: bool = False
+    github_proxy_domain: str = ""
+    private_repo_access_token: str = field(default="", repr=False)
+    token_user: str = "jobrunner-ctrl"  # noqa: S105  (a user name)
+    """User name that goes with the token: `jobrunner-<backend>` on an agent."""
+
+    def check(self, repo_url: str) -> None:
+        """Raise RepoNotAllowed, with the contract's words (controller.md 2.2), unless `repo_url` may be read."""
+        if self.is_local(repo_url):
+            return
+        shown = self.redact(repo_url)
+        if urlsplit(repo_url)[:2] != ("https", "github.com"):
+            raise RepoNotAllowed(f"Repository URL {shown} does not start with {GITHUB}")
+        if repo_url.removeprefix(GITHUB).lstrip("/").split("/")[0] not in self.allowed_github_orgs:
+            allowed = " ".join(self.allowed_github_orgs)
+            raise RepoNotAllowed(
+                f"Repository {shown} does not belong to one of the following Github organisations: {allowed}"
+            )
+        if not _GITHUB_REPO.fullmatch(repo_url):
+            raise RepoNotAllowed(
+                f"Repository {shown} was not of the expected format: {GITHUB}/[organisation]/[project-name]"
+            )
+
+    def is_local(self, repo_url: str) -> bool:
+        """True for a path on this machine, where such repositories are allowed."""
+        return self.allow_local_git_repos and repo_url.startswith("/")
+
+    def fetch_url(self, repo_url: str) -> str:
+        """The URL git is really given: the proxy's in place of github.com, without credentials."""
+        if self.is_local(repo_url) or not self.github_proxy_domain:
+            return repo_url
+        proxy = self.github_proxy_domain.rstrip("/")
+        base = proxy if "://" in proxy else f"https://{proxy}"
+        return base + repo_url.removeprefix(GITHUB)
+
+    def git_config(self, repo_url: str) -> Mapping[str, str]:
+        """Git settings for reading `repo_url`; handed over in the environment, so that no token shows in `ps`."""
+        local = self.is_local(repo_url)
+        config = {"protocol.allow": "never", "protocol.file.allow": "always"} if local else dict(_HTTP_ONLY)
+        if self.private_repo_access_token and not local:
+            config[f"http.{self.fetch_url(repo_url)}.extraHeader"] = f"Authorization: Basic {self._basic()}"
+        return config
+
+    def redact(self, text: str) -> str:
+        """`text` with our token, and any credentials inside a URL, replaced by asterisks."""
+        if self.private_repo_access_token:
+            text = text.replace(self.private_repo_access_token, REDACTED).replace(self._basic(), REDACTED)
+        return _CREDENTIALS_IN_URL.sub(f"{REDACTED}@", text)
+
+    def _basic(self) -> str:
+        return base64.b64encode(f"{self.token_user}:{self.private_repo_access_token}".encode()).decode()
+
+
+_HTTP_ONLY = {
+    "protocol.allow": "never",
+    "protocol.https.allow": "always",
+    "protocol.http.allow": "always",
+    "http.followRedirects": "initial",
+    "http.lowSpeedLimit": "100",
+    "http.lowSpeedTime": "15",
+}
