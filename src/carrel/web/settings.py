@@ -1,0 +1,24 @@
+"""Django's settings, all taken from the environment (spec: controller.md section 5)."""
+
+import os
+import secrets
+from pathlib import Path
+
+from carrel.web.databases import database_settings
+
+WORKDIR = Path(os.environ.get("WORKDIR") or "workdir").absolute()
+DEBUG = os.environ.get("DJANGO_DEBUG", "").lower() in {"true", "1", "yes"}
+# `carrel.web.serve` refuses to serve without a key of its own; commands and tests need none that lasts.
+SECRET_KEY = os.environ.get("DJANGO_CONTROLLER_SECRET_KEY") or secrets.token_urlsafe(50)
+ALLOWED_HOSTS = [h.strip() for h in os.environ.get("DJANGO_CONTROLLER_ALLOWED_HOSTS", "").split(",") if h.strip()]
+
+INSTALLED_APPS = ["carrel.controller"]
+MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
+ROOT_URLCONF = "carrel.web.urls"
+WSGI_APPLICATION = "carrel.web.wsgi.application"
+DATABASES = {"default": database_settings(os.environ.get("CARREL_DATABASE_URL", ""), WORKDIR)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = False
+APPEND_SLASH = False
