@@ -1,0 +1,20 @@
+"""`carrel up`: a controller and an agent for each backend on this machine, in one terminal."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option("--backend", "backends", multiple=True, metavar="NAME[=DATABASE_URL]",
+              help="A backend to run, and the database its jobs may query. Repeat for several. Default: test.")  # fmt: skip
+@click.option("--dir", "root", type=click.Path(file_okay=False, path_type=Path), default=Path(".carrel"),
+              show_default=True, help="Where everything of this site is kept.")  # fmt: skip
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any free port.")
+@click.option("--executor", default="auto", show_default=True, envvar="EXECUTOR",
+              help="auto, docker, podman or bubblewrap.")  # fmt: skip
+def up(backends: tuple[str, ...], root: Path, port: int, executor: str) -> None:
+    """Start a controller and an agent for each backend on this machine; Ctrl-C stops all."""
+    from carrel.site.up import bring_up
+
+    bring_up(backends or ("test",), root, port, executor, click.echo)

@@ -1,0 +1,48 @@
+"""Unpack `.gz` outputs beside themselves, so that a person can look at them."""
+
+import gzip
+import os
+import shutil
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from carrel.local.errors import LocalError
+
+
+def unzip(path: Path) -> Iterator[Path]:
+    """Unpack one `.gz` file, or each one in a folder and below; yield each file written.
+
+    A file whose unpacked copy is at least as new is left alone, so a second call does nothing. The copy appears whole or
+    not at all. Raises `LocalError` when `path` is not there, is no `.gz` file, or is damaged.
+    """
+    if not path.exists():
+        raise LocalError(f"{path} does not exist")
+    if path.is_dir():
+        packed = sorted(file for file in path.rglob("*.gz") if file.is_file())
+    elif path.suffix == ".gz":
+        packed = [path]
+    else:
+        raise LocalError(f"{path} is not a .gz file")
+    return (_unpack(file) for file in packed if not _is_fresh(file))
+
+
+def _is_fresh(packed: Path) -> bool:
+    plain = packed.with_suffix("")
+    return plain.exists() and plain.stat().st_mtime >= packed.stat().st_mtime
+
+
+def _unpack(packed: Path) -> Path:
+    plain = packed.with_suffix("")
+    with NamedTemporaryFile(dir=packed.parent, prefix=f".{plain.name}.", suffix=".tmp", delete=False) as scratch:
+        try:
+            with gzip.open(packed, "rb") as source:
+                shutil.copyfileobj(source, scratch, 1024 * 1024)
+            scratch.close()
+            os.replace(scratch.name, plain)
+        except (OSError, EOFError, zlib.error) as error:
+            raise LocalError(f"{packed} cannot be unpacked: {error}") from None
+        finally:
+            Path(scratch.name).unlink(missing_ok=True)
+    return plain
