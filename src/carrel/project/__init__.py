@@ -1,1 +1,26 @@
 """project.yaml: text in, checked `Pipeline` out. Pure: no Django, no disk, no network (spec: project-yaml.md)."""
+
+from carrel.project.commands import Command, is_database_action
+from carrel.project.constants import LEVEL4_FILE_TYPES, RUN_ALL_COMMAND
+from carrel.project.loader import get_all_output_patterns_from_project_file, load_pipeline
+from carrel.project.models import Action, Expectations, Outputs, Pipeline, Resources, RunOn
+from carrel.project.problems import Problem, ProjectValidationError, UnknownActionError, YAMLError
+
+__all__ = [
+    "LEVEL4_FILE_TYPES",
+    "RUN_ALL_COMMAND",
+    "Action",
+    "Command",
+    "Expectations",
+    "Outputs",
+    "Pipeline",
+    "Problem",
+    "ProjectValidationError",
+    "Resources",
+    "RunOn",
+    "UnknownActionError",
+    "YAMLError",
+    "get_all_output_patterns_from_project_file",
+    "is_database_action",
+    "load_pipeline",
+]

@@ -1,0 +1,38 @@
+"""Fixed words and limits of the format (spec: project-yaml.md part 2)."""
+
+RUN_ALL_COMMAND = "run_all"
+"""Name that stands for every action when it is requested; reserved from version 5."""
+
+LATEST_VERSION = 5
+KNOWN_VERSIONS = (1.0, 2.0, 3.0, 4.0, 5.0)
+
+LEVELS = ("highly_sensitive", "moderately_sensitive", "minimally_sensitive")
+"""Privacy levels of outputs, in the order in which they are looked at."""
+
+LEVEL4_FILE_TYPES = frozenset(
+    {".csv", ".jpg", ".jpeg", ".png", ".svg", ".svgz", ".html", ".txt", ".log", ".json", ".md"}
+)
+"""Last extensions (case sensitive) that a moderately sensitive output may have."""
+
+DEFAULT_POPULATION_SIZE = 1000
+
+MAX_BYTES = 1024 * 1024
+"""Longest file that is read, in bytes of UTF-8."""
+
+MAX_EXPANDED_NODES = 200_000
+"""Most YAML nodes a file may stand for once its aliases are followed."""
+
+MAX_DEPTH = 100
+"""Deepest nesting of lists and mappings that is read."""
+
+DEFAULT_BACKENDS = ("tpp",)
+CONVENTIONAL_BACKENDS = ("test", "tpp", "emis", "ted")
+"""Names a laptop, which has no list of backends, does not warn about."""
+
+DATABASE_COMMANDS: dict[str, frozenset[str] | None] = {
+    "ehrql": frozenset({"generate-dataset", "generate-measures"}),
+    "sqlrunner": None,
+    "cohortextractor": frozenset({"generate_cohort", "generate_codelist_report"}),
+    "databuilder": frozenset({"generate-dataset"}),
+}
+"""Commands of each image that may reach the database; None: all of them."""

@@ -1,0 +1,172 @@
+"""The checked project: frozen values that planning, the agent and the command line work on."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from carrel.project.commands import Command
+from carrel.project.constants import LEVELS, RUN_ALL_COMMAND
+from carrel.project.problems import Problem, ProjectValidationError, UnknownActionError, did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Output patterns by level: `{name: pattern}`, or None where a level is not written."""
+
+    highly_sensitive: dict[str, str] | None = None
+    moderately_sensitive: dict[str, str] | None = None
+    minimally_sensitive: dict[str, str] | None = None
+
+    def dict(self) -> dict[str, dict[str, str]]:
+        """`{level: {name: pattern}}`, without the levels that are not written."""
+        return dict(self._levels())
+
+    def flat(self) -> dict[str, str]:
+        """`{pattern: level}` in the file's order; a pattern written twice has its last level."""
+        return {pattern: level for level, patterns in self._levels() for pattern in patterns.values()}
+
+    def _levels(self) -> Iterator[tuple[str, dict[str, str]]]:
+        for level in LEVELS:
+            patterns = getattr(self, level)
+            if patterns is not None:
+                yield level, patterns
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self._levels())
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What an action asks for; the backend's limits cap it. None: the backend's default."""
+
+    cpus: float | None = None
+    memory: int | None = None
+    """Bytes."""
+    timeout: float | None = None
+    """Seconds."""
+    memory_text: str | None = None
+    """As written (`8G`), for container engines and messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expectations:
+    """Dummy population of versions 1 to 3."""
+
+    population_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunOn:
+    """Where something runs: only on `only`, or everywhere (None); never on `exclude`."""
+
+    only: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] = ()
+
+    def allows(self, backend: str) -> bool:
+        return (self.only is None or backend in self.only) and backend not in self.exclude
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One action. `run` is its command; before `for_backend`, an action may have one for each backend instead."""
+
+    action_id: str
+    outputs: Outputs
+    command: Command | None = None
+    """The one command, or None where `commands` has one for each backend."""
+    needs: list[str] = field(default_factory=list)
+    config: dict[str, Any] | None = None
+    dummy_data_file: str | None = None
+    commands: dict[str, Command] = field(default_factory=dict)
+    """Command by backend, where `run` is written so; empty otherwise and once projected."""
+    run_on: RunOn = RunOn()
+    resources: Resources = Resources()
+
+    @property
+    def run(self) -> Command:
+        """The command; LookupError for an action with one for each backend that was not projected onto one."""
+        if self.command is None:
+            raise LookupError(f"Action {self.action_id} has a command for each backend: use Pipeline.for_backend first")
+        return self.command
+
+    @property
+    def all_commands(self) -> list[Command]:
+        return [self.command] if self.command is not None else list(self.commands.values())
+
+    @property
+    def is_database_action(self) -> bool:
+        """Whether the command (any of them, before `for_backend`) may reach the database."""
+        return any(command.is_database_action for command in self.all_commands)
+
+    @property
+    def run_command(self) -> str:
+        """The command to run: `run.raw`, with `--config <JSON>` behind it where there is a config.
+
+        Source: project-yaml.md section 1.4. Single quotes become `\\u0027`, so that no shell trips over them.
+        """
+        if not self.config:
+            return self.run.raw
+        config = json.dumps(self.config).replace("'", r"\u0027")
+        return shlex.join([*self.run.parts, "--config", config])
+
+    def runs_on(self, backend: str) -> bool:
+        return self.run_on.allows(backend) and (not self.commands or backend in self.commands)
+
+    def for_backend(self, backend: str) -> Action:
+        """This action as one backend sees it: one command."""
+        if not self.commands:
+            return self
+        return replace(self, command=self.commands[backend], commands={})
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A checked project file. `actions` keeps the file's order."""
+
+    version: float
+    actions: dict[str, Action]
+    expectations: Expectations | None = None
+    warnings: tuple[Problem, ...] = ()
+    run_on: tuple[str, ...] = ()
+    """Backends the study runs on; the installation's default where the file does not say."""
+    where: RunOn = RunOn()
+    """What the file says of backends; a file that says nothing may run on any that is asked for."""
+    backend: str | None = None
+    """The backend this was projected onto, if it was."""
+    filename: str | None = None
+
+    @property
+    def all_actions(self) -> list[str]:
+        """Names in the file's order, without a user-defined `run_all`."""
+        return [name for name in self.actions if name != RUN_ALL_COMMAND]
+
+    @property
+    def action_images(self) -> set[str]:
+        """`image:version` of every command, with `latest` written as `v1`."""
+        commands = (command for action in self.actions.values() for command in action.all_commands)
+        return {f"{each.name}:{'v1' if each.version == 'latest' else each.version}" for each in commands}
+
+    def action(self, name: str) -> Action:
+        """The action of that name; raises UnknownActionError."""
+        try:
+            return self.actions[name]
+        except KeyError:
+            hint = did_you_mean(name, self.actions)
+            raise UnknownActionError(f"Action '{name}' not found in project.yaml{hint}") from None
+
+    def runs_on(self, backend: str) -> bool:
+        """Whether `for_backend(backend)` may be asked for."""
+        return self.where.allows(backend)
+
+    def for_backend(self, backend: str) -> Pipeline:
+        """The plain single tree that one backend runs; raises ProjectValidationError where it does not hold together."""
+        from carrel.project.projection import project
+
+        return project(self, backend)
+
+
+__all__ = ["Action", "Expectations", "Outputs", "Pipeline", "ProjectValidationError", "Resources", "RunOn"]

@@ -1,0 +1,69 @@
+"""What can be wrong with a project file, and the error that carries it all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong (`error`) or doubtful (`warning`), and where. Lines and columns count from 1."""
+
+    message: str
+    line: int = 1
+    column: int = 1
+    severity: Severity = "error"
+    filename: str = "project.yaml"
+    rule: str = ""
+    """Short fixed name of the rule, for programs (`unknown-need`)."""
+
+    def __str__(self) -> str:
+        return f"{self.filename}:{self.line}:{self.column}: {self.message}"
+
+
+class YAMLError(Exception):
+    """The text is not the YAML we read; `problem` says where and why."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+class ProjectValidationError(Exception):
+    """The project file cannot be used: a user's error, never a fault of ours.
+
+    `problems` holds every error found, the one the contract reports first being first. `str()` is
+    `Invalid project: <file name or nothing>` and then one `file:line:column: message` for each.
+    """
+
+    def __init__(self, message: str, problems: Iterable[Problem] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
+
+    @classmethod
+    def of(cls, problems: Sequence[Problem], filename: str | None) -> ProjectValidationError:
+        """The error for problems of rules, with the contract's prefix."""
+        lines = "\n".join(str(problem) for problem in problems)
+        return cls(f"Invalid project: {filename or ''}\n{lines}", problems)
+
+
+class UnknownActionError(ProjectValidationError):
+    """An action was asked for that the project does not have (on this backend)."""
+
+
+def nearest(name: object, known: Iterable[object]) -> str | None:
+    """The known name most like `name`, or None where none is near."""
+    import difflib  # only when something is wrong: keeps the start of `carrel check` quick
+
+    found = difflib.get_close_matches(str(name), [str(each) for each in known], n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def did_you_mean(name: object, known: Iterable[object]) -> str:
+    """` (did you mean `x`?)`, or nothing, to be put behind a message."""
+    match = nearest(name, known)
+    return f" (did you mean `{match}`?)" if match else ""
