@@ -1,8 +1,11 @@
 """Values that planning and scheduling work on. Frozen; times are timezone-aware UTC datetimes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
+from carrel.jobs.retries import RetryPolicy
 from carrel.jobs.statuses import State, StatusCode
 
 
@@ -23,7 +26,7 @@ class LatestJob:
 
 @dataclass(frozen=True, slots=True)
 class ActiveJob:
-    """A pending or running job as `schedule()` sees it."""
+    """A pending or running job as `schedule()` sees it. `agent_*` are of its latest attempt (task)."""
 
     id: str
     backend: str
@@ -32,19 +35,26 @@ class ActiveJob:
     state: State
     status_code: StatusCode
     created_at: datetime
+    status_message: str = ""
+    updated_at: datetime | None = None
     requires_db: bool = False
     weight: float = 1.0
     wait_for: tuple[str, ...] = ()
     cancelled: bool = False
     attempts: int = 0
-    """Attempts made so far (tasks created)."""
+    """Attempts made so far (tasks created), whatever ended them."""
+    failed_attempts: int = 0
+    """How often an infrastructure fault has ended an attempt, or kept one from starting, before the attempt of now."""
     not_before: datetime | None = None
     """Earliest time of the next attempt (retry pause)."""
     started_at: datetime | None = None
     timeout_seconds: float | None = None
     lease_expires_at: datetime | None = None
+    """When the running attempt's lease ends; None for agents that know no leases."""
     agent_stage: str | None = None
     agent_complete: bool = False
+    agent_results: Mapping[str, Any] | None = None
+    agent_timestamp_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,9 @@ class Capacity:
 
     max_workers: float
     max_db_workers: float
+
+    def limit(self, requires_db: bool) -> float:
+        return self.max_db_workers if requires_db else self.max_workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +81,9 @@ class SchedulerInput:
 
     backend: str
     jobs: tuple[ActiveJob, ...]
-    dependency_states: dict[str, State] = field(default_factory=dict)
-    """State of every job named in some `wait_for` (missing ids are ignored)."""
+    """In the order in which they were created: that order decides between equal jobs."""
+    dependency_states: Mapping[str, State] = field(default_factory=dict)
+    """State of the jobs named in some `wait_for`, at least of those not in `jobs` (ids in neither are ignored)."""
     capacity: Capacity = Capacity(10, 10)
     flags: BackendFlags = BackendFlags()
+    retries: RetryPolicy = RetryPolicy()
