@@ -14,7 +14,7 @@ def write_atomically(path: Path, content: bytes) -> None:
             scratch.flush()
             os.fsync(scratch.fileno())
             Path(scratch.name).chmod(0o644)
-            os.replace(scratch.name, path)
+            Path(scratch.name).replace(path)
         except BaseException:
             Path(scratch.name).unlink(missing_ok=True)
             raise

@@ -1,7 +1,6 @@
 """Unpack `.gz` outputs beside themselves, so that a person can look at them."""
 
 import gzip
-import os
 import shutil
 import zlib
 from collections.abc import Iterator
@@ -14,8 +13,8 @@ from carrel.local.errors import LocalError
 def unzip(path: Path) -> Iterator[Path]:
     """Unpack one `.gz` file, or each one in a folder and below; yield each file written.
 
-    A file whose unpacked copy is at least as new is left alone, so a second call does nothing. The copy appears whole or
-    not at all. Raises `LocalError` when `path` is not there, is no `.gz` file, or is damaged.
+    A file whose unpacked copy is at least as new is left alone, so a second call does nothing. The copy appears
+    whole or not at all. Raises `LocalError` when `path` is not there, is no `.gz` file, or is damaged.
     """
     if not path.exists():
         raise LocalError(f"{path} does not exist")
@@ -40,7 +39,7 @@ def _unpack(packed: Path) -> Path:
             with gzip.open(packed, "rb") as source:
                 shutil.copyfileobj(source, scratch, 1024 * 1024)
             scratch.close()
-            os.replace(scratch.name, plain)
+            Path(scratch.name).replace(plain)
         except (OSError, EOFError, zlib.error) as error:
             raise LocalError(f"{packed} cannot be unpacked: {error}") from None
         finally:
