@@ -1,0 +1,1 @@
+"""One machine's installation: what `carrel up` and `carrel demo` lay out, start and watch."""

@@ -1,0 +1,157 @@
+"""What a site on one machine looks like: folders, secrets, and the environment each of its processes gets."""
+
+import json
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+
+
+class SiteError(Exception):
+    """The site cannot be laid out or started as asked; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One place that holds data. `database_url` is what jobs on its database list may query; None: dummy data."""
+
+    name: str
+    database_url: str | None = None
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise SiteError(f"'{self.name}' cannot name a backend: use lower-case letters, digits and _ (tpp, north)")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A controller and an agent for each backend, under one folder. `executor` as in EXECUTOR."""
+
+    root: Path
+    backends: tuple[Backend, ...]
+    port: int = 8000
+    executor: str = "auto"
+    toolchains: Path | None = None
+    extra_env: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def rap_api(self) -> str:
+        return f"{self.url}/controller/v1/"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def toolchains_dir(self) -> Path:
+        return self.toolchains or self.root / "toolchains"
+
+    def high_privacy(self, backend: str) -> Path:
+        return self.root / "backends" / backend / "high_privacy"
+
+    def medium_privacy(self, backend: str) -> Path:
+        return self.root / "backends" / backend / "medium_privacy"
+
+    def level4(self, backend: str, workspace: str) -> Path:
+        """Where the moderately sensitive outputs of a workspace are, for output checkers."""
+        return self.medium_privacy(backend) / "workspaces" / workspace
+
+    def controller_env(self, keys: "Secrets") -> dict[str, str]:
+        names = [backend.name for backend in self.backends]
+        env = {
+            "BACKENDS": ",".join(names),
+            "DEFAULT_BACKENDS": ",".join(names),
+            "WORKDIR": str(self.root / "controller"),
+            "DJANGO_CONTROLLER_SECRET_KEY": keys.django,
+            "DJANGO_CONTROLLER_ALLOWED_HOSTS": "127.0.0.1,localhost",
+            "DJANGO_DEBUG": "false",
+            "ALLOW_LOCAL_GIT_REPOS": "true",
+        }
+        for name in names:
+            prefix = name.upper()
+            env[f"{prefix}_JOB_SERVER_TOKEN"] = keys.agents[name]
+            env[f"{prefix}_CLIENT_TOKENS"] = keys.client
+            env[f"{prefix}_IMAGES"] = "local"
+            env[f"{prefix}_MAX_WORKERS"] = str(max(2, os.cpu_count() or 2))
+        return _process_env(env, self.extra_env)
+
+    def agent_env(self, backend: Backend, keys: "Secrets") -> dict[str, str]:
+        env = {
+            "BACKEND": backend.name,
+            "BACKENDS": ",".join(each.name for each in self.backends),
+            "WORKDIR": str(self.root / "backends" / backend.name / "agent"),
+            "HIGH_PRIVACY_STORAGE_BASE": str(self.high_privacy(backend.name)),
+            "MEDIUM_PRIVACY_STORAGE_BASE": str(self.medium_privacy(backend.name)),
+            "CONTROLLER_TASK_API_ENDPOINT": self.url,
+            "CONTROLLER_TASK_API_TOKEN": keys.agents[backend.name],
+            "EXECUTOR": self.executor,
+            "TOOLCHAINS_DIR": str(self.toolchains_dir),
+            "ALLOW_LOCAL_GIT_REPOS": "true",
+        }
+        if backend.database_url:
+            env["DEFAULT_DATABASE_URL"] = backend.database_url
+        else:
+            env["USING_DUMMY_DATA_BACKEND"] = "true"
+        return _process_env(env, self.extra_env)
+
+    def make_folders(self) -> None:
+        """Make what the processes expect to find; each level's folder is its owner's alone."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.root.chmod(0o700)
+        for folder in (self.root / "controller", self.logs, self.toolchains_dir):
+            folder.mkdir(parents=True, exist_ok=True)
+        for backend in self.backends:
+            for folder in (self.high_privacy(backend.name), self.medium_privacy(backend.name)):
+                folder.mkdir(parents=True, exist_ok=True)
+            (self.root / "backends" / backend.name / "agent").mkdir(exist_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Made once for a site and kept in `secrets.json` (mode 0600): one token an agent, one for clients."""
+
+    django: str
+    client: str
+    agents: Mapping[str, str]
+
+    @classmethod
+    def of(cls, site: Site) -> "Secrets":
+        path = site.root / "secrets.json"
+        known = json.loads(path.read_text()) if path.exists() else {}
+        agents = {**known.get("agents", {})}
+        for backend in site.backends:
+            agents.setdefault(backend.name, secrets.token_urlsafe(32))
+        found = {
+            "django": known.get("django") or secrets.token_urlsafe(48),
+            "client": known.get("client") or secrets.token_urlsafe(32),
+            "agents": agents,
+        }
+        if found != known:
+            _write_private(path, json.dumps(found, indent=2))
+        return cls(**found)
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write whole or not at all, readable by the owner alone from the first byte."""
+    part = path.with_suffix(".part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.replace(path)
+
+
+def _process_env(env: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
+    """Only what the process needs of ours: a laptop's own environment may hold tokens that are no business of a site."""
+    kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR") if key in os.environ}
+    passed = {key: value for key, value in os.environ.items() if key.startswith(("CARREL_FAULT", "DOCKER_", "OTEL_"))}
+    return {**kept, **passed, **env, **extra}

@@ -1,0 +1,194 @@
+"""The processes of a site: started, watched, started again when they die, and stopped together.
+
+They die with us: if this process is killed, the kernel ends them (PR_SET_PDEATHSIG). Jobs do not: their runtime outlives
+the agent, and the next start adopts them.
+"""
+
+import ctypes
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from carrel.site.layout import Secrets, Site, SiteError
+
+STOP_SECONDS = 10.0
+RESTART_PAUSES = (0.2, 1.0, 5.0)
+MAX_LOG_BYTES = 20_000_000
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _die_with_parent() -> None:
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+@dataclass(slots=True)
+class Process:
+    """One child and its log. `popen` is None before the first start."""
+
+    name: str
+    argv: Sequence[str]
+    env: dict[str, str]
+    log: Path
+    popen: subprocess.Popen[bytes] | None = None
+    starts: int = 0
+    quick_deaths: int = 0
+    not_before: float = field(default=0.0)
+    started: float = 0.0
+
+    def start(self) -> None:
+        if self.log.exists() and self.log.stat().st_size > MAX_LOG_BYTES:
+            self.log.replace(self.log.with_suffix(".log.1"))
+        with self.log.open("ab") as log:
+            self.popen = subprocess.Popen(
+                self.argv, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True, preexec_fn=_die_with_parent,  # noqa: PLW1509 (only ever the main thread forks)
+            )  # fmt: skip
+        self.starts += 1
+        self.started = time.monotonic()
+
+    def died(self) -> int | None:
+        """Exit code of a child that has ended since it was started, else None."""
+        return self.popen.poll() if self.popen else None
+
+    def plan_restart(self) -> float:
+        """Seconds to wait before the next start: none to speak of after a long life, longer after each quick death."""
+        self.quick_deaths = self.quick_deaths + 1 if time.monotonic() - self.started < 10 else 0
+        pause = RESTART_PAUSES[min(self.quick_deaths, len(RESTART_PAUSES) - 1)]
+        self.not_before = time.monotonic() + pause
+        self.popen = None
+        return pause
+
+    def last_lines(self, count: int = 15) -> str:
+        if not self.log.exists():
+            return ""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
+
+
+def processes_of(site: Site, keys: Secrets) -> list[Process]:
+    """The controller (web side and sweep in one process), then an agent for each backend."""
+    python = (sys.executable, "-m")
+    controller = Process(
+        "controller",
+        [*python, "carrel", "controller", "--with-web", "--host", "127.0.0.1", "--port", str(site.port)],
+        site.controller_env(keys),
+        site.logs / "controller.log",
+    )
+    agents = [
+        Process(
+            f"agent {backend.name}",
+            [*python, "carrel", "agent"],
+            site.agent_env(backend, keys),
+            site.logs / f"agent-{backend.name}.log",
+        )
+        for backend in site.backends
+    ]
+    return [controller, *agents]
+
+
+@contextmanager
+def owned(site: Site) -> Iterator[None]:
+    """Hold the site's lock: two sets of processes on one store would each think it theirs."""
+    site.make_folders()
+    with (site.root / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            holder = lock.read().strip() or "unknown"
+            raise SiteError(
+                f"{site.root} is in use by process {holder}: stop that `carrel up` first, or choose another --dir"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+class Running:
+    """A started site. `watch()` returns when `stop` is set; `close()` ends every process."""
+
+    def __init__(self, site: Site, keys: Secrets, tell: Callable[[str], object]):
+        self.site = site
+        self.keys = keys
+        self.tell = tell
+        self.stop = threading.Event()
+        self.processes = processes_of(site, keys)
+
+    def start(self, ready_within: float = 60.0) -> None:
+        """Start all; the agents once the controller answers. SiteError with the log's end when it does not."""
+        controller, *agents = self.processes
+        controller.start()
+        self._wait_ready(controller, time.monotonic() + ready_within)
+        for agent in agents:
+            agent.start()
+
+    def _wait_ready(self, controller: Process, deadline: float) -> None:
+        while time.monotonic() < deadline and not self.stop.is_set():
+            if (code := controller.died()) is not None:
+                raise SiteError(f"the controller ended with code {code}:\n{controller.last_lines()}")
+            if _answers(f"{self.site.url}/readyz"):
+                return
+            self.stop.wait(0.05)
+        if not self.stop.is_set():
+            raise SiteError(f"the controller did not answer at {self.site.url}; see {controller.log}")
+
+    def check(self) -> None:
+        """Start again what has died; say so."""
+        for process in self.processes:
+            if (code := process.died()) is not None:
+                pause = process.plan_restart()
+                self.tell(f"{process.name} ended (code {code}); starting it again in {pause:g} s; log: {process.log}")
+            if process.popen is None and time.monotonic() >= process.not_before:
+                process.start()
+
+    def watch(self, every: float = 0.2) -> None:
+        while not self.stop.wait(every):
+            self.check()
+
+    def close(self) -> None:
+        """Ask, wait, then kill. Jobs that run go on: the next start adopts them."""
+        living = [process.popen for process in self.processes if process.popen and process.popen.poll() is None]
+        for popen in living:
+            popen.terminate()
+        deadline = time.monotonic() + STOP_SECONDS
+        for popen in living:
+            try:
+                popen.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                popen.kill()
+                popen.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+@contextmanager
+def running(site: Site, tell: Callable[[str], object]) -> Iterator[Running]:
+    """The site, up; Ctrl-C and SIGTERM set `stop`; whatever happens, its processes end with the block."""
+    with owned(site):
+        started = Running(site, Secrets.of(site), tell)
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        for number in before:
+            signal.signal(number, lambda *_: started.stop.set())
+        try:
+            started.start()
+            yield started
+        finally:
+            started.close()
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,69 @@
+"""Handing a study to a site: which commit, to which backends, and watching it there."""
+
+import base64
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from carrel.repos import Mirrors, RepoPolicy
+from carrel.site.layout import SiteError
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRequest:
+    """What to run: `repo` is a URL or an absolute path, `commit` 40 hexadecimal digits."""
+
+    repo: str
+    commit: str
+    branch: str
+    workspace: str
+    actions: tuple[str, ...]
+    force: bool = False
+    user: str = "local"
+
+    def body(self, rap_id: str, backend: str) -> dict[str, object]:
+        """The body of `rap/create` for one backend."""
+        return {
+            "rap_id": rap_id,
+            "backend": backend,
+            "workspace": self.workspace,
+            "repo_url": self.repo,
+            "branch": self.branch,
+            "commit": self.commit,
+            "database_name": "default",
+            "requested_actions": list(self.actions),
+            "codelists_ok": True,
+            "force_run_dependencies": self.force,
+            "created_by": self.user,
+            "project": self.workspace,
+            "orgs": [],
+        }
+
+
+def new_rap_id() -> str:
+    """A fresh request id: 16 characters of lower-case base32, as the RAP API asks."""
+    return base64.b32encode(secrets.token_bytes(10)).decode().lower()
+
+
+def head_of(repo: str, branch: str, mirrors: Path) -> str:
+    """The commit at the head of `branch`; raises what `carrel.repos` raises, in words for the user."""
+    policy = RepoPolicy(allow_local_git_repos=True)
+    return Mirrors(mirrors, policy).branch_head(repo, branch)
+
+
+def workspace_name(repo: str) -> str:
+    """A workspace named after the repository, of the characters a workspace may have."""
+    stem = Path(repo.rstrip("/").removesuffix(".git")).name
+    name = "".join(char if char.isalnum() and char.isascii() or char in "-_" else "-" for char in stem).strip("-")
+    if not name:
+        raise SiteError(f"cannot name a workspace after '{repo}': give one with --workspace")
+    return name
+
+
+def choose_backends(wanted: Sequence[str], there: Sequence[str]) -> list[str]:
+    """The backends asked for, or all there are; SiteError names one that is not there."""
+    for name in wanted:
+        if name not in there:
+            raise SiteError(f"no backend '{name}' at this site; there are: {', '.join(there)}")
+    return list(wanted or there)
