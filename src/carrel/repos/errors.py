@@ -1,7 +1,8 @@
 """What can go wrong with a repository: two families, which callers treat differently (DESIGN section 4, rule 6).
 
-`GitError` is the user's: the same request will fail again, and its text is meant for the user. `RepoInfrastructureError`
-is ours or the network's: trying again later may work, and nobody should change their study because of it.
+`GitError` is the user's: the same request will fail again, and its text is meant for the user.
+`RepoInfrastructureError` is ours or the network's: trying again later may work, and nobody should change their
+study because of it.
 No message of either holds a credential.
 """
 

@@ -1,9 +1,36 @@
-"""Bare mirrors of study repositories under one folder: the one way the rest of Carrel reads git."""
+"""Bare mirrors of study repositories under one folder: the one way the rest of Carrel reads git.
 
+A mirror holds the trees of the commits that were asked for, each under a ref of ours that git writes only once all
+of the commit's files have arrived: the ref's being there is the proof that the commit can be read without a network.
+"""
+
+import hashlib
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from carrel.repos import connect, tree
+from carrel.repos.errors import (
+    BranchNotFound,
+    CommitNotFound,
+    FileNotInRepo,
+    GitError,
+    NetworkError,
+    RepoInfrastructureError,
+    TagNotFound,
+)
+from carrel.repos.git import Git, Result
 from carrel.repos.limits import Deadline, Limits
+from carrel.repos.locks import locked
 from carrel.repos.policy import RepoPolicy
+from carrel.telemetry import faults
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_EVERYTHING = 2147483647
+"""Git's word for "infinite depth"."""
+_DEPTHS = (10, _EVERYTHING)
 
 
 class Mirrors:
@@ -19,25 +46,71 @@ class Mirrors:
         self.policy = policy
         self.limits = limits or Limits()
 
+    def deadline(self) -> Deadline:
+        """A deadline `limits.total` seconds from now, to be shared by the calls of one request."""
+        return Deadline(self.limits.total)
+
     def read_file(self, repo_url: str, commit: str, path: str, deadline: Deadline | None = None) -> bytes:
-        """The bytes of one file at `commit`; raises CommitNotFound, FileNotInRepo. No network when the commit is here."""
-        raise NotImplementedError
+        """The bytes of one file at `commit`; raises CommitNotFound, FileNotInRepo.
+
+        Needs no network and one git process when the commit is here already.
+        """
+        git, deadline = self._begin(repo_url, deadline)
+        _check_commit(commit)
+        content = tree.blob(git, _held(commit), path, deadline)
+        if content is tree.NO_COMMIT:
+            self.ensure_commit(repo_url, commit, deadline)
+            content = tree.blob(git, _held(commit), path, deadline)
+        if not isinstance(content, bytes):
+            raise FileNotInRepo(f"No {path} file found in {git.shown_url}")
+        return content
 
     def ensure_commit(self, repo_url: str, commit: str, deadline: Deadline | None = None) -> None:
         """Fetch `commit` (its tree, not its history) unless it is here already; raises CommitNotFound."""
-        raise NotImplementedError
+        git, deadline = self._begin(repo_url, deadline)
+        _check_commit(commit)
+        if self._has(git, _held(commit), deadline):
+            return
+        self._knock(repo_url)
+        with self._writing(repo_url, deadline) as writer:
+            if not self._has(writer, _held(commit), deadline):
+                self._fetch_commit(writer, commit, deadline)
 
     def check_commit_on_branch(self, repo_url: str, commit: str, branch: str, deadline: Deadline | None = None) -> None:
-        """Raise BranchNotFound or CommitNotFound unless `commit` is, or once was seen to be, on `branch`."""
-        raise NotImplementedError
+        """Raise BranchNotFound or CommitNotFound unless `commit` is, or once was seen to be, on `branch`.
+
+        A commit once seen on a branch was put there by somebody who may write to the repository; that does not
+        become untrue, so it is remembered, and a host that is down stops nothing that was seen before.
+        """
+        git, deadline = self._begin(repo_url, deadline)
+        _check_commit(commit)
+        if self._has(git, _seen_on(branch, commit), deadline):
+            return
+        head = self.branch_head(repo_url, branch, deadline)
+        with self._writing(repo_url, deadline) as writer:
+            if head != commit and not self._in_history(writer, commit, branch, deadline):
+                raise CommitNotFound(f"Could not find commit on branch '{branch}': {commit}")
+            if not self._has(writer, _held(commit), deadline):
+                self._fetch_commit(writer, commit, deadline)
+            writer.local(["update-ref", _seen_on(branch, commit), commit], deadline)
 
     def branch_head(self, repo_url: str, branch: str, deadline: Deadline | None = None) -> str:
         """The commit at the head of `branch` now (always asks the repository); raises BranchNotFound."""
-        raise NotImplementedError
+        if not branch:
+            raise BranchNotFound("A branch name must be supplied")
+        heads = self._ls_remote(repo_url, [f"refs/heads/{branch}"], deadline)
+        if f"refs/heads/{branch}" not in heads:
+            raise BranchNotFound(f"Could not find branch '{branch}'")
+        return heads[f"refs/heads/{branch}"]
 
     def resolve_tag(self, repo_url: str, tag: str, deadline: Deadline | None = None) -> str:
         """The commit that `tag` names now (annotated tags followed); raises TagNotFound."""
-        raise NotImplementedError
+        name = f"refs/tags/{tag}"
+        tags = self._ls_remote(repo_url, [name, f"{name}^{{}}"], deadline)
+        commit = tags.get(f"{name}^{{}}") or tags.get(name)
+        if not commit:
+            raise TagNotFound(f"Could not find tag '{tag}' in {self.policy.redact(repo_url)}")
+        return commit
 
     def checkout(self, repo_url: str, commit: str, dest: Path, deadline: Deadline | None = None) -> None:
         """Write the tree at `commit` to `dest`, which must not exist or be an empty folder; all of it or nothing.
@@ -45,4 +118,140 @@ class Mirrors:
         No hooks, no submodules (their folders stay empty), no smudge filters, no configuration of the user or the
         machine. Raises CheckoutRefused when a symlink of the tree leads outside of it.
         """
-        raise NotImplementedError
+        git, deadline = self._begin(repo_url, deadline)
+        self.ensure_commit(repo_url, commit, deadline)
+        tree.check_symlinks(git, _held(commit), deadline)
+        partial = dest.with_name(f".{dest.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        try:
+            partial.mkdir(parents=True)
+            tree.write(git, _held(commit), partial, deadline)
+            faults.point("repos.checkout.written")
+            partial.rename(dest)
+        except OSError as error:
+            raise RepoInfrastructureError(f"Cannot write the study's code: {error.strerror}") from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+    # -- the mirror
+
+    def path_of(self, repo_url: str) -> Path:
+        """Where the mirror of `repo_url` is (or would be)."""
+        name = re.sub(r"[^A-Za-z0-9_-]", "", Path(repo_url.removesuffix(".git")).name) or "repo"
+        digest = hashlib.sha256(repo_url.encode()).hexdigest()[:16]
+        return self.root / f"{name[:60]}-{digest}.git"
+
+    def _begin(self, repo_url: str, deadline: Deadline | None) -> tuple[Git, Deadline]:
+        self.policy.check(repo_url)
+        deadline = deadline or self.deadline()
+        mirror = self.path_of(repo_url)
+        if not _is_sound(mirror):
+            self._make(mirror, deadline)
+        return Git(self.policy, repo_url, mirror), deadline
+
+    def _make(self, mirror: Path, deadline: Deadline) -> None:
+        """Make an empty mirror, in one rename, so that nobody ever sees half of one; a damaged one is replaced."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with locked(mirror.with_suffix(".lock"), deadline):
+            if _is_sound(mirror):
+                return
+            for half_made in (mirror, scratch := mirror.with_suffix(".new")):
+                shutil.rmtree(half_made, ignore_errors=True)
+            scratch.mkdir()
+            Git(self.policy, "", scratch).local(["init", "--quiet", "--bare", "--template=", str(scratch)], deadline)
+            faults.point("repos.mirror.made")
+            scratch.rename(mirror)
+
+    @contextmanager
+    def _writing(self, repo_url: str, deadline: Deadline) -> Iterator[Git]:
+        mirror = self.path_of(repo_url)
+        with locked(mirror.with_suffix(".lock"), deadline) as fd:
+            _clear_leftovers(mirror)
+            yield Git(self.policy, repo_url, mirror, fd)
+
+    def _has(self, git: Git, ref: str, deadline: Deadline) -> bool:
+        return git.run(["rev-parse", "--quiet", "--verify", f"{ref}^{{tree}}"], deadline).ok
+
+    # -- the network
+
+    def _knock(self, repo_url: str) -> None:
+        if not self.policy.is_local(repo_url):
+            connect.knock(self.policy.fetch_url(repo_url), self.limits.connect, self.policy.redact(repo_url))
+
+    def _ls_remote(self, repo_url: str, patterns: list[str], deadline: Deadline | None) -> dict[str, str]:
+        git, deadline = self._begin(repo_url, deadline)
+        self._knock(repo_url)
+        result = git.remote(["ls-remote", "--quiet", self.policy.fetch_url(repo_url), *patterns], deadline)
+        if not result.ok:
+            raise GitError(f"Could not read from {git.shown_url}")
+        lines = (line.split("\t", 1) for line in result.stdout.decode(errors="replace").splitlines())
+        return {name: commit for commit, name in lines}
+
+    def _fetch_commit(self, git: Git, commit: str, deadline: Deadline) -> None:
+        try:
+            result = self._fetch(git, f"{commit}:{_held(commit)}", 1, deadline)
+        except NetworkError as error:
+            raise NetworkError(
+                f"Network error when fetching commit {commit} from\n {git.shown_url}\n"
+                "(This may work if you try again later)"
+            ) from error
+        if not result.ok:
+            raise CommitNotFound(f"Error fetching commit {commit} from {git.shown_url}")
+        faults.point("repos.fetched")
+
+    def _in_history(self, git: Git, commit: str, branch: str, deadline: Deadline) -> bool:
+        """Fetch more and more of the branch until `commit` is seen in it."""
+        for depth in _DEPTHS:
+            result = self._fetch(git, f"refs/heads/{branch}:{_history(branch)}", depth, deadline)
+            if not result.ok:
+                raise BranchNotFound(f"Could not find branch '{branch}'")
+            if git.run(["merge-base", "--is-ancestor", commit, _history(branch)], deadline).ok:
+                return True
+        return False
+
+    def _fetch(self, git: Git, refspec: str, depth: int, deadline: Deadline) -> Result:
+        url = self.policy.fetch_url(git.repo_url)
+        options = ["--quiet", "--force", "--no-tags", "--no-write-fetch-head", f"--depth={depth}"]
+        return git.remote(["fetch", *options, url, refspec], deadline)
+
+
+def _check_commit(commit: str) -> None:
+    if not _COMMIT.fullmatch(commit):
+        raise CommitNotFound(f"'{commit}' is not a full commit hash of 40 hexadecimal digits")
+
+
+def _held(commit: str) -> str:
+    """Ref that says: every file of this commit is here."""
+    return f"refs/carrel/held/{commit}"
+
+
+def _seen_on(branch: str, commit: str) -> str:
+    return f"refs/carrel/seen/{_key(branch)}/{commit}"
+
+
+def _history(branch: str) -> str:
+    return f"refs/carrel/history/{_key(branch)}"
+
+
+def _key(branch: str) -> str:
+    """Branch names may clash as folders (`a` and `a/b`): a hash never does."""
+    return hashlib.sha256(branch.encode()).hexdigest()[:20]
+
+
+def _clear_leftovers(mirror: Path) -> None:
+    """Remove what a killed git left behind; whoever holds our lock is alone, so no lock file of git's is in use."""
+    stale = [mirror / "shallow.lock", mirror / "packed-refs.lock", mirror / "config.lock", mirror / "HEAD.lock"]
+    stale += (mirror / "refs").rglob("*.lock")
+    stale += (mirror / "objects" / "pack").glob("tmp_*")
+    for path in stale:
+        path.unlink(missing_ok=True)
+    for folder in (mirror / "objects").glob("tmp_objdir-*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_sound(mirror: Path) -> bool:
+    """False when there is no mirror, or a power cut left it without its head."""
+    try:
+        return (mirror / "HEAD").read_bytes().startswith(b"ref: ")
+    except OSError:
+        return False

@@ -1,0 +1,182 @@
+"""Running the git program: a bare environment, a time limit, and its faults sorted into ours and the user's."""
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from carrel.repos.errors import NetworkError, RepoInfrastructureError, RepoNotFound
+from carrel.repos.limits import Deadline
+from carrel.repos.policy import RepoPolicy
+
+# What git may learn of the machine: how to reach the network, and nothing of its owner.
+_KEPT = (
+    "PATH",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+    "all_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "GIT_SSL_CAINFO",
+    "GIT_SSL_CAPATH",
+)
+_FIXED = {
+    "LC_ALL": "C.UTF-8",
+    "HOME": "/nonexistent",
+    "XDG_CONFIG_HOME": "/nonexistent",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ASKPASS": "",
+    "SSH_ASKPASS": "",
+    "GIT_LFS_SKIP_SMUDGE": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_ADVICE": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+}
+_CONFIG = {
+    "core.hooksPath": "/dev/null",
+    "core.fsmonitor": "false",
+    "core.symlinks": "true",
+    "core.fsync": "committed,loose-object",
+    "credential.helper": "",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+    "fetch.writeCommitGraph": "false",
+    "submodule.recurse": "false",
+    "fetch.recurseSubmodules": "false",
+    "advice.detachedHead": "false",
+    "protocol.version": "2",
+}
+
+# git's words for "there is nothing there for you"; whatever else a remote call says is a fault of the network.
+_NO_SUCH_REPO = re.compile(
+    r"repository '.*' (not found|does not exist)"
+    r"|does not appear to be a git repository"
+    r"|Repository not found"
+    r"|could not read (Username|Password)"
+    r"|Authentication failed"
+    r"|returned error: (401|403|404|410|451)"
+    r"|not valid: is this a git repository"
+    r"|dubious ownership",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    returncode: int
+    stdout: bytes
+    stderr: str
+    """Redacted, safe to show to an operator."""
+
+    @property
+    def ok(self) -> bool:
+        return self.returncode == 0
+
+
+class TimedOut(Exception):
+    """Git was still running at the deadline and has been killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Git:
+    """Runs git for one repository: `git_dir` is its mirror, or None for commands that need none."""
+
+    policy: RepoPolicy
+    repo_url: str
+    git_dir: Path | None = None
+    lock_fd: int | None = None
+    """Handed down to git, so that the lock outlives us while git does."""
+
+    def run(
+        self,
+        args: Sequence[str],
+        deadline: Deadline,
+        *,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+    ) -> Result:
+        """Run git with `args`; raises TimedOut, or RepoInfrastructureError when git cannot be started."""
+        command = ["git", *([f"--git-dir={self.git_dir}"] if self.git_dir else []), *args]
+        process = self._start(command, {**self._environment(), **(env or {})})
+        try:
+            stdout, stderr = process.communicate(stdin, timeout=deadline.remaining())
+        except subprocess.TimeoutExpired:
+            raise TimedOut from None
+        finally:
+            _end(process)
+        return Result(process.returncode, stdout, self.policy.redact(stderr.decode(errors="replace")))
+
+    def remote(self, args: Sequence[str], deadline: Deadline) -> Result:
+        """Run a command that talks to the repository's host; a failure of the host or network is raised.
+
+        Raises NetworkError (host down, time out) and RepoNotFound. Any other failure is the caller's to judge.
+        """
+        try:
+            result = self.run(args, deadline)
+        except TimedOut:
+            raise NetworkError(f"{self.shown_url} did not answer in time") from None
+        if not result.ok and "remote error:" not in result.stderr and "couldn't find remote ref" not in result.stderr:
+            if _NO_SUCH_REPO.search(result.stderr):
+                raise RepoNotFound(f"Could not read from {self.shown_url}")
+            if not self.policy.is_local(self.repo_url):
+                raise NetworkError(f"Network error when reading {self.shown_url}: {_last_line(result.stderr)}")
+        return result
+
+    def local(self, args: Sequence[str], deadline: Deadline, *, env: Mapping[str, str] | None = None) -> Result:
+        """Run a command on the mirror alone, that must succeed; raises RepoInfrastructureError."""
+        try:
+            result = self.run(args, deadline, env=env)
+        except TimedOut:
+            raise RepoInfrastructureError(f"git {args[0]} did not end in time for {self.shown_url}") from None
+        if not result.ok:
+            raise RepoInfrastructureError(f"git {args[0]} failed for {self.shown_url}: {_last_line(result.stderr)}")
+        return result
+
+    @property
+    def shown_url(self) -> str:
+        return self.policy.redact(self.repo_url)
+
+    def _start(self, command: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
+        pipe = subprocess.PIPE
+        fds = () if self.lock_fd is None else (self.lock_fd,)
+        try:
+            return subprocess.Popen(
+                command, env=env, stdin=pipe, stdout=pipe, stderr=pipe, pass_fds=fds, process_group=0, cwd="/"
+            )
+        except OSError as error:
+            raise RepoInfrastructureError(f"git cannot be started: {error.strerror}. Is git installed?") from None
+
+    def _environment(self) -> dict[str, str]:
+        env = {name: os.environ[name] for name in _KEPT if name in os.environ} | _FIXED
+        config = _CONFIG | dict(self.policy.git_config(self.repo_url))
+        env["GIT_CONFIG_COUNT"] = str(len(config))
+        for number, (key, value) in enumerate(config.items()):
+            env[f"GIT_CONFIG_KEY_{number}"] = key
+            env[f"GIT_CONFIG_VALUE_{number}"] = value
+        return env
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill git and its helpers (git-remote-https) if still there, and leave no pipe open."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
+
+
+def _last_line(stderr: str) -> str:
+    lines = [line for line in stderr.strip().splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "no message"

@@ -1,0 +1,98 @@
+"""One commit's files: reading one, and writing them all to disk without letting any lead outside."""
+
+import posixpath
+import tempfile
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Final, Literal
+
+from carrel.repos.errors import CheckoutRefused, RepoInfrastructureError
+from carrel.repos.git import Git, TimedOut
+from carrel.repos.limits import Deadline
+
+_SYMLINK = b"120000"
+_MAX_LINKS = 40
+"""Symlinks followed in one path before it counts as a loop; the kernel's own limit."""
+
+
+class _Absent(Enum):
+    COMMIT = "commit"
+    FILE = "file"
+
+
+NO_COMMIT: Final = _Absent.COMMIT
+NO_FILE: Final = _Absent.FILE
+
+
+def blob(git: Git, ref: str, path: str, deadline: Deadline) -> bytes | Literal[_Absent.COMMIT, _Absent.FILE]:
+    """The bytes of `path` in the tree of `ref`, or which of the two is not there. One git process.
+
+    Raises RepoInfrastructureError when the mirror cannot be read.
+    """
+    if "\n" in path:
+        return NO_FILE
+    asked = f"info {ref}^{{tree}}\ncontents {ref}:{path}\n".encode()
+    try:
+        result = git.run(["cat-file", "--batch-command"], deadline, stdin=asked)
+    except TimedOut:
+        raise RepoInfrastructureError(f"git cat-file did not end in time for {git.shown_url}") from None
+    tree_line, _, rest = result.stdout.partition(b"\n")
+    if not result.ok or b" tree " not in tree_line:
+        return NO_COMMIT
+    header, _, content = rest.partition(b"\n")
+    fields = header.split(b" ")
+    if len(fields) != 3 or fields[1] != b"blob":
+        return NO_FILE
+    return content[: int(fields[2])]
+
+
+def write(git: Git, ref: str, dest: Path, deadline: Deadline) -> None:
+    """Write the files of `ref` into the empty folder `dest`."""
+    with tempfile.TemporaryDirectory(prefix="carrel-index-") as scratch:
+        env = {"GIT_INDEX_FILE": f"{scratch}/index", "GIT_WORK_TREE": str(dest.absolute())}
+        git.local(["read-tree", f"{ref}^{{tree}}"], deadline, env=env)
+        git.local(["checkout-index", "--all", "--force", f"--prefix={dest.absolute()}/"], deadline, env=env)
+
+
+def check_symlinks(git: Git, ref: str, deadline: Deadline) -> None:
+    """Raise CheckoutRefused if any symlink in the tree of `ref` leads outside of it."""
+    links = _symlinks(git, ref, deadline)
+    for path in links:
+        if not stays_inside(path, links):
+            raise CheckoutRefused(
+                f"The symlink '{path}' in {git.shown_url} leads outside the repository: remove it, or make it relative"
+            )
+
+
+def _symlinks(git: Git, ref: str, deadline: Deadline) -> dict[str, str]:
+    listing = git.local(["ls-tree", "-r", "-z", ref], deadline).stdout
+    entries = (entry.partition(b"\t") for entry in listing.split(b"\0") if entry.startswith(_SYMLINK))
+    ids = {path.decode(errors="surrogateescape"): meta.split(b" ")[2].decode() for meta, _, path in entries}
+    return {
+        path: git.local(["cat-file", "blob", object_id], deadline).stdout.decode(errors="surrogateescape")
+        for path, object_id in ids.items()
+    }
+
+
+def stays_inside(path: str, links: Mapping[str, str]) -> bool:
+    """True if following `path` through `links` (symlink path -> target) never leaves the tree. Loops stay inside."""
+    todo = path.split("/")[::-1]
+    place: list[str] = []
+    followed = 0
+    while todo and followed <= _MAX_LINKS:
+        part = todo.pop()
+        if part == "..":
+            if not place:
+                return False
+            place.pop()
+        elif part not in ("", "."):
+            target = links.get("/".join([*place, part]))
+            if target is None:
+                place.append(part)
+            elif posixpath.isabs(target):
+                return False
+            else:
+                followed += 1
+                todo.extend(target.split("/")[::-1])
+    return True
