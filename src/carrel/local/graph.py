@@ -123,9 +123,8 @@ def _width(action: str) -> float:
 def _arrow(start: Box, end: Box) -> str:
     top, bottom = start.y + BOX_HEIGHT, end.y
     bend = (bottom - top) / 2
-    path = (
-        f"M{start.middle:g} {top:g}C{start.middle:g} {top + bend:g} {end.middle:g} {bottom - bend:g} {end.middle:g} {bottom:g}"
-    )
+    curve = f"{start.middle:g} {top + bend:g} {end.middle:g} {bottom - bend:g} {end.middle:g} {bottom:g}"
+    path = f"M{start.middle:g} {top:g}C{curve}"
     return f'<path d="{path}" fill="none" stroke="#667" marker-end="url(#tip)"/>'
 
 

@@ -1,0 +1,128 @@
+"""A study's folder as the local run sees it: its files, its pipeline on one backend, its lock."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from carrel.local.errors import LocalError
+
+if TYPE_CHECKING:
+    from carrel.project import Pipeline
+
+PROJECT_FILE, SIDE_FILE = "project.yaml", "backends.yaml"
+NO_BACKEND = "expectations"
+"""What OPENSAFELY_BACKEND says where no backend was chosen (contract)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """One study. `folder` is absolute."""
+
+    folder: Path
+
+    @classmethod
+    def at(cls, folder: Path) -> "Study":
+        """Raises `LocalError` when the folder has no project.yaml."""
+        study = cls(folder.resolve())
+        if not study.project_file.is_file():
+            raise LocalError(f"No {PROJECT_FILE} in {study.folder}. Go to the study's folder, or give --project-dir.")
+        return study
+
+    @property
+    def name(self) -> str:
+        """The workspace's name, locally."""
+        return self.folder.name
+
+    @property
+    def project_file(self) -> Path:
+        return self.folder / PROJECT_FILE
+
+    @property
+    def metadata(self) -> Path:
+        return self.folder / "metadata"
+
+    @property
+    def records(self) -> Path:
+        """One file per action: what its latest finished run was."""
+        return self.metadata / "jobs"
+
+    @property
+    def scratch(self) -> Path:
+        """Working folders of the run going on; what is in it while no run goes on is left over from a kill."""
+        return self.metadata / ".run"
+
+    def log(self, action: str) -> Path:
+        return self.metadata / f"{action}.log"
+
+    def pipeline(self) -> "Pipeline":
+        """The whole project, on no backend yet; raises `ProjectValidationError`."""
+        return load(self.project_file)
+
+    def project(self, backend: str | None) -> "Pipeline":
+        """The project on `backend`; where None, on the only one it can be run on.
+
+        Raises `ProjectValidationError`, and `LocalError` when a choice has to be made.
+        """
+        pipeline = self.pipeline()
+        return pipeline.for_backend(backend or default_backend(pipeline))
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Held while a run goes on; `LocalError` naming the process that holds it. A kill lets it go."""
+        self.metadata.mkdir(exist_ok=True)
+        descriptor = os.open(self.metadata / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            _take(descriptor, self.folder)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _take(descriptor: int, folder: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        raise LocalError(
+            f"Another run is going on in {folder} (process {holder}). Wait until it ends, or stop it with Ctrl-C."
+        ) from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+
+
+def load(path: Path, filename: str = PROJECT_FILE) -> "Pipeline":
+    """The pipeline of a project file, with `backends.yaml` beside it; `filename` is what messages call it.
+
+    Raises `ProjectValidationError`, and `LocalError` when a file cannot be read.
+    """
+    from carrel.project import load_pipeline
+
+    side = path.parent / SIDE_FILE
+    try:
+        text = path.read_bytes()
+        side_text = side.read_bytes() if side.is_file() else None
+    except OSError as error:
+        raise LocalError(f"{error.filename} cannot be read: {error.strerror}") from None
+    return load_pipeline(text, filename=filename, side_file=side_text)
+
+
+def default_backend(pipeline: "Pipeline") -> str:
+    """Where to run when nobody said: `expectations` if the file is the same everywhere, or its only backend."""
+    if _same_everywhere(pipeline):
+        return NO_BACKEND
+    if len(pipeline.run_on) == 1:
+        return pipeline.run_on[0]
+    choices = ", ".join(pipeline.run_on)
+    raise LocalError(
+        f"This study differs from backend to backend. Say which one to run as: --backend with one of {choices}"
+    )
+
+
+def _same_everywhere(pipeline: "Pipeline") -> bool:
+    places = [pipeline.where, *(action.run_on for action in pipeline.actions.values())]
+    neutral = all(place.only is None and not place.exclude for place in places)
+    return neutral and not any(action.commands for action in pipeline.actions.values())
