@@ -1,0 +1,61 @@
+"""Rows and columns of a CSV file, counted as `csv.DictReader` counts them (agent.md 4.6)."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+
+class NotCsv(Exception):
+    """The file cannot be read as UTF-8 CSV. The text says why and quotes nothing of the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """`cols` counts the header's fields, plus one where the first data row has more; 0 and 0 without a data row."""
+
+    rows: int
+    cols: int
+
+
+def read_rows(stream: BinaryIO) -> Iterator[list[str]]:
+    """Every record of the file, header and blank records too; raises NotCsv on bytes or records that are no CSV."""
+    text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+    try:
+        yield from csv.reader(_no_nulls(text))
+    except UnicodeDecodeError:
+        raise NotCsv("it is not UTF-8 text") from None
+    except csv.Error as error:
+        raise NotCsv(_reason(error)) from None
+    finally:
+        text.detach()
+
+
+def _no_nulls(lines: Iterable[str]) -> Iterator[str]:
+    for line in lines:
+        if "\0" in line:
+            raise NotCsv("it holds NUL characters")
+        yield line
+
+
+def _reason(error: csv.Error) -> str:
+    return "a field is too large" if "field larger" in str(error) else "its quoting is not valid CSV"
+
+
+def shape_of(rows: Iterable[list[str]]) -> Shape:
+    """Count records that `read_rows` gave, or any lists of fields."""
+    records = iter(rows)
+    header = next(records, [])
+    first = next((row for row in records if row), None)
+    if first is None:
+        return Shape(0, 0)
+    return Shape(1 + sum(1 for row in records if row), len(header) + (len(first) > len(header)))
+
+
+def csv_shape(stream: BinaryIO) -> Shape | None:
+    """Shape of a CSV file, or None where it cannot be read as one."""
+    try:
+        return shape_of(read_rows(stream))
+    except NotCsv:
+        return None
