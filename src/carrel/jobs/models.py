@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from carrel.jobs.retries import RetryPolicy
+from carrel.jobs.retries import DEFAULT_POLICY, RetryPolicy
 from carrel.jobs.statuses import State, StatusCode
 
 
@@ -86,4 +86,4 @@ class SchedulerInput:
     """State of the jobs named in some `wait_for`, at least of those not in `jobs` (ids in neither are ignored)."""
     capacity: Capacity = Capacity(10, 10)
     flags: BackendFlags = BackendFlags()
-    retries: RetryPolicy = RetryPolicy()
+    retries: RetryPolicy = DEFAULT_POLICY

@@ -4,15 +4,18 @@ The same function serves the controller, the local run and the preview on the ru
 already projected on one backend, and the latest not cancelled job of each action there.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
 
-from carrel.jobs.models import Capacity, LatestJob
+from carrel.jobs.models import LatestJob
+from carrel.jobs.statuses import State
+from carrel.project.constants import RUN_ALL_COMMAND
+from carrel.project.problems import UnknownActionError, nearest
 
-RUN_ALL = "run_all"
+RUN_ALL = RUN_ALL_COMMAND
 
 
 class PlannedAction(Protocol):
@@ -32,34 +35,37 @@ class PlannedPipeline(Protocol):
     def actions(self) -> Mapping[str, PlannedAction]: ...
 
 
-class PlanError(ValueError):
-    """The request cannot be planned: a user's error. The first line is the contract's message."""
+class PlanError(Exception):
+    """The request cannot be planned: a user's error. The first line of the text is the contract's message."""
+
+    @property
+    def contract_message(self) -> str:
+        """The message alone, without our hints: what the RAP API answers."""
+        return str(self).partition("\n")[0]
 
 
 class NoActionsRequested(PlanError):
-    pass
+    def __init__(self) -> None:
+        super().__init__("At least one action must be supplied")
 
 
-class UnknownAction(PlanError):
+class UnknownAction(PlanError, UnknownActionError):
     """`name` is not in the file; `known` are those that are, in file order; `suggestion` the nearest one."""
 
-    name: str
-    known: tuple[str, ...]
-    suggestion: str | None
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        self.name = name
+        self.known = tuple(known)
+        self.suggestion = nearest(name, known)
+        hint = f"\nDid you mean `{self.suggestion}`?" if self.suggestion else ""
+        super().__init__(f"Action '{name}' not found in project.yaml{hint}")
 
 
 class CyclicNeeds(PlanError):
-    pass
+    """Actions need each other in a circle. `carrel.project` refuses such a file before it gets here."""
 
-
-class StaleCodelists(PlanError):
-    """`action`: the first new job that reads the database."""
-
-    action: str
-
-
-class TooHeavy(PlanError):
-    """A job is heavier than the pool it would run in, and would wait for ever."""
+    def __init__(self, cycle: Sequence[str]) -> None:
+        self.cycle = tuple(cycle)
+        super().__init__(f"Actions need each other in a circle: {' -> '.join(cycle)}")
 
 
 class Reason(StrEnum):
@@ -72,9 +78,18 @@ class Reason(StrEnum):
     OUTPUTS_MISSING = "outputs_missing"
 
 
+_REASON_WORDS = {
+    Reason.REQUESTED: "asked for by name",
+    Reason.FORCED: "dependencies are forced to run again",
+    Reason.NEVER_RAN: "has not run here before",
+    Reason.LAST_FAILED: "last run failed",
+    Reason.OUTPUTS_MISSING: "an output of its last run is missing",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A new job. `wait_for_new` names actions that run in this same plan; `wait_for_jobs` ids of jobs already active."""
+    """A new job. `wait_for_new`: actions that run in this same plan; `wait_for_jobs`: ids of jobs already active."""
 
     action: str
     reason: Reason
@@ -84,24 +99,29 @@ class Run:
     wait_for_jobs: tuple[str, ...] = ()
 
     def words(self, today: date | None = None) -> str:
-        """ "will run: last run failed"."""
-        raise NotImplementedError
+        """ "will run: last run failed (nonzero_exit)"."""
+        words = f"will run: {_REASON_WORDS[self.reason]}"
+        if self.reason is Reason.LAST_FAILED and self.previous is not None:
+            words += f" ({self.previous.status_code})"
+        return words
 
 
 @dataclass(frozen=True, slots=True)
 class Reuse:
-    """The action has succeeded before, and its outputs are used. `since`: when it completed."""
+    """The action has succeeded before, and its outputs are used."""
 
     action: str
     job: LatestJob
 
     @property
     def since(self) -> datetime:
+        """When the job reused completed."""
         return self.job.completed_at or self.job.created_at
 
     def words(self, today: date | None = None) -> str:
         """ "reused: succeeded on 3 May 2026, commit abc1234"; the year is left out when it is that of `today`."""
-        raise NotImplementedError
+        words = f"reused: succeeded on {_day(self.since, today)}"
+        return f"{words}, commit {self.job.commit[:7]}" if self.job.commit else words
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +132,8 @@ class WaitFor:
     job: LatestJob
 
     def words(self, today: date | None = None) -> str:
-        raise NotImplementedError
+        """ "waits for the job that is running since 3 May 2026"."""
+        return f"waits for the job that is {self.job.state} since {_day(self.job.created_at, today)}"
 
 
 Entry = Run | Reuse | WaitFor
@@ -151,14 +172,93 @@ def plan(
 
     Raises NoActionsRequested, UnknownAction, CyclicNeeds.
     """
-    raise NotImplementedError
+    if not requested_actions:
+        raise NoActionsRequested
+    run_all = RUN_ALL in requested_actions
+    explicit = frozenset(requested_actions) - {RUN_ALL}
+    known = [name for name in pipeline.actions if name != RUN_ALL]
+    for name in requested_actions:
+        if name != RUN_ALL and name not in pipeline.actions:
+            raise UnknownAction(name, [RUN_ALL, *known])
+    planner = _Planner(pipeline.actions, latest, explicit, force)
+    for name in known if run_all else requested_actions:
+        planner.reach(name)
+    entries = tuple(planner.entries.values())
+    return Plan(entries, _nothing_to_do(entries, run_all))
 
 
-def check_codelists(planned: Plan, codelists_ok: bool) -> None:
-    """Raises StaleCodelists when the codelists are out of date and a new job reads the database."""
-    raise NotImplementedError
+def why_run(job: LatestJob | None, explicit: bool, force: bool) -> Reason | None:
+    """Why the action must run, or None when the job it has will do (`should_rerun` of the contract)."""
+    if job is None:
+        return Reason.REQUESTED if explicit else Reason.NEVER_RAN
+    if job.state in (State.PENDING, State.RUNNING):
+        return None
+    if explicit:
+        return Reason.REQUESTED
+    if force:
+        return Reason.FORCED
+    if job.state is State.FAILED:
+        return Reason.LAST_FAILED
+    return Reason.OUTPUTS_MISSING if job.outputs_missing else None
 
 
-def check_weights(planned: Plan, weights: Mapping[str, float], capacity: Capacity) -> None:
-    """Raises TooHeavy for the first new job that is heavier than its whole pool. `weights`: by action, default 1."""
-    raise NotImplementedError
+def _nothing_to_do(entries: Sequence[Entry], run_all: bool) -> NothingToDo | None:
+    # An action asked for by name runs, or is active already: with nothing new, all asked for are active.
+    if any(isinstance(entry, Run) for entry in entries):
+        return None
+    return NothingToDo.ALL_SUCCEEDED if run_all else NothingToDo.ALL_SCHEDULED
+
+
+@dataclass(slots=True)
+class _Planner:
+    """Walks the needs, deepest first, without recursion: a chain may be as long as the file allows."""
+
+    actions: Mapping[str, PlannedAction]
+    latest: Mapping[str, LatestJob]
+    explicit: frozenset[str]
+    force: bool
+    entries: dict[str, Entry] = field(default_factory=dict)
+
+    def reach(self, name: str) -> None:
+        """Add entries for this action and, if it must run, for all it needs."""
+        path: dict[str, tuple[Reason, Iterator[str]]] = {}
+        self._enter(name, path)
+        while path:
+            action, (reason, needs) = next(reversed(path.items()))
+            need = next((each for each in needs if each not in self.entries), None)
+            if need is None:
+                del path[action]
+                self.entries[action] = self._new_job(action, reason)
+            else:
+                self._enter(need, path)
+
+    def _enter(self, name: str, path: dict[str, tuple[Reason, Iterator[str]]]) -> None:
+        if name in path:
+            names = list(path)
+            raise CyclicNeeds([*names[names.index(name) :], name])
+        if name in self.entries:
+            return
+        if name not in self.actions:
+            raise UnknownAction(name, list(self.actions))
+        job = self.latest.get(name)
+        reason = why_run(job, name in self.explicit, self.force)
+        if reason is not None:
+            path[name] = (reason, iter(self.actions[name].needs))
+        elif job is not None:
+            self.entries[name] = Reuse(name, job) if job.state is State.SUCCEEDED else WaitFor(name, job)
+
+    def _new_job(self, action: str, reason: Reason) -> Run:
+        needed = [self.entries[need] for need in dict.fromkeys(self.actions[action].needs)]
+        return Run(
+            action=action,
+            reason=reason,
+            requires_db=self.actions[action].is_database_action,
+            previous=self.latest.get(action),
+            wait_for_new=tuple(entry.action for entry in needed if isinstance(entry, Run)),
+            wait_for_jobs=tuple(entry.job.id for entry in needed if isinstance(entry, WaitFor)),
+        )
+
+
+def _day(when: datetime, today: date | None) -> str:
+    day = f"{when.day} {when:%B}"
+    return day if today is not None and today.year == when.year else f"{day} {when.year}"

@@ -22,6 +22,9 @@ class RetryPolicy:
         return timedelta(seconds=self.pauses_seconds[min(failed, len(self.pauses_seconds)) - 1])
 
 
+DEFAULT_POLICY = RetryPolicy()
+
+
 def in_words(pause: timedelta) -> str:
     """ "5 s", "30 s", "3 min"."""
     seconds = round(pause.total_seconds())

@@ -115,7 +115,7 @@ _ROWS = (
         S.WAITING_ON_NEW_TASK,
         State.PENDING,
         "This job returned an error that could be retried with a new task.",
-        "Something failed that is not the study's fault (an image, a disk, the runtime). It is tried again after a pause.",
+        "Something failed that is not the study's fault (image, disk, runtime). It is tried again after a pause.",
         "Nothing to do: the message says which attempt comes next. After the last one the job fails and says why.",
     ),
     # --- running ---
