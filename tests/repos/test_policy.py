@@ -1,0 +1,91 @@
+"""Which repositories may be read, in the words of the contract (controller.md 2.2)."""
+
+import pytest
+
+from carrel.repos import RepoNotAllowed, RepoPolicy
+
+POLICY = RepoPolicy(allowed_github_orgs=("opensafely", "other"), private_repo_access_token="ghp_secret")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://github.com/opensafely/study",
+        "https://github.com/other/a.b-c_d",
+        "https://github.com/opensafely/study/",
+        "https://github.com/opensafely/study.git",
+    ],
+)
+def test_allowed(url):
+    POLICY.check(url)
+
+
+STARTS = "Repository URL {} does not start with https://github.com"
+BELONGS = "Repository {} does not belong to one of the following Github organisations: opensafely other"
+FORMAT = "Repository {} was not of the expected format: https://github.com/[organisation]/[project-name]"
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("http://github.com/opensafely/x", STARTS),
+        ("https://github.com.evil.example/opensafely/x", STARTS),
+        ("/srv/repo", STARTS),
+        ("", STARTS),
+        ("https://github.com/bad/x", BELONGS),
+        ("https://github.com", BELONGS),
+        ("https://github.com/opensafely", FORMAT),
+        ("https://github.com/opensafely/..", FORMAT),
+        ("https://github.com/opensafely/a/b", FORMAT),
+        ("https://github.com/opensafely/a?x=1", FORMAT),
+        ("https://github.com/opensafely/a\n", FORMAT),
+    ],
+)
+def test_refused(url, message):
+    with pytest.raises(RepoNotAllowed) as error:
+        POLICY.check(url)
+    assert str(error.value) == message.format(url)
+
+
+def test_credentials_in_a_url_are_refused_and_not_shown():
+    with pytest.raises(RepoNotAllowed) as error:
+        POLICY.check("https://u:theirs@github.com/opensafely/x")
+    assert str(error.value) == STARTS.format("https://********@github.com/opensafely/x")
+
+
+def test_local_repositories_only_where_allowed():
+    RepoPolicy(allow_local_git_repos=True).check("/srv/repo")
+    with pytest.raises(RepoNotAllowed):
+        RepoPolicy().check("/srv/repo")
+
+
+def test_no_organisation_allowed_means_none():
+    with pytest.raises(RepoNotAllowed):
+        RepoPolicy(allowed_github_orgs=()).check("https://github.com/opensafely/x")
+
+
+@pytest.mark.parametrize(
+    ("domain", "expected"),
+    [
+        ("", "https://github.com/o/x"),
+        ("github-proxy.example.org", "https://github-proxy.example.org/o/x"),
+        ("http://mirror.example:8080/", "http://mirror.example:8080/o/x"),
+    ],
+)
+def test_the_proxy_stands_in_for_github(domain, expected):
+    assert RepoPolicy(github_proxy_domain=domain).fetch_url("https://github.com/o/x") == expected
+
+
+def test_local_repositories_use_the_file_protocol_and_no_token():
+    policy = RepoPolicy(allow_local_git_repos=True, private_repo_access_token="ghp_secret")
+    assert policy.git_config("/srv/x") == {"protocol.allow": "never", "protocol.file.allow": "always"}
+    assert "protocol.file.allow" not in policy.git_config("https://github.com/opensafely/x")
+
+
+def test_the_token_shows_nowhere():
+    assert "ghp_secret" not in repr(POLICY)
+    config = POLICY.git_config("https://github.com/opensafely/x")
+    assert "ghp_secret" not in POLICY.redact(f"ghp_secret {config}")
+    assert config[next(key for key in config if key.endswith("extraHeader"))].split()[-1] not in POLICY.redact(
+        str(config)
+    )
