@@ -1,0 +1,56 @@
+"""Arrow batches as CSV text (RFC 4180, lines ended by LF), column at a time.
+
+NULL is nothing at all between two commas; an empty text is `""`. In a file of one column, where nothing at all would be
+an empty line that readers skip, both are `""`. pyarrow's own writer is not used: it quotes every text and every header.
+"""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from carrel.sqlrunner.errors import UnfitValue
+
+_TO_QUOTE = r'[",\r\n]|^$|^\s|\s$'
+
+
+def header(names: list[str]) -> bytes:
+    """The first line."""
+    return lines(pa.RecordBatch.from_arrays([pa.array([name]) for name in names], names=names))
+
+
+def check(schema: pa.Schema) -> None:
+    """`UnfitValue` for a column that CSV has no way to write."""
+    for field in schema:
+        kind = field.type
+        if pa.types.is_nested(kind) or pa.types.is_interval(kind) or pa.types.is_duration(kind):
+            raise UnfitValue(
+                f"Column {field.name!r} is of type {kind}, which CSV cannot hold: "
+                "cast it to text in the query, or write .parquet or .arrow."
+            )
+
+
+def lines(batch: pa.RecordBatch) -> bytes:
+    """One line for each row."""
+    if batch.num_rows == 0:
+        return b""
+    nothing = '""' if batch.num_columns == 1 else ""
+    columns = [pc.fill_null(_text(column), nothing) for column in batch.columns]
+    joined = pc.binary_join_element_wise(*columns, ",")
+    ended = pc.binary_join_element_wise(joined, pa.scalar("\n", joined.type), pa.scalar("", joined.type))
+    length = pc.sum(pc.binary_length(ended)).as_py()
+    return bytes(ended.buffers()[2][:length])
+
+
+def _text(column: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if _is_binary(column.type):
+        return pa.array([None if value is None else value.hex() for value in column.to_pylist()], pa.large_string())
+    text = pc.cast(column, pa.large_string())
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return text
+    quoted = pc.binary_join_element_wise('"', pc.replace_substring(text, '"', '""'), '"', pa.scalar("", text.type))
+    return pc.if_else(pc.match_substring_regex(text, _TO_QUOTE), quoted, text)
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))

@@ -1,0 +1,129 @@
+"""DuckDB files: `duckdb:///srv/data/north.duckdb` (the path is always absolute).
+
+The file is opened read-only. Reaching any other file, the network, extensions and attached databases is switched off,
+and the configuration locked, before the study's SQL is seen.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote
+
+import duckdb
+import pyarrow as pa
+
+from carrel.sqlrunner import settings
+from carrel.sqlrunner.engines import BATCH_ROWS, Rows
+from carrel.sqlrunner.errors import (
+    DatabaseFault,
+    NotPermitted,
+    QueryError,
+    SqlrunnerError,
+    TooComplex,
+    Transient,
+    UnfitValue,
+)
+
+_FILES = "The query may read tables of its database only, not files, extensions or other databases: name a table."
+
+
+@contextmanager
+def open_rows(url: str, sql: str, scratch: Path) -> Iterator[Rows]:
+    """The rows of one SELECT on a DuckDB file."""
+    connection = connect(file_of(url), scratch)
+    try:
+        relation = _bind(connection, sql)
+        reader = _started(relation)
+        yield Rows(reader.schema, _batches(reader))
+    finally:
+        connection.close()
+
+
+def file_of(url: str) -> Path:
+    """`duckdb:///a/b.duckdb` -> /a/b.duckdb; the SQLAlchemy way of writing it, with four slashes, means the same."""
+    return Path("/" + unquote(url.partition("://")[2].partition("?")[0]).lstrip("/"))
+
+
+def connect(path: Path, scratch: Path) -> duckdb.DuckDBPyConnection:
+    """A read-only connection that can reach nothing but `path`, and spills to `scratch` what memory cannot hold."""
+    if not path.is_file():
+        raise DatabaseFault("The database file of this backend is not there: ask whoever runs this backend.", str(path))
+    try:
+        connection = duckdb.connect(str(path), read_only=True, config=hardened(scratch))
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET lock_configuration = true")
+        return connection
+    except duckdb.Error as error:
+        if "lock" in str(error).lower():
+            raise Transient("The database file is being written by another program: try again later.") from error
+        raise DatabaseFault("The database file of this backend cannot be opened.", str(error)) from error
+
+
+def hardened(scratch: Path) -> dict[str, str | bool | int | float | list[str]]:
+    """The configuration under which a study's SQL runs."""
+    return {
+        "enable_external_access": "false",
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        "allow_community_extensions": "false",
+        "allow_unsigned_extensions": "false",
+        "memory_limit": settings.memory_limit(),
+        "temp_directory": str(scratch),
+    }
+
+
+def _bind(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyRelation:
+    """Names and types resolved, no row read yet: so what the database says of the query holds no values."""
+    try:
+        _refuse_all_but_one_select(connection.extract_statements(sql))
+        return connection.sql(sql)
+    except duckdb.PermissionException as error:
+        raise NotPermitted(_FILES, str(error)) from error
+    except (duckdb.IOException, duckdb.InternalException, duckdb.OutOfMemoryException) as error:
+        raise _translated(error) from error
+    except duckdb.Error as error:
+        raise QueryError(f"The database does not understand the query. {error}", str(error)) from error
+
+
+def _refuse_all_but_one_select(found: list[duckdb.Statement]) -> None:
+    if len(found) != 1:
+        raise QueryError(f"The SQL file holds {len(found)} statements, but one is allowed.")
+    if found[0].type != duckdb.StatementType.SELECT:
+        kind = found[0].type.name
+        raise NotPermitted(f"The query is of kind {kind}, but only SELECT (also WITH ... SELECT) is allowed.")
+
+
+def _started(relation: duckdb.DuckDBPyRelation) -> pa.RecordBatchReader:
+    try:
+        return relation.to_arrow_reader(BATCH_ROWS)
+    except duckdb.Error as error:
+        raise _translated(error) from error
+
+
+def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from reader
+    except duckdb.Error as error:
+        raise _translated(error) from error
+    except pa.ArrowException as error:  # the reader wraps what the database raised
+        raise _translated(error) from error
+
+
+def _translated(error: Exception) -> SqlrunnerError:
+    """An error met while rows were read; its text may hold values, so it is detail only."""
+    text = str(error)
+    if isinstance(error, duckdb.OutOfMemoryException) or "Out of Memory" in text:
+        return TooComplex(f"The query needs more memory than {settings.memory_limit()}: make it simpler.", text)
+    if isinstance(error, duckdb.PermissionException) or "Permission Error" in text:
+        return NotPermitted(_FILES, text)
+    if isinstance(error, duckdb.InterruptException):
+        return Transient("The query was interrupted: run it again.", text)
+    if isinstance(error, duckdb.IOException | duckdb.InternalException | duckdb.FatalException):
+        return DatabaseFault("The database failed while the query ran: ask whoever runs this backend.", text)
+    return UnfitValue(f"A value broke the query: {_kind(text)}. The value itself is not shown in this log.", text)
+
+
+def _kind(text: str) -> str:
+    """`Conversion Error: Could not ...` -> `conversion error`: the class, never the rest."""
+    found = next((part for part in ("Conversion", "Out of Range", "Invalid Input", "Constraint") if part in text), "")
+    return f"{found.lower()} error" if found else "error while reading rows"

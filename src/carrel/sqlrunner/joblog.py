@@ -1,0 +1,51 @@
+"""What sqlrunner says: sentences in the job's log, and the full story as JSON lines in the file of `--log-file`."""
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from carrel.sqlrunner.errors import SqlrunnerError
+
+
+class JobLog:
+    """`secret`: a database URL, which (and whose password) is taken out of whatever is written."""
+
+    def __init__(self, path: Path | None = None, secret: str = "") -> None:
+        self.path = path
+        self.secrets = _secrets(secret)
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+
+    def say(self, message: str, **facts: object) -> None:
+        """A sentence in the job's log; the facts beside it only in the file."""
+        print(self._redacted(message), flush=True)
+        self._append({"level": "info", "message": message, **facts})
+
+    def fail(self, error: SqlrunnerError) -> int:
+        """The error's sentence in the job's log, what the database said only in the file; returns the exit code."""
+        print(self._redacted(f"sqlrunner: {error}"), file=sys.stderr, flush=True)
+        facts = {"kind": type(error).__name__, "exit_code": error.exit_code, "detail": error.detail}
+        self._append({"level": "error", "message": str(error), **facts})
+        return error.exit_code
+
+    def _append(self, entry: dict[str, object]) -> None:
+        if self.path:
+            line = json.dumps({"time": datetime.now(UTC).isoformat(), **entry}, default=str, ensure_ascii=False)
+            with self.path.open("a", encoding="utf-8") as stream:
+                stream.write(self._redacted(line) + "\n")
+
+    def _redacted(self, text: str) -> str:
+        for secret in self.secrets:
+            text = text.replace(secret, "xxxx-REDACTED-xxxx")
+        return text
+
+
+def _secrets(url: str) -> list[str]:
+    try:
+        password = urlsplit(url).password
+    except ValueError:
+        password = None
+    found = {url, password, unquote(password) if password else None}
+    return sorted((text for text in found if text), key=len, reverse=True)

@@ -1,0 +1,118 @@
+"""PostgreSQL through psycopg: a server-side cursor in a read-only transaction that is never committed.
+
+The cursor is declared by the extended protocol, so the server itself refuses a second statement, and `DECLARE ...
+CURSOR` takes nothing but a query. psycopg is used without SQLAlchemy on top: it is enough, and starts faster.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+from psycopg.types.string import TextLoader
+
+from carrel.sqlrunner.engines import BATCH_ROWS, Rows
+from carrel.sqlrunner.errors import (
+    DatabaseFault,
+    NotPermitted,
+    QueryError,
+    SqlrunnerError,
+    TooComplex,
+    Transient,
+    UnfitValue,
+)
+from carrel.sqlrunner.sqltypes import arrow_type, batches
+
+_AS_TEXT = ("json", "jsonb", "uuid", "interval", "timetz", "inet", "cidr", "money", "xml")
+"""Types whose Python value is not what the database wrote (an interval of a month would become 30 days)."""
+_FETCH_ROWS = 10_000
+
+
+@contextmanager
+def open_rows(url: str, sql: str, scratch: Path) -> Iterator[Rows]:
+    """The rows of one SELECT on a PostgreSQL database. `scratch` is not needed: the server has its own."""
+    connection = _connect(url)
+    try:
+        with connection.cursor(name="carrel_sqlrunner") as cursor:
+            _declare(cursor, sql)
+            schema = _schema(cursor)
+            yield Rows(schema, batches(schema, _chunks(cursor)))
+            connection.rollback()
+    finally:
+        connection.close()
+
+
+def _connect(url: str) -> psycopg.Connection[tuple[Any, ...]]:
+    scheme, _, rest = url.partition("://")
+    try:
+        connection = psycopg.connect(
+            f"{scheme.partition('+')[0]}://{rest}", application_name="carrel-sqlrunner", connect_timeout=30
+        )
+        connection.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+        connection.execute("SET TIME ZONE 'UTC'")
+        connection.commit()
+        connection.read_only = True
+    except psycopg.Error as error:
+        raise _not_connected(error) from error
+    for name in _AS_TEXT:
+        connection.adapters.register_loader(name, TextLoader)
+    return connection
+
+
+def _not_connected(error: psycopg.Error) -> SqlrunnerError:
+    refused = ("authentication failed", "does not exist", "no pg_hba.conf entry", "invalid", "missing")
+    text = str(error)
+    if (error.sqlstate or "")[:2] in ("28", "3D", "42") or any(word in text for word in refused):
+        return DatabaseFault("The database refused the log-in: ask whoever runs this backend.", text)
+    return Transient("The database did not answer: try again later.", text)
+
+
+def _declare(cursor: psycopg.ServerCursor[tuple[Any, ...]], sql: str) -> None:
+    cursor.itersize = BATCH_ROWS
+    try:
+        cursor.execute(sql.strip().rstrip(";").encode())
+    except psycopg.Error as error:
+        raise _translated(error, planning=True) from error
+
+
+def _schema(cursor: psycopg.ServerCursor[tuple[Any, ...]]) -> pa.Schema:
+    return pa.schema([(column.name, arrow_type(column.type_display)) for column in cursor.description or ()])
+
+
+def _chunks(cursor: psycopg.ServerCursor[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
+    try:
+        while rows := cursor.fetchmany(_FETCH_ROWS):
+            yield rows
+    except psycopg.Error as error:
+        raise _translated(error, planning=False) from error
+
+
+def _translated(error: psycopg.Error, planning: bool) -> SqlrunnerError:
+    """By SQLSTATE (PostgreSQL manual, appendix A). What was said while rows were read may hold values: detail only."""
+    state, text = error.sqlstate or "", str(error)
+    if state == "42501" or state in ("25006", "0A000"):
+        return NotPermitted(f"The database refuses the query: {_primary(error)}.", text)
+    if state[:2] == "42" and planning:
+        return QueryError(f"The database does not understand the query: {_primary(error)}{_place(error)}.", text)
+    if state[:2] == "54" or state == "53200":
+        return TooComplex("The query is too complex for the database: make it simpler.", text)
+    if state[:2] in ("08", "40", "53", "55", "57"):
+        return Transient("The database went away or was busy while the query ran: try again later.", text)
+    if state[:2] in ("58", "XX", "F0"):
+        return DatabaseFault("The database failed while the query ran: ask whoever runs this backend.", text)
+    if not state and isinstance(error, psycopg.OperationalError):
+        return Transient("The connection to the database was lost: try again later.", text)
+    kind = type(error).__name__
+    return UnfitValue(f"A value broke the query ({kind}). The value itself is not shown in this log.", text)
+
+
+def _primary(error: psycopg.Error) -> str:
+    return (error.diag.message_primary or type(error).__name__).rstrip(".")
+
+
+def _place(error: psycopg.Error) -> str:
+    """Where in the query: PostgreSQL gives the character's number, people want the line."""
+    query, position = error.diag.internal_query, error.diag.statement_position
+    return f" (at character {position})" if position and not query else ""
