@@ -4,7 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from carrel.agent.executors.base import Executor
+from carrel.agent.executors.base import Executor, RuntimeUnavailable
+
+NONE_USABLE = (
+    "No way to run jobs in isolation was found on this machine:\n{reasons}\n"
+    "Install one of: bubblewrap (Debian, Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap), podman, or Docker "
+    "(https://docs.docker.com/engine/install/), and start it. There is no fallback to an unprotected process."
+)
+CHOICES = ("auto", "docker", "podman", "bubblewrap", "slurm", "process")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,69 @@ class ExecutorSettings:
 def choose_executor(settings: ExecutorSettings) -> Executor:
     """The executor of `settings.executor`; `auto` = docker if an engine answers, else podman, else bubblewrap.
 
-    Raises `RuntimeUnavailable` with what to install when there is none.
+    Raises `RuntimeUnavailable` with what to install when there is none, ValueError when there is no such choice.
     """
-    raise NotImplementedError
+    if settings.executor not in CHOICES:
+        raise ValueError(f"EXECUTOR={settings.executor} is not one of {', '.join(CHOICES)}.")
+    if settings.executor == "auto":
+        return _first_usable(settings)
+    return BUILDERS[settings.executor](settings)
+
+
+def _first_usable(settings: ExecutorSettings) -> Executor:
+    reasons = []
+    for name in ("docker", "podman", "bubblewrap"):
+        try:
+            return BUILDERS[name](settings)
+        except RuntimeUnavailable as error:
+            reasons.append(f"  {name}: {error}")
+    raise RuntimeUnavailable(NONE_USABLE.format(reasons="\n".join(reasons)))
+
+
+def _bubblewrap(settings: ExecutorSettings) -> Executor:
+    from carrel.agent.executors.bubblewrap import BubblewrapExecutor
+
+    return BubblewrapExecutor(
+        settings.state_dir,
+        settings.toolchains_dir,
+        allow_image=settings.allow_image,
+        tmp_bytes=settings.tmp_bytes,
+    )
+
+
+def _container(flavour: str) -> Callable[[ExecutorSettings], Executor]:
+    def build(settings: ExecutorSettings) -> Executor:
+        from carrel.agent.executors.docker import DockerExecutor
+
+        return DockerExecutor(
+            owner=settings.owner,
+            flavour=flavour,
+            host=settings.docker_host,
+            user=settings.user,
+            allow_image=settings.allow_image,
+            pull=settings.pull,
+            tmp_bytes=settings.tmp_bytes,
+        )
+
+    return build
+
+
+def _process(settings: ExecutorSettings) -> Executor:
+    from carrel.agent.executors.process import ProcessExecutor
+
+    return ProcessExecutor(settings.state_dir)
+
+
+def _slurm(settings: ExecutorSettings) -> Executor:
+    raise RuntimeUnavailable(
+        "EXECUTOR=slurm is not part of this version of Carrel yet; use docker, podman or bubblewrap."
+    )
+
+
+BUILDERS: dict[str, Callable[[ExecutorSettings], Executor]] = {
+    "docker": _container("docker"),
+    "podman": _container("podman"),
+    "bubblewrap": _bubblewrap,
+    "slurm": _slurm,
+    "process": _process,
+}

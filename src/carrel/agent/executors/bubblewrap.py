@@ -1,0 +1,288 @@
+"""Jobs in namespaces made by bubblewrap, each with a supervisor that outlives the agent. No service is needed."""
+
+import contextlib
+import errno
+import hashlib
+import os
+import select
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from carrel.agent.executors import attempts, cgroups, sandbox
+from carrel.agent.executors.attempts import Attempt
+from carrel.agent.executors.base import (
+    Capabilities,
+    DiskFull,
+    ExecutorError,
+    ImageNotAllowed,
+    Inspection,
+    NotSupported,
+    Phase,
+    RunSpec,
+    RuntimeUnavailable,
+    Usage,
+)
+from carrel.agent.executors.logs import copy_log
+from carrel.agent.executors.redaction import redacted_environment
+from carrel.agent.toolchains import Toolchain, resolve
+from carrel.telemetry import faults
+
+DEFAULT_TMP_BYTES = 1 << 30
+DEFAULT_LOG_BYTES = 64 << 20
+INSTALL = "Install it (Debian, Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap)."
+NOT_FOUND = 'echo "carrel: there is no program $1 in the toolchain $2" >&2; exit 127'
+
+
+class BubblewrapExecutor:
+    """One agent's sandboxes, whose state lies in `state_dir` (on a local disk; never shared by two agents)."""
+
+    def __init__(
+        self,
+        state_dir: Path,
+        toolchains_dir: Path,
+        *,
+        allow_image: Callable[[str], bool] | None = None,
+        tmp_bytes: int = DEFAULT_TMP_BYTES,
+        log_bytes: int = DEFAULT_LOG_BYTES,
+        use_cgroups: bool = True,
+    ) -> None:
+        self._state = state_dir.absolute()
+        self._toolchains = toolchains_dir.absolute()
+        self._allow = allow_image or (lambda image: True)
+        self._tmp_bytes, self._log_bytes = tmp_bytes, log_bytes
+        self._bwrap = find_bwrap()
+        self._nested_userns_off = probe(self._bwrap)
+        self._hierarchy = cgroups.detect() if use_cgroups else None
+        self._etc = self._state / ".etc"
+        self._state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        sandbox.write_etc(self._etc)
+        attempts.collect(self._state)
+        self._supervisor = attempts.compiled_supervisor(self._state)
+        self._held_by = held_by(self._hierarchy)
+        self.capabilities = Capabilities(
+            name="bubblewrap",
+            images=False,
+            memory_limit=self._held_by["memory"].split()[0],
+            cpu_limit=self._held_by["cpus"].split()[0],
+            pids_limit=self._held_by["pids"].split()[0],
+            database_network=False,
+        )
+
+    def prepare_image(self, image: str, image_sha: str | None) -> str:
+        """The toolchain's id. `image_sha`, the digest of a container image, means nothing here."""
+        return self._toolchain(image).id
+
+    def _toolchain(self, image: str) -> Toolchain:
+        if not self._allow(image):
+            raise ImageNotAllowed(f"The image {image} is not among those this backend may run.")
+        return resolve(image, self._toolchains)
+
+    def start(self, spec: RunSpec) -> None:
+        attempt = self._attempt(spec.name)
+        if attempt.exists:
+            return
+        toolchain = self._toolchain(spec.image)
+        if spec.network.mode != "none":
+            raise NotSupported(
+                "Bubblewrap cannot give a job the database's network and nothing else. Use EXECUTOR=docker or podman "
+                "for database actions, or a file database (duckdb:///...), which needs no network."
+            )
+        try:
+            self._start(spec, toolchain, attempt)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise DiskFull(f"No space left for the state of {spec.name} in {self._state}.") from error
+            raise ExecutorError(f"{spec.name} could not be started: {error.strerror}.") from error
+
+    def _start(self, spec: RunSpec, toolchain: Toolchain, attempt: Attempt) -> None:
+        group = self._group_of(spec.name)
+        lock = attempts.create(self._state, spec.name, self._record(spec, toolchain, group))
+        if lock is None:
+            return
+        try:
+            faults.point("executors.bubblewrap.created")
+            if self._hierarchy:
+                cgroups.create(self._hierarchy, self._group_name(spec.name), spec.limits)
+            options = sandbox.bwrap_options(spec, toolchain, self._etc, self._tmp_bytes, self._nested_userns_off)
+            address_space = 0 if "memory" in group else spec.limits.memory or 0
+            places = ":".join(str(place) for place in cgroups.folders(group))
+            words = [str(self._log_bytes), str(address_space), places, self._bwrap, *self._command(spec, toolchain)]
+            attempts.spawn(self._supervisor, attempt.folder, lock, options, words)
+        except BaseException:
+            os.close(lock)
+            attempt.remove()
+            raise
+        os.close(lock)
+        faults.point("executors.bubblewrap.started")
+
+    def _command(self, spec: RunSpec, toolchain: Toolchain) -> list[str]:
+        """The command, or one that says what is missing and ends with 127, as a shell and Docker do."""
+        words = sandbox.command(spec, toolchain)
+        if not words:
+            return ["/usr/bin/sh", "-c", 'echo "carrel: no command given" >&2; exit 127']
+        path = sandbox.environment(spec, toolchain)["PATH"]
+        if "/" not in words[0] and shutil.which(words[0], path=path) is None:
+            return ["/usr/bin/sh", "-c", NOT_FOUND, "sh", words[0], f"{toolchain.name}:{toolchain.version}"]
+        return words
+
+    def _group_name(self, name: str) -> str:
+        return f"{name}-{hashlib.sha256(os.fsencode(self._state)).hexdigest()[:8]}"
+
+    def _group_of(self, name: str) -> dict[str, Path]:
+        parents = self._hierarchy.parents if self._hierarchy else {}
+        return {controller: parent / self._group_name(name) for controller, parent in parents.items()}
+
+    def _record(self, spec: RunSpec, toolchain: Toolchain, group: Mapping[str, Path]) -> dict[str, object]:
+        env = sandbox.environment(spec, toolchain)
+        return {
+            "image": spec.image,
+            "image_id": toolchain.id,
+            "labels": dict(toolchain.labels),
+            "limits": sandbox.limits_note(spec.limits, self._held_by),
+            "cgroups": {controller: str(place) for controller, place in group.items()},
+            "metadata": {
+                "Name": spec.name,
+                "Executor": "bubblewrap",
+                "Toolchain": str(toolchain.folder),
+                "Args": list(sandbox.command(spec, toolchain)),
+                "Env": redacted_environment(f"{key}={value}" for key, value in env.items()),
+                "Labels": dict(spec.labels),
+                "Mounts": [f"{mount.source}:{mount.target}" for mount in spec.mounts],
+            },
+        }
+
+    def inspect(self, name: str) -> Inspection:
+        attempt = self._attempt(name)
+        running = attempt.running()  # before the rest: a record written meanwhile belongs to an ended process
+        if not running and not attempt.exists:
+            return Inspection(Phase.ABSENT)
+        record, end = attempt.record(), None if running else attempt.exit()
+        lost = not running and (end is None or end.failed)
+        return Inspection(
+            phase=Phase.RUNNING if running else Phase.EXITED,
+            exit_code=end.exit_code if end and not lost else None,
+            oom_killed=bool(end and end.oom_kills),
+            started_at=attempt.started(),
+            finished_at=end.finished if end else None,
+            image_id=record.get("image_id"),  # type: ignore[arg-type]
+            labels=record.get("labels") or {},  # type: ignore[arg-type]
+            lost=lost,
+            metadata=_metadata(record, end),
+            notes=_notes(record, lost, end),
+        )
+
+    def wait(self, names: Iterable[str], timeout: float, wake: int | None = None) -> set[str]:
+        with contextlib.ExitStack() as stack:
+            supervisors, ended = {}, set()
+            for name in names:
+                fd = self._attempt(name).supervisor()
+                if fd is None:
+                    ended.add(name)
+                else:
+                    stack.callback(os.close, fd)
+                    supervisors[fd] = name
+            if ended:
+                return ended
+            return {supervisors[fd] for fd in _readable([*supervisors], wake, timeout) if fd in supervisors}
+
+    def logs(self, name: str, write: Callable[[bytes], object], max_bytes: int | None = None) -> int:
+        attempt = self._attempt(name)
+        end = attempt.exit()
+        return copy_log(attempt.log(), write, max_bytes) + (end.log_dropped if end else 0)
+
+    def stop(self, name: str) -> None:
+        self._attempt(name).stop()
+
+    def remove(self, name: str) -> None:
+        self._attempt(name).remove()
+
+    def usage(self, name: str) -> Usage | None:
+        attempt = self._attempt(name)
+        return cgroups.usage(attempt.cgroups()) if attempt.running() else None
+
+    def list(self) -> list[str]:
+        return attempts.names(self._state)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _attempt(self, name: str) -> Attempt:
+        if not name or name.startswith(".") or "/" in name:
+            raise ValueError(f"{name!r} cannot be the name of a process: it must be a plain file name.")
+        return Attempt(self._state / name)
+
+
+def _readable(fds: list[int], wake: int | None, timeout: float) -> list[int]:
+    poll = select.poll()
+    for fd in fds if wake is None else [*fds, wake]:
+        poll.register(fd, select.POLLIN)
+    if not fds and wake is None:
+        time.sleep(timeout)
+        return []
+    return [fd for fd, _ in poll.poll(timeout * 1000)]
+
+
+def _metadata(record: Mapping[str, object], end: attempts.Exit | None) -> dict[str, object]:
+    metadata = dict(record.get("metadata") or {})  # type: ignore[call-overload]
+    if end:
+        metadata["Usage"] = {"memory_peak": end.memory_peak, "cpu_seconds": end.cpu_microseconds / 1e6}
+    return metadata
+
+
+def _notes(record: Mapping[str, object], lost: bool, end: attempts.Exit | None) -> tuple[str, ...]:
+    notes = [str(record["limits"])] if "limits" in record else []
+    if lost and end:
+        notes.append("Lost: bubblewrap could not set up the sandbox; the log has its words.")
+    elif lost:
+        notes.append("Lost: it ended without an exit code of its own, as when the machine restarts.")
+    return tuple(notes)
+
+
+def held_by(hierarchy: cgroups.Hierarchy | None) -> dict[str, str]:
+    """By what each limit is held here, in words for the log; the first word is the capability."""
+
+    def how(controller: str, otherwise: str) -> str:
+        if hierarchy and hierarchy.has(controller):
+            return f"cgroup (version {hierarchy.version})"
+        return otherwise
+
+    return {
+        "memory": how("memory", "rlimit (address space of each process)"),
+        "cpus": how("cpu", "none (not held: no cgroup may be made here)"),
+        "pids": how("pids", "none (not held: no cgroup may be made here)"),
+    }
+
+
+def find_bwrap() -> str:
+    found = shutil.which("bwrap", path=os.environ.get("PATH", "") + ":/usr/bin:/usr/local/bin")
+    if found is None:
+        raise RuntimeUnavailable(f"Bubblewrap (bwrap) is not installed. {INSTALL}")
+    return found
+
+
+def probe(bwrap: str) -> bool:
+    """Try a sandbox; returns whether nested user namespaces can be switched off too. RuntimeUnavailable if none works."""
+    for nested_userns_off in (True, False):
+        words = [
+            bwrap,
+            *sandbox.isolation(nested_userns_off),
+            "--ro-bind",
+            "/",
+            "/",
+            "--proc",
+            "/proc",
+            "--dev",
+            "/dev",
+        ]
+        done = subprocess.run([*words, "--", "/usr/bin/true"], capture_output=True, env={}, timeout=30, check=False)
+        if done.returncode == 0:
+            return nested_userns_off
+    reason = done.stderr.decode(errors="replace").strip()
+    raise RuntimeUnavailable(
+        f"Bubblewrap is installed but cannot make a sandbox here: {reason}. The kernel must allow user namespaces "
+        "(sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0, "
+        "user.max_user_namespaces above 0)."
+    )

@@ -1,0 +1,287 @@
+"""The supervisor of one sandboxed process: a small program of its own, run as `python -I -S -E supervisor.py ...`.
+
+It outlives the agent that started it, and leaves in the attempt's state folder all that another agent needs to know:
+
+    lock        an flock held as long as the supervisor lives; the kernel lets go of it at a crash or a reboot
+    pid         the supervisor's pid, true only while the lock is held
+    started     time in ns since 1970 at which the sandbox was started
+    log.head, log.tail0, log.tail1    stdout and stderr as they came, each line with a timestamp; over the
+                limit the first bytes and the last are kept (the two tails take turns)
+    exit        `key value` lines and a last line `end`; it is there, and whole, only when the process has ended
+
+Standard library only and few imports, because one is started for each attempt: ready in some 10 ms. It never sees
+the environment of the job, which goes from the agent to bwrap in a memory file.
+"""
+
+# pathlib and contextlib are not worth their start-up time here, and to start a program is what this one is for.
+# ruff: noqa: PTH104, PTH123, SIM105, S606
+
+import os
+import select
+import signal
+import sys
+import time
+
+CHUNK = 1 << 16
+DRAIN_SECONDS = 5.0
+EXIT_RECORD_BYTES = 4096
+LOCK_FD, ARGS_FD = 3, 4
+
+
+class Log:
+    """Timestamped lines into `log.head` up to `limit // 2` bytes, then into two files that take turns as the tail."""
+
+    def __init__(self, limit: int) -> None:
+        self.half = max(limit // 2, CHUNK * 2)
+        self.fd = _create("log.head")
+        self.size = 0
+        self.dropped = 0
+        self.sizes = {}
+        self.turn = -1
+        self.at_line_start = True
+
+    def feed(self, data: bytes) -> None:
+        stamp = _stamp()
+        ends_line = data.endswith(b"\n")
+        body = data[:-1] if ends_line else data
+        text = body.replace(b"\n", b"\n" + stamp) + (b"\n" if ends_line else b"")
+        if self.at_line_start:
+            text = stamp + text
+        self.at_line_start = ends_line
+        self._write(text)
+
+    def finish(self) -> None:
+        if not self.at_line_start:
+            self._write(b"\n")
+
+    def _write(self, text: bytes) -> None:
+        if self.size + len(text) > self.half:
+            self._next_tail()
+        self.size += len(text)
+        try:
+            while text:
+                text = text[os.write(self.fd, text) :]
+        except OSError:  # the disk is full: the job goes on, and the record says what is missing
+            self.dropped += len(text)
+
+    def _next_tail(self) -> None:
+        os.close(self.fd)
+        self.turn += 1
+        name = f"log.tail{self.turn % 2}"
+        self.dropped += self.sizes.get(name, 0)
+        self.fd = _create(name)
+        if self.turn:
+            self.sizes[f"log.tail{(self.turn - 1) % 2}"] = self.size
+        self.size = 0
+
+
+def _create(name: str) -> int:
+    return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+
+def _stamp() -> bytes:
+    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)).encode() + b".%09dZ " % nanoseconds
+
+
+class Sandbox:
+    """The bwrap process and its cgroups."""
+
+    def __init__(self, command: list[str], cgroups: list[str], address_space: int) -> None:
+        self.pid = 0
+        self.stopping = False
+        self.command, self.cgroups, self.address_space = command, cgroups, address_space
+
+    def on_stop(self, *_: object) -> None:
+        self.stopping = True
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+
+    def start(self) -> tuple[int, int]:
+        """Returns the descriptors to read the output and bwrap's status from."""
+        out, child_out = os.pipe()
+        status, child_status = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            self._become_bwrap(child_out, child_status)
+        self.pid = pid
+        for fd in (child_out, child_status, ARGS_FD):
+            os.close(fd)
+        if self.stopping:  # told to stop before there was a process to kill
+            os.kill(pid, signal.SIGKILL)
+        return out, status
+
+    def _become_bwrap(self, out: int, status: int) -> None:
+        try:
+            for group in self.cgroups:
+                _put(f"{group}/cgroup.procs", b"0")
+            _try_put("/proc/self/oom_score_adj", b"500")  # a machine out of memory should take the job, not the agent
+            self._set_limits()
+            for target in (1, 2):
+                os.dup2(out, target)
+            os.set_inheritable(status, True)
+            os.set_inheritable(ARGS_FD, True)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            options = ["--json-status-fd", str(status), "--args", str(ARGS_FD), "--"]
+            os.execv(self.command[0], [self.command[0], *options, *self.command[1:]])
+        except BaseException as error:
+            os.write(2, f"carrel: the sandbox could not be started: {error}\n".encode())
+        os._exit(126)
+
+    def _set_limits(self) -> None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if self.address_space:
+            resource.setrlimit(resource.RLIMIT_AS, (self.address_space, self.address_space))
+
+    def kill_remains(self) -> None:
+        """Whatever is left in the cgroup. With bwrap's end the pid namespace is killed, so it is seldom anything."""
+        for group in self.cgroups:
+            if not _try_put(f"{group}/cgroup.kill", b"1"):
+                for pid in _words(f"{group}/cgroup.procs"):
+                    _try_kill(int(pid))
+
+
+def _put(path: str, data: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY)
+    try:
+        os.write(fd, data)
+    finally:
+        os.close(fd)
+
+
+def _try_put(path: str, data: bytes) -> bool:
+    try:
+        _put(path, data)
+    except OSError:
+        return False
+    return True
+
+
+def _words(path: str) -> list[str]:
+    try:
+        with open(path) as file:
+            return file.read().split()
+    except OSError:
+        return []
+
+
+def _try_kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except OSError:
+        pass
+
+
+def _counter(groups: list[str], files: tuple[str, ...], word: str | None = None) -> int:
+    """A number of the first of `files` that a cgroup has: the one after `word`, or the only one."""
+    for group in groups:
+        for name in files:
+            words = _words(f"{group}/{name}")
+            if word is None and words:
+                return int(words[0])
+            if word in words:
+                return int(words[words.index(word) + 1])
+    return 0
+
+
+def _usage(groups: list[str]) -> dict[str, int]:
+    oom_files = ("memory.events", "memory.oom_control")
+    return {
+        "oom_kills": _counter(groups, oom_files, "oom_kill"),
+        "memory_peak": _counter(groups, ("memory.peak", "memory.max_usage_in_bytes")),
+        "cpu_microseconds": _counter(groups, ("cpu.stat",), "usage_usec")
+        or _counter(groups, ("cpuacct.usage",)) // 1000,
+    }
+
+
+def _pump(sandbox: Sandbox, log: Log, out: int) -> int:
+    """Read the output till bwrap has ended and all of it is there; returns the wait status."""
+    ended = os.pidfd_open(sandbox.pid)
+    poll = select.poll()
+    poll.register(out, select.POLLIN)
+    poll.register(ended, select.POLLIN)
+    status, deadline, open_ended = None, None, True
+    while status is None or open_ended:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
+        ready = poll.poll(left)
+        if not ready and deadline is not None:
+            break
+        for fd, _ in ready:
+            if fd == out:
+                data = os.read(out, CHUNK)
+                if data:
+                    log.feed(data)
+                else:
+                    open_ended = False
+                    poll.unregister(out)
+            else:
+                poll.unregister(ended)
+                status = os.waitpid(sandbox.pid, 0)[1]
+                sandbox.pid = 0
+                sandbox.kill_remains()
+                deadline = time.monotonic() + DRAIN_SECONDS
+    return 0 if status is None else status
+
+
+def _write_exit(record: dict[str, int]) -> None:
+    """Into the blocks set aside at the start, then renamed: a full disk cannot lose an exit code."""
+    text = "".join(f"{key} {value}\n" for key, value in record.items()) + "end\n"
+    fd = os.open("exit.new", os.O_WRONLY | os.O_CREAT, 0o600)
+    os.pwrite(fd, text.encode(), 0)
+    os.ftruncate(fd, len(text))
+    os.close(fd)
+    os.rename("exit.new", "exit")
+
+
+def _ran(status: int) -> bool:
+    """Whether the program itself was started and ended, by what bwrap wrote: nothing, when its set-up failed."""
+    os.set_blocking(status, False)
+    try:
+        return b'"exit-code"' in os.read(status, CHUNK)
+    except BlockingIOError:
+        return False
+
+
+def supervise(sandbox: Sandbox, log_limit: int) -> None:
+    """Run the sandbox to its end and record how it ended."""
+    log = Log(log_limit)
+    out, status_fd = sandbox.start()
+    code = os.waitstatus_to_exitcode(_pump(sandbox, log, out))
+    log.finish()
+    failed = code >= 0 and not _ran(status_fd)
+    record = {
+        "exit_code": 128 - code if code < 0 else code,
+        "failed": int(failed),
+        "finished": time.time_ns(),
+        "log_dropped": log.dropped,
+    }
+    _write_exit(record | _usage(sandbox.cgroups))
+
+
+def main(argv: list[str]) -> None:
+    """`supervisor.py FOLDER LOG_LIMIT ADDRESS_SPACE CGROUP:CGROUP.. COMMAND..`; returns when a child has taken over."""
+    folder, log_limit, address_space, cgroups, *command = argv
+    os.chdir(folder)
+    os.umask(0o077)
+    sandbox = Sandbox(command, [group for group in cgroups.split(":") if group], int(address_space))
+    signal.signal(signal.SIGTERM, sandbox.on_stop)
+    os.set_inheritable(LOCK_FD, False)
+    pid = os.fork()
+    if pid:
+        _put_file("pid", str(pid))
+        os._exit(0)
+    _put_file("started", str(time.time_ns()))
+    supervise(sandbox, int(log_limit))
+
+
+def _put_file(name: str, text: str) -> None:
+    fd = os.open(name + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.write(fd, text.encode())
+    os.close(fd)
+    os.rename(name + ".new", name)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
