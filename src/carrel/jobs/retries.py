@@ -25,8 +25,9 @@ class RetryPolicy:
 DEFAULT_POLICY = RetryPolicy()
 
 
-def in_words(pause: timedelta) -> str:
-    """ "5 s", "30 s", "3 min"."""
-    seconds = round(pause.total_seconds())
-    minutes, rest = divmod(seconds, 60)
-    return f"{minutes} min" if minutes and not rest else f"{seconds} s"
+def in_words(span: timedelta) -> str:
+    """ "5 s", "3 min", "6 h", "1 h 30 min": the two largest units that are not nought."""
+    seconds = round(span.total_seconds())
+    hours, minutes = divmod(seconds // 60, 60)
+    parts = [(hours, "h"), (minutes, "min"), (seconds % 60, "s")]
+    return " ".join([f"{count} {unit}" for count, unit in parts if count][:2]) or "0 s"

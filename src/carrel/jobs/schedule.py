@@ -4,63 +4,292 @@ Pure: the caller reads the rows, applies the decisions through its one write doo
 at `next_wakeup()`.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from heapq import heapify, heappop, heapreplace
+from operator import attrgetter
 
-from carrel.jobs.models import ActiveJob, SchedulerInput
-from carrel.jobs.retries import RetryPolicy
-from carrel.jobs.statuses import StatusCode
+from carrel.jobs.decisions import Decision, Effect, fault_decision, retry_decision
+from carrel.jobs.models import ActiveJob, Capacity, SchedulerInput
+from carrel.jobs.outcomes import Outcome, results_to_outcome
+from carrel.jobs.retries import in_words
+from carrel.jobs.statuses import RUNNING_CODES, STATUSES, State, StatusCode, can_transition, state_of
+from carrel.jobs.transitions import HEARTBEAT_AFTER
 
+DB_MAINTENANCE = "db-maintenance"
+HEAVY = " for resource intensive job"
+BEHIND_HEAVY = ", behind a resource intensive job"
 
-class Effect(StrEnum):
-    """What must happen in the same transaction as the change of status."""
+_ROUNDING = 1e-9
+"""Weights are decimal fractions: ten times 0.1 must fit in 1."""
 
-    NONE = "none"
-    START = "start"
-    """Create the task of a new attempt."""
-    STOP = "stop"
-    """Make the attempt's task inactive and ask the agent to cancel it, if one is active."""
+_STAGES = {code.value: code for code in RUNNING_CODES - {StatusCode.INITIATED}}
 
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """One thing to do to one job: `transition()` it to this code and message, with this effect.
-
-    `not_before`: write it to the job with the change (None clears it). `missing_inputs_of`: actions whose latest
-    job in this workspace and backend gets `outputs_missing`. `fault`: an exception that deciding about this job raised;
-    log it with `reference`.
-    """
-
-    job_id: str
-    status_code: StatusCode
-    message: str
-    effect: Effect = Effect.NONE
-    at_ns: int | None = None
-    not_before: datetime | None = None
-    missing_inputs_of: tuple[str, ...] = ()
-    reference: str = ""
-    fault: Exception | None = None
+__all__ = ["Decision", "Effect", "fault_decision", "next_wakeup", "schedule"]
 
 
 def schedule(inp: SchedulerInput, now: datetime) -> list[Decision]:
     """At most one decision per job, only for jobs that something changes for (or whose `updated_at` is 60 s old).
 
-    Decisions are in the order in which the jobs were handled; apply them in that order. An exception about one job becomes
-    that job's decision, and never stops the others.
+    Decisions are in the order in which the jobs were handled; apply them in that order. An exception about one job
+    becomes that job's decision, and never stops the others.
     """
-    raise NotImplementedError
-
-
-def fault_decision(job: ActiveJob, fault: Exception, now: datetime, policy: RetryPolicy = RetryPolicy()) -> Decision:
-    """What becomes of a job about which the caller's own code raised (its image's digest could not be had, a bug).
-
-    Three tries with growing pauses, then `internal_error` with a reference number. The exception's text is not in the
-    message. Count the fault in the job's `failed_attempts` the next time.
-    """
-    raise NotImplementedError
+    return _Pass(inp, now).run()
 
 
 def next_wakeup(inp: SchedulerInput, now: datetime) -> datetime | None:
     """When time alone makes something due (a retry's pause over, a timeout, a lease's end); None: nothing does."""
-    raise NotImplementedError
+    return min((at for job in inp.jobs for at in _due_times(job) if at > now), default=None)
+
+
+def _due_times(job: ActiveJob) -> Iterator[datetime]:
+    if job.state is State.PENDING and job.not_before:
+        yield job.not_before
+    if job.state is State.RUNNING:
+        if job.lease_expires_at:
+            yield job.lease_expires_at
+        if (ends := _time_is_up_at(job)) is not None:
+            yield ends
+
+
+def _time_is_up_at(job: ActiveJob) -> datetime | None:
+    if job.started_at is None or job.timeout_seconds is None:
+        return None
+    return job.started_at + timedelta(seconds=job.timeout_seconds)
+
+
+class _Pools:
+    """Room taken and kept in the two pools of one backend, while a pass goes on."""
+
+    __slots__ = ("blocked_by", "capacity", "usage")
+
+    def __init__(self, capacity: Capacity) -> None:
+        self.capacity = capacity
+        self.usage = {False: 0.0, True: 0.0}
+        self.blocked_by: dict[bool, float] = {}
+        """By pool, the weight of the job at the head of the line that did not fit: nothing behind it may start."""
+
+    def take(self, job: ActiveJob) -> None:
+        self.usage[job.requires_db] += job.weight
+
+    def refuse(self, job: ActiveJob) -> tuple[StatusCode, str] | None:
+        """Why the job cannot start now, or None when there is room. The first one refused keeps the room for itself."""
+        pool = job.requires_db
+        limit = self.capacity.limit(pool)
+        code = StatusCode.WAITING_ON_DB_WORKERS if pool else StatusCode.WAITING_ON_WORKERS
+        words = STATUSES[code].message + (HEAVY if job.weight > 1 and not pool else "")
+        if job.weight > limit:
+            # The pool shrank after the job was planned. It must not keep a place that it can never take.
+            return code, f"{words}: it takes {job.weight:g}, this backend now has {limit:g}"
+        if pool in self.blocked_by:
+            return code, words + (BEHIND_HEAVY if self.blocked_by[pool] > 1 else "")
+        if self.usage[pool] + job.weight > limit + _ROUNDING:
+            self.blocked_by[pool] = job.weight
+            return code, words
+        return None
+
+
+class _Pass:
+    """One pass over the active jobs of one backend."""
+
+    def __init__(self, inp: SchedulerInput, now: datetime) -> None:
+        self.inp = inp
+        self.now = now
+        self.heartbeat_due = now - HEARTBEAT_AFTER
+        self.maintenance = inp.flags.mode == DB_MAINTENANCE
+        self.pools = _Pools(inp.capacity)
+        self.running_in: Counter[str] = Counter()
+        self.states: dict[str, State] = {**inp.dependency_states, **{job.id: job.state for job in inp.jobs}}
+        self.decisions: dict[str, Decision] = {}
+        self.waiting: list[ActiveJob] = []
+        """Jobs found waiting on dependencies in this pass."""
+        self.failed: list[str] = []
+
+    def run(self) -> list[Decision]:
+        in_order = sorted(self.inp.jobs, key=attrgetter("created_at"))
+        in_order.sort(key=attrgetter("requires_db"), reverse=True)
+        for state in (State.RUNNING, State.PENDING):
+            for job in self._in_turn([job for job in in_order if job.state is state]):
+                self._handle(job)
+        self._fail_dependants()
+        return list(self.decisions.values())
+
+    def _in_turn(self, in_order: list[ActiveJob]) -> Iterator[ActiveJob]:
+        """The jobs by (number running in the workspace, place in `in_order`), that number being of the moment.
+
+        Only a workspace's own jobs change its number, so a heap of the workspaces' first jobs is enough.
+        """
+        queues: dict[str, list[tuple[int, ActiveJob]]] = {}
+        for place, job in enumerate(in_order):
+            queues.setdefault(job.workspace, []).append((place, job))
+        heads = [(self.running_in[name], queue[0][0], name) for name, queue in queues.items()]
+        heapify(heads)
+        taken = dict.fromkeys(queues, 0)
+        while heads:
+            name = heads[0][2]
+            queue, next_one = queues[name], taken[name] + 1
+            yield queue[taken[name]][1]
+            taken[name] = next_one
+            if next_one < len(queue):
+                heapreplace(heads, (self.running_in[name], queue[next_one][0], name))
+            else:
+                heappop(heads)
+
+    def _handle(self, job: ActiveJob) -> None:
+        try:
+            decision = self._decide(job)
+            state = job.state if decision is None else state_of(decision.status_code)
+            if state is State.RUNNING:
+                self.pools.take(job)
+        except Exception as fault:  # one job's trouble must not stop the others
+            decision = fault_decision(job, fault, self.now, self.inp.retries)
+            state = state_of(decision.status_code)
+        if state is State.RUNNING:
+            self.running_in[job.workspace] += 1
+        if decision is not None:
+            self._record(job, decision, state)
+
+    def _record(self, job: ActiveJob, decision: Decision, state: State) -> None:
+        self.decisions[job.id] = decision
+        self.states[job.id] = state
+        if state is State.FAILED:
+            self.failed.append(job.id)
+
+    def _decide(self, job: ActiveJob) -> Decision | None:
+        if job.cancelled:
+            return _to(job, StatusCode.CANCELLED_BY_USER, effect=Effect.STOP)
+        return self._decide_pending(job) if job.state is State.PENDING else self._decide_running(job)
+
+    def _decide_pending(self, job: ActiveJob) -> Decision | None:
+        if self.inp.flags.paused:
+            keeps = job.status_code is StatusCode.WAITING_ON_REBOOT
+            return self._stay(job) if keeps else self._wait(job, StatusCode.WAITING_PAUSED)
+        if self.maintenance and job.requires_db:
+            return self._wait(job, StatusCode.WAITING_DB_MAINTENANCE)
+        if job.not_before is not None and job.not_before > self.now:
+            return self._wait_for_retry(job)
+        if job.wait_for and (code := self._dependencies(job)) is not None:
+            return self._wait(job, code)
+        refusal = self.pools.refuse(job)
+        if refusal is not None:
+            return self._wait(job, *refusal)
+        return _to(job, StatusCode.INITIATED, effect=Effect.START)
+
+    def _dependencies(self, job: ActiveJob) -> StatusCode | None:
+        states = [self.states[each] for each in job.wait_for if each in self.states]
+        if State.FAILED in states:
+            return StatusCode.DEPENDENCY_FAILED
+        if all(state is State.SUCCEEDED for state in states):
+            return None
+        self.waiting.append(job)
+        return StatusCode.WAITING_ON_DEPENDENCIES
+
+    def _wait_for_retry(self, job: ActiveJob) -> Decision | None:
+        if job.status_code is StatusCode.WAITING_ON_NEW_TASK:
+            return self._stay(job)
+        attempt = f"attempt {job.failed_attempts + 1} of {self.inp.retries.attempts}"
+        words = f"Waiting for {attempt}, which starts at {job.not_before:%H:%M:%S} UTC"
+        return self._wait(job, StatusCode.WAITING_ON_NEW_TASK, words)
+
+    def _decide_running(self, job: ActiveJob) -> Decision | None:
+        if job.not_before is not None and job.not_before > self.now:
+            return self._stay(job)  # looking at it raised: see fault_decision
+        outcome = _outcome(job) if job.agent_complete else None
+        if self.maintenance and job.requires_db and not _succeeded(outcome):
+            return _to(job, StatusCode.WAITING_DB_MAINTENANCE, effect=Effect.STOP)
+        if outcome is not None:
+            return self._finish(job, outcome)
+        ends = _time_is_up_at(job)
+        if ends is not None and ends <= self.now:
+            return _to(job, StatusCode.TIMED_OUT, _timeout_words(job), effect=Effect.STOP)
+        return self._mirror(job)
+
+    def _finish(self, job: ActiveJob, outcome: Outcome) -> Decision:
+        if outcome.code is StatusCode.WAITING_ON_NEW_TASK:
+            return retry_decision(job, outcome.fault, outcome.reference, self.now, self.inp.retries)
+        if outcome.code is StatusCode.WAITING_ON_REBOOT and job.attempts >= self.inp.retries.reboots:
+            words = f"The backend's server restarted during each of {job.attempts} attempts at this job."
+            return _to(job, StatusCode.JOB_ERROR, words, at_ns=job.agent_timestamp_ns)
+        return Decision(
+            job.id,
+            outcome.code,
+            _timeout_words(job) if outcome.code is StatusCode.TIMED_OUT else outcome.message,
+            at_ns=job.agent_timestamp_ns,
+            missing_inputs_of=outcome.missing_inputs_of,
+            reference=outcome.reference,
+        )
+
+    def _mirror(self, job: ActiveJob) -> Decision | None:
+        """Say what the agent says. A stage that is unknown, or behind what was said before, changes nothing."""
+        code = _STAGES.get(job.agent_stage or "", job.status_code)
+        if not can_transition(job.status_code, code):
+            code = job.status_code
+        message = STATUSES[code].message
+        if job.lease_expires_at is not None and job.lease_expires_at < self.now:
+            message = (
+                f"No word from the backend's agent, which was due by {job.lease_expires_at:%H:%M} UTC on "
+                f"{job.lease_expires_at.day} {job.lease_expires_at:%B}. The job may still be running: "
+                "the backend is asked before anything is started again."
+            )
+        return self._wait(job, code, message, at_ns=job.agent_timestamp_ns)
+
+    def _wait(
+        self, job: ActiveJob, code: StatusCode, message: str | None = None, at_ns: int | None = None
+    ) -> Decision | None:
+        """A decision for this code and message; None when the job has them already and its heartbeat is not due."""
+        message = STATUSES[code].message if message is None else message
+        if code is job.status_code and message == job.status_message:
+            return self._stay(job)
+        return _to(job, code, message, at_ns=at_ns, not_before=self._later(job.not_before))
+
+    def _stay(self, job: ActiveJob) -> Decision | None:
+        if job.updated_at is None or job.updated_at > self.heartbeat_due:
+            return None
+        return _to(job, job.status_code, job.status_message, not_before=self._later(job.not_before))
+
+    def _later(self, at: datetime | None) -> datetime | None:
+        return at if at is not None and at > self.now else None
+
+    def _fail_dependants(self) -> None:
+        """Jobs that were handled before what they wait for failed, later in this pass, fail in it too."""
+        if not (self.failed and self.waiting):
+            return
+        dependants = defaultdict(list)
+        for job in self.waiting:
+            for each in job.wait_for:
+                dependants[each].append(job)
+        for failed in self.failed:  # grows on the way
+            for job in dependants.pop(failed, ()):
+                if self.states[job.id] is State.PENDING:
+                    self.decisions.pop(job.id, None)
+                    self._record(job, _to(job, StatusCode.DEPENDENCY_FAILED), State.FAILED)
+
+
+def _to(
+    job: ActiveJob,
+    code: StatusCode,
+    message: str | None = None,
+    *,
+    effect: Effect = Effect.NONE,
+    at_ns: int | None = None,
+    not_before: datetime | None = None,
+) -> Decision:
+    words = STATUSES[code].message if message is None else message
+    return Decision(job.id, code, words, effect, at_ns, not_before)
+
+
+def _outcome(job: ActiveJob) -> Outcome:
+    return results_to_outcome(job.agent_results, requires_db=job.requires_db)
+
+
+def _succeeded(outcome: Outcome | None) -> bool:
+    """A database job that has succeeded is not thrown away because maintenance began in the meantime."""
+    return outcome is not None and outcome.code is StatusCode.SUCCEEDED
+
+
+def _timeout_words(job: ActiveJob) -> str:
+    if job.timeout_seconds is None:
+        return STATUSES[StatusCode.TIMED_OUT].message
+    limit = in_words(timedelta(seconds=job.timeout_seconds))
+    return f"Job ran longer than its time limit of {limit} and was stopped"

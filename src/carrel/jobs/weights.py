@@ -1,6 +1,12 @@
 """How much of a pool a job takes: the job-resource-weights file (spec: controller.md section 3.4)."""
 
-from dataclasses import dataclass
+import configparser
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+DEFAULT_SECTION = "default"
 
 
 class WeightsError(ValueError):
@@ -8,19 +14,63 @@ class WeightsError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Pattern:
+    """One line of the file: a regular expression of a whole text, and the weight of what matches."""
+
+    regex: re.Pattern[str]
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
 class Weights:
-    """Patterns of a job-resource-weights file, ready to be asked."""
+    """A job-resource-weights file, ready to be asked. Sections and patterns keep the file's order."""
+
+    sections: Mapping[str, tuple[Pattern, ...]] = field(default_factory=dict)
 
     def weight_of(self, workspace: str, action: str, run_command: str) -> float:
-        """The first pattern that matches wins: the workspace's own on the action's name, then [default] on the
+        """The first pattern that matches: of the workspace's own on the action's name, then of [default] on the
         run command. 1.0 when none does."""
-        raise NotImplementedError
+        if workspace != DEFAULT_SECTION and (weight := self._match(workspace, action)) is not None:
+            return weight
+        weight = self._match(DEFAULT_SECTION, run_command)
+        return 1.0 if weight is None else weight
+
+    def _match(self, section: str, text: str) -> float | None:
+        patterns = self.sections.get(section, ())
+        return next((each.weight for each in patterns if each.regex.fullmatch(text)), None)
 
 
 def parse_weights(text: str, filename: str = "job-resource-weights.ini") -> Weights:
     """Read the ini text: a section per workspace (regular expression of the action's whole name = weight), and
-    `[default]` (regular expression of the whole run command = weight). `=` is the only delimiter. Empty text: all 1.
+    `[default]` (regular expression of the whole run command = weight). `=` is the only delimiter, upper and lower case
+    differ. Empty text: every weight is 1.
 
     Raises WeightsError.
     """
-    raise NotImplementedError
+    # No section can have this name, so that none has the special meaning that configparser gives to [DEFAULT].
+    parser = configparser.RawConfigParser(delimiters=("=",), default_section="\0")
+    parser.optionxform = str  # type: ignore[method-assign, assignment]
+    try:
+        parser.read_string(text, source=filename)
+    except configparser.Error as error:
+        raise WeightsError(f"{filename} is not a file of [sections] with lines `pattern = weight`: {error}") from error
+    sections = {name: _patterns(filename, name, parser.items(name)) for name in parser.sections()}
+    return Weights(sections)
+
+
+def _patterns(filename: str, section: str, lines: list[tuple[str, str]]) -> tuple[Pattern, ...]:
+    return tuple(_pattern(f"{filename}: [{section}] {regex}", regex, weight) for regex, weight in lines)
+
+
+def _pattern(place: str, regex: str, weight: str) -> Pattern:
+    try:
+        compiled = re.compile(regex)
+    except re.error as error:
+        raise WeightsError(f"{place}: not a regular expression: {error}") from error
+    try:
+        number = float(weight)
+    except ValueError:
+        raise WeightsError(f"{place}: the weight must be a number, not '{weight}'") from None
+    if not (number > 0 and math.isfinite(number)):
+        raise WeightsError(f"{place}: the weight must be more than 0, not '{weight}'")
+    return Pattern(compiled, number)

@@ -1,0 +1,110 @@
+"""The state diagram and the table of statuses in the docs, made from the transition table.
+
+`python -m carrel.jobs.diagram --write docs/reference/statuses.md` renews what stands between the markers;
+`--check` instead ends with 1 when that is out of date.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from carrel.jobs.statuses import (
+    FINAL_CODES,
+    PENDING_CODES,
+    RESET_CODES,
+    RUNNING_CODES,
+    STATUSES,
+    TRANSITIONS,
+    State,
+    StatusCode,
+    public_code,
+)
+
+_GROUPS = (
+    ("pending", [code for code in StatusCode if code in PENDING_CODES]),
+    ("running", [code for code in StatusCode if code in RUNNING_CODES]),
+    ("final", [code for code in StatusCode if code in FINAL_CODES]),
+)
+_TITLES = {
+    State.PENDING: "Pending: it has not started, or will start again",
+    State.RUNNING: "Running",
+    State.SUCCEEDED: "Succeeded",
+    State.FAILED: "Failed",
+}
+
+
+def mermaid() -> str:
+    """The state diagram. An edge that every code of a group has is drawn once, from the group."""
+    lines = ["stateDiagram-v2", "    direction LR", f"    [*] --> {StatusCode.CREATED}"]
+    for name, codes in _GROUPS:
+        lines += [f"    state {name} {{", *(f"        {code}" for code in codes), "    }"]
+    for name, codes in _GROUPS:
+        lines += _edges(name, codes)
+    lines.append("    final --> [*]")
+    return "\n".join(lines)
+
+
+def _edges(group: str, codes: Sequence[StatusCode]) -> list[str]:
+    shared = _shared_targets(codes)
+    edges = [f"    {group} --> {target}" for target in StatusCode if target in shared]
+    for code in codes:
+        edges += [f"    {code} --> {target}" for target in StatusCode if target in TRANSITIONS[code] - shared]
+    return edges
+
+
+def _shared_targets(codes: Sequence[StatusCode]) -> frozenset[StatusCode]:
+    """Codes that each of these may go to, not counting itself."""
+    return frozenset(
+        target for target in StatusCode if all(code is target or target in TRANSITIONS[code] for code in codes)
+    )
+
+
+def tables() -> str:
+    """One table for each state: code, what it means, what to do next."""
+    parts = []
+    for state, title in _TITLES.items():
+        rows = [status for status in STATUSES.values() if status.state is state]
+        parts.append(f"### {title}\n\n| status | message | what it means | what to do |\n|---|---|---|---|")
+        parts[-1] += "".join(
+            f"\n| `{row.code}`{_footnote(row.code)} | {row.message} | {row.meaning} | {row.next_step} |" for row in rows
+        )
+    return "\n\n".join(parts)
+
+
+def _footnote(code: StatusCode) -> str:
+    if public_code(code) is not code:
+        return f" (RAP API: `{public_code(code)}`)"
+    return " (gives the attempt up)" if code in RESET_CODES else ""
+
+
+def renewed(page: str) -> str:
+    """The page with both generated parts made anew; ValueError when a marker is missing."""
+    page = _between(page, "diagram", f"```mermaid\n{mermaid()}\n```")
+    return _between(page, "statuses", tables())
+
+
+def _between(page: str, name: str, content: str) -> str:
+    begin, end = f"<!-- begin generated: {name} -->", f"<!-- end generated: {name} -->"
+    head, found_begin, rest = page.partition(begin)
+    _, found_end, tail = rest.partition(end)
+    if not (found_begin and found_end):
+        raise ValueError(f"The page has no markers '{begin}' and '{end}'")
+    return f"{head}{begin}\n{content}\n{end}{tail}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m carrel.jobs.diagram", description=__doc__)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--write", type=Path, metavar="PAGE")
+    what.add_argument("--check", type=Path, metavar="PAGE")
+    options = parser.parse_args(arguments)
+    path = options.write or options.check
+    page = path.read_text(encoding="utf-8")
+    if options.write:
+        path.write_text(renewed(page), encoding="utf-8")
+        return 0
+    return 0 if renewed(page) == page else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
