@@ -15,6 +15,7 @@ from carrel.repos.errors import (
 from carrel.repos.limits import Deadline, Limits
 from carrel.repos.mirrors import Mirrors
 from carrel.repos.policy import RepoPolicy
+from carrel.repos.settings import RepoSettings
 
 __all__ = [
     "BranchNotFound",
@@ -30,5 +31,6 @@ __all__ = [
     "RepoNotAllowed",
     "RepoNotFound",
     "RepoPolicy",
+    "RepoSettings",
     "TagNotFound",
 ]

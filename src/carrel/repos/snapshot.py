@@ -13,7 +13,9 @@ _WHO = {
 }
 
 
-def commit_folder(folder: Path, repo: Path, branch: str = "main", message: str = "Snapshot", seconds: float = 60) -> str:
+def commit_folder(
+    folder: Path, repo: Path, branch: str = "main", message: str = "Snapshot", seconds: float = 60
+) -> str:
     """Commit all files of `folder` (its .git, metadata/ and output/ left out) to the bare repository `repo`; its commit.
 
     The same files give the same commit, whenever and wherever it is made: author and time are fixed. Raises
@@ -38,5 +40,3 @@ def commit_folder(folder: Path, repo: Path, branch: str = "main", message: str =
 
 def _answer(git: Git, args: list[str], deadline: Deadline, env: dict[str, str]) -> str:
     return git.local(args, deadline, env=env).stdout.decode().strip()
-
-

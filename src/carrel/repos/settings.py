@@ -1,0 +1,34 @@
+"""Git settings that the controller and the agent both take from the environment (spec: controller.md section 5)."""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from carrel.repos.policy import RepoPolicy
+
+
+def _split(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+class RepoSettings(BaseSettings):
+    """Names are the environment's, in capitals. `ALLOW_LOCAL_GIT_REPOS` is true only for the word `true`."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    allowed_github_orgs: Annotated[list[str], NoDecode, BeforeValidator(_split)] = ["opensafely", "opensafely-actions"]
+    allow_local_git_repos: Annotated[bool, BeforeValidator(lambda value: value in (True, "true"))] = False
+    github_proxy_domain: str = "github-proxy.opensafely.org"
+    """Host (or base URL) that stands in for github.com; `github.com` for none."""
+    private_repo_access_token: SecretStr = SecretStr("")
+
+    def policy(self, reader: str) -> RepoPolicy:
+        """The policy of one process; `reader` is `ctrl`, or an agent's backend, and goes with the token."""
+        return RepoPolicy(
+            allowed_github_orgs=tuple(self.allowed_github_orgs),
+            allow_local_git_repos=self.allow_local_git_repos,
+            github_proxy_domain=self.github_proxy_domain,
+            private_repo_access_token=self.private_repo_access_token.get_secret_value(),
+            token_user=f"jobrunner-{reader}",
+        )
