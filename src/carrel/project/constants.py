@@ -19,8 +19,8 @@ DEFAULT_POPULATION_SIZE = 1000
 MAX_BYTES = 1024 * 1024
 """Longest file that is read, in bytes of UTF-8."""
 
-MAX_EXPANDED_NODES = 200_000
-"""Most YAML nodes a file may stand for once its aliases are followed."""
+MAX_EXPANDED = 8 * MAX_BYTES
+"""Most that a file with aliases may stand for once they are followed, in characters (and one for each node)."""
 
 MAX_DEPTH = 100
 """Deepest nesting of lists and mappings that is read."""

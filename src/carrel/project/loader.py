@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Collection
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from carrel.project.constants import DEFAULT_BACKENDS
-from carrel.project.models import Pipeline
+from carrel.project.actions import ActionReader, check_keys
+from carrel.project.backends import BackendNames, SideFile, read_run_on, resolve_run_on
+from carrel.project.constants import DEFAULT_BACKENDS, MAX_BYTES
+from carrel.project.document import Document
+from carrel.project.findings import Findings
+from carrel.project.models import Action, Pipeline
+from carrel.project.problems import Problem, ProjectValidationError, YAMLError
+from carrel.project.projection import backend_findings
+from carrel.project.tree import image_findings, need_findings
+from carrel.project.versions import Features, read_expectations, read_version
 
 Source = str | bytes | IO[str] | IO[bytes] | Path
+PROJECT_KEYS = ("version", "actions", "expectations", "run_on")
+PROJECT_FILE, SIDE_FILE = "project.yaml", "backends.yaml"
 
 
 def load_pipeline(
@@ -26,9 +37,110 @@ def load_pipeline(
     `known_backends` the installation's list (None: a laptop, unknown names only warn); `default_backends` where a
     study runs that does not say. Raises ProjectValidationError with every problem found. Warnings are on the result.
     """
-    raise NotImplementedError
+    try:
+        document = _document(source, filename)
+        side = None if side_file is None else _document(side_file, SIDE_FILE)
+    except YAMLError as error:
+        raise ProjectValidationError(str(error), [error.problem]) from error
+    loading = _Loading(document, side, filename)
+    return loading.pipeline(known_backends, tuple(default_backends))
 
 
 def get_all_output_patterns_from_project_file(source: Source) -> list[str]:
     """Every output pattern of the file, once each, in no particular order."""
-    raise NotImplementedError
+    actions = load_pipeline(source).actions.values()
+    return list({pattern for action in actions for pattern in action.outputs.flat()})
+
+
+def _document(source: Source, filename: str | None) -> Document:
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            return _document(file, filename or source.name)
+    raw = source if isinstance(source, str | bytes) else source.read(MAX_BYTES + 1)
+    name = filename or PROJECT_FILE
+    if isinstance(raw, str):
+        return Document(raw.removeprefix("\ufeff"), name)
+    try:
+        return Document(io.TextIOWrapper(io.BytesIO(raw), "utf-8-sig", newline="").read(), name)
+    except UnicodeDecodeError as error:
+        raise YAMLError(_undecodable(raw, error.start, name)) from None
+
+
+def _undecodable(raw: bytes, offset: int, filename: str) -> Problem:
+    before = raw[:offset].decode("utf-8", "replace")
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    return Problem("the file is not UTF-8 text", line, column, "error", filename, "yaml")
+
+
+class _Loading:
+    """One file on its way from a document to a pipeline."""
+
+    def __init__(self, document: Document, side: Document | None, filename: str | None) -> None:
+        self.document, self.side, self.filename = document, side, filename
+        self.findings = Findings(document, side)
+
+    def pipeline(self, known: Collection[str] | None, default: Collection[str]) -> Pipeline:
+        project = self._project()
+        version = read_version(project, self.findings)
+        check_keys(project, PROJECT_KEYS, "project", (), self.findings)
+        where = read_run_on(project.get("run_on"), ("run_on",), self.findings, "the project")
+        run_on = resolve_run_on(where, known, default)
+        features = Features.of(version)
+        actions = self._actions(project, features)
+        self.findings.items += image_findings(actions, features)
+        self.findings.items += backend_findings(actions, features, run_on)
+        self.findings.items += need_findings(actions, self._names_not_text(project))
+        expectations = read_expectations(project, version, features, self.findings)
+        BackendNames(known, default, self.findings).check_all(where, run_on, actions)
+        self._stop_at_errors()
+        return Pipeline(
+            version=version or 0.0,
+            actions=actions,
+            expectations=expectations,
+            warnings=tuple(self.findings.warnings()),
+            run_on=run_on,
+            where=where,
+            filename=self.filename,
+            text=self.document.text,
+            side_text=self.side.text if self.side else None,
+        )
+
+    def _project(self) -> dict[Any, Any]:
+        """The document, with the side file's keys in it; only a mapping can be looked at any further."""
+        value = self.document.value
+        if not isinstance(value, dict):
+            kind = "is empty" if value is None else "must be a dictionary of key/value pairs"
+            self.findings.error("document", f"The project file {kind}", (), ours=True)
+            self._stop_at_errors()
+        side = self.side.value if self.side else None
+        return SideFile(value, side, self.findings).merged()
+
+    def _actions(self, project: dict[Any, Any], features: Features) -> dict[str, Action]:
+        bodies = project.get("actions")
+        if "actions" not in project:
+            self.findings.error("actions-missing", "Project must include `actions` section", ("actions",))
+        elif not isinstance(bodies, dict):
+            message = "`actions` section of the project must be a dictionary of key/value pairs"
+            self.findings.error("actions-type", message, ("actions",))
+        reader = ActionReader(features, self.findings)
+        actions: dict[str, Action] = {}
+        for key, body in bodies.items() if isinstance(bodies, dict) else ():
+            action = reader.read(key, body)
+            if action.action_id in actions:
+                message = f"Action {key} is there twice (once as a number or word of YAML)"
+                self.findings.error("action-twice", message, ("actions", key), key=True, ours=True)
+            actions[action.action_id] = action
+        return actions
+
+    def _names_not_text(self, project: dict[Any, Any]) -> set[str]:
+        """Names of actions that YAML reads as numbers or the like: in the contract no `needs` finds them."""
+        bodies = project.get("actions")
+        return {str(key) for key in bodies if not isinstance(key, str)} if isinstance(bodies, dict) else set()
+
+    def _stop_at_errors(self) -> None:
+        unread = [*self.document.problems, *(self.side.problems if self.side else ())]
+        problems = [*unread, *self.findings.errors()]
+        if unread:
+            raise ProjectValidationError("\n".join(map(str, problems)), problems)
+        if problems:
+            raise ProjectValidationError.of(problems, self.filename)

@@ -138,6 +138,9 @@ class Pipeline:
     backend: str | None = None
     """The backend this was projected onto, if it was."""
     filename: str | None = None
+    text: str = field(default="", repr=False, compare=False)
+    side_text: str | None = field(default=None, repr=False, compare=False)
+    """What it was read from: to find the line of what a later projection has to say."""
 
     @property
     def all_actions(self) -> list[str]:
@@ -163,7 +166,7 @@ class Pipeline:
         return self.where.allows(backend)
 
     def for_backend(self, backend: str) -> Pipeline:
-        """The plain single tree that one backend runs; raises ProjectValidationError where it does not hold together."""
+        """The plain single tree that one backend runs; raises ProjectValidationError where it does not hold."""
         from carrel.project.projection import project
 
         return project(self, backend)

@@ -1,0 +1,251 @@
+"""Reads one action: its keys, their types, its outputs and its commands (spec: project-yaml.md sections 1.3 to 1.5)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from carrel.project.backends import action_run_on, is_backend_name
+from carrel.project.commands import Command
+from carrel.project.constants import LEVELS, RUN_ALL_COMMAND
+from carrel.project.document import Path
+from carrel.project.findings import Findings
+from carrel.project.generators import check_generator
+from carrel.project.models import Action, Outputs, Resources
+from carrel.project.patterns import escape_fault, pattern_fault
+from carrel.project.problems import did_you_mean, nearest
+from carrel.project.resources import KEYS, parse_resources
+from carrel.project.versions import Features
+
+ACTION_KEYS = ("run", "outputs", "needs", "config", "dummy_data_file", "run_on", "resources")
+_name = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*").fullmatch
+_version = re.compile(r"(?:v[0-9.]+(?:-pre)?|dev|latest)$").match
+
+_DICTIONARY = "a dictionary of key/value pairs"
+
+
+class ActionReader:
+    """Reads the actions of one project; what it returns is whole only where it found nothing wrong."""
+
+    def __init__(self, features: Features, findings: Findings) -> None:
+        self.features, self.findings = features, findings
+
+    def read(self, key: Any, body: Any) -> Action:
+        """The action under `key`; one with less in it where something is wrong, so that others may still need it."""
+        name, path = str(key), ("actions", key)
+        self._check_name(name, path)
+        if not isinstance(body, dict):
+            message = f"Configuration for action {name} must be {_DICTIONARY}"
+            self.findings.error("action-type", message, path)
+            return Action(name, Outputs())
+        self._check_keys(name, body, path)
+        self._check_types(name, body, path)
+        outputs = self._outputs(name, body, path)
+        command, commands = self._run(name, body, path)
+        needs = self._needs(name, body, path)
+        run_on = action_run_on(name, body, path, self.findings)
+        resources = self._resources(name, body, path)
+        action = Action(
+            name,
+            outputs,
+            command,
+            needs,
+            _of_type(body, "config", dict),
+            _of_type(body, "dummy_data_file", str),
+            commands,
+            run_on,
+            resources,
+        )
+        check_generator(action, path, self.findings)
+        return action
+
+    def _check_name(self, name: str, path: Path) -> None:
+        if name == RUN_ALL_COMMAND:
+            self._check_run_all(path)
+        if not _name(name):
+            message = (
+                f"Action name {name!r} may only have letters (A-Z, a-z), digits, `_`, `-` and `.`, "
+                "and may not start with a dot"
+            )
+            self.findings.error("action-name", message, path, key=True, ours=True)
+
+    def _check_run_all(self, path: Path) -> None:
+        if self.features.no_run_all:
+            message = "`run_all` is a reserved action name and is not allowed for user-defined actions."
+            self.findings.error("run-all-reserved", message, path, key=True)
+        else:
+            message = "`run_all` is a reserved action name from version 5 on: requesting it runs every action"
+            self.findings.warn("run-all-defined", message, path, key=True)
+
+    def _check_keys(self, name: str, body: dict[Any, Any], path: Path) -> None:
+        for required in ("run", "outputs"):
+            if required not in body:
+                message = f"Action {name} must contain a configuration for '{required}'"
+                self.findings.error(f"{required}-missing", message, (*path, required))
+        check_keys(body, ACTION_KEYS, f"action {name}", path, self.findings)
+
+    def _check_types(self, name: str, body: dict[Any, Any], path: Path) -> None:
+        self._type(name, body, "outputs", dict, _DICTIONARY, path)
+        self._type(name, body, "run", (str, dict), "a string", path)
+        self._type(name, body, "needs", (list, type(None)), "a list", path)
+        self._type(name, body, "config", (dict, type(None)), _DICTIONARY, path)
+        self._type(name, body, "dummy_data_file", (str, type(None)), "a string", path)
+        self._type(name, body, "resources", (dict, type(None)), _DICTIONARY, path, ours=True)
+
+    def _type(
+        self, name: str, body: dict[Any, Any], key: str, kind: Any, words: str, path: Path, *, ours: bool = False
+    ) -> None:
+        if key in body and not isinstance(body[key], kind):
+            message = f"`{key}` section for action {name} must be {words}"
+            self.findings.error(f"{key}-type", message, (*path, key), ours=ours)
+
+    # outputs
+
+    def _outputs(self, name: str, body: dict[Any, Any], path: Path) -> Outputs:
+        section = body.get("outputs")
+        if not isinstance(section, dict):
+            return Outputs()
+        path = (*path, "outputs")
+        if not any(level in section for level in LEVELS):
+            message = f"`outputs` section for action {name} must specify at least one output of: {', '.join(LEVELS)}"
+            unknown = next(iter(section), None)
+            self.findings.error("outputs-empty", message + did_you_mean(unknown, LEVELS), path)
+        else:
+            check_keys(section, LEVELS, f"`outputs` section for action {name}", path, self.findings)
+        return Outputs(*(self._level(name, section, level, path) for level in LEVELS))
+
+    def _level(self, name: str, section: dict[Any, Any], level: str, path: Path) -> dict[str, str] | None:
+        if level not in section:
+            return None
+        patterns = section[level]
+        if not isinstance(patterns, dict):
+            message = f"`{level}` section for action {name} must be {_DICTIONARY}"
+            self.findings.error("level-type", message, (*path, level))
+            return None
+        good = {}
+        for key, pattern in patterns.items():
+            if self._pattern(name, level, key, pattern, path):
+                good[str(key)] = pattern
+        if len(good) < len(patterns):
+            self._check_output_names(name, level, patterns, path)
+        return good
+
+    def _pattern(self, name: str, level: str, key: Any, pattern: Any, path: Path) -> bool:
+        """Whether the pattern is a string; what is wrong with the string is found besides."""
+        if not isinstance(pattern, str):
+            message = f"`{key}` output for action {name} must be a string"
+            self.findings.error("output-type", message, (*path, level, key))
+            return False
+        fault, escape = pattern_fault(pattern, level), escape_fault(pattern)
+        if fault or escape:
+            message = f"Output path {pattern} is invalid: {fault or escape}"
+            rule = "output-path" if fault else "output-outside"
+            self.findings.error(rule, message, (*path, level, key), ours=not fault)
+        return True
+
+    def _check_output_names(self, name: str, level: str, patterns: dict[Any, Any], path: Path) -> None:
+        seen: set[str] = set()
+        for key in patterns:
+            if str(key) in seen:
+                message = f"Output name {key} of action {name} is there twice (once as a number or word of YAML)"
+                self.findings.error("output-name-twice", message, (*path, level, key), key=True, ours=True)
+            seen.add(str(key))
+
+    # run
+
+    def _run(self, name: str, body: dict[Any, Any], path: Path) -> tuple[Command | None, dict[str, Command]]:
+        run, path = body.get("run"), (*path, "run")
+        if isinstance(run, str):
+            return self._command(name, run, path), {}
+        commands: dict[str, Command] = {}
+        if isinstance(run, dict):
+            if not run:
+                message = f"run must have a value, {name} has an empty run key"
+                self.findings.error("run-empty", message, path, ours=True)
+            for backend, text in run.items():
+                command = self._backend_command(name, backend, text, path)
+                if command is not None:
+                    commands[str(backend)] = command
+        return None, commands
+
+    def _backend_command(self, name: str, backend: Any, text: Any, path: Path) -> Command | None:
+        path = (*path, backend)
+        if not is_backend_name(str(backend)):
+            message = f"`run` section for action {name} has {backend!r}, which is not a name of a backend"
+            self.findings.error("backend-name", message, path, key=True, ours=True)
+        if isinstance(text, str):
+            return self._command(name, text, path)
+        message = f"`run` section for action {name} must be a string, or a string for each backend"
+        self.findings.error("run-backend-type", message, path)
+        return None
+
+    def _command(self, name: str, raw: str, path: Path) -> Command | None:
+        try:
+            command = Command.parse(raw)
+        except ValueError as error:
+            message = f"`run` section for action {name} cannot be split into words: {str(error).lower()}"
+            self.findings.error("run-quotes", message, path, ours=True)
+            return None
+        if not command.parts:
+            message = f"run must have a value, {name} has an empty run key"
+            self.findings.error("run-empty", message, path, ours=raw != "")
+            return None
+        if not _version(command.version):
+            image = command.name
+            message = f"Action command {image} must have a version specified in the form :vN (e.g. {image}:v2)"
+            self.findings.error("run-version", message, path)
+        return command
+
+    # the rest
+
+    def _needs(self, name: str, body: dict[Any, Any], path: Path) -> list[str]:
+        needs = body.get("needs")
+        if not isinstance(needs, list):
+            return []
+        good = []
+        for index, need in enumerate(needs):
+            if not isinstance(need, str):
+                message = f"`needs` section for action {name} must be a list of names, but has {_shown(need)}"
+                self.findings.error("need-type", message, (*path, "needs", index), ours=True)
+            elif " " in need:
+                message = f"`needs` actions should be separated with commas, but {name} needs `{need}`"
+                self.findings.error("need-space", message, (*path, "needs", index))
+            else:
+                good.append(need)
+        return good
+
+    def _resources(self, name: str, body: dict[Any, Any], path: Path) -> Resources:
+        section = body.get("resources")
+        if not isinstance(section, dict):
+            return Resources()
+        path = (*path, "resources")
+        check_keys(section, KEYS, f"`resources` section for action {name}", path, self.findings, ours=True)
+        resources, faults = parse_resources(section)
+        for key, fault in faults.items():
+            message = f"`{key}` in `resources` section for action {name} {fault}"
+            self.findings.error("resources-value", message, (*path, key), ours=True)
+        return resources
+
+
+def check_keys(
+    section: dict[Any, Any], allowed: Iterable[str], where: str, path: Path, findings: Findings, *, ours: bool = False
+) -> None:
+    """Report keys that are not allowed, all in one sentence as the contract does."""
+    allowed = tuple(allowed)
+    unexpected = [key for key in section if key not in allowed]
+    if unexpected:
+        hints = [f"{key}: `{match}`" for key in unexpected if (match := nearest(key, allowed))]
+        hint = f" (did you mean {', '.join(hints)}?)" if hints else ""
+        message = f"Unexpected parameters ({', '.join(map(str, unexpected))}) in {where}{hint}"
+        findings.error("unexpected-keys", message, (*path, unexpected[0]), key=True, ours=ours)
+
+
+def _of_type(body: dict[Any, Any], key: str, kind: type) -> Any:
+    value = body.get(key)
+    return value if isinstance(value, kind) else None
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else text[:40] + "..."

@@ -1,0 +1,342 @@
+"""YAML 1.2 text to plain values, each with its line and column.
+
+PyYAML's C parser gives the events; values are built here, in one pass and without recursion, because PyYAML's own
+constructor follows YAML 1.1 (`yes` is true), keeps the last of duplicate keys, loses the positions, is slow, and
+overflows the stack on deep nesting. Source of the resolution rules: YAML 1.2.2, section 10.3 (core schema), and
+the merge key `<<`, which studies use although 1.2 dropped it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import yaml
+
+from carrel.project.constants import MAX_BYTES, MAX_DEPTH, MAX_EXPANDED
+from carrel.project.problems import Problem, YAMLError
+
+Path = tuple[Any, ...]
+"""Keys and indices that lead from the document's root to a value."""
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NOTHING = object()
+_MERGE = object()
+_STANDARD = "tag:yaml.org,2002:"
+
+_words: dict[str, Any] = {"": None, "~": None}
+for _word, _meaning in {"null": None, "true": True, "false": False}.items():
+    _words |= {_word: _meaning, _word.capitalize(): _meaning, _word.upper(): _meaning}
+_words |= {spelling: float("nan") for spelling in (".nan", ".NaN", ".NAN")}
+for _sign, _infinity in {"": float("inf"), "+": float("inf"), "-": float("-inf")}.items():
+    _words |= {_sign + spelling: _infinity for spelling in (".inf", ".Inf", ".INF")}
+
+_FIRST = frozenset("~nNtTfF.+-0123456789")
+_decimal = re.compile(r"[-+]?[0-9]+").fullmatch
+_octal = re.compile(r"0o[0-7]+").fullmatch
+_hexadecimal = re.compile(r"0x[0-9a-fA-F]+").fullmatch
+# What YAML 1.2.2 section 5.1 allows in a file, turned round.
+_unprintable = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]").search
+_float = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?").fullmatch
+
+
+def resolve(text: str) -> Any:
+    """Value of a plain (not quoted, not tagged) scalar."""
+    if text and text[0] not in _FIRST:
+        return text
+    value = _words.get(text, _NOTHING)
+    return _number(text) if value is _NOTHING else value
+
+
+def _number(text: str) -> Any:
+    if _octal(text) or _hexadecimal(text):
+        return int(text, 0)
+    if _decimal(text):
+        return int(text) if len(text) < 4000 else float(text)  # int() refuses very long digits
+    return float(text) if _float(text) else text
+
+
+class Fault(Exception):
+    """Reading cannot go on: what is wrong, and the mark of where."""
+
+    def __init__(self, message: str, mark: Any) -> None:
+        super().__init__(message)
+        self.message, self.mark = message, mark
+
+
+class _Mapping:
+    """A mapping being read: takes key, value, key, value."""
+
+    __slots__ = ("anchor", "height", "key", "key_mark", "mark", "merges", "places", "value")
+
+    def __init__(self, anchor: _Anchor | None, mark: Any) -> None:
+        self.value: dict[Any, Any] = {}
+        self.places: dict[Any, tuple[Any, Any]] = {}
+        self.anchor, self.mark, self.height = anchor, mark, 0
+        self.key: Any = _NOTHING
+        self.key_mark: Any = None
+        self.merges: list[Any] = []
+
+    def add(self, value: Any, mark: Any, reader: _Reader) -> None:
+        key = self.key
+        if key is _NOTHING:
+            if isinstance(value, dict | list):
+                raise Fault("found a key that is not a plain value", mark)
+            self.key, self.key_mark = value, mark
+            return
+        self.key = _NOTHING
+        if key is _MERGE:
+            self._merge(value, mark, reader)
+        elif key in self.value:
+            reader.duplicate(key, value, self.key_mark)
+        else:
+            self.value[key] = value
+            self.places[key] = (self.key_mark, mark)
+
+    def _merge(self, value: Any, mark: Any, reader: _Reader) -> None:
+        if self.merges:
+            reader.duplicate("<<", value, self.key_mark)
+        self.merges = value if isinstance(value, list) else [value]
+        if not all(isinstance(each, dict) for each in self.merges):
+            raise Fault("expected a mapping or a list of mappings to merge", mark)
+
+    def finish(self, places: dict[int, Any]) -> Any:
+        """The mapping; merged keys come first, and give way to the mapping's own."""
+        if self.merges:
+            own, own_places = dict(self.value), self.places
+            self.value.clear()
+            self.places = {}
+            for merged in reversed(self.merges):
+                self.value.update(merged)
+                self.places.update(places[id(merged)])
+            self.value.update(own)
+            self.places.update(own_places)
+        places[id(self.value)] = self.places
+        return self.value
+
+
+class _Sequence:
+    """A list being read."""
+
+    __slots__ = ("anchor", "height", "key", "mark", "places", "value")
+
+    def __init__(self, anchor: _Anchor | None, mark: Any) -> None:
+        self.value: list[Any] = []
+        self.places: list[tuple[Any, Any]] = []
+        self.anchor, self.mark, self.height = anchor, mark, 0
+        self.key: Any = None
+
+    def add(self, value: Any, mark: Any, reader: _Reader) -> None:
+        self.value.append(value)
+        self.places.append((mark, mark))
+
+    def finish(self, places: dict[int, Any]) -> Any:
+        places[id(self.value)] = self.places
+        return self.value
+
+
+class _Anchor:
+    """What `&name` stands for: a value, how much it weighs with its aliases followed, and how deep it is."""
+
+    __slots__ = ("complete", "height", "name", "start", "value", "weight")
+
+    def __init__(self, name: str, start: int) -> None:
+        self.name, self.start = name, start
+        self.value: Any = None
+        self.weight, self.height, self.complete = 0, 0, False
+
+    def close(self, value: Any, weight: int, height: int) -> None:
+        self.value, self.weight, self.height, self.complete = value, weight - self.start, height, True
+
+
+class _Reader:
+    """Builds the value of one document from its events."""
+
+    def __init__(self) -> None:
+        self.stack: list[_Mapping | _Sequence] = []
+        self.anchors: dict[str, _Anchor] = {}
+        self.places: dict[int, Any] = {}
+        self.duplicates: list[Fault] = []
+        self.root: Any = None
+        self.root_mark: Any = None
+        self.weight = 0
+        self.documents = 0
+        self.handlers: dict[type, Callable[[Any], None]] = {
+            yaml.ScalarEvent: self.scalar,
+            yaml.AliasEvent: self.alias,
+            yaml.MappingStartEvent: self.mapping,
+            yaml.SequenceStartEvent: self.sequence,
+            yaml.MappingEndEvent: self.end,
+            yaml.SequenceEndEvent: self.end,
+            yaml.DocumentStartEvent: self.document,
+            yaml.DocumentEndEvent: self.nothing,
+            yaml.StreamStartEvent: self.nothing,
+            yaml.StreamEndEvent: self.nothing,
+        }
+
+    def nothing(self, event: Any) -> None:
+        pass
+
+    def document(self, event: Any) -> None:
+        self.documents += 1
+        if self.documents > 1:
+            raise Fault("expected a single document in the stream, but found another document", event.start_mark)
+
+    def scalar(self, event: Any) -> None:
+        text = event.value
+        self.weight += len(text) + 1
+        value = resolve(text) if event.implicit[0] else self._special(event, text)
+        if text == "<<" and event.implicit[0] and self.stack and self.stack[-1].key is _NOTHING:
+            self.stack[-1].key, self.stack[-1].key_mark = _MERGE, event.start_mark  # type: ignore[union-attr]
+            return
+        if event.anchor:
+            self._anchor(event, len(text) + 1).close(value, self.weight, 0)
+        self._add(value, event.start_mark)
+
+    def _special(self, event: Any, text: str) -> Any:
+        """Value of a quoted or tagged scalar."""
+        if event.tag is None or event.tag in ("!", _STANDARD + "str"):
+            return text
+        value = resolve(text)
+        name = event.tag.removeprefix(_STANDARD)
+        kinds = {"null": type(None), "bool": bool, "int": int, "float": (int, float)}
+        if name not in kinds or not isinstance(value, kinds[name]):
+            raise Fault(f"could not read {text!r} as {event.tag!r}", event.start_mark)
+        return float(value) if name == "float" else value
+
+    def alias(self, event: Any) -> None:
+        anchor = self.anchors.get(event.anchor)
+        if anchor is None:
+            raise Fault(f"found undefined alias {event.anchor!r}", event.start_mark)
+        if not anchor.complete:
+            raise Fault(f"found alias {event.anchor!r} inside of what it stands for", event.start_mark)
+        self.weight += anchor.weight
+        if self.weight > MAX_EXPANDED or len(self.stack) + anchor.height > MAX_DEPTH:
+            raise Fault("aliases make the file too large", event.start_mark)
+        if self.stack:
+            self.stack[-1].height = max(self.stack[-1].height, anchor.height)
+        self._add(anchor.value, event.start_mark)
+
+    def mapping(self, event: Any) -> None:
+        self._open(_Mapping, event, "map")
+
+    def sequence(self, event: Any) -> None:
+        self._open(_Sequence, event, "seq")
+
+    def _open(self, kind: type[_Mapping] | type[_Sequence], event: Any, tag: str) -> None:
+        self.weight += 1
+        if event.tag not in (None, "!", _STANDARD + tag):
+            raise Fault(f"could not read a value tagged {event.tag!r}", event.start_mark)
+        if len(self.stack) >= MAX_DEPTH:
+            raise Fault(f"lists and mappings are nested more than {MAX_DEPTH} deep", event.start_mark)
+        self.stack.append(kind(self._anchor(event, 1) if event.anchor else None, event.start_mark))
+
+    def _anchor(self, event: Any, weight: int) -> _Anchor:
+        anchor = self.anchors[event.anchor] = _Anchor(event.anchor, self.weight - weight)
+        return anchor
+
+    def end(self, event: Any) -> None:
+        frame = self.stack.pop()
+        value = frame.finish(self.places)
+        height = frame.height + 1
+        if frame.anchor is not None:
+            frame.anchor.close(value, self.weight, height)
+        if self.stack:
+            self.stack[-1].height = max(self.stack[-1].height, height)
+        self._add(value, frame.mark)
+
+    def _add(self, value: Any, mark: Any) -> None:
+        if self.stack:
+            self.stack[-1].add(value, mark, self)
+        else:
+            self.root, self.root_mark = value, mark
+
+    def duplicate(self, key: Any, value: Any, mark: Any) -> None:
+        shown = value if isinstance(value, str) else repr(value)
+        shown = shown if len(shown) <= 80 else shown[:80] + "..."
+        self.duplicates.append(Fault(f'found duplicate key "{key}" with value "{shown}"', mark))
+
+
+class Document:
+    """A YAML text as plain values (`value`), and where each of them stands."""
+
+    def __init__(self, text: str, filename: str) -> None:
+        """Read `text`; raises YAMLError where it cannot be read. Duplicate keys are kept in `problems`."""
+        self.text, self.filename = text, filename
+        self._reader = reader = _Reader()
+        handlers = reader.handlers
+        try:
+            check_size(len(text.encode()))
+            for event in _events(text):
+                handlers[type(event)](event)
+        except Fault as fault:
+            raise YAMLError(self._problem(fault.message, fault.mark)) from None
+        except (yaml.YAMLError, UnicodeError) as error:
+            raise YAMLError(self._problem(*_explain(error, text))) from None
+        self.value = reader.root
+        self.empty = reader.root_mark is None
+
+    @property
+    def problems(self) -> list[Problem]:
+        return [self._problem(fault.message, fault.mark) for fault in self._reader.duplicates]
+
+    def locate(self, path: Path, *, key: bool = False) -> tuple[int, int]:
+        """Line and column (from 1) of the value at `path`, or of its key; of the nearest parent where it is missing."""
+        value, marks = self.value, (self._reader.root_mark, self._reader.root_mark)
+        for step in path:
+            places, step = self._reader.places.get(id(value)), _find(value, step)
+            if places is None or step is None:
+                key = True
+                break
+            value, marks = value[step], places[step]
+        return _position(marks[0] if key else marks[1])
+
+    def _problem(self, message: str, mark: Any) -> Problem:
+        line, column = _position(mark)
+        return Problem(message, line, column, "error", self.filename, "yaml")
+
+
+def check_size(size: int) -> None:
+    """Refuse a text of more than the limit (`size` in bytes) before anything is made of it."""
+    if size > MAX_BYTES:
+        raise Fault(f"the file is larger than {MAX_BYTES // 1024} KiB", None)
+
+
+def _find(value: Any, step: Any) -> Any:
+    """The key or index itself, or of the key whose text (or the entry which) is `step`; None where there is none."""
+    if isinstance(value, dict):
+        return step if step in value else next((key for key in value if str(key) == step), None)
+    if isinstance(value, list):
+        return step if isinstance(step, int) else next((i for i, each in enumerate(value) if each == step), None)
+    return None
+
+
+def _events(text: str) -> Iterator[Any]:
+    loader = _Loader(text)
+    try:
+        yield from iter(loader.get_event, None)
+    finally:
+        loader.dispose()
+
+
+def _position(mark: Any) -> tuple[int, int]:
+    return (1, 1) if mark is None else (mark.line + 1, mark.column + 1)
+
+
+def _explain(error: Exception, text: str) -> tuple[str, Any]:
+    """Message and mark of a parser's error."""
+    if isinstance(error, yaml.MarkedYAMLError):
+        words = ": ".join(part for part in (error.context, error.problem) if part)
+        return words, error.problem_mark or error.context_mark
+    found = _unprintable(text)
+    return "control characters are not allowed", _mark_of(text, found.start()) if found else None
+
+
+class _Mark(NamedTuple):
+    line: int
+    column: int
+
+
+def _mark_of(text: str, offset: int) -> _Mark:
+    return _Mark(text.count("\n", 0, offset), offset - text.rfind("\n", 0, offset) - 1)

@@ -1,0 +1,63 @@
+"""Collects what is wrong while a project is checked, and orders it as the contract would find it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from carrel.project.document import Document, Path
+from carrel.project.problems import Problem, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A problem before its line is looked up. `ours`: the contract would let it pass (or fall over)."""
+
+    rule: str
+    message: str
+    path: Path
+    key: bool = False
+    severity: Severity = "error"
+    ours: bool = False
+    side: bool = False
+    """Stands in `backends.yaml`, whatever the path."""
+
+
+class Findings:
+    """All that was found. `moved` names the (action, key) pairs that came from the side file."""
+
+    def __init__(self, document: Document, side: Document | None = None) -> None:
+        self.document, self.side = document, side
+        self.moved: set[Path] = set()
+        self.items: list[Finding] = []
+
+    def error(self, rule: str, message: str, path: Path, *, key: bool = False, ours: bool = False) -> None:
+        self.items.append(Finding(rule, message, path, key, "error", ours))
+
+    def warn(self, rule: str, message: str, path: Path, *, key: bool = False) -> None:
+        self.items.append(Finding(rule, message, path, key, "warning"))
+
+    def aside(self, rule: str, message: str, path: Path, *, key: bool = False) -> None:
+        """An error in the side file."""
+        self.items.append(Finding(rule, message, path, key, "error", True, True))
+
+    def errors(self) -> list[Problem]:
+        """What the contract reports first comes first; then what only we refuse."""
+        found = [finding for finding in self.items if finding.severity == "error"]
+        return self._place(sorted(found, key=lambda finding: finding.ours))
+
+    def warnings(self) -> list[Problem]:
+        return self._place(finding for finding in self.items if finding.severity == "warning")
+
+    def _place(self, found: Iterable[Finding]) -> list[Problem]:
+        return list(dict.fromkeys(self._problem(finding) for finding in found))
+
+    def _problem(self, finding: Finding) -> Problem:
+        document = self._document(finding)
+        line, column = document.locate(finding.path, key=finding.key)
+        return Problem(finding.message, line, column, finding.severity, document.filename, finding.rule)
+
+    def _document(self, finding: Finding) -> Document:
+        path = tuple(map(str, finding.path[:3]))
+        aside = finding.side or path in self.moved or path[:1] in self.moved
+        return self.side if aside and self.side is not None else self.document
