@@ -1,41 +1,117 @@
 """What can go wrong with an attempt: two families, never mixed (DESIGN section 4, rule 6).
 
-`UserError` ends the job with a message for its log. `InfrastructureFault` says nothing of the study: the controller
-tries again. What the controller learns of a fault is `kind`, one word of `results.ErrorKind`, and never its text.
+`UserError` ends the job: trying again does not help. `InfrastructureFault` says nothing of the study: the controller tries
+again. What the controller learns of either is `kind`, a word of `carrel.jobs.outcomes.ErrorType`, and never the text,
+which goes to the job's log on the secure side.
 """
+
+import errno
+
+from carrel.agent.executors.base import (
+    DiskFull,
+    ExecutorError,
+    ExecutorRefusal,
+    ImageNotAllowed,
+    ImageUnavailable,
+    NotSupported,
+    RuntimeUnavailable,
+)
+from carrel.jobs.outcomes import ErrorType
+from carrel.repos import GitError, RepoInfrastructureError, RepoNotAllowed
+
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class UserError(Exception):
-    """The study's own: a bad commit, a file that cannot be stored. The text goes to the log on the secure side."""
+    """The study's, the request's or the backend's settings; the text is for people on the secure side."""
+
+    kind = ErrorType.USER_ERROR
 
 
-class InfrastructureFault(Exception):
-    """Ours: disk, runtime, network. `kind` is from the fixed list in `results.ErrorKind`."""
-
-    kind = "internal_error"
-
-    def __init__(self, message: str = "", *, kind: str | None = None) -> None:
-        super().__init__(message)
-        if kind is not None:
-            self.kind = kind
-
-
-class InputMissing(InfrastructureFault):
+class InputMissing(UserError):
     """An output of a needed action is not in the store. `action` is the needed action's name, where it is known."""
 
-    kind = "input_missing"
+    kind = ErrorType.INPUT_MISSING
 
     def __init__(self, message: str, action: str | None) -> None:
         super().__init__(message)
         self.action = action
 
 
-class WorkspaceArchived(InfrastructureFault):
-    kind = "workspace_archived"
+class WorkspaceArchived(UserError):
+    kind = ErrorType.WORKSPACE_ARCHIVED
 
     def __init__(self, workspace: str) -> None:
         super().__init__(f"Workspace {workspace} has been archived. Contact the OpenSAFELY tech team to resolve")
 
 
+class DatabaseUnconfigured(UserError):
+    kind = ErrorType.DATABASE_UNCONFIGURED
+
+
+class DatabaseRefused(UserError):
+    """The task asks for database access with an image or command that never gets it."""
+
+    kind = ErrorType.REFUSED
+
+
+class InvalidDefinition(UserError):
+    kind = ErrorType.INVALID_DEFINITION
+
+
+class InfrastructureFault(Exception):
+    """Ours: disk, runtime, network."""
+
+    kind = ErrorType.INTERNAL_ERROR
+
+
+class HostRebooted(InfrastructureFault):
+    """The process ended without an exit code of its own because the machine was restarted."""
+
+    kind = ErrorType.HOST_REBOOTED
+
+
+class ProcessLost(InfrastructureFault):
+    """The process is gone and nobody knows how it ended."""
+
+    kind = ErrorType.EXECUTOR_ERROR
+
+
+class StorageDamaged(InfrastructureFault):
+    """A file of ours cannot be understood; it is left as it is for a person to look at."""
+
+
 class SettingsError(Exception):
     """The agent cannot start as it is configured; the text says what to change."""
+
+
+_KINDS: tuple[tuple[type[Exception], ErrorType], ...] = (
+    (ImageNotAllowed, ErrorType.IMAGE_NOT_ALLOWED),
+    (NotSupported, ErrorType.NOT_SUPPORTED),
+    (ExecutorRefusal, ErrorType.REFUSED),
+    (ImageUnavailable, ErrorType.IMAGE_UNAVAILABLE),
+    (DiskFull, ErrorType.DISK_FULL),
+    (RuntimeUnavailable, ErrorType.RUNTIME_UNAVAILABLE),
+    (ExecutorError, ErrorType.EXECUTOR_ERROR),
+    (RepoNotAllowed, ErrorType.REPOSITORY_REFUSED),
+    (GitError, ErrorType.BAD_COMMIT),
+    (RepoInfrastructureError, ErrorType.REPOSITORY_UNAVAILABLE),
+)
+"""The first that fits."""
+
+
+def kind_of(error: BaseException) -> ErrorType:
+    """The one word that the controller may learn of `error`."""
+    if isinstance(error, UserError | InfrastructureFault):
+        return error.kind
+    if _is_disk_full(error):
+        return ErrorType.DISK_FULL
+    return next((kind for family, kind in _KINDS if isinstance(error, family)), ErrorType.INTERNAL_ERROR)
+
+
+def _is_disk_full(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _DISK_FULL:
+            return True
+        error = error.__cause__
+    return False

@@ -3,6 +3,7 @@
 The contract's rules and words, closed where the contract is open: a file that cannot be checked does not pass.
 """
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,7 +53,7 @@ def _findings(root: Path, path: str, limits: GateLimits) -> list[Exclusion]:
         fd = open_beneath(root, path)
     except (OSError, ValueError):
         return [_unreadable(path, "it cannot be opened")]
-    with open(fd, "rb") as stream:
+    with os.fdopen(fd, "rb") as stream:
         size = stream.seek(0, 2)
         stream.seek(0)
         if size > limits.max_filesize:
@@ -85,7 +86,8 @@ def _too_large(path: str, size: int, limit: int) -> Exclusion:
     found, allowed = f"{size / MEBIBYTE:.1f}", f"{limit / MEBIBYTE:.1f}"
     return Exclusion(
         f"File size of {found}Mb is larger that limit of {allowed}Mb.",
-        f"The file:\n\n{path}\n\nwas {found}Mb, which is above the limit for moderately_sensitive files of {allowed}Mb.\n\n"
+        f"The file:\n\n{path}\n\nwas {found}Mb, which is above the limit for moderately_sensitive files of "
+        f"{allowed}Mb.\n\n"
         "As such, it has *not* been copied to level 4. Reduce its size, or make it highly_sensitive and summarise it.",
     )
 
@@ -94,8 +96,9 @@ def _wrong_type(path: str, suffix: str, types: Collection[str]) -> Exclusion:
     allowed = ", ".join(sorted(types))
     return Exclusion(
         f"File type of {suffix} is not valid level 4 file",
-        f"The file:\n\n{path}\n\nis of type {suffix or '(none)'}, which is not a valid file type for moderately_sensitive "
-        f"files.\n\nAs such, it has *not* been copied to level 4. The types allowed are: {allowed}.\n"
+        f"The file:\n\n{path}\n\nis of type {suffix or '(none)'}, which is not a valid file type for "
+        f"moderately_sensitive files.\n\nAs such, it has *not* been copied to level 4. "
+        f"The types allowed are: {allowed}.\n"
         "See https://docs.opensafely.org/requesting-file-release/#allowed-file-types",
     )
 

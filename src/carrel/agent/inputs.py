@@ -1,12 +1,27 @@
 """Put files into an attempt's folder so that nothing the job does can reach the originals."""
 
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from carrel.agent.executors.base import Mount
+from carrel.agent.walk import open_beneath, parts_of
 
 SMALL = 8 * 1024 * 1024
 """Files up to this size (bytes) are copied; larger ones are cloned or shown read-only."""
+CONTAINER_WORKSPACE = "/workspace"
+
+_FICLONE = 0x40049409
+"""ioctl of linux/fs.h: share the blocks of one file with another, copy on write."""
+_CANNOT_CLONE = {errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS, errno.EPERM, errno.ETXTBSY}
+_CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOENT}
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def place_file(source_root: Path, path: str, workspace: Path, pins: Path | None = None) -> Mount | None:
@@ -14,19 +29,127 @@ def place_file(source_root: Path, path: str, workspace: Path, pins: Path | None 
 
     A large file that cannot be cloned is not copied: the Mount to show it read-only at /workspace/<path> is returned,
     of a hard link kept in the folder `pins` (a replaced original does not change under the job). With `pins` None it
-    is copied. Raises FileNotFoundError when there is no such regular file, OSError otherwise.
+    is copied. Raises OSError (FileNotFoundError when there is no such file) and ValueError when it is no regular file.
     """
-    raise NotImplementedError
-
-
-def copy_tree(source_root: Path, workspace: Path, leave_out: Callable[[str], bool]) -> list[str]:
-    """Copy regular files below `source_root` (a researcher's own folder) but those `leave_out(path)` names.
-
-    Symlinks are followed only when they end inside `source_root`. Returns the paths left out for being links outside.
-    """
-    raise NotImplementedError
+    source = open_beneath(source_root, path)
+    try:
+        target = _create(workspace, path)
+        try:
+            if clone(source, target):
+                return None
+            if pins is None or os.fstat(source).st_size <= SMALL:
+                copy_contents(source, target)
+                return None
+            os.fchmod(target, 0o444)
+        finally:
+            os.close(target)
+        return Mount(_pin(source, source_root / path, pins, path), f"{CONTAINER_WORKSPACE}/{path}")
+    finally:
+        os.close(source)
 
 
 def place_outputs(source_root: Path, paths: Iterable[str], workspace: Path, pins: Path | None = None) -> list[Mount]:
     """`place_file` for several; the mounts of those not copied."""
     return [mount for path in paths if (mount := place_file(source_root, path, workspace, pins))]
+
+
+def _create(workspace: Path, path: str) -> int:
+    """A new empty file below `workspace`, in place of what was there; no symlink of the study's code is followed."""
+    *folders, name = parts_of(path)
+    fd = os.open(workspace, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for folder in folders:
+            fd = _enter(fd, folder)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=fd)
+        return os.open(name, _NEW, 0o644, dir_fd=fd)
+    finally:
+        os.close(fd)
+
+
+def _enter(fd: int, folder: str) -> int:
+    """Open `folder` below `fd`, made if need be, and close `fd`."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder, 0o755, dir_fd=fd)
+    inner = os.open(folder, _FOLDER, dir_fd=fd)
+    os.close(fd)
+    return inner
+
+
+def clone(source: int, target: int) -> bool:
+    """Give `target` the contents of `source` without copying them; False where the file system cannot."""
+    try:
+        fcntl.ioctl(target, _FICLONE, source)
+    except OSError as error:
+        if error.errno in _CANNOT_CLONE:
+            return False
+        raise
+    return True
+
+
+def copy_contents(source: int, target: int) -> None:
+    """Copy all of one open file to another, inside the kernel; raises OSError (ENOSPC when the disk is full)."""
+    offset = 0
+    while sent := os.sendfile(target, source, offset, 1 << 30):
+        offset += sent
+
+
+def _pin(source: int, original: Path, pins: Path, path: str) -> Path:
+    """A name of our own for the file's present contents; the original's path where there can be none."""
+    pins.mkdir(parents=True, exist_ok=True)
+    pin = pins / hashlib.sha256(path.encode()).hexdigest()[:32]
+    pin.unlink(missing_ok=True)
+    try:
+        os.link(f"/proc/self/fd/{source}", pin, follow_symlinks=True)
+    except OSError as error:
+        if error.errno in _CANNOT_LINK:
+            return original
+        raise
+    return pin
+
+
+def copy_tree(source_root: Path, workspace: Path, leave_out: Callable[[str], bool]) -> list[str]:
+    """Copy files below `source_root` (a researcher's own folder) but those files and folders `leave_out(path)` names.
+
+    A symlink is followed when it ends inside `source_root`, and its file copied. Returns the paths of what was not
+    copied: links that lead outside or nowhere, links to folders, and what is not a file. Modes are kept.
+    """
+    skipped: list[str] = []
+    _copy_folder(source_root.resolve(), source_root.resolve(), workspace, leave_out, skipped)
+    return skipped
+
+
+def _copy_folder(root: Path, folder: Path, target: Path, leave_out: Callable[[str], bool], skipped: list[str]) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    with os.scandir(folder) as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
+    for entry in found:
+        path = Path(entry.path)
+        relative = path.relative_to(root).as_posix()
+        if leave_out(relative):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            _copy_folder(root, path, target / entry.name, leave_out, skipped)
+        elif not _copy_one(root, path, target / entry.name):
+            skipped.append(relative)
+
+
+def _copy_one(root: Path, path: Path, target: Path) -> bool:
+    try:
+        real = path.resolve(strict=True)
+    except (OSError, RuntimeError):
+        return False
+    if not real.is_relative_to(root) or not real.is_file():
+        return False
+    source = os.open(real, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        mode = stat.S_IMODE(os.fstat(source).st_mode) | stat.S_IRUSR | stat.S_IWUSR
+        written = os.open(target, _NEW, mode)
+        try:
+            if not clone(source, written):
+                copy_contents(source, written)
+        finally:
+            os.close(written)
+    finally:
+        os.close(source)
+    return True

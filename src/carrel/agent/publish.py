@@ -1,28 +1,237 @@
 """Make a set of files visible together, or none of them, whatever happens in between.
 
-Everything is first written beside its destination and fsynced (`stage`); then a journal that lists every move is
-written (the commit); then the moves are made. A restart without a journal throws the stage away; with one it
-finishes the moves. A full disk can only be met before the commit, when nothing visible has changed yet.
+Everything is first written beside its destination (`add_...`) and fsynced; then a journal that lists every move is
+written (`commit`); then the moves are made. A restart that finds no journal throws the stage away; with one it
+finishes the moves. A full disk can only be met before the journal, when nothing visible has changed yet.
 """
 
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+from carrel.agent.inputs import clone, copy_contents
+from carrel.telemetry.faults import point
+
+STAGING = ".staging"
+JOURNAL = "journal.json"
+FILE_MODE = 0o640
+_CHUNK = 1 << 20
+
+
+class PublishConflict(Exception):
+    """A target cannot be written: a file stands where a folder must be, or a folder where the file must be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A staged file. `size` in bytes, `mtime` in seconds since 1970, `sha256` in hexadecimal."""
+
+    path: Path
+    size: int
+    mtime: float
+    sha256: str
 
 
 class Stage:
-    """Files prepared for one publication, below `folder` and, for other file systems, below `others`."""
+    """Files prepared for one publication. Each target lies below one of `roots`, and is staged on its file system.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    `name` is unique among publications that may be under way at once; used again after a crash, it starts anew.
+    """
+
+    def __init__(self, name: str, roots: Sequence[Path]) -> None:
+        self.name = name
+        self.roots = list(roots)
+        self._operations: list[dict[str, object]] = []
+        self._unsynced: list[Path] = []
+        discard(name, self.roots)
+
+    def new_file(self, target: Path) -> Path:
+        """An empty staged file for `target`, to be written by the caller before `commit`."""
+        root = self._root_of(target)
+        folder = self.roots[root] / STAGING / self.name
+        folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+        staged = folder / f"{len(self._operations):06d}"
+        staged.touch(FILE_MODE)
+        self._unsynced.append(staged)
+        self._operations.append({"root": root, "move": staged.name, "to": str(target.relative_to(self.roots[root]))})
+        return staged
 
     def add_bytes(self, data: bytes, target: Path) -> None:
         """Stage a small file with these contents for `target`."""
-        raise NotImplementedError
+        self.new_file(target).write_bytes(data)
+
+    def add_file(self, source: int, target: Path, *, link: bool = False) -> Staged:
+        """Stage the open file `source` for `target` and hash it: linked where allowed and possible, else copied.
+
+        With `link` the staged file may be the very file that `source` is, so nobody may write to it any more.
+        """
+        staged = self.new_file(target)
+        if not (link and _link(source, staged)):
+            _copy(source, staged)
+        staged.chmod(FILE_MODE)
+        found = os.fstat(source)
+        return Staged(staged, found.st_size, found.st_mtime, sha256_of(staged))
+
+    def add_link(self, staged: Path, target: Path) -> None:
+        """Stage a file that is staged already for a second target."""
+        copy = self.new_file(target)
+        fd = os.open(staged, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if not _link(fd, copy):
+                _copy(fd, copy)
+        finally:
+            os.close(fd)
+
+    def remove(self, target: Path) -> None:
+        """`target` is to be gone, if it is there."""
+        root = self._root_of(target)
+        self._operations.append({"root": root, "remove": str(target.relative_to(self.roots[root]))})
+
+    def _root_of(self, target: Path) -> int:
+        return next(number for number, root in enumerate(self.roots) if target.is_relative_to(root))
 
     def commit(self) -> None:
-        """Make everything visible. After this returns, or raises, `recover` finishes what is left."""
-        raise NotImplementedError
+        """Make everything visible. Raises before anything visible has changed, or not at all but for a broken disk.
+
+        PublishConflict when a target cannot be. What a kill leaves of it is finished by `recover`.
+        """
+        for operation in self._operations:
+            self._make_room(operation)
+        point("publish.staged")
+        for staged in self._unsynced:
+            _fsync(staged)
+        point("publish.synced")
+        write_journal(self.name, self.roots[0], self._operations)
+        point("publish.committed")
+        apply(self.name, self.roots, self._operations)
+
+    def _make_room(self, operation: dict[str, object]) -> None:
+        if "move" not in operation:
+            return
+        target = self.roots[_int(operation["root"])] / str(operation["to"])
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        except (FileExistsError, NotADirectoryError):
+            raise PublishConflict("a file stands where a folder must be") from None
+        if target.is_dir() and not target.is_symlink():
+            raise PublishConflict("a folder stands where a file must be")
+
+    def finish(self) -> None:
+        """After `commit`: make the moves durable and forget the journal. `recover` does it too."""
+        finish(self.name, self.roots, self._operations)
 
 
-def recover(folder: Path) -> bool:
-    """Finish or undo what a killed process left of a stage. True when it was committed (and now is finished)."""
-    raise NotImplementedError
+def _int(value: object) -> int:
+    return int(str(value))
+
+
+def _link(source: int, target: Path) -> bool:
+    """Replace `target` by a hard link to the open file; False where that cannot be."""
+    target.unlink(missing_ok=True)
+    try:
+        os.link(f"/proc/self/fd/{source}", target, follow_symlinks=True)
+    except OSError:
+        return False
+    return True
+
+
+def _copy(source: int, target: Path) -> None:
+    fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
+    try:
+        if not clone(source, fd):
+            copy_contents(source, fd)
+    finally:
+        os.close(fd)
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's contents."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _fsync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace `path` as a whole, durably: a reader, or a restart, sees the old contents or the new."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+    _fsync(path.parent)
+
+
+def write_journal(name: str, root: Path, operations: list[dict[str, object]]) -> None:
+    """The commit: from here on a restart finishes the moves."""
+    folder = root / STAGING / name
+    folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+    record = {"committed_ns": time.time_ns(), "operations": operations}
+    write_atomically(folder / JOURNAL, json.dumps(record).encode())
+
+
+def apply(name: str, roots: Sequence[Path], operations: list[dict[str, object]]) -> None:
+    """Make the moves of a journal; those made already are passed over, so that it can be repeated."""
+    for operation in operations:
+        root = roots[_int(operation["root"])]
+        if "remove" in operation:
+            (root / str(operation["remove"])).unlink(missing_ok=True)
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                (root / STAGING / name / str(operation["move"])).replace(root / str(operation["to"]))
+        point("publish.moved")
+
+
+def finish(name: str, roots: Sequence[Path], operations: list[dict[str, object]]) -> None:
+    folders = {(roots[_int(op["root"])] / str(op.get("to") or op["remove"])).parent for op in operations}
+    for folder in sorted(folders):
+        with contextlib.suppress(FileNotFoundError):
+            _fsync(folder)
+    point("publish.durable")
+    discard(name, roots)
+
+
+def discard(name: str, roots: Sequence[Path]) -> None:
+    """Throw a stage away, its journal first."""
+    (roots[0] / STAGING / name / JOURNAL).unlink(missing_ok=True)
+    for root in roots:
+        shutil.rmtree(root / STAGING / name, ignore_errors=True)
+
+
+def recover(roots: Sequence[Path]) -> list[str]:
+    """Finish or throw away what killed processes left below `roots`; the names of the publications finished.
+
+    To be called while nobody publishes: in the order of their commits, so that the last one wins again.
+    """
+    journals = sorted(filter(None, map(_read_journal, _stage_folders(roots[:1]))))
+    for _, name, operations in journals:
+        apply(name, roots, operations)
+        finish(name, roots, operations)
+    for folder in _stage_folders(roots):
+        discard(folder.name, roots)
+    return [name for _, name, _ in journals]
+
+
+def _stage_folders(roots: Sequence[Path]) -> list[Path]:
+    return [folder for root in roots if (root / STAGING).is_dir() for folder in sorted((root / STAGING).iterdir())]
+
+
+def _read_journal(folder: Path) -> tuple[int, str, list[dict[str, object]]] | None:
+    try:
+        record = json.loads((folder / JOURNAL).read_bytes())
+    except FileNotFoundError:
+        return None
+    return record["committed_ns"], folder.name, record["operations"]

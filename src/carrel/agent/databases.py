@@ -1,0 +1,145 @@
+"""Who gets which database, and how: the environment, the network and the mounts of a database action (agent.md part 1)."""
+
+import contextlib
+import ipaddress
+import os
+import re
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from carrel.agent.errors import DatabaseRefused, DatabaseUnconfigured, InfrastructureFault
+from carrel.agent.executors.base import Mount, Network
+from carrel.agent.settings import AgentSettings
+from carrel.messages.tasks import JobDefinition
+from carrel.project.commands import is_database_action
+
+FILE_SCHEMES = ("duckdb", "delta", "parquet")
+INSIDE = "/database"
+"""Where a file database is shown in the container."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a job gets to reach its database: nothing, by default. `version` names the data, for the record."""
+
+    env: Mapping[str, str] = field(default_factory=dict)
+    network: Network = Network()
+    mounts: tuple[Mount, ...] = ()
+    version: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """For `prepared.json`: no secrets, so neither `env` nor `network`."""
+        return {"mounts": [[str(mount.source), mount.target] for mount in self.mounts], "version": self.version}
+
+
+def wants_database(job: JobDefinition, settings: AgentSettings) -> bool:
+    """Whether the job is to get a database; DatabaseRefused when it asks for one with an image that never gets it."""
+    if not job.allow_database_access:
+        return False
+    if not is_database_action([job.image.rpartition("/")[2], *job.args]):
+        raise DatabaseRefused("Only database actions may have database access, and this image and command are none")
+    return not settings.using_dummy_data_backend
+
+
+def url_of(job: JobDefinition, settings: AgentSettings) -> str:
+    """The URL of the job's database; DatabaseUnconfigured when this backend has none of that name."""
+    name = job.database_name or "default"
+    try:
+        return settings.database_urls[name.lower()]
+    except KeyError:
+        raise DatabaseUnconfigured(
+            f"Database name '{name}' is not configured on this backend: set {name.upper()}_DATABASE_URL"
+        ) from None
+
+
+def access_for(job: JobDefinition, settings: AgentSettings, pins: Path) -> Access:
+    """All that the job gets. File databases are pinned in `pins` (their present version stays while it runs).
+
+    Raises UserError kinds, and InfrastructureFault when the database's host has no address now.
+    """
+    if not wants_database(job, settings):
+        return Access()
+    url = url_of(job, settings)
+    scheme = urlsplit(url).scheme.partition("+")[0]
+    return _file_access(url, scheme, pins) if scheme in FILE_SCHEMES else _network_access(url, settings)
+
+
+def _network_access(url: str, settings: AgentSettings) -> Access:
+    env = {"DATABASE_URL": url}
+    if settings.temp_database_name:
+        env["TEMP_DATABASE_NAME"] = settings.temp_database_name
+    if organisation := settings.emis_organisation_hash.get_secret_value():
+        env["EMIS_ORGANISATION_HASH"] = organisation
+    if settings.presto_tls_cert_path and settings.presto_tls_key_path:
+        env["PRESTO_TLS_CERT"] = settings.presto_tls_cert_path.read_text()
+        env["PRESTO_TLS_KEY"] = settings.presto_tls_key_path.read_text()
+    return Access(env, Network("database", settings.database_access_network, _addresses(urlsplit(url).hostname)))
+
+
+def _addresses(host: str | None) -> dict[str, str]:
+    """The host's address, found here because there is no DNS inside; nothing for one that is an address."""
+    with contextlib.suppress(ValueError):
+        ipaddress.ip_address(host or "")
+        return {}
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        raise InfrastructureFault("The database's host name has no address at present") from None
+    return {str(host): str(found[0][4][0])}
+
+
+def _file_access(url: str, scheme: str, pins: Path) -> Access:
+    path = path_of(url)
+    if not path.exists():
+        raise InfrastructureFault(f"There is no database at {path}")
+    source, version = _pinned(path, pins)
+    query = f"?version={version.removeprefix('delta:')}" if scheme == "delta" else ""
+    target = f"{INSIDE}/{path.name}"
+    return Access({"DATABASE_URL": f"{scheme}://{target}{query}"}, Network(), (Mount(source, target),), version)
+
+
+def path_of(url: str) -> Path:
+    """`duckdb:///srv/x.duckdb` -> /srv/x.duckdb; four slashes mean the same."""
+    return Path("/" + unquote(urlsplit(url).path).lstrip("/"))
+
+
+def _pinned(path: Path, pins: Path) -> tuple[Path, str]:
+    """The file's present contents under a name of our own, where the file system can, and what to call them."""
+    if path.is_dir():
+        return path.resolve(), delta_version(path)
+    real = path.resolve()
+    found = real.stat()
+    changed = datetime.fromtimestamp(found.st_mtime, UTC).isoformat(timespec="microseconds")
+    return _link(real, pins / f"database-{real.name}"), f"{changed}/{found.st_size}"
+
+
+def _link(source: Path, target: Path) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        return source
+    return target
+
+
+_COMMIT = re.compile(r"(\d{20})\.json")
+
+
+def delta_version(folder: Path) -> str:
+    """`delta:<number>` of a Delta table's last commit; a warehouse (folder of tables): that of each, `name=number`."""
+    tables = [folder] if (folder / "_delta_log").is_dir() else sorted(folder.glob("*/"))
+    versions = {table.name: max(_commits(table), default=0) for table in tables if (table / "_delta_log").is_dir()}
+    if tables == [folder]:
+        return f"delta:{versions[folder.name]}"
+    return ",".join(f"{name}={number}" for name, number in versions.items())
+
+
+def _commits(table: Path) -> list[int]:
+    names = (path.name for path in (table / "_delta_log").iterdir())
+    return [int(found.group(1)) for name in names if (found := _COMMIT.fullmatch(name))]

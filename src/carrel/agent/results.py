@@ -1,0 +1,82 @@
+"""What leaves the secure side about a job, and nothing else (agent.md 1.5). Pure.
+
+The rest of `metadata.json` (names of outputs, patterns, reasons, the container's record) stays.
+"""
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from carrel.jobs.outcomes import REFUSAL_WORDS, ErrorType
+from carrel.messages.tasks import JobResults
+
+ERRORED = "Job errored"
+_LONGEST = 200
+"""Characters of a value taken from an image's labels."""
+
+
+def new_reference() -> str:
+    """A number that finds the fault's text in the secure side's log."""
+    return secrets.token_hex(4)
+
+
+def error_of(kind: ErrorType, stage: str, reference: str, action: str | None = None) -> dict[str, Any]:
+    """The `error` of results: one known word, the stage, the reference; `action` too when its output is gone."""
+    error: dict[str, Any] = {"type": str(kind), "stage": stage, "reference": reference}
+    return error | {"action": action} if kind is ErrorType.INPUT_MISSING else error
+
+
+def results_of(metadata: Mapping[str, Any], *, contract: bool = False) -> JobResults:
+    """Reduce an attempt's metadata to what may leave.
+
+    `contract`: for an OpenSAFELY controller, which would try a user's error again for ever; it gets a failed job.
+    """
+    error = metadata.get("error") or False
+    if contract and error and error["type"] in _FINAL_ERRORS:
+        message = REFUSAL_WORDS.get(error["type"], _FINAL_ERRORS[error["type"]])
+        return _reduced({**metadata, "status_message": message, "hint": "", "exit_code": None}, False)
+    if error:
+        return _reduced({**metadata, "status_message": ERRORED, "hint": ""}, error)
+    return _reduced(metadata, False)
+
+
+_FINAL_ERRORS = {
+    **REFUSAL_WORDS,
+    ErrorType.INPUT_MISSING: "An output file of an action that this one needs is missing from the workspace.",
+    ErrorType.TIMED_OUT: "The job ran longer than its time limit and was stopped.",
+}
+
+
+def _reduced(metadata: Mapping[str, Any], error: dict[str, Any] | bool) -> JobResults:
+    unmatched = bool(metadata.get("unmatched_patterns"))
+    silent = unmatched or bool(metadata.get("unmatched_outputs"))
+    return JobResults(
+        exit_code=_exit_code(metadata.get("exit_code")),
+        docker_image_id=_short(metadata.get("docker_image_id")),
+        status_message="" if silent else metadata.get("status_message"),
+        hint="" if silent else metadata.get("hint"),
+        timestamp_ns=metadata.get("timestamp_ns"),
+        action_version=_short(metadata.get("action_version")),
+        action_revision=_short(metadata.get("action_revision")),
+        action_created=_short(metadata.get("action_created")),
+        base_revision=_short(metadata.get("base_revision")),
+        base_created=_short(metadata.get("base_created")),
+        has_unmatched_patterns=unmatched,
+        has_level4_excluded_files=bool(metadata.get("level4_excluded_files")),
+        error=error,
+        job_metrics=_numbers(metadata.get("job_metrics")),
+    )
+
+
+def _exit_code(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _short(value: object) -> str | None:
+    return None if value is None else str(value)[:_LONGEST]
+
+
+def _numbers(metrics: object) -> dict[str, Any]:
+    if not isinstance(metrics, Mapping):
+        return {}
+    return {str(key): value for key, value in metrics.items() if isinstance(value, int | float)}

@@ -1,0 +1,159 @@
+"""All that an agent may be told, by environment variables with the contract's names (controller.md section 5)."""
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from carrel.agent.errors import SettingsError
+from carrel.agent.storage import Storage
+from carrel.repos import RepoPolicy
+
+IMAGES = "ehrql,stata-mp,r,jupyter,python,sqlrunner,cohortextractor,tpp-database-utils"
+DATABASE_URL_SUFFIX = "_DATABASE_URL"
+_NOT_DATABASES = {"CARREL", "TEMP"}
+MEBIBYTE = 1024 * 1024
+
+
+class AgentSettings(BaseSettings):
+    """One agent's settings. Each field is set by the variable of its name in capitals; times in seconds, sizes in bytes.
+
+    Besides, `{NAME}_DATABASE_URL` for each database name (`database_urls`).
+    """
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True)
+
+    backend: str
+    """Slug of the backend that this agent serves; must be one of `backends`."""
+    backends: str = "test,tpp,emis,ted"
+    workdir: Path = Path("workdir")
+    high_privacy_storage_base: Path | None = None
+    medium_privacy_storage_base: Path | None = None
+    high_privacy_archive_dir: Path | None = None
+    high_privacy_volume_dir: Path | None = None
+    docker_host_volume_dir: Path | None = None
+    """Where the container engine's host sees `high_privacy_volume_dir`, when the agent itself runs in a container."""
+
+    controller_task_api_endpoint: str
+    controller_task_api_token: SecretStr = SecretStr("token")
+    job_loop_interval: float = Field(1.0, gt=0)
+    """Pause between polls of a controller that cannot be waited on (OpenSAFELY's)."""
+    long_poll_seconds: float = Field(25.0, ge=0, le=60)
+
+    executor: str = "auto"
+    toolchains_dir: Path | None = None
+    docker_user_id: int = Field(default_factory=os.geteuid)
+    docker_group_id: int = Field(default_factory=os.getegid)
+    docker_registry: str = "ghcr.io/opensafely-core"
+    docker_proxy: str = ""
+    """Registry to pull from in the place of `docker_registry`; empty: from that itself."""
+    allowed_images: str = IMAGES
+    """Names that may follow the registry, by commas; `*` for any."""
+    image_pull_timeout: float = Field(1200, gt=0)
+
+    using_dummy_data_backend: bool = False
+    database_access_network: str = "jobrunner-db"
+    temp_database_name: str = ""
+    emis_organisation_hash: SecretStr = SecretStr("")
+    presto_tls_cert_path: Path | None = None
+    presto_tls_key_path: Path | None = None
+
+    allowed_github_orgs: str = "opensafely,opensafely-actions"
+    allow_local_git_repos: bool = False
+    github_proxy_domain: str = ""
+    private_repo_access_token: SecretStr = SecretStr("")
+
+    stats_poll_interval: float = Field(10.0, ge=2)
+    max_log_bytes: int = Field(64 * MEBIBYTE, ge=4096)
+    failed_outputs_days: int = Field(30, ge=0)
+    """How long the outputs of failed jobs are kept beside their logs."""
+    loglevel: str = "INFO"
+
+    @field_validator("using_dummy_data_backend", "allow_local_git_repos", mode="before")
+    @classmethod
+    def _word_of_truth(cls, value: object) -> object:
+        return value.strip().lower() in {"true", "1", "yes"} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _no_contradictions(self) -> Self:
+        known = self.backends.split(",")
+        if self.backend not in [name.strip() for name in known]:
+            raise ValueError(f"BACKEND is {self.backend!r}, which is not in BACKENDS ({self.backends})")
+        if (self.presto_tls_cert_path is None) != (self.presto_tls_key_path is None):
+            raise ValueError("PRESTO_TLS_CERT_PATH and PRESTO_TLS_KEY_PATH must be set both or neither")
+        if not self.controller_task_api_endpoint.startswith(("http://", "https://")):
+            raise ValueError("CONTROLLER_TASK_API_ENDPOINT must be a URL that starts with http:// or https://")
+        if self.executor == "process" and self.database_urls:
+            raise ValueError(
+                "EXECUTOR=process runs jobs without any isolation: it is for tests, and refused where a database is"
+                " configured. Unset the *_DATABASE_URL variables, or choose another executor"
+            )
+        return self
+
+    @cached_property
+    def database_urls(self) -> Mapping[str, str]:
+        """Database name (lower case) -> URL, from the environment as it was when first asked."""
+        return database_urls(os.environ)
+
+    @cached_property
+    def storage(self) -> Storage:
+        """The folders, all absolute."""
+        work = self.workdir.absolute()
+        high = (self.high_privacy_storage_base or work / "high_privacy").absolute()
+        medium = (self.medium_privacy_storage_base or work / "medium_privacy").absolute()
+        archives = (self.high_privacy_archive_dir or high / "archives").absolute()
+        return Storage(high, medium, archives, (self.high_privacy_volume_dir or high / "volumes").absolute())
+
+    @property
+    def repo_policy(self) -> RepoPolicy:
+        return RepoPolicy(
+            allowed_github_orgs=_words(self.allowed_github_orgs),
+            allow_local_git_repos=self.allow_local_git_repos,
+            github_proxy_domain=self.github_proxy_domain,
+            private_repo_access_token=self.private_repo_access_token.get_secret_value(),
+            token_user=f"jobrunner-{self.backend}",
+        )
+
+    @property
+    def image_names(self) -> frozenset[str]:
+        return frozenset(_words(self.allowed_images))
+
+    def secrets(self) -> set[str]:
+        """What must never be read in a log at level 4."""
+        values = {self.controller_task_api_token, self.private_repo_access_token, self.emis_organisation_hash}
+        known = {value.get_secret_value() for value in values} - {"", "token"}
+        return known | set(self.database_urls.values())
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def database_urls(environ: Mapping[str, str]) -> dict[str, str]:
+    """`DEFAULT_DATABASE_URL=...` -> {"default": "..."}, for every name."""
+    names = {key.removesuffix(DATABASE_URL_SUFFIX) for key in environ if key.endswith(DATABASE_URL_SUFFIX)}
+    return {
+        name.lower(): environ[name + DATABASE_URL_SUFFIX]
+        for name in sorted(names - _NOT_DATABASES - {""})
+        if environ[name + DATABASE_URL_SUFFIX]
+    }
+
+
+def load() -> AgentSettings:
+    """The settings of this process; SettingsError with one sentence for each thing that is wrong."""
+    try:
+        return AgentSettings()  # type: ignore[call-arg]
+    except ValidationError as error:
+        raise SettingsError("\n".join(_sentence(detail) for detail in error.errors())) from None
+
+
+def _sentence(detail: Mapping[str, object]) -> str:
+    place = ".".join(map(str, detail["loc"])).upper()  # type: ignore[call-overload]
+    if detail["type"] == "missing":
+        return f"{place} must be set in the environment"
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message
