@@ -16,7 +16,7 @@ _WHO = {
 def commit_folder(
     folder: Path, repo: Path, branch: str = "main", message: str = "Snapshot", seconds: float = 60
 ) -> str:
-    """Commit all files of `folder` (its .git, metadata/ and output/ left out) to the bare repository `repo`; its commit.
+    """Commit the files of `folder` (all but .git, metadata/ and output/) to the bare repository `repo`; its commit.
 
     The same files give the same commit, whenever and wherever it is made: author and time are fixed. Raises
     `RepoInfrastructureError`.

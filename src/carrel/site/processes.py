@@ -1,7 +1,7 @@
 """The processes of a site: started, watched, started again when they die, and stopped together.
 
-They die with us: if this process is killed, the kernel ends them (PR_SET_PDEATHSIG). Jobs do not: their runtime outlives
-the agent, and the next start adopts them.
+They die with us: if this process is killed, the kernel ends them (PR_SET_PDEATHSIG). Jobs do not: their runtime
+outlives the agent, and the next start adopts them.
 """
 
 import ctypes
@@ -52,7 +52,7 @@ class Process:
         with self.log.open("ab") as log:
             self.popen = subprocess.Popen(
                 self.argv, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True, preexec_fn=_die_with_parent,  # noqa: PLW1509 (only ever the main thread forks)
+                start_new_session=True, preexec_fn=_die_with_parent,
             )  # fmt: skip
         self.starts += 1
         self.started = time.monotonic()

@@ -55,7 +55,7 @@ def head_of(repo: str, branch: str, mirrors: Path) -> str:
 def workspace_name(repo: str) -> str:
     """A workspace named after the repository, of the characters a workspace may have."""
     stem = Path(repo.rstrip("/").removesuffix(".git")).name
-    name = "".join(char if char.isalnum() and char.isascii() or char in "-_" else "-" for char in stem).strip("-")
+    name = "".join(char if (char.isalnum() and char.isascii()) or char in "-_" else "-" for char in stem).strip("-")
     if not name:
         raise SiteError(f"cannot name a workspace after '{repo}': give one with --workspace")
     return name

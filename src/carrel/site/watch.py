@@ -1,4 +1,4 @@
-"""Watching requests: a live table (actions down, backends across), or one line per change where there is no terminal."""
+"""Watching requests: a live table (actions down, backends across), or a line per change where there is no terminal."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -130,7 +130,10 @@ class _lines:
     def print(self, changed: Sequence[Job]) -> None:
         for job in changed:
             self.console.print(
-                f"{job['backend']}  {job['action']}: {job['status_message']}", markup=False, highlight=False, soft_wrap=True
+                f"{job['backend']}  {job['action']}: {job['status_message']}",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
             )
 
     def __exit__(self, *exc: object) -> None:

@@ -1,0 +1,182 @@
+"""`carrel demo`: data, toolchain, site, a request on two backends, and what came out, in one go."""
+
+import csv
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from carrel.repos.snapshot import commit_folder
+from carrel.site.client import Requests
+from carrel.site.layout import Backend, Site, SiteError
+from carrel.site.processes import Running, running
+from carrel.site.shipped import shipped
+from carrel.site.submit import StudyRequest
+from carrel.site.up import choose_port
+from carrel.site.watch import Board, follow
+
+STUDY = "examples/health-insurance"
+WORKSPACE = "health-insurance"
+BACKENDS = ("north", "south")
+TABLE_ROWS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """Where the demo keeps things, and how it was asked to run."""
+
+    root: Path
+    executor: str
+    port: int = 0
+    keep: bool = False
+
+    def database(self, backend: str) -> Path:
+        return self.root / "data" / f"{backend}.duckdb"
+
+    @property
+    def study_repo(self) -> Path:
+        return self.root / "study.git"
+
+
+def run_demo(demo: Demo, console: Console) -> bool:
+    """Run all of it; True when every action of every backend succeeded."""
+    started_at = time.monotonic()
+    tell = _teller(console)
+    executor = choose_runtime(demo.executor, tell)
+    demo.root.mkdir(parents=True, exist_ok=True)
+    python = prepare_toolchain(demo, tell)
+    load_data(demo, python, tell)
+    commit = commit_folder(shipped(STUDY), demo.study_repo, message="The example study")
+    tell(f"study       {STUDY} at commit {commit[:7]}")
+    backends = tuple(Backend(name, f"duckdb:///{demo.database(name)}") for name in BACKENDS)
+    site = Site(demo.root, backends, choose_port(demo.port), executor)
+    with running(site, tell) as up:
+        tell(f"site        {site.url}, runtime {executor}, one agent each for {' and '.join(BACKENDS)}\n")
+        board = _request(up, demo, commit, console)
+        good = board.finished and not board.failures
+        show_results(site, board, console)
+        _what_next(demo, site, console, time.monotonic() - started_at)
+        if demo.keep and not up.stop.is_set():
+            tell("the site stays up (--keep); Ctrl-C stops it")
+            up.watch()
+    return good
+
+
+def _teller(console: Console) -> Callable[[str], None]:
+    return lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def choose_runtime(wanted: str, tell: Callable[[str], None]) -> str:
+    """Docker when an engine answers and holds images that can run the study; else bubblewrap (or what was asked)."""
+    if wanted != "auto":
+        return wanted
+    if _engine_answers():
+        if _images_here():
+            return "docker"
+        tell(
+            "runtime     a Docker engine answers, but holds no image for this study (docs/how-to/images.md): bubblewrap"
+        )
+    if shutil.which("bwrap"):
+        return "bubblewrap"
+    raise SiteError("no container engine answers and bubblewrap is missing: apt-get install bubblewrap")
+
+
+def _engine_answers() -> bool:
+    return bool(shutil.which("docker")) and _quiet("docker", "info") == 0
+
+
+def _images_here() -> bool:
+    return all(_quiet("docker", "image", "inspect", f"carrel/{name}") == 0 for name in ("python:v2", "sqlrunner:v1"))
+
+
+def _quiet(*command: str) -> int:
+    return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=30).returncode
+
+
+def prepare_toolchain(demo: Demo, tell: Callable[[str], None]) -> Path:
+    """The toolchain python:v2, built if it is not there; its interpreter."""
+    from carrel.agent.toolchains import build
+
+    began = time.monotonic()
+    made = build("python", "v2", shipped("requirements/python-v2.txt"), demo.root / "toolchains")
+    tell(f"toolchain   python:v2, pandas, statsmodels and matplotlib ({time.monotonic() - began:.1f} s)")
+    return made.folder / "bin" / "python"
+
+
+def load_data(demo: Demo, python: Path, tell: Callable[[str], None]) -> None:
+    """One DuckDB file per backend, made once."""
+    raise NotImplementedError
+
+
+def _request(up: Running, demo: Demo, commit: str, console: Console) -> Board:
+    study = StudyRequest(str(demo.study_repo), commit, "main", WORKSPACE, ("run_all",), force=True, user="demo")
+    requests = Requests(up.site.rap_api, up.keys.client)
+    raps = {requests.create(study, backend): backend for backend in BACKENDS}
+    board = Board(raps)
+
+    def ask() -> list[dict[str, object]]:
+        up.check()
+        return requests.jobs(list(raps))
+
+    return follow(board, ask, console, stop=up.stop.is_set)
+
+
+# -- what came out
+
+
+def level4_outputs(site: Site, backend: str, workspace: str) -> Iterator[tuple[Path, dict[str, object]]]:
+    """Files an output checker of this backend may open, with their lines of the manifest."""
+    folder = site.level4(backend, workspace)
+    manifest = folder / "metadata" / "manifest.json"
+    if not manifest.exists():
+        return
+    for name, about in sorted(json.loads(manifest.read_text())["outputs"].items()):
+        if about["level"] == "moderately_sensitive" and not about["excluded"]:
+            yield folder / name, about
+
+
+def show_results(site: Site, board: Board, console: Console) -> None:
+    for job in board.failures:
+        console.print(f"\n[bold red]{job['backend']} {job['action']}[/]: {job['status_message']}")
+        log = site.high_privacy(str(job["backend"])) / "workspaces" / WORKSPACE / "metadata" / f"{job['action']}.log"
+        console.print(f"  log: {log}", highlight=False, soft_wrap=True)
+    for backend in BACKENDS:
+        console.rule(f"level 4 outputs of {backend}", align="left")
+        for path, about in level4_outputs(site, backend, WORKSPACE):
+            console.print(f"{path}  [dim]({about['action']})[/]", highlight=False, soft_wrap=True)
+            if path.suffix == ".csv":
+                console.print(csv_table(path))
+
+
+def csv_table(path: Path, rows: int = TABLE_ROWS) -> Table:
+    """The head of a level 4 table, as it would be looked at."""
+    with path.open(newline="") as stream:
+        lines = list(csv.reader(stream))
+    shown = Table(pad_edge=False, header_style="bold")
+    for name in lines[0] if lines else []:
+        shown.add_column(name)
+    for line in lines[1 : rows + 1]:
+        shown.add_row(*line)
+    if len(lines) > rows + 1:
+        shown.add_row(*["…"] * len(lines[0]))
+    return shown
+
+
+def _what_next(demo: Demo, site: Site, console: Console, seconds: float) -> None:
+    console.rule("what next", align="left")
+    lines = [
+        f"Took {seconds:.0f} s. Everything is under {demo.root}.",
+        f"  the patient-level files never left   {site.high_privacy(BACKENDS[0])}/workspaces/{WORKSPACE}/",
+        f"  what an output checker sees          {site.level4(BACKENDS[0], WORKSPACE)}/",
+        "  the study itself, on dummy data      cd examples/health-insurance && carrel run run_all",
+        "  keep the site up                     ./just demo --keep",
+        "  write your own                       docs/tutorial/first-study.md",
+    ]
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
