@@ -26,8 +26,8 @@ class Decision:
     """One thing to do to one job: `transition()` it to this code and message, with this effect.
 
     `not_before`: write it to the job with the change (None clears it). `missing_inputs_of`: actions whose latest
-    job in this workspace and backend gets `outputs_missing`. `fault`: an exception that deciding about this job
-    raised; log it with `reference`.
+    job in this workspace and backend gets `outputs_missing`. `failed`: an infrastructure fault is behind this; add one
+    to the job's `failed_attempts`. `fault`: an exception that deciding about this job raised; log it with `reference`.
     """
 
     job_id: str
@@ -38,6 +38,7 @@ class Decision:
     not_before: datetime | None = None
     missing_inputs_of: tuple[str, ...] = ()
     reference: str = ""
+    failed: bool = False
     fault: Exception | None = None
 
 
@@ -54,7 +55,9 @@ def retry_decision(
     if pause is None:
         times = "once" if failed == 1 else f"{failed} times"
         message = f"{STATUSES[StatusCode.JOB_ERROR].message} It was tried {times}; the last time {cause}{note}."
-        return Decision(job.id, StatusCode.JOB_ERROR, message, at_ns=job.agent_timestamp_ns, reference=reference)
+        return Decision(
+            job.id, StatusCode.JOB_ERROR, message, at_ns=job.agent_timestamp_ns, reference=reference, failed=True
+        )
     words = STATUSES[StatusCode.WAITING_ON_NEW_TASK].message.removesuffix(".")
     return Decision(
         job.id,
@@ -63,6 +66,7 @@ def retry_decision(
         at_ns=job.agent_timestamp_ns,
         not_before=now + pause,
         reference=reference,
+        failed=True,
     )
 
 
@@ -70,15 +74,16 @@ def fault_decision(job: ActiveJob, fault: Exception, now: datetime, policy: Retr
     """What becomes of a job about which Carrel's own code raised (its image's digest could not be had, a bug).
 
     Three tries with growing pauses, then `internal_error` with a reference number. A running attempt is left alone
-    until then: it is the looking at it that is tried again. The exception's text is not in the message. The caller
-    counts the fault in the job's `failed_attempts` the next time.
+    until then: it is the looking at it that is tried again. The exception's text is not in the message.
     """
     failed = job.failed_attempts + 1
     pause = policy.pause_after(failed)
     reference = _reference(job, fault, now)
     if pause is None:
         message = f"Internal error{reference_note(reference)}. Give the reference to those who run this installation."
-        return Decision(job.id, StatusCode.INTERNAL_ERROR, message, Effect.STOP, reference=reference, fault=fault)
+        return Decision(
+            job.id, StatusCode.INTERNAL_ERROR, message, Effect.STOP, reference=reference, failed=True, fault=fault
+        )
     running = job.state is State.RUNNING
     tries = f"Try {failed + 1} of {policy.attempts} is in {in_words(pause)}."
     return Decision(
@@ -88,6 +93,7 @@ def fault_decision(job: ActiveJob, fault: Exception, now: datetime, policy: Retr
         + (tries if running else _next_attempt(failed, pause_words=in_words(pause), policy=policy)),
         not_before=now + pause,
         reference=reference,
+        failed=True,
         fault=fault,
     )
 

@@ -13,7 +13,8 @@ from carrel.jobs.statuses import STATUSES, StatusCode
 class ErrorType(StrEnum):
     """`results["error"]["type"]`: what may end an attempt besides the command's own exit.
 
-    Any other type, and an error that is no mapping, counts as an infrastructure fault.
+    A test holds this list and the agent's own together. Any other type, and an error that is no mapping, counts as an
+    infrastructure fault.
     """
 
     # infrastructure: tried again
@@ -22,20 +23,20 @@ class ErrorType(StrEnum):
     IMAGE_UNAVAILABLE = "image_unavailable"
     DISK_FULL = "disk_full"
     RUNTIME_UNAVAILABLE = "runtime_unavailable"
-    REPOSITORY_UNAVAILABLE = "repository_unavailable"
-    HOST_REBOOTED = "host_rebooted"
+    GIT_UNAVAILABLE = "git_unavailable"
+    DATABASE_UNAVAILABLE = "database_unavailable"
+    MANIFEST_DAMAGED = "manifest_damaged"
+    LOST = "lost"
+    """The process ended without an exit code: its host or runtime was restarted."""
     # the request's, the study's or the backend's settings: trying again does not help
     INPUT_MISSING = "input_missing"
     TIMED_OUT = "timed_out"
     USER_ERROR = "user_error"
-    BAD_COMMIT = "bad_commit"
-    REPOSITORY_REFUSED = "repository_refused"
+    BAD_TASK = "bad_task"
     REFUSED = "refused"
     IMAGE_NOT_ALLOWED = "image_not_allowed"
     NOT_SUPPORTED = "not_supported"
-    DATABASE_UNCONFIGURED = "database_unconfigured"
     WORKSPACE_ARCHIVED = "workspace_archived"
-    INVALID_DEFINITION = "invalid_definition"
 
 
 E = ErrorType
@@ -47,7 +48,9 @@ FAULT_WORDS: Mapping[str, str] = MappingProxyType(
         E.IMAGE_UNAVAILABLE: "the action's image could not be had on the backend",
         E.DISK_FULL: "the disk of the backend is full",
         E.RUNTIME_UNAVAILABLE: "the program that runs jobs on the backend does not answer",
-        E.REPOSITORY_UNAVAILABLE: "the study's repository could not be reached from the backend",
+        E.GIT_UNAVAILABLE: "the study's repository could not be reached from the backend",
+        E.DATABASE_UNAVAILABLE: "the backend has no database of that name, or could not reach it",
+        E.MANIFEST_DAMAGED: "the workspace's manifest on the backend is damaged",
     }
 )
 """Infrastructure faults in words."""
@@ -55,14 +58,11 @@ FAULT_WORDS: Mapping[str, str] = MappingProxyType(
 REFUSAL_WORDS: Mapping[str, str] = MappingProxyType(
     {
         E.USER_ERROR: "The job could not be run as it was asked for. See job log for details.",
-        E.BAD_COMMIT: "The commit asked for is not in the study's repository, or not on its branch.",
-        E.REPOSITORY_REFUSED: "This backend does not accept code from that repository.",
+        E.BAD_TASK: "The backend's agent does not understand the job: is it older than the controller?",
         E.REFUSED: "This backend refuses what the job asks for.",
         E.IMAGE_NOT_ALLOWED: "The action's image is not allowed on this backend.",
         E.NOT_SUPPORTED: "This backend's executor cannot do what the job asks for.",
-        E.DATABASE_UNCONFIGURED: "This backend has no database of that name.",
         E.WORKSPACE_ARCHIVED: "This workspace has been archived. Ask those who run the backend to restore it.",
-        E.INVALID_DEFINITION: "The agent does not understand the job's definition: is it older than the controller?",
     }
 )
 """Errors that trying again does not mend, as messages."""
@@ -107,13 +107,16 @@ class Outcome:
 def results_to_outcome(results: Mapping[str, Any] | None, *, requires_db: bool = False) -> Outcome:
     """Read the results of a finished attempt. Never raises: results that say nothing useful are a fault.
 
-    `results`: the mapping an agent sends (`messages.tasks.JobResults`). `error` comes first, then the exit code,
-    then unmatched patterns. `requires_db`: exit codes have the meanings of a database action.
+    `results`: the mapping an agent sends (`messages.tasks.JobResults`). `error` comes first, then the time limit
+    (`timed_out`, our agent's own key), the exit code, and unmatched patterns. `requires_db`: exit codes have the
+    meanings of a database action.
     """
     if not isinstance(results, Mapping) or not ("error" in results or "exit_code" in results):
         return _from_error({"type": E.INTERNAL_ERROR})
     if results.get("error"):
         return _from_error(results["error"])
+    if results.get("timed_out"):
+        return _final(StatusCode.TIMED_OUT)
     exit_code = _exit_code(results.get("exit_code"))
     if exit_code != 0:
         detail = _said_by_agent(results) or (_database_words(exit_code) if requires_db else "")
@@ -155,7 +158,7 @@ def _from_error(error: object) -> Outcome:
         return _input_missing(fields)
     if kind == E.TIMED_OUT:
         return _final(StatusCode.TIMED_OUT)
-    if kind == E.HOST_REBOOTED:
+    if kind == E.LOST:
         return Outcome(StatusCode.WAITING_ON_REBOOT, STATUSES[StatusCode.WAITING_ON_REBOOT].message)
     if kind in REFUSAL_WORDS:
         return Outcome(StatusCode.JOB_ERROR, REFUSAL_WORDS[kind] + reference_note(reference), reference=reference)
