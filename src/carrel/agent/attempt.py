@@ -1,6 +1,7 @@
 """The life of an attempt as one pure function: what is seen of it now -> what to do next.
 
-Nothing is remembered between steps: what is seen comes from the runtime and the disk, so a killed agent goes on where it was.
+Nothing is remembered between steps: what is seen comes from the runtime and the disk, so a killed agent goes on where
+it was.
 """
 
 from dataclasses import dataclass

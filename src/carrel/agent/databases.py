@@ -1,4 +1,4 @@
-"""Who gets which database, and how: the environment, the network and the mounts of a database action (agent.md part 1)."""
+"""Who gets which database, and how: environment, network and mounts of a database action (agent.md part 1)."""
 
 import contextlib
 import ipaddress
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from carrel.agent.errors import DatabaseRefused, DatabaseUnconfigured, InfrastructureFault
+from carrel.agent.errors import DatabaseRefused, DatabaseUnavailable
 from carrel.agent.executors.base import Mount, Network
 from carrel.agent.settings import AgentSettings
 from carrel.messages.tasks import JobDefinition
@@ -28,7 +28,7 @@ class Access:
     """What a job gets to reach its database: nothing, by default. `version` names the data, for the record."""
 
     env: Mapping[str, str] = field(default_factory=dict)
-    network: Network = Network()
+    network: Network = field(default_factory=Network)
     mounts: tuple[Mount, ...] = ()
     version: str | None = None
 
@@ -47,12 +47,12 @@ def wants_database(job: JobDefinition, settings: AgentSettings) -> bool:
 
 
 def url_of(job: JobDefinition, settings: AgentSettings) -> str:
-    """The URL of the job's database; DatabaseUnconfigured when this backend has none of that name."""
+    """The URL of the job's database; DatabaseUnavailable when this backend has none of that name."""
     name = job.database_name or "default"
     try:
         return settings.database_urls[name.lower()]
     except KeyError:
-        raise DatabaseUnconfigured(
+        raise DatabaseUnavailable(
             f"Database name '{name}' is not configured on this backend: set {name.upper()}_DATABASE_URL"
         ) from None
 
@@ -60,7 +60,7 @@ def url_of(job: JobDefinition, settings: AgentSettings) -> str:
 def access_for(job: JobDefinition, settings: AgentSettings, pins: Path) -> Access:
     """All that the job gets. File databases are pinned in `pins` (their present version stays while it runs).
 
-    Raises UserError kinds, and InfrastructureFault when the database's host has no address now.
+    Raises DatabaseRefused, and DatabaseUnavailable also when the database's host has no address now.
     """
     if not wants_database(job, settings):
         return Access()
@@ -89,14 +89,14 @@ def _addresses(host: str | None) -> dict[str, str]:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError:
-        raise InfrastructureFault("The database's host name has no address at present") from None
+        raise DatabaseUnavailable("The database's host name has no address at present") from None
     return {str(host): str(found[0][4][0])}
 
 
 def _file_access(url: str, scheme: str, pins: Path) -> Access:
     path = path_of(url)
     if not path.exists():
-        raise InfrastructureFault(f"There is no database at {path}")
+        raise DatabaseUnavailable(f"There is no database at {path}")
     source, version = _pinned(path, pins)
     query = f"?version={version.removeprefix('delta:')}" if scheme == "delta" else ""
     target = f"{INSIDE}/{path.name}"

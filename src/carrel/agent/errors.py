@@ -1,8 +1,8 @@
 """What can go wrong with an attempt: two families, never mixed (DESIGN section 4, rule 6).
 
-`UserError` ends the job: trying again does not help. `InfrastructureFault` says nothing of the study: the controller tries
-again. What the controller learns of either is `kind`, a word of `carrel.jobs.outcomes.ErrorType`, and never the text,
-which goes to the job's log on the secure side.
+`UserError` ends the job: trying again does not help. `InfrastructureFault` says nothing of the study: the controller
+tries again. What the controller learns of either is `kind`, a word of `carrel.jobs.outcomes.ErrorType`, and never the
+text, which goes to the job's log on the secure side.
 """
 
 import errno
@@ -45,10 +45,6 @@ class WorkspaceArchived(UserError):
         super().__init__(f"Workspace {workspace} has been archived. Contact the OpenSAFELY tech team to resolve")
 
 
-class DatabaseUnconfigured(UserError):
-    kind = ErrorType.DATABASE_UNCONFIGURED
-
-
 class DatabaseRefused(UserError):
     """The task asks for database access with an image or command that never gets it."""
 
@@ -56,7 +52,7 @@ class DatabaseRefused(UserError):
 
 
 class InvalidDefinition(UserError):
-    kind = ErrorType.INVALID_DEFINITION
+    kind = ErrorType.BAD_TASK
 
 
 class InfrastructureFault(Exception):
@@ -65,20 +61,22 @@ class InfrastructureFault(Exception):
     kind = ErrorType.INTERNAL_ERROR
 
 
-class HostRebooted(InfrastructureFault):
-    """The process ended without an exit code of its own because the machine was restarted."""
+class DatabaseUnavailable(InfrastructureFault):
+    """This backend has no database of that name, or its host has no address now."""
 
-    kind = ErrorType.HOST_REBOOTED
+    kind = ErrorType.DATABASE_UNAVAILABLE
 
 
 class ProcessLost(InfrastructureFault):
-    """The process is gone and nobody knows how it ended."""
+    """The process ended and nobody knows how: its host or runtime was restarted, or somebody removed it."""
 
-    kind = ErrorType.EXECUTOR_ERROR
+    kind = ErrorType.LOST
 
 
 class StorageDamaged(InfrastructureFault):
     """A file of ours cannot be understood; it is left as it is for a person to look at."""
+
+    kind = ErrorType.MANIFEST_DAMAGED
 
 
 class SettingsError(Exception):
@@ -93,9 +91,9 @@ _KINDS: tuple[tuple[type[Exception], ErrorType], ...] = (
     (DiskFull, ErrorType.DISK_FULL),
     (RuntimeUnavailable, ErrorType.RUNTIME_UNAVAILABLE),
     (ExecutorError, ErrorType.EXECUTOR_ERROR),
-    (RepoNotAllowed, ErrorType.REPOSITORY_REFUSED),
-    (GitError, ErrorType.BAD_COMMIT),
-    (RepoInfrastructureError, ErrorType.REPOSITORY_UNAVAILABLE),
+    (RepoNotAllowed, ErrorType.REFUSED),
+    (GitError, ErrorType.USER_ERROR),
+    (RepoInfrastructureError, ErrorType.GIT_UNAVAILABLE),
 )
 """The first that fits."""
 

@@ -7,7 +7,8 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from carrel.jobs.outcomes import REFUSAL_WORDS, ErrorType
+from carrel.jobs.outcomes import REFUSAL_WORDS
+from carrel.jobs.outcomes import ErrorType as ErrorType
 from carrel.messages.tasks import JobResults
 
 ERRORED = "Job errored"

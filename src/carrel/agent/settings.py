@@ -20,7 +20,7 @@ MEBIBYTE = 1024 * 1024
 
 
 class AgentSettings(BaseSettings):
-    """One agent's settings. Each field is set by the variable of its name in capitals; times in seconds, sizes in bytes.
+    """One agent's settings, each set by the variable of its name in capitals. Times in seconds, sizes in bytes.
 
     Besides, `{NAME}_DATABASE_URL` for each database name (`database_urls`).
     """
