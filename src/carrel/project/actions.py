@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
 from carrel.project.backends import action_run_on, is_backend_name
 from carrel.project.commands import Command
-from carrel.project.constants import LEVELS, RUN_ALL_COMMAND
+from carrel.project.constants import RUN_ALL_COMMAND
 from carrel.project.document import Path
-from carrel.project.findings import Findings
+from carrel.project.findings import DICTIONARY, Findings, check_keys
 from carrel.project.generators import check_generator
 from carrel.project.models import Action, Outputs, Resources
-from carrel.project.patterns import escape_fault, pattern_fault
-from carrel.project.problems import did_you_mean, nearest
+from carrel.project.outputs import read_outputs
 from carrel.project.resources import KEYS, parse_resources
 from carrel.project.versions import Features
 
-ACTION_KEYS = ("run", "outputs", "needs", "config", "dummy_data_file", "run_on", "resources")
+ACTION_KEYS = frozenset({"run", "outputs", "needs", "config", "dummy_data_file", "run_on", "resources"})
 _name = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*").fullmatch
 _version = re.compile(r"(?:v[0-9.]+(?:-pre)?|dev|latest)$").match
 
-_DICTIONARY = "a dictionary of key/value pairs"
+_NONE = type(None)
+_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "outputs": ((dict,), DICTIONARY),
+    "run": ((str, dict), "a string"),
+    "needs": ((list, _NONE), "a list"),
+    "config": ((dict, _NONE), DICTIONARY),
+    "dummy_data_file": ((str, _NONE), "a string"),
+    "resources": ((dict, _NONE), DICTIONARY),
+}
+"""In the contract's order."""
 
 
 class ActionReader:
@@ -36,12 +43,12 @@ class ActionReader:
         name, path = str(key), ("actions", key)
         self._check_name(name, path)
         if not isinstance(body, dict):
-            message = f"Configuration for action {name} must be {_DICTIONARY}"
+            message = f"Configuration for action {name} must be {DICTIONARY}"
             self.findings.error("action-type", message, path)
             return Action(name, Outputs())
         self._check_keys(name, body, path)
         self._check_types(name, body, path)
-        outputs = self._outputs(name, body, path)
+        outputs = read_outputs(name, body.get("outputs"), (*path, "outputs"), self.findings)
         command, commands = self._run(name, body, path)
         needs = self._needs(name, body, path)
         run_on = action_run_on(name, body, path, self.findings)
@@ -86,73 +93,10 @@ class ActionReader:
         check_keys(body, ACTION_KEYS, f"action {name}", path, self.findings)
 
     def _check_types(self, name: str, body: dict[Any, Any], path: Path) -> None:
-        self._type(name, body, "outputs", dict, _DICTIONARY, path)
-        self._type(name, body, "run", (str, dict), "a string", path)
-        self._type(name, body, "needs", (list, type(None)), "a list", path)
-        self._type(name, body, "config", (dict, type(None)), _DICTIONARY, path)
-        self._type(name, body, "dummy_data_file", (str, type(None)), "a string", path)
-        self._type(name, body, "resources", (dict, type(None)), _DICTIONARY, path, ours=True)
-
-    def _type(
-        self, name: str, body: dict[Any, Any], key: str, kind: Any, words: str, path: Path, *, ours: bool = False
-    ) -> None:
-        if key in body and not isinstance(body[key], kind):
-            message = f"`{key}` section for action {name} must be {words}"
-            self.findings.error(f"{key}-type", message, (*path, key), ours=ours)
-
-    # outputs
-
-    def _outputs(self, name: str, body: dict[Any, Any], path: Path) -> Outputs:
-        section = body.get("outputs")
-        if not isinstance(section, dict):
-            return Outputs()
-        path = (*path, "outputs")
-        if not any(level in section for level in LEVELS):
-            message = f"`outputs` section for action {name} must specify at least one output of: {', '.join(LEVELS)}"
-            unknown = next(iter(section), None)
-            self.findings.error("outputs-empty", message + did_you_mean(unknown, LEVELS), path)
-        else:
-            check_keys(section, LEVELS, f"`outputs` section for action {name}", path, self.findings)
-        return Outputs(*(self._level(name, section, level, path) for level in LEVELS))
-
-    def _level(self, name: str, section: dict[Any, Any], level: str, path: Path) -> dict[str, str] | None:
-        if level not in section:
-            return None
-        patterns = section[level]
-        if not isinstance(patterns, dict):
-            message = f"`{level}` section for action {name} must be {_DICTIONARY}"
-            self.findings.error("level-type", message, (*path, level))
-            return None
-        good = {}
-        for key, pattern in patterns.items():
-            if self._pattern(name, level, key, pattern, path):
-                good[str(key)] = pattern
-        if len(good) < len(patterns):
-            self._check_output_names(name, level, patterns, path)
-        return good
-
-    def _pattern(self, name: str, level: str, key: Any, pattern: Any, path: Path) -> bool:
-        """Whether the pattern is a string; what is wrong with the string is found besides."""
-        if not isinstance(pattern, str):
-            message = f"`{key}` output for action {name} must be a string"
-            self.findings.error("output-type", message, (*path, level, key))
-            return False
-        fault, escape = pattern_fault(pattern, level), escape_fault(pattern)
-        if fault or escape:
-            message = f"Output path {pattern} is invalid: {fault or escape}"
-            rule = "output-path" if fault else "output-outside"
-            self.findings.error(rule, message, (*path, level, key), ours=not fault)
-        return True
-
-    def _check_output_names(self, name: str, level: str, patterns: dict[Any, Any], path: Path) -> None:
-        seen: set[str] = set()
-        for key in patterns:
-            if str(key) in seen:
-                message = f"Output name {key} of action {name} is there twice (once as a number or word of YAML)"
-                self.findings.error("output-name-twice", message, (*path, level, key), key=True, ours=True)
-            seen.add(str(key))
-
-    # run
+        for key, (kind, words) in _TYPES.items():
+            if key in body and not isinstance(body[key], kind):
+                message = f"`{key}` section for action {name} must be {words}"
+                self.findings.error(f"{key}-type", message, (*path, key), ours=key == "resources")
 
     def _run(self, name: str, body: dict[Any, Any], path: Path) -> tuple[Command | None, dict[str, Command]]:
         run, path = body.get("run"), (*path, "run")
@@ -197,8 +141,6 @@ class ActionReader:
             self.findings.error("run-version", message, path)
         return command
 
-    # the rest
-
     def _needs(self, name: str, body: dict[Any, Any], path: Path) -> list[str]:
         needs = body.get("needs")
         if not isinstance(needs, list):
@@ -226,19 +168,6 @@ class ActionReader:
             message = f"`{key}` in `resources` section for action {name} {fault}"
             self.findings.error("resources-value", message, (*path, key), ours=True)
         return resources
-
-
-def check_keys(
-    section: dict[Any, Any], allowed: Iterable[str], where: str, path: Path, findings: Findings, *, ours: bool = False
-) -> None:
-    """Report keys that are not allowed, all in one sentence as the contract does."""
-    allowed = tuple(allowed)
-    unexpected = [key for key in section if key not in allowed]
-    if unexpected:
-        hints = [f"{key}: `{match}`" for key in unexpected if (match := nearest(key, allowed))]
-        hint = f" (did you mean {', '.join(hints)}?)" if hints else ""
-        message = f"Unexpected parameters ({', '.join(map(str, unexpected))}) in {where}{hint}"
-        findings.error("unexpected-keys", message, (*path, unexpected[0]), key=True, ours=ours)
 
 
 def _of_type(body: dict[Any, Any], key: str, kind: type) -> Any:

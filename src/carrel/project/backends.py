@@ -10,7 +10,7 @@ from typing import Any
 from carrel.project.constants import CONVENTIONAL_BACKENDS
 from carrel.project.document import Path
 from carrel.project.findings import Findings
-from carrel.project.models import Action, RunOn
+from carrel.project.models import EVERYWHERE, Action, RunOn
 from carrel.project.problems import did_you_mean, nearest
 from carrel.project.resources import parse_resources
 
@@ -28,13 +28,13 @@ def is_backend_name(name: str) -> bool:
 def read_run_on(value: Any, path: Path, findings: Findings, where: str) -> RunOn:
     """`run_on` of the study or of an action (`where` says which); None means everywhere."""
     if value is None:
-        return RunOn()
+        return EVERYWHERE
     if isinstance(value, dict) and list(value) == ["exclude"]:
         return RunOn(exclude=_names(value["exclude"], (*path, "exclude"), findings, where))
     if isinstance(value, list):
         return RunOn(only=_names(value, path, findings, where))
     findings.error("run-on-type", f"`run_on` of {where} {_SHAPE}", path, ours=True)
-    return RunOn()
+    return EVERYWHERE
 
 
 def _names(value: Any, path: Path, findings: Findings, where: str) -> tuple[str, ...]:
@@ -51,7 +51,7 @@ def _names(value: Any, path: Path, findings: Findings, where: str) -> tuple[str,
 def action_run_on(name: str, body: dict[Any, Any], path: Path, findings: Findings) -> RunOn:
     """Where an action runs by its own `run_on`; checked against the backends it has a command for."""
     if "run_on" not in body:
-        return RunOn()
+        return EVERYWHERE
     own = read_run_on(body["run_on"], (*path, "run_on"), findings, f"action {name}")
     commands = body.get("run")
     if isinstance(commands, dict) and own.only is not None:
@@ -92,7 +92,8 @@ class BackendNames:
             message = "The study runs nowhere: `run_on` leaves no backend"
             self.findings.error("run-on-empty", message, ("run_on",), ours=True)
         for action in actions.values():
-            self._check_action(action, run_on)
+            if action.commands or action.run_on is not EVERYWHERE:
+                self._check_action(action, run_on)
         for backend in run_on if actions else ():
             if not any(action.runs_on(backend) for action in actions.values()):
                 message = f"No action runs on backend {backend}, though the study does"
@@ -195,7 +196,7 @@ class SideFile:
 def _agree(key: str, plain: Any, side: Any) -> bool:
     """Whether both files say the same. A single command agrees with a table of commands that it is one of."""
     if key == "run" and isinstance(plain, str) and isinstance(side, dict):
-        return plain in side.values()
+        return any(plain == command for command in list(side.values()))
     if key == "run_on":
         return bool(_set(plain) == _set(side))
     if key == "resources" and isinstance(plain, dict) and isinstance(side, dict):

@@ -9,7 +9,7 @@ the merge key `<<`, which studies use although 1.2 dropped it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import yaml
@@ -24,6 +24,8 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NOTHING = object()
 _MERGE = object()
 _STANDARD = "tag:yaml.org,2002:"
+
+_KINDS: dict[str, Any] = {"null": type(None), "bool": bool, "int": int, "float": (int, float)}
 
 _words: dict[str, Any] = {"": None, "~": None}
 for _word, _meaning in {"null": None, "true": True, "false": False}.items():
@@ -136,6 +138,23 @@ class _Sequence:
         return self.value
 
 
+class _Root:
+    """What holds the document's one value."""
+
+    __slots__ = ("anchor", "height", "key", "mark", "value")
+
+    def __init__(self) -> None:
+        self.value: Any = None
+        self.anchor, self.mark, self.height = None, None, 0
+        self.key: Any = None
+
+    def add(self, value: Any, mark: Any, reader: _Reader) -> None:
+        self.value, self.mark = value, mark
+
+    def finish(self, places: dict[int, Any]) -> Any:
+        return self.value
+
+
 class _Anchor:
     """What `&name` stands for: a value, how much it weighs with its aliases followed, and how deep it is."""
 
@@ -154,12 +173,11 @@ class _Reader:
     """Builds the value of one document from its events."""
 
     def __init__(self) -> None:
-        self.stack: list[_Mapping | _Sequence] = []
+        self.top: _Mapping | _Sequence | _Root = _Root()
+        self.stack: list[_Mapping | _Sequence | _Root] = [self.top]
         self.anchors: dict[str, _Anchor] = {}
         self.places: dict[int, Any] = {}
         self.duplicates: list[Fault] = []
-        self.root: Any = None
-        self.root_mark: Any = None
         self.weight = 0
         self.documents = 0
         self.handlers: dict[type, Callable[[Any], None]] = {
@@ -184,26 +202,17 @@ class _Reader:
             raise Fault("expected a single document in the stream, but found another document", event.start_mark)
 
     def scalar(self, event: Any) -> None:
-        text = event.value
+        text, top = event.value, self.top
         self.weight += len(text) + 1
-        value = resolve(text) if event.implicit[0] else self._special(event, text)
-        if text == "<<" and event.implicit[0] and self.stack and self.stack[-1].key is _NOTHING:
-            self.stack[-1].key, self.stack[-1].key_mark = _MERGE, event.start_mark  # type: ignore[union-attr]
-            return
+        if not event.implicit[0]:
+            value = _special(event, text)
+        elif text == "<<" and top.key is _NOTHING:
+            value = _MERGE
+        else:
+            value = resolve(text)
         if event.anchor:
             self._anchor(event, len(text) + 1).close(value, self.weight, 0)
-        self._add(value, event.start_mark)
-
-    def _special(self, event: Any, text: str) -> Any:
-        """Value of a quoted or tagged scalar."""
-        if event.tag is None or event.tag in ("!", _STANDARD + "str"):
-            return text
-        value = resolve(text)
-        name = event.tag.removeprefix(_STANDARD)
-        kinds = {"null": type(None), "bool": bool, "int": int, "float": (int, float)}
-        if name not in kinds or not isinstance(value, kinds[name]):
-            raise Fault(f"could not read {text!r} as {event.tag!r}", event.start_mark)
-        return float(value) if name == "float" else value
+        top.add(value, event.start_mark, self)
 
     def alias(self, event: Any) -> None:
         anchor = self.anchors.get(event.anchor)
@@ -214,9 +223,8 @@ class _Reader:
         self.weight += anchor.weight
         if self.weight > MAX_EXPANDED or len(self.stack) + anchor.height > MAX_DEPTH:
             raise Fault("aliases make the file too large", event.start_mark)
-        if self.stack:
-            self.stack[-1].height = max(self.stack[-1].height, anchor.height)
-        self._add(anchor.value, event.start_mark)
+        self.top.height = max(self.top.height, anchor.height)
+        self.top.add(anchor.value, event.start_mark, self)
 
     def mapping(self, event: Any) -> None:
         self._open(_Mapping, event, "map")
@@ -230,7 +238,8 @@ class _Reader:
             raise Fault(f"could not read a value tagged {event.tag!r}", event.start_mark)
         if len(self.stack) >= MAX_DEPTH:
             raise Fault(f"lists and mappings are nested more than {MAX_DEPTH} deep", event.start_mark)
-        self.stack.append(kind(self._anchor(event, 1) if event.anchor else None, event.start_mark))
+        self.top = kind(self._anchor(event, 1) if event.anchor else None, event.start_mark)
+        self.stack.append(self.top)
 
     def _anchor(self, event: Any, weight: int) -> _Anchor:
         anchor = self.anchors[event.anchor] = _Anchor(event.anchor, self.weight - weight)
@@ -238,24 +247,30 @@ class _Reader:
 
     def end(self, event: Any) -> None:
         frame = self.stack.pop()
-        value = frame.finish(self.places)
-        height = frame.height + 1
+        value, height = frame.finish(self.places), frame.height + 1
         if frame.anchor is not None:
             frame.anchor.close(value, self.weight, height)
-        if self.stack:
-            self.stack[-1].height = max(self.stack[-1].height, height)
-        self._add(value, frame.mark)
-
-    def _add(self, value: Any, mark: Any) -> None:
-        if self.stack:
-            self.stack[-1].add(value, mark, self)
-        else:
-            self.root, self.root_mark = value, mark
+        self.top = top = self.stack[-1]
+        if height > top.height:
+            top.height = height
+        top.add(value, frame.mark, self)
 
     def duplicate(self, key: Any, value: Any, mark: Any) -> None:
         shown = value if isinstance(value, str) else repr(value)
         shown = shown if len(shown) <= 80 else shown[:80] + "..."
         self.duplicates.append(Fault(f'found duplicate key "{key}" with value "{shown}"', mark))
+
+
+def _special(event: Any, text: str) -> Any:
+    """Value of a quoted or tagged scalar."""
+    if event.tag is None or event.tag in ("!", _STANDARD + "str"):
+        return text
+    value = resolve(text)
+    name = event.tag.removeprefix(_STANDARD)
+    kind = _KINDS.get(name)
+    if kind is None or not isinstance(value, kind):
+        raise Fault(f"could not read {text!r} as {event.tag!r}", event.start_mark)
+    return float(value) if name == "float" else value
 
 
 class Document:
@@ -268,14 +283,13 @@ class Document:
         handlers = reader.handlers
         try:
             check_size(len(text.encode()))
-            for event in _events(text):
+            for event in iter(_Loader(text).get_event, None):
                 handlers[type(event)](event)
         except Fault as fault:
             raise YAMLError(self._problem(fault.message, fault.mark)) from None
         except (yaml.YAMLError, UnicodeError) as error:
             raise YAMLError(self._problem(*_explain(error, text))) from None
-        self.value = reader.root
-        self.empty = reader.root_mark is None
+        self.value = reader.top.value
 
     @property
     def problems(self) -> list[Problem]:
@@ -283,7 +297,7 @@ class Document:
 
     def locate(self, path: Path, *, key: bool = False) -> tuple[int, int]:
         """Line and column (from 1) of the value at `path`, or of its key; of the nearest parent where it is missing."""
-        value, marks = self.value, (self._reader.root_mark, self._reader.root_mark)
+        value, marks = self.value, (self._reader.top.mark,) * 2
         for step in path:
             places, step = self._reader.places.get(id(value)), _find(value, step)
             if places is None or step is None:
@@ -310,14 +324,6 @@ def _find(value: Any, step: Any) -> Any:
     if isinstance(value, list):
         return step if isinstance(step, int) else next((i for i, each in enumerate(value) if each == step), None)
     return None
-
-
-def _events(text: str) -> Iterator[Any]:
-    loader = _Loader(text)
-    try:
-        yield from iter(loader.get_event, None)
-    finally:
-        loader.dispose()
 
 
 def _position(mark: Any) -> tuple[int, int]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
+from typing import Any
 
 from carrel.project.document import Document, Path
-from carrel.project.problems import Problem, Severity
+from carrel.project.problems import Problem, Severity, nearest
+
+DICTIONARY = "a dictionary of key/value pairs"
+"""How the contract's messages call a mapping."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +65,17 @@ class Findings:
         path = tuple(map(str, finding.path[:3]))
         aside = finding.side or path in self.moved or path[:1] in self.moved
         return self.side if aside and self.side is not None else self.document
+
+
+def check_keys(
+    section: dict[Any, Any], allowed: Set[str], where: str, path: Path, findings: Findings, *, ours: bool = False
+) -> None:
+    """Report keys that are not allowed, all in one sentence as the contract does."""
+    if section.keys() <= allowed:
+        return
+    unexpected = [key for key in section if key not in allowed]
+    if unexpected:
+        hints = [f"{key}: `{match}`" for key in unexpected if (match := nearest(key, allowed))]
+        hint = f" (did you mean {', '.join(hints)}?)" if hints else ""
+        message = f"Unexpected parameters ({', '.join(map(str, unexpected))}) in {where}{hint}"
+        findings.error("unexpected-keys", message, (*path, unexpected[0]), key=True, ours=ours)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
@@ -34,18 +33,15 @@ def _check_command(action: Action, command: Command, path: Path, findings: Findi
         _check_dataset(action, command, path, findings)
     elif _extracts_unnoticed(command):
         message = (
-            f"`{action.action_id}` action uses `generate-dataset`, but its spaces or quotes keep its outputs from being "
-            "checked: write `image:version generate-dataset` with one space and nothing before it"
+            f"`{action.action_id}` action uses `generate-dataset`, but its spaces or quotes keep its outputs from "
+            "being checked: write `image:version generate-dataset` with one space and nothing before it"
         )
         findings.warn("dataset-unchecked", message, path)
 
 
 def _extracts_unnoticed(command: Command) -> bool:
-    return (
-        command.name in ("ehrql", "databuilder")
-        and _DATASET_COMMANDS.issuperset(command.parts[1:2])
-        and (len(command.parts) > 1)
-    )
+    subcommand = command.parts[1] if len(command.parts) > 1 else ""
+    return command.name in ("ehrql", "databuilder") and subcommand in _DATASET_COMMANDS
 
 
 def _check_cohort(action: Action, command: Command, path: Path, findings: Findings) -> None:
@@ -86,15 +82,13 @@ def _check_dataset(action: Action, command: Command, path: Path, findings: Findi
 def _output_argument(args: list[str]) -> str | None:
     """Value of the last `--output X` or `--output=X`; what is behind `--` belongs to the study's own script."""
     own = args[: args.index("--")] if "--" in args else args
-    return list(_output_arguments(own))[-1:][0] if any(_output_arguments(own)) else None
-
-
-def _output_arguments(args: list[str]) -> Iterator[str]:
-    for index, arg in enumerate(args):
-        if arg == "--output" and index + 1 < len(args):
-            yield args[index + 1]
+    found = None
+    for index, arg in enumerate(own):
+        if arg == "--output" and index + 1 < len(own):
+            found = own[index + 1]
         elif arg.startswith("--output="):
-            yield arg.removeprefix("--output=")
+            found = arg.removeprefix("--output=")
+    return found
 
 
 def _folder_and_extension(spec: str) -> tuple[str, str] | None:

@@ -7,11 +7,11 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import IO, Any
 
-from carrel.project.actions import ActionReader, check_keys
+from carrel.project.actions import ActionReader
 from carrel.project.backends import BackendNames, SideFile, read_run_on, resolve_run_on
 from carrel.project.constants import DEFAULT_BACKENDS, MAX_BYTES
 from carrel.project.document import Document
-from carrel.project.findings import Findings
+from carrel.project.findings import Findings, check_keys
 from carrel.project.models import Action, Pipeline
 from carrel.project.problems import Problem, ProjectValidationError, YAMLError
 from carrel.project.projection import backend_findings
@@ -19,7 +19,7 @@ from carrel.project.tree import image_findings, need_findings
 from carrel.project.versions import Features, read_expectations, read_version
 
 Source = str | bytes | IO[str] | IO[bytes] | Path
-PROJECT_KEYS = ("version", "actions", "expectations", "run_on")
+PROJECT_KEYS = frozenset({"version", "actions", "expectations", "run_on"})
 PROJECT_FILE, SIDE_FILE = "project.yaml", "backends.yaml"
 
 
@@ -92,7 +92,8 @@ class _Loading:
         self.findings.items += need_findings(actions, self._names_not_text(project))
         expectations = read_expectations(project, version, features, self.findings)
         BackendNames(known, default, self.findings).check_all(where, run_on, actions)
-        self._stop_at_errors()
+        if self._problems():
+            raise self._error()
         return Pipeline(
             version=version or 0.0,
             actions=actions,
@@ -109,18 +110,18 @@ class _Loading:
         """The document, with the side file's keys in it; only a mapping can be looked at any further."""
         value = self.document.value
         if not isinstance(value, dict):
-            kind = "is empty" if value is None else "must be a dictionary of key/value pairs"
+            kind = "is empty" if value is None else "must be {DICTIONARY}"
             self.findings.error("document", f"The project file {kind}", (), ours=True)
-            self._stop_at_errors()
+            raise self._error()
         side = self.side.value if self.side else None
-        return SideFile(value, side, self.findings).merged()
+        return SideFile(value, side, self.findings).merged() if self.side else value
 
     def _actions(self, project: dict[Any, Any], features: Features) -> dict[str, Action]:
         bodies = project.get("actions")
         if "actions" not in project:
             self.findings.error("actions-missing", "Project must include `actions` section", ("actions",))
         elif not isinstance(bodies, dict):
-            message = "`actions` section of the project must be a dictionary of key/value pairs"
+            message = "`actions` section of the project must be {DICTIONARY}"
             self.findings.error("actions-type", message, ("actions",))
         reader = ActionReader(features, self.findings)
         actions: dict[str, Action] = {}
@@ -137,10 +138,15 @@ class _Loading:
         bodies = project.get("actions")
         return {str(key) for key in bodies if not isinstance(key, str)} if isinstance(bodies, dict) else set()
 
-    def _stop_at_errors(self) -> None:
-        unread = [*self.document.problems, *(self.side.problems if self.side else ())]
-        problems = [*unread, *self.findings.errors()]
-        if unread:
-            raise ProjectValidationError("\n".join(map(str, problems)), problems)
-        if problems:
-            raise ProjectValidationError.of(problems, self.filename)
+    def _unread(self) -> list[Problem]:
+        return [*self.document.problems, *(self.side.problems if self.side else ())]
+
+    def _problems(self) -> list[Problem]:
+        return [*self._unread(), *self.findings.errors()]
+
+    def _error(self) -> ProjectValidationError:
+        """The contract's prefix is for rules only, not for what YAML itself refuses."""
+        problems = self._problems()
+        if self._unread():
+            return ProjectValidationError("\n".join(map(str, problems)), problems)
+        return ProjectValidationError.of(problems, self.filename)

@@ -12,24 +12,28 @@ from carrel.project.commands import Command
 from carrel.project.constants import LEVELS, RUN_ALL_COMMAND
 from carrel.project.problems import Problem, ProjectValidationError, UnknownActionError, did_you_mean
 
+# Outputs has a method named dict, which hides the type inside of its class.
+Patterns = dict[str, str]
+Levels = dict[str, Patterns]
+
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
     """Output patterns by level: `{name: pattern}`, or None where a level is not written."""
 
-    highly_sensitive: dict[str, str] | None = None
-    moderately_sensitive: dict[str, str] | None = None
-    minimally_sensitive: dict[str, str] | None = None
+    highly_sensitive: Patterns | None = None
+    moderately_sensitive: Patterns | None = None
+    minimally_sensitive: Patterns | None = None
 
-    def dict(self) -> dict[str, dict[str, str]]:
+    def dict(self) -> Levels:
         """`{level: {name: pattern}}`, without the levels that are not written."""
         return dict(self._levels())
 
-    def flat(self) -> dict[str, str]:
-        """`{pattern: level}` in the file's order; a pattern written twice has its last level."""
+    def flat(self) -> Patterns:
+        """`{pattern: level}` by level, then as in the file; a pattern written twice has its last level."""
         return {pattern: level for level, patterns in self._levels() for pattern in patterns.values()}
 
-    def _levels(self) -> Iterator[tuple[str, dict[str, str]]]:
+    def _levels(self) -> Iterator[tuple[str, Patterns]]:
         for level in LEVELS:
             patterns = getattr(self, level)
             if patterns is not None:
@@ -70,6 +74,10 @@ class RunOn:
         return (self.only is None or backend in self.only) and backend not in self.exclude
 
 
+EVERYWHERE = RunOn()
+_NO_WISHES = Resources()
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
     """One action. `run` is its command; before `for_backend`, an action may have one for each backend instead."""
@@ -83,8 +91,8 @@ class Action:
     dummy_data_file: str | None = None
     commands: dict[str, Command] = field(default_factory=dict)
     """Command by backend, where `run` is written so; empty otherwise and once projected."""
-    run_on: RunOn = RunOn()
-    resources: Resources = Resources()
+    run_on: RunOn = EVERYWHERE
+    resources: Resources = _NO_WISHES
 
     @property
     def run(self) -> Command:
@@ -133,7 +141,7 @@ class Pipeline:
     warnings: tuple[Problem, ...] = ()
     run_on: tuple[str, ...] = ()
     """Backends the study runs on; the installation's default where the file does not say."""
-    where: RunOn = RunOn()
+    where: RunOn = EVERYWHERE
     """What the file says of backends; a file that says nothing may run on any that is asked for."""
     backend: str | None = None
     """The backend this was projected onto, if it was."""

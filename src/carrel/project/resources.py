@@ -9,7 +9,7 @@ from typing import Any
 
 from carrel.project.models import Resources
 
-KEYS = ("cpus", "memory", "timeout")
+KEYS = frozenset({"cpus", "memory", "timeout"})
 
 MEMORY_PATTERN = r"([0-9]+(?:\.[0-9]+)?) ?([kKmMgGtT]?)(?:i?[bB])?"
 TIMEOUT_PATTERN = r"(?=[0-9])(?:([0-9]+)d)? ?(?:([0-9]+)h)? ?(?:([0-9]+)m)? ?(?:([0-9]+)s)?"
