@@ -32,6 +32,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from carrel.agent.executors.base import ImageUnavailable
 
@@ -135,7 +136,7 @@ def _load(name: str, version: str, folder: Path) -> Toolchain:
         raise ToolchainBroken(f"{folder / MANIFEST} cannot be used: {error}.") from error
 
 
-def _from_manifest(name: str, version: str, folder: Path, manifest: dict, text: str) -> Toolchain:
+def _from_manifest(name: str, version: str, folder: Path, manifest: dict[str, Any], text: str) -> Toolchain:
     if manifest.get("format", FORMAT) != FORMAT:
         raise ValueError(f"its format is {manifest['format']}, this Carrel knows {FORMAT}")
     binds = tuple(Path(place) for place in manifest.get("binds", ()))

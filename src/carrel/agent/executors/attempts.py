@@ -69,7 +69,8 @@ class Attempt:
     def record(self) -> dict[str, object]:
         """What the agent wrote at the start (see `create`); empty when it was never whole."""
         try:
-            return json.loads((self.folder / "record.json").read_text())
+            record: dict[str, object] = json.loads((self.folder / "record.json").read_text())
+            return record
         except (OSError, ValueError):
             return {}
 

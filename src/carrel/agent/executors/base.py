@@ -53,7 +53,7 @@ class RunSpec:
 
     name: str
     image: str
-    """Full image reference as in the task: `registry/path/name:tag`; a toolchain is found by the last part, `name:tag`."""
+    """Full reference as in the task: `registry/path/name:tag`; a toolchain is found by its last part, `name:tag`."""
     args: tuple[str, ...]
     """What comes after the image: the entrypoint's arguments, or the program and its own where there is none."""
     workspace: Path

@@ -226,7 +226,7 @@ def _readable(fds: list[int], wake: int | None, timeout: float) -> list[int]:
 
 
 def _metadata(record: Mapping[str, object], end: attempts.Exit | None) -> dict[str, object]:
-    metadata = dict(record.get("metadata") or {})  # type: ignore[call-overload]
+    metadata: dict[str, object] = dict(record.get("metadata") or {})  # type: ignore[call-overload]
     if end:
         metadata["Usage"] = {"memory_peak": end.memory_peak, "cpu_seconds": end.cpu_microseconds / 1e6}
     return metadata
@@ -264,19 +264,9 @@ def find_bwrap() -> str:
 
 
 def probe(bwrap: str) -> bool:
-    """Try a sandbox; returns whether nested user namespaces can be switched off too. RuntimeUnavailable if none works."""
+    """Try a sandbox; returns whether nested user namespaces can be switched off. RuntimeUnavailable if none works."""
     for nested_userns_off in (True, False):
-        words = [
-            bwrap,
-            *sandbox.isolation(nested_userns_off),
-            "--ro-bind",
-            "/",
-            "/",
-            "--proc",
-            "/proc",
-            "--dev",
-            "/dev",
-        ]
+        words = [bwrap, *sandbox.isolation(nested_userns_off), *"--ro-bind / / --proc /proc --dev /dev".split()]
         done = subprocess.run([*words, "--", "/usr/bin/true"], capture_output=True, env={}, timeout=30, check=False)
         if done.returncode == 0:
             return nested_userns_off

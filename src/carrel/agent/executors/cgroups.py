@@ -1,7 +1,7 @@
 """Control groups, version 1 and 2: limits on memory, cpu and processes, and what was used of them.
 
 A group is a mapping from controller to its folder; in version 2 all of them are one folder. What may be created is
-found by trying: root, or whoever a folder was delegated to. Formats: the kernel's `Documentation/admin-guide/cgroup-v2.rst` and
+found by trying: root, or whoever a folder was delegated to. Formats: the kernel's `admin-guide/cgroup-v2.rst` and
 `cgroup-v1/`.
 """
 

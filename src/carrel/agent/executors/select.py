@@ -8,8 +8,8 @@ from carrel.agent.executors.base import Executor, RuntimeUnavailable
 
 NONE_USABLE = (
     "No way to run jobs in isolation was found on this machine:\n{reasons}\n"
-    "Install one of: bubblewrap (Debian, Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap), podman, or Docker "
-    "(https://docs.docker.com/engine/install/), and start it. There is no fallback to an unprotected process."
+    "Install one of: bubblewrap (Debian, Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap), podman, or "
+    "Docker (https://docs.docker.com/engine/install/), and start it. There is no fallback to an unprotected process."
 )
 CHOICES = ("auto", "docker", "podman", "bubblewrap", "slurm", "process")
 
@@ -89,7 +89,8 @@ def _container(flavour: str) -> Callable[[ExecutorSettings], Executor]:
 def _process(settings: ExecutorSettings) -> Executor:
     from carrel.agent.executors.process import ProcessExecutor
 
-    return ProcessExecutor(settings.state_dir)
+    executor: Executor = ProcessExecutor(settings.state_dir)
+    return executor
 
 
 def _slurm(settings: ExecutorSettings) -> Executor:

@@ -36,7 +36,7 @@ class Log:
         self.fd = _create("log.head")
         self.size = 0
         self.dropped = 0
-        self.sizes = {}
+        self.sizes: dict[str, int] = {}
         self.turn = -1
         self.at_line_start = True
 
@@ -202,7 +202,9 @@ def _pump(sandbox: Sandbox, log: Log, out: int) -> int:
     poll = select.poll()
     poll.register(out, select.POLLIN)
     poll.register(ended, select.POLLIN)
-    status, deadline, open_ended = None, None, True
+    status: int | None = None
+    deadline: float | None = None
+    open_ended = True
     while status is None or open_ended:
         left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
         ready = poll.poll(left)
