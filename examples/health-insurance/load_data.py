@@ -1,7 +1,8 @@
 """Make the two backends' databases: `python load_data.py DATA_DIR --toolchain-python PYTHON`.
 
-Run by a Python that has DuckDB (Carrel's own). PYTHON is one that has statsmodels (the toolchain python:v2), inside which the
-data ships: nothing is downloaded. Writes DATA_DIR/north.duckdb and DATA_DIR/south.duckdb, each whole or not at all.
+Run by a Python that has DuckDB (Carrel's own). PYTHON is one that has statsmodels (the toolchain python:v2), inside
+which the data ships: nothing is downloaded. Writes DATA_DIR/north.duckdb and DATA_DIR/south.duckdb, each whole or not
+at all.
 """
 
 import argparse
@@ -17,8 +18,9 @@ from statsmodels.datasets import randhie
 randhie.load_pandas().data.to_csv(sys.argv[1], index=False)
 """
 
-# The data has no person's number. Rows of one person follow each other, with all but the visits the same, so a run of such
-# rows stands for a person (see the README for how far that is true). Half of the runs, chosen by a hash, live in the north.
+# The data has no person's number. Rows of one person follow each other, with all but the visits the same, so a run of
+# such rows stands for a person (see the README for how far that is true). Half of the runs, chosen by a hash, live in
+# the north.
 PEOPLE = """
 CREATE TEMP TABLE people AS
 WITH numbered AS (SELECT *, row_number() OVER () AS line FROM read_csv($csv)),

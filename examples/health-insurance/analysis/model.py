@@ -4,6 +4,7 @@ Errors are clustered on patient_id: a person's years are alike. They also hold w
 """
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -47,8 +48,7 @@ def summary(fitted) -> dict[str, object]:
 def main() -> None:
     fitted = fit(pd.read_parquet("output/person_years.parquet"))
     write_table(rate_ratios(fitted), "output/model.csv")
-    with open("output/model.json", "w", encoding="utf-8") as stream:
-        json.dump(summary(fitted), stream, indent=2)
+    Path("output/model.json").write_text(json.dumps(summary(fitted), indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
