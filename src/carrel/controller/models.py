@@ -91,6 +91,8 @@ class Job(models.Model):
     cancelled = models.BooleanField(default=False)
     not_before = models.DateTimeField(null=True)
     """Earliest time of the next attempt (the pause before a retry)."""
+    failed_attempts = models.PositiveIntegerField(default=0)
+    """How often an infrastructure fault ended an attempt, or kept one from starting."""
     outputs_missing = models.BooleanField(default=False)
     """An agent found an output of this job gone: the next plan runs the action again."""
     metrics = models.JSONField(default=dict)
@@ -105,7 +107,7 @@ class Job(models.Model):
                 condition=models.Q(state__in=["pending", "running"]),
             ),
             models.Index(fields=["backend", "workspace", "action", "-created_at"], name="job_latest"),
-            models.Index(fields=["completed_at"], name="job_completed"),
+            models.Index(fields=["backend", "-completed_at"], name="job_completed"),
         ]
 
     def __str__(self) -> str:

@@ -1,5 +1,7 @@
 """Which app answers which path."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, URLResolver, include, path
 
-urlpatterns: list[URLPattern] = []
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("carrel.controller.urls")),
+]

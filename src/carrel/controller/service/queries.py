@@ -1,24 +1,70 @@
 """Reads that other parts of the controller need; none of them costs a query per row."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from carrel.controller.models import Job
 from carrel.jobs.models import LatestJob
+from carrel.jobs.statuses import State, StatusCode
+
+IDS_AT_ONCE = 500
+
+
+# One look-up in the index `job_latest` per action, however many jobs the action has had; one statement for all.
+LATEST_JOBS = """
+    WITH wanted(action) AS (VALUES {values})
+    SELECT job.* FROM wanted JOIN controller_job job ON job.id = (
+        SELECT candidate.id FROM controller_job candidate
+        WHERE candidate.backend = %s AND candidate.workspace = %s AND candidate.action = wanted.action
+          AND NOT candidate.cancelled
+        ORDER BY candidate.created_at DESC, candidate.id DESC LIMIT 1
+    )
+"""
 
 
 def latest_jobs(backend: str, workspace: str, actions: Iterable[str]) -> dict[str, LatestJob]:
     """The latest not cancelled job of each of these actions, by created_at. Actions that never ran are absent."""
-    raise NotImplementedError
+    found: dict[str, LatestJob] = {}
+    for some in in_parts(list(dict.fromkeys(actions))):
+        sql = LATEST_JOBS.format(values=", ".join(["(%s)"] * len(some)))
+        found |= {job.action: _latest(job) for job in Job.objects.raw(sql, [*some, backend, workspace])}
+    return found
+
+
+def _latest(job: Job) -> LatestJob:
+    return LatestJob(
+        id=job.id,
+        action=job.action,
+        state=State(job.state),
+        status_code=StatusCode(job.status_code),
+        created_at=job.created_at,
+        completed_at=job.completed_at,
+        commit=job.commit,
+        outputs_missing=job.outputs_missing,
+    )
 
 
 def rap_jobs(rap_id: str) -> list[Job]:
     """All jobs of one request, in the order they were created."""
-    raise NotImplementedError
+    return list(Job.objects.filter(rap_id=rap_id).order_by("position", "action"))
 
 
 def rap_status_jobs(rap_ids: Iterable[str], backends: Iterable[str]) -> tuple[list[Job], list[str]]:
-    """`(jobs, unrecognised)`: jobs of these requests on these backends, `rap` and `metrics` loaded, in two queries.
+    """`(jobs, unrecognised)`: jobs of these requests on these backends, with their `rap`; one query per 500 ids.
 
     `unrecognised` are the ids, in the order given, of which no job is known on these backends.
     """
-    raise NotImplementedError
+    wanted, allowed = list(dict.fromkeys(rap_ids)), list(backends)
+    jobs: list[Job] = []
+    for some in in_parts(wanted):
+        rows = Job.objects.filter(rap_id__in=some, backend__in=allowed).select_related("rap")
+        jobs += rows.order_by("created_at", "rap_id", "position")
+    known = {job.rap_id for job in jobs}
+    return jobs, [rap_id for rap_id in wanted if rap_id not in known]
+
+
+def in_parts(ids: list[str]) -> Iterator[list[str]]:
+    """Parts small enough for one SQL statement's parameters."""
+    rest = iter(ids)
+    while part := list(islice(rest, IDS_AT_ONCE)):
+        yield part

@@ -1,10 +1,17 @@
 """Requests (RAPs): opened once, given an outcome, their actions cancelled."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from django.db import transaction
+
+from carrel.controller import clock, identifiers, settings
 from carrel.controller.models import Job, Rap
+from carrel.controller.service import events, queries, scheduling
+from carrel.controller.service.locks import locked
+from carrel.jobs.statuses import STATUSES, StatusCode, is_final
+from carrel.telemetry.faults import point
 
 
 class InconsistentRap(Exception):
@@ -75,12 +82,39 @@ def open_rap(fields: RapFields) -> tuple[Rap, bool]:
 
     Raises InconsistentRap when the id is taken by a request with another backend, repo_url, workspace or commit.
     """
-    raise NotImplementedError
+    values = asdict(fields) | {"requested_actions": list(fields.requested_actions), "orgs": list(fields.orgs)}
+    with transaction.atomic():
+        rap, created = Rap.objects.get_or_create(id=values.pop("id"), defaults={**values, "created_at": clock.now()})
+        point("controller.rap.inserted")
+        if created:
+            events.record_rap("rap.opened", events.CLIENT, rap, created_by=rap.created_by)
+    if not created and _identity(rap) != _identity(fields):
+        raise InconsistentRap(f"Jobs already created for rap_id '{rap.id}' are inconsistent with request data")
+    point("controller.rap.opened")
+    return rap, created
+
+
+def _identity(rap: Rap | RapFields) -> tuple[str, str, str, str]:
+    return rap.backend, rap.repo_url, rap.workspace, rap.commit
 
 
 def record_rap_outcome(rap_id: str, outcome: Rap.Outcome, details: str = "") -> Rap:
     """Write what became of a request for which no job was created. Changes nothing once jobs were created."""
-    raise NotImplementedError
+    with locked(_backend_of(rap_id)):
+        rap = Rap.objects.get(pk=rap_id)
+        if rap.outcome != Rap.Outcome.CREATED and (rap.outcome, rap.outcome_details) != (outcome, details):
+            _write_outcome(rap, outcome, details)
+    return rap
+
+
+def _backend_of(rap_id: str) -> str:
+    return str(Rap.objects.values_list("backend", flat=True).get(pk=rap_id))
+
+
+def _write_outcome(rap: Rap, outcome: Rap.Outcome, details: str) -> None:
+    rap.outcome, rap.outcome_details, rap.outcome_at = outcome, details, clock.now()
+    rap.save(update_fields=["outcome", "outcome_details", "outcome_at"])
+    events.record_rap("rap.outcome", events.CLIENT, rap, outcome=str(outcome), details=details)
 
 
 def create_jobs(rap_id: str, jobs: Iterable[NewJob]) -> tuple[list[Job], bool]:
@@ -88,7 +122,54 @@ def create_jobs(rap_id: str, jobs: Iterable[NewJob]) -> tuple[list[Job], bool]:
 
     The first caller wins: when the request has jobs already they are returned as they are, with created False.
     """
-    raise NotImplementedError
+    backend = _backend_of(rap_id)
+    with locked(backend):
+        rap = Rap.objects.get(pk=rap_id)
+        if rap.outcome == Rap.Outcome.CREATED:
+            return queries.rap_jobs(rap_id), False
+        _insert(rap, list(jobs))
+        point("controller.jobs.inserted")
+        _write_outcome(rap, Rap.Outcome.CREATED, "")
+        scheduling.run(backend)
+        point("controller.jobs.scheduled")
+    point("controller.jobs.created")
+    return queries.rap_jobs(rap_id), True
+
+
+def _insert(rap: Rap, new: list[NewJob]) -> None:
+    rows = Job.objects.bulk_create([_row(rap, job, position) for position, job in enumerate(new)])
+    events.record_created(rows)
+
+
+def _row(rap: Rap, job: NewJob, position: int) -> Job:
+    now = clock.now()
+    default_timeout = settings.get().backend(rap.backend).job_timeout
+    return Job(
+        id=identifiers.job_id(rap.id, job.action),
+        rap=rap,
+        backend=rap.backend,
+        workspace=rap.workspace,
+        action=job.action,
+        position=position,
+        repo_url=job.repo_url or rap.repo_url,
+        commit=job.commit or rap.commit,
+        run_command=job.run_command,
+        reusable_action=job.reusable_action,
+        needs=list(job.needs),
+        wait_for_job_ids=list(job.wait_for_job_ids),
+        output_spec=dict(job.output_spec),
+        requires_db=job.requires_db,
+        database_name=rap.database_name if job.requires_db else None,
+        analysis_scope=job.analysis_scope,
+        weight=1.0 if job.weight is None else job.weight,
+        cpu_count=job.cpu_count,
+        memory_limit=job.memory_limit,
+        timeout_seconds=job.timeout_seconds or default_timeout,
+        status_message=STATUSES[StatusCode.CREATED].message,
+        status_code_updated_at=now,
+        created_at=now,
+        updated_at=now,
+    )
 
 
 def cancel_actions(rap_id: str, actions: Iterable[str], backends: Iterable[str]) -> list[Job]:
@@ -96,4 +177,30 @@ def cancel_actions(rap_id: str, actions: Iterable[str], backends: Iterable[str])
 
     Returns the jobs named (finished ones included). Raises RapNotFound or ActionsNotFound; then nothing was changed.
     """
-    raise NotImplementedError
+    rap = Rap.objects.filter(pk=rap_id, backend__in=list(backends)).first()
+    if rap is None:
+        raise RapNotFound(rap_id)
+    with locked(rap.backend):
+        wanted = _jobs_named(rap_id, set(actions))
+        for job in wanted:
+            _request_cancel(job)
+        point("controller.cancel.flagged")
+        scheduling.run(rap.backend)
+    point("controller.cancel.done")
+    return list(Job.objects.filter(pk__in=[job.pk for job in wanted]).order_by("position"))
+
+
+def _jobs_named(rap_id: str, actions: set[str]) -> list[Job]:
+    jobs = {job.action: job for job in queries.rap_jobs(rap_id)}
+    if not jobs:
+        raise RapNotFound(rap_id)
+    if missing := sorted(actions - jobs.keys()):
+        raise ActionsNotFound(missing)
+    return [jobs[action] for action in sorted(actions)]
+
+
+def _request_cancel(job: Job) -> None:
+    if is_final(StatusCode(job.status_code)) or job.cancelled:
+        return
+    Job.objects.filter(pk=job.pk).update(cancelled=True)
+    events.record("job.cancel_requested", events.CLIENT, job=job)

@@ -1,0 +1,90 @@
+"""What Prometheus is told: computed from rows at each scrape, so that every process tells the same."""
+
+from collections.abc import Iterator
+
+from django.db.models import Count, Min
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from carrel.controller import clock, settings
+from carrel.controller.models import Flag, Job
+from carrel.controller.service import flags
+from carrel.jobs.statuses import State
+
+RECENT_JOBS = 100
+
+
+def exposition() -> tuple[bytes, str]:
+    """`(body, content type)` of the answer to a scrape."""
+    registry = CollectorRegistry()
+    registry.register(_Collector())
+    return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+class _Collector:
+    def collect(self) -> Iterator[Metric]:
+        yield from _active_jobs()
+        yield _seconds_since_seen()
+        yield from _flags()
+        yield from _recent_jobs()
+
+
+def _gauge(name: str, documentation: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, documentation, labels=["backend", *labels])
+
+
+def _active_jobs() -> Iterator[Metric]:
+    jobs = _gauge("carrel_jobs", "Active jobs by state and status code", "state", "status_code")
+    pending = _gauge("carrel_queue_length", "Jobs that wait to run")
+    running = _gauge("carrel_jobs_running", "Jobs that run")
+    oldest = _gauge("carrel_oldest_waiting_seconds", "Age of the job that has waited longest; 0 when none waits")
+    for backend in settings.get().backends:
+        rows = list(_counts(backend))
+        for row in rows:
+            jobs.add_metric([backend, row["state"], row["status_code"]], row["count"])
+        waiting = [row for row in rows if row["state"] == State.PENDING]
+        pending.add_metric([backend], sum(row["count"] for row in waiting))
+        running.add_metric([backend], sum(row["count"] for row in rows if row["state"] == State.RUNNING))
+        since = min((row["oldest"] for row in waiting), default=None)
+        oldest.add_metric([backend], (clock.now() - since).total_seconds() if since else 0)
+    yield from (jobs, pending, running, oldest)
+
+
+def _counts(backend: str):  # type: ignore[no-untyped-def]
+    active = Job.objects.filter(backend=backend, state__in=[State.PENDING.value, State.RUNNING.value])
+    return active.values("state", "status_code").annotate(count=Count("pk"), oldest=Min("created_at")).order_by()
+
+
+def _seconds_since_seen() -> Metric:
+    metric = _gauge("carrel_agent_last_seen_seconds", "Seconds since the backend's agent was last here")
+    rows = Flag.objects.filter(name=flags.LAST_SEEN, backend__in=settings.get().backends)
+    for backend, at in rows.values_list("backend", "timestamp"):
+        metric.add_metric([backend], (clock.now() - at).total_seconds())
+    return metric
+
+
+def _flags() -> Iterator[Metric]:
+    paused = _gauge("carrel_backend_paused", "1 when the backend is paused")
+    maintained = _gauge("carrel_backend_db_maintenance", "1 while the backend's database is being maintained")
+    for backend in settings.get().backends:
+        now = flags.scheduler_flags(backend)
+        paused.add_metric([backend], float(now.paused))
+        maintained.add_metric([backend], float(now.mode == flags.DB_MAINTENANCE))
+    yield from (paused, maintained)
+
+
+def _recent_jobs() -> Iterator[Metric]:
+    mean = _gauge("carrel_recent_job_seconds_mean", f"Mean run time of the {RECENT_JOBS} jobs that ended last")
+    longest = _gauge("carrel_recent_job_seconds_max", f"Longest run time of the {RECENT_JOBS} jobs that ended last")
+    for backend in settings.get().backends:
+        seconds = _recent_seconds(backend)
+        if seconds:
+            mean.add_metric([backend], sum(seconds) / len(seconds))
+            longest.add_metric([backend], max(seconds))
+    yield from (mean, longest)
+
+
+def _recent_seconds(backend: str) -> list[float]:
+    ended = Job.objects.filter(backend=backend, completed_at__isnull=False, started_at__isnull=False)
+    rows = ended.order_by("-completed_at").values_list("started_at", "completed_at")[:RECENT_JOBS]
+    return [(end - start).total_seconds() for start, end in rows]

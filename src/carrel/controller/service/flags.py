@@ -1,0 +1,74 @@
+"""Flags: named values of one backend that people and status tasks set."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+from carrel.controller import clock
+from carrel.controller.models import Flag
+from carrel.controller.service import events
+from carrel.controller.service.locks import locked
+from carrel.jobs.models import BackendFlags
+
+PAUSED = "paused"
+MODE = "mode"
+DB_MAINTENANCE = "db-maintenance"
+MANUAL_DB_MAINTENANCE = "manual-db-maintenance"
+CHECKS_DISABLED = "db-maintenance-checks-disabled"
+LAST_SEEN = "last-seen-at"
+LAST_SEEN_EVERY = timedelta(seconds=15)
+
+
+def get_flags(backend: str, names: Iterable[str] | None = None) -> list[Flag]:
+    """Flags of a backend by name; with `names`, one for each, unset ones as rows that are not saved (value None)."""
+    found = {flag.name: flag for flag in Flag.objects.filter(backend=backend).order_by("name")}
+    if names is None:
+        return list(found.values())
+    return [found.get(name) or Flag(name=name, backend=backend, value=None) for name in names]
+
+
+def value_of(backend: str, name: str) -> str | None:
+    return Flag.objects.filter(backend=backend, name=name).values_list("value", flat=True).first()
+
+
+def scheduler_flags(backend: str) -> BackendFlags:
+    """What the scheduler looks at."""
+    values = dict(Flag.objects.filter(backend=backend, name__in=[PAUSED, MODE]).values_list("name", "value"))
+    return BackendFlags(paused=is_true(values.get(PAUSED)), mode=values.get(MODE) or "")
+
+
+def is_true(value: str | None) -> bool:
+    return (value or "").lower() == "true"
+
+
+def set_flags(backend: str, values: Mapping[str, str | None], actor: str) -> list[Flag]:
+    """Set flags (None clears) and let the scheduler act on them at once. Returns the rows, in the order given."""
+    from carrel.controller.service import scheduling
+
+    with locked(backend):
+        flags = [write(backend, name, value, actor) for name, value in values.items()]
+        scheduling.run(backend)
+    return flags
+
+
+def write(backend: str, name: str, value: str | None, actor: str) -> Flag:
+    """Write one flag and its event, inside a transaction of the caller's. The value it has already changes nothing."""
+    flag = Flag.objects.filter(backend=backend, name=name).first()
+    if flag is not None and flag.value == value:
+        return flag
+    before = flag.value if flag else None
+    if flag is None:
+        flag = Flag(backend=backend, name=name)
+    flag.value, flag.timestamp = value, clock.now()
+    flag.save()
+    events.record("flag.set", actor, backend=backend, flag=name, value=value, before=before)
+    return flag
+
+
+def saw_agent(backend: str, now: datetime | None = None) -> None:
+    """Note that the agent was here: at most one small write per 15 s. No event, this is no change of state."""
+    now = now or clock.now()
+    seen = Flag.objects.filter(backend=backend, name=LAST_SEEN).values_list("timestamp", flat=True).first()
+    if seen is None or now - seen >= LAST_SEEN_EVERY:
+        Flag.objects.update_or_create(
+            backend=backend, name=LAST_SEEN, defaults={"value": now.isoformat(), "timestamp": now}
+        )

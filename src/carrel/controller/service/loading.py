@@ -1,0 +1,132 @@
+"""Rows as the values that the scheduler works on. Reads only: four queries, however many jobs there are."""
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from carrel.controller import settings
+from carrel.controller.models import Job, Task
+from carrel.controller.service import flags
+from carrel.controller.service.queries import in_parts
+from carrel.jobs.models import ActiveJob, SchedulerInput
+from carrel.jobs.statuses import State, StatusCode
+from carrel.messages.tasks import TaskType
+
+logger = logging.getLogger(__name__)
+
+ACTIVE = [State.PENDING.value, State.RUNNING.value]
+
+JOB_COLUMNS = (
+    "id",
+    "workspace",
+    "action",
+    "state",
+    "status_code",
+    "created_at",
+    "status_message",
+    "updated_at",
+    "requires_db",
+    "weight",
+    "wait_for_job_ids",
+    "cancelled",
+    "failed_attempts",
+    "not_before",
+    "started_at",
+    "timeout_seconds",
+)
+TASK_COLUMNS = (
+    "job_id",
+    "attempt",
+    "lease_expires_at",
+    "agent_stage",
+    "agent_complete",
+    "agent_results",
+    "agent_timestamp_ns",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A row that cannot be turned into a value: that job's own problem."""
+
+    job_id: str
+    error: Exception
+
+
+def load(backend: str, only: str | None = None) -> tuple[SchedulerInput, list[Unreadable]]:
+    """What a pass over one backend looks at; with `only`, what a look at that one job does."""
+    rows = Job.objects.filter(backend=backend, state__in=ACTIVE)
+    tasks = Task.objects.filter(backend=backend, type=TaskType.RUNJOB, job__backend=backend, job__state__in=ACTIVE)
+    if only is not None:
+        rows, tasks = rows.filter(pk=only), tasks.filter(job_id=only)
+    latest = {task["job_id"]: task for task in tasks.order_by("id").values(*TASK_COLUMNS)}
+    ending = _jobs_being_stopped(backend)
+    jobs: list[ActiveJob] = []
+    unreadable: list[Unreadable] = []
+    for row in rows.order_by("created_at", "position").values(*JOB_COLUMNS):
+        if row["id"] in ending and row["state"] == State.PENDING and not row["cancelled"]:
+            continue
+        try:
+            jobs.append(_active_job(backend, row, latest.get(row["id"])))
+        except Exception as error:
+            unreadable.append(Unreadable(row["id"], error))
+    return _input(backend, jobs), unreadable
+
+
+def _jobs_being_stopped(backend: str) -> set[str]:
+    """Jobs whose last attempt the agent has not ended yet: a new one must not start beside it."""
+    ending = Task.objects.filter(backend=backend, active=True, type=TaskType.CANCELJOB)
+    return {str(job_id) for job_id in ending.values_list("job_id", flat=True)}
+
+
+def _input(backend: str, jobs: list[ActiveJob]) -> SchedulerInput:
+    return SchedulerInput(
+        backend=backend,
+        jobs=tuple(jobs),
+        dependency_states=_dependency_states(jobs),
+        capacity=settings.get().capacity(backend),
+        flags=flags.scheduler_flags(backend),
+    )
+
+
+def _active_job(backend: str, row: dict[str, Any], task: dict[str, Any] | None) -> ActiveJob:
+    state = State(row["state"])
+    running = task if state is State.RUNNING and task else {}
+    return ActiveJob(
+        id=row["id"],
+        backend=backend,
+        workspace=row["workspace"],
+        action=row["action"],
+        state=state,
+        status_code=StatusCode(row["status_code"]),
+        created_at=row["created_at"],
+        status_message=row["status_message"],
+        updated_at=row["updated_at"],
+        requires_db=row["requires_db"],
+        weight=row["weight"],
+        wait_for=tuple(row["wait_for_job_ids"]),
+        cancelled=row["cancelled"],
+        attempts=task["attempt"] if task else 0,
+        failed_attempts=row["failed_attempts"],
+        not_before=row["not_before"],
+        started_at=row["started_at"],
+        timeout_seconds=row["timeout_seconds"],
+        lease_expires_at=running.get("lease_expires_at"),
+        agent_stage=running.get("agent_stage") or None,
+        agent_complete=running.get("agent_complete", False),
+        agent_results=running.get("agent_results"),
+        agent_timestamp_ns=running.get("agent_timestamp_ns"),
+    )
+
+
+def _dependency_states(jobs: Iterable[ActiveJob]) -> dict[str, State]:
+    """States of the jobs waited for that are not active themselves."""
+    active = {job.id for job in jobs}
+    others = sorted({other for job in jobs for other in job.wait_for} - active)
+    return {pk: State(state) for pk, state in _states(others)}
+
+
+def _states(job_ids: list[str]) -> Iterator[tuple[str, str]]:
+    for some in in_parts(job_ids):
+        yield from Job.objects.filter(pk__in=some).values_list("pk", "state")

@@ -1,0 +1,26 @@
+"""The per-backend lock: one writer at a time decides about the jobs of one backend."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import connection, transaction
+
+from carrel.controller.models import Backend
+
+
+@contextmanager
+def locked(backend: str) -> Iterator[None]:
+    """A transaction that holds the backend's lock until it commits.
+
+    On SQLite every transaction begins IMMEDIATE (see `carrel.web.databases`): the write lock is the backend's lock. On
+    PostgreSQL it is the backend's row. Lock one backend at a time, and before any row of it.
+    """
+    with transaction.atomic():
+        if connection.vendor == "postgresql":
+            _lock_row(backend)
+        yield
+
+
+def _lock_row(backend: str) -> None:
+    Backend.objects.bulk_create([Backend(slug=backend)], ignore_conflicts=True)
+    Backend.objects.select_for_update().get(slug=backend)

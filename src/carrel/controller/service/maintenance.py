@@ -1,0 +1,70 @@
+"""Regular tasks that ask the database how it is: DBSTATUS and DBDATACHECK (spec: controller.md section 3.5)."""
+
+import secrets
+from datetime import datetime, timedelta
+
+from carrel.controller import changes, clock, definitions, identifiers, settings
+from carrel.controller.models import Task
+from carrel.controller.service import events, flags
+from carrel.controller.service.locks import locked
+from carrel.messages.tasks import TaskType
+
+
+def keep_regular_tasks(backend: str) -> None:
+    """Make the regular tasks that are due, end those no longer wanted. Takes the lock only when there is something."""
+    common = settings.get()
+    if backend in common.maintenance_enabled_backends:
+        _keep(backend, TaskType.DBSTATUS, common.maintenance_poll_interval, wanted=not _checks_are_off(backend))
+    if backend in common.data_check_enabled_backends:
+        maintained = flags.value_of(backend, flags.MODE) == flags.DB_MAINTENANCE
+        _keep(backend, TaskType.DBDATACHECK, common.data_check_poll_interval, wanted=not maintained)
+
+
+def _checks_are_off(backend: str) -> bool:
+    disabled = flags.is_true(flags.value_of(backend, flags.CHECKS_DISABLED))
+    return disabled and bool(flags.value_of(backend, flags.MANUAL_DB_MAINTENANCE))
+
+
+def _keep(backend: str, kind: TaskType, interval: float, *, wanted: bool) -> None:
+    if not wanted:
+        if _active(backend, kind).exists():
+            _end(backend, kind)
+    elif _is_due(backend, kind, interval, clock.now()):
+        with locked(backend):
+            if _is_due(backend, kind, interval, clock.now()):
+                _create(backend, kind)
+
+
+def _active(backend: str, kind: TaskType):  # type: ignore[no-untyped-def]
+    return Task.objects.filter(backend=backend, type=kind, active=True)
+
+
+def _is_due(backend: str, kind: TaskType, interval: float, now: datetime) -> bool:
+    if _active(backend, kind).exists():
+        return False
+    last = Task.objects.filter(backend=backend, type=kind).order_by("-id").first()
+    return last is None or (last.finished_at or last.created_at) <= now - timedelta(seconds=interval)
+
+
+def _create(backend: str, kind: TaskType) -> Task:
+    now = clock.now()
+    make = definitions.dbstatus_definition if kind is TaskType.DBSTATUS else definitions.dbdatacheck_definition
+    task = Task.objects.create(
+        task_id=identifiers.scheduled_task_id(kind, now.date()),
+        backend=backend,
+        type=kind,
+        definition=make(),
+        created_at=now,
+        attempt_token=secrets.token_urlsafe(24),
+    )
+    events.record_task("task.created", events.SCHEDULER, task, type=str(kind))
+    changes.announce()
+    return task
+
+
+def _end(backend: str, kind: TaskType) -> None:
+    with locked(backend):
+        for task in _active(backend, kind):
+            task.active, task.superseded, task.finished_at = False, True, clock.now()
+            task.save(update_fields=["active", "superseded", "finished_at"])
+            events.record_task("task.ended", events.SCHEDULER, task, type=str(kind))

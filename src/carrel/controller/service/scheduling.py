@@ -1,0 +1,139 @@
+"""One scheduling pass: rows to values, `schedule()`, decisions to rows. The same at every event and in the sweep.
+
+Runs in a transaction of the caller's that holds the backend's lock. What goes wrong with one job is that job's problem:
+its changes are rolled back to a savepoint and it gets a `fault_decision` instead; the others go on.
+"""
+
+import logging
+import secrets
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db import InterfaceError, OperationalError, transaction
+
+from carrel.controller import clock
+from carrel.controller.models import Job
+from carrel.controller.service import attempts, events, loading, queries
+from carrel.controller.service.statuses import change_status
+from carrel.jobs.models import ActiveJob
+from carrel.jobs.schedule import Decision, Effect, fault_decision, next_wakeup, schedule
+from carrel.jobs.statuses import STATUSES, State, StatusCode, is_final
+from carrel.telemetry.faults import point
+
+logger = logging.getLogger(__name__)
+
+DATABASE_AWAY = (OperationalError, InterfaceError)
+"""Not one job's problem: the whole transaction fails, and the next event or the sweep does it again."""
+
+
+def run(backend: str) -> datetime | None:
+    """Do all that can be done now for one backend's jobs. Returns when time alone makes the next thing due."""
+    while True:
+        now = clock.now()
+        inp, unreadable = loading.load(backend)
+        ended = _apply_all(schedule(inp, now), inp.jobs, now)
+        _give_up_unreadable(unreadable, now)
+        if not ended:
+            return next_wakeup(inp, now)
+
+
+def run_job(job_id: str, backend: str) -> None:
+    """Do what an agent's report means for one running job; for all the others too when it has stopped running."""
+    now = clock.now()
+    inp, unreadable = loading.load(backend, only=job_id)
+    _apply_all(schedule(inp, now), inp.jobs, now)
+    _give_up_unreadable(unreadable, now)
+    if Job.objects.filter(pk=job_id).exclude(state=State.RUNNING.value).exists():
+        run(backend)
+
+
+def _apply_all(decisions: Iterable[Decision], jobs: Iterable[ActiveJob], now: datetime) -> bool:
+    """True when a job ended or was stopped: that leaves room, and decides about those that wait for it."""
+    by_id = {job.id: job for job in jobs}
+    ended = False
+    for decision in decisions:
+        applied = _apply_or_fault(decision, by_id[decision.job_id], now)
+        ended |= applied and (is_final(decision.status_code) or decision.effect is Effect.STOP)
+        point("controller.decision.applied")
+    return ended
+
+
+def _apply_or_fault(decision: Decision, active: ActiveJob, now: datetime) -> bool:
+    try:
+        with transaction.atomic():
+            _apply(decision, now)
+    except DATABASE_AWAY:
+        raise
+    except Exception as error:
+        _apply_fault(active, error, now)
+        return False
+    return True
+
+
+def _apply(decision: Decision, now: datetime) -> None:
+    job = Job.objects.select_related("rap").get(pk=decision.job_id)
+    if decision.fault is not None:
+        _log_fault(job, decision, decision.fault)
+    _write_retry(job, decision)
+    change_status(job, decision.status_code, decision.message, now=now, at_ns=decision.at_ns)
+    point("controller.status.changed")
+    if decision.effect is Effect.START:
+        attempts.start(job)
+    elif decision.effect is Effect.STOP:
+        attempts.stop(job)
+    for action in decision.missing_inputs_of:
+        mark_outputs_missing(job, action)
+
+
+def _write_retry(job: Job, decision: Decision) -> None:
+    gave_up_attempt = job.state == State.RUNNING and decision.status_code is StatusCode.WAITING_ON_NEW_TASK
+    if gave_up_attempt or decision.fault is not None:
+        job.failed_attempts += 1
+    elif job.not_before == decision.not_before:
+        return
+    job.not_before = decision.not_before
+    job.save(update_fields=["failed_attempts", "not_before"])
+
+
+def _apply_fault(active: ActiveJob, error: Exception, now: datetime) -> None:
+    decision = fault_decision(active, error, now)
+    try:
+        with transaction.atomic():
+            _apply(decision, now)
+    except DATABASE_AWAY:
+        raise
+    except Exception:
+        logger.exception("Job %s: its fault %s could not be written either.", active.id, decision.reference)
+
+
+def _log_fault(job: Job, decision: Decision, error: Exception) -> None:
+    logger.error("Job %s failed inside Carrel, reference %s.", job.id, decision.reference, exc_info=error)
+    events.record("job.fault", events.SCHEDULER, job=job, reference=decision.reference, exception=type(error).__name__)
+
+
+def _give_up_unreadable(rows: Iterable[loading.Unreadable], now: datetime) -> None:
+    """A row that no value can be made of will not mend itself: it fails at once, with its reference."""
+    for row in rows:
+        reference = secrets.token_hex(4)
+        logger.error("Job %s cannot be read, reference %s.", row.job_id, reference, exc_info=row.error)
+        Job.objects.filter(pk=row.job_id).update(
+            state=State.FAILED.value,
+            status_code=StatusCode.INTERNAL_ERROR.value,
+            status_message=f"{STATUSES[StatusCode.INTERNAL_ERROR].message} (reference {reference})",
+            status_code_updated_at=now,
+            updated_at=now,
+            completed_at=now,
+        )
+        job = Job.objects.only("id", "rap_id", "backend").get(pk=row.job_id)
+        events.record("job.fault", events.SCHEDULER, job=job, reference=reference, exception=type(row.error).__name__)
+
+
+def mark_outputs_missing(job: Job, action: str) -> None:
+    """An output of this action that `job` needs is gone: its next plan runs the action again."""
+    gone = queries.latest_jobs(job.backend, job.workspace, [action]).get(action)
+    if gone is None or gone.outputs_missing:
+        return
+    row = Job.objects.get(pk=gone.id)
+    row.outputs_missing = True
+    row.save(update_fields=["outputs_missing"])
+    events.record("job.outputs_missing", events.AGENT, job=row, found_by=job.id)

@@ -1,0 +1,140 @@
+"""What agents tell: reports about tasks, and heartbeats. Each report is one transaction, with all that follows."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+
+from carrel.controller import clock, settings
+from carrel.controller.models import Job, Task
+from carrel.controller.service import events, flags, scheduling
+from carrel.controller.service.locks import locked
+from carrel.messages.tasks import Heartbeat, HeartbeatResult, TaskType, TaskUpdate, UpdateOutcome
+from carrel.telemetry.faults import point
+
+logger = logging.getLogger(__name__)
+
+TAKEN, UNKNOWN, SUPERSEDED, FAILED = 200, 404, 409, 500
+DATABASE_MODES = ("", flags.DB_MAINTENANCE)
+
+
+def apply_update(backend: str, update: TaskUpdate) -> UpdateOutcome:
+    """Take one report in. Sent twice it is taken twice and changes nothing the second time."""
+    point("controller.update.received")
+    with locked(backend):
+        outcome = _apply(backend, update)
+        point("controller.update.applied")
+    point("controller.update.committed")
+    return outcome
+
+
+def apply_updates(backend: str, updates: Sequence[TaskUpdate]) -> list[UpdateOutcome]:
+    """Take many reports in, in one transaction. One that cannot be taken in does not stop the others."""
+    with locked(backend):
+        outcomes = [_apply_alone(backend, update) for update in updates]
+        point("controller.updates.applied")
+    return outcomes
+
+
+def _apply_alone(backend: str, update: TaskUpdate) -> UpdateOutcome:
+    try:
+        with transaction.atomic():
+            return _apply(backend, update)
+    except scheduling.DATABASE_AWAY:
+        raise
+    except Exception:
+        logger.exception("An update of task %s could not be taken in.", update.task_id)
+        return UpdateOutcome(task_id=update.task_id, status=FAILED, detail="Error updating task")
+
+
+def _apply(backend: str, update: TaskUpdate) -> UpdateOutcome:
+    task = Task.objects.select_related("job").filter(task_id=update.task_id, backend=backend).first()
+    if task is None:
+        return UpdateOutcome(task_id=update.task_id, status=UNKNOWN, detail="No such task")
+    if _is_superseded(task, update.attempt_token):
+        return UpdateOutcome(task_id=update.task_id, status=SUPERSEDED, detail="Superseded")
+    if _write(task, update):
+        point("controller.update.written")
+        _follow(task)
+    return UpdateOutcome(task_id=update.task_id, status=TAKEN)
+
+
+def _is_superseded(task: Task, token: str | None) -> bool:
+    """Only agents of our own show a token. Theirs may report on anything; what is finished stays as it is anyhow."""
+    return token is not None and (task.superseded or token != task.attempt_token)
+
+
+def _write(task: Task, update: TaskUpdate) -> bool:
+    """Write the report on the task's row. False when it tells nothing new, or comes after the last word."""
+    same = (task.agent_stage, task.agent_complete) == (update.stage, update.complete)
+    if task.agent_complete or (same and (update.results is None or update.results == task.agent_results)):
+        return False
+    task.agent_stage = update.stage
+    task.agent_results = update.results if update.results is not None else task.agent_results
+    task.agent_timestamp_ns = update.timestamp_ns or task.agent_timestamp_ns
+    if update.complete:
+        task.agent_complete, task.active = True, False
+        task.finished_at = task.finished_at or clock.now()
+    task.save(
+        update_fields=[
+            "agent_stage",
+            "agent_results",
+            "agent_timestamp_ns",
+            "agent_complete",
+            "active",
+            "finished_at",
+        ]
+    )
+    events.record_task("task.update", events.AGENT, task, stage=update.stage, complete=update.complete)
+    return True
+
+
+def _follow(task: Task) -> None:
+    """What must follow from a report, in its transaction."""
+    if task.type == TaskType.DBSTATUS and task.agent_complete:
+        _take_database_status(task)
+    if task.job is None or task.superseded:
+        return
+    _copy_metrics(task.job, task.agent_results)
+    if task.type == TaskType.RUNJOB:
+        scheduling.run_job(task.job.id, task.backend)
+    elif task.agent_complete:  # the attempt is gone: the job's next one may start
+        scheduling.run(task.backend)
+
+
+def _copy_metrics(job: Job, results: Mapping[str, Any] | None) -> None:
+    metrics = (results or {}).get("job_metrics")
+    if isinstance(metrics, dict) and metrics != job.metrics:
+        job.metrics = metrics
+        job.save(update_fields=["metrics"])
+
+
+def _take_database_status(task: Task) -> None:
+    """The database says whether it is being maintained, unless a person has said so (manual-db-maintenance)."""
+    if flags.value_of(task.backend, flags.MANUAL_DB_MAINTENANCE):
+        return
+    mode = _database_mode(task.agent_results)
+    if mode is None:
+        logger.warning("Task %s did not tell whether the database is being maintained.", task.task_id)
+    elif mode != (flags.value_of(task.backend, flags.MODE) or ""):
+        flags.write(task.backend, flags.MODE, mode, events.AGENT)
+        scheduling.run(task.backend)
+
+
+def _database_mode(results: Mapping[str, Any] | None) -> str | None:
+    told = (results or {}).get("results")
+    status = told.get("status") if isinstance(told, dict) else None
+    return status if status in DATABASE_MODES else None
+
+
+def heartbeat(backend: str, message: Heartbeat) -> HeartbeatResult:
+    """Renew the leases of these attempts; tell which of them were superseded, or are not this backend's."""
+    expires = clock.now() + timedelta(seconds=settings.get().carrel_lease_seconds)
+    with transaction.atomic():
+        rows = Task.objects.filter(task_id__in=list(message.attempts), backend=backend, superseded=False)
+        good = [t.pk for t in rows if t.attempt_token == message.attempts[t.task_id]]
+        Task.objects.filter(pk__in=good, agent_complete=False, superseded=False).update(lease_expires_at=expires)
+        kept = set(Task.objects.filter(pk__in=good, superseded=False).values_list("task_id", flat=True))
+    return HeartbeatResult(superseded=sorted(message.attempts.keys() - kept))

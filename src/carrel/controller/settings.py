@@ -1,0 +1,209 @@
+"""What the controller's processes are told by the environment (spec: controller.md section 5).
+
+Names that hold a backend's slug (`TPP_MAX_WORKERS`) are read per backend: the slug in capitals, `-` as `_`. A value
+that is missing or contradictory stops the process with a sentence (`SettingsError`).
+"""
+
+import re
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableSetting
+
+from carrel.controller.sizes import memory_bytes
+from carrel.jobs.models import Capacity
+
+SLUG = re.compile(r"[a-z0-9]([a-z0-9_-]*[a-z0-9])?")
+DATABASE_NAME = re.compile(r"[a-z][a-z0-9_]*")
+LEVEL4_FILE_TYPES = (".csv", ".jpg", ".jpeg", ".png", ".svg", ".svgz", ".html", ".txt", ".log", ".json", ".md")
+SECONDS_IN = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message names it and says what to do."""
+
+
+def prefix(backend: str) -> str:
+    """`north-west` -> `NORTH_WEST_`, how the names of its variables begin."""
+    return f"{backend.upper().replace('-', '_')}_"
+
+
+def _split(text: Any) -> Any:
+    return [item.strip() for item in text.split(",") if item.strip()] if isinstance(text, str) else text
+
+
+def _seconds(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", value)
+    if not match:
+        raise ValueError(f"'{value}' is not a time: write a number of seconds, or one like 30m, 6h or 2d")
+    return float(match[1]) * SECONDS_IN[match[2]]
+
+
+def _size(value: str) -> str:
+    memory_bytes(value)
+    return value
+
+
+CommaList = Annotated[list[str], NoDecode, BeforeValidator(_split)]
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+Size = Annotated[str, BeforeValidator(_size)]
+
+
+class BackendSettings(BaseSettings):
+    """What is set for one backend. Times in seconds, cpus in cores, memory as "4G"."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    job_server_token: str = ""
+    """The raw token its agent may show; tokens of the Token table are good besides it."""
+    client_tokens: CommaList = []
+    max_workers: float = Field(gt=0)
+    max_db_workers: float = Field(gt=0)
+    job_cpu_count: float = Field(gt=0)
+    job_memory_limit: Size
+    max_job_cpu_count: float = Field(gt=0)
+    """The most a study's `resources` may ask for. Default: job_cpu_count, so that a study may only ask for less."""
+    max_job_memory_limit: Size
+    job_timeout: Seconds | None = None
+    """How long one attempt may take; None: for ever."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults(cls, values: dict[str, Any]) -> dict[str, Any]:
+        values = {**values.pop("defaults", {}), **values}
+        for name, other in (
+            ("max_db_workers", "max_workers"),
+            ("max_job_cpu_count", "job_cpu_count"),
+            ("max_job_memory_limit", "job_memory_limit"),
+        ):
+            values.setdefault(name, values.get(other))
+        return values
+
+    @model_validator(mode="after")
+    def _defaults_within_limits(self) -> "BackendSettings":
+        if self.job_cpu_count > self.max_job_cpu_count:
+            raise ValueError("JOB_CPU_COUNT is above MAX_JOB_CPU_COUNT")
+        if memory_bytes(self.job_memory_limit) > memory_bytes(self.max_job_memory_limit):
+            raise ValueError("JOB_MEMORY_LIMIT is above MAX_JOB_MEMORY_LIMIT")
+        return self
+
+    @property
+    def capacity(self) -> Capacity:
+        return Capacity(self.max_workers, self.max_db_workers)
+
+
+class ControllerSettings(BaseSettings):
+    """What is set for the whole controller; `backend(slug)` for one backend."""
+
+    model_config = SettingsConfigDict(extra="ignore")
+
+    backends: CommaList = ["test", "tpp", "emis", "ted"]
+    workdir: Path = Path("workdir")
+    backups_path: Path | None = None
+    docker_registry: str = "ghcr.io/opensafely-core"
+    valid_database_names: CommaList = ["default"]
+    job_loop_interval: Seconds = 1.0
+    """How often the sweep looks for what only time can trigger."""
+    tick_poll_interval: Seconds = 30.0
+    default_job_cpu_count: float = Field(default=2.0, gt=0)
+    default_job_memory_limit: Size = "4G"
+    level4_max_filesize: int = Field(default=16 * 1024 * 1024, gt=0)
+    level4_max_csv_rows: int = Field(default=5000, gt=0)
+    stata_license: str = ""
+    maintenance_poll_interval: Seconds = 300.0
+    maintenance_enabled_backends: CommaList = ["tpp"]
+    data_check_poll_interval: Seconds = 86400.0
+    data_check_enabled_backends: CommaList = ["tpp"]
+    data_check_hes_expected_activity_month: str = Field(default="202304", pattern=r"^\d{6}$")
+    workspace_ehrql_max_join_count: dict[str, int] = {}
+    carrel_lease_seconds: Seconds = 60.0
+    """How long an attempt of one of Carrel's agents is believed in without a heartbeat."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_unset(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """An empty variable counts as not given, but for the lists of backends, where it means none."""
+        return {name: value for name, value in values.items() if value != "" or name.endswith("_enabled_backends")}
+
+    @field_validator("backends")
+    @classmethod
+    def _slugs(cls, value: list[str]) -> list[str]:
+        for slug in value:
+            if not SLUG.fullmatch(slug):
+                raise ValueError(f"'{slug}' is not a backend's slug (lower case letters, digits, - and _)")
+        if len({prefix(slug) for slug in value}) != len(value) or not value:
+            raise ValueError("name at least one backend, and none twice")
+        return value
+
+    @field_validator("valid_database_names")
+    @classmethod
+    def _database_names(cls, value: list[str]) -> list[str]:
+        for name in value:
+            if not DATABASE_NAME.fullmatch(name):
+                raise ValueError(f"'{name}' is not a database's name (lower case letters, digits and _)")
+        return value
+
+    @property
+    def backups(self) -> Path:
+        return self.backups_path or self.workdir / "backups"
+
+    @cached_property
+    def per_backend(self) -> dict[str, BackendSettings]:
+        return {slug: _load_backend(slug, self) for slug in self.backends}
+
+    def backend(self, slug: str) -> BackendSettings:
+        """Settings of one of `backends`. Raises KeyError for another slug."""
+        return self.per_backend[slug]
+
+    def capacity(self, slug: str) -> Capacity:
+        """Room of a backend. One that is no longer in BACKENDS has none: what runs there ends, nothing starts."""
+        known = self.per_backend.get(slug)
+        return known.capacity if known else Capacity(0, 0)
+
+
+def _load_backend(slug: str, common: ControllerSettings) -> BackendSettings:
+    defaults = {
+        "max_workers": 2 if slug == "test" else 10,
+        "job_cpu_count": common.default_job_cpu_count,
+        "job_memory_limit": common.default_job_memory_limit,
+    }
+    settings: BackendSettings = _loaded(
+        lambda: BackendSettings(_env_prefix=prefix(slug), defaults=defaults),
+        prefix(slug),  # type: ignore[call-arg]
+    )
+    return settings
+
+
+def _loaded(make: Any, names_begin: str) -> Any:
+    try:
+        return make()
+    except UnreadableSetting as error:
+        raise SettingsError(f"The environment cannot be used: {error}.") from error
+    except ValidationError as error:
+        raise SettingsError(f"The environment cannot be used. {_problems(error, names_begin)}.") from error
+
+
+def _problems(error: ValidationError, names_begin: str) -> str:
+    found = []
+    for problem in error.errors(include_url=False, include_input=False):
+        name = names_begin + str(problem["loc"][0]).upper() if problem["loc"] else names_begin.rstrip("_")
+        found.append(f"{name}: {problem['msg'].removeprefix('Value error, ')}")
+    return "; ".join(found)
+
+
+def load() -> ControllerSettings:
+    """Settings from the process's environment, all checked. Raises SettingsError with a sentence."""
+    settings: ControllerSettings = _loaded(ControllerSettings, "")
+    _ = settings.per_backend
+    return settings
+
+
+@lru_cache(maxsize=1)
+def get() -> ControllerSettings:
+    """The settings of this process, read once. Tests call `get.cache_clear()` after changing the environment."""
+    return load()

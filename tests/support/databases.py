@@ -1,0 +1,104 @@
+"""A database of its own for each test, made from a migrated template, on SQLite or PostgreSQL.
+
+Real commits, threads and processes see what they would see in production; nothing need be flushed afterwards.
+`CARREL_TEST_DATABASE=postgresql` chooses PostgreSQL for the whole run; without it a run uses SQLite.
+"""
+
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.postgres import Cluster, running_cluster
+
+_numbers = itertools.count(1)
+
+
+def wanted_vendor() -> str:
+    return os.environ.get("CARREL_TEST_DATABASE", "sqlite")
+
+
+@dataclass
+class Database:
+    """One database: give `url` to processes as CARREL_DATABASE_URL."""
+
+    url: str
+    vendor: str
+
+
+class SqliteTemplate:
+    vendor = "sqlite"
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "template.sqlite"
+        migrate(f"sqlite:///{self.path}", folder)
+
+    def copy(self, folder: Path) -> Database:
+        path = folder / "db.sqlite"
+        shutil.copyfile(self.path, path)
+        return Database(f"sqlite:///{path}", self.vendor)
+
+
+class PostgresTemplate:
+    vendor = "postgresql"
+
+    def __init__(self, folder: Path, cluster: Cluster) -> None:
+        self.cluster = cluster
+        cluster.execute("CREATE DATABASE carrel_template")
+        migrate(cluster.url("carrel_template"), folder)
+
+    def copy(self, _folder: Path) -> Database:
+        name = f"carrel_{next(_numbers)}"
+        self.cluster.execute(f"CREATE DATABASE {name} TEMPLATE carrel_template STRATEGY file_copy")
+        return Database(self.cluster.url(name), self.vendor)
+
+
+def migrate(url: str, workdir: Path) -> None:
+    """Apply all migrations, in a process of its own, as an installation does."""
+    environ = {**os.environ, "CARREL_DATABASE_URL": url, "WORKDIR": str(workdir)}
+    environ["DJANGO_SETTINGS_MODULE"] = "carrel.web.settings"
+    subprocess.run(
+        [sys.executable, "-m", "django", "migrate", "--verbosity", "0"], env=environ, check=True, cwd=workdir
+    )
+
+
+@contextmanager
+def template(folder: Path) -> Iterator[SqliteTemplate | PostgresTemplate]:
+    """The migrated template of this run."""
+    if wanted_vendor() != "postgresql":
+        yield SqliteTemplate(folder)
+        return
+    with running_cluster() as cluster:
+        yield PostgresTemplate(folder, cluster)
+
+
+@contextmanager
+def used_by_django(database: Database) -> Iterator[None]:
+    """Point this process's Django at the database, in all threads, and back."""
+    from django.db import connections
+
+    from carrel.web.databases import database_settings
+
+    connections.close_all()
+    before = connections.settings["default"]
+    made = database_settings(database.url, Path("unused"))
+    connections.settings["default"] = {**before, **made}
+    _forget_connections()
+    try:
+        yield
+    finally:
+        connections.close_all()
+        connections.settings["default"] = before
+        _forget_connections()
+
+
+def _forget_connections() -> None:
+    from django.db import connections
+
+    if hasattr(connections._connections, "default"):
+        del connections["default"]
