@@ -55,7 +55,7 @@ def layers(needs: Needs) -> list[list[str]]:
 def _depths(needs: Needs) -> dict[str, int]:
     """Layer of each action; with a stack of our own, since a chain may be longer than Python's."""
     depth: dict[str, int] = {}
-    stack = list(reversed(needs))
+    stack: list[str] = list(needs)[::-1]
     while stack:
         action = stack[-1]
         waiting = [need for need in needs[action] if need not in depth]

@@ -58,6 +58,13 @@ class Study:
     def log(self, action: str) -> Path:
         return self.metadata / f"{action}.log"
 
+    def log_of(self, action: str) -> Path:
+        """The log there is of an action; raises `UnknownActionError`, and `LocalError` when it never ran."""
+        self.pipeline().action(action)
+        if not self.log(action).is_file():
+            raise LocalError(f"{action} has not run here yet: there is no {self.log(action).relative_to(self.folder)}")
+        return self.log(action)
+
     def pipeline(self) -> "Pipeline":
         """The whole project, on no backend yet; raises `ProjectValidationError`."""
         return load(self.project_file)

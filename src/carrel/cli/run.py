@@ -1,0 +1,149 @@
+"""`carrel run`."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from carrel.local.events import RunResult, Watcher
+    from carrel.local.run import Options
+    from carrel.local.study import Study
+
+INTERRUPTED = 130
+
+
+class MemorySize(click.ParamType[int]):
+    """`4G`, `512M`, as bytes."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        from carrel.project.resources import parse_memory
+
+        try:
+            return parse_memory(value)
+        except ValueError as error:
+            self.fail(f"{value!r} {error}", param, ctx)
+
+
+@click.command()
+@click.argument("actions", metavar="ACTION...", nargs=-1)
+@click.option("-f", "--force-run-dependencies", is_flag=True, help="Run what the actions need again too.")
+@click.option(
+    "--project-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    help="The study's folder; this one if left out.",
+)
+@click.option("--continue-on-error", is_flag=True, help="Go on with what does not need a failed action.")
+@click.option("--timestamps", is_flag=True, help="Put the time before each line.")
+@click.option("-d", "--debug", is_flag=True, help="Keep containers and working folders, and show tracebacks.")
+@click.option("--format-output-for-github", is_flag=True, help="Fold whole logs for GitHub's web page.")
+@click.option("-c", "--concurrency", type=click.IntRange(1), default=2, show_default=True, help="Actions at once.")
+@click.option("-m", "--memory", type=MemorySize(), help="Most memory for one action.  [default: 4G]")
+@click.option("--cpus", type=click.FloatRange(0, min_open=True), help="Most processors for one action.  [default: 2]")
+@click.option("--backend", help="Run the study as this backend does.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+@click.option("--dry-run", is_flag=True, help="Only show what would run, and why.")
+def run(
+    actions: tuple[str, ...],
+    project_dir: Path,
+    timestamps: bool,
+    format_output_for_github: bool,
+    as_json: bool,
+    dry_run: bool,
+    **asked: Any,
+) -> None:
+    """Run ACTION... of the study in this folder, and what they need that has not succeeded yet.
+
+    `run_all` stands for every action. The exit code is 0 when all succeeded or nothing was to do, and 1 otherwise.
+    """
+    from carrel.local.run import Options
+    from carrel.local.study import Study
+
+    options = Options(actions, force=asked.pop("force_run_dependencies"), **asked)
+    with explained(as_json):
+        study = Study.at(project_dir)
+        if dry_run:
+            _show_plan(study, options, as_json)
+        else:
+            result = _run(study, options, _watcher(study, timestamps, as_json))
+            _report(result, study, as_json, format_output_for_github)
+            sys.exit(0 if result.succeeded else 1)
+
+
+def _watcher(study: "Study", timestamps: bool, as_json: bool) -> "Watcher":
+    from carrel.local.watchers import JsonLines, Lines, LiveTable
+
+    if as_json:
+        return JsonLines()
+    if sys.stdout.isatty() and not timestamps:
+        return LiveTable(study.folder)
+    return Lines(timestamps)
+
+
+def _run(study: "Study", options: "Options", watcher: "Watcher") -> "RunResult":
+    from carrel.local.run import run as run_study
+    from carrel.local.settings import LocalSettings
+
+    with _signals_interrupt(), study.lock():
+        return run_study(study, options, LocalSettings.from_env(), watcher)
+
+
+@contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """SIGTERM and a closed terminal end a run as Ctrl-C does, cleanly."""
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _report(result: "RunResult", study: "Study", as_json: bool, for_github: bool) -> None:
+    from carrel.local import report
+
+    if result.nothing_to_do:
+        text = "" if as_json else report.NOTHING_TO_DO
+    elif for_github:
+        text = report.github_blocks(result, study.folder)
+    else:
+        text = report.report(result, study.folder)
+    if text and not as_json:
+        click.echo("\n" + text)
+
+
+def _show_plan(study: "Study", options: "Options", as_json: bool) -> None:
+    from carrel.cli.plan import show_plan
+
+    show_plan(study, options, as_json)
+
+
+@contextmanager
+def explained(as_json: bool = False) -> Iterator[None]:
+    """Turn what may stop a run before it begins into the contract's words and exit codes."""
+    from carrel.agent.executors.base import ExecutorError
+    from carrel.jobs.plan import PlanError
+    from carrel.local.errors import LocalError
+    from carrel.local.explain import explain
+    from carrel.project import ProjectValidationError
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("\nInterrupted: what was running has been stopped and removed.", err=True)
+        sys.exit(INTERRUPTED)
+    except (ProjectValidationError, PlanError, LocalError, ExecutorError) as error:
+        click.echo(explain(error, as_json), err=not as_json)
+        sys.exit(1)

@@ -1,0 +1,230 @@
+"""One attempt at one action on this machine: prepare, execute, finalize, clean up (local-run.md section 4)."""
+
+import base64
+import hashlib
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from carrel.agent.executors.base import Executor, Limits, Mount, Phase, RunSpec
+from carrel.agent.inputs import copy_tree, place_outputs
+from carrel.jobs.statuses import StatusCode
+from carrel.local import finalise
+from carrel.local.code import Hashes, LeaveOut, Version
+from carrel.local.records import Record
+from carrel.local.settings import LocalSettings
+from carrel.local.study import Study
+from carrel.project import Action
+from carrel.telemetry import faults
+
+WAIT_SECONDS = 1.0
+NAME_PREFIX = "carrel-run-"
+ACTION_NOTE = "action.txt"
+
+Tell = Callable[[str, StatusCode, str, bool], None]
+"""(action, code, message, detail)."""
+
+
+class Stopped(Exception):
+    """The run is being stopped; nothing of this attempt is kept."""
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What all attempts of one run share."""
+
+    study: Study
+    settings: LocalSettings
+    executor: Executor
+    request_id: str
+    backend: str
+    all_actions: frozenset[str]
+    """Of the whole project, whatever the backend."""
+    hidden: LeaveOut
+    version: Version
+    tell: Tell
+    memory: int
+    cpus: float
+    memory_given: bool = False
+    cpus_given: bool = False
+    keep: bool = False
+    """`--debug`: leave containers and folders behind."""
+    hashes: Hashes = field(default_factory=Hashes)
+    publishing: threading.Lock = field(default_factory=threading.Lock)
+    stopping: threading.Event = field(default_factory=threading.Event)
+    images: dict[str, str] = field(default_factory=dict)
+    preparing_image: threading.Lock = field(default_factory=threading.Lock)
+
+    def image_id(self, image: str) -> str:
+        """Made ready once a run, not once an action."""
+        with self.preparing_image:
+            if image not in self.images:
+                self.images[image] = self.executor.prepare_image(image, None)
+            return self.images[image]
+
+    def limits(self, action: Action) -> Limits:
+        """What the action asks for, capped by `-m` and `--cpus` where those were given, else their default."""
+        asked = action.resources
+        memory, cpus = asked.memory or self.memory, asked.cpus or self.cpus
+        return Limits(
+            cpus=min(cpus, self.cpus) if self.cpus_given else cpus,
+            memory=min(memory, self.memory) if self.memory_given else memory,
+        )
+
+
+def job_id(request_id: str, action: str) -> str:
+    """The contract's id of a job: 16 characters (controller.md section 2.1)."""
+    digest = hashlib.sha1(f"{request_id}\n{action}".encode(), usedforsecurity=False).digest()
+    return base64.b32encode(digest[:10]).decode().lower()
+
+
+class Attempt:
+    """Runs one action; `run` is called once, in a thread of its own."""
+
+    def __init__(self, around: Surroundings, action: Action, needed: Mapping[str, Record]) -> None:
+        self.around, self.action, self.needed = around, action, needed
+        self.id = job_id(around.request_id, action.action_id)
+        self.name = NAME_PREFIX + self.id
+        self.folder = around.study.scratch / self.id
+        self.workspace = self.folder / "workspace"
+        self.created_at = self.started_at = now()
+        self.deadline: float | None = None
+        self.timed_out = False
+        self.image_id = ""
+        self.code_hash = ""
+        self.input_hashes: dict[str, str] = {}
+        self.skipped: list[str] = []
+        self.memory_peak: int | None = None
+
+    def run(self) -> Record:
+        """The record of the finished attempt, already published with its outputs and log.
+
+        Raises `Stopped`, and `ExecutorError` or `OSError` for a fault of the machine: then nothing was published.
+        """
+        try:
+            mounts = self._prepare()
+            self._execute(mounts)
+            record = self._finalise()
+        except BaseException:
+            self._clean_up()
+            raise
+        self._tell(StatusCode(record.status_code), record.status_message)
+        self.detail(StatusCode(record.status_code), "Cleaning up container and volume")
+        self._clean_up()
+        return record
+
+    def _prepare(self) -> list[Mount]:
+        self._tell(StatusCode.PREPARING, "Preparing your code and workspace files")
+        self.image_id = self.around.image_id(self.image)
+        folder = self.around.study.folder
+        self.workspace.mkdir(parents=True)
+        (self.folder / ACTION_NOTE).write_text(self.action.action_id, "utf-8")
+        self.detail(StatusCode.PREPARING, f"Copying in code from {folder}")
+        self.skipped = copy_tree(folder, self.workspace, self.around.hidden)
+        self.code_hash = self.around.hashes.of_code(folder, self.around.hidden)
+        mounts = place_outputs(folder, self._inputs(), self.workspace, self.folder / "pins")
+        # Files the job makes are newer than this one, by the file system's own clock.
+        self._marker.touch()
+        faults.point("local.prepared")
+        self._tell(StatusCode.PREPARED, "Prepared and ready to run")
+        return mounts
+
+    def _inputs(self) -> list[str]:
+        folder = self.around.study.folder
+        paths = [path for record in self.needed.values() for path in record.outputs]
+        for path in paths:
+            self.detail(StatusCode.PREPARING, f"Copying input file: {path}")
+            self.input_hashes[path] = self.around.hashes.of(folder / path)
+        return paths
+
+    @property
+    def image(self) -> str:
+        return self.around.settings.image(self.action.run)
+
+    @property
+    def _marker(self) -> Path:
+        return self.folder / "prepared"
+
+    def _execute(self, mounts: list[Mount]) -> None:
+        if self.around.stopping.is_set():
+            raise Stopped
+        self.started_at = now()
+        self.around.executor.start(self._spec(mounts))
+        faults.point("local.started")
+        self._tell(StatusCode.EXECUTING, "Executing job on the backend")
+        if self.action.resources.timeout:
+            self.deadline = time.monotonic() + self.action.resources.timeout
+        self._wait()
+        self._tell(StatusCode.EXECUTED, "Job has finished executing and is waiting to be finalized")
+
+    def _spec(self, mounts: list[Mount]) -> RunSpec:
+        import shlex
+
+        env = {"OPENSAFELY_BACKEND": self.around.backend}
+        if self.around.settings.stata_license and self.action.run.name.startswith("stata-mp"):
+            env["STATA_LICENSE"] = self.around.settings.stata_license
+        return RunSpec(
+            name=self.name,
+            image=self.image,
+            args=tuple(shlex.split(self.action.run_command)[1:]),
+            workspace=self.workspace,
+            env=env,
+            limits=self.around.limits(self.action),
+            mounts=tuple(mounts),
+            labels={"workspace": self.around.study.name, "action": self.action.action_id, "carrel-local": "true"},
+        )
+
+    def _wait(self) -> None:
+        executor = self.around.executor
+        while not executor.wait([self.name], WAIT_SECONDS):
+            if self.around.stopping.is_set():
+                break
+            if self.deadline is not None and time.monotonic() >= self.deadline:
+                self.timed_out = True
+                executor.stop(self.name)
+        if self.around.stopping.is_set():
+            raise Stopped
+
+    def stop(self) -> None:
+        """Kill the process, if there is one; called from another thread once `stopping` is set."""
+        self.around.executor.stop(self.name)
+
+    def _finalise(self) -> Record:
+        self._tell(StatusCode.FINALIZING, "Recording job results")
+        inspection = self.around.executor.inspect(self.name)
+        if inspection.phase is Phase.ABSENT or inspection.lost:
+            from carrel.agent.executors.base import ExecutorError
+
+            raise ExecutorError("its process was lost (was the machine or the runtime restarted?)")
+        record = finalise.finalise(self, inspection)
+        self._tell(StatusCode.FINALIZED, "Finished recording results")
+        return record
+
+    def _clean_up(self) -> None:
+        if self.around.keep:
+            return
+        self.around.executor.stop(self.name)
+        self.around.executor.remove(self.name)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def detail(self, code: StatusCode, message: str) -> None:
+        """A line of progress within a step."""
+        self.around.tell(self.action.action_id, code, message, True)
+
+    def _tell(self, code: StatusCode, message: str) -> None:
+        self.around.tell(self.action.action_id, code, message, False)
+
+    def sample(self) -> int | None:
+        """Most memory used so far, in bytes; called from another thread while the process runs."""
+        usage = self.around.executor.usage(self.name)
+        if usage is not None:
+            self.memory_peak = max(self.memory_peak or 0, usage.memory_peak or usage.memory)
+        return self.memory_peak
+
+
+def now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,209 @@
+"""End of an attempt: match the outputs, judge them, and make outputs, log, manifest and record visible together.
+
+Whatever matched is published, also of a failed action: here the outputs are the researcher's own (contract).
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from carrel.agent import logs, manifest
+from carrel.agent.csvshape import csv_shape
+from carrel.agent.executors.base import Inspection
+from carrel.agent.gate import MODERATELY_SENSITIVE, GateLimits, check_file
+from carrel.agent.matching import Matched, match_outputs
+from carrel.agent.outcome import Ending, Outcome, outcome_of
+from carrel.agent.publish import PublishConflict, Stage, Staged
+from carrel.agent.walk import Listing, open_beneath, walk
+from carrel.jobs.outcomes import results_to_outcome
+from carrel.jobs.statuses import StatusCode
+from carrel.local.records import Record, record_path, to_bytes
+from carrel.telemetry import faults
+
+if TYPE_CHECKING:
+    from carrel.local.attempt import Attempt
+
+MAX_LOG_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the attempt comes to."""
+
+    code: StatusCode
+    message: str
+    hint: str
+    matched: Matched
+    excluded: Mapping[str, str]
+    refused: tuple[str, ...]
+
+
+def finalise(attempt: "Attempt", inspection: Inspection) -> Record:
+    """Publish the ended attempt and return its record; `OSError` when it cannot be: then nothing has changed."""
+    listing = walk(attempt.workspace)
+    judgement = judge(attempt, inspection, listing)
+    while True:
+        record = _record(attempt, inspection, judgement)
+        try:
+            _publish(attempt, record, judgement)
+        except PublishConflict as conflict:
+            judgement = _conflicted(judgement, conflict)
+            continue
+        return record
+
+
+def judge(attempt: "Attempt", inspection: Inspection, listing: Listing) -> Judgement:
+    since = (attempt.folder / "prepared").stat().st_mtime_ns
+    matched = match_outputs(attempt.action.outputs.flat(), listing.files, since)
+    excluded = _gate(attempt.workspace, matched)
+    ending = Ending(
+        exit_code=inspection.exit_code,
+        oom_killed=inspection.oom_killed,
+        memory_limit=attempt.around.limits(attempt.action).memory,
+        timeout_seconds=attempt.action.resources.timeout if attempt.timed_out else None,
+    )
+    outcome = outcome_of(ending, matched, excluded)
+    refused = tuple(f"{refusal.path}: {refusal.reason}" for refusal in listing.refused)
+    code, message = _status(attempt, inspection, outcome, matched)
+    return Judgement(code, message, outcome.hint, matched, excluded, refused)
+
+
+def _gate(workspace: Path, matched: Matched) -> dict[str, str]:
+    limits = GateLimits()
+    checked = (path for path, level in matched.outputs.items() if level == MODERATELY_SENSITIVE)
+    findings = ((path, check_file(workspace, path, limits)) for path in checked)
+    return {path: found.reason for path, found in findings if found is not None}
+
+
+def _status(attempt: "Attempt", inspection: Inspection, outcome: Outcome, matched: Matched) -> tuple[StatusCode, str]:
+    """The server's status; its words too, but where the server must say less than a researcher may know here."""
+    if attempt.timed_out:
+        return StatusCode.TIMED_OUT, outcome.message or ""
+    results = {
+        "exit_code": inspection.exit_code,
+        "status_message": outcome.message,
+        "hint": outcome.hint,
+        "has_unmatched_patterns": bool(matched.unmatched_patterns),
+        "has_level4_excluded_files": bool(outcome.excluded),
+        "error": None,
+    }
+    server = results_to_outcome(results, requires_db=attempt.action.is_database_action)
+    if inspection.exit_code == 0:
+        return server.code, outcome.message or server.message
+    return server.code, server.message
+
+
+def _conflicted(judgement: Judgement, conflict: PublishConflict) -> Judgement:
+    if not judgement.matched.outputs:
+        raise OSError(str(conflict)) from conflict
+    nothing = Matched({}, judgement.matched.unmatched_patterns, judgement.matched.unmatched_outputs)
+    message = f"The outputs cannot be written: {conflict}"
+    return Judgement(StatusCode.JOB_ERROR, message, "", nothing, {}, judgement.refused)
+
+
+def _record(attempt: "Attempt", inspection: Inspection, judgement: Judgement) -> Record:
+    from carrel.local.attempt import now
+
+    around, action = attempt.around, attempt.action
+    return Record(
+        id=attempt.id,
+        request_id=around.request_id,
+        action=action.action_id,
+        backend=around.backend,
+        state="succeeded" if judgement.code == StatusCode.SUCCEEDED else "failed",
+        status_code=str(judgement.code),
+        status_message=judgement.message,
+        hint=judgement.hint,
+        exit_code=inspection.exit_code,
+        created_at=attempt.created_at.isoformat(),
+        started_at=attempt.started_at.isoformat(),
+        completed_at=now().isoformat(),
+        run=action.run_command,
+        image=attempt.image,
+        image_id=inspection.image_id or attempt.image_id,
+        executor=around.executor.capabilities.name,
+        commit=around.version.commit,
+        dirty=around.version.dirty,
+        code_hash=attempt.code_hash,
+        inputs=attempt.input_hashes,
+        outputs=dict(judgement.matched.outputs),
+        excluded=dict(judgement.excluded),
+        memory_peak=attempt.memory_peak,
+    )
+
+
+def _publish(attempt: "Attempt", record: Record, judgement: Judgement) -> None:
+    study = attempt.around.study
+    with attempt.around.publishing:
+        stage = Stage(attempt.id, [study.folder])
+        entries = [_stage_output(attempt, stage, record, path) for path in record.outputs]
+        _write_log(attempt, stage.new_file(study.log(record.action)), record, judgement)
+        known = manifest.read(study.metadata / "manifest.json", study.name)
+        after = manifest.updated(known, record.action, entries, attempt.around.all_actions)
+        stage.add_bytes(manifest.dumps(after), study.metadata / "manifest.json")
+        stage.add_bytes(to_bytes(record), record_path(study, record.action))
+        stage.commit()
+        faults.point("local.published")
+        stage.finish()
+    for path in record.outputs:
+        attempt.detail(StatusCode.FINALIZING, f"Extracting output file: {path}")
+    attempt.detail(StatusCode.FINALIZING, f"Logs written to: {study.log(record.action)}")
+
+
+def _stage_output(attempt: "Attempt", stage: Stage, record: Record, path: str) -> manifest.OutputRecord:
+    source = open_beneath(attempt.workspace, path)
+    try:
+        staged = stage.add_file(source, attempt.around.study.folder / path, link=True)
+    finally:
+        os.close(source)
+    return _manifest_entry(record, path, staged)
+
+
+def _manifest_entry(record: Record, path: str, staged: Staged) -> manifest.OutputRecord:
+    shape = None
+    if path.endswith(".csv"):
+        with staged.path.open("rb") as stream:
+            shape = csv_shape(stream)
+    return manifest.OutputRecord(
+        path=path,
+        level=record.outputs[path],
+        job_id=record.id,
+        job_request=record.request_id,
+        action=record.action,
+        user="",
+        repo="",
+        commit=record.commit,
+        size=staged.size,
+        timestamp=staged.mtime,
+        content_hash=staged.sha256,
+        excluded=path in record.excluded,
+        message=record.excluded.get(path),
+        row_count=shape.rows if shape else None,
+        col_count=shape.cols if shape else None,
+    )
+
+
+def _write_log(attempt: "Attempt", place: Path, record: Record, judgement: Judgement) -> None:
+    with place.open("wb") as log:
+        cut = attempt.around.executor.logs(attempt.name, log.write, MAX_LOG_BYTES)
+        if cut:
+            log.write(logs.cut_note(cut, MAX_LOG_BYTES).encode())
+        log.write(_summary(attempt, record, judgement).encode())
+
+
+def _summary(attempt: "Attempt", record: Record, judgement: Judgement) -> str:
+    fields = {
+        "job_definition_id": record.id,
+        "request_id": record.request_id,
+        "commit": record.commit,
+        "docker_image_id": record.image_id,
+        "exit_code": "" if record.exit_code is None else str(record.exit_code),
+        "created_at": record.created_at,
+        "completed_at": record.completed_at,
+        "status_message": record.status_message,
+        "hint": record.hint,
+    }
+    sections = {"Files that cannot be outputs": judgement.refused, "Files of the study not copied": attempt.skipped}
+    return logs.summary(fields, record.outputs, record.excluded, sections)

@@ -1,0 +1,260 @@
+"""`carrel run`: plan, run what is to run (several at once), and leave nothing behind. No server, no database.
+
+Whoever calls must hold the study's lock (`Study.lock`); `recover` clears what a killed run left.
+"""
+
+import contextlib
+import secrets
+import shutil
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from carrel.agent.errors import InfrastructureFault
+from carrel.agent.executors.base import Executor, ExecutorError
+from carrel.agent.publish import STAGING
+from carrel.agent.publish import recover as finish_publications
+from carrel.jobs.plan import Plan, Run, plan
+from carrel.jobs.statuses import StatusCode
+from carrel.local.attempt import Attempt, Stopped, Surroundings
+from carrel.local.code import leave_out, output_patterns, version_of
+from carrel.local.errors import LocalError
+from carrel.local.events import ActionResult, Change, RunResult, Start, Watcher
+from carrel.local.records import Record, latest_jobs, read_records
+from carrel.local.report import action_names
+from carrel.local.settings import LocalSettings
+from carrel.local.study import Study, default_backend
+from carrel.project import Pipeline
+from carrel.project.resources import parse_memory
+
+SAMPLE_SECONDS = 1.0
+EXECUTOR_NOTE = "executor.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `carrel run` was asked. `memory` in bytes and `cpus` in cores; None: the contract's defaults, 4G and 2."""
+
+    actions: tuple[str, ...]
+    force: bool = False
+    backend: str | None = None
+    concurrency: int = 2
+    memory: int | None = None
+    cpus: float | None = None
+    continue_on_error: bool = False
+    debug: bool = False
+
+
+DEFAULT_MEMORY = parse_memory("4G")
+DEFAULT_CPUS = 2.0
+
+
+def plan_run(study: Study, options: Options) -> tuple[Pipeline, Plan]:
+    """The project on the chosen backend and what would run there, with reasons.
+
+    Raises `ProjectValidationError`, `PlanError` and `LocalError`.
+    """
+    pipeline = study.project(options.backend)
+    if not options.actions:
+        raise LocalError(f"At least one action must be supplied\n\n{action_names(pipeline.all_actions)}")
+    latest = latest_jobs(study, pipeline.backend or "")
+    return pipeline, plan(options.actions, pipeline, latest, options.force)
+
+
+def recover(study: Study, settings: LocalSettings) -> None:
+    """Finish or undo what a killed run was publishing; stop and remove all else it left. Under the study's lock."""
+    finish_publications([study.folder])
+    with contextlib.suppress(OSError):
+        (study.folder / STAGING).rmdir()
+    if not study.scratch.exists():
+        return
+    note = study.scratch / EXECUTOR_NOTE
+    used = note.read_text().strip() if note.exists() else ""
+    if used:
+        _remove_processes(settings.executor_for(study, used))
+    shutil.rmtree(study.scratch)
+
+
+def _remove_processes(executor: Executor) -> None:
+    for name in executor.list():
+        executor.stop(name)
+        executor.remove(name)
+
+
+def run(study: Study, options: Options, settings: LocalSettings, watcher: Watcher) -> RunResult:
+    """Run the requested actions; returns when all have ended. Under the study's lock.
+
+    Raises what `plan_run` raises, and `ExecutorError` when nothing can run here. KeyboardInterrupt goes through once
+    all that was started has been stopped and removed.
+    """
+    recover(study, settings)
+    pipeline, planned = plan_run(study, options)
+    if planned.nothing_to_do:
+        result = RunResult(nothing_to_do=str(planned.nothing_to_do))
+        watcher.end(result)
+        return result
+    executor = settings.executor_for(study)
+    study.scratch.mkdir(parents=True, exist_ok=True)
+    (study.scratch / EXECUTOR_NOTE).write_text(executor.capabilities.name)
+    around = _surroundings(study, options, settings, executor, pipeline, watcher)
+    watcher.start(_start(around, planned))
+    try:
+        result = LocalRun(around, pipeline, planned, options, watcher).run()
+    finally:
+        if not options.debug:
+            shutil.rmtree(study.scratch, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                (study.folder / STAGING).rmdir()
+    watcher.end(result)
+    return result
+
+
+def _surroundings(
+    study: Study, options: Options, settings: LocalSettings, executor: Executor, pipeline: Pipeline, watcher: Watcher
+) -> Surroundings:
+    whole = study.pipeline()
+    telling = threading.Lock()
+
+    def tell(action: str, code: StatusCode, message: str, detail: bool) -> None:
+        # Whoever reads our output may leave before the end; the run goes on.
+        with telling, contextlib.suppress(BrokenPipeError):
+            watcher.change(Change(action, str(code), message, datetime.now(UTC), detail))
+
+    return Surroundings(
+        study=study,
+        settings=settings,
+        executor=executor,
+        request_id=secrets.token_hex(8),
+        backend=options.backend or default_backend(whole),
+        all_actions=frozenset(whole.all_actions),
+        hidden=leave_out(output_patterns(whole)),
+        version=version_of(study.folder),
+        tell=tell,
+        memory=options.memory or DEFAULT_MEMORY,
+        cpus=options.cpus or DEFAULT_CPUS,
+        memory_given=options.memory is not None,
+        cpus_given=options.cpus is not None,
+        keep=options.debug,
+    )
+
+
+def _start(around: Surroundings, planned: Plan) -> Start:
+    needs = {each.action: tuple(each.wait_for_new) for each in planned.runs}
+    return Start(around.request_id, around.backend, tuple(needs), needs)
+
+
+@dataclass(slots=True)
+class LocalRun:
+    """The loop: starts what can start, notes what ended, stops all at the first failure unless told to go on."""
+
+    around: Surroundings
+    pipeline: Pipeline
+    planned: Plan
+    options: Options
+    watcher: Watcher
+    results: list[ActionResult] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    records: dict[str, Record] = field(default_factory=dict)
+    waiting: dict[str, Run] = field(default_factory=dict)
+    running: dict[Future[Record], Attempt] = field(default_factory=dict)
+
+    def run(self) -> RunResult:
+        self.records = read_records(self.around.study)
+        self.waiting = {each.action: each for each in self.planned.runs}
+        with ThreadPoolExecutor(self.options.concurrency, thread_name_prefix="action") as pool:
+            try:
+                self._loop(pool)
+            except BaseException:
+                self._stop_all()
+                raise
+        return RunResult(tuple(self.results), tuple(self.left_out))
+
+    def _loop(self, pool: ThreadPoolExecutor) -> None:
+        while True:
+            for action in self._startable():
+                attempt = self._attempt(action)
+                self.running[pool.submit(attempt.run)] = attempt
+            if not self.running:
+                return
+            ended, _ = wait(self.running, timeout=SAMPLE_SECONDS, return_when=FIRST_COMPLETED)
+            for future in ended:
+                self._ended(self.running.pop(future), future)
+            self._sample()
+
+    def _startable(self) -> Iterator[str]:
+        for action, entry in list(self.waiting.items()):
+            if len(self.running) >= self.options.concurrency:
+                return
+            if not self._awaited(entry):
+                del self.waiting[action]
+                yield action
+
+    def _awaited(self, entry: Run) -> bool:
+        unfinished = {*self.waiting, *(attempt.action.action_id for attempt in self.running.values())}
+        return any(need in unfinished for need in entry.wait_for_new)
+
+    def _attempt(self, action: str) -> Attempt:
+        wanted = self.pipeline.actions[action]
+        return Attempt(self.around, wanted, {need: self.records[need] for need in wanted.needs})
+
+    def _ended(self, attempt: Attempt, future: Future[Record]) -> None:
+        action = attempt.action.action_id
+        try:
+            result = self._finished(future.result())
+        except Stopped:
+            return
+        except (ExecutorError, InfrastructureFault, OSError, ValueError) as fault:
+            result = ActionResult(action, succeeded=False, message=f"This action could not be run: {fault}")
+            self.around.tell(action, StatusCode.INTERNAL_ERROR, result.message, False)
+        self.results.append(result)
+        if not result.succeeded:
+            self._failed(action)
+
+    def _finished(self, record: Record) -> ActionResult:
+        self.records[record.action] = record
+        log = self.around.study.log(record.action).relative_to(self.around.study.folder)
+        return ActionResult(record.action, record.succeeded, record.status_message, record, str(log))
+
+    def _failed(self, action: str) -> None:
+        if not self.options.continue_on_error:
+            self.left_out += [*self.waiting, *(attempt.action.action_id for attempt in self.running.values())]
+            self.waiting.clear()
+            self._stop_all(f"Stopped, because {action} failed")
+            return
+        for dependant in dependants(action, self.waiting):
+            del self.waiting[dependant]
+            self.left_out.append(dependant)
+            self.around.tell(dependant, StatusCode.DEPENDENCY_FAILED, f"Not starting, because {action} failed", False)
+
+    def _stop_all(self, why: str = "Stopped") -> None:
+        """Tell every attempt to stop, and kill what runs; the pool's end waits for their cleaning up."""
+        self.around.stopping.set()
+        for future, attempt in self.running.items():
+            if not future.cancel():
+                with contextlib.suppress(ExecutorError):
+                    attempt.stop()
+        for attempt in self.running.values():
+            self.around.tell(attempt.action.action_id, StatusCode.CANCELLED_BY_USER, why, False)
+
+    def _sample(self) -> None:
+        for attempt in self.running.values():
+            with contextlib.suppress(ExecutorError):
+                self.watcher.usage(attempt.action.action_id, attempt.sample())
+
+
+def dependants(action: str, waiting: Mapping[str, Run]) -> list[str]:
+    """Those of `waiting` that need `action`, or need one that does; `waiting` is in dependency order."""
+    reached = [action]
+    for name, entry in waiting.items():
+        if any(need in reached for need in entry.wait_for_new):
+            reached.append(name)
+    return reached[1:]
+
+
+def with_all_actions(options: Options) -> Options:
+    """The same, asked for `run_all`: what `carrel plan` shows when no action is named."""
+    from carrel.project import RUN_ALL_COMMAND
+
+    return options if options.actions else replace(options, actions=(RUN_ALL_COMMAND,))

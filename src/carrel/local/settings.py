@@ -1,0 +1,67 @@
+"""Settings of the local run: the names are the agent's and the controller's (controller.md section 5)."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from carrel.agent.executors.base import Executor
+    from carrel.local.study import Study
+    from carrel.project import Command
+
+DEFAULT_REGISTRY = "ghcr.io/opensafely-core"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSettings:
+    """EXECUTOR, TOOLCHAINS_DIR, DOCKER_REGISTRY, STATA_LICENSE."""
+
+    executor: str = "auto"
+    toolchains_dir: Path = Path("toolchains")
+    docker_registry: str = DEFAULT_REGISTRY
+    stata_license: str = ""
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> "LocalSettings":
+        return cls(
+            executor=env.get("EXECUTOR") or "auto",
+            toolchains_dir=Path(env.get("TOOLCHAINS_DIR") or _default_toolchains(env)).absolute(),
+            docker_registry=(env.get("DOCKER_REGISTRY") or DEFAULT_REGISTRY).rstrip("/"),
+            stata_license=env.get("STATA_LICENSE", ""),
+        )
+
+    def image(self, command: "Command") -> str:
+        """The full reference of an action's image; `latest` stands for `v1` (contract)."""
+        return self.image_named(f"{command.name}:{command.version}")
+
+    def image_named(self, text: str) -> str:
+        """`python:v2` -> `registry/path/python:v2`; a reference with a path of its own is left as it is."""
+        name, _, tag = text.partition(":")
+        if "/" in text:
+            return text
+        return f"{self.docker_registry}/{name}:{'v1' if tag == 'latest' else tag or default_tag(name)}"
+
+    def executor_for(self, study: "Study", name: str = "") -> "Executor":
+        """The executor of this study's runs; raises `RuntimeUnavailable` saying what to install."""
+        from carrel.agent.executors.select import ExecutorSettings, choose_executor
+
+        return choose_executor(
+            ExecutorSettings(
+                executor=name or self.executor,
+                state_dir=study.scratch / "executor",
+                toolchains_dir=self.toolchains_dir,
+                owner=str(study.folder),
+            )
+        )
+
+
+def default_tag(name: str) -> str:
+    """Version of an image named without one (contract: python, r and rstudio are at v2, others at v1)."""
+    return "v2" if name in {"python", "r", "rstudio"} else "v1"
+
+
+def _default_toolchains(env: Mapping[str, str]) -> Path:
+    data = env.get("XDG_DATA_HOME")
+    return (Path(data) if data else Path.home() / ".local" / "share") / "carrel" / "toolchains"

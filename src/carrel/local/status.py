@@ -1,0 +1,108 @@
+"""What ran, and whether it would come out the same today: code, command, inputs and image compared with the record."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from carrel.local.attempt import ACTION_NOTE
+from carrel.local.code import Hashes, leave_out, output_patterns
+from carrel.local.records import Record, missing_outputs, read_records
+from carrel.local.settings import LocalSettings
+from carrel.local.study import Study
+from carrel.project import Action
+
+
+@dataclass(frozen=True, slots=True)
+class ActionStatus:
+    """`stale`: what changed since the record was made, in words; empty when nothing did."""
+
+    action: str
+    record: Record | None
+    stale: tuple[str, ...] = ()
+    running: bool = False
+
+
+def statuses(study: Study, settings: LocalSettings, backend: str | None = None) -> list[ActionStatus]:
+    """Every action of the project (as on `backend`, where one is given), in file order."""
+    whole = study.pipeline()
+    pipeline = whole.for_backend(backend) if backend else whole
+    records = read_records(study)
+    hashes = Hashes()
+    code = hashes.of_code(study.folder, leave_out(output_patterns(whole)))
+    going_on = running_actions(study)
+    found = []
+    for name, action in pipeline.actions.items():
+        record = records.get(name)
+        stale = tuple(_stale(study, settings, action, record, code, records, hashes)) if record else ()
+        found.append(ActionStatus(name, record, stale, name in going_on))
+    return found
+
+
+def _stale(
+    study: Study,
+    settings: LocalSettings,
+    action: Action,
+    record: Record,
+    code: str,
+    records: dict[str, Record],
+    hashes: Hashes,
+) -> Iterator[str]:
+    if record.code_hash != code:
+        yield "code changed"
+    command = (action.for_backend(record.backend) if record.backend in action.commands else action).command
+    if command is None or _run_of(action, record.backend) != record.run:
+        yield "command changed"
+    if _input_hashes(study, action, records, hashes) != dict(record.inputs):
+        yield "inputs changed"
+    if command is not None and image_changed(settings, record, settings.image(command)):
+        yield "image changed"
+    if missing_outputs(study, record):
+        yield "outputs missing"
+
+
+def _run_of(action: Action, backend: str) -> str:
+    return (action.for_backend(backend) if backend in action.commands else action).run_command
+
+
+def _input_hashes(study: Study, action: Action, records: dict[str, Record], hashes: Hashes) -> dict[str, str]:
+    """Hash of each present output of the needed actions; "" for one that is gone."""
+    paths = [path for need in action.needs if need in records for path in records[need].outputs]
+    return {path: _hash_or_nothing(study.folder / path, hashes) for path in paths}
+
+
+def _hash_or_nothing(path: Path, hashes: Hashes) -> str:
+    return hashes.of(path) if path.is_file() else ""
+
+
+def image_changed(settings: LocalSettings, record: Record, image: str) -> bool:
+    """Whether the image there is now is another one; False where that cannot be told."""
+    if image != record.image:
+        return True
+    if record.executor != "bubblewrap":
+        return _docker_image_changed(record)
+    from carrel.agent.toolchains import ToolchainMissing, resolve
+
+    try:
+        return resolve(image, settings.toolchains_dir).id != record.image_id
+    except ToolchainMissing:
+        return False
+
+
+def _docker_image_changed(record: Record) -> bool:
+    from carrel.local.images import local_image_id
+
+    found = local_image_id(record.image)
+    return found is not None and found != record.image_id
+
+
+def running_actions(study: Study) -> set[str]:
+    """Actions that a run has working folders for now."""
+    notes = study.scratch.glob(f"*/{ACTION_NOTE}")
+    return {text for note in notes if (text := _read(note))}
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        return ""
