@@ -79,7 +79,7 @@ def generate(knobs: Knobs) -> Iterator[Made]:
         if rng.random() < knobs.reexports and number not in faults:
             yield _exported_again(rng, knobs, first)
         elif rng.random() < knobs.duplicates:
-            yield replace(first, name=f"{first.name}-again", disposition=Disposition.UNCHANGED)
+            yield replace(first, name=f"{first.name}-again", disposition=Disposition.UNCHANGED, quarantine=())
 
 
 def write(knobs: Knobs, folder: Path) -> dict[str, Any]:
