@@ -101,9 +101,11 @@ class BackendNames:
 
     def _check_action(self, action: Action, run_on: tuple[str, ...]) -> None:
         path: Path = ("actions", action.action_id)
-        named = list(_named(action.run_on, (*path, "run_on")))
-        named += [(backend, (*path, "run", backend)) for backend in action.commands]
-        for name, place in named:
+        for name, place in _named(action.run_on, (*path, "run_on")):
+            self._check_known(name, place)
+        here = [(name, (*path, "run_on", index)) for index, name in enumerate(action.run_on.only or ())]
+        here += [(backend, (*path, "run", backend)) for backend in action.commands]
+        for name, place in here:
             self._check_known(name, place)
             if name not in run_on:
                 message = (
@@ -196,11 +198,11 @@ class SideFile:
 def _agree(key: str, plain: Any, side: Any) -> bool:
     """Whether both files say the same. A single command agrees with a table of commands that it is one of."""
     if key == "run" and isinstance(plain, str) and isinstance(side, dict):
-        return any(plain == command for command in list(side.values()))
+        return bool(plain in side.values())
     if key == "run_on":
         return bool(_set(plain) == _set(side))
     if key == "resources" and isinstance(plain, dict) and isinstance(side, dict):
-        return _amounts(plain) == _amounts(side)
+        return bool(_amounts(plain) == _amounts(side))
     return bool(plain == side)
 
 

@@ -110,7 +110,7 @@ class _Loading:
         """The document, with the side file's keys in it; only a mapping can be looked at any further."""
         value = self.document.value
         if not isinstance(value, dict):
-            kind = "is empty" if value is None else "must be {DICTIONARY}"
+            kind = "is empty" if value is None else f"must be {DICTIONARY}"
             self.findings.error("document", f"The project file {kind}", (), ours=True)
             raise self._error()
         side = self.side.value if self.side else None
