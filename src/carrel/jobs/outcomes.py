@@ -13,8 +13,7 @@ from carrel.jobs.statuses import STATUSES, StatusCode
 class ErrorType(StrEnum):
     """`results["error"]["type"]`: what may end an attempt besides the command's own exit.
 
-    A test holds this list and the agent's own together. Any other type, and an error that is no mapping, counts as an
-    infrastructure fault.
+    The agent uses these words. Any other, and an error that is no mapping, counts as an infrastructure fault.
     """
 
     # infrastructure: tried again
