@@ -6,7 +6,7 @@ import click
 
 
 @click.command()
-@click.option("--backend", "backends", multiple=True, metavar="NAME[=DATABASE_URL]",
+@click.option("--backend", "backends", multiple=True, metavar="NAME[=URL]",
               help="A backend to run, and the database its jobs may query. Repeat for several. Default: test.")  # fmt: skip
 @click.option("--dir", "root", type=click.Path(file_okay=False, path_type=Path), default=Path(".carrel"),
               show_default=True, help="Where everything of this site is kept.")  # fmt: skip

@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -111,13 +112,19 @@ def prepare_toolchain(demo: Demo, tell: Callable[[str], None]) -> Path:
 
 def load_data(demo: Demo, python: Path, tell: Callable[[str], None]) -> None:
     """One DuckDB file per backend, made once."""
-    raise NotImplementedError
+    if not all(demo.database(name).exists() for name in BACKENDS):
+        script = shipped(STUDY) / "load_data.py"
+        argv = [sys.executable, str(script), str(demo.root / "data"), "--toolchain-python", str(python)]
+        done = subprocess.run(argv, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise SiteError(f"the example data could not be made:\n{done.stderr[-2000:]}")
+    tell(f"data        RAND Health Insurance Experiment: {', '.join(demo.database(name).name for name in BACKENDS)}")
 
 
 def _request(up: Running, demo: Demo, commit: str, console: Console) -> Board:
     study = StudyRequest(str(demo.study_repo), commit, "main", WORKSPACE, ("run_all",), force=True, user="demo")
     requests = Requests(up.site.rap_api, up.keys.client)
-    raps = {requests.create(study, backend): backend for backend in BACKENDS}
+    raps = {requests.create(study, backend).rap_id: backend for backend in BACKENDS}
     board = Board(raps)
 
     def ask() -> list[dict[str, object]]:

@@ -6,6 +6,7 @@ outlives the agent, and the next start adopts them.
 
 import ctypes
 import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -80,14 +81,14 @@ def processes_of(site: Site, keys: Secrets) -> list[Process]:
     python = (sys.executable, "-m")
     controller = Process(
         "controller",
-        [*python, "carrel", "controller", "--with-web", "--host", "127.0.0.1", "--port", str(site.port)],
+        [*python, "carrel.web.serve", f"127.0.0.1:{site.port}", "--with-sweep"],
         site.controller_env(keys),
         site.logs / "controller.log",
     )
     agents = [
         Process(
             f"agent {backend.name}",
-            [*python, "carrel", "agent"],
+            [*python, "carrel.agent.service"],
             site.agent_env(backend, keys),
             site.logs / f"agent-{backend.name}.log",
         )
@@ -128,6 +129,7 @@ class Running:
     def start(self, ready_within: float = 60.0) -> None:
         """Start all; the agents once the controller answers. SiteError with the log's end when it does not."""
         controller, *agents = self.processes
+        _migrate(controller)
         controller.start()
         self._wait_ready(controller, time.monotonic() + ready_within)
         for agent in agents:
@@ -170,6 +172,14 @@ class Running:
                 popen.wait()
 
 
+def _migrate(controller: Process) -> None:
+    """Create the controller's database, or bring it up to date."""
+    argv = [sys.executable, "-m", "django", "migrate", "--no-input", "--settings", "carrel.web.settings"]
+    done = subprocess.run(argv, env=controller.env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SiteError(f"the controller's database could not be made:\n{done.stderr[-2000:]}")
+
+
 def _answers(url: str) -> bool:
     try:
         return httpx.get(url, timeout=2, trust_env=False).status_code == 200
@@ -181,6 +191,7 @@ def _answers(url: str) -> bool:
 def running(site: Site, tell: Callable[[str], object]) -> Iterator[Running]:
     """The site, up; Ctrl-C and SIGTERM set `stop`; whatever happens, its processes end with the block."""
     with owned(site):
+        (site.root / "site.json").write_text(json.dumps({"port": site.port}))
         started = Running(site, Secrets.of(site), tell)
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         for number in before:
