@@ -1,0 +1,110 @@
+"""A client of the RAP API, for commands and for the job server: typed answers, and one clear error per failure."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from pydantic import BaseModel
+
+from carrel.messages.rap import (
+    BackendStatusResponse,
+    RapCancelRequest,
+    RapCancelResponse,
+    RapCreateRequest,
+    RapCreateResponse,
+    RapStatusRequest,
+    RapStatusResponse,
+)
+
+if TYPE_CHECKING:
+    import httpx
+
+Answer = TypeVar("Answer", bound=BaseModel)
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 90.0
+"""Longer than the controller gives git: creating jobs may fetch the study first."""
+
+
+class RapError(Exception):
+    """Base class: the controller did not do what was asked."""
+
+
+class RapRefused(RapError):
+    """The controller answered, and refused. `status` is HTTP's; `details` the controller's words."""
+
+    def __init__(self, status: int, error: str, details: str) -> None:
+        super().__init__(f"{error}: {details}" if error else details)
+        self.status = status
+        self.error = error
+        self.details = details
+
+
+class RapUnavailable(RapError):
+    """The controller could not be reached, or gave no answer that can be read: trying again may work."""
+
+
+class RapClient:
+    """Talks to one controller. `base_url` ends in `/controller/v1/`. A context manager; safe for several threads."""
+
+    def __init__(self, base_url: str, token: str, http: httpx.Client | None = None) -> None:
+        import httpx
+
+        self.base_url = base_url.rstrip("/") + "/"
+        timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
+        self._http = http or httpx.Client(timeout=timeout)
+        self._headers = {"Authorization": token}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def create(self, request: RapCreateRequest) -> RapCreateResponse:
+        """Create the jobs of a request; sending it again changes nothing. Raises RapRefused, RapUnavailable."""
+        # A scope of null is left out: OpenSAFELY's controller does not take it.
+        body = request.model_dump(mode="json", exclude_none=True)
+        return self._call("POST", "rap/create/", RapCreateResponse, body)
+
+    def cancel(self, rap_id: str, actions: list[str]) -> RapCancelResponse:
+        """Cancel actions of a request. Raises RapRefused (status 404 when there are no such jobs), RapUnavailable."""
+        body = RapCancelRequest(rap_id=rap_id, actions=actions).model_dump(mode="json")
+        return self._call("POST", "rap/cancel/", RapCancelResponse, body)
+
+    def status(self, rap_ids: list[str]) -> RapStatusResponse:
+        """Jobs of these requests. Raises RapRefused, RapUnavailable."""
+        body = RapStatusRequest(rap_ids=rap_ids).model_dump(mode="json")
+        return self._call("POST", "rap/status/", RapStatusResponse, body)
+
+    def backends(self) -> BackendStatusResponse:
+        """State of the backends that the token may use. Raises RapRefused, RapUnavailable."""
+        return self._call("GET", "backend/status/", BackendStatusResponse)
+
+    def _call(self, method: str, path: str, answer_type: type[Answer], body: dict[str, Any] | None = None) -> Answer:
+        import httpx
+
+        try:
+            answer = self._http.request(method, self.base_url + path, json=body, headers=self._headers)
+        except httpx.HTTPError as error:
+            raise RapUnavailable(
+                f"The controller at {self.base_url} does not answer ({type(error).__name__}). "
+                "Is it running, and is the address right?"
+            ) from error
+        return self._read(answer, answer_type)
+
+    def _read(self, answer: httpx.Response, answer_type: type[Answer]) -> Answer:
+        try:
+            content = answer.json()
+            if answer.status_code < 400:
+                return answer_type.model_validate(content)
+            raise RapRefused(answer.status_code, str(content["error"]), str(content["details"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise RapUnavailable(
+                f"{self.base_url} answered {answer.status_code} with something that is no controller's answer: "
+                "is the address right? It should end in /controller/v1/"
+            ) from error

@@ -1,0 +1,293 @@
+"""From a request to its jobs: checked, read from git, planned, resolved, created (controller.md sections 2.2, 3.3).
+
+Everything that may be slow (git, the image registry) happens outside any transaction. Planning is done twice: once to
+know what has to be looked up, and again under the backend's lock, where the jobs it decides on are created: two
+requests for the same actions at the same moment then see each other.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from carrel.controller import identifiers, images, service, settings
+from carrel.controller.models import Rap
+from carrel.controller.reusable import ActionResolver, Resolved, ReusableActionError
+from carrel.controller.service import NewJob, RapFields
+from carrel.jobs.checks import check_codelists, check_weights
+from carrel.jobs.plan import NothingToDo, Plan, PlanError, Run, plan
+from carrel.jobs.weights import Weights, WeightsError, parse_weights
+from carrel.messages.rap import CreateResult, RapCreateRequest, RapCreateResponse
+from carrel.project import Action, Pipeline, ProjectValidationError, YAMLError, load_pipeline
+from carrel.repos import Deadline, FileNotInRepo, GitError, Mirrors, RepoInfrastructureError, RepoSettings
+
+PROJECT_FILE = "project.yaml"
+SIDE_FILE = "backends.yaml"
+MAX_NAME = 255
+"""Longest name of a workspace or an action: they become names of files."""
+PLANS_AT_MOST = 5
+
+_WORKSPACE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class CreationSettings(BaseSettings):
+    """Settings of this module alone, from the environment."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    actions_github_org_url: str = "https://github.com/opensafely-actions"
+    event_level_data_projects: str = ""
+    """Comma-separated slugs of projects whose database jobs get the `event_level_data` component."""
+
+
+class CreationError(Exception):
+    """The request was refused; the text is the contract's message (2.2), for the user."""
+
+
+class _NothingToDo(Exception):
+    def __init__(self, reason: NothingToDo) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class _PlanAgain(Exception):
+    """Between the two plans something ended or began, and a job is needed that was not looked up."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Study:
+    """A request with its pipeline, projected on the backend."""
+
+    rap: RapFields
+    pipeline: Pipeline
+    resolved: dict[str, Resolved] = field(default_factory=dict)
+    """By action, the commands that were looked up so far."""
+
+    def plan(self) -> Plan:
+        latest = service.latest_jobs(self.rap.backend, self.rap.workspace, self.pipeline.actions)
+        return plan(self.rap.requested_actions, self.pipeline, latest, self.rap.force_run_dependencies)
+
+
+def create(request: RapCreateRequest) -> RapCreateResponse:
+    """Create the jobs of a request, or say why there are none; asked again, it answers the same.
+
+    Raises CreationError (refused, recorded as the request's outcome), service.InconsistentRap. Other exceptions are
+    faults of ours; the request may be sent again. Call outside any transaction.
+    """
+    fields = _fields(request)
+    _check_storable(fields)
+    rap, _ = service.open_rap(fields)
+    if rap.outcome == Rap.Outcome.CREATED:
+        return _no_change(rap.id)
+    try:
+        _check(fields)
+        return _create(_read_study(fields))
+    except _NothingToDo as nothing:
+        service.record_rap_outcome(fields.id, Rap.Outcome["NOTHING_TO_DO"], nothing.reason)
+        return _response(CreateResult.NOTHING_TO_DO, str(nothing.reason), fields.id, 0)
+    except _REFUSALS as error:
+        message = error.contract_message if isinstance(error, PlanError) else str(error)
+        service.record_rap_outcome(fields.id, Rap.Outcome["ERROR"], message)
+        raise CreationError(message) from error
+
+
+_REFUSALS = (
+    CreationError,
+    GitError,
+    RepoInfrastructureError,
+    ProjectValidationError,
+    YAMLError,
+    PlanError,
+    ReusableActionError,
+    images.ImageUnknown,
+    images.ImageUnavailable,
+)
+
+
+def known_backends() -> list[str]:
+    """Slugs of all backends of this installation."""
+    return list(settings.get().backends)
+
+
+# -- checks
+
+
+def _fields(request: RapCreateRequest) -> RapFields:
+    scope = request.analysis_scope.model_dump() if request.analysis_scope else None
+    values = request.model_dump(exclude={"rap_id", "analysis_scope"})
+    actions, orgs = tuple(values.pop("requested_actions")), tuple(values.pop("orgs"))
+    return RapFields(id=request.rap_id, requested_actions=actions, orgs=orgs, analysis_scope=scope, **values)
+
+
+def _check_storable(fields: RapFields) -> None:
+    """What must hold before the request can have a row at all."""
+    known = known_backends()
+    if fields.backend not in known:
+        raise CreationError(f"Invalid backend '{fields.backend}', allowed are: {', '.join(sorted(known))}")
+    if len(fields.workspace) > MAX_NAME:
+        raise CreationError(f"Invalid workspace name (longer than {MAX_NAME} characters)")
+
+
+def _check(fields: RapFields) -> None:
+    allowed = settings.get().valid_database_names
+    if not fields.requested_actions:
+        raise CreationError("At least one action must be supplied")
+    if not fields.workspace:
+        raise CreationError("Workspace name cannot be blank")
+    if not _WORKSPACE.fullmatch(fields.workspace):
+        raise CreationError("Invalid workspace name (allowed are alphanumeric, dash and underscore)")
+    if fields.database_name not in allowed:
+        raise CreationError(f"Invalid database name '{fields.database_name}', allowed are: {', '.join(allowed)}")
+
+
+# -- reading
+
+
+def mirrors() -> Mirrors:
+    """The controller's mirrors of study repositories, in WORKDIR/repos."""
+    return Mirrors(settings.get().workdir / "repos", RepoSettings().policy("ctrl"))
+
+
+def _read_study(fields: RapFields) -> _Study:
+    """Check the repository, branch and commit, and read the pipeline there. Slow: git."""
+    source = mirrors()
+    deadline = source.deadline()
+    source.check_commit_on_branch(fields.repo_url, fields.commit, fields.branch, deadline)
+    read = partial(source.read_file, fields.repo_url, fields.commit, deadline=deadline)
+    pipeline = load_pipeline(
+        read(PROJECT_FILE),
+        PROJECT_FILE,
+        side_file=_if_there(read, SIDE_FILE),
+        known_backends=known_backends(),
+    )
+    return _Study(fields, pipeline.for_backend(fields.backend))
+
+
+def _if_there(read: Any, path: str) -> bytes | None:
+    try:
+        content: bytes = read(path)
+    except FileNotInRepo:
+        return None
+    return content
+
+
+# -- planning and creating
+
+
+def _create(study: _Study) -> RapCreateResponse:
+    resolver = ActionResolver(mirrors(), CreationSettings().actions_github_org_url, Deadline(60))
+    for _ in range(PLANS_AT_MOST):
+        _look_up(study, _checked_plan(study).runs, resolver)
+        try:
+            jobs, created = service.create_jobs(study.rap.id, _plan_under_lock(study))
+        except _PlanAgain:
+            continue
+        if not created:
+            return _no_change(study.rap.id)
+        details = f"Jobs created for rap_id '{study.rap.id}'"
+        return _response(CreateResult.SUCCESS, details, study.rap.id, len(jobs))
+    raise CreationError("Other requests for this workspace keep changing what is to be run: please try again")
+
+
+def _checked_plan(study: _Study) -> Plan:
+    planned = study.plan()
+    if planned.nothing_to_do:
+        raise _NothingToDo(planned.nothing_to_do)
+    return planned
+
+
+def _look_up(study: _Study, runs: tuple[Run, ...], resolver: ActionResolver) -> None:
+    """Resolve the commands of the new jobs and learn their images' digests. Slow: git and the registry."""
+    for run in runs:
+        if run.action not in study.resolved:
+            action = study.pipeline.actions[run.action]
+            _check_action_name(run.action)
+            study.resolved[run.action] = resolver.resolve(run.action, action.run_command)
+    needed = {study.resolved[run.action].run_command.split(" ", 1)[0] for run in runs}
+    images.make_known(study.rap.backend, needed)
+
+
+def _check_action_name(name: str) -> None:
+    if len(name) > MAX_NAME:
+        raise CreationError(f"Action name '{name[:40]}...' is longer than {MAX_NAME} characters")
+
+
+def _plan_under_lock(study: _Study) -> Iterator[NewJob]:
+    """The jobs to create. A generator, so that it plans when `create_jobs` asks: under the lock."""
+    planned = _checked_plan(study)
+    if any(run.action not in study.resolved for run in planned.runs):
+        raise _PlanAgain
+    check_codelists(planned, study.rap.codelists_ok)
+    weights = _weights_of(study, planned)
+    check_weights(planned, weights, settings.get().capacity(study.rap.backend))
+    ids = {run.action: identifiers.job_id(study.rap.id, run.action) for run in planned.runs}
+    for run in planned.runs:
+        yield _new_job(study, run, ids, weights[run.action])
+
+
+def _new_job(study: _Study, run: Run, ids: Mapping[str, str], weight: float) -> NewJob:
+    action = study.pipeline.actions[run.action]
+    resolved = study.resolved[run.action]
+    return NewJob(
+        action=run.action,
+        run_command=resolved.run_command,
+        needs=tuple(dict.fromkeys(action.needs)),
+        wait_for_job_ids=(*run.wait_for_jobs, *(ids[other] for other in run.wait_for_new)),
+        output_spec=action.outputs.flat(),
+        requires_db=run.requires_db,
+        repo_url=resolved.repo_url,
+        commit=resolved.commit,
+        reusable_action=resolved.reusable_action,
+        analysis_scope=_scope(study.rap) if run.requires_db else None,
+        weight=weight,
+        **_resources(action),
+    )
+
+
+def _resources(action: Action) -> dict[str, Any]:
+    asked = action.resources
+    memory = asked.memory_text or (None if asked.memory is None else str(asked.memory))
+    return {"cpu_count": asked.cpus, "memory_limit": memory, "timeout_seconds": asked.timeout}
+
+
+def _scope(rap: RapFields) -> dict[str, list[str]]:
+    """The analysis scope of a database job: what was given, sorted, and what the project may use besides."""
+    scope = {name: sorted(set((rap.analysis_scope or {}).get(name) or ())) for name in _SCOPE_KEYS}
+    if rap.project in CreationSettings().event_level_data_projects.split(","):
+        scope["component_access"] = ["event_level_data"]
+    return {name: values for name, values in scope.items() if values}
+
+
+_SCOPE_KEYS = ("dataset_permissions", "population_permissions", "component_access")
+
+
+def _weights_of(study: _Study, planned: Plan) -> dict[str, float]:
+    known = _weights(study.rap.backend)
+    return {
+        run.action: known.weight_of(study.rap.workspace, run.action, study.resolved[run.action].run_command)
+        for run in planned.runs
+    }
+
+
+def _weights(backend: str) -> Weights:
+    """The backend's job-resource-weights file; a file that cannot be used is a fault of ours, not the study's."""
+    path = settings.get().workdir / f"job-resource-weights_{backend}.ini"
+    try:
+        return parse_weights(path.read_text(), path.name) if path.exists() else parse_weights("")
+    except (OSError, UnicodeError, WeightsError) as error:
+        raise CreationError(f"The weights file of backend '{backend}' cannot be used: {error}") from error
+
+
+# -- answers
+
+
+def _no_change(rap_id: str) -> RapCreateResponse:
+    count = len(service.rap_jobs(rap_id))
+    return _response(CreateResult.NO_CHANGE, f"Jobs already created for rap_id '{rap_id}'", rap_id, count)
+
+
+def _response(result: CreateResult, details: str, rap_id: str, count: int) -> RapCreateResponse:
+    return RapCreateResponse(result=result, details=details, rap_id=rap_id, count=count)

@@ -1,0 +1,128 @@
+"""Image tags to digests, ahead of time: asked of a registry outside any transaction, remembered with their age.
+
+A registry that is down stops no job whose digest is remembered. Where a backend runs images of its own machine, or
+toolchains (`{B}_IMAGES=local`), no registry is asked at all and jobs carry no digest.
+"""
+
+import logging
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from carrel.controller import clock, settings
+from carrel.controller.models import ImageDigest
+from carrel.controller.registry import ImageNotFound, Registry, RegistryError
+
+logger = logging.getLogger(__name__)
+
+ASKED_AT_ONCE = 4
+
+
+class ImageUnknown(Exception):
+    """An image cannot be run: the registry does not have it (user error); the message names it."""
+
+
+class ImageUnavailable(Exception):
+    """The registry does not answer, and nothing is remembered of the image (infrastructure fault)."""
+
+
+class ImageSettings(BaseSettings):
+    """Registry settings, from the environment."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    docker_registry_username: str = ""
+    docker_registry_password: SecretStr = SecretStr("")
+    docker_registry_insecure: bool = False
+    """Plain HTTP to a registry that is not on this machine."""
+    image_digest_max_age: Annotated[float, Field(ge=0)] = 300.0
+    """Seconds for which a remembered digest is used without asking again."""
+
+
+class BackendImages(BaseSettings):
+    """`{B}_IMAGES`: where a backend's images come from."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    images: Annotated[Literal["registry", "local"], BeforeValidator(str.lower)] = "registry"
+
+
+def from_registry(backend: str) -> bool:
+    """Whether images of this backend are pinned to what a registry says."""
+    return BackendImages(_env_prefix=settings.prefix(backend)).images == "registry"  # type: ignore[call-arg]
+
+
+def full_name(image: str) -> str:
+    """`python:v2` -> `<DOCKER_REGISTRY>/python:v2`: how images are named in tasks and remembered."""
+    return f"{settings.get().docker_registry.rstrip('/')}/{image}"
+
+
+def make_known(backend: str, images: Iterable[str]) -> None:
+    """See to it that the digest of each image (`name:tag`) is remembered, asking the registry where it is not fresh.
+
+    Call outside any transaction. Raises ImageUnknown when the registry says there is no such image, ImageUnavailable
+    when it does not answer and nothing is remembered. Does nothing for a backend with local images.
+    """
+    names = sorted({full_name(image) for image in images})
+    if not from_registry(backend):
+        return
+    own = ImageSettings()
+    remembered = {row.image: row for row in ImageDigest.objects.filter(image__in=names)}
+    stale = clock.now() - timedelta(seconds=own.image_digest_max_age)
+    wanted = [name for name in names if name not in remembered or remembered[name].fetched_at < stale]
+    for name, answer in _ask(wanted, own).items():
+        _take(name, answer, name in remembered)
+
+
+def refresh() -> int:
+    """Ask the registry again for every remembered digest that is no longer fresh; the number that were written.
+
+    For a sweep to call now and then, outside any transaction, so that requests seldom have to wait. Never raises for
+    a registry that does not answer.
+    """
+    own = ImageSettings()
+    stale = clock.now() - timedelta(seconds=own.image_digest_max_age)
+    names = list(ImageDigest.objects.filter(fetched_at__lt=stale).values_list("image", flat=True))
+    answers = {name: answer for name, answer in _ask(names, own).items() if isinstance(answer, str)}
+    for name, digest in answers.items():
+        _remember(name, digest, clock.now())
+    return len(answers)
+
+
+def _ask(names: list[str], own: ImageSettings) -> dict[str, str | RegistryError]:
+    """Digest or fault of each image; several at a time."""
+    if not names:
+        return {}
+    registry = Registry(
+        username=own.docker_registry_username,
+        password=own.docker_registry_password.get_secret_value(),
+        insecure=own.docker_registry_insecure,
+    )
+    with registry, ThreadPoolExecutor(min(ASKED_AT_ONCE, len(names))) as pool:
+        return dict(zip(names, pool.map(lambda name: _one(registry, name), names), strict=True))
+
+
+def _one(registry: Registry, name: str) -> str | RegistryError:
+    try:
+        return registry.digest(name)
+    except RegistryError as error:
+        return error
+
+
+def _take(name: str, answer: str | RegistryError, remembered: bool) -> None:
+    if isinstance(answer, str):
+        _remember(name, answer, clock.now())
+    elif remembered:
+        logger.warning("Using the remembered digest of %s: %s", name, answer)
+    elif isinstance(answer, ImageNotFound):
+        raise ImageUnknown(str(answer)) from answer
+    else:
+        raise ImageUnavailable(f"{answer} (This may work if you try again later)") from answer
+
+
+def _remember(name: str, digest: str, now: datetime) -> None:
+    ImageDigest.objects.update_or_create(image=name, defaults={"digest": digest, "fetched_at": now})

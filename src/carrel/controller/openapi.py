@@ -1,0 +1,66 @@
+"""The OpenAPI 3.1 document of the RAP API, made from the endpoints and from the models that validate requests."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+import carrel
+from carrel.controller import settings
+from carrel.controller.rap_api import ENDPOINTS
+from carrel.controller.rap_api_http import Endpoint
+from carrel.messages.rap import ErrorResponse, json_schema, request_schema
+
+BASE = "/controller/v1/"
+
+
+def document() -> dict[str, Any]:
+    """The whole document, as JSON data."""
+    endpoints = [view.endpoint for view in ENDPOINTS]
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Carrel controller: RAP API",
+            "version": carrel.__version__,
+            "description": "Create, cancel and follow the jobs of a study on one or more backends.",
+        },
+        "servers": [{"url": BASE}],
+        "paths": {f"/{each.path}": {each.method.lower(): _operation(each)} for each in endpoints if each.answers},
+        "components": {
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "`Authorization: Bearer <token>`, or the token alone.",
+                }
+            }
+        },
+        "security": [{"token": []}],
+    }
+
+
+def _operation(each: Endpoint) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": each.path.strip("/").replace("/", "_"),
+        "summary": each.summary,
+        "responses": {str(status): _response(*answer) for status, answer in _answers(each).items()},
+    }
+    if each.body is not None:
+        names = settings.get().valid_database_names
+        operation["requestBody"] = {"required": True, "content": _json(request_schema(each.body, names))}
+    return operation
+
+
+def _answers(each: Endpoint) -> dict[int, tuple[str, type[BaseModel]]]:
+    answers = dict(each.answers)
+    if each.body is not None:
+        answers.setdefault(400, ("The body is not JSON, or not what is described here", ErrorResponse))
+    answers[401] = ("There is no token, or it is not valid", ErrorResponse)
+    return dict(sorted(answers.items()))
+
+
+def _response(meaning: str, body: type[BaseModel]) -> dict[str, Any]:
+    return {"description": meaning, "content": _json(json_schema(body, "serialization"))}
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
