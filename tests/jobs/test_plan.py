@@ -272,7 +272,7 @@ def as_oracle(planned):
     }
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @cases(requests())
 def test_against_the_recursion(request_):
     requested, pipeline, current, force = request_

@@ -44,7 +44,7 @@ def next_wakeup(inp: SchedulerInput, now: datetime) -> datetime | None:
 
 
 def _due_times(job: ActiveJob) -> Iterator[datetime]:
-    if job.state is State.PENDING and job.not_before:
+    if job.not_before:
         yield job.not_before
     if job.state is State.RUNNING:
         if job.lease_expires_at:
@@ -71,7 +71,8 @@ class _Pools:
         """By pool, the weight of the job at the head of the line that did not fit: nothing behind it may start."""
 
     def take(self, job: ActiveJob) -> None:
-        self.usage[job.requires_db] += job.weight
+        # A weight that is no number is that job's own trouble; if it runs all the same, it takes the room of one.
+        self.usage[job.requires_db] += job.weight if isinstance(job.weight, (int, float)) else 1.0
 
     def refuse(self, job: ActiveJob) -> tuple[StatusCode, str] | None:
         """Why the job cannot start now, or None when there is room. The first one refused keeps the room for itself."""
@@ -139,14 +140,12 @@ class _Pass:
     def _handle(self, job: ActiveJob) -> None:
         try:
             decision = self._decide(job)
-            state = job.state if decision is None else state_of(decision.status_code)
-            if state is State.RUNNING:
-                self.pools.take(job)
         except Exception as fault:  # one job's trouble must not stop the others
             decision = fault_decision(job, fault, self.now, self.inp.retries)
-            state = state_of(decision.status_code)
+        state = job.state if decision is None else state_of(decision.status_code)
         if state is State.RUNNING:
             self.running_in[job.workspace] += 1
+            self.pools.take(job)
         if decision is not None:
             self._record(job, decision, state)
 
