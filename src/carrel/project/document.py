@@ -221,7 +221,7 @@ class _Reader:
         if not anchor.complete:
             raise Fault(f"found alias {event.anchor!r} inside of what it stands for", event.start_mark)
         self.weight += anchor.weight
-        if self.weight > MAX_EXPANDED or len(self.stack) + anchor.height > MAX_DEPTH:
+        if self.weight > MAX_EXPANDED or len(self.stack) - 1 + anchor.height > MAX_DEPTH:
             raise Fault("aliases make the file too large", event.start_mark)
         self.top.height = max(self.top.height, anchor.height)
         self.top.add(anchor.value, event.start_mark, self)
@@ -236,7 +236,7 @@ class _Reader:
         self.weight += 1
         if event.tag not in (None, "!", _STANDARD + tag):
             raise Fault(f"could not read a value tagged {event.tag!r}", event.start_mark)
-        if len(self.stack) >= MAX_DEPTH:
+        if len(self.stack) > MAX_DEPTH:
             raise Fault(f"lists and mappings are nested more than {MAX_DEPTH} deep", event.start_mark)
         self.top = kind(self._anchor(event, 1) if event.anchor else None, event.start_mark)
         self.stack.append(self.top)

@@ -11,7 +11,7 @@ from carrel.project.actions import ActionReader
 from carrel.project.backends import BackendNames, SideFile, read_run_on, resolve_run_on
 from carrel.project.constants import DEFAULT_BACKENDS, MAX_BYTES
 from carrel.project.document import Document
-from carrel.project.findings import Findings, check_keys
+from carrel.project.findings import DICTIONARY, Findings, check_keys
 from carrel.project.models import Action, Pipeline
 from carrel.project.problems import Problem, ProjectValidationError, YAMLError
 from carrel.project.projection import backend_findings
@@ -121,7 +121,7 @@ class _Loading:
         if "actions" not in project:
             self.findings.error("actions-missing", "Project must include `actions` section", ("actions",))
         elif not isinstance(bodies, dict):
-            message = "`actions` section of the project must be {DICTIONARY}"
+            message = f"`actions` section of the project must be {DICTIONARY}"
             self.findings.error("actions-type", message, ("actions",))
         reader = ActionReader(features, self.findings)
         actions: dict[str, Action] = {}

@@ -1,8 +1,8 @@
 """The JSON Schema of project.yaml, for editors (`carrel schema`).
 
-It says what one value can tell by itself. What takes a look at two places of the file, or at the words of a command, only
-the loader knows: `ONLY_THE_LOADER` names those rules, and a test holds both to agree on everything else. It also knows
-fewer spellings of `version` (`"5e0"` is a number to the loader).
+It says what one value can tell by itself. What takes a look at two places of the file, or at the words of a
+command, only the loader knows: `ONLY_THE_LOADER` names those rules, and a test holds both to agree on everything
+else. It also knows fewer spellings of `version` (`"5e0"` is a number to the loader).
 """
 
 from __future__ import annotations
