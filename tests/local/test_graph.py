@@ -1,4 +1,5 @@
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -39,7 +40,9 @@ def test_a_very_long_chain_is_drawn():
 def dags(draw_value):
     size = draw_value(st.integers(0, 8))
     names = [f"n{i}" for i in range(size)]
-    return {name: draw_value(st.lists(st.sampled_from(names[:i]), max_size=4)) if i else [] for i, name in enumerate(names)}
+    return {
+        name: draw_value(st.lists(st.sampled_from(names[:i]), max_size=4)) if i else [] for i, name in enumerate(names)
+    }
 
 
 @settings(max_examples=50)
@@ -54,4 +57,4 @@ def test_every_need_is_drawn_above_what_needs_it_and_no_boxes_overlap(needs):
         spans.setdefault(rect.get("y"), []).append((float(rect.get("x")), float(rect.get("width"))))
     for row in spans.values():
         ordered = sorted(row)
-        assert all(x + w < after for (x, w), (after, _) in zip(ordered, ordered[1:], strict=False))
+        assert all(x + w < after for (x, w), (after, _) in pairwise(ordered))

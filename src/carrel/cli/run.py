@@ -75,6 +75,8 @@ def run(
         else:
             result = _run(study, options, _watcher(study, timestamps, as_json))
             _report(result, study, as_json, format_output_for_github)
+            if options.debug and not as_json:
+                click.echo("\nProcesses and working folders are kept in metadata/.run. Remove them with: carrel clean")
             sys.exit(0 if result.succeeded else 1)
 
 

@@ -1,7 +1,9 @@
 """One attempt at one action on this machine: prepare, execute, finalize, clean up (local-run.md section 4)."""
 
 import base64
+import contextlib
 import hashlib
+import os
 import shutil
 import threading
 import time
@@ -125,6 +127,7 @@ class Attempt:
         (self.folder / ACTION_NOTE).write_text(self.action.action_id, "utf-8")
         self.detail(StatusCode.PREPARING, f"Copying in code from {folder}")
         self.skipped = copy_tree(folder, self.workspace, self.around.hidden)
+        drop_empty_folders(self.workspace)
         self.code_hash = self.around.hashes.of_code(folder, self.around.hidden)
         mounts = place_outputs(folder, self._inputs(), self.workspace, self.folder / "pins")
         # Files the job makes are newer than this one, by the file system's own clock.
@@ -224,6 +227,14 @@ class Attempt:
         if usage is not None:
             self.memory_peak = max(self.memory_peak or 0, usage.memory_peak or usage.memory)
         return self.memory_peak
+
+
+def drop_empty_folders(folder: Path) -> None:
+    """A checkout of the study has none: an action that forgets to make its folder fails here as it would there."""
+    for inner, _, _ in os.walk(folder, topdown=False):
+        if inner != str(folder):
+            with contextlib.suppress(OSError):
+                Path(inner).rmdir()
 
 
 def now() -> datetime:

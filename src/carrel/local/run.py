@@ -103,10 +103,10 @@ def run(study: Study, options: Options, settings: LocalSettings, watcher: Watche
     try:
         result = LocalRun(around, pipeline, planned, options, watcher).run()
     finally:
+        with contextlib.suppress(OSError):
+            (study.folder / STAGING).rmdir()
         if not options.debug:
             shutil.rmtree(study.scratch, ignore_errors=True)
-            with contextlib.suppress(OSError):
-                (study.folder / STAGING).rmdir()
     watcher.end(result)
     return result
 
@@ -118,8 +118,7 @@ def _surroundings(
     telling = threading.Lock()
 
     def tell(action: str, code: StatusCode, message: str, detail: bool) -> None:
-        # Whoever reads our output may leave before the end; the run goes on.
-        with telling, contextlib.suppress(BrokenPipeError):
+        with telling:
             watcher.change(Change(action, str(code), message, datetime.now(UTC), detail))
 
     return Surroundings(

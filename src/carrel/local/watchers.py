@@ -1,6 +1,8 @@
 """Ways to show a run: lines as the contract prints them, JSON lines for programs, a live table on a terminal."""
 
 import json
+import os
+import sys
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +21,16 @@ FINAL = frozenset({"succeeded", "nonzero_exit", "unmatched_patterns", "dependenc
     "timed_out",
     "job_error",
 }
+
+
+def say(line: str) -> None:
+    """Print a line at once. Whoever read our output may have left (`| head`): the run goes on, unheard."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 class Lines:
@@ -41,7 +53,7 @@ class Lines:
 
     def _print(self, line: str, at: datetime | None = None) -> None:
         stamp = f"{(at or datetime.now().astimezone()).astimezone():%Y-%m-%d %H:%M:%S} " if self.timestamps else ""
-        print(stamp + line, flush=True)
+        say(stamp + line)
 
 
 class JsonLines:
@@ -65,7 +77,7 @@ class JsonLines:
         self._print("end", exit_code=code, left_out=list(result.left_out), nothing_to_do=result.nothing_to_do)
 
     def _print(self, kind: str, **fields: Any) -> None:
-        print(json.dumps({"type": kind, **fields}), flush=True)
+        say(json.dumps({"type": kind, **fields}))
 
 
 def result_fields(result: ActionResult) -> dict[str, Any]:

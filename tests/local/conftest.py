@@ -1,0 +1,19 @@
+import os
+
+import pytest
+from tests.support.local import Study, make_toolchain, need
+
+
+@pytest.fixture(scope="session")
+def toolchains(tmp_path_factory):
+    return make_toolchain(tmp_path_factory.mktemp("toolchains"))
+
+
+@pytest.fixture
+def study(tmp_path, toolchains):
+    """An empty study, in a folder with a space in its name, that runs under bubblewrap."""
+    need("bwrap")
+    folder = tmp_path / "my study"
+    folder.mkdir()
+    keep = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYTHONPATH") if name in os.environ}
+    return Study(folder, {**keep, "EXECUTOR": "bubblewrap", "TOOLCHAINS_DIR": str(toolchains)})
