@@ -64,7 +64,11 @@ def access_for(job: JobDefinition, settings: AgentSettings, pins: Path) -> Acces
     """
     if not wants_database(job, settings):
         return Access()
-    url = url_of(job, settings)
+    return access_by_url(url_of(job, settings), settings, pins)
+
+
+def access_by_url(url: str, settings: AgentSettings, pins: Path) -> Access:
+    """All that a process gets to reach the database at `url`."""
     scheme = urlsplit(url).scheme.partition("+")[0]
     return _file_access(url, scheme, pins) if scheme in FILE_SCHEMES else _network_access(url, settings)
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from carrel.agent.errors import UserError
 from carrel.agent.inputs import clone, copy_contents
 from carrel.telemetry.faults import point
 
@@ -24,7 +25,7 @@ FILE_MODE = 0o640
 _CHUNK = 1 << 20
 
 
-class PublishConflict(Exception):
+class PublishConflict(UserError):
     """A target cannot be written: a file stands where a folder must be, or a folder where the file must be."""
 
 
@@ -41,7 +42,8 @@ class Staged:
 class Stage:
     """Files prepared for one publication. Each target lies below one of `roots`, and is staged on its file system.
 
-    `name` is unique among publications that may be under way at once; used again after a crash, it starts anew.
+    `name` is unique among publications that may be under way at once. Used again after a crash, it starts anew, once
+    what was committed under it is finished.
     """
 
     def __init__(self, name: str, roots: Sequence[Path]) -> None:
@@ -49,7 +51,7 @@ class Stage:
         self.roots = list(roots)
         self._operations: list[dict[str, object]] = []
         self._unsynced: list[Path] = []
-        discard(name, self.roots)
+        settle(name, self.roots)
 
     def new_file(self, target: Path) -> Path:
         """An empty staged file for `target`, to be written by the caller before `commit`."""
@@ -77,6 +79,18 @@ class Stage:
         staged.chmod(FILE_MODE)
         found = os.fstat(source)
         return Staged(staged, found.st_size, found.st_mtime, sha256_of(staged))
+
+    def add_copy(self, staged: Path, target: Path) -> None:
+        """Stage a copy, sharing nothing, of a file that is staged already."""
+        fd = os.open(staged, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _copy(fd, self.new_file(target))
+        finally:
+            os.close(fd)
+
+    def settle(self) -> bool:
+        """After a failure: finish it if it was committed, else throw it away. Returns whether it was committed."""
+        return settle(self.name, self.roots)
 
     def add_link(self, staged: Path, target: Path) -> None:
         """Stage a file that is staged already for a second target."""
@@ -118,9 +132,9 @@ class Stage:
         try:
             target.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
         except (FileExistsError, NotADirectoryError):
-            raise PublishConflict("a file stands where a folder must be") from None
+            raise PublishConflict(f"{target.name} cannot be stored: a file stands where its folder must be") from None
         if target.is_dir() and not target.is_symlink():
-            raise PublishConflict("a folder stands where a file must be")
+            raise PublishConflict(f"{target.name} cannot be stored: a folder of that name is there")
 
     def finish(self) -> None:
         """After `commit`: make the moves durable and forget the journal. `recover` does it too."""
@@ -211,15 +225,25 @@ def discard(name: str, roots: Sequence[Path]) -> None:
         shutil.rmtree(root / STAGING / name, ignore_errors=True)
 
 
+def settle(name: str, roots: Sequence[Path]) -> bool:
+    """Finish one publication if it was committed, else throw it away. Returns whether it was committed."""
+    journal = _read_journal(roots[0] / STAGING / name)
+    if journal is None:
+        discard(name, roots)
+        return False
+    apply(name, roots, journal[2])
+    finish(name, roots, journal[2])
+    return True
+
+
 def recover(roots: Sequence[Path]) -> list[str]:
     """Finish or throw away what killed processes left below `roots`; the names of the publications finished.
 
     To be called while nobody publishes: in the order of their commits, so that the last one wins again.
     """
     journals = sorted(filter(None, map(_read_journal, _stage_folders(roots[:1]))))
-    for _, name, operations in journals:
-        apply(name, roots, operations)
-        finish(name, roots, operations)
+    for _, name, _ in journals:
+        settle(name, roots)
     for folder in _stage_folders(roots):
         discard(folder.name, roots)
     return [name for _, name, _ in journals]

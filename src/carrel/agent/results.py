@@ -44,13 +44,13 @@ def results_of(metadata: Mapping[str, Any], *, contract: bool = False) -> JobRes
 _FINAL_ERRORS = {
     **REFUSAL_WORDS,
     ErrorType.INPUT_MISSING: "An output file of an action that this one needs is missing from the workspace.",
-    ErrorType.TIMED_OUT: "The job ran longer than its time limit and was stopped.",
 }
 
 
 def _reduced(metadata: Mapping[str, Any], error: dict[str, Any] | bool) -> JobResults:
     unmatched = bool(metadata.get("unmatched_patterns"))
     silent = unmatched or bool(metadata.get("unmatched_outputs"))
+    timed_out = {"timed_out": True} if metadata.get("timed_out") else {}
     return JobResults(
         exit_code=_exit_code(metadata.get("exit_code")),
         docker_image_id=_short(metadata.get("docker_image_id")),
@@ -66,6 +66,7 @@ def _reduced(metadata: Mapping[str, Any], error: dict[str, Any] | bool) -> JobRe
         has_level4_excluded_files=bool(metadata.get("level4_excluded_files")),
         error=error,
         job_metrics=_numbers(metadata.get("job_metrics")),
+        **timed_out,
     )
 
 

@@ -1,0 +1,94 @@
+"""Tasks about the database itself: is it under maintenance, is its data what it should be (controller.md 2.1).
+
+The program's output is never passed on: it selects one of a few fixed answers, or none.
+"""
+
+import logging
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from carrel.agent import databases, results
+from carrel.agent.errors import kind_of
+from carrel.agent.executors.base import RunSpec
+from carrel.agent.surroundings import Surroundings
+from carrel.messages.tasks import JobDefinition, Study, Task, TaskType
+
+logger = logging.getLogger(__name__)
+MAINTENANCE = "db-maintenance"
+LIMIT_SECONDS = 300.0
+_STATUS = re.compile(r"(|db-maintenance|(?:db-maintenance|none);[012])")
+_CHECKS = {"OK", "FAILED"}
+_TIMESTAMP = re.compile(r"^\d{4}-\d\d-\d\dT\S+ ?")
+
+
+def run(place: Surroundings, task: Task, name: str) -> dict[str, Any]:
+    """The `results` of a dbstatus or dbdatacheck task. Never raises for what the database does."""
+    try:
+        return {"results": {"status": _status(place, task, name)}, "error": None}
+    except Exception as error:
+        reference = results.new_reference()
+        logger.warning("%s failed, reference %s", task.id, reference, exc_info=error)
+        message = f"The check could not be made. Reference {reference}"
+        return {"results": None, "error": {"type": str(kind_of(error)), "message": message}}
+
+
+def _status(place: Surroundings, task: Task, name: str) -> str:
+    if place.settings.using_dummy_data_backend:
+        return "" if task.type is TaskType.DBSTATUS else "OK"
+    line = _last_line(place, task, name)
+    if task.type is TaskType.DBSTATUS and _STATUS.fullmatch(line):
+        return MAINTENANCE if line.startswith(MAINTENANCE) else ""
+    if task.type is TaskType.DBDATACHECK and line in _CHECKS:
+        return line
+    raise ValueError("the check's answer is none of those allowed")
+
+
+def _last_line(place: Surroundings, task: Task, name: str) -> str:
+    definition = task.definition
+    with tempfile.TemporaryDirectory(prefix=".check-", dir=place.storage.volumes) as folder:
+        try:
+            place.executor.start(_spec(place, task, definition, name, Path(folder)))
+            if not place.executor.wait([name], LIMIT_SECONDS):
+                raise TimeoutError("the check did not end in time")
+            log: list[bytes] = []
+            place.executor.logs(name, log.append)
+            if place.executor.inspect(name).exit_code != 0:
+                raise ValueError("the check ended with an error")
+        finally:
+            place.executor.remove(name)
+    lines = b"".join(log).decode(errors="replace").splitlines()
+    return _TIMESTAMP.sub("", lines[-1]).strip() if lines else ""
+
+
+def _spec(place: Surroundings, task: Task, definition: Mapping[str, Any], name: str, folder: Path) -> RunSpec:
+    workspace = folder / "workspace"
+    workspace.mkdir()
+    place.executor.prepare_image(place.images.pull_reference(definition["image"]), definition.get("image_sha"))
+    url = databases.url_of(_as_job(definition), place.settings)
+    access = databases.access_by_url(url, place.settings, folder / "pins")
+    return RunSpec(
+        name=name,
+        image=place.images.pull_reference(definition["image"]),
+        args=_args(task, definition),
+        workspace=place.host_path(workspace),
+        image_sha=definition.get("image_sha"),
+        env=access.env,
+        mounts=access.mounts,
+        network=access.network,
+    )
+
+
+def _args(task: Task, definition: Mapping[str, Any]) -> tuple[str, ...]:
+    if task.type is TaskType.DBSTATUS:
+        return ("in_maintenance_mode",)
+    return ("hes_cutoff_date_check", str(definition["hes_expected_activity_month"]))
+
+
+def _as_job(definition: Mapping[str, Any]) -> JobDefinition:
+    study = Study(git_repo_url="", commit="", branch="")
+    named = {"database_name": definition.get("database_name"), "image": definition["image"]}
+    empty = dict.fromkeys(("id", "rap_id", "repo_url", "commit", "workspace", "action"), "")
+    return JobDefinition(study=study, created_at=0, **empty, **named)  # type: ignore[arg-type]

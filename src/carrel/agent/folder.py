@@ -1,0 +1,168 @@
+"""An attempt's working folder: what must survive a crash of the agent while the attempt lives.
+
+task.json       the task as it came (mode 0600: it holds the attempt's token)
+prepared.json   written last of all that preparing does; its time tells the job's files from what was there before
+started.json    the runtime was asked to start the process, in which boot of the machine, and whether it did
+cancelled       the controller wants it ended: the task that asks for it
+timed-out       it ran longer than its limit
+metrics.json    resources used so far
+pins/           hard links to large inputs and to file databases
+workspace/      /workspace of the process
+"""
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from carrel.agent.attempt import Start
+from carrel.agent.publish import write_atomically
+from carrel.messages.tasks import Task
+
+TRASH = ".trash-"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What preparing found out. `at_ns`: files changed later are the job's. `bound`: path in the workspace -> the file
+    shown there read-only. `study_actions`: those of the study's project.yaml, None when it cannot be read."""
+
+    image_id: str
+    at_ns: int = 0
+    bound: Mapping[str, str] | None = None
+    study_actions: list[str] | None = None
+    database_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFolder:
+    """Reads and writes one attempt's folder; holds nothing in memory."""
+
+    root: Path
+
+    @property
+    def workspace(self) -> Path:
+        return self.root / "workspace"
+
+    @property
+    def pins(self) -> Path:
+        return self.root / "pins"
+
+    def exists(self) -> bool:
+        return self.root.is_dir()
+
+    def open(self, task: Task) -> None:
+        """Make the folder and note the task, unless it is there."""
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o755)
+        if not (self.root / "task.json").exists():
+            self._write("task.json", task.model_dump_json(exclude_none=True).encode())
+
+    def task(self) -> Task | None:
+        return self._task("task.json")
+
+    def cancel(self, task: Task) -> None:
+        """Note that `task` wants the attempt ended. It stays so."""
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o755)
+        self._write("cancelled", task.model_dump_json(exclude_none=True).encode())
+
+    def cancelled(self) -> Task | None:
+        """The task that asked for the end, if one did."""
+        return self._task("cancelled")
+
+    def time_out(self) -> None:
+        self._write("timed-out", b"")
+
+    def timed_out(self) -> bool:
+        return (self.root / "timed-out").exists()
+
+    def empty_workspace(self) -> None:
+        """Begin preparing anew, whatever an earlier try left."""
+        for folder in (self.workspace, self.pins):
+            if folder.exists():
+                remove_tree(folder)
+        self.workspace.mkdir(parents=True)
+
+    def write_prepared(self, prepared: Prepared) -> None:
+        record = {
+            "image_id": prepared.image_id,
+            "bound": dict(prepared.bound or {}),
+            "study_actions": prepared.study_actions,
+            "database_version": prepared.database_version,
+        }
+        self._write("prepared.json", json.dumps(record).encode())
+
+    def prepared(self) -> Prepared | None:
+        path = self.root / "prepared.json"
+        record = _read_json(path)
+        return Prepared(at_ns=path.stat().st_mtime_ns, **record) if record else None
+
+    def write_start(self, *, done: bool) -> None:
+        self._write("started.json", json.dumps({"boot": boot_id(), "done": done}).encode())
+
+    def start(self) -> Start:
+        record = _read_json(self.root / "started.json")
+        if record is None:
+            return Start.NOT_YET
+        return Start.DONE if record["done"] or record["boot"] != boot_id() else Start.BEGUN
+
+    def write_metrics(self, metrics: Mapping[str, Any]) -> None:
+        """Without fsync: what is lost in a power cut is a few samples."""
+        temporary = self.root / ".metrics.tmp"
+        temporary.write_text(json.dumps(dict(metrics)))
+        temporary.replace(self.root / "metrics.json")
+
+    def metrics(self) -> dict[str, Any]:
+        return _read_json(self.root / "metrics.json") or {}
+
+    def remove(self) -> None:
+        """Take the folder away: out of sight first, so that half of it is never taken for an attempt."""
+        trash = self.root.with_name(f"{TRASH}{self.root.name}-{secrets.token_hex(4)}")
+        try:
+            self.root.replace(trash)
+        except FileNotFoundError:
+            return
+        remove_tree(trash)
+
+    def _write(self, name: str, data: bytes) -> None:
+        write_atomically(self.root / name, data)
+        (self.root / name).chmod(0o600)
+
+    def _task(self, name: str) -> Task | None:
+        record = _read_json(self.root / name)
+        return Task.model_validate(record) if record else None
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+@lru_cache(maxsize=1)
+def boot_id() -> str:
+    """Changes with each start of the machine."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder that a job could write to, however deep and whatever its modes; no symlink is followed."""
+    try:
+        shutil.rmtree(folder)
+    except (OSError, RecursionError):
+        _open_modes(folder)
+        subprocess.run(["rm", "-rf", "--", str(folder)], check=False, capture_output=True)
+
+
+def _open_modes(folder: Path) -> None:
+    """Folders that their owner may not enter cannot be emptied."""
+    for place, names, _, fd in os.fwalk(folder):
+        for name in names:
+            if not (Path(place) / name).is_symlink():
+                os.chmod(name, 0o700, dir_fd=fd)

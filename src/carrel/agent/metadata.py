@@ -1,0 +1,138 @@
+"""`metadata.json`: the permanent record of a job's latest attempt, on the secure side (agent.md 4.6). Pure."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from carrel.agent.executors.base import Inspection, Phase
+from carrel.agent.matching import Matched
+from carrel.messages.tasks import JobDefinition
+
+SAFE_ENV = frozenset(
+    {"PATH", "PYTHON_VERSION", "DEBIAN_FRONTEND", "DEBCONF_NONINTERACTIVE_SEEN", "UBUNTU_VERSION", "PYENV_SHELL"}
+    | {"PYENV_VERSION", "PYTHONUNBUFFERED", "OPENSAFELY_BACKEND", "TZ", "TEMP_DATABASE_NAME", "PYTHONPATH"}
+    | {"container", "LANG", "LC_ALL", "EHRQL_PERMISSIONS"}
+)
+FILE = "metadata.json"
+LOG = "logs.txt"
+
+_LABELS = {
+    "action_version": "org.opencontainers.image.version",
+    "action_revision": "org.opencontainers.image.revision",
+    "action_created": "org.opencontainers.image.created",
+    "base_revision": "org.opensafely.base.vcs-ref",
+    "base_created": "org.opencontainers.base.build-date",
+}
+NOTHING_MATCHED = Matched({}, (), ())
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that is known of an attempt at its end, besides its definition."""
+
+    task_id: str
+    inspection: Inspection = field(default_factory=lambda: Inspection(Phase.ABSENT))
+    image_id: str | None = None
+    exit_code: int | None = None
+    matched: Matched = NOTHING_MATCHED
+    message: str | None = None
+    hint: str = ""
+    excluded: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+    cancelled: bool = False
+    timed_out: bool = False
+    published: bool = False
+    error: Mapping[str, Any] | None = None
+    database_version: str | None = None
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    timestamp_ns: int = field(default_factory=time.time_ns)
+
+
+def metadata_of(job: JobDefinition, facts: Facts) -> dict[str, Any]:
+    """The record. Times as ISO 8601 in UTC but `timestamp_ns`; `exit_code` is text, or None."""
+    seen = facts.inspection
+    return {
+        "outputs": dict(facts.matched.outputs),
+        "published": facts.published,
+        "unmatched_patterns": list(facts.matched.unmatched_patterns),
+        "unmatched_outputs": list(facts.matched.unmatched_outputs),
+        "refused_outputs": dict(facts.refused),
+        "status_message": facts.message,
+        "hint": facts.hint,
+        "timestamp_ns": facts.timestamp_ns,
+        "job_definition_id": job.id,
+        "job_definition_rap_id": job.rap_id,
+        "task_id": facts.task_id,
+        "workspace": job.workspace,
+        "action": job.action,
+        "created_at": iso(datetime.fromtimestamp(job.created_at, UTC)),
+        "user": job.user,
+        "started_at": iso(seen.started_at),
+        "completed_at": iso(seen.finished_at or datetime.fromtimestamp(facts.timestamp_ns / 1e9, UTC)),
+        "docker_image_id": seen.image_id or facts.image_id,
+        "expected_image_id": job.image_sha,
+        "exit_code": None if facts.exit_code is None else str(facts.exit_code),
+        "oom_killed": seen.oom_killed,
+        "container_metadata": redacted_container(seen.metadata),
+        "commit": job.commit,
+        "database_name": job.database_name,
+        "database_version": facts.database_version,
+        **{key: seen.labels.get(label) for key, label in _LABELS.items()},
+        "level4_excluded_files": dict(facts.excluded),
+        "cancelled": facts.cancelled,
+        "timed_out": facts.timed_out,
+        "error": dict(facts.error) if facts.error else False,
+        "job_metrics": dict(facts.metrics),
+    }
+
+
+def iso(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z") if moment else None
+
+
+def redacted_container(record: object) -> Any:
+    """The runtime's record with every value of `Env` lists masked but those known to be harmless."""
+    if isinstance(record, Mapping):
+        return {
+            str(key): _masked_env(value) if key == "Env" else redacted_container(value) for key, value in record.items()
+        }
+    if isinstance(record, list | tuple):
+        return [redacted_container(value) for value in record]
+    return record
+
+
+def _masked_env(values: object) -> list[str]:
+    return [_masked(str(value)) for value in values] if isinstance(values, list | tuple) else []
+
+
+def _masked(assignment: str) -> str:
+    key = assignment.partition("=")[0]
+    return assignment if key in SAFE_ENV else f"{key}=xxxx-REDACTED-xxxx"
+
+
+def log_fields(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What the log's summary says of an attempt, in the contract's order."""
+    keys = (
+        "job_definition_id job_definition_rap_id commit docker_image_id exit_code created_at completed_at"
+        " database_name database_version status_message hint"
+    )
+    fields = {key: record.get(key) for key in keys.split()}
+    error = record.get("error")
+    return fields | {"error": f"{error['type']} at {error['stage']}, reference {error['reference']}" if error else None}
+
+
+def read(folder: Path, task_id: str | None = None) -> dict[str, Any] | None:
+    """The record in a job's folder; None when there is none, or it is of another attempt than `task_id`."""
+    try:
+        record = json.loads((folder / FILE).read_bytes())
+    except FileNotFoundError:
+        return None
+    return record if task_id in (None, record.get("task_id")) else None
+
+
+def dumps(record: Mapping[str, Any]) -> bytes:
+    return json.dumps(record, indent=2, default=str).encode()

@@ -1,0 +1,106 @@
+"""Resources of running attempts (agent.md 4.7), sampled from the runtime without starting a process."""
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from carrel.agent.executors.base import Executor, Inspection, Usage
+from carrel.agent.folder import AttemptFolder
+
+logger = logging.getLogger(__name__)
+MEGABYTE = 1024 * 1024
+
+
+class Meter(threading.Thread):
+    """Samples every `interval` seconds while anything runs; the figures are kept in the attempts' folders."""
+
+    def __init__(self, executor: Executor, interval: float) -> None:
+        super().__init__(name="metrics", daemon=True)
+        self._executor, self._interval = executor, interval
+        self._watched: dict[str, AttemptFolder] = {}
+        self._changed = threading.Condition()
+        self._stopping = False
+
+    def watch(self, name: str, folder: AttemptFolder) -> None:
+        with self._changed:
+            if name not in self._watched:
+                self._watched[name] = folder
+                self._changed.notify()
+
+    def forget(self, name: str) -> None:
+        with self._changed:
+            self._watched.pop(name, None)
+
+    def stop(self) -> None:
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+
+    def run(self) -> None:
+        while self._wait_for_work():
+            for name, folder in list(self._watched.items()):
+                self._sample_safely(name, folder)
+
+    def _wait_for_work(self) -> bool:
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping or self._watched)
+            self._changed.wait_for(lambda: self._stopping, self._interval)
+            return not self._stopping
+
+    def _sample_safely(self, name: str, folder: AttemptFolder) -> None:
+        try:
+            self.sample(name, folder)
+        except Exception:
+            logger.warning("No figures could be had of %s", name, exc_info=True)
+
+    def sample(self, name: str, folder: AttemptFolder) -> None:
+        """Take one sample; forget what runs no more."""
+        usage = self._executor.usage(name)
+        if usage is None or not folder.exists():
+            self.forget(name)
+        else:
+            folder.write_metrics(updated(folder.metrics(), usage, time.time()))
+
+    def final(self, folder: AttemptFolder, seen: Inspection) -> Mapping[str, Any]:
+        """The figures of an attempt at its end, with its wall time in seconds."""
+        figures = {key: value for key, value in folder.metrics().items() if not key.startswith("_")}
+        if seen.started_at and seen.finished_at:
+            figures["wall_seconds"] = round((seen.finished_at - seen.started_at).total_seconds(), 3)
+        return figures
+
+
+def updated(old: Mapping[str, Any], usage: Usage, now: float) -> dict[str, Any]:
+    """`old` with one more sample. cpu_*: percent of one core since the sample before; mem_mb_*: mebibytes; peaks and
+    means over all samples; cpu_cumsum, mem_mb_cumsum: sums that the means are made from."""
+    count = old.get("samples", 0) + 1
+    cpu = _cpu_percent(old, usage, now)
+    memory = usage.memory / MEGABYTE
+    peak = (usage.memory_peak or usage.memory) / MEGABYTE
+    figures = {
+        "samples": count,
+        **_figures("cpu", old, cpu, cpu, count),
+        **_figures("mem_mb", old, memory, peak, count),
+        "cpu_seconds": round(usage.cpu_seconds, 3),
+        "_at": now,
+        "_cpu_seconds": usage.cpu_seconds,
+    }
+    io = {"read_bytes": usage.read_bytes, "written_bytes": usage.written_bytes}
+    return figures | {key: value for key, value in io.items() if value is not None}
+
+
+def _cpu_percent(old: Mapping[str, Any], usage: Usage, now: float) -> float:
+    elapsed = now - old.get("_at", now)
+    used = usage.cpu_seconds - old.get("_cpu_seconds", usage.cpu_seconds)
+    return max(0.0, 100 * used / elapsed) if elapsed > 0 else 0.0
+
+
+def _figures(name: str, old: Mapping[str, Any], sample: float, peak: float, count: int) -> dict[str, float]:
+    total = old.get(f"{name}_cumsum", 0.0) + sample
+    return {
+        f"{name}_sample": round(sample, 3),
+        f"{name}_cumsum": round(total, 3),
+        f"{name}_mean": round(total / count, 3),
+        f"{name}_peak": round(max(peak, old.get(f"{name}_peak", 0.0)), 3),
+    }

@@ -1,0 +1,151 @@
+"""The first step of an attempt: its folder, with the study's code and the outputs it needs."""
+
+import errno
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+
+from carrel.agent import databases, metadata
+from carrel.agent.errors import InputMissing, UserError
+from carrel.agent.executors.base import Limits, Mount, RunSpec
+from carrel.agent.folder import AttemptFolder, Prepared
+from carrel.agent.inputs import CONTAINER_WORKSPACE, place_file
+from carrel.agent.surroundings import Surroundings
+from carrel.messages.tasks import JobDefinition
+from carrel.repos import FileNotInRepo
+from carrel.telemetry.faults import point
+
+logger = logging.getLogger(__name__)
+PROJECT_FILE = "project.yaml"
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_IN_THE_WAY = {errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
+_UNITS = {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
+
+
+def prepare(place: Surroundings, job: JobDefinition, folder: AttemptFolder) -> Prepared:
+    """Make the folder ready to run. Done again from the start after a crash: what counts is the last file written.
+
+    Raises UserError and GitError for what the study or request got wrong; ExecutorError, RepoInfrastructureError,
+    InfrastructureFault and OSError for what is ours.
+    """
+    place.storage.check_not_archived(job.workspace)
+    folder.empty_workspace()
+    point("prepare.emptied")
+    image_id = place.executor.prepare_image(place.images.pull_reference(job.image), job.image_sha)
+    _check_out(place, job, folder.workspace)
+    point("prepare.checked_out")
+    mounts = place_inputs(place, job, folder)
+    access = databases.access_for(job, place.settings, folder.pins)
+    point("prepare.placed")
+    prefix = CONTAINER_WORKSPACE + "/"
+    bound = {mount.target.removeprefix(prefix): str(mount.source) for mount in mounts}
+    prepared = Prepared(image_id, 0, bound, _study_actions(place, job, folder.workspace), access.version)
+    folder.write_prepared(prepared)
+    return prepared
+
+
+def _check_out(place: Surroundings, job: JobDefinition, workspace: Path) -> None:
+    study = job.study
+    place.mirrors.checkout(job.repo_url, job.commit, workspace)
+    if study.branch:
+        place.mirrors.check_commit_on_branch(study.git_repo_url, study.commit, study.branch)
+
+
+def place_inputs(place: Surroundings, job: JobDefinition, folder: AttemptFolder) -> list[Mount]:
+    """Put every output of the needed jobs into the folder; the mounts of those too large to copy.
+
+    Raises InputMissing with the needed action's name when a file, or the whole record of a job, is gone.
+    """
+    store = place.storage.workspace(job.workspace)
+    mounts = []
+    for job_id in job.input_job_ids:
+        record = _record_of(place, job_id)
+        mounts += _place_outputs_of(record, store, folder)
+    return mounts
+
+
+def _record_of(place: Surroundings, job_id: str) -> dict:
+    found = place.storage.find_job_folder(job_id)
+    record = metadata.read(found) if found else None
+    if record is None:
+        raise InputMissing(f"There is no record of job {job_id}, whose outputs are needed", None)
+    return record
+
+
+def _place_outputs_of(record: dict, store: Path, folder: AttemptFolder) -> Iterable[Mount]:
+    for path in record["outputs"]:
+        try:
+            if not record.get("published", True):
+                raise FileNotFoundError
+            mount = place_file(store, path, folder.workspace, folder.pins)
+        except (FileNotFoundError, ValueError):
+            raise InputMissing(
+                f"The file {path} doesn't exist in workspace {store.name} as requested for job"
+                f" {record['job_definition_id']}",
+                record.get("action"),
+            ) from None
+        except OSError as error:
+            raise _as_users(error, path) from error
+        if mount:
+            yield mount
+
+
+def _as_users(error: OSError, path: str) -> Exception:
+    """A file or symlink of the study's code that stands where an input's folder must be is the study's fault."""
+    if error.errno in _IN_THE_WAY:
+        return UserError(f"{path} is needed, but a file or symbolic link of the study's code is in its way")
+    return error
+
+
+def _study_actions(place: Surroundings, job: JobDefinition, workspace: Path) -> list[str] | None:
+    """Names of the actions in the study's project.yaml; None when there is none to be read: flags then stay."""
+    study = job.study
+    try:
+        if (study.git_repo_url, study.commit) == (job.repo_url, job.commit):
+            text = (workspace / PROJECT_FILE).read_bytes()
+        else:
+            text = place.mirrors.read_file(study.git_repo_url, study.commit, PROJECT_FILE)
+    except (FileNotFoundError, FileNotInRepo):
+        return None
+    return action_names(text)
+
+
+def action_names(text: bytes) -> list[str] | None:
+    """Names of the actions in a project.yaml, valid or not; None when there are none to be found."""
+    try:
+        return sorted(map(str, yaml.load(text, Loader=_Loader)["actions"]))  # noqa: S506 (a safe loader)
+    except (yaml.YAMLError, KeyError, TypeError, ValueError):
+        return None
+
+
+def run_spec(place: Surroundings, job: JobDefinition, name: str, folder: AttemptFolder, prepared: Prepared) -> RunSpec:
+    """What the executor is to start."""
+    access = databases.access_for(job, place.settings, folder.pins)
+    bound = (Mount(Path(source), f"{CONTAINER_WORKSPACE}/{path}") for path, source in (prepared.bound or {}).items())
+    mounts = (*bound, *access.mounts)
+    return RunSpec(
+        name=name,
+        image=place.images.pull_reference(job.image),
+        args=tuple(job.args),
+        workspace=place.host_path(folder.workspace),
+        image_sha=job.image_sha,
+        env={**job.env, **access.env},
+        limits=Limits(cpus=job.cpu_count or None, memory=parse_memory(job.memory_limit)),
+        mounts=tuple(Mount(place.host_path(mount.source), mount.target) for mount in mounts),
+        network=access.network,
+        labels={"workspace": job.workspace, "action": job.action},
+    )
+
+
+def parse_memory(text: str | None) -> int | None:
+    """`4G` -> bytes, as Docker reads it (1024-based; b, k, m, g, t; a bare number is bytes); None for empty.
+
+    Raises ValueError for anything else.
+    """
+    if not text:
+        return None
+    number = text.strip().lower().removesuffix("ib").removesuffix("b")
+    unit = number[-1:] if number[-1:] in _UNITS else ""
+    return int(float(number.removesuffix(unit)) * _UNITS.get(unit, 1))

@@ -1,0 +1,99 @@
+"""Delivers reports to the controller, in order, in batches, for as long as it takes."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from carrel.agent.client import ControllerUnavailable, TaskClient
+from carrel.messages.tasks import TaskUpdate, UpdateOutcome
+
+logger = logging.getLogger(__name__)
+PAUSES = (0.2, 1.0, 3.0, 10.0, 30.0)
+"""Seconds between tries while the controller is away."""
+BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """An update, and who is to be told what became of it (its HTTP status)."""
+
+    update: TaskUpdate
+    told: Callable[[int], None] | None = None
+
+
+class Reporter(threading.Thread):
+    """A queue with one thread behind it. What is lost in a crash is derived again from the disk."""
+
+    def __init__(self, client: TaskClient) -> None:
+        super().__init__(name="reporter", daemon=True)
+        self._client = client
+        self._queue: list[Report] = []
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._open = False
+
+    def open(self) -> None:
+        """The controller has answered once, so that it is known how to speak to it."""
+        with self._changed:
+            self._open = True
+            self._changed.notify()
+
+    def add(self, update: TaskUpdate, told: Callable[[int], None] | None = None) -> None:
+        with self._changed:
+            self._queue = [report for report in self._queue if not _made_idle_by(report.update, update)]
+            self._queue.append(Report(update, told))
+            self._changed.notify()
+
+    def stop(self, timeout: float) -> None:
+        """Deliver what is queued, if the controller takes it within `timeout` seconds, and end."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        if self.is_alive():
+            self.join(timeout)
+
+    def run(self) -> None:
+        failures = 0
+        while (batch := self._next_batch()) is not None:
+            try:
+                outcomes = self._client.send([report.update for report in batch])
+            except ControllerUnavailable as error:
+                failures = self._pause(failures, error)
+                continue
+            except Exception:
+                logger.exception("Reports could not be sent")
+                failures = self._pause(failures, None)
+                continue
+            failures = 0
+            self._delivered(batch, outcomes)
+
+    def _next_batch(self) -> list[Report] | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping or (self._open and self._queue))
+            if self._stopping and not (self._open and self._queue):
+                return None
+            return self._queue[:BATCH]
+
+    def _pause(self, failures: int, error: Exception | None) -> int:
+        if failures == 0 and error:
+            logger.warning("%s; %d report(s) wait", error, len(self._queue))
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping, PAUSES[min(failures, len(PAUSES) - 1)])
+            if self._stopping and failures:
+                self._queue.clear()
+        return failures + 1
+
+    def _delivered(self, batch: list[Report], outcomes: list[UpdateOutcome]) -> None:
+        sent = {id(report) for report in batch}
+        with self._changed:
+            self._queue = [report for report in self._queue if id(report) not in sent]
+        status = {outcome.task_id: outcome.status for outcome in outcomes}
+        for report in batch:
+            if report.told:
+                report.told(status.get(report.update.task_id, 500))
+
+
+def _made_idle_by(old: TaskUpdate, new: TaskUpdate) -> bool:
+    """The final report says all that waits; a stage between says nothing once another has come."""
+    return old.task_id == new.task_id and not old.complete and new.complete

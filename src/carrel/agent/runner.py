@@ -1,0 +1,368 @@
+"""One attempt's thread: look, decide (`attempt.next_step`), act, until there is nothing left to do."""
+
+import contextlib
+import logging
+import os
+import select
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from carrel.agent import errors, metadata, publish, results
+from carrel.agent.attempt import Observed, Start, Step, next_step
+from carrel.agent.executors.base import Inspection, Phase
+from carrel.agent.finalise import Finalising, Superseded
+from carrel.agent.folder import AttemptFolder
+from carrel.agent.metrics import Meter
+from carrel.agent.prepare import parse_memory, prepare, run_spec
+from carrel.agent.reporter import Reporter
+from carrel.agent.storage import check_identifier, check_name
+from carrel.agent.surroundings import Surroundings
+from carrel.jobs.outcomes import ErrorType
+from carrel.messages.tasks import JobDefinition, Stage, Task, TaskUpdate
+from carrel.telemetry.faults import point
+
+logger = logging.getLogger(__name__)
+PROCESS_PREFIX = "os-job-"
+WAIT_SECONDS = 300.0
+"""Longest single wait for a process to end; then it is looked at again."""
+PAUSES = (0.5, 2.0, 10.0, 30.0)
+"""Seconds between tries while the runtime, or the disk, does not answer."""
+
+_STAGES = {Step.PREPARE: Stage.PREPARING, Step.START: Stage.EXECUTING, Step.FINALISE: Stage.FINALIZING}
+
+
+def process_name(task_id: str) -> str:
+    return PROCESS_PREFIX + task_id
+
+
+def job_of(task: Task) -> JobDefinition:
+    """The task's job; InvalidDefinition when it cannot be understood or its names are not safe as file names."""
+    try:
+        job = JobDefinition.model_validate(task.definition)
+        for name in (task.id, job.id, job.workspace, *job.input_job_ids):
+            check_identifier(name)
+        check_name(job.action)
+        parse_memory(job.memory_limit)
+        return job
+    except (ValidationError, ValueError):
+        raise errors.InvalidDefinition("The agent does not understand the job's definition") from None
+
+
+class Runner:
+    """Takes one attempt from wherever it is to its end. `wake` after anything changed that it cannot see by itself."""
+
+    def __init__(
+        self,
+        place: Surroundings,
+        task: Task,
+        reporter: Reporter,
+        meter: Meter,
+        *,
+        on_end: Callable[["Runner"], None] = lambda runner: None,
+        contract_only: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.task = task
+        self.place = place
+        self.job = job_of(task)
+        self.name = process_name(task.id)
+        self.folder = AttemptFolder(place.storage.attempt(task.id))
+        self._reporter, self._meter = reporter, meter
+        self._on_end, self._contract_only = on_end, contract_only
+        self.settled: set[str] = set()
+        """Ids of the tasks whose final report the controller has."""
+        self._unwritten: dict[str, Any] | None = None
+        self._stage: publish.Stage | None = None
+        self._seen = Inspection(Phase.ABSENT)
+        self._superseded = self._reported = self._stopping = False
+        self._wake: int | None = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._wake_lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name=task.id, daemon=True)
+
+    # What others tell it
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wake(self) -> None:
+        with self._wake_lock:
+            if self._wake is not None:
+                os.eventfd_write(self._wake, 1)
+
+    def cancel(self, task: Task) -> None:
+        """The controller wants it ended; `task` is to be told how it went."""
+        if self.folder.cancelled() is None:
+            self.folder.cancel(task)
+            self._reported = False
+            self.wake()
+
+    def supersede(self) -> None:
+        """The controller has given it up and asks for nothing."""
+        self._superseded = True
+        self.wake()
+
+    def renew(self, task: Task) -> None:
+        """The task as the controller sends it now (its token may have changed)."""
+        self.task = task
+
+    def stop(self) -> None:
+        """End the thread; the attempt goes on without us."""
+        self._stopping = True
+        self.wake()
+
+    def join(self, timeout: float) -> None:
+        self._thread.join(timeout)
+
+    @property
+    def superseded(self) -> bool:
+        return self._superseded and self.folder.cancelled() is None
+
+    # The loop
+
+    def _run(self) -> None:
+        failures = 0
+        step = None
+        while not self._stopping and step is not Step.DONE:
+            try:
+                step = self._advance()
+                failures = 0
+            except Exception:
+                logger.exception("%s: a step failed that will be tried again", self.task.id)
+                self._sleep(PAUSES[min(failures, len(PAUSES) - 1)])
+                failures += 1
+        self._on_end(self)
+        self._close()
+
+    def _close(self) -> None:
+        """Under the lock: the descriptor's number may soon be another file's."""
+        with self._wake_lock:
+            if self._wake is not None:
+                os.close(self._wake)
+            self._wake = None
+
+    def _advance(self) -> Step:
+        step = next_step(self.observe())
+        try:
+            self._perform(step)
+        except Superseded:
+            self._superseded = True
+        except Exception as error:
+            if step not in (Step.PREPARE, Step.START, Step.FINALISE, Step.LOSE):
+                raise
+            self._fail(error, step)
+        return step
+
+    def observe(self) -> Observed:
+        """One look at the runtime and the disk."""
+        self._seen = self.place.executor.inspect(self.name)
+        return Observed(
+            phase=self._seen.phase,
+            lost=self._seen.lost,
+            prepared=self.folder.prepared() is not None,
+            start=self.folder.start(),
+            recorded=self.record() is not None,
+            reported=self._reported,
+            cancelled=self.folder.cancelled() is not None,
+            timed_out=self.folder.timed_out(),
+            superseded=self.superseded,
+            leftovers=self.folder.exists(),
+        )
+
+    def record(self) -> dict[str, Any] | None:
+        """The attempt's outcome, if it has one."""
+        return self._unwritten or metadata.read(self._finalising().job_folder, self.task.id)
+
+    def _perform(self, step: Step) -> None:
+        action = {
+            Step.PREPARE: self._prepare,
+            Step.START: self._start_process,
+            Step.WAIT: self._wait,
+            Step.STOP: lambda: self.place.executor.stop(self.name),
+            Step.FINALISE: self._finalise,
+            Step.LOSE: self._lose,
+            Step.REPORT: self._report_outcome,
+            Step.CLEAN: self._clean,
+            Step.DONE: lambda: None,
+        }[step]
+        action()
+
+    # The steps
+
+    def _prepare(self) -> None:
+        self.folder.open(self.task)
+        point("attempt.opened")
+        self._tell(Stage.PREPARING)
+        prepare(self.place, self.job, self.folder)
+        point("attempt.prepared")
+        self._tell(Stage.PREPARED)
+
+    def _start_process(self) -> None:
+        prepared = self.folder.prepared()
+        assert prepared is not None  # or the step would be another
+        self.folder.write_start(done=False)
+        point("attempt.starting")
+        self.place.executor.start(run_spec(self.place, self.job, self.name, self.folder, prepared))
+        point("attempt.started")
+        self._tell(Stage.EXECUTING)
+        self.folder.write_start(done=True)
+
+    def _wait(self) -> None:
+        if self.folder.start() is not Start.DONE:
+            self.folder.write_start(done=True)
+        self._meter.watch(self.name, self.folder)
+        remaining = self._seconds_left()
+        if remaining is not None and remaining <= 0:
+            self.folder.time_out()
+            return
+        timeout = WAIT_SECONDS if remaining is None else min(WAIT_SECONDS, remaining)
+        ended = self.place.executor.wait([self.name], timeout, self._wake)
+        if ended:
+            point("attempt.ended")
+            self._tell(Stage.EXECUTED)
+        self._drain()
+
+    def _seconds_left(self) -> float | None:
+        limit = self._timeout()
+        if limit is None or self._seen.started_at is None:
+            return None
+        return limit - (datetime.now(UTC) - self._seen.started_at).total_seconds()
+
+    def _timeout(self) -> float | None:
+        return self.task.carrel.timeout_seconds if self.task.carrel else None
+
+    def _finalising(self) -> Finalising:
+        return Finalising(
+            self.place, self.job, self.task.id, self.name, self.folder, lambda: not self.superseded, self._metrics()
+        )
+
+    def _metrics(self) -> Mapping[str, Any]:
+        return self._meter.final(self.folder, self._seen)
+
+    def _finalise(self) -> None:
+        self._tell(Stage.FINALIZING)
+        cancelled = self.folder.cancelled() is not None
+        timeout = self._timeout() if self.folder.timed_out() else None
+        self._stage = self._finalising().finish(self._seen, cancelled=cancelled, timeout=timeout)
+        point("attempt.finalised")
+
+    def _lose(self) -> None:
+        raise errors.ProcessLost("; ".join(self._seen.notes) or "The job's process is gone, and left no exit code")
+
+    def _fail(self, error: Exception, step: Step) -> None:
+        """Record what went wrong: a word, the stage and a number for the controller, the text for people."""
+        if publish.settle(self.task.id, self.place.storage.roots):
+            return
+        stage = _STAGES.get(step, Stage.EXECUTING)
+        fault = results.error_of(
+            errors.kind_of(error), str(stage), results.new_reference(), getattr(error, "action", None)
+        )
+        for_people = not _is_ours(error)
+        log = logger.warning if for_people else logger.error
+        log("%s: %s while %s, reference %s", self.task.id, fault["type"], stage, fault["reference"], exc_info=error)
+        message = str(error) if for_people else "Job errored"
+        self._record_failure(fault, message, for_people)
+
+    def _record_failure(self, fault: Mapping[str, Any], message: str, for_people: bool) -> None:
+        try:
+            self._stage = self._finalising().fail(self._seen, fault, message, to_workspace=for_people)
+        except Superseded:
+            raise
+        except Exception:
+            logger.exception("%s: not even its failure could be recorded", self.task.id)
+            facts = metadata.Facts(self.task.id, self._seen, error=fault)
+            self._unwritten = metadata.metadata_of(self.job, facts)
+
+    def _clean(self) -> None:
+        if self._stage:
+            self._stage.finish()
+            self._stage = None
+        point("attempt.cleaning")
+        self.place.executor.remove(self.name)
+        self._meter.forget(self.name)
+        point("attempt.removed")
+        self.folder.remove()
+
+    # Reports
+
+    def _tell(self, stage: Stage) -> None:
+        if self.folder.cancelled() is None:
+            self._reporter.add(self._update(self.task, stage, None))
+
+    def _report_outcome(self) -> None:
+        record = self.record()
+        assert record is not None  # or the step would be another
+        point("attempt.reporting")
+        told = threading.Event()
+        status: list[int] = []
+
+        def tell(code: int) -> None:
+            status.append(code)
+            told.set()
+            self.wake()
+
+        task = self.folder.cancelled() or self.task
+        stage = Stage.ERROR if record.get("error") else Stage.FINALIZED
+        self._reporter.add(self._update(task, stage, record), tell)
+        while not told.is_set() and not self._stopping and not self.superseded and task == self._wants_report():
+            self._sleep(None)
+        self._settle_report(status)
+
+    def _wants_report(self) -> Task:
+        return self.folder.cancelled() or self.task
+
+    def _settle_report(self, status: list[int]) -> None:
+        if not status:
+            return
+        if status[0] == 500:
+            logger.warning("%s: the controller could not take the final report; trying again", self.task.id)
+            self._sleep(PAUSES[1])
+            return
+        self._reported = True
+        self.settled.add((self.folder.cancelled() or self.task).id)
+        point("attempt.reported")
+
+    def _update(self, task: Task, stage: Stage, record: Mapping[str, Any] | None) -> TaskUpdate:
+        final = None
+        if record is not None:
+            contract = self._contract_only()
+            final = results.results_of(record, contract=contract).model_dump(mode="json")
+        return TaskUpdate(
+            task_id=task.id,
+            stage=str(stage),
+            results=final,
+            complete=record is not None,
+            timestamp_ns=record["timestamp_ns"] if record else time.time_ns(),
+            attempt_token=task.carrel.attempt_token if task.carrel else None,
+        )
+
+    # Waiting
+
+    def _sleep(self, seconds: float | None) -> None:
+        """Until woken, or for `seconds`."""
+        select.select([self._wake] if self._wake is not None else [], [], [], seconds)
+        self._drain()
+
+    def _drain(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            if self._wake is not None:
+                os.eventfd_read(self._wake)
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether the fault is infrastructure's, whose text is nothing for a researcher."""
+    retried = {
+        ErrorType.INTERNAL_ERROR,
+        ErrorType.EXECUTOR_ERROR,
+        ErrorType.IMAGE_UNAVAILABLE,
+        ErrorType.DISK_FULL,
+        ErrorType.RUNTIME_UNAVAILABLE,
+        ErrorType.GIT_UNAVAILABLE,
+        ErrorType.DATABASE_UNAVAILABLE,
+        ErrorType.MANIFEST_DAMAGED,
+        ErrorType.LOST,
+    }
+    return errors.kind_of(error) in retried

@@ -1,0 +1,89 @@
+"""`carrel agent`: from the environment to a running agent, until it is told to end."""
+
+import logging
+import signal
+import sys
+import threading
+
+from carrel.agent import settings as agent_settings
+from carrel.agent.client import TaskClient
+from carrel.agent.errors import SettingsError
+from carrel.agent.executors.base import Executor, RuntimeUnavailable
+from carrel.agent.executors.select import ExecutorSettings, choose_executor
+from carrel.agent.images import ImagePolicy
+from carrel.agent.settings import AgentSettings
+from carrel.agent.storage import owned
+from carrel.agent.supervisor import Supervisor
+from carrel.agent.surroundings import Surroundings
+from carrel.repos import Mirrors
+
+logger = logging.getLogger(__name__)
+
+
+def images_of(settings: AgentSettings) -> ImagePolicy:
+    return ImagePolicy(settings.docker_registry, settings.docker_proxy, settings.image_names)
+
+
+def executor_of(settings: AgentSettings) -> Executor:
+    """The executor of the settings; SettingsError with what to install when none works."""
+    work = settings.workdir.absolute()
+    try:
+        return choose_executor(
+            ExecutorSettings(
+                executor=settings.executor,
+                state_dir=work / "executor",
+                toolchains_dir=(settings.toolchains_dir or work / "toolchains").absolute(),
+                owner=settings.backend,
+                user=(settings.docker_user_id, settings.docker_group_id),
+                allow_image=images_of(settings).allows,
+            )
+        )
+    except RuntimeUnavailable as error:
+        raise SettingsError(str(error)) from error
+
+
+def surroundings_of(settings: AgentSettings) -> Surroundings:
+    """All that attempts share. Makes the folders."""
+    settings.storage.create()
+    repos = settings.workdir.absolute() / "repos"
+    repos.mkdir(parents=True, exist_ok=True)
+    mirrors = Mirrors(repos, settings.repo_policy)
+    return Surroundings(settings, settings.storage, executor_of(settings), mirrors, images_of(settings))
+
+
+def serve(settings: AgentSettings, stop: threading.Event) -> None:
+    """Run one agent until `stop` is set; raises SettingsError when it cannot start."""
+    token = settings.controller_task_api_token.get_secret_value()
+    with owned(settings.storage, settings.backend):
+        place = surroundings_of(settings)
+        client = TaskClient(settings.controller_task_api_endpoint, settings.backend, token)
+        supervisor = Supervisor(place, client)
+        threading.Thread(target=lambda: (stop.wait(), supervisor.stop()), name="signals", daemon=True).start()
+        logger.info("Agent of %s, executor %s", settings.backend, place.executor.capabilities.name)
+        supervisor.run()
+        client.close()
+        place.executor.close()
+
+
+def main() -> int:
+    """Entry point; returns the exit code. SIGTERM and SIGINT end the agent, not the jobs it started."""
+    try:
+        settings = agent_settings.load()
+        logging.basicConfig(
+            level=settings.loglevel.upper(),
+            format="%(asctime)s %(levelname)s %(threadName)s %(message)s",
+            stream=sys.stderr,
+        )
+        logging.getLogger("httpx").setLevel(logging.WARNING)
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        serve(settings, stop)
+    except SettingsError as error:
+        sys.stderr.write(f"The agent cannot start. {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

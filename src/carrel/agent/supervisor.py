@@ -1,0 +1,292 @@
+"""The agent as a whole: one thread listens to the controller, one renews leases, each attempt has its own.
+
+What is to be done follows from the controller's list of tasks and from what is on disk and in the runtime. A list is
+the whole truth of its moment, so what is not in it is not wanted any more.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from carrel.agent import dbtasks, errors, publish, results
+from carrel.agent.client import ControllerUnavailable, TaskClient, TaskPage
+from carrel.agent.collection import collect
+from carrel.agent.folder import AttemptFolder
+from carrel.agent.metrics import Meter
+from carrel.agent.reporter import PAUSES, Reporter
+from carrel.agent.runner import Runner, process_name
+from carrel.agent.surroundings import Surroundings
+from carrel.jobs.outcomes import ErrorType
+from carrel.messages.tasks import Stage, Task, TaskType, TaskUpdate
+from carrel.telemetry.faults import point
+
+logger = logging.getLogger(__name__)
+CANCEL_SUFFIX = "-cancel"
+COLLECT_SECONDS = 3600.0
+LEASE_SECONDS = 60.0
+"""A lease, where a task does not say."""
+STOP_SECONDS = 3.0
+
+
+def attempt_id(task: Task) -> str:
+    """The attempt a task is about: its own id, or the id of what it cancels."""
+    return task.id.removesuffix(CANCEL_SUFFIX) if task.type is TaskType.CANCELJOB else task.id
+
+
+class Supervisor:
+    """Owns the threads. `run` returns after `stop`; what runs in the executor goes on."""
+
+    def __init__(self, place: Surroundings, client: TaskClient) -> None:
+        self.place, self.client = place, client
+        self._reporter = Reporter(client)
+        self._meter = Meter(place.executor, place.settings.stats_poll_interval)
+        self._runners: dict[str, Runner] = {}
+        self._checks: set[str] = set()
+        self._settled: set[str] = set()
+        self._listed: list[Task] | None = None
+        self._lock = threading.RLock()
+        self._stopping = threading.Event()
+        self._woken = threading.Event()
+
+    def run(self) -> None:
+        """Adopt what is there, then serve the controller until `stop`."""
+        publish.recover(self.place.storage.roots)
+        self._adopt()
+        others = [self._background(work) for work in (self._listen, self._beat, self._tidy)]
+        for thread in (self._reporter, self._meter, *others):
+            thread.start()
+        self._stopping.wait()  # not for the listener, whose request may be held for a while yet
+        self._finish()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._woken.set()
+
+    def _background(self, work: Any) -> threading.Thread:
+        return threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True)
+
+    def _adopt(self) -> None:
+        """Go on with every attempt on disk, whether the controller answers or not."""
+        for path in sorted(self.place.storage.volumes.iterdir()):
+            folder = AttemptFolder(path)
+            task = folder.task() or folder.cancelled() if path.is_dir() and not path.name.startswith(".") else None
+            if task:
+                self._ensure(attempt_id(task), task)
+
+    def _finish(self) -> None:
+        deadline = time.monotonic() + STOP_SECONDS
+        with self._lock:
+            runners = list(self._runners.values())
+        for runner in runners:
+            runner.stop()
+        self._reporter.stop(STOP_SECONDS)
+        self._meter.stop()
+        for runner in runners:
+            runner.join(max(0.1, deadline - time.monotonic()))
+
+    # Listening
+
+    def _listen(self) -> None:
+        """Ask for the list, again and again; the controller holds the answer back until something changes."""
+        seen: str | None = None
+        failures = 0
+        while not self._stopping.is_set():
+            page = self._ask(seen, failures)
+            if page is None:
+                self._rest(PAUSES[min(failures, len(PAUSES) - 1)])
+                failures, seen = failures + 1, None
+                continue
+            failures, seen = 0, page.cursor
+            self._reporter.open()
+            self.sync(page.tasks)
+            if page.cursor is None:
+                self._rest(self.place.settings.job_loop_interval)
+
+    def _ask(self, seen: str | None, failures: int) -> TaskPage | None:
+        try:
+            return self.client.tasks(seen, self.place.settings.long_poll_seconds if seen else 0)
+        except ControllerUnavailable as error:
+            if failures == 0:
+                logger.warning("%s; what runs goes on, and we keep trying", error)
+        except Exception:
+            logger.exception("The controller's answer could not be used")
+        return None
+
+    def _rest(self, seconds: float) -> None:
+        self._woken.wait(seconds)
+        if not self._stopping.is_set():
+            self._woken.clear()
+
+    # From the list to the runners
+
+    def sync(self, listed: list[Mapping[str, Any]]) -> None:
+        """Make the attempts be what the list says. Safe to call with the same list again."""
+        with self._lock:
+            self._listed = [task for record in listed if (task := self._understand(record))]
+            point("supervisor.listed")
+            self._settled &= {task.id for task in self._listed}
+            wanted = {attempt_id(task) for task in self._listed}
+            for task in self._listed:
+                self._take(task)
+            for name, runner in list(self._runners.items()):
+                if name not in wanted:
+                    runner.supersede()
+
+    def _understand(self, record: Mapping[str, Any]) -> Task | None:
+        try:
+            return Task.model_validate(record)
+        except ValidationError:
+            task_id = record.get("id") if isinstance(record, Mapping) else None
+            logger.error("A task could not be understood (%s)", task_id if isinstance(task_id, str) else "no id")
+            if isinstance(task_id, str):
+                self._refuse(task_id, record.get("carrel"))
+            return None
+
+    def _take(self, task: Task) -> None:
+        if task.id in self._settled:
+            return
+        if task.type in (TaskType.DBSTATUS, TaskType.DBDATACHECK):
+            self._check(task)
+            return
+        runner = self._ensure(attempt_id(task), task)
+        if runner is None:
+            return
+        if task.type is TaskType.CANCELJOB:
+            runner.cancel(task)
+        else:
+            runner.renew(task)
+
+    def _ensure(self, name: str, task: Task) -> Runner | None:
+        """The attempt's runner, started if there is none; None when the task makes no sense."""
+        if name in self._runners:
+            return self._runners[name]
+        try:
+            runner = Runner(
+                self.place,
+                task.model_copy(update={"id": name, "type": TaskType.RUNJOB}),
+                self._reporter,
+                self._meter,
+                on_end=self._ended,
+                contract_only=lambda: bool(self.client.contract_only),
+            )
+        except (errors.InvalidDefinition, ValueError):
+            logger.error("%s: the job's definition could not be understood", task.id)
+            self._refuse(task.id, task.carrel)
+            return None
+        if task.type is TaskType.CANCELJOB:
+            runner.cancel(task)
+        self._runners[name] = runner
+        runner.start()
+        return runner
+
+    def _ended(self, runner: Runner) -> None:
+        """A runner has nothing left to do. Unless a later list asks for more, that is all."""
+        with self._lock:
+            self._runners.pop(runner.task.id, None)
+            self._settled |= runner.settled
+            if self._stopping.is_set() or self._listed is None:
+                return
+            for task in self._listed:
+                if attempt_id(task) == runner.task.id:
+                    self._take(task)
+
+    def _refuse(self, task_id: str, extension: Any) -> None:
+        """A task that we cannot work on ends with an error, and disturbs no other."""
+        token = (
+            extension.get("attempt_token") if isinstance(extension, Mapping) else getattr(extension, "attempt_token", 0)
+        )
+        error = results.error_of(ErrorType.BAD_TASK, str(Stage.UNKNOWN), results.new_reference())
+        final = results.results_of(
+            {"error": error, "timestamp_ns": time.time_ns()}, contract=bool(self.client.contract_only)
+        )
+        self._settled.add(task_id)
+        self._reporter.add(
+            TaskUpdate(
+                task_id=task_id,
+                stage=str(Stage.ERROR),
+                results=final.model_dump(mode="json"),
+                complete=True,
+                timestamp_ns=time.time_ns(),
+                attempt_token=token or None,
+            )
+        )
+
+    # Database checks
+
+    def _check(self, task: Task) -> None:
+        if task.id not in self._checks:
+            self._checks.add(task.id)
+            threading.Thread(target=self._run_check, args=(task,), name=task.id, daemon=True).start()
+
+    def _run_check(self, task: Task) -> None:
+        found = dbtasks.run(self.place, task, process_name(task.id))
+        token = task.carrel.attempt_token if task.carrel else None
+        update = TaskUpdate(
+            task_id=task.id,
+            stage="",
+            results=found,
+            complete=True,
+            timestamp_ns=time.time_ns(),
+            attempt_token=token,
+        )
+        self._reporter.add(update, lambda status: self._checked(task))
+
+    def _checked(self, task: Task) -> None:
+        with self._lock:
+            self._settled.add(task.id)
+            self._checks.discard(task.id)
+
+    # Leases
+
+    def _beat(self) -> None:
+        """Renew all leases in one request, every third of the shortest."""
+        while not self._stopping.wait(self._lease() / 3):
+            attempts = self._tokens()
+            if not attempts or self.client.contract_only is not False:
+                continue
+            try:
+                if self.client.heartbeat(attempts):
+                    self._woken.set()
+            except ControllerUnavailable as error:
+                logger.info("Leases could not be renewed: %s", error)
+            except Exception:
+                logger.exception("Leases could not be renewed")
+
+    def _extensions(self) -> dict[str, Any]:
+        with self._lock:
+            return {name: runner.task.carrel for name, runner in self._runners.items() if runner.task.carrel}
+
+    def _lease(self) -> float:
+        leases = [extension.lease_seconds for extension in self._extensions().values() if extension.lease_seconds]
+        return max(0.1, min(leases, default=LEASE_SECONDS))
+
+    def _tokens(self) -> dict[str, str]:
+        return {name: extension.attempt_token for name, extension in self._extensions().items()}
+
+    # Leaks
+
+    def _tidy(self) -> None:
+        """Collect what nobody owns, once the first list has said what is owned, and then every hour."""
+        while not self._stopping.is_set():
+            if self._listed is None:
+                self._stopping.wait(1.0)
+                continue
+            self._collect()
+            self._stopping.wait(COLLECT_SECONDS)
+
+    def _collect(self) -> None:
+        try:
+            collect(self.place, self._owned, datetime.now(UTC))
+        except Exception:
+            logger.exception("Leftovers could not be collected; trying again in an hour")
+
+    def _owned(self) -> set[str]:
+        """Attempts and checks under way, or about to be."""
+        with self._lock:
+            listed = {attempt_id(task) for task in self._listed or ()}
+            return set(self._runners) | self._checks | listed
