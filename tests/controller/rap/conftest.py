@@ -4,13 +4,15 @@ import itertools
 import json
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 
 PROJECT = """
 version: '5'
@@ -146,24 +148,23 @@ def api(server: str, study: Study) -> Iterator[Api]:
     made.http.close()
 
 
-class serving:
-    """Context: waitress in a thread, on a free port."""
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Requests are not worth a line each."""
 
-    def __enter__(self) -> str:
-        from waitress import create_server
 
-        from carrel.web.wsgi import application
+@contextmanager
+def serving() -> Iterator[str]:
+    """The application behind Django's threaded server, on a free port."""
+    from carrel.web.wsgi import application
 
-        self._application: Callable[..., Any] = application
-        self._server = create_server(application, host="127.0.0.1", port=0, threads=6, asyncore_loop_timeout=0.02)
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-        return f"http://127.0.0.1:{self._server.effective_port}"
-
-    def _run(self) -> None:
-        self._server.run()
-
-    def __exit__(self, *_: object) -> None:
-        self._server.close()
-        self._server.task_dispatcher.shutdown()
-        self._thread.join(10)
+    server = ThreadedWSGIServer(("127.0.0.1", 0), _Quiet, connections_override={})
+    server.set_app(application)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
