@@ -1,0 +1,38 @@
+"""One site per executor for the whole session: starting it costs more than most tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+from tests.support.docker import docker_image  # noqa: F401  (a fixture)
+from tests.support.site import free_port, live_site
+
+from carrel.agent.toolchains import build
+from carrel.site.layout import Backend, Site
+
+EXECUTORS = [pytest.param("bubblewrap", marks=pytest.mark.bubblewrap), pytest.param("docker", marks=pytest.mark.docker)]
+
+
+@pytest.fixture(scope="session")
+def toolchains(tmp_path_factory) -> Path:
+    """`python:v2` with the standard library only: what these studies need."""
+    folder = tmp_path_factory.mktemp("toolchains")
+    nothing = folder / "nothing.txt"
+    nothing.write_text("")
+    build("python", "v2", nothing, folder)
+    return folder
+
+
+@pytest.fixture(scope="session", params=EXECUTORS)
+def site(request, tmp_path_factory, toolchains):
+    root = tmp_path_factory.mktemp(f"site-{request.param}")
+    extra = {"DOCKER_REGISTRY": "carrel-test", "STATS_POLL_INTERVAL": "2", "CARREL_LEASE_SECONDS": "20"}
+    if request.param == "docker":
+        request.getfixturevalue("docker_image")
+    backends = (Backend("north"), Backend("south"))
+    made = Site(root / "site", backends, free_port(), request.param, toolchains, extra)
+    with live_site(made, root / "studies") as live:
+        yield live
+
+
+os.environ.setdefault("NO_PROXY", "127.0.0.1,localhost")
