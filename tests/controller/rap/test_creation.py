@@ -1,0 +1,402 @@
+"""Creating jobs: what is stored, every refusal in the contract's words, and many workers at once."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from tests.controller.rap.conftest import PROJECT, Api, new_study, rap_environment
+
+from carrel.messages.rap import RapCreateRequest
+
+
+@pytest.fixture
+def requests(database, rap_env, study):
+    """Makes request bodies; `create` runs one in this process, without HTTP."""
+    return Api("", study)
+
+
+def create(requests, **changes):
+    from carrel.controller import creation
+
+    return creation.create(RapCreateRequest.model_validate(requests.body(**changes)))
+
+
+def refusal(requests, **changes):
+    from carrel.controller.creation import CreationError
+
+    with pytest.raises(CreationError) as error:
+        create(requests, **changes)
+    return str(error.value)
+
+
+def jobs(rap_id):
+    from carrel.controller import service
+
+    return {job.action: job for job in service.rap_jobs(rap_id)}
+
+
+# -- what is stored
+
+
+def test_jobs_hold_all_that_their_definitions_need(requests):
+    scope = {"dataset_permissions": ["ukrr", "icnarc"], "population_permissions": ["include_t1oo"], "other": 1}
+    made = jobs(create(requests, analysis_scope=scope).rap_id)
+    extract, model, plot = made["extract"], made["model"], made["plot"]
+    assert list(made) == ["extract", "model", "plot"], "what an action needs comes before it"
+    assert extract.run_command == ("ehrql:v1 generate-dataset analysis/dataset.py --output output/dataset.csv.gz")
+    assert (extract.requires_db, extract.database_name) == (True, "default")
+    assert extract.analysis_scope == {
+        "dataset_permissions": ["icnarc", "ukrr"],
+        "population_permissions": ["include_t1oo"],
+    }
+    assert (model.requires_db, model.database_name, model.analysis_scope) == (False, None, None)
+    assert (model.needs, model.wait_for_job_ids) == (["extract"], [extract.id])
+    assert plot.wait_for_job_ids == [model.id]
+    assert model.output_spec == {"output/model.csv": "moderately_sensitive"}
+    assert (model.repo_url, model.commit) == (str(requests.study.path), requests.study.commit)
+
+
+def test_a_job_id_is_derived_from_the_request_and_the_action(requests):
+    from carrel.controller.identifiers import job_id
+
+    answer = create(requests, rap_id="a" * 16)
+    assert {job.id for job in jobs(answer.rap_id).values()} == {
+        job_id("a" * 16, action) for action in ("extract", "model", "plot")
+    }
+
+
+def test_projects_with_event_level_data(requests, rap_env):
+    rap_env.setenv("EVENT_LEVEL_DATA_PROJECTS", "one,the-project")
+    made = jobs(create(requests).rap_id)
+    assert made["extract"].analysis_scope == {"component_access": ["event_level_data"]}
+    assert made["model"].analysis_scope is None
+
+
+def test_config_becomes_an_argument(requests):
+    requests.study.write(
+        "version: '5'\nactions:\n  a:\n    run: python:v2 python a.py\n    config: {who: it's me}\n"
+        "    outputs: {highly_sensitive: {x: o/x.csv}}\n"
+    )
+    made = jobs(create(requests, requested_actions=["a"]).rap_id)
+    assert made["a"].run_command == """python:v2 python a.py --config '{"who": "it\\u0027s me"}'"""
+
+
+def test_resources_and_backends(requests):
+    requests.study.write(
+        "version: '5'\nrun_on: [test, tpp]\nactions:\n  a:\n    run: {test: 'python:v2 python a.py'}\n"
+        "    resources: {cpus: 1.5, memory: 2G, timeout: 6h}\n    outputs: {highly_sensitive: {x: o/x.csv}}\n"
+        "  b:\n    run_on: [tpp]\n    run: python:v2 python b.py\n    outputs: {highly_sensitive: {x: o/y.csv}}\n"
+    )
+    made = jobs(create(requests, requested_actions=["run_all"]).rap_id)
+    assert list(made) == ["a"], "b does not run on this backend"
+    assert (made["a"].cpu_count, made["a"].memory_limit, made["a"].timeout_seconds) == (1.5, "2G", 6 * 3600)
+    assert refusal(requests, requested_actions=["b"]) == "Action 'b' not found in project.yaml"
+
+
+def test_the_side_file_is_read(requests):
+    requests.study.write(PROJECT, backends_yaml="run_on: [tpp]\n")
+    assert "test" in refusal(requests), "the study does not run on this backend"
+
+
+def test_later_requests_wait_for_or_reuse_what_is_there(requests):
+    from carrel.controller.models import Job
+
+    first = jobs(create(requests, requested_actions=["model"]).rap_id)
+    Job.objects.filter(pk=first["extract"].pk).update(state="succeeded", status_code="succeeded")
+    second = jobs(create(requests, requested_actions=["plot"]).rap_id)
+    assert list(second) == ["plot"]
+    assert second["plot"].wait_for_job_ids == [first["model"].id]
+    Job.objects.filter(pk=first["model"].pk).update(state="succeeded", status_code="succeeded")
+    third = create(requests, requested_actions=["model"], force_run_dependencies=True)
+    assert third.count == 2
+
+
+# -- refusals
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"workspace": ""}, "Workspace name cannot be blank"),
+        ({"workspace": "a b"}, "Invalid workspace name (allowed are alphanumeric, dash and underscore)"),
+        ({"workspace": "a\n"}, "Invalid workspace name (allowed are alphanumeric, dash and underscore)"),
+        ({"workspace": "w" * 256}, "Invalid workspace name (longer than 255 characters)"),
+        ({"backend": "nope"}, "Invalid backend 'nope', allowed are: test, tpp"),
+        ({"database_name": "slice"}, "Invalid database name 'slice', allowed are: default"),
+        (
+            {"repo_url": "http://x.example/y"},
+            "Repository URL http://x.example/y does not start with https://github.com",
+        ),
+        ({"branch": ""}, "A branch name must be supplied"),
+        ({"branch": "nope"}, "Could not find branch 'nope'"),
+        ({"commit": "f" * 40}, f"Could not find commit on branch 'main': {'f' * 40}"),
+        ({"requested_actions": ["plto"]}, "Action 'plto' not found in project.yaml"),
+        ({"codelists_ok": False}, "Codelists are out of date (required by action extract)"),
+    ],
+)
+def test_refusals_in_the_contracts_words(requests, changes, message):
+    from carrel.controller.models import Job, Rap
+
+    assert refusal(requests, **changes) == message
+    assert not Job.objects.exists()
+    recorded = list(Rap.objects.values_list("outcome", "outcome_details"))
+    assert recorded in ([("error", message)], []), "recorded, where the request could have a row at all"
+
+
+def test_no_project_file(requests):
+    requests.study.git("rm", "-q", "project.yaml")
+    requests.study.write(None)
+    assert refusal(requests) == f"No project.yaml file found in {requests.study.path}"
+
+
+def test_no_repository(requests, tmp_path):
+    assert refusal(requests, repo_url=str(tmp_path / "none")) == f"Could not read from {tmp_path / 'none'}"
+
+
+@pytest.mark.parametrize(
+    ("project", "words"),
+    [
+        ("", "project.yaml"),
+        ("- a\n", "project.yaml"),
+        ("version: '5'\nactions: {a: {", "project.yaml"),
+        (PROJECT.replace("needs: [extract]", "needs: [plot]"), "model"),
+        (PROJECT.replace("python analysis/plot.py", "python 'analysis/plot.py"), "plot"),
+        (PROJECT.replace("run: python:v2 python analysis/plot.py", "run: '  '"), "plot"),
+        (PROJECT.replace("needs: [model]", "needs: [1]"), "plot"),
+        (PROJECT.replace("version: '5'", "version: '99'"), "version"),
+        (PROJECT.replace("output/plot.png", "../plot.png"), "../plot.png"),
+    ],
+)
+def test_faulty_projects_are_explained_not_unknown_errors(requests, project, words):
+    requests.study.write(project)
+    message = refusal(requests)
+    assert words in message
+    assert "Traceback" not in message
+
+
+def test_other_databases_once_they_are_configured(requests, rap_env):
+    from carrel.controller import settings
+
+    rap_env.setenv("VALID_DATABASE_NAMES", "default,slice")
+    settings.get.cache_clear()
+    made = jobs(create(requests, database_name="slice").rap_id)
+    assert made["extract"].database_name == "slice"
+    assert made["model"].database_name is None
+
+
+def test_a_job_too_heavy_for_its_pool_is_refused_at_once(requests, workdir):
+    (workdir / "job-resource-weights_test.ini").write_text("[ws]\nmodel = 5\nplot = 2\n")
+    message = refusal(requests)
+    assert message.startswith("Action 'model' takes 5 workers, and this backend has 2: it could never start.")
+    (workdir / "job-resource-weights_test.ini").write_text("[ws]\nmodel = 2\n[default]\npython.*plot.* = 1.5\n")
+    made = jobs(create(requests).rap_id)
+    assert {action: job.weight for action, job in made.items()} == {"extract": 1, "model": 2, "plot": 1.5}
+    (workdir / "job-resource-weights_test.ini").write_text("nonsense")
+    assert refusal(requests, workspace="w2").startswith("The weights file of backend 'test' cannot be used")
+
+
+def test_another_clients_backend_is_an_unknown_error(api):
+    answer = api.create(backend="tpp")
+    assert answer.json() == {"error": "Error creating jobs", "details": "Unknown error"}
+    assert api.create(backend="nope").json()["details"] == "Invalid backend 'nope', allowed are: test, tpp"
+
+
+def test_a_fault_of_ours_is_told_in_no_detail_and_leaves_the_request_open(api, monkeypatch):
+    from carrel.controller import creation
+
+    def broken(*_args):
+        raise RuntimeError("secret inside")
+
+    body = api.body()
+    with monkeypatch.context() as patch:
+        patch.setattr(creation, "_read_study", broken)
+        answer = api.post("rap/create/", body)
+    assert (answer.status_code, answer.json()["details"]) == (400, "Unknown error")
+    assert api.post("rap/create/", body).status_code == 201
+
+
+# -- many at once
+
+
+def outcomes(created):
+    return sorted(str(answer.result) for answer in created)
+
+
+def test_one_request_sent_by_many_threads_is_created_once(requests):
+    from django.db import connection
+
+    body = RapCreateRequest.model_validate(requests.body())
+
+    def send(_number):
+        from carrel.controller import creation
+
+        try:
+            return creation.create(body)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(send, range(6)))
+    assert outcomes(answers) == ["No change"] * 5 + ["Success"]
+    assert {answer.count for answer in answers} == {3}
+    assert len(jobs(body.rap_id)) == 3
+
+
+SCRIPT = """
+import json, sys
+import django
+django.setup()
+from carrel.controller import creation
+from carrel.messages.rap import RapCreateRequest
+answers = [creation.create(RapCreateRequest.model_validate(body)) for body in json.loads(sys.argv[1])]
+print(json.dumps([answer.model_dump(mode="json") for answer in answers]))
+"""
+
+
+def process(database, workdir, tmp_path, bodies, **env):
+    import json
+
+    from tests.controller.conftest import environment
+
+    environ = {**os.environ, **environment(workdir), **rap_environment(tmp_path), **env}
+    environ |= {"CARREL_DATABASE_URL": database.url, "DJANGO_SETTINGS_MODULE": "carrel.web.settings"}
+    command = [sys.executable, "-c", SCRIPT, json.dumps(bodies)]
+    return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def results(processes):
+    import json
+
+    said = [process.communicate(timeout=120) for process in processes]
+    assert [errors for _, errors in said] == [""] * len(said)
+    return [answer for text, _ in said for answer in json.loads(text)]
+
+
+def test_one_request_sent_to_many_processes_is_created_once(requests, database, workdir, tmp_path):
+    body = requests.body()
+    answers = results([process(database, workdir, tmp_path, [body]) for _ in range(3)])
+    assert sorted(answer["result"] for answer in answers) == ["No change", "No change", "Success"]
+    assert len(jobs(body["rap_id"])) == 3
+
+
+def test_many_requests_for_the_same_actions_run_each_action_once(requests, database, workdir, tmp_path):
+    """Planned under the lock, each sees what the others have just made: no action is started twice."""
+    from carrel.controller.models import Job
+
+    bodies = [[requests.body(requested_actions=["plot", "model"])] for _ in range(3)]
+    answers = results([process(database, workdir, tmp_path, one) for one in bodies])
+    assert sorted((answer["result"], answer["count"]) for answer in answers) == [
+        ("Nothing to do", 0),
+        ("Nothing to do", 0),
+        ("Success", 3),
+    ]
+    assert sorted(Job.objects.values_list("action", flat=True)) == ["extract", "model", "plot"]
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["controller.rap.opened", "repos.fetched", "controller.jobs.inserted", "controller.jobs.created"],
+)
+def test_killed_and_sent_again(requests, database, workdir, tmp_path, place):
+    body = requests.body()
+    killed = process(database, workdir, tmp_path, [body], CARREL_FAULT=place)
+    killed.communicate(timeout=120)
+    assert killed.returncode == -9
+    create_again = create(requests, rap_id=body["rap_id"])
+    assert create_again.count == 3
+    assert len(jobs(body["rap_id"])) == 3
+
+
+# -- reusable actions
+
+
+ACTION = "run: python:v2 python /app/report.py\n"
+
+
+def with_action(requests, tmp_path, action_yaml=ACTION, tag="v1", image="report:v1"):
+    files = {"action_yaml": action_yaml} if action_yaml is not None else {"README": "none"}
+    made = new_study(tmp_path / "actions" / "report", None, **files)
+    if tag:
+        made.git("tag", tag)
+    requests.study.write(
+        f"version: '5'\nactions:\n  a:\n    run: {image} --title 'My report' out\n    config: {{x: 1}}\n"
+        "    outputs: {highly_sensitive: {x: o/x.csv}}\n"
+    )
+    return made
+
+
+def test_a_reusable_action_takes_the_place_of_the_first_word(requests, tmp_path):
+    action = with_action(requests, tmp_path)
+    job = jobs(create(requests, requested_actions=["a"]).rap_id)["a"]
+    assert job.run_command == """python:v2 python /app/report.py --title 'My report' out --config '{"x": 1}'"""
+    assert (job.repo_url, job.commit, job.reusable_action) == (str(action.path), action.commit, "report:v1")
+    assert job.output_spec == {"o/x.csv": "highly_sensitive"}
+    assert job.rap.commit == requests.study.commit
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        ({"image": "re.port:v1"}, "'re.port' contains invalid characters"),
+        (
+            {"image": "nope:v1"},
+            "could not find a repo at {org}/nope\n"
+            "Check that 'nope' is in the list of available actions at https://actions.opensafely.org",
+        ),
+        ({"image": "report:v9"}, "'v9' is not a tag listed in {org}/report/tags"),
+        (
+            {"action_yaml": None},
+            "{org}/report/tree/v1 doesn't look like a valid action (no 'action.yaml' file present)",
+        ),
+        ({"action_yaml": "name: x\n"}, "{invalid}Missing `run` key in 'action.yaml'"),
+        ({"action_yaml": "[1"}, "{invalid}'action.yaml' is not valid YAML"),
+        ({"action_yaml": "run: bash:v1 x\n"}, "{invalid}Unrecognised runtime: bash"),
+        ({"action_yaml": "run: report:v1 x\n"}, "{invalid}Unrecognised runtime: report"),
+        (
+            {"action_yaml": "run: ehrql:v1 generate-dataset x\n"},
+            "{invalid}Re-usable actions cannot run commands which access the database",
+        ),
+        ({"action_yaml": "run: python:v2 'x\n"}, "{invalid}`run` in 'action.yaml' has unbalanced quotes"),
+        ({"action_yaml": "run: [1]\n"}, "{invalid}`run` in 'action.yaml' is not a string"),
+        ({"action_yaml": "run: ''\n"}, "{invalid}Unrecognised runtime: "),
+        (
+            {"action_yaml": "run: python x\n"},
+            "{invalid}The runtime python in 'action.yaml' has no version (e.g. python:v2)",
+        ),
+    ],
+)
+def test_reusable_actions_that_cannot_be_used(requests, tmp_path, made, message):
+    with_action(requests, tmp_path, **made)
+    org = tmp_path / "actions"
+    invalid = f"invalid action, please open an issue on {org}/report/issues\n\n  ReusableActionError: "
+    said = refusal(requests, requested_actions=["a"])
+    assert said == f"in 'a: {made.get('image', 'report:v1')}' " + message.format(org=org, invalid=invalid)
+
+
+def test_a_reusable_action_must_be_merged(requests, tmp_path):
+    action = with_action(requests, tmp_path, tag="")
+    action.git("checkout", "-q", "-b", "draft")
+    action.write(None, x="draft")
+    action.git("tag", "v1")
+    assert refusal(requests, requested_actions=["a"]) == (
+        "in 'a: report:v1' tag 'v1' has not yet been approved for use (not merged into main branch)"
+    )
+
+
+def test_each_reusable_action_is_looked_up_once_a_request(requests, tmp_path, monkeypatch):
+    from carrel.repos import Mirrors
+
+    with_action(requests, tmp_path)
+    requests.study.write(
+        "version: '5'\nactions:\n"
+        + "".join(
+            f"  a{n}:\n    run: report:v1 {n}\n    outputs: {{highly_sensitive: {{x: o/{n}.csv}}}}\n" for n in range(4)
+        )
+    )
+    asked = []
+    resolve = Mirrors.resolve_tag
+    monkeypatch.setattr(Mirrors, "resolve_tag", lambda *args: (asked.append(args), resolve(*args))[1])
+    assert create(requests, requested_actions=["run_all"]).count == 4
+    assert len(asked) == 1
