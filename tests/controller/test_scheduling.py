@@ -1,12 +1,12 @@
 """The write door from request to end, in one process: rows, events and tasks after each step."""
 
 import pytest
+from tests.support.controller import make_jobs, new_job, results
 
 from carrel.controller import service
 from carrel.controller.models import Event, Job, Task
-from carrel.controller.service import flags, scheduling, updates
+from carrel.controller.service import updates
 from carrel.messages.tasks import TaskUpdate
-from tests.support.controller import make_jobs, new_job, results
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -51,8 +51,9 @@ def test_a_job_goes_from_request_to_success():
 
 def test_jobs_wait_for_what_they_need_and_start_at_once_when_it_is_there():
     rap, _ = service.open_rap(__import__("tests.support.controller", fromlist=["x"]).rap_fields())
-    from carrel.controller.identifiers import job_id
     from tests.support.controller import add_jobs
+
+    from carrel.controller.identifiers import job_id
 
     jobs = add_jobs(rap, "a", new_job("b", needs=("a",), wait_for_job_ids=(job_id(rap.id, "a"),)))
     assert code(jobs["b"]) == "waiting_on_dependencies"

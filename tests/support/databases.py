@@ -87,7 +87,7 @@ def used_by_django(database: Database) -> Iterator[None]:
     connections.close_all()
     before = connections.settings["default"]
     made = database_settings(database.url, Path("unused"))
-    connections.settings["default"] = {**before, **made}
+    connections.settings["default"] = {**before, **made, "CONN_MAX_AGE": 0}
     _forget_connections()
     try:
         yield

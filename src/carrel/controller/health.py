@@ -1,9 +1,9 @@
 """`GET /`, `/healthz`, `/readyz`, `/metrics`."""
 
-from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
+
+from carrel.controller.checks import database_problem
 
 
 @csrf_exempt
@@ -23,18 +23,6 @@ def readyz(_request: HttpRequest) -> HttpResponse:
     if problem:
         return JsonResponse({"status": "not ready", "problem": problem}, status=503)
     return JsonResponse({"status": "ready"})
-
-
-def database_problem() -> str | None:
-    """Why the database cannot be used yet, in a sentence; None when it can."""
-    try:
-        executor = MigrationExecutor(connection)
-        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    except DatabaseError:
-        return "The database cannot be reached."
-    if missing:
-        return f"{len(missing)} migrations are not applied. Run `carrel manage migrate_controller`."
-    return None
 
 
 def metrics(_request: HttpRequest) -> HttpResponse:

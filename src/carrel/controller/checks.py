@@ -1,0 +1,35 @@
+"""What must be right before a process of the controller starts."""
+
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+from carrel.controller import settings
+
+
+class CannotStart(Exception):
+    """Says what is wrong and what to do about it."""
+
+
+def before_start() -> None:
+    """Settings can be read and the database has every migration. Raises CannotStart."""
+    try:
+        settings.get()
+    except settings.SettingsError as error:
+        raise CannotStart(str(error)) from error
+    problem = database_problem()
+    if problem:
+        raise CannotStart(problem)
+
+
+def database_problem() -> str | None:
+    """Why the database cannot be used yet, in a sentence; None when it can."""
+    try:
+        executor = MigrationExecutor(connection)
+        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except DatabaseError:
+        return "The database cannot be reached. Check WORKDIR or CARREL_DATABASE_URL."
+    if not missing:
+        return None
+    if not executor.loader.applied_migrations:
+        return "The database does not exist. Create it with `carrel manage migrate_controller`."
+    return f"The database is out of date by {len(missing)} migrations. Run `carrel manage migrate_controller`."

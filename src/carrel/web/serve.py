@@ -1,0 +1,89 @@
+"""Serving the Django project with waitress, threads in one process."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+ENOUGH_FOR_REQUESTS = 12
+
+
+def serve(
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    threads: int | None = None,
+    *,
+    with_sweep: bool = False,
+    on_ready: Callable[[int], None] | None = None,
+) -> None:
+    """Serve until the process is ended.
+
+    `port` 0 takes a free one; `on_ready(port)` is called once connections are taken. `with_sweep`: run the controller's
+    sweep in a thread of this process as well. `threads`: at least one more per backend than the requests to answer
+    at once, since each agent's long poll holds one (the default sees to it).
+
+    Raises carrel.controller.checks.CannotStart with a sentence.
+    """
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "carrel.web.settings")
+    from waitress.server import create_server
+
+    from carrel.web.wsgi import application
+
+    _check()
+    server = create_server(
+        application, host=host, port=port, threads=threads or _threads(), ident=None, clear_untrusted_proxy_headers=True
+    )
+    if with_sweep:
+        from carrel.controller import sweep
+
+        sweep.start_thread()
+    if on_ready:
+        on_ready(_port(server))
+    server.run()
+
+
+def _check() -> None:
+    from django.conf import settings
+
+    from carrel.controller import checks
+
+    checks.before_start()
+    missing = [name for name in _REQUIRED if not os.environ.get(name)]
+    if missing and not settings.DEBUG:
+        raise checks.CannotStart(
+            f"These are not set: {', '.join(missing)}. Set them (or DJANGO_DEBUG=true on a machine of your own)."
+        )
+
+
+_REQUIRED = ("DJANGO_CONTROLLER_SECRET_KEY", "DJANGO_CONTROLLER_ALLOWED_HOSTS")
+
+
+def _threads() -> int:
+    from carrel.controller import settings
+
+    return ENOUGH_FOR_REQUESTS + 2 * len(settings.get().backends)
+
+
+def _port(server: Any) -> int:
+    return int(getattr(server, "effective_port", 0) or server.effective_listen[0][1])
+
+
+def main() -> None:
+    """`python -m carrel.web.serve [HOST:PORT] [--with-sweep]`."""
+    import sys
+
+    given = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
+    host, _, port = (given[0] if given else "127.0.0.1:8000").rpartition(":")
+    try:
+        serve(host, int(port), with_sweep="--with-sweep" in sys.argv, on_ready=_say)
+    except Exception as error:
+        if type(error).__name__ != "CannotStart":
+            raise
+        sys.exit(str(error))
+
+
+def _say(port: int) -> None:
+    print(f"Serving on port {port}.", flush=True)
+
+
+if __name__ == "__main__":
+    main()
