@@ -30,6 +30,7 @@ from carrel.agent.executors.redaction import redacted_environment
 from carrel.agent.toolchains import Toolchain, resolve
 from carrel.telemetry import faults
 
+PROBE_ROOT = ("--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev")
 DEFAULT_TMP_BYTES = 1 << 30
 DEFAULT_LOG_BYTES = 64 << 20
 INSTALL = "Install it (Debian, Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap)."
@@ -266,7 +267,7 @@ def find_bwrap() -> str:
 def probe(bwrap: str) -> bool:
     """Try a sandbox; returns whether nested user namespaces can be switched off. RuntimeUnavailable if none works."""
     for nested_userns_off in (True, False):
-        words = [bwrap, *sandbox.isolation(nested_userns_off), *"--ro-bind / / --proc /proc --dev /dev".split()]
+        words = [bwrap, *sandbox.isolation(nested_userns_off), *PROBE_ROOT]
         done = subprocess.run([*words, "--", "/usr/bin/true"], capture_output=True, env={}, timeout=30, check=False)
         if done.returncode == 0:
             return nested_userns_off

@@ -125,7 +125,7 @@ class DockerExecutor:
         if errors:
             raise ImageUnavailable(
                 f"The image {reference} is not on this machine and could not be pulled: {errors[-1]}. Check the name "
-                f"and that the registry can be reached from here, or bring the image with `{self._engine.flavour} load`."
+                f"and that the registry can be reached, or bring the image with `{self._engine.flavour} load`."
             )
 
     # --- processes -----------------------------------------------------------------------------------------------
@@ -212,7 +212,7 @@ class DockerExecutor:
             phase=phase,
             exit_code=state["ExitCode"] if ended and not lost else None,
             oom_killed=ended and bool(state.get("OOMKilled")),
-            started_at=parse_time(state.get("StartedAt")),
+            started_at=_started(state, ended),
             finished_at=parse_time(state.get("FinishedAt")) if ended else None,
             image_id=record.get("Image"),
             labels={key: value for key, value in labels.items() if key.startswith(IMAGE_LABELS)},
@@ -373,6 +373,12 @@ def is_lost(state: Mapping[str, Any], booted: datetime | None, engine_started: d
     if booted and started < booted:
         return True
     return bool(state["ExitCode"] == 255 and engine_started and started < engine_started <= finished)
+
+
+def _started(state: Mapping[str, Any], ended: bool) -> datetime | None:
+    """The engine notes the start after the fact: of a very short process, sometimes after its end."""
+    started, finished = parse_time(state.get("StartedAt")), parse_time(state.get("FinishedAt"))
+    return min(started, finished) if started and finished and ended else started
 
 
 def boot_time() -> datetime | None:

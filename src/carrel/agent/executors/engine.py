@@ -8,6 +8,7 @@ each engine answers in its own.
 import base64
 import json
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def socket_path(flavour: str, host: str | None) -> Path:
     if given:
         if not given.startswith("unix://"):
             raise RuntimeUnavailable(
-                f"{variable}={given}: only an engine on this machine, with a unix:// socket, can mount the jobs' folders."
+                f"{variable}={given}: only an engine of this machine, at a unix:// socket, can mount the folders."
             )
         return Path(given.removeprefix("unix://"))
     places = _usual_places(flavour)
@@ -77,6 +78,18 @@ class Engine:
             timeout=httpx.Timeout(TIMEOUT_SECONDS, connect=CONNECT_SECONDS),
             trust_env=False,
         )
+
+        self._try_to_connect()
+
+    def _try_to_connect(self) -> None:
+        """Tell at once that there is no engine (httpx would leave the socket of a failed attempt open)."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as attempt:
+            attempt.settimeout(CONNECT_SECONDS)
+            try:
+                attempt.connect(str(self.socket))
+            except OSError as error:
+                self._client.close()
+                raise RuntimeUnavailable(self._not_there()) from error
 
     def close(self) -> None:
         self._client.close()

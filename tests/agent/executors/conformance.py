@@ -1,0 +1,740 @@
+"""What every executor must do. A test module of an executor takes these classes and gives them a `Bench`.
+
+`Lifecycle` holds for all; `Limited` and `Isolated` for those that keep a job apart, as `Capabilities` promises. Nothing
+is mocked: each test starts real processes and looks at them from inside and outside.
+"""
+
+import json
+import os
+import pickle
+import re
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from tests.support.waiting import until
+
+from carrel.agent.executors.base import (
+    Executor,
+    ImageNotAllowed,
+    ImageUnavailable,
+    Inspection,
+    Limits,
+    Mount,
+    Network,
+    NotSupported,
+    Phase,
+    RunSpec,
+)
+from carrel.agent.executors.select import ExecutorSettings, choose_executor
+
+WAIT = 60.0
+STAMP = re.compile(rb"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z) ")
+REPOSITORY = Path(__file__).parents[3]
+
+
+@dataclass
+class Bench:
+    """An executor on a bench: makes it, runs things with it, and clears away what it started."""
+
+    settings: ExecutorSettings
+    image: str
+    folder: Path
+    names: list[str] = field(default_factory=list)
+    opened: list[Executor] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.executor = self.another()
+
+    def another(self, **changes: object) -> Executor:
+        """A second executor of the same owner, as after a restart of the agent."""
+        made = choose_executor(replace(self.settings, **changes))  # type: ignore[arg-type]
+        self.opened.append(made)
+        return made
+
+    def name(self) -> str:
+        self.names.append(f"os-job-test-{uuid.uuid4().hex[:16]}-001")
+        return self.names[-1]
+
+    def workspace(self) -> Path:
+        place = self.folder / f"workspace-{uuid.uuid4().hex[:8]}"
+        place.mkdir(parents=True)
+        return place
+
+    def spec(self, *args: str, **options: object) -> RunSpec:
+        given = {"name": self.name(), "image": self.image, "workspace": self.workspace(), **options}
+        return RunSpec(args=args, **given)  # type: ignore[arg-type]
+
+    def python(self, code: str, *args: str, **options: object) -> RunSpec:
+        return self.spec("python3", "-c", textwrap.dedent(code), *args, **options)
+
+    def start(self, spec: RunSpec) -> str:
+        self.executor.start(spec)
+        return spec.name
+
+    def ended(self, name: str) -> Inspection:
+        assert self.executor.wait([name], WAIT) == {name}
+        return self.executor.inspect(name)
+
+    def run(self, spec: RunSpec) -> Inspection:
+        return self.ended(self.start(spec))
+
+    def log(self, name: str, max_bytes: int | None = None) -> bytes:
+        pieces: list[bytes] = []
+        self.executor.logs(name, pieces.append, max_bytes)
+        return b"".join(pieces)
+
+    def text(self, name: str) -> str:
+        """The log without its timestamps."""
+        return "".join(STAMP.sub(b"", line).decode() for line in self.log(name).splitlines(keepends=True))
+
+    def answer(self, spec: RunSpec) -> object:
+        """What a program printed as JSON; it must have ended well."""
+        end = self.run(spec)
+        assert end.exit_code == 0, self.text(spec.name)
+        return json.loads(self.text(spec.name))
+
+    def clear(self) -> None:
+        for name in self.names:
+            self.executor.remove(name)
+        for executor in self.opened:
+            executor.close()
+
+
+@contextmanager
+def bench(settings: ExecutorSettings, image: str, folder: Path) -> Iterator[Bench]:
+    made = Bench(settings, image, folder)
+    try:
+        yield made
+    finally:
+        made.clear()
+
+
+def agent_that_dies(bench: Bench, spec: RunSpec, fault: str | None = None) -> None:
+    """Start `spec` in another process, killed with its whole session at `fault`, or when it has started it."""
+    code = (
+        "import os, pickle, signal, sys\n"
+        "from carrel.agent.executors.select import choose_executor\n"
+        "settings, spec = pickle.load(sys.stdin.buffer)\n"
+        "choose_executor(settings).start(spec)\n"
+        "os.killpg(os.getpgid(0), signal.SIGKILL)\n"
+    )
+    env = {**os.environ, "CARREL_FAULT": fault or ""}
+    given = pickle.dumps((bench.settings, spec))
+    agent = subprocess.run([sys.executable, "-c", code], input=given, env=env, start_new_session=True, check=False)
+    assert agent.returncode == -signal.SIGKILL
+
+
+def processes_with(marker: str) -> list[int]:
+    """Pids of this machine with `marker` in their command line or environment."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if any(marker.encode() in (folder / name).read_bytes() for name in ("cmdline", "environ")):
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+def command_lines_with(marker: str) -> list[str]:
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            text = place.read_bytes()
+        except OSError:
+            continue
+        if marker.encode() in text:
+            found.append(text.decode(errors="replace"))
+    return found
+
+
+class Lifecycle:
+    """Start, inspect, wait, logs, stop, remove, usage, list; found again by another process."""
+
+    @pytest.mark.parametrize("code", [0, 1, 3, 125, 255])
+    def test_exit_code(self, bench: Bench, code: int) -> None:
+        end = bench.run(bench.spec("sh", "-c", f"exit {code}"))
+        assert (end.phase, end.exit_code, end.oom_killed, end.lost) == (Phase.EXITED, code, False, False)
+
+    @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV])
+    def test_a_signal_is_128_and_its_number(self, bench: Bench, sign: signal.Signals) -> None:
+        end = bench.run(bench.python("import os, sys; os.kill(os.getpid(), int(sys.argv[1]))", str(int(sign))))
+        assert (end.exit_code, end.oom_killed, end.lost) == (128 + sign, False, False)
+
+    def test_a_program_that_is_not_there_is_127(self, bench: Bench) -> None:
+        spec = bench.spec("no-such-program", "x")
+        assert bench.run(spec).exit_code == 127
+        assert "no-such-program" in bench.text(spec.name)
+
+    def test_times_image_and_labels(self, bench: Bench) -> None:
+        before = datetime.now(UTC) - timedelta(seconds=1)
+        image_id = bench.executor.prepare_image(bench.image, None)
+        end = bench.run(bench.spec("true", labels={"workspace": "w", "action": "a"}))
+        assert end.started_at
+        assert end.finished_at
+        assert before <= end.started_at <= end.finished_at <= datetime.now(UTC) + timedelta(seconds=1)
+        assert end.image_id == image_id
+        json.dumps(end.metadata)
+
+    def test_nothing_of_that_name(self, bench: Bench) -> None:
+        name = bench.name()
+        assert bench.executor.inspect(name) == Inspection(Phase.ABSENT)
+        assert bench.executor.usage(name) is None
+        assert bench.executor.wait([name], WAIT) == {name}
+        assert bench.log(name) == b""
+        bench.executor.stop(name)
+        bench.executor.remove(name)
+
+    def test_runs_in_the_workspace_and_writes_to_it(self, bench: Bench) -> None:
+        spec = bench.spec("sh", "-c", "mkdir -p output && cat input.txt > output/copy.txt && pwd > output/where.txt")
+        (spec.workspace / "input.txt").write_text("in")
+        assert bench.run(spec).exit_code == 0
+        assert (spec.workspace / "output/copy.txt").read_text() == "in"
+        (spec.workspace / "output/copy.txt").write_text("the files are the agent's")
+
+    def test_started_twice_runs_once(self, bench: Bench) -> None:
+        spec = bench.spec("sh", "-c", "echo ran >> runs.txt; read line < wait || true")
+        os.mkfifo(spec.workspace / "wait")
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(bench.executor.start, [spec] * 4))
+        until((spec.workspace / "runs.txt").exists, "the first run")
+        assert bench.executor.inspect(spec.name).phase == Phase.RUNNING
+        (spec.workspace / "wait").write_text("go\n")
+        bench.ended(spec.name)
+        bench.executor.start(spec)
+        assert bench.executor.inspect(spec.name).phase == Phase.EXITED
+        assert (spec.workspace / "runs.txt").read_text() == "ran\n"
+
+    def test_list_and_remove(self, bench: Bench) -> None:
+        first, second = bench.start(bench.spec("true")), bench.start(bench.spec("sleep", "1000"))
+        assert {first, second} <= set(bench.executor.list())
+        for _ in range(2):
+            bench.executor.remove(first)
+            bench.executor.remove(second)
+        assert not {first, second} & set(bench.executor.list())
+        assert bench.executor.inspect(second).phase == Phase.ABSENT
+
+    def test_a_name_can_be_used_again_after_remove(self, bench: Bench) -> None:
+        spec = bench.spec("sh", "-c", "exit 4")
+        bench.run(spec)
+        bench.executor.remove(spec.name)
+        assert bench.run(replace(spec, args=("sh", "-c", "exit 5"))).exit_code == 5
+
+    def test_stop_kills_all_it_started(self, bench: Bench) -> None:
+        marker = f"marker-{uuid.uuid4().hex}"
+        code = """
+            import os, signal, sys, time
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            for _ in range(3):
+                if os.fork() == 0:
+                    os.setsid()
+            open("ready", "a").write("x")
+            time.sleep(1000)
+        """
+        spec = bench.python(code, marker)
+        bench.start(spec)
+        ready = spec.workspace / "ready"
+        until(lambda: ready.exists() and len(ready.read_text()) == 8, "eight processes")
+        bench.executor.stop(spec.name)
+        end = bench.executor.inspect(spec.name)
+        assert (end.phase, end.exit_code, end.oom_killed) == (Phase.EXITED, 137, False)
+        until(lambda: not processes_with(marker), "the end of all processes")
+        bench.executor.stop(spec.name)
+
+    def test_what_it_left_in_the_background_ends_with_it(self, bench: Bench) -> None:
+        marker = f"marker-{uuid.uuid4().hex}"
+        code = """
+            import os, sys, time
+            if os.fork() == 0:
+                os.setsid()
+                time.sleep(1000)
+            print("main")
+        """
+        spec = bench.python(code, marker)
+        assert bench.run(spec).exit_code == 0
+        until(lambda: not processes_with(marker), "the end of the background process")
+        assert bench.text(spec.name) == "main\n"
+
+    def test_wait_tells_which_ended(self, bench: Bench) -> None:
+        slow, quick = bench.start(bench.spec("sleep", "1000")), bench.spec("sh", "-c", "read line < wait")
+        os.mkfifo(quick.workspace / "wait")
+        bench.start(quick)
+        assert bench.executor.wait([slow, quick.name], 0.05) == set()
+        opener = threading.Thread(target=(quick.workspace / "wait").write_text, args=("go\n",))
+        opener.start()
+        assert bench.executor.wait([slow, quick.name], WAIT) == {quick.name}
+        opener.join()
+
+    def test_wait_can_be_woken(self, bench: Bench) -> None:
+        name = bench.start(bench.spec("sleep", "1000"))
+        reader, writer = os.pipe()
+        try:
+            ring = threading.Timer(0.1, os.write, (writer, b"x"))
+            ring.start()
+            assert bench.executor.wait([name], WAIT, wake=reader) == set()
+            assert bench.executor.wait([], WAIT, wake=reader) == set()
+            ring.join()
+        finally:
+            os.close(reader)
+            os.close(writer)
+
+    def test_log_is_merged_and_stamped(self, bench: Bench) -> None:
+        code = """
+            import os, time
+            for line in range(3):
+                os.write(1, b"out %d\\n" % line)
+                time.sleep(0.02)
+                os.write(2, b"err %d\\n" % line)
+                time.sleep(0.02)
+            os.write(1, "no line end: é☃".encode())
+        """
+        spec = bench.python(code)
+        bench.run(spec)
+        lines = bench.log(spec.name).splitlines()
+        stamps = [STAMP.match(line) for line in lines]
+        assert all(stamps)
+        assert [stamp[1] for stamp in stamps if stamp] == sorted(stamp[1] for stamp in stamps if stamp)
+        expected = ["out 0", "err 0", "out 1", "err 1", "out 2", "err 2", "no line end: é☃"]
+        assert bench.text(spec.name).splitlines() == expected
+
+    def test_log_can_be_read_while_it_runs(self, bench: Bench) -> None:
+        name = bench.start(bench.spec("sh", "-c", "echo now; sleep 1000"))
+        pieces: list[bytes] = []
+
+        def seen() -> bool:
+            pieces.clear()
+            thread = threading.Thread(target=bench.executor.logs, args=(name, pieces.append))
+            thread.start()
+            thread.join(WAIT)
+            return b" now\n" in b"".join(pieces)
+
+        until(seen, "the first line")
+
+    def test_log_that_is_not_text(self, bench: Bench) -> None:
+        spec = bench.python("import os; os.write(1, bytes(range(256)) * 4 + b'\\n')")
+        bench.run(spec)
+        assert bytes(range(11, 256)) in bench.log(spec.name)
+
+    def test_big_log_keeps_head_and_tail(self, bench: Bench) -> None:
+        spec = bench.python("for line in range(200_000): print(f'line {line:06d}', 'x' * 40)")
+        bench.run(spec)
+        whole = bench.log(spec.name)
+        pieces: list[bytes] = []
+        missing = bench.executor.logs(spec.name, pieces.append, 100_000)
+        text = b"".join(pieces)
+        assert whole.count(b"\n") == 200_000
+        assert 50_000 < len(text) <= 100_200
+        assert b" line 000000 " in text
+        assert b" line 199999 " in text
+        assert str(missing).encode() in text
+        assert missing + len(text) - len(whole) == len(next(x for x in pieces if b"left out" in x))
+
+    def test_arguments_arrive_as_they_are(self, bench: Bench) -> None:
+        words = ["", " a  b ", "é☃𝄞", "line\nend", "--", "-x", "$HOME", "'\"\\", "*", "a=b"]
+        code = "import json, sys; print(json.dumps(sys.argv[1:]))"
+        assert bench.answer(bench.python(code, *words)) == words
+
+    def test_found_again_by_another_agent(self, bench: Bench) -> None:
+        running, ended = (
+            bench.spec("sh", "-c", "echo hello; read line < wait; exit 6"),
+            bench.spec("sh", "-c", "exit 3"),
+        )
+        os.mkfifo(running.workspace / "wait")
+        bench.start(running)
+        bench.run(ended)
+        bench.executor = bench.another()
+        assert {running.name, ended.name} <= set(bench.executor.list())
+        assert bench.executor.inspect(ended.name).exit_code == 3
+        assert bench.executor.inspect(running.name).phase == Phase.RUNNING
+        (running.workspace / "wait").write_text("go\n")
+        assert bench.ended(running.name).exit_code == 6
+        assert bench.text(running.name) == "hello\n"
+
+    def test_survives_the_kill_of_the_agent(self, bench: Bench) -> None:
+        if not bench.executor.capabilities.survives_agent_restart:
+            pytest.skip(f"{bench.executor.capabilities.name} does not promise it")
+        spec = bench.spec("sh", "-c", "echo started; read line < wait; exit 7")
+        os.mkfifo(spec.workspace / "wait")
+        agent_that_dies(bench, spec)
+        assert bench.executor.inspect(spec.name).phase == Phase.RUNNING
+        (spec.workspace / "wait").write_text("go\n")
+        assert bench.ended(spec.name).exit_code == 7
+        assert bench.text(spec.name) == "started\n"
+
+    def test_twenty_at_once(self, bench: Bench) -> None:
+        specs = [bench.spec("sh", "-c", f"echo {number}; exit {number}") for number in range(20)]
+        with ThreadPoolExecutor(20) as pool:
+            ends = list(pool.map(bench.run, specs))
+        assert [end.exit_code for end in ends] == list(range(20))
+        assert [bench.text(spec.name) for spec in specs] == [f"{number}\n" for number in range(20)]
+
+    def test_exactly_the_environment_given(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AGENT_SECRET", "must not be seen")
+        wanted = {"OPENSAFELY_BACKEND": "north", "ODD": "a=b\nc é☃ '\"", "EMPTY": ""}
+        code = "import json, os; print(json.dumps(dict(os.environ)))"
+        seen = bench.answer(bench.python(code, env=wanted))
+        assert isinstance(seen, dict)
+        assert wanted.items() <= seen.items()
+        assert seen["HOME"] == "/tmp"
+        allowed = {"PATH", "HOME", "HOSTNAME", "LANG", "LC_CTYPE", "PWD", "PYTHONDONTWRITEBYTECODE"}
+        assert set(seen) - set(wanted) <= allowed
+
+    def test_values_of_the_environment_are_on_no_command_line(self, bench: Bench) -> None:
+        secret = f"secret-{uuid.uuid4().hex}"
+        spec = bench.spec("sh", "-c", "echo started; sleep 1000", env={"DATABASE_URL": secret})
+        lines: list[list[str]] = []
+        over = threading.Event()
+
+        def look() -> None:
+            while not over.is_set():
+                lines.append(command_lines_with(secret))
+
+        watcher = threading.Thread(target=look)
+        watcher.start()
+        try:
+            bench.start(spec)
+            until(lambda: bench.log(spec.name), "its start")
+        finally:
+            over.set()
+            watcher.join()
+        assert lines
+        assert not any(lines)
+        assert secret not in json.dumps(dict(bench.executor.inspect(spec.name).metadata))
+
+    def test_names_that_are_paths_are_refused(self, bench: Bench) -> None:
+        with pytest.raises((ValueError, Exception), match=r"name|invalid|Invalid"):
+            bench.executor.start(replace(bench.spec("true"), name="../escape"))
+
+
+class Limited:
+    """The limits that `Capabilities` says are held."""
+
+    def test_usage_of_a_running_process(self, bench: Bench) -> None:
+        spec = bench.python("x = bytearray(50 << 20)\nopen('ready', 'w')\nwhile True: pass")
+        name = bench.start(spec)
+        until((spec.workspace / "ready").exists, "its memory")
+
+        def busy() -> bool:
+            usage = bench.executor.usage(name)
+            assert usage
+            return usage.cpu_seconds > 0.2 and usage.memory > 50 << 20
+
+        until(busy, "its use of cpu and memory")
+        bench.executor.stop(name)
+        assert bench.executor.usage(name) is None
+
+    def test_out_of_memory(self, bench: Bench) -> None:
+        if bench.executor.capabilities.memory_limit != "cgroup":
+            pytest.skip("no cgroup holds memory here")
+        end = bench.run(bench.python("x = bytearray(2 << 30)", limits=Limits(memory=64 << 20)))
+        assert (end.exit_code, end.oom_killed, end.lost) == (137, True, False)
+
+    def test_tmp_is_memory_and_limited(self, bench: Bench) -> None:
+        code = """
+            import errno
+            try:
+                with open("/tmp/big", "wb") as file:
+                    for _ in range(64):
+                        file.write(bytes(1 << 20))
+                print(0)
+            except OSError as error:
+                print(int(error.errno == errno.ENOSPC))
+        """
+        assert bench.answer(bench.python(code)) == 1
+
+    def test_a_fork_bomb_is_held(self, bench: Bench) -> None:
+        if bench.executor.capabilities.pids_limit != "cgroup":
+            pytest.skip("no cgroup holds the number of processes here")
+        code = """
+            import os, time
+            made = 0
+            while made < 200:
+                try:
+                    if os.fork() == 0:
+                        time.sleep(1000)
+                except OSError:
+                    break
+                made += 1
+            print(made)
+        """
+        made = bench.answer(bench.python(code, limits=Limits(pids=30)))
+        assert isinstance(made, int)
+        assert 20 <= made <= 30
+
+    def test_half_a_cpu_is_half_a_cpu(self, bench: Bench) -> None:
+        if bench.executor.capabilities.cpu_limit != "cgroup":
+            pytest.skip("no cgroup holds cpus here")
+        code = """
+            import time
+            start, used = time.monotonic(), time.process_time()
+            while time.monotonic() - start < 1.0:
+                pass
+            print((time.process_time() - used) / (time.monotonic() - start))
+        """
+        share = bench.answer(bench.python(code, limits=Limits(cpus=0.5)))
+        assert isinstance(share, float)
+        assert share < 0.75  # a whole one without the limit; the kernel gives slices of 50 ms each 100 ms
+
+    def test_limits_are_in_the_notes(self, bench: Bench) -> None:
+        end = bench.run(bench.spec("true", limits=Limits(memory=1 << 30, cpus=1.5, pids=100)))
+        assert end.notes[0].startswith("Limits")
+        assert all(words in end.notes[0] for words in ("memory 1.00 GB", "cpus 1.5", "pids 100"))
+
+
+class Images:
+    def test_an_image_that_is_nowhere(self, bench: Bench) -> None:
+        with pytest.raises(ImageUnavailable, match="no-such-image"):
+            bench.another(pull=False).prepare_image("127.0.0.1:1/x/no-such-image:v9", None)
+
+    def test_start_never_fetches_an_image(self, bench: Bench) -> None:
+        spec = replace(bench.spec("true"), image="127.0.0.1:1/x/no-such-image:v9")
+        with pytest.raises(ImageUnavailable, match="no-such-image"):
+            bench.executor.start(spec)
+        assert bench.executor.inspect(spec.name).phase == Phase.ABSENT
+
+    def test_an_image_off_the_list_is_refused(self, bench: Bench) -> None:
+        strict = bench.another(allow_image=lambda image: False)
+        with pytest.raises(ImageNotAllowed, match=re.escape(bench.image)):
+            strict.prepare_image(bench.image, None)
+        spec = bench.spec("true")
+        with pytest.raises(ImageNotAllowed):
+            strict.start(spec)
+        assert strict.inspect(spec.name).phase == Phase.ABSENT
+
+    def test_image_id_and_labels(self, bench: Bench) -> None:
+        end = bench.run(bench.spec("true"))
+        assert end.image_id == bench.executor.prepare_image(bench.image, None)
+        assert end.image_id.startswith("sha256:")
+        assert end.labels["org.opencontainers.image.version"] == "v2"
+
+
+TRY_NETWORK = """
+    import json, os, socket, sys
+    def tries(family, address):
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.settimeout(3)
+        try:
+            sock.connect(address)
+            return True
+        except OSError:
+            return False
+        finally:
+            sock.close()
+    port, abstract, host = int(sys.argv[1]), "\\0" + sys.argv[2], sys.argv[3]
+    reached = {
+        "host loopback": tries(socket.AF_INET, ("127.0.0.1", port)),
+        "host address": tries(socket.AF_INET, (host, port)),
+        "internet": tries(socket.AF_INET, ("1.1.1.1", 53)),
+        "internet 6": tries(socket.AF_INET6, ("2606:4700:4700::1111", 53)),
+        "metadata service": tries(socket.AF_INET, ("169.254.169.254", 80)),
+        "docker bridge": tries(socket.AF_INET, ("172.17.0.1", port)),
+        "abstract socket": tries(socket.AF_UNIX, abstract),
+        "names": False,
+    }
+    try:
+        socket.getaddrinfo("example.org", 80)
+        reached["names"] = True
+    except OSError:
+        pass
+    reached["interfaces"] = sorted(name for _, name in socket.if_nameindex() if name != "lo" and
+                                   open(f"/proc/net/dev").read().count(name + ":"))
+    print(json.dumps(reached))
+"""
+
+TRY_WRITING = """
+    import json, os, sys
+    written = []
+    for folder in sys.argv[1:]:
+        try:
+            os.makedirs(folder, exist_ok=True)
+            with open(folder + "/carrel-was-here", "w") as file:
+                file.write("x")
+            written.append(folder)
+        except OSError:
+            pass
+    print(json.dumps(written))
+"""
+
+TRY_PRIVILEGES = """
+    import ctypes, json, os
+    libc = ctypes.CDLL(None, use_errno=True)
+    status = dict(line.split(":", 1) for line in open("/proc/self/status").read().splitlines())
+    def refused(call, *args):
+        return call(*args) != 0
+    def cannot_write(path, text):
+        try:
+            with open(path, "w") as file:
+                file.write(text)
+            return False
+        except OSError:
+            return True
+    print(json.dumps({
+        "no new privileges": status["NoNewPrivs"].strip() == "1",
+        "no capabilities": all(int(status[key], 16) == 0 for key in ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb")),
+        "no mount": refused(libc.mount, b"none", b"/tmp", b"tmpfs", 0, None),
+        "no chroot": refused(libc.chroot, b"/tmp"),
+        "no user namespace": refused(libc.unshare, 0x10000000),
+        "no mount namespace": refused(libc.unshare, 0x00020000),
+        "no device": refused(libc.mknod, b"/tmp/device", 0o20666, (1 << 8) | 1),
+        "no kernel setting": cannot_write("/proc/sys/kernel/core_pattern", "|/tmp/x"),
+        "no sysrq": cannot_write("/proc/sysrq-trigger", "h"),
+        "no hostname": refused(libc.sethostname, b"x", 1),
+        "no reboot": refused(libc.reboot, 0),
+    }))
+"""
+
+
+class Isolated:
+    """A job tries, from inside, to get at what is not its own."""
+
+    def test_no_network(self, bench: Bench) -> None:
+        abstract = f"carrel-{uuid.uuid4().hex}"
+        with socket.create_server(("0.0.0.0", 0)) as server, socket.socket(socket.AF_UNIX) as unix:
+            unix.bind("\0" + abstract)
+            unix.listen()
+            host = _own_address()
+            port = server.getsockname()[1]
+            assert _reachable(host, port)  # else the test could not fail
+            reached = bench.answer(bench.python(TRY_NETWORK, str(port), abstract, host))
+        assert isinstance(reached, dict)
+        assert reached.pop("interfaces") == []
+        assert not [name for name, was in reached.items() if was]
+
+    def test_no_file_of_the_host(self, bench: Bench, tmp_path: Path) -> None:
+        secret = tmp_path / "secret.txt"
+        secret.write_text("patient data")
+        other = bench.workspace()
+        (other / "other.csv").write_text("another study")
+        places = [secret, tmp_path, other, other / "other.csv", bench.settings.state_dir, Path(__file__), REPOSITORY]
+        places += [Path("/var/run/docker.sock"), Path("/run/docker.sock"), Path("/etc/shadow-"), Path("/boot/config")]
+        places += [Path("/proc/1/root") / str(place).lstrip("/") for place in (secret, other)]
+        code = "import json, os, sys; print(json.dumps([p for p in sys.argv[1:] if os.path.lexists(p)]))"
+        assert bench.answer(bench.python(code, *map(str, places))) == []
+
+    def test_no_way_out_of_the_workspace(self, bench: Bench) -> None:
+        spec = bench.python(
+            """
+            import json, os
+            os.symlink("../secret.txt", "link")
+            seen = []
+            for path in ("link", "../secret.txt", "/workspace/../secret.txt", "/proc/self/cwd/../secret.txt"):
+                try:
+                    seen.append(open(path).read())
+                except OSError:
+                    pass
+            print(json.dumps([seen, sorted(set(os.listdir("/")) & {"secret.txt", "srv-data"})]))
+            """
+        )
+        (spec.workspace.parent / "secret.txt").write_text("beside the workspace")
+        assert bench.answer(spec) == [[], []]
+
+    def test_no_process_of_the_host(self, bench: Bench) -> None:
+        code = """
+            import json, os
+            pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+            lines = [open(f"/proc/{pid}/cmdline").read() for pid in pids]
+            try:
+                os.kill(int(os.environ["AGENT_PID"]), 0)
+                killed = True
+            except OSError:
+                killed = False
+            print(json.dumps([max(pids), any("py" + "test" in line for line in lines), killed]))
+        """
+        highest, seen, killed = bench.answer(bench.python(code, env={"AGENT_PID": str(os.getpid())}))  # type: ignore[misc]
+        assert highest < 50
+        assert not seen
+        assert not killed
+
+    def test_writes_only_to_workspace_and_tmp(self, bench: Bench) -> None:
+        forbidden = [
+            "/",
+            "/usr",
+            "/usr/local/lib",
+            "/etc",
+            "/var",
+            "/var/tmp",
+            "/home",
+            "/root",
+            "/opt",
+            "/srv",
+            "/run",
+        ]
+        forbidden += ["/new", "/bin", "/lib", "/proc", "/sys", "/proc/self", "/boot", "/mnt"]
+        allowed = ["/workspace", "/workspace/output", "/tmp", "/dev/shm"]
+        assert bench.answer(bench.python(TRY_WRITING, *forbidden, *allowed)) == allowed
+
+    def test_tmp_is_its_own(self, bench: Bench) -> None:
+        first = bench.spec("sh", "-c", "echo mine > /tmp/file && cat /tmp/file")
+        second = bench.spec("sh", "-c", "test ! -e /tmp/file")
+        assert (bench.run(first).exit_code, bench.run(second).exit_code) == (0, 0)
+        assert not Path("/tmp/file").exists()
+
+    def test_mounts_are_read_only_unless_said(self, bench: Bench, tmp_path: Path) -> None:
+        data, scratch = tmp_path / "data", tmp_path / "scratch"
+        for folder in (data, scratch):
+            folder.mkdir()
+            (folder / "file.txt").write_text("old")
+        code = """
+            import json
+            seen = [open(f"/{name}/file.txt").read() for name in ("data", "scratch")]
+            for name in ("data", "scratch"):
+                try:
+                    open(f"/{name}/file.txt", "w").write("new")
+                except OSError:
+                    pass
+            print(json.dumps(seen))
+        """
+        mounts = (Mount(data, "/data"), Mount(scratch, "/scratch", writable=True))
+        assert bench.answer(bench.python(code, mounts=mounts)) == ["old", "old"]
+        assert [(folder / "file.txt").read_text() for folder in (data, scratch)] == ["old", "new"]
+
+    def test_no_privileges(self, bench: Bench) -> None:
+        found = bench.answer(bench.python(TRY_PRIVILEGES))
+        assert isinstance(found, dict)
+        assert not [name for name, held in found.items() if not held]
+
+    def test_a_setuid_program_gains_nothing(self, bench: Bench) -> None:
+        spec = bench.python(
+            """
+            import json, os, shutil, subprocess
+            shutil.copy("/usr/bin/id", "id"); os.chmod("id", 0o6755)
+            before, after = os.getuid(), int(subprocess.run(["./id", "-u"], capture_output=True).stdout)
+            print(json.dumps(before == after))
+            """
+        )
+        assert bench.answer(spec) is True
+
+    def test_the_database_network_or_a_clear_word(self, bench: Bench) -> None:
+        if bench.executor.capabilities.database_network:
+            return  # tried with a real network in test_docker.py
+        spec = bench.spec("true", network=Network(mode="database", name="db", hosts={"db": "10.0.0.1"}))
+        with pytest.raises(NotSupported, match="docker or podman"):
+            bench.executor.start(spec)
+        assert bench.executor.inspect(spec.name).phase == Phase.ABSENT
+
+
+def _own_address() -> str:
+    """An address of this machine other than loopback, if it has one."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.connect(("192.0.2.1", 9))
+            return str(sock.getsockname()[0])
+        except OSError:
+            return "127.0.0.1"
+
+
+def _reachable(host: str, port: int) -> bool:
+    with socket.socket() as sock:
+        return sock.connect_ex((host, port)) == 0
