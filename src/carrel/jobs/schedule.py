@@ -121,19 +121,18 @@ class _Pass:
 
         Only a workspace's own jobs change its number, so a heap of the workspaces' first jobs is enough.
         """
-        queues: dict[str, list[tuple[int, ActiveJob]]] = {}
-        for place, job in enumerate(in_order):
-            queues.setdefault(job.workspace, []).append((place, job))
-        heads = [(self.running_in[name], queue[0][0], name) for name, queue in queues.items()]
+        queues: dict[str, list[tuple[int, ActiveJob]]] = defaultdict(list)
+        for place in range(len(in_order) - 1, -1, -1):  # backwards, so that a queue's first job is its list's last
+            queues[in_order[place].workspace].append((place, in_order[place]))
+        running = self.running_in
+        heads = [(running[name], queue[-1][0], name) for name, queue in queues.items()]
         heapify(heads)
-        taken = dict.fromkeys(queues, 0)
         while heads:
             name = heads[0][2]
-            queue, next_one = queues[name], taken[name] + 1
-            yield queue[taken[name]][1]
-            taken[name] = next_one
-            if next_one < len(queue):
-                heapreplace(heads, (self.running_in[name], queue[next_one][0], name))
+            queue = queues[name]
+            yield queue.pop()[1]
+            if queue:
+                heapreplace(heads, (running[name], queue[-1][0], name))
             else:
                 heappop(heads)
 
