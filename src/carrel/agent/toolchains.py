@@ -35,6 +35,7 @@ from pathlib import Path
 from typing import Any
 
 from carrel.agent.executors.base import ImageUnavailable
+from carrel.telemetry import faults
 
 MANIFEST = "toolchain.json"
 BUILT = ".built"
@@ -214,6 +215,7 @@ def build(name: str, version: str, requirements: Path, toolchains_dir: Path, pyt
         if not (folder / MANIFEST).exists():
             shutil.rmtree(folder, ignore_errors=True)
             _install(folder, requirements, interpreter)
+            faults.point("toolchains.installed")
             _write_manifest(folder, name, version, f"sha256:{digest}", interpreter)
     _point(toolchains_dir / f"{name}-{version}", folder)
     return resolve(f"{name}:{version}", toolchains_dir)
