@@ -56,3 +56,11 @@ def _github(problem: "Problem") -> str:
     """An annotation, as GitHub's workflow commands write them (percent and line ends escaped)."""
     message = problem.message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
     return f"::{problem.severity} file={problem.filename},line={problem.line},col={problem.column}::{message}"
+
+
+@click.command()
+def schema() -> None:
+    """Print the JSON Schema of project.yaml, for editors."""
+    from carrel.project.schema import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2))

@@ -63,7 +63,11 @@ def program_lines(log: Path) -> list[str]:
     """What the program itself wrote: the log without timestamps and summary."""
     text = log.read_text("utf-8", "backslashreplace")
     lines = text.partition(f"\n{_SUMMARY}")[0].rstrip("\n").splitlines()
-    return [_TIMESTAMP.sub("", line) for line in lines]
+    return [without_timestamp(line) for line in lines]
+
+
+def without_timestamp(line: str) -> str:
+    return _TIMESTAMP.sub("", line)
 
 
 def github_blocks(result: RunResult, folder: Path) -> str:

@@ -73,7 +73,9 @@ def recover(study: Study, settings: LocalSettings) -> None:
     note = study.scratch / EXECUTOR_NOTE
     used = note.read_text().strip() if note.exists() else ""
     if used:
-        _remove_processes(settings.executor_for(study, used))
+        executor = settings.executor_for(study, used)
+        _remove_processes(executor)
+        _close(executor)
     shutil.rmtree(study.scratch)
 
 
@@ -81,6 +83,12 @@ def _remove_processes(executor: Executor) -> None:
     for name in executor.list():
         executor.stop(name)
         executor.remove(name)
+
+
+def _close(executor: Executor) -> None:
+    close = getattr(executor, "close", None)
+    if close is not None:
+        close()
 
 
 def run(study: Study, options: Options, settings: LocalSettings, watcher: Watcher) -> RunResult:
@@ -105,6 +113,7 @@ def run(study: Study, options: Options, settings: LocalSettings, watcher: Watche
     finally:
         with contextlib.suppress(OSError):
             (study.folder / STAGING).rmdir()
+        _close(executor)
         if not options.debug:
             shutil.rmtree(study.scratch, ignore_errors=True)
     watcher.end(result)

@@ -1,0 +1,24 @@
+"""`carrel config`."""
+
+import click
+
+
+@click.group()
+def config() -> None:
+    """Show the settings in force."""
+
+
+@config.command()
+@click.option(
+    "--process",
+    type=click.Choice(["local", "agent", "controller"]),
+    default="local",
+    show_default=True,
+    help="Which process.",
+)
+def show(process: str) -> None:
+    """Show the settings of a process as this environment makes them, and where each came from. Secrets are masked."""
+    from carrel.cli.inforce import in_force
+    from carrel.local.show import columns
+
+    click.echo("\n".join(columns(in_force(process))))

@@ -1,0 +1,50 @@
+"""`carrel manage`, `agent`, `controller` and `web`: the parts of an installation, each as its own process."""
+
+import sys
+
+import click
+
+PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+
+
+@click.command(context_settings=PASS_ON)
+@click.argument("arguments", metavar="COMMAND [ARGS]...", nargs=-1, type=click.UNPROCESSED)
+def manage(arguments: tuple[str, ...]) -> None:
+    """Run a management command of the controller (migrate, pause, ...); `carrel manage help` lists them."""
+    import os
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "carrel.web.settings")
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line(["carrel manage", *arguments])
+
+
+@click.command()
+def agent() -> None:
+    """Run the agent of one backend until it is stopped. Its settings come from the environment."""
+    from carrel.agent.service import main
+
+    sys.exit(main())
+
+
+@click.command()
+def controller() -> None:
+    """Run the controller's sweep (lease expiry, retries, regular tasks) until it is stopped."""
+    from carrel.controller.service_main import main
+
+    sys.exit(main())
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any free port.")
+@click.option("--threads", type=click.IntRange(1), help="Requests answered at once.  [default: by backends]")
+@click.option("--with-sweep", is_flag=True, help="Run the controller's sweep in this process too.")
+def web(host: str, port: int, threads: int | None, with_sweep: bool) -> None:
+    """Serve the controller's APIs until it is stopped."""
+    from carrel.web.serve import serve
+
+    def ready(taken: int) -> None:
+        click.echo(f"Serving on http://{host}:{taken}/")
+
+    serve(host, port, threads, with_sweep=with_sweep, on_ready=ready)

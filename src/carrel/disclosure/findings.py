@@ -1,0 +1,22 @@
+"""What a rule says about one output file."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Rule(StrEnum):
+    """The rules there are, as programs name them."""
+
+    SMALL_COUNT = "small-count"
+    NOT_ROUNDED = "not-rounded"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing a checker should look at. `line` counts from 1 (the header), `column` is its name there."""
+
+    rule: Rule
+    line: int
+    column: str
+    value: str
+    message: str
