@@ -50,6 +50,14 @@ def set_flags(backend: str, values: Mapping[str, str | None], actor: str) -> lis
     return flags
 
 
+def create_flags(backend: str, names: Iterable[str], actor: str) -> None:
+    """Make flags that do not exist yet, with no value."""
+    with locked(backend):
+        for name in names:
+            if not Flag.objects.filter(backend=backend, name=name).exists():
+                write(backend, name, None, actor)
+
+
 def write(backend: str, name: str, value: str | None, actor: str) -> Flag:
     """Write one flag and its event, inside a transaction of the caller's. The value it has already changes nothing."""
     flag = Flag.objects.filter(backend=backend, name=name).first()

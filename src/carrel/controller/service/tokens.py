@@ -79,7 +79,7 @@ def _add(kind: str, backend: str, name: str, token: str, actor: str) -> None:
     row = Token.objects.create(
         kind=kind, backend=backend, name=name, token_hash=hashed(token), created_at=clock.now(), created_by=actor
     )
-    events.record("token.created", actor, backend=backend, token=row.pk, kind=kind, name=name)
+    events.record("token.created", actor, backend=backend, token=row.pk, token_kind=kind, name=name)
 
 
 def revoke_token(token_id: int, actor: str) -> Token:
@@ -91,5 +91,5 @@ def revoke_token(token_id: int, actor: str) -> Token:
         if row.revoked_at is None:
             row.revoked_at = clock.now()
             row.save(update_fields=["revoked_at"])
-            events.record("token.revoked", actor, backend=row.backend, token=row.pk, kind=row.kind, name=row.name)
+            events.record("token.revoked", actor, backend=row.backend, token=row.pk, token_kind=row.kind, name=row.name)
     return row

@@ -1,0 +1,68 @@
+"""`migrate_controller [--dbpath P]`."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db import connection, connections
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.migration import Migration
+
+from carrel.controller.management.base import actor
+from carrel.controller.service import administration
+
+
+class Command(BaseCommand):
+    help = "Make the controller's database, or bring it up to date."
+    requires_system_checks: list[str] = []
+    requires_migrations_checks = False
+
+    def add_arguments(self, parser: Any) -> None:
+        parser.add_argument("--dbpath", type=Path, help="the SQLite file, when it is not the one of the settings")
+
+    def handle(self, **options: Any) -> None:
+        if options["dbpath"]:
+            use_sqlite_file(options["dbpath"])
+        if connection.vendor == "sqlite":
+            self.make_file(Path(str(connection.settings_dict["NAME"])))
+        applied = self.migrate()
+        if applied:
+            administration.note("migrate_controller", actor(), applied=applied)
+
+    def make_file(self, path: Path) -> None:
+        if path.exists():
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        self.stdout.write(f"created new db at {path}")
+
+    def migrate(self) -> list[str]:
+        executor = MigrationExecutor(connection)
+        executor.loader.check_consistent_history(connection)
+        before = set(executor.loader.applied_migrations)
+        targets = executor.loader.graph.leaf_nodes()
+        for migration in (m for m, _ in executor.migration_plan(targets, clean_start=True)):
+            if (migration.app_label, migration.name) in before:
+                self.stdout.write(f"Skipping migration {_named(migration)} as already applied")
+        made = [migration for migration, _ in executor.migration_plan(targets)]
+        executor.migrate(targets)
+        for migration in made:
+            self.stdout.write(f"Applied migration {_named(migration)}")
+        return [f"{migration.app_label}.{migration.name}" for migration in made]
+
+
+def _named(migration: Migration) -> str:
+    """`0001_initial` of the controller is `1:initial`; of another app `app 1:initial`."""
+    number, _, name = migration.name.partition("_")
+    shown = f"{int(number)}:{name}" if number.isdigit() else migration.name
+    return shown if migration.app_label == "controller" else f"{migration.app_label} {shown}"
+
+
+def use_sqlite_file(path: Path) -> None:
+    """Point this process at another SQLite file."""
+    from carrel.web.databases import database_settings
+
+    connections.close_all()
+    chosen = database_settings(f"sqlite:///{path.absolute()}", Path(os.curdir))
+    connections["default"].settings_dict.update(chosen)

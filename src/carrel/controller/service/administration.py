@@ -1,0 +1,102 @@
+"""What people who run the installation may do to jobs and old rows. Each records who did it."""
+
+from datetime import datetime
+
+from carrel.controller import clock
+from carrel.controller.models import Event, Job, Rap, Task
+from carrel.controller.service import attempts, events, flags
+from carrel.controller.service.locks import locked
+from carrel.controller.service.statuses import change_status
+from carrel.jobs.statuses import STATUSES, State, StatusCode
+from carrel.messages.tasks import TaskType
+
+
+def note(command: str, actor: str, backend: str = "", **details: object) -> Event:
+    """Record that an admin command was run."""
+    return events.record(f"admin.{command}", actor, backend=backend, **details)
+
+
+def running_jobs(backend: str) -> list[Job]:
+    """In the order in which they were created."""
+    return list(Job.objects.filter(backend=backend, state=State.RUNNING.value).order_by("created_at", "position"))
+
+
+def jobs_being_cancelled(backend: str) -> int:
+    """How many attempts the agent has been asked to end, and has not ended yet."""
+    return Task.objects.filter(backend=backend, type=TaskType.CANCELJOB, active=True).count()
+
+
+def reset_for_reboot(job_id: str, backend: str, actor: str) -> bool:
+    """Stop a running job's attempt; it starts again once the backend is no longer paused. False: it ran no more."""
+    with locked(backend):
+        job = Job.objects.select_related("rap").filter(pk=job_id, state=State.RUNNING.value).first()
+        if job is None:
+            return False
+        code = StatusCode.WAITING_ON_REBOOT
+        change_status(job, code, STATUSES[code].message, now=clock.now(), actor=actor)
+        attempts.stop(job)
+    return True
+
+
+def pause(backend: str, on: bool, actor: str):  # type: ignore[no-untyped-def]
+    """Start nothing new on a backend, or go on. Returns the flags."""
+    return flags.set_flags(backend, {flags.PAUSED: "true" if on else None}, actor)
+
+
+def database_maintenance(backend: str, on: bool, actor: str, *, disable_checks: bool = False):  # type: ignore[no-untyped-def]
+    """Say by hand that the database is being maintained, or that it is no more. Returns the flags."""
+    if not on:
+        values = dict.fromkeys((flags.MODE, flags.MANUAL_DB_MAINTENANCE, flags.CHECKS_DISABLED))
+        return flags.set_flags(backend, values, actor)
+    values = {flags.MODE: flags.DB_MAINTENANCE, flags.MANUAL_DB_MAINTENANCE: "on"}
+    if disable_checks:
+        values[flags.CHECKS_DISABLED] = "true"
+    return flags.set_flags(backend, values, actor)
+
+
+def purge(before: datetime, actor: str, *, dry_run: bool = False) -> dict[str, int]:
+    """Delete requests that were finished with before this time, with their jobs and tasks; events stay for ever.
+
+    A request goes only when all its jobs had ended by then, and none of them is the latest of its action in its
+    workspace (plans reuse that one). Returns how many rows of each table went (or would go).
+    """
+    gone = {"raps": 0, "jobs": 0, "tasks": 0}
+    for rap_id, backend in _old_raps(before):
+        with locked(backend):
+            if _may_go(rap_id, before):
+                _count_or_delete(rap_id, gone, dry_run)
+    gone["tasks"] += _purge_regular_tasks(before, dry_run)
+    if not dry_run:
+        note("purge", actor, before=before.isoformat(), **gone)
+    return gone
+
+
+def _old_raps(before: datetime) -> list[tuple[str, str]]:
+    return list(Rap.objects.filter(created_at__lt=before).values_list("id", "backend"))
+
+
+def _may_go(rap_id: str, before: datetime) -> bool:
+    jobs = Job.objects.filter(rap_id=rap_id)
+    return not any(job.completed_at is None or job.completed_at >= before or _is_latest(job) for job in jobs)
+
+
+def _is_latest(job: Job) -> bool:
+    later = Job.objects.filter(
+        backend=job.backend, workspace=job.workspace, action=job.action, cancelled=False, created_at__gt=job.created_at
+    )
+    return not job.cancelled and not later.exists()
+
+
+def _count_or_delete(rap_id: str, gone: dict[str, int], dry_run: bool) -> None:
+    tables = {
+        "tasks": Task.objects.filter(job__rap_id=rap_id),
+        "jobs": Job.objects.filter(rap_id=rap_id),
+        "raps": Rap.objects.filter(pk=rap_id),
+    }
+    for name, rows in tables.items():
+        gone[name] += rows.count() if dry_run else rows.delete()[0]
+
+
+def _purge_regular_tasks(before: datetime, dry_run: bool) -> int:
+    rows = Task.objects.filter(job=None, active=False, finished_at__lt=before)
+    return rows.count() if dry_run else rows.delete()[0]
