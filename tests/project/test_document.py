@@ -22,7 +22,8 @@ def value(text: str) -> Any:
     ("text", "expected"),
     [
         *((word, word) for word in ("yes", "no", "on", "off", "y", "n", "Yes", "NO", "nUll", "tRue", "<<=")),
-        *((word, word) for word in ("2020-01-01", "12:30:00", "1_000", "0b11", "0o8", "0xg", "1.2.3", "-", "+", ".", "1e")),
+        *((word, word) for word in ("2020-01-01", "12:30:00", "1_000", "0b11", "0o8", "0xg", "1.2.3")),
+        *((word, word) for word in ("-", "+", ".", "1e")),
         *((word, None) for word in ("null", "Null", "NULL", "~", "")),
         *((word, True) for word in ("true", "True", "TRUE")),
         *((word, False) for word in ("false", "False", "FALSE")),
@@ -141,19 +142,16 @@ def test_the_slow_parser_reads_the_same(monkeypatch: pytest.MonkeyPatch) -> None
     assert value(PLACES)["other"] == {"list": ["a", "bb", {"in": "c"}], "own": 1}
     with pytest.raises(YAMLError, match="1:4: control characters"):
         Document("a: \x01", "x")
-    with pytest.raises(YAMLError, match="not find|expected"):
+    with pytest.raises(YAMLError, match=r"while parsing a flow node"):
         Document("a: [", "x")
 
 
 @settings(max_examples=200)
 @given(st.text("ab:-[]{}&*!|>'\"#%@,?\n \t<", max_size=40))
-def test_any_text_is_read_or_refused(text: str) -> None:
-    """PyYAML's own loader is the oracle for what is refused: whatever it refuses, we refuse."""
+def test_what_pyyaml_cannot_compose_is_refused(text: str) -> None:
+    """We refuse more (keys that are lists, aliases to themselves), never less, and never fall over."""
     try:
         Document(text, "x")
     except YAMLError:
         return
-    try:
-        yaml.safe_load(text)
-    except yaml.constructor.ConstructorError as error:
-        assert "timestamp" in str(error) or "unhashable" in str(error) or "merging" in str(error)
+    yaml.compose(text, Loader=document._Loader)

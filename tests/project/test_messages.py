@@ -50,8 +50,8 @@ actions:
     assert found == [
         (2, "unexpected-keys"),
         (7, "need-space"),
-        (9, "run-version"),
         (10, "output-path"),
+        (9, "run-version"),
         (7, "unknown-need"),
         (4, "action-name"),
         (6, "output-outside"),

@@ -32,7 +32,7 @@ def read_run_on(value: Any, path: Path, findings: Findings, where: str) -> RunOn
     if isinstance(value, dict) and list(value) == ["exclude"]:
         return RunOn(exclude=_names(value["exclude"], (*path, "exclude"), findings, where))
     if isinstance(value, list):
-        return RunOn(only=_names(value, path, findings, where))
+        return RunOn(only=_names(value, path, findings, where) or None)
     findings.error("run-on-type", f"`run_on` of {where} {_SHAPE}", path, ours=True)
     return EVERYWHERE
 

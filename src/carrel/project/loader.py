@@ -103,7 +103,6 @@ class _Loading:
             where=where,
             filename=self.filename,
             text=self.document.text,
-            side_text=self.side.text if self.side else None,
         )
 
     def _project(self) -> dict[Any, Any]:

@@ -147,7 +147,6 @@ class Pipeline:
     """The backend this was projected onto, if it was."""
     filename: str | None = None
     text: str = field(default="", repr=False, compare=False)
-    side_text: str | None = field(default=None, repr=False, compare=False)
     """What it was read from: to find the line of what a later projection has to say."""
 
     @property

@@ -46,7 +46,8 @@ _IMAGE = r"^\s*([^\s:\"'\\]*:({})(\s|$)|[^\s]*[\"'\\])"
 _ANY_TAG = r"v[0-9.]+(-pre)?|dev|latest"
 _FIXED_TAG = r"v[0-9.]+(-pre)?|dev"
 _DATASET = r"^(ehrql|databuilder):\S+ generate[-_]dataset(\s|$)"
-_DATASET_OUTPUT = r"\s[\"']?--output([\"']?\s+|=)\S"
+# Not a dataset, or with an --output before any `--`.
+_DATASET_OUTPUT = rf"^(?!{_DATASET[1:]})|^((?!\s--\s)[\s\S])*\s[\"']?--output([\"']?\s+|=)\S"
 _COHORT = r"^cohortextractor:\S+ generate_cohort(\s|$)"
 _PATTERN = (
     r"^(?!/|[A-Za-z]:/|metadata(/|$)|~[^/]*/)"  # absolute, metadata, somebody's home
@@ -106,7 +107,7 @@ def _from(first: int, last: int = LATEST_VERSION) -> Schema:
 
 
 def _version_rules() -> list[Schema]:
-    every_run = {"run": _every_command({"not": {"pattern": r"^\s*cohortextractor(:|\s|$)"}})}
+    every_run = {"run": _every_command({"pattern": r"^(?!\s*cohortextractor(:|\s|$))"})}
     no_latest = {"run": _every_command({"pattern": _IMAGE.format(_FIXED_TAG)})}
     return [
         {"if": _from(3, 3), "then": {"required": ["expectations"], "properties": {"expectations": _expectations()}}},
@@ -173,10 +174,10 @@ def _ref(name: str) -> Schema:
 def _generator_rules() -> list[Schema]:
     empty = {"maxProperties": 0}
     only_highly = {"moderately_sensitive": empty, "minimally_sensitive": empty}
-    with_output = _every_command({"not": {"allOf": [{"pattern": _DATASET}, {"not": {"pattern": _DATASET_OUTPUT}}]}})
+    with_output = _every_command({"pattern": _DATASET_OUTPUT})
     return [
         {"if": _any_command(_DATASET), "then": {"properties": {"outputs": {"properties": only_highly}}}},
-        {"if": _any_command(_DATASET), "then": {"properties": {"run": with_output}}},
+        {"properties": {"run": with_output}},
         {"if": _any_command(_COHORT), "then": {"properties": {"outputs": {"maxProperties": 1}}}},
     ]
 
