@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 import pytest
-from tests.support.local import Study, processes_with, wait_until
+from tests.support.local import Study, processes_with
 
 pytestmark = pytest.mark.bubblewrap
 
@@ -385,8 +385,13 @@ def start(study: Study, **env: str) -> "subprocess.Popen[str]":
     """Start a run of `slow` and wait until its process is there."""
     run = study.start("run", "slow", **env)
     assert any("Executing job" in line for line in run.stdout)
-    wait_until(lambda: processes_with("slow.py"), "the action's process")
+    assert jobs_of(study)
     return run
+
+
+def jobs_of(study: Study) -> list[int]:
+    """Processes of the study's actions."""
+    return processes_with(f"{study.folder}/metadata/.run")
 
 
 def end(run: "subprocess.Popen[str]", number: int) -> tuple[int, str, str]:
@@ -417,11 +422,11 @@ def test_an_interrupt_stops_and_removes_everything(slow: Study, number: int):
 
 def test_the_next_run_clears_what_a_kill_left(slow: Study):
     end(start(slow), signal.SIGKILL)
-    assert processes_with("slow.py")
+    assert jobs_of(slow)
     assert slow.leftovers()
     slow.ok("run", "quick")
     assert slow.leftovers() == []
-    assert processes_with("slow.py") == []
+    assert jobs_of(slow) == []
 
 
 POINTS = [

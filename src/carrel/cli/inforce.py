@@ -41,7 +41,7 @@ def _agent() -> Iterator[tuple[str, Any]]:
     from carrel.agent import settings as agent_settings
 
     settings = agent_settings.load()
-    yield from ((name.upper(), value) for name, value in settings)
+    yield from _fields(settings)
     # A database's URL holds its password.
     yield from ((f"{name.upper()}_DATABASE_URL", MASK) for name in settings.database_urls)
 
@@ -50,6 +50,11 @@ def _controller() -> Iterator[tuple[str, Any]]:
     from carrel.controller import settings as controller_settings
 
     settings = controller_settings.load()
-    yield from ((name.upper(), value) for name, value in settings)
+    yield from _fields(settings)
     for slug, backend in settings.per_backend.items():
-        yield from ((controller_settings.prefix(slug) + name.upper(), value) for name, value in backend)
+        yield from _fields(backend, controller_settings.prefix(slug))
+
+
+def _fields(settings: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Declared fields only: what a model keeps besides (its parts, as cached) may hold secrets under other names."""
+    return ((prefix + name.upper(), getattr(settings, name)) for name in type(settings).model_fields)

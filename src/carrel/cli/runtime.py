@@ -34,6 +34,7 @@ def exec_command(
     settings = LocalSettings.from_env()
     if verbose:
         click.echo(f"Running {settings.image_named(image)} {' '.join(args)}", err=True)
+    args = args[1:] if args[:1] == ("--",) else args
     asked = Execution(image, args, _variables(env), user, entrypoint, memory, cpus)
     with explained():
         sys.exit(execute(asked, settings))
