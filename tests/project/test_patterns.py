@@ -41,7 +41,7 @@ def obvious_fault(pattern: str, level: str) -> str | None:
     return None
 
 
-@settings(max_examples=500)
+@settings(max_examples=100)
 @given(patterns, st.sampled_from(LEVELS))
 @example("metadata.csv", "highly_sensitive")
 @example("metadata/**.csv", "highly_sensitive")
@@ -51,7 +51,7 @@ def test_patterns_as_the_obvious_version(pattern: str, level: str) -> None:
     assert pattern_fault(pattern, level) == obvious_fault(pattern, level)
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(patterns)
 def test_what_is_accepted_stays_in_the_workspace(pattern: str) -> None:
     if pattern_fault(pattern, "highly_sensitive") or escape_fault(pattern):
@@ -66,7 +66,7 @@ def test_what_only_looks_like_leaving(pattern: str) -> None:
     assert pattern_fault(pattern, "highly_sensitive") is None
 
 
-@settings(max_examples=500)
+@settings(max_examples=100)
 @given(st.text("ab:1 \t\n\r#$\"'\\\x0b\x0c\x1c\x85\xa0\u2003\u3000é-=", max_size=20))
 @example("a # b")
 @example("a\u3000b c")

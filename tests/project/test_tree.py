@@ -31,7 +31,7 @@ def reachable(needs: dict[str, list[str]]) -> set[tuple[str, str]]:
         pairs = longer
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(graphs)
 def test_a_cycle_is_found_where_an_action_reaches_itself(needs: dict[str, list[str]]) -> None:
     found = tree_findings(tree(needs), Features())

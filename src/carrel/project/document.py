@@ -151,9 +151,6 @@ class _Root:
     def add(self, value: Any, mark: Any, reader: _Reader) -> None:
         self.value, self.mark = value, mark
 
-    def finish(self, places: dict[int, Any]) -> Any:
-        return self.value
-
 
 class _Anchor:
     """What `&name` stands for: a value, how much it weighs with its aliases followed, and how deep it is."""
@@ -246,7 +243,7 @@ class _Reader:
         return anchor
 
     def end(self, event: Any) -> None:
-        frame = self.stack.pop()
+        frame: Any = self.stack.pop()
         value, height = frame.finish(self.places), frame.height + 1
         if frame.anchor is not None:
             frame.anchor.close(value, self.weight, height)

@@ -74,8 +74,7 @@ def check_keys(
     if section.keys() <= allowed:
         return
     unexpected = [key for key in section if key not in allowed]
-    if unexpected:
-        hints = [f"{key}: `{match}`" for key in unexpected if (match := nearest(key, allowed))]
-        hint = f" (did you mean {', '.join(hints)}?)" if hints else ""
-        message = f"Unexpected parameters ({', '.join(map(str, unexpected))}) in {where}{hint}"
-        findings.error("unexpected-keys", message, (*path, unexpected[0]), key=True, ours=ours)
+    hints = [f"{key}: `{match}`" for key in unexpected if (match := nearest(key, allowed))]
+    hint = f" (did you mean {', '.join(hints)}?)" if hints else ""
+    message = f"Unexpected parameters ({', '.join(map(str, unexpected))}) in {where}{hint}"
+    findings.error("unexpected-keys", message, (*path, unexpected[0]), key=True, ours=ours)
