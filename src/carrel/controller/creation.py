@@ -86,12 +86,18 @@ def create(request: RapCreateRequest) -> RapCreateResponse:
         _check(fields)
         return _create(_read_study(fields))
     except _NothingToDo as nothing:
-        service.record_rap_outcome(fields.id, Rap.Outcome["NOTHING_TO_DO"], nothing.reason)
-        return _response(CreateResult.NOTHING_TO_DO, str(nothing.reason), fields.id, 0)
+        if _outcome_is(rap.id, Rap.Outcome.NOTHING_TO_DO, nothing.reason):
+            return _response(CreateResult.NOTHING_TO_DO, str(nothing.reason), rap.id, 0)
     except _REFUSALS as error:
         message = error.contract_message if isinstance(error, PlanError) else str(error)
-        service.record_rap_outcome(fields.id, Rap.Outcome["ERROR"], message)
-        raise CreationError(message) from error
+        if _outcome_is(rap.id, Rap.Outcome.ERROR, message):
+            raise CreationError(message) from error
+    return _no_change(rap.id)
+
+
+def _outcome_is(rap_id: str, outcome: Any, details: str) -> bool:
+    """Record what became of the request; False when another worker has created its jobs meanwhile, and that holds."""
+    return bool(service.record_rap_outcome(rap_id, outcome, details).outcome != Rap.Outcome.CREATED)
 
 
 _REFUSALS = (

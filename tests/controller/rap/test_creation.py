@@ -244,6 +244,27 @@ def test_one_request_sent_by_many_threads_is_created_once(requests):
     assert len(jobs(body.rap_id)) == 3
 
 
+@pytest.mark.parametrize("fault", [False, True])
+def test_a_request_that_another_worker_creates_while_we_read_git(requests, monkeypatch, fault):
+    """Its jobs are then active, and there is "nothing to do" for us: but what we must answer is that they exist."""
+    from carrel.controller import creation
+    from carrel.repos import NetworkError
+
+    body = RapCreateRequest.model_validate(requests.body())
+    read = creation._read_study
+
+    def overtaken(fields):
+        monkeypatch.setattr(creation, "_read_study", read)
+        assert creation.create(body).result == "Success"
+        if fault:
+            raise NetworkError("down")
+        return read(fields)
+
+    monkeypatch.setattr(creation, "_read_study", overtaken)
+    answer = creation.create(body)
+    assert (answer.result, answer.count) == ("No change", 3)
+
+
 SCRIPT = """
 import json, sys
 import django
