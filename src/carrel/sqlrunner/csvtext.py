@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from carrel.sqlrunner.errors import UnfitValue
 
+_TEXT = pa.large_string()
 _TO_QUOTE = r'[",\r\n]|^$|^\s|\s$'
 
 
@@ -34,8 +35,8 @@ def lines(batch: pa.RecordBatch) -> bytes:
         return b""
     nothing = '""' if batch.num_columns == 1 else ""
     columns = [pc.fill_null(_text(column), nothing) for column in batch.columns]
-    joined = pc.binary_join_element_wise(*columns, ",")
-    ended = pc.binary_join_element_wise(joined, pa.scalar("\n", joined.type), pa.scalar("", joined.type))
+    comma, newline, nothing_between = (pa.scalar(text, _TEXT) for text in (",", "\n", ""))
+    ended = pc.binary_join_element_wise(pc.binary_join_element_wise(*columns, comma), newline, nothing_between)
     length = pc.sum(pc.binary_length(ended)).as_py()
     return bytes(ended.buffers()[2][:length])
 
@@ -44,11 +45,12 @@ def _text(column: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if _is_binary(column.type):
-        return pa.array([None if value is None else value.hex() for value in column.to_pylist()], pa.large_string())
-    text = pc.cast(column, pa.large_string())
+        return pa.array([None if value is None else value.hex() for value in column.to_pylist()], _TEXT)
+    text = pc.cast(column, _TEXT)
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return text
-    quoted = pc.binary_join_element_wise('"', pc.replace_substring(text, '"', '""'), '"', pa.scalar("", text.type))
+    doubled, quote = pc.replace_substring(text, '"', '""'), pa.scalar('"', text.type)
+    quoted = pc.binary_join_element_wise(quote, doubled, quote, pa.scalar("", text.type))
     return pc.if_else(pc.match_substring_regex(text, _TO_QUOTE), quoted, text)
 
 

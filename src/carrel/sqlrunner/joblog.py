@@ -47,5 +47,5 @@ def _secrets(url: str) -> list[str]:
         password = urlsplit(url).password
     except ValueError:
         password = None
-    found = {url, password, unquote(password) if password else None}
+    found = {url if "://" in url else None, password, unquote(password) if password else None}
     return sorted((text for text in found if text), key=len, reverse=True)

@@ -44,7 +44,7 @@ class Token:
         """The text as a column name: quotes taken off, doubled quotes made single."""
         if self.kind == "quoted" and self.text[0] == '"':
             return self.text[1:-1].replace('""', '"')
-        if self.kind == "string":
+        if self.kind == "string" and "'" in self.text:
             return self.text[self.text.index("'") + 1 : -1].replace("''", "'")
         return self.text[1:-1] if self.kind == "quoted" else self.text
 

@@ -3,14 +3,11 @@
 import argparse
 import os
 import shutil
-import signal
-import sys
 import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from carrel.sqlrunner import settings
 from carrel.sqlrunner.errors import DatabaseFault, SqlrunnerError
@@ -33,7 +30,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run it; returns the exit code (0, or the one of the `SqlrunnerError` met)."""
     options = parser().parse_args(argv)
     dsn = options.dsn if options.dsn is not None else os.environ.get("DATABASE_URL", "")
-    signal.signal(signal.SIGTERM, _leave)
     log = JobLog(options.log_file, dsn)
     try:
         rows = _run(options, dsn, log)
@@ -79,15 +75,13 @@ def _from_dummy_data(query: Query, dummy: Path | None, output: Path, log: JobLog
 
 @contextmanager
 def _scratch(output: Path) -> Iterator[Path]:
-    """A folder beside the output, where there is disk; /tmp of a container is memory."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=".sqlrunner-", dir=output.parent))
+    """A hidden folder beside the output, where there is disk (/tmp of a container is memory); a kill leaves it."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=".sqlrunner-", dir=output.parent))
+    except OSError as error:
+        raise DatabaseFault(f"The output {output} cannot be written: {error.strerror}.", str(error)) from error
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _leave(signum: int, frame: FrameType | None) -> None:
-    """A polite end still cleans up; `kill -9` leaves at most a hidden partial file in the attempt's own folder."""
-    sys.exit(128 + signum)

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from carrel.sqlrunner import csvtext
 from carrel.sqlrunner.engines import Rows
-from carrel.sqlrunner.errors import DatabaseFault, UsageError
+from carrel.sqlrunner.errors import DatabaseFault, UnfitValue, UsageError
 from carrel.telemetry.faults import point
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".arrow")
@@ -70,7 +70,10 @@ class ArrowWriter(Writer):
         if parquet:
             from pyarrow import parquet as pq
 
-            self.writer = pq.ParquetWriter(stream, schema, compression="zstd")
+            try:
+                self.writer = pq.ParquetWriter(stream, schema, compression="zstd")
+            except pa.ArrowNotImplementedError as error:
+                raise UnfitValue(f"Parquet cannot hold a column of the query: {error}. Cast it to text.") from error
         else:
             self.writer = pa.ipc.new_file(stream, schema, options=pa.ipc.IpcWriteOptions(compression="lz4"))
 

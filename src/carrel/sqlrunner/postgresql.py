@@ -4,6 +4,7 @@ The cursor is declared by the extended protocol, so the server itself refuses a 
 CURSOR` takes nothing but a query. psycopg is used without SQLAlchemy on top: it is enough, and starts faster.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ import psycopg
 import pyarrow as pa
 from psycopg.types.string import TextLoader
 
-from carrel.sqlrunner.engines import BATCH_ROWS, Rows
+from carrel.sqlrunner.engines import Rows
 from carrel.sqlrunner.errors import (
     DatabaseFault,
     NotPermitted,
@@ -39,7 +40,6 @@ def open_rows(url: str, sql: str, scratch: Path) -> Iterator[Rows]:
             _declare(cursor, sql)
             schema = _schema(cursor)
             yield Rows(schema, batches(schema, _chunks(cursor)))
-            connection.rollback()
     finally:
         connection.close()
 
@@ -70,9 +70,8 @@ def _not_connected(error: psycopg.Error) -> SqlrunnerError:
 
 
 def _declare(cursor: psycopg.ServerCursor[tuple[Any, ...]], sql: str) -> None:
-    cursor.itersize = BATCH_ROWS
     try:
-        cursor.execute(sql.strip().rstrip(";").encode())
+        cursor.execute(b"\n" + sql.encode())  # on its own lines, so that they can be counted
     except psycopg.Error as error:
         raise _translated(error, planning=True) from error
 
@@ -113,6 +112,6 @@ def _primary(error: psycopg.Error) -> str:
 
 
 def _place(error: psycopg.Error) -> str:
-    """Where in the query: PostgreSQL gives the character's number, people want the line."""
-    query, position = error.diag.internal_query, error.diag.statement_position
-    return f" (at character {position})" if position and not query else ""
+    """Where in the query: its own line, as libpq quotes it, counted without the line that DECLARE stands on."""
+    quoted = re.search(r"^LINE (\d+): (.*)$", str(error), re.MULTILINE)
+    return f" (line {int(quoted[1]) - 1}: {quoted[2]})" if quoted else ""
