@@ -49,7 +49,9 @@ _FINAL_ERRORS = {
 
 def _reduced(metadata: Mapping[str, Any], error: dict[str, Any] | bool) -> JobResults:
     unmatched = bool(metadata.get("unmatched_patterns"))
-    silent = unmatched or bool(metadata.get("unmatched_outputs"))
+    # Only the message of a job that exited 0 can name files; one that was killed must be able to say why.
+    exited_0 = _exit_code(metadata.get("exit_code")) == "0"
+    silent = exited_0 and (unmatched or bool(metadata.get("unmatched_outputs")))
     timed_out = {"timed_out": True} if metadata.get("timed_out") else {}
     return JobResults(
         exit_code=_exit_code(metadata.get("exit_code")),
