@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -109,7 +111,7 @@ def test_a_failed_run_never_replaces_a_good_output(site):
     good = study("open('output/out.csv', 'w').write('a\\n1\\n')")
     asked, _ = site.run(good)
     bad = study("open('output/out.csv', 'w').write('broken'); raise SystemExit(1)")
-    _, jobs = site.run(bad, name=asked.workspace)
+    _, jobs = site.run(bad, "make", name=asked.workspace)
     assert jobs["make"]["status_code"] == "nonzero_exit"
     assert (site.high(asked.workspace) / "output/out.csv").read_text() == "a\n1\n"
     assert (site.level4(asked.workspace) / "output/out.csv").read_text() == "a\n1\n"
@@ -237,7 +239,7 @@ attempt('network', lambda: socket.create_connection(('127.0.0.1', %(port)d), 2))
 attempt('dns', lambda: socket.gethostbyname('example.org'))
 attempt('store', lambda: os.listdir(%(store)r))
 attempt('secrets', lambda: open(%(secrets)r).read())
-attempt('root', lambda: os.listdir('/root'))
+attempt('home', lambda: open(%(canary)r).read())
 attempt('shadow', lambda: open('/etc/shadow').read())
 attempt('write', lambda: open('/usr/x', 'w'))
 attempt('write_etc', lambda: open('/etc/x', 'w'))
@@ -248,17 +250,23 @@ open('output/out.csv', 'w').write('attempt,result\\n' + ''.join(f'{k},{v}\\n' fo
 
 
 def test_a_job_cannot_reach_the_network_other_workspaces_or_the_host(site):
+    canary = Path.home() / f".carrel-test-{os.getpid()}"
+    canary.write_text("a file of the user's home")
     places = {
         "port": site.site.port,
         "store": str(site.site.high_privacy("north")),
         "secrets": str(site.site.root / "secrets.json"),
+        "canary": str(canary),
     }
-    workspace, job = outcome(site, study(INSIDE % places))
+    try:
+        workspace, job = outcome(site, study(INSIDE % places))
+    finally:
+        canary.unlink()
     assert job["status"] == "succeeded", site.permanent_logs()
     with (site.high(workspace) / "output/out.csv").open() as stream:
         results = {row["attempt"]: row["result"] for row in csv.DictReader(stream)}
     assert results == dict.fromkeys(
-        ("network", "dns", "store", "secrets", "root", "shadow", "write", "write_etc", "processes", "environment"),
+        ("network", "dns", "store", "secrets", "home", "shadow", "write", "write_etc", "processes", "environment"),
         "refused",
     )
 

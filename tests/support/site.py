@@ -29,18 +29,15 @@ class LiveSite:
     keys: Secrets
     running: Running
     scratch: Path
+    requests: Requests
     told: list[str] = field(default_factory=list)
-
-    @property
-    def requests(self) -> Requests:
-        return Requests(self.site.rap_api, self.keys.client)
 
     def commit(self, files: Mapping[str, str], name: str | None = None) -> tuple[Path, str]:
         """A repository that holds exactly these files, and its commit."""
         name = name or f"study{next(_numbers)}"
         folder = self.scratch / name
         shutil.rmtree(folder, ignore_errors=True)
-        for path, text in files.items():
+        for path, text in {"output/.gitkeep": "", **files}.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(text)
         repo = self.scratch / f"{name}.git"
@@ -73,7 +70,9 @@ class LiveSite:
     def run(self, files: Mapping[str, str], *actions: str, backend: str | None = None, **over: Any):
         """Submit and wait: (request, jobs by action)."""
         study = self.request(files, *actions, **over)
-        return study, self.wait(self.submit(study, backend))
+        answer = self.requests.create(study, backend or self.site.backends[0].name)
+        assert answer.count, answer.details
+        return study, self.wait(answer.rap_id)
 
     def high(self, workspace: str, backend: str | None = None) -> Path:
         return self.site.high_privacy(backend or self.site.backends[0].name) / "workspaces" / workspace
@@ -101,11 +100,13 @@ def live_site(site: Site, scratch: Path) -> Iterator[LiveSite]:
         keys = Secrets.of(site)
         told: list[str] = []
         running = Running(site, keys, told.append)
+        requests = Requests(site.rap_api, keys.client)
         try:
             running.start()
-            yield LiveSite(site, keys, running, scratch, told)
+            yield LiveSite(site, keys, running, scratch, requests, told)
         finally:
             running.close()
+            requests.client.close()
 
 
 def free_port() -> int:

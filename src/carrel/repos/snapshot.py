@@ -16,7 +16,7 @@ _WHO = {
 def commit_folder(
     folder: Path, repo: Path, branch: str = "main", message: str = "Snapshot", seconds: float = 60
 ) -> str:
-    """Commit the files of `folder` (all but .git, metadata/ and output/) to the bare repository `repo`; its commit.
+    """Commit `folder` (but .git, metadata/ and what is in output/) to the bare repository `repo`; its commit.
 
     The same files give the same commit, whenever and wherever it is made: author and time are fixed. Raises
     `RepoInfrastructureError`.
@@ -29,7 +29,8 @@ def commit_folder(
     index = repo / "snapshot.index"
     index.unlink(missing_ok=True)
     env = {**_WHO, "GIT_INDEX_FILE": str(index)}
-    leave_out = [f":(exclude,top){name}" for name in (".git", "metadata", "output")]
+    # What runs made stays out; the .gitkeep that makes git keep an empty output folder does not.
+    leave_out = [":(exclude,top).git", ":(exclude,top)metadata", ":(exclude,top,glob)output/[!.]*"]
     git.local([f"--work-tree={folder}", "-C", str(folder), "add", "--all", "--", ".", *leave_out], deadline, env=env)
     tree = _answer(git, ["write-tree"], deadline, env)
     commit = _answer(git, ["commit-tree", tree, "-m", message], deadline, env)
