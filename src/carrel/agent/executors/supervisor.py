@@ -16,9 +16,9 @@ the environment of the job, which goes from the agent to bwrap in a memory file.
 # pathlib and contextlib are not worth their start-up time here, and to start a program is what this one is for.
 # ruff: noqa: PTH104, PTH123, SIM105, S606
 
+import _signal as signal  # without the enums of `signal`, whose import takes as long as all the rest
 import os
 import select
-import signal
 import sys
 import time
 
