@@ -22,9 +22,9 @@ used. `carrel config show` prints what is in force.
 RUNNING = """What a run leaves in the study: outputs where `project.yaml` says, `metadata/ACTION.log` for each action,
 `metadata/manifest.json` (what each output is and what made it) and `metadata/jobs/` (one record an action). Each action
 gets a copy of the study's files without outputs, `.git` and `metadata/`, and the outputs of the actions it needs; it
-has no network. Actions that read a database get none here and use their dummy data. A run that is stopped (Ctrl-C) removes
-all it started; what a killed run left is removed by the next one, or by `carrel clean`. Only one run at a time is let
-into a study."""
+has no network. Actions that read a database get none here and use their dummy data. A run that is stopped (Ctrl-C)
+removes all it started; what a killed run left is removed by the next one, or by `carrel clean`. Only one run at a time
+is let into a study."""
 
 NOTES = {"run": RUNNING}
 
