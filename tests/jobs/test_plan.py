@@ -177,6 +177,13 @@ class TestWords:
         assert entry.words(date(2027, 1, 1)) == entry.words() == "reused: succeeded on 3 May 2026, commit abc1234"
         assert entry.since == done
 
+    @pytest.mark.parametrize(
+        ("commits", "words"),
+        [(None, "abc1234"), (0, "abc1234"), (1, "abc1234, 1 commit ago"), (14, ", 14 commits ago")],
+    )
+    def test_reuse_of_an_older_commit(self, commits, words):
+        assert Reuse("a", latest("a")).words(commits_ago=commits).endswith(words)
+
     def test_reuse_of_a_job_without_commit_or_end(self):
         entry = Reuse("a", latest("a", commit="", completed_at=None, created_at=datetime(2025, 12, 31, tzinfo=UTC)))
         assert entry.words() == "reused: succeeded on 31 December 2025"

@@ -118,10 +118,17 @@ class Reuse:
         """When the job reused completed."""
         return self.job.completed_at or self.job.created_at
 
-    def words(self, today: date | None = None) -> str:
-        """ "reused: succeeded on 3 May 2026, commit abc1234"; the year is left out when it is that of `today`."""
+    def words(self, today: date | None = None, commits_ago: int | None = None) -> str:
+        """ "reused: succeeded on 3 May 2026, commit abc1234, 14 commits ago".
+
+        The year is left out when it is that of `today`; `commits_ago` is for callers that know the study's history.
+        """
         words = f"reused: succeeded on {_day(self.since, today)}"
-        return f"{words}, commit {self.job.commit[:7]}" if self.job.commit else words
+        if self.job.commit:
+            words += f", commit {self.job.commit[:7]}"
+        if commits_ago:
+            words += f", {commits_ago} commit{'s' if commits_ago > 1 else ''} ago"
+        return words
 
 
 @dataclass(frozen=True, slots=True)
