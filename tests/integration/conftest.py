@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.support.docker import docker_image  # noqa: F401  (a fixture)
+from tests.support.docker import docker_engine, docker_image  # noqa: F401  (fixtures)
 from tests.support.site import free_port, live_site
 
 from carrel.agent.toolchains import build
