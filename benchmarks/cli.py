@@ -1,9 +1,9 @@
 """How fast `carrel` starts, and how much `carrel run` adds to the programs it runs. Run: `python -m benchmarks.cli`.
 
 Floors, measured in the same run: for starting, `python -c pass` and `python -c "import click"`; for the DAG 1 -> 8 -> 1
-of trivial jobs, the same ten programs started by a bare loop under plain `bwrap`, as many at once. Targets: local-run.md
-part 1 (200 ms) and controller.md part 1 "Speed" (floor + 1 s). Starting is counted in processor time, since it waits for
-nothing and other programs on the machine do not count; the DAG in wall time, the best of several.
+of trivial jobs, the same ten programs under plain `bwrap` from a bare loop, as many at once. Targets: local-run.md
+part 1 (200 ms) and controller.md part 1 "Speed" (floor + 1 s). Starting is counted in processor time (it waits for
+nothing, and other programs do not count); the DAG in wall time, the best of several.
 """
 
 import os
