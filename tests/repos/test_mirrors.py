@@ -15,6 +15,7 @@ from carrel.repos import (
     CommitNotFound,
     Deadline,
     FileNotInRepo,
+    FileTooLarge,
     GitError,
     Mirrors,
     RepoInfrastructureError,
@@ -60,12 +61,29 @@ def test_a_file_read_before_needs_no_repository_and_one_process(mirrors, repo, m
     mirrors.read_file(repo.url, commit, "project.yaml")
     repo.path.rename(repo.path.with_name("gone"))
     started = []
-    run = git_module.Git.run
-    monkeypatch.setattr(
-        git_module.Git, "run", lambda self, args, *a, **k: (started.append(args), run(self, args, *a, **k))[1]
-    )
+    start = git_module.Git._start
+    monkeypatch.setattr(git_module.Git, "_start", lambda *args: (started.append(args), start(*args))[1])
     assert mirrors.read_file(repo.url, commit, "project.yaml") == b"kept"
     assert len(started) == 1
+
+
+def test_a_huge_file_is_not_read(mirrors, repo, monkeypatch):
+    commit = repo.commit({"small": "x" * 1024, "huge": "x" * 1025})
+    monkeypatch.setattr("carrel.repos.mirrors.MAX_FILE_BYTES", 1024)
+    assert len(mirrors.read_file(repo.url, commit, "small")) == 1024
+    with pytest.raises(FileTooLarge, match="The file huge in"):
+        mirrors.read_file(repo.url, commit, "huge")
+
+
+def test_a_git_that_does_not_answer_is_given_up(mirrors, repo, tmp_path, monkeypatch):
+    commit = repo.commit({})
+    mirrors.ensure_commit(repo.url, commit)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "git").write_text("#!/bin/sh\nexec /bin/sleep 60\n")
+    (tmp_path / "bin" / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    with pytest.raises(RepoInfrastructureError):
+        mirrors.read_file(repo.url, commit, "project.yaml", Deadline(0.2))
 
 
 def test_an_unknown_commit(mirrors, repo):

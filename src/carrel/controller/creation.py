@@ -84,7 +84,9 @@ def create(request: RapCreateRequest) -> RapCreateResponse:
         return _no_change(rap.id)
     try:
         _check(fields)
-        return _create(_read_study(fields))
+        source = mirrors()
+        deadline = source.deadline()
+        return _create(_read_study(fields, source, deadline), ActionResolver(source, _actions_url(), deadline))
     except _NothingToDo as nothing:
         if _outcome_is(rap.id, Rap.Outcome.NOTHING_TO_DO, nothing.reason):
             return _response(CreateResult.NOTHING_TO_DO, str(nothing.reason), rap.id, 0)
@@ -157,10 +159,8 @@ def mirrors() -> Mirrors:
     return Mirrors(settings.get().workdir / "repos", RepoSettings().policy("ctrl"))
 
 
-def _read_study(fields: RapFields) -> _Study:
+def _read_study(fields: RapFields, source: Mirrors, deadline: Deadline) -> _Study:
     """Check the repository, branch and commit, and read the pipeline there. Slow: git."""
-    source = mirrors()
-    deadline = source.deadline()
     source.check_commit_on_branch(fields.repo_url, fields.commit, fields.branch, deadline)
     read = partial(source.read_file, fields.repo_url, fields.commit, deadline=deadline)
     pipeline = load_pipeline(
@@ -183,8 +183,11 @@ def _if_there(read: Any, path: str) -> bytes | None:
 # -- planning and creating
 
 
-def _create(study: _Study) -> RapCreateResponse:
-    resolver = ActionResolver(mirrors(), CreationSettings().actions_github_org_url, Deadline(60))
+def _actions_url() -> str:
+    return CreationSettings().actions_github_org_url
+
+
+def _create(study: _Study, resolver: ActionResolver) -> RapCreateResponse:
     for _ in range(PLANS_AT_MOST):
         _look_up(study, _checked_plan(study).runs, resolver)
         try:

@@ -1,6 +1,7 @@
 """Is the host there at all? Git has no time limit of its own for connecting, so we knock first."""
 
 import socket
+import threading
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -10,13 +11,27 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def knock(url: str, seconds: float, shown: str) -> None:
-    """Raise NetworkError unless the host of `url` (or the proxy that leads there) takes a connection in `seconds`."""
+    """Raise NetworkError unless the host of `url` (or the proxy that leads there) takes a connection in `seconds`.
+
+    In a thread, because looking up a name has no time limit of its own either.
+    """
     host, port = _first_hop(urlsplit(url))
+    said: list[str] = []
+    thread = threading.Thread(target=lambda: said.append(_try(host, port, seconds)), name="knock", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    problem = said[0] if said else "no answer"
+    if problem:
+        raise NetworkError(f"Network error when reading {shown}: cannot connect to {host} ({problem})")
+
+
+def _try(host: str, port: int, seconds: float) -> str:
+    """What is wrong; empty when nothing is."""
     try:
         socket.create_connection((host, port), timeout=seconds).close()
     except OSError as error:
-        reason = "no answer" if isinstance(error, TimeoutError) else (error.strerror or "unreachable")
-        raise NetworkError(f"Network error when reading {shown}: cannot connect to {host} ({reason})") from None
+        return "no answer" if isinstance(error, TimeoutError) else (error.strerror or "unreachable")
+    return ""
 
 
 def _first_hop(target: SplitResult) -> tuple[str, int]:

@@ -35,6 +35,10 @@ class FileNotInRepo(GitError):
     """There is no file of that name at that commit."""
 
 
+class FileTooLarge(GitError):
+    """The file is larger than its reader allows."""
+
+
 class CheckoutRefused(GitError):
     """The tree holds something that must not be written to disk, such as a symlink that leads outside."""
 

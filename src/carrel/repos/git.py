@@ -1,12 +1,17 @@
 """Running the git program: a bare environment, a time limit, and its faults sorted into ours and the user's."""
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import IO
 
 from carrel.repos.errors import NetworkError, RepoInfrastructureError, RepoNotFound
 from carrel.repos.limits import Deadline
@@ -117,6 +122,25 @@ class Git:
             _end(process)
         return Result(process.returncode, stdout, self.policy.redact(stderr.decode(errors="replace")))
 
+    @contextmanager
+    def conversation(
+        self, args: Sequence[str], deadline: Deadline
+    ) -> Iterator[tuple[Callable[[str], None], IO[bytes]]]:
+        """Talk with a git that answers line by line: yields `(say, hear)`. Git is killed at the deadline, and when
+        the conversation is left; what is heard then ends early. Raises RepoInfrastructureError at the deadline."""
+        process = self._start(["git", f"--git-dir={self.git_dir}", *args], self._environment())
+        assert process.stdin is not None
+        assert process.stdout is not None
+        timer = threading.Timer(deadline.remaining(), process.kill)
+        timer.start()
+        try:
+            yield partial(_say, process.stdin), process.stdout
+            if not deadline.remaining():
+                raise RepoInfrastructureError(f"git {args[0]} did not end in time for {self.shown_url}")
+        finally:
+            timer.cancel()
+            _end(process)
+
     def remote(self, args: Sequence[str], deadline: Deadline) -> Result:
         """Run a command that talks to the repository's host; a failure of the host or network is raised.
 
@@ -174,7 +198,14 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
     for pipe in (process.stdin, process.stdout, process.stderr):
         if pipe is not None:
-            pipe.close()
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+
+
+def _say(stdin: IO[bytes], text: str) -> None:
+    with contextlib.suppress(BrokenPipeError):  # git has ended: the answer, which is none, will show it
+        stdin.write(text.encode())
+        stdin.flush()
 
 
 def _last_line(stderr: str) -> str:

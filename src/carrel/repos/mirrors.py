@@ -27,6 +27,9 @@ from carrel.repos.locks import locked
 from carrel.repos.policy import RepoPolicy
 from carrel.telemetry import faults
 
+MAX_FILE_BYTES = 16 * 1024 * 1024
+"""Largest file that is read into memory; a checkout knows no such limit."""
+
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _EVERYTHING = 2147483647
 """Git's word for "infinite depth"."""
@@ -51,16 +54,16 @@ class Mirrors:
         return Deadline(self.limits.total)
 
     def read_file(self, repo_url: str, commit: str, path: str, deadline: Deadline | None = None) -> bytes:
-        """The bytes of one file at `commit`; raises CommitNotFound, FileNotInRepo.
+        """The bytes of one file at `commit`; raises CommitNotFound, FileNotInRepo, FileTooLarge.
 
         Needs no network and one git process when the commit is here already.
         """
         git, deadline = self._begin(repo_url, deadline)
         _check_commit(commit)
-        content = tree.blob(git, _held(commit), path, deadline)
+        content = tree.blob(git, _held(commit), path, deadline, MAX_FILE_BYTES)
         if content is tree.NO_COMMIT:
             self.ensure_commit(repo_url, commit, deadline)
-            content = tree.blob(git, _held(commit), path, deadline)
+            content = tree.blob(git, _held(commit), path, deadline, MAX_FILE_BYTES)
         if not isinstance(content, bytes):
             raise FileNotInRepo(f"No {path} file found in {git.shown_url}")
         return content

@@ -7,8 +7,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Final, Literal
 
-from carrel.repos.errors import CheckoutRefused, RepoInfrastructureError
-from carrel.repos.git import Git, TimedOut
+from carrel.repos.errors import CheckoutRefused, FileTooLarge, RepoInfrastructureError
+from carrel.repos.git import Git
 from carrel.repos.limits import Deadline
 
 _SYMLINK = b"120000"
@@ -25,26 +25,31 @@ NO_COMMIT: Final = _Absent.COMMIT
 NO_FILE: Final = _Absent.FILE
 
 
-def blob(git: Git, ref: str, path: str, deadline: Deadline) -> bytes | Literal[_Absent.COMMIT, _Absent.FILE]:
+def blob(
+    git: Git, ref: str, path: str, deadline: Deadline, max_bytes: int
+) -> bytes | Literal[_Absent.COMMIT, _Absent.FILE]:
     """The bytes of `path` in the tree of `ref`, or which of the two is not there. One git process.
 
-    Raises RepoInfrastructureError when the mirror cannot be read.
+    The size is asked for before the contents, so that a huge file is never read. Raises FileTooLarge, and
+    RepoInfrastructureError when the mirror cannot be read.
     """
     if "\n" in path:
         return NO_FILE
-    asked = f"info {ref}^{{tree}}\ncontents {ref}:{path}\n".encode()
-    try:
-        result = git.run(["cat-file", "--batch-command"], deadline, stdin=asked)
-    except TimedOut:
-        raise RepoInfrastructureError(f"git cat-file did not end in time for {git.shown_url}") from None
-    tree_line, _, rest = result.stdout.partition(b"\n")
-    if not result.ok or b" tree " not in tree_line:
-        return NO_COMMIT
-    header, _, content = rest.partition(b"\n")
-    fields = header.split(b" ")
-    if len(fields) != 3 or fields[1] != b"blob":
-        return NO_FILE
-    return content[: int(fields[2])]
+    with git.conversation(["cat-file", "--batch-command"], deadline) as (say, hear):
+        say(f"info {ref}^{{tree}}\ninfo {ref}:{path}\n")
+        if b" tree " not in hear.readline():
+            return NO_COMMIT
+        _, kind, size = [*hear.readline().split(b" "), b"", b"0"][:3]
+        if kind != b"blob":
+            return NO_FILE
+        if int(size) > max_bytes:
+            raise FileTooLarge(f"The file {path} in {git.shown_url} is larger than {max_bytes // 1024**2} MiB")
+        say(f"contents {ref}:{path}\n")
+        hear.readline()
+        content = hear.read(int(size))
+    if len(content) != int(size):
+        raise RepoInfrastructureError(f"git cat-file ended too early for {git.shown_url}")
+    return content
 
 
 def write(git: Git, ref: str, dest: Path, deadline: Deadline) -> None:

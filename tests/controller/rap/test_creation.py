@@ -253,12 +253,12 @@ def test_a_request_that_another_worker_creates_while_we_read_git(requests, monke
     body = RapCreateRequest.model_validate(requests.body())
     read = creation._read_study
 
-    def overtaken(fields):
+    def overtaken(*args):
         monkeypatch.setattr(creation, "_read_study", read)
         assert creation.create(body).result == "Success"
         if fault:
             raise NetworkError("down")
-        return read(fields)
+        return read(*args)
 
     monkeypatch.setattr(creation, "_read_study", overtaken)
     answer = creation.create(body)
