@@ -84,6 +84,10 @@ def test_aliases_stand_for_the_same_value() -> None:
     assert found == {"a": {"b": 1}, "c": {"b": 1}, "d": [1, {"b": 1}]}
 
 
+def test_an_anchor_given_again_counts_from_there_on() -> None:
+    assert value("a: &x [&x 1, *x]\nb: *x\nc: &x 2\nd: *x\n") == {"a": [1, 1], "b": 1, "c": 2, "d": 2}
+
+
 PLACES = """\
 top: &top
   list: [a, bb,

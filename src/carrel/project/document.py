@@ -23,6 +23,8 @@ Path = tuple[Any, ...]
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NOTHING = object()
 _MERGE = object()
+_OPEN = object()
+_CONTAINERS = (dict, list)
 _STANDARD = "tag:yaml.org,2002:"
 
 _KINDS: dict[str, Any] = {"null": type(None), "bool": bool, "int": int, "float": (int, float)}
@@ -70,12 +72,12 @@ class Fault(Exception):
 class _Mapping:
     """A mapping being read: takes key, value, key, value."""
 
-    __slots__ = ("anchor", "height", "key", "key_mark", "mark", "merges", "places", "value")
+    __slots__ = ("anchor", "key", "key_mark", "mark", "merges", "places", "value")
 
-    def __init__(self, anchor: _Anchor | None, mark: Any) -> None:
+    def __init__(self, anchor: str | None, mark: Any) -> None:
         self.value: dict[Any, Any] = {}
         self.places: dict[Any, tuple[Any, Any]] = {}
-        self.anchor, self.mark, self.height = anchor, mark, 0
+        self.anchor, self.mark = anchor, mark
         self.key: Any = _NOTHING
         self.key_mark: Any = None
         self.merges: list[Any] = []
@@ -83,7 +85,7 @@ class _Mapping:
     def add(self, value: Any, mark: Any, reader: _Reader) -> None:
         key = self.key
         if key is _NOTHING:
-            if isinstance(value, dict | list):
+            if isinstance(value, _CONTAINERS):
                 raise Fault("found a key that is not a plain value", mark)
             self.key, self.key_mark = value, mark
             return
@@ -121,12 +123,12 @@ class _Mapping:
 class _Sequence:
     """A list being read."""
 
-    __slots__ = ("anchor", "height", "key", "mark", "places", "value")
+    __slots__ = ("anchor", "key", "mark", "places", "value")
 
-    def __init__(self, anchor: _Anchor | None, mark: Any) -> None:
+    def __init__(self, anchor: str | None, mark: Any) -> None:
         self.value: list[Any] = []
         self.places: list[tuple[Any, Any]] = []
-        self.anchor, self.mark, self.height = anchor, mark, 0
+        self.anchor, self.mark = anchor, mark
         self.key: Any = None
 
     def add(self, value: Any, mark: Any, reader: _Reader) -> None:
@@ -141,29 +143,15 @@ class _Sequence:
 class _Root:
     """What holds the document's one value."""
 
-    __slots__ = ("anchor", "height", "key", "mark", "value")
+    __slots__ = ("key", "mark", "value")
 
     def __init__(self) -> None:
         self.value: Any = None
-        self.anchor, self.mark, self.height = None, None, 0
+        self.mark: Any = None
         self.key: Any = None
 
     def add(self, value: Any, mark: Any, reader: _Reader) -> None:
         self.value, self.mark = value, mark
-
-
-class _Anchor:
-    """What `&name` stands for: a value, how much it weighs with its aliases followed, and how deep it is."""
-
-    __slots__ = ("complete", "height", "name", "start", "value", "weight")
-
-    def __init__(self, name: str, start: int) -> None:
-        self.name, self.start = name, start
-        self.value: Any = None
-        self.weight, self.height, self.complete = 0, 0, False
-
-    def close(self, value: Any, weight: int, height: int) -> None:
-        self.value, self.weight, self.height, self.complete = value, weight - self.start, height, True
 
 
 class _Reader:
@@ -171,11 +159,12 @@ class _Reader:
 
     def __init__(self) -> None:
         self.top: _Mapping | _Sequence | _Root = _Root()
-        self.stack: list[_Mapping | _Sequence | _Root] = [self.top]
-        self.anchors: dict[str, _Anchor] = {}
+        self.stack: list[Any] = [self.top]
+        self.anchors: dict[str, Any] = {}
         self.places: dict[int, Any] = {}
         self.duplicates: list[Fault] = []
-        self.weight = 0
+        self.sizes: dict[int, tuple[int, int]] = {}
+        self.aliased = 0
         self.documents = 0
         self.handlers: dict[type, Callable[[Any], None]] = {
             yaml.ScalarEvent: self.scalar,
@@ -200,7 +189,6 @@ class _Reader:
 
     def scalar(self, event: Any) -> None:
         text, top = event.value, self.top
-        self.weight += len(text) + 1
         if not event.implicit[0]:
             value = _special(event, text)
         elif text == "<<" and top.key is _NOTHING:
@@ -208,20 +196,32 @@ class _Reader:
         else:
             value = resolve(text)
         if event.anchor:
-            self._anchor(event, len(text) + 1).close(value, self.weight, 0)
+            self.anchors[event.anchor] = value
         top.add(value, event.start_mark, self)
 
     def alias(self, event: Any) -> None:
-        anchor = self.anchors.get(event.anchor)
-        if anchor is None:
+        """The very value again: nothing is copied, but what is made of it later will be as long as it looks."""
+        value = self.anchors.get(event.anchor, _NOTHING)
+        if value is _NOTHING:
             raise Fault(f"found undefined alias {event.anchor!r}", event.start_mark)
-        if not anchor.complete:
+        if value is _OPEN:
             raise Fault(f"found alias {event.anchor!r} inside of what it stands for", event.start_mark)
-        self.weight += anchor.weight
-        if self.weight > MAX_EXPANDED or len(self.stack) - 1 + anchor.height > MAX_DEPTH:
+        size, height = self._size(value)
+        self.aliased += size
+        if self.aliased > MAX_EXPANDED or len(self.stack) - 1 + height > MAX_DEPTH:
             raise Fault("aliases make the file too large", event.start_mark)
-        self.top.height = max(self.top.height, anchor.height)
-        self.top.add(anchor.value, event.start_mark, self)
+        self.top.add(value, event.start_mark, self)
+
+    def _size(self, value: Any) -> tuple[int, int]:
+        """Characters and nodes in a value with its aliases followed, and how deep it is (at most MAX_DEPTH)."""
+        if not isinstance(value, _CONTAINERS):
+            return len(str(value)) + 1, 0
+        if id(value) not in self.sizes:
+            inner = [self._size(each) for each in (value.values() if isinstance(value, dict) else value)]
+            keys = sum(len(str(key)) + 1 for key in value) if isinstance(value, dict) else 0
+            size = 1 + keys + sum(size for size, _ in inner)
+            self.sizes[id(value)] = size, 1 + max((height for _, height in inner), default=0)
+        return self.sizes[id(value)]
 
     def mapping(self, event: Any) -> None:
         self._open(_Mapping, event, "map")
@@ -230,27 +230,22 @@ class _Reader:
         self._open(_Sequence, event, "seq")
 
     def _open(self, kind: type[_Mapping] | type[_Sequence], event: Any, tag: str) -> None:
-        self.weight += 1
-        if event.tag not in (None, "!", _STANDARD + tag):
+        if event.tag is not None and event.tag not in ("!", _STANDARD + tag):
             raise Fault(f"could not read a value tagged {event.tag!r}", event.start_mark)
         if len(self.stack) > MAX_DEPTH:
             raise Fault(f"lists and mappings are nested more than {MAX_DEPTH} deep", event.start_mark)
-        self.top = kind(self._anchor(event, 1) if event.anchor else None, event.start_mark)
+        if event.anchor:
+            self.anchors[event.anchor] = _OPEN
+        self.top = kind(event.anchor, event.start_mark)
         self.stack.append(self.top)
 
-    def _anchor(self, event: Any, weight: int) -> _Anchor:
-        anchor = self.anchors[event.anchor] = _Anchor(event.anchor, self.weight - weight)
-        return anchor
-
     def end(self, event: Any) -> None:
-        frame: Any = self.stack.pop()
-        value, height = frame.finish(self.places), frame.height + 1
-        if frame.anchor is not None:
-            frame.anchor.close(value, self.weight, height)
-        self.top = top = self.stack[-1]
-        if height > top.height:
-            top.height = height
-        top.add(value, frame.mark, self)
+        frame = self.stack.pop()
+        value = frame.finish(self.places)
+        if frame.anchor and self.anchors[frame.anchor] is _OPEN:  # else it was given again inside, which counts
+            self.anchors[frame.anchor] = value
+        self.top = self.stack[-1]
+        self.top.add(value, frame.mark, self)
 
     def duplicate(self, key: Any, value: Any, mark: Any) -> None:
         shown = value if isinstance(value, str) else repr(value)

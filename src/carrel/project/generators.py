@@ -14,6 +14,7 @@ from carrel.project.models import Action
 # As the contract finds them: at the start of the raw text, one space. `_loosely` is what anyone would call the same.
 _cohort = re.compile(r"cohortextractor:\S+ generate_cohort(?!\S)").match
 _dataset = re.compile(r"(?:ehrql|databuilder):\S+ generate[-_]dataset(?!\S)").match
+_IMAGES = frozenset({"cohortextractor", "ehrql", "databuilder"})
 _DATASET_COMMANDS = frozenset({"generate-dataset", "generate_dataset"})
 
 
@@ -27,6 +28,8 @@ def check_generator(action: Action, path: Path, findings: Findings) -> None:
 
 
 def _check_command(action: Action, command: Command, path: Path, findings: Findings) -> None:
+    if command.name not in _IMAGES:
+        return
     if _cohort(command.raw):
         _check_cohort(action, command, path, findings)
     elif _dataset(command.raw):
@@ -41,7 +44,7 @@ def _check_command(action: Action, command: Command, path: Path, findings: Findi
 
 def _extracts_unnoticed(command: Command) -> bool:
     subcommand = command.parts[1] if len(command.parts) > 1 else ""
-    return command.name in ("ehrql", "databuilder") and subcommand in _DATASET_COMMANDS
+    return command.name != "cohortextractor" and subcommand in _DATASET_COMMANDS
 
 
 def _check_cohort(action: Action, command: Command, path: Path, findings: Findings) -> None:
