@@ -58,6 +58,21 @@ def test_a_jobs_life(spans):
     assert all(each.status.status_code is StatusCode.UNSET for each in spans())
 
 
+@pytest.mark.parametrize(
+    ("entered", "final", "names"),
+    [
+        ("executing", False, ["PREPARED"]),
+        ("nonzero_exit", True, ["PREPARED", "NONZERO_EXIT", "JOB"]),
+        ("internal_error", True, ["PREPARED", "INTERNAL_ERROR", "JOB"]),
+    ],
+)
+def test_one_call_makes_the_spans_that_a_change_is_due(spans, entered, final, names):
+    traces.job_moved(PARENT, "prepared", entered, at(1), at(2), T0, final=final, attributes={"job.id": "j1"})
+    assert [each.name for each in spans()] == names
+    failed = [each.name for each in spans() if each.status.status_code is StatusCode.ERROR]
+    assert failed == (names[1:] if entered == "internal_error" else [])
+
+
 def test_only_what_is_said_to_be_an_error_is_one(spans):
     traces.job_ended(PARENT, "internal_error", T0, at(5), error=True)
     assert [each.status.status_code for each in spans()] == [StatusCode.ERROR, StatusCode.ERROR]
@@ -93,6 +108,7 @@ def test_a_traceparent_of_another_shape_makes_no_span(spans, traceparent):
 def test_off_means_that_nothing_happens():
     assert traces.setup("agent", environ={}) is False
     assert not traces.is_on()
+    traces.job_moved(PARENT, "created", "succeeded", T0, at(1), T0, final=True)
     traces.status_left(PARENT, "created", T0, at(1))
     with traces.span("LOOP"):
         pass

@@ -82,6 +82,28 @@ def span(name: str, tracer: str = "carrel", **attributes: Any) -> Iterator[None]
         yield
 
 
+def job_moved(
+    traceparent: str,
+    left: str,
+    entered: str,
+    since: datetime,
+    at: datetime,
+    created_at: datetime,
+    *,
+    final: bool,
+    attributes: Attributes | None = None,
+) -> None:
+    """A job left one status code, which it had since `since`, for another: all the spans that are due for that.
+
+    Call it once the change is committed. Of failures only `internal_error` is an error of the system.
+    """
+    if _provider is None:
+        return
+    status_left(traceparent, left, since, at, attributes)
+    if final:
+        job_ended(traceparent, entered, created_at, at, attributes, error=entered == "internal_error")
+
+
 def status_left(
     traceparent: str,
     left: str,
