@@ -136,7 +136,7 @@ PIECES = st.sampled_from(
 
 
 @settings(max_examples=100)
-@given(st.lists(PIECES, max_size=12).map("".join))
+@given(st.lists(PIECES, max_size=12).map(" ".join))
 def test_a_semicolon_that_is_hidden_never_cuts(text: str):
     """Whatever is around, quotes and comments hide; only a bare semicolon separates."""
     assert not [token for token in tokens(text) if token.is_symbol(";")]
