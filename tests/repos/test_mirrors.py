@@ -108,6 +108,13 @@ def test_a_repository_that_is_not_there(mirrors, tmp_path):
             ask()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+def test_a_local_repository_of_another_user(mirrors, repo):
+    subprocess.run(["chown", "-R", "65534", str(repo.path)], check=True)
+    with pytest.raises(RepoNotFound, match="belongs to another user"):
+        mirrors.branch_head(repo.url, "main")
+
+
 def test_the_policy_is_asked_first(tmp_path, repo):
     closed = Mirrors(tmp_path / "m", RepoPolicy())
     with pytest.raises(RepoNotAllowed, match="does not start with"):

@@ -71,8 +71,7 @@ _NO_SUCH_REPO = re.compile(
     r"|could not read (Username|Password)"
     r"|Authentication failed"
     r"|returned error: (401|403|404|410|451)"
-    r"|not valid: is this a git repository"
-    r"|dubious ownership",
+    r"|not valid: is this a git repository",
     re.IGNORECASE,
 )
 
@@ -151,6 +150,8 @@ class Git:
         except TimedOut:
             raise NetworkError(f"{self.shown_url} did not answer in time") from None
         if not result.ok and "remote error:" not in result.stderr and "couldn't find remote ref" not in result.stderr:
+            if "dubious ownership" in result.stderr:
+                raise RepoNotFound(f"Could not read from {self.shown_url}: it belongs to another user of this machine")
             if _NO_SUCH_REPO.search(result.stderr):
                 raise RepoNotFound(f"Could not read from {self.shown_url}")
             if not self.policy.is_local(self.repo_url):
