@@ -7,8 +7,8 @@ Targets: spec project-yaml.md part 1 (1,000 actions under 60 ms). Run: `python -
 import sys
 
 import yaml
-
 from benchmarks.jobs import Figure, median_seconds
+
 from carrel.project import ProjectValidationError, load_pipeline
 
 ACTIONS = 1_000

@@ -3,7 +3,8 @@
 import pytest
 from tests.project.cases import CASES, Case
 
-from carrel.project import ProjectValidationError, load_pipeline
+from carrel.project import Problem, ProjectValidationError, load_pipeline
+from carrel.project.findings import Findings
 
 
 def refusal(text: str, **options: object) -> ProjectValidationError:
@@ -89,3 +90,18 @@ def test_an_old_version_warns() -> None:
         "project.yaml:1:10: Your project file is using an old version (2.0); consider updating to version 5"
     ]
     assert warnings[0].severity == "warning"
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.rule != "yaml"], ids=lambda case: case.name)
+def test_what_only_carrel_refuses_is_told_apart(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`ours` decides the order: what the contract says comes first."""
+    seen: dict[str, bool] = {}
+    errors = Findings.errors
+
+    def spy(self: Findings) -> list[Problem]:
+        seen.update({finding.rule: finding.ours for finding in self.items})
+        return errors(self)
+
+    monkeypatch.setattr(Findings, "errors", spy)
+    refusal(case.text)
+    assert seen[case.rule] == case.ours
