@@ -4,6 +4,7 @@ Written from the spec alone, so that a mistake shared by our agent and our contr
 """
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-TOKEN = "agent-token"  # noqa: S105
+TOKEN = "agent-token"
 
 
 class TaskServer:
@@ -29,8 +30,7 @@ class TaskServer:
         self._closed = False
         self._changed = threading.Condition()
         handler = type("Handler", (_Handler,), {"owner": self})
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._http.daemon_threads = True
+        self._http = _Server(("127.0.0.1", 0), handler)
         threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     @property
@@ -110,6 +110,15 @@ class TaskServer:
                 self._change()
             self._changed.notify_all()
             return 200
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that went away (killed, on purpose) is no error."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -26,6 +26,8 @@ class Step(StrEnum):
     WAIT = "wait"
     STOP = "stop"
     FINALISE = "finalise"
+    RESET = "reset"
+    """Forget the process and prepare anew."""
     LOSE = "lose"
     """Record that the process ended and nobody knows how."""
     REPORT = "report"
@@ -68,7 +70,12 @@ def next_step(seen: Observed) -> Step:
         return Step.STOP if seen.phase is Phase.RUNNING else Step.LOSE
     if seen.phase is Phase.RUNNING:
         return Step.WAIT
-    return Step.LOSE if seen.lost else Step.FINALISE
+    return _lost(seen) if seen.lost else Step.FINALISE
+
+
+def _lost(seen: Observed) -> Step:
+    """A process that we were killed while starting may never have been: that is no fault of anybody's."""
+    return Step.RESET if seen.start is Start.BEGUN else Step.LOSE
 
 
 def _leave(seen: Observed) -> Step:

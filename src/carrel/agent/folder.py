@@ -81,6 +81,11 @@ class AttemptFolder:
     def timed_out(self) -> bool:
         return (self.root / "timed-out").exists()
 
+    def reset(self) -> None:
+        """As if it had never been prepared."""
+        for name in ("prepared.json", "started.json"):
+            (self.root / name).unlink(missing_ok=True)
+
     def empty_workspace(self) -> None:
         """Begin preparing anew, whatever an earlier try left."""
         for folder in (self.workspace, self.pins):

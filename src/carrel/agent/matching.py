@@ -59,7 +59,7 @@ RECURSIVE = "**"
 @lru_cache(maxsize=4096)
 def _parts(pattern: str) -> tuple[str, ...]:
     parts = tuple(part for part in pattern.split("/") if part not in ("", "."))
-    folders_only = pattern.endswith(("/", "/.")) or parts[-1:] == (RECURSIVE,)
+    folders_only = pattern.endswith("/") or parts[-1:] == (RECURSIVE,)
     return () if pattern.startswith("/") or folders_only or ".." in parts else parts
 
 

@@ -183,6 +183,7 @@ class Runner:
             Step.WAIT: self._wait,
             Step.STOP: lambda: self.place.executor.stop(self.name),
             Step.FINALISE: self._finalise,
+            Step.RESET: self._reset,
             Step.LOSE: self._lose,
             Step.REPORT: self._report_outcome,
             Step.CLEAN: self._clean,
@@ -249,6 +250,10 @@ class Runner:
         self._stage = self._finalising().finish(self._seen, cancelled=cancelled, timeout=timeout)
         point("attempt.finalised")
 
+    def _reset(self) -> None:
+        self.place.executor.remove(self.name)
+        self.folder.reset()
+
     def _lose(self) -> None:
         raise errors.ProcessLost("; ".join(self._seen.notes) or "The job's process is gone, and left no exit code")
 
@@ -310,6 +315,8 @@ class Runner:
         while not told.is_set() and not self._stopping and not self.superseded and task == self._wants_report():
             self._sleep(None)
         self._settle_report(status)
+        if status or self.superseded:  # the controller may drop the task from its list before its answer is here
+            point("attempt.reported")
 
     def _wants_report(self) -> Task:
         return self.folder.cancelled() or self.task
@@ -323,7 +330,6 @@ class Runner:
             return
         self._reported = True
         self.settled.add((self.folder.cancelled() or self.task).id)
-        point("attempt.reported")
 
     def _update(self, task: Task, stage: Stage, record: Mapping[str, Any] | None) -> TaskUpdate:
         final = None

@@ -1,0 +1,52 @@
+"""The contract's messages, word for word."""
+
+import pytest
+
+from carrel.agent.matching import Matched
+from carrel.agent.outcome import Ending, outcome_of
+
+DONE = Matched({"a.csv": "highly_sensitive"}, (), ())
+LACKING = Matched({}, ("a.csv", "b/*.csv"), ("x.csv", "y.csv"))
+
+
+def test_success() -> None:
+    outcome = outcome_of(Ending(0), DONE)
+    assert (outcome.message, outcome.hint, outcome.publish) == ("Completed successfully", "", True)
+
+
+def test_success_with_excluded_files_says_how_many() -> None:
+    outcome = outcome_of(Ending(0), DONE, {"a.csv": "why"})
+    assert outcome.publish
+    assert outcome.message == (
+        "Completed successfully, but 1 file(s) marked as moderately_sensitive were excluded. See job log for details."
+    )
+
+
+def test_unmatched_patterns_publish_nothing() -> None:
+    outcome = outcome_of(Ending(0), LACKING)
+    assert not outcome.publish
+    assert outcome.message == "\n  No outputs found matching patterns:\n - a.csv\n   - b/*.csv"
+    assert outcome.hint == "\n  Did you mean to match one of these files instead?\n - x.csv\n   - y.csv"
+
+
+def test_unmatched_with_nothing_else_made_has_no_hint() -> None:
+    assert outcome_of(Ending(0), Matched({}, ("a.csv",), ())).hint == ""
+
+
+@pytest.mark.parametrize(
+    ("ending", "message"),
+    [
+        (Ending(1), None),
+        (Ending(137), "Job killed by OpenSAFELY admin or memory limits"),
+        (Ending(137, oom_killed=True, memory_limit=4 * 1024**3), "Job ran out of memory (limit was 4.00GB)"),
+        (Ending(137, oom_killed=True), "Job ran out of memory"),
+        (Ending(137, cancelled=True), "Job cancelled by system"),
+        (Ending(None, cancelled=True), "Job cancelled by system"),
+        (Ending(0, cancelled=True), "Job cancelled by system"),
+        (Ending(137, timeout_seconds=60), "Job stopped: it ran longer than its time limit of 60 seconds"),
+    ],
+)
+def test_failures(ending: Ending, message: str | None) -> None:
+    outcome = outcome_of(ending, DONE)
+    assert outcome.message == message
+    assert not outcome.publish
