@@ -4,12 +4,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from hypothesis import HealthCheck, settings
+
 from carrel.jobs.models import ActiveJob, LatestJob, SchedulerInput
 from carrel.jobs.statuses import STATUSES, State, StatusCode, state_of
 from carrel.jobs.transitions import JobStatus
 
 NOW = datetime(2026, 5, 3, 12, 0, tzinfo=UTC)
 MAINTENANCE = "db-maintenance"
+
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""For property tests: how long an example takes says nothing on a machine that does other things too."""
 
 
 def ago(seconds: float) -> datetime:

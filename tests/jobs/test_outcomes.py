@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given as cases
 from hypothesis import strategies as st
+from tests.jobs.examples import PATIENT
 
 from carrel.agent.executors import base
 from carrel.jobs.outcomes import (
@@ -139,6 +140,7 @@ json = st.recursive(
 )
 
 
+@PATIENT
 @cases(
     st.dictionaries(st.sampled_from([*GOOD, "timed_out"]), json)
     | st.fixed_dictionaries(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given as cases
 from hypothesis import settings
 from hypothesis import strategies as st
-from tests.jobs.examples import Step, Steps, ago, latest, steps
+from tests.jobs.examples import PATIENT, Step, Steps, ago, latest, steps
 
 from carrel.jobs.checks import StaleCodelists, TooHeavy, check_codelists, check_weights
 from carrel.jobs.models import Capacity
@@ -279,7 +279,7 @@ def as_oracle(planned):
     }
 
 
-@settings(max_examples=100)
+@settings(PATIENT, max_examples=100)
 @cases(requests())
 def test_against_the_recursion(request_):
     requested, pipeline, current, force = request_
@@ -289,6 +289,7 @@ def test_against_the_recursion(request_):
     assert [entry.action for entry in planned.entries] == list(expected)
 
 
+@PATIENT
 @cases(requests())
 def test_properties_of_any_plan(request_):
     requested, pipeline, current, force = request_

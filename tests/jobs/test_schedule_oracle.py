@@ -7,7 +7,7 @@ from datetime import timedelta
 from hypothesis import given as cases
 from hypothesis import settings
 from hypothesis import strategies as st
-from tests.jobs.examples import MAINTENANCE, NOW, active, ago, given, later
+from tests.jobs.examples import MAINTENANCE, NOW, PATIENT, active, ago, given, later
 
 from carrel.jobs.models import ActiveJob, BackendFlags, Capacity, SchedulerInput
 from carrel.jobs.outcomes import results_to_outcome
@@ -149,7 +149,7 @@ def inputs(draw) -> SchedulerInput:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(PATIENT, max_examples=150)
 @cases(inputs())
 def test_against_the_naive_loop(inp):
     decisions = schedule(inp, NOW)
@@ -193,7 +193,7 @@ def passed(inp: SchedulerInput, now) -> SchedulerInput:
     return replace(inp, jobs=tuple(by_id.values()))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(PATIENT, max_examples=50)
 @cases(inputs())
 def test_every_decision_is_one_that_the_table_allows_and_a_second_pass_changes_no_more_messages(inp):
     once = passed(inp, NOW)
@@ -206,7 +206,7 @@ def test_every_decision_is_one_that_the_table_allows_and_a_second_pass_changes_n
     assert [d for d in still if d.message == by_id[d.job_id].status_message] == []
 
 
-@settings(max_examples=50, deadline=None)
+@settings(PATIENT, max_examples=50)
 @cases(inputs())
 def test_room_is_never_exceeded_by_what_a_pass_starts(inp):
     after = passed(inp, NOW)
@@ -218,7 +218,7 @@ def test_room_is_never_exceeded_by_what_a_pass_starts(inp):
             assert taken <= inp.capacity.limit(pool)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(PATIENT, max_examples=60)
 @cases(st.data())
 def test_whole_lives(data):
     """From creation to the end: needs before what needs them, room respected, ends never left, everything ends."""
@@ -271,7 +271,7 @@ def report(data, job):
     return replace(job, agent_complete=True, agent_results=data.draw(st.sampled_from([RESULTS[0], *RESULTS])))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(PATIENT, max_examples=40)
 @cases(st.integers(2, 4), st.booleans(), st.data())
 def test_a_heavy_job_starts_though_small_ones_keep_coming(weight, same_workspace, data):
     heavy = active("heavy", weight=weight, workspace="w", created_at=ago(50))

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given as cases
 from hypothesis import strategies as st
-from tests.jobs.examples import NOW, ago, later, status
+from tests.jobs.examples import NOW, PATIENT, ago, later, status
 
 from carrel.jobs.statuses import (
     FINAL_CODES,
@@ -128,6 +128,7 @@ def test_a_finished_job_changes_in_no_way(code):
             transition(job, other, "", now=NOW)
 
 
+@PATIENT
 @cases(st.sampled_from(StatusCode), st.sampled_from(StatusCode))
 def test_what_the_table_forbids_is_refused(start, target):
     if start is target or can_transition(start, target):
@@ -137,6 +138,7 @@ def test_what_the_table_forbids_is_refused(start, target):
             transition(status(start), target, "", now=NOW)
 
 
+@PATIENT
 @cases(st.data())
 def test_on_any_walk_times_only_grow_and_the_columns_agree(data):
     job = status(S.CREATED, status_code_updated_at=NOW, updated_at=NOW)

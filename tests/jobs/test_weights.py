@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given as cases
 from hypothesis import strategies as st
+from tests.jobs.examples import PATIENT
 
 from carrel.jobs.weights import Weights, WeightsError, parse_weights
 
@@ -82,6 +83,7 @@ def test_a_bad_file_is_refused_with_the_place(text, message):
         parse_weights(text, "north.ini")
 
 
+@PATIENT
 @cases(st.text())
 def test_any_text_is_weights_or_a_weights_error(text):
     try:

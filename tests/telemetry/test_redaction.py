@@ -1,5 +1,6 @@
 import pytest
 from hypothesis import given as cases
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from carrel.telemetry.redaction import Redactor, secrets_in
@@ -59,6 +60,7 @@ def test_secrets_of_an_environment():
     assert not found & {"", "/etc/key.pem", "north"}
 
 
+@settings(deadline=None)
 @cases(st.lists(st.text("abcd/%", min_size=6, max_size=10), max_size=4), st.text("abcd/% ", max_size=40), st.data())
 def test_no_secret_is_left(secrets, text, data):
     for secret in secrets:
