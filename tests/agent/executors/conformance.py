@@ -592,6 +592,13 @@ TRY_PRIVILEGES = """
         "no sysrq": cannot_write("/proc/sysrq-trigger", "h"),
         "no hostname": refused(libc.sethostname, b"x", 1),
         "no reboot": refused(libc.reboot, 0),
+        "filtered": status["Seccomp"].strip() == "2",
+        **{name: refused(libc.syscall, numbers[os.uname().machine], 0, 0, 0, 0, 0) for name, numbers in {
+            "no keyring": {"x86_64": 250, "aarch64": 219},
+            "no bpf": {"x86_64": 321, "aarch64": 280},
+            "no perf events": {"x86_64": 298, "aarch64": 241},
+            "no userfaultfd": {"x86_64": 323, "aarch64": 282},
+        }.items()},
     }))
 """
 

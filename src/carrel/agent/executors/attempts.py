@@ -96,12 +96,18 @@ class Attempt:
         groups = self.record().get("cgroups") or {}
         return {name: Path(place) for name, place in groups.items()}  # type: ignore[attr-defined]
 
+    def supervisor_pid(self) -> int:
+        """True only while it runs; 0 before it has written it."""
+        with contextlib.suppress(OSError, ValueError):
+            return int((self.folder / "pid").read_text())
+        return 0
+
     def supervisor(self) -> int | None:
         """A pidfd of the supervisor, which becomes readable at its end; None when it does not run. To be closed."""
         deadline = time.monotonic() + START_SECONDS
         while self.running():
             with contextlib.suppress(OSError, ValueError):
-                fd = os.pidfd_open(int((self.folder / "pid").read_text()))
+                fd = os.pidfd_open(self.supervisor_pid())
                 if self.running():  # it held the lock after we had the descriptor: the pid was its own
                     return fd
                 os.close(fd)
@@ -191,37 +197,41 @@ def compiled_supervisor(state_dir: Path) -> Path:
     return target
 
 
-def spawn(program: Path, folder: Path, lock: int, options: Sequence[str], words: Sequence[str]) -> None:
-    """Start the supervisor, which takes the lock over. `options` may be secret: they go in a memory file.
+def spawn(
+    program: Path, folder: Path, lock: int, options: Sequence[str], words: Sequence[str], seccomp: bytes = b""
+) -> None:
+    """Start the supervisor, which takes the lock over.
 
-    `words`: the supervisor's own settings, then the command (see `supervisor.main`).
+    `options` (bwrap's, which hold secrets) and the filter `seccomp` go as files that are on no disk. `words`: the
+    supervisor's own settings, then the command (see `supervisor.main`).
     """
-    memory = os.memfd_create("carrel-options")
+    files = (b"".join(word.encode() + b"\0" for word in options), seccomp)
+    with contextlib.ExitStack() as stack:
+        # Not 3, 4 and 5 themselves, which are the targets: a descriptor must not be overwritten before it is copied.
+        given = [fcntl.fcntl(lock, fcntl.F_DUPFD_CLOEXEC, 10), *(_memory_file(content) for content in files)]
+        for fd in given:
+            stack.callback(os.close, fd)
+        _spawn(given, [str(program), str(folder), *words])
+
+
+def _memory_file(content: bytes) -> int:
+    memory = os.memfd_create("carrel")
     try:
-        os.write(memory, b"".join(word.encode() + b"\0" for word in options))
+        os.write(memory, content)
         os.lseek(memory, 0, os.SEEK_SET)
-        # Not 3 or 4 themselves, which are the targets: a descriptor must not be overwritten before it is copied.
-        copies = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in (lock, memory)]
+        return fcntl.fcntl(memory, fcntl.F_DUPFD_CLOEXEC, 10)
     finally:
         os.close(memory)
-    try:
-        _spawn(copies, [str(program), str(folder), *words])
-    finally:
-        for fd in copies:
-            os.close(fd)
 
 
-def _spawn(copies: Sequence[int], words: Sequence[str]) -> None:
-    null = (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)
-    quiet = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_WRONLY, 0) for fd in (1, 2)]
-    given = [
-        (os.POSIX_SPAWN_DUP2, copies[0], supervisor.LOCK_FD),
-        (os.POSIX_SPAWN_DUP2, copies[1], supervisor.ARGS_FD),
-    ]
+def _spawn(given: Sequence[int], words: Sequence[str]) -> None:
+    null = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDONLY if fd == 0 else os.O_WRONLY, 0) for fd in (0, 1, 2)]
+    targets = (supervisor.LOCK_FD, supervisor.ARGS_FD, supervisor.SECCOMP_FD)
+    copies = [(os.POSIX_SPAWN_DUP2, fd, target) for fd, target in zip(given, targets, strict=True)]
     program = [sys.executable, "-I", "-S", "-E", *words]
     try:
         pid = os.posix_spawn(
-            sys.executable, program, {}, file_actions=[null, *quiet, *given], setsid=True, setsigdef=[signal.SIGTERM]
+            sys.executable, program, {}, file_actions=[*null, *copies], setsid=True, setsigdef=[signal.SIGTERM]
         )
     except OSError as error:
         raise RuntimeUnavailable(f"A supervisor could not be started: {error.strerror}.") from error

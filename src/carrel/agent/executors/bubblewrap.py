@@ -4,6 +4,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from carrel.agent.executors import attempts, cgroups, sandbox
+from carrel.agent.executors import attempts, cgroups, processes, sandbox, seccomp, supervisor
 from carrel.agent.executors.attempts import Attempt
 from carrel.agent.executors.base import (
     Capabilities,
@@ -27,12 +28,15 @@ from carrel.agent.executors.base import (
 )
 from carrel.agent.executors.logs import copy_log
 from carrel.agent.executors.redaction import redacted_environment
+from carrel.agent.executors.sandbox import Held
 from carrel.agent.toolchains import Toolchain, resolve
 from carrel.telemetry import faults
 
 PROBE_ROOT = ("--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev")
 DEFAULT_TMP_BYTES = 1 << 30
 DEFAULT_LOG_BYTES = 64 << 20
+PRLIMIT = "/usr/bin/prlimit"
+NPROC_PER_NAMESPACE = (5, 14)  # the kernel that counts processes by user namespace
 INSTALL = "Install it (Debian, Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap)."
 NOT_FOUND = 'echo "carrel: there is no program $1 in the toolchain $2" >&2; exit 127'
 
@@ -56,6 +60,7 @@ class BubblewrapExecutor:
         self._tmp_bytes, self._log_bytes = tmp_bytes, log_bytes
         self._bwrap = find_bwrap()
         self._nested_userns_off = probe(self._bwrap)
+        self._filter = seccomp.program() or b""
         self._hierarchy = cgroups.detect() if use_cgroups else None
         self._etc = self._state / ".etc"
         self._state.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -66,9 +71,9 @@ class BubblewrapExecutor:
         self.capabilities = Capabilities(
             name="bubblewrap",
             images=False,
-            memory_limit=self._held_by["memory"].split()[0],
-            cpu_limit=self._held_by["cpus"].split()[0],
-            pids_limit=self._held_by["pids"].split()[0],
+            memory_limit=self._held_by["memory"].kind,
+            cpu_limit=self._held_by["cpus"].kind,
+            pids_limit=self._held_by["pids"].kind,
             database_network=False,
         )
 
@@ -108,10 +113,12 @@ class BubblewrapExecutor:
             if self._hierarchy:
                 cgroups.create(self._hierarchy, self._group_name(spec.name), spec.limits)
             options = sandbox.bwrap_options(spec, toolchain, self._etc, self._tmp_bytes, self._nested_userns_off)
+            if self._filter:
+                options += ["--seccomp", str(supervisor.SECCOMP_FD)]
             address_space = 0 if "memory" in group else spec.limits.memory or 0
             places = ":".join(str(place) for place in cgroups.folders(group))
             words = [str(self._log_bytes), str(address_space), places, self._bwrap, *self._command(spec, toolchain)]
-            attempts.spawn(self._supervisor, attempt.folder, lock, options, words)
+            attempts.spawn(self._supervisor, attempt.folder, lock, options, words, self._filter)
         except BaseException:
             os.close(lock)
             attempt.remove()
@@ -127,6 +134,9 @@ class BubblewrapExecutor:
         path = sandbox.environment(spec, toolchain)["PATH"]
         if "/" not in words[0] and shutil.which(words[0], path=path) is None:
             return ["/usr/bin/sh", "-c", NOT_FOUND, "sh", words[0], f"{toolchain.name}:{toolchain.version}"]
+        if spec.limits.pids and self.capabilities.pids_limit == "rlimit":
+            # Set inside, where it counts this sandbox alone; outside it would count all that the agent's user runs.
+            return [PRLIMIT, f"--nproc={spec.limits.pids}", "--", *words]
         return words
 
     def _group_name(self, name: str) -> str:
@@ -202,7 +212,9 @@ class BubblewrapExecutor:
 
     def usage(self, name: str) -> Usage | None:
         attempt = self._attempt(name)
-        return cgroups.usage(attempt.cgroups()) if attempt.running() else None
+        if not attempt.running():
+            return None
+        return cgroups.usage(attempt.cgroups()) or processes.usage_below(attempt.supervisor_pid())
 
     def list(self) -> list[str]:
         return attempts.names(self._state)
@@ -242,19 +254,27 @@ def _notes(record: Mapping[str, object], lost: bool, end: attempts.Exit | None) 
     return tuple(notes)
 
 
-def held_by(hierarchy: cgroups.Hierarchy | None) -> dict[str, str]:
-    """By what each limit is held here, in words for the log; the first word is the capability."""
+def held_by(hierarchy: cgroups.Hierarchy | None) -> dict[str, Held]:
+    """By what each limit is held on this machine."""
 
-    def how(controller: str, otherwise: str) -> str:
+    def how(controller: str, otherwise: Held) -> Held:
         if hierarchy and hierarchy.has(controller):
-            return f"cgroup (version {hierarchy.version})"
+            return Held("cgroup", f"by cgroup version {hierarchy.version}")
         return otherwise
 
+    nothing = Held("none", "not held, as no cgroup may be made here")
+    each = Held("rlimit", "by rlimit, for each process")
     return {
-        "memory": how("memory", "rlimit (address space of each process)"),
-        "cpus": how("cpu", "none (not held: no cgroup may be made here)"),
-        "pids": how("pids", "none (not held: no cgroup may be made here)"),
+        "memory": how("memory", each),
+        "cpus": how("cpu", nothing),
+        "pids": how("pids", Held("rlimit", "by rlimit") if _nproc_works() else nothing),
     }
+
+
+def _nproc_works() -> bool:
+    """RLIMIT_NPROC holds nobody who is root outside, and in old kernels counts what runs beside the sandbox."""
+    release = tuple(int(part) for part in re.findall(r"\d+", os.uname().release)[:2])
+    return os.getuid() != 0 and release >= NPROC_PER_NAMESPACE and Path(PRLIMIT).exists()
 
 
 def find_bwrap() -> str:

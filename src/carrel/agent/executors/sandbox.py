@@ -7,6 +7,7 @@ folder at /workspace, tmpfs on /tmp and /dev/shm. There is no /home, /root, /var
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from carrel.agent.executors.base import Limits, RunSpec
@@ -124,12 +125,20 @@ def command(spec: RunSpec, toolchain: Toolchain) -> list[str]:
     return [*toolchain.entrypoint, *spec.args]
 
 
-def limits_note(limits: Limits, how: Mapping[str, str]) -> str:
+@dataclass(frozen=True, slots=True)
+class Held:
+    """How a limit is held: the word of `Capabilities`, and words for the log."""
+
+    kind: str
+    words: str
+
+
+def limits_note(limits: Limits, how: Mapping[str, Held]) -> str:
     """One sentence for the log: what was asked for, and by what it is held."""
     wanted = {
         "memory": f"{limits.memory / (1 << 30):.2f} GB" if limits.memory else None,
         "cpus": f"{limits.cpus:g}" if limits.cpus else None,
         "pids": str(limits.pids) if limits.pids else None,
     }
-    parts = [f"{name} {value} by {how[name]}" for name, value in wanted.items() if value]
+    parts = [f"{name} {value} {how[name].words}" for name, value in wanted.items() if value]
     return "Limits: " + (", ".join(parts) if parts else "none asked for")

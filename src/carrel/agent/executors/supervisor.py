@@ -25,7 +25,7 @@ import time
 CHUNK = 1 << 16
 DRAIN_SECONDS = 5.0
 EXIT_RECORD_BYTES = 4096
-LOCK_FD, ARGS_FD = 3, 4
+LOCK_FD, ARGS_FD, SECCOMP_FD = 3, 4, 5
 
 
 class Log:
@@ -105,7 +105,7 @@ class Sandbox:
         if pid == 0:
             self._become_bwrap(child_out, child_status)
         self.pid = pid
-        for fd in (child_out, child_status, ARGS_FD):
+        for fd in (child_out, child_status, ARGS_FD, SECCOMP_FD):
             os.close(fd)
         if self.stopping:  # told to stop before there was a process to kill
             os.kill(pid, signal.SIGKILL)
@@ -119,8 +119,8 @@ class Sandbox:
             self._set_limits()
             for target in (1, 2):
                 os.dup2(out, target)
-            os.set_inheritable(status, True)
-            os.set_inheritable(ARGS_FD, True)
+            for fd in (status, ARGS_FD, SECCOMP_FD):
+                os.set_inheritable(fd, True)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             options = ["--json-status-fd", str(status), "--args", str(ARGS_FD), "--"]
             os.execv(self.command[0], [self.command[0], *options, *self.command[1:]])
