@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from carrel.controller import settings
+from carrel.controller import images, settings
 from carrel.controller.models import ImageDigest, Job
 from carrel.controller.sizes import smaller_memory
 from carrel.messages.tasks import JobDefinition, Study
@@ -17,9 +17,15 @@ def image_and_args(run_command: str) -> tuple[str, list[str]]:
     return f"{settings.get().docker_registry.rstrip('/')}/{image}", args
 
 
-def known_digest(image: str) -> str | None:
-    """The digest remembered of an image; None when no registry has told one: the agent then takes what it has."""
-    return ImageDigest.objects.filter(image=image).values_list("digest", flat=True).first()
+def known_digest(image: str, backend: str | None = None) -> str | None:
+    """The digest remembered of an image; None when no registry has told one: the agent then takes what it has.
+
+    None too for a backend with images of its own: what a registry says of that name is another image.
+    """
+    if backend is not None and not images.from_registry(backend):
+        return None
+    digest: str | None = ImageDigest.objects.filter(image=image).values_list("digest", flat=True).first()
+    return digest
 
 
 def job_definition(job: Job, task_id: str, input_job_ids: list[str], image_sha: str | None) -> dict[str, Any]:

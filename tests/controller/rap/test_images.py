@@ -207,6 +207,17 @@ def test_refresh_survives_a_registry_that_is_down(requests, rap_env, pushed):
     assert remembered() == pushed
 
 
+def test_a_digest_learnt_for_one_backend_is_not_told_to_one_with_images_of_its_own(requests, rap_env, pushed):
+    from carrel.controller.models import Task
+
+    create(requests)
+    create(requests, backend="tpp")
+    assert {task.backend: task.definition["image_sha"] for task in Task.objects.all()} == {
+        "test": pushed["ehrql:v1"],
+        "tpp": None,
+    }
+
+
 def test_local_images_ask_no_registry(requests, rap_env):
     rap_env.setenv("TEST_IMAGES", "local")
     registry_goes_down(rap_env)

@@ -22,7 +22,10 @@ def start(job: Job) -> Task:
         job=job,
         attempt=attempt,
         definition=definitions.job_definition(
-            job, task_id, [inputs[need].id for need in job.needs if need in inputs], definitions.known_digest(image)
+            job,
+            task_id,
+            [inputs[need].id for need in job.needs if need in inputs],
+            definitions.known_digest(image, job.backend),
         ),
         attributes=definitions.attributes(job),
         created_at=clock.now(),
