@@ -150,7 +150,6 @@ class _Collector(BaseHTTPRequestHandler):
 
 
 def test_otlp_to_a_real_server():
-    pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="the extra carrel[otlp] is not installed")
     with ThreadingHTTPServer(("127.0.0.1", 0), _Collector) as server:
         server.received = []
         threading.Thread(target=server.serve_forever, daemon=True).start()
