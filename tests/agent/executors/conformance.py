@@ -1,7 +1,7 @@
 """What every executor must do. A test module of an executor takes these classes and gives them a `Bench`.
 
-`Lifecycle` holds for all; `Limited` and `Isolated` for those that keep a job apart, as `Capabilities` promises. Nothing
-is mocked: each test starts real processes and looks at them from inside and outside.
+`Lifecycle` holds for all; the others for those that keep a job apart, as `Capabilities` promises. Nothing is mocked:
+each test starts real processes and looks at them from inside and outside.
 """
 
 import json
@@ -232,40 +232,12 @@ class Lifecycle:
         bench.executor.remove(spec.name)
         assert bench.run(replace(spec, args=("sh", "-c", "exit 5"))).exit_code == 5
 
-    def test_stop_kills_all_it_started(self, bench: Bench) -> None:
-        marker = f"marker-{uuid.uuid4().hex}"
-        code = """
-            import os, signal, sys, time
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            for _ in range(3):
-                if os.fork() == 0:
-                    os.setsid()
-            open("ready", "a").write("x")
-            time.sleep(1000)
-        """
-        spec = bench.python(code, marker)
-        bench.start(spec)
-        ready = spec.workspace / "ready"
-        until(lambda: ready.exists() and len(ready.read_text()) == 8, "eight processes")
-        bench.executor.stop(spec.name)
-        end = bench.executor.inspect(spec.name)
-        assert (end.phase, end.exit_code, end.oom_killed) == (Phase.EXITED, 137, False)
-        until(lambda: not processes_with(marker), "the end of all processes")
-        bench.executor.stop(spec.name)
-
-    def test_what_it_left_in_the_background_ends_with_it(self, bench: Bench) -> None:
-        marker = f"marker-{uuid.uuid4().hex}"
-        code = """
-            import os, sys, time
-            if os.fork() == 0:
-                os.setsid()
-                time.sleep(1000)
-            print("main")
-        """
-        spec = bench.python(code, marker)
-        assert bench.run(spec).exit_code == 0
-        until(lambda: not processes_with(marker), "the end of the background process")
-        assert bench.text(spec.name) == "main\n"
+    def test_stop_ends_it(self, bench: Bench) -> None:
+        name = bench.start(bench.spec("sleep", "1000"))
+        bench.executor.stop(name)
+        end = bench.executor.inspect(name)
+        assert (end.phase, end.exit_code, end.oom_killed, end.lost) == (Phase.EXITED, 137, False, False)
+        bench.executor.stop(name)
 
     def test_wait_tells_which_ended(self, bench: Bench) -> None:
         slow, quick = bench.start(bench.spec("sleep", "1000")), bench.spec("sh", "-c", "read line < wait")
@@ -416,6 +388,45 @@ class Lifecycle:
     def test_names_that_are_paths_are_refused(self, bench: Bench) -> None:
         with pytest.raises((ValueError, Exception), match=r"name|invalid|Invalid"):
             bench.executor.start(replace(bench.spec("true"), name="../escape"))
+
+
+class Contained:
+    """Nothing that a job started outlives it, whatever it does to get away."""
+
+    def test_stop_kills_all_it_started(self, bench: Bench) -> None:
+        marker = f"marker-{uuid.uuid4().hex}"
+        code = """
+            import os, signal, sys, time
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            for _ in range(3):
+                if os.fork() == 0:
+                    os.setsid()
+            open("ready", "a").write("x")
+            time.sleep(1000)
+        """
+        spec = bench.python(code, marker)
+        bench.start(spec)
+        ready = spec.workspace / "ready"
+        until(lambda: ready.exists() and len(ready.read_text()) == 8, "eight processes")
+        bench.executor.stop(spec.name)
+        end = bench.executor.inspect(spec.name)
+        assert (end.phase, end.exit_code, end.oom_killed) == (Phase.EXITED, 137, False)
+        until(lambda: not processes_with(marker), "the end of all processes")
+        bench.executor.stop(spec.name)
+
+    def test_what_it_left_in_the_background_ends_with_it(self, bench: Bench) -> None:
+        marker = f"marker-{uuid.uuid4().hex}"
+        code = """
+            import os, sys, time
+            if os.fork() == 0:
+                os.setsid()
+                time.sleep(1000)
+            print("main")
+        """
+        spec = bench.python(code, marker)
+        assert bench.run(spec).exit_code == 0
+        until(lambda: not processes_with(marker), "the end of the background process")
+        assert bench.text(spec.name) == "main\n"
 
 
 class Limited:

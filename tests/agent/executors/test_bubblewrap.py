@@ -15,6 +15,7 @@ import pytest
 from tests.agent.executors.conformance import (
     WAIT,
     Bench,
+    Contained,
     Images,
     Isolated,
     Lifecycle,
@@ -27,7 +28,7 @@ from tests.support.docker import missing
 from tests.support.waiting import until
 
 from carrel.agent.executors import cgroups
-from carrel.agent.executors.base import ExecutorError, Limits, Phase, RuntimeUnavailable
+from carrel.agent.executors.base import ExecutorError, Limits, Phase, RuntimeUnavailable, Usage
 from carrel.agent.executors.bubblewrap import BubblewrapExecutor
 from carrel.agent.executors.select import ExecutorSettings
 
@@ -46,6 +47,10 @@ def bench(tmp_path: Path, toolchains_dir: Path) -> Iterator[Bench]:
 
 
 class TestLifecycle(Lifecycle):
+    pass
+
+
+class TestContained(Contained):
     pass
 
 
@@ -146,6 +151,22 @@ def test_without_cgroups_memory_is_held_by_rlimits_and_the_notes_say_so(bench: B
     assert "MemoryError" in bench.text(spec.name)
     assert "rlimit" in end.notes[0]
     assert "not held" in end.notes[0]
+
+
+def test_without_cgroups_usage_is_read_from_the_processes(bench: Bench) -> None:
+    bench.executor = BubblewrapExecutor(bench.settings.state_dir, bench.settings.toolchains_dir, use_cgroups=False)
+    spec = bench.python("x = bytearray(50 << 20)\nopen('ready', 'w')\nwhile True: pass")
+    name = bench.start(spec)
+    until((spec.workspace / "ready").exists, "its memory")
+    usage = until(lambda: _busy(bench, name), "its use of cpu")
+    assert usage.memory > 50 << 20
+    bench.executor.stop(name)
+    assert bench.executor.usage(name) is None
+
+
+def _busy(bench: Bench, name: str) -> Usage | None:
+    usage = bench.executor.usage(name)
+    return usage if usage and usage.cpu_seconds > 0.1 else None
 
 
 def test_the_log_on_disk_is_limited_too(bench: Bench) -> None:

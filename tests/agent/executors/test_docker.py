@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.agent.executors.conformance import Bench, Images, Isolated, Lifecycle, Limited, agent_that_dies
+from tests.agent.executors.conformance import Bench, Contained, Images, Isolated, Lifecycle, Limited, agent_that_dies
 from tests.agent.executors.conformance import bench as make_bench
 from tests.support.docker import Registry, docker
 from tests.support.waiting import until
@@ -35,6 +35,10 @@ def bench(tmp_path: Path, docker_image: str) -> Iterator[Bench]:
 
 
 class TestLifecycle(Lifecycle):
+    pass
+
+
+class TestContained(Contained):
     pass
 
 
