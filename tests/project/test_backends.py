@@ -145,6 +145,16 @@ def test_other_backends_are_checked_when_they_are_asked_for() -> None:
     )
 
 
+def test_a_study_that_forgot_to_say_where_it_runs() -> None:
+    text = PLAIN.replace("run: r:v2 a.R", "run: {north: 'r:v2 a.R', south: 'r:v2 south.R'}")
+    rule, _, _, message = only(text)
+    assert rule == "absent-need"
+    assert message.endswith(
+        "does not run on tpp (the study runs there because it has no `run_on` of its own: say where it runs)"
+    )
+    assert load_pipeline(text, default_backends=["north", "south"]).warnings == ()
+
+
 def test_rules_hold_on_each_backend_by_itself() -> None:
     apart = PLAIN.replace("b.R", "a.R").replace("b.rds", "a.rds").replace("    needs: [a]\n", "")
     apart = "run_on: [tpp, emis]\n" + apart.replace("  a:\n", "  a:\n    run_on: [tpp]\n")

@@ -73,6 +73,11 @@ def test_values_in_messages_are_cut() -> None:
     assert len(problem.message) < 150
 
 
+def test_a_file_does_not_steer_the_terminal() -> None:
+    text = 'version: 5\nactions: {"\\e[2J\\r": 1}\n"\\x9b1m": {"\\e": 1, "\\e": 1}\n'
+    assert "".join(str(refusal(text)).split("\n")).isprintable()
+
+
 def test_a_tangle_of_needs_is_not_told_to_the_end() -> None:
     names = [f"a{n}" for n in range(30)]
     actions = "".join(

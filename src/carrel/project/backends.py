@@ -93,13 +93,13 @@ class BackendNames:
             self.findings.error("run-on-empty", message, ("run_on",), ours=True)
         for action in actions.values():
             if action.commands or action.run_on is not EVERYWHERE:
-                self._check_action(action, run_on)
+                self._check_action(action, where)
         for backend in run_on if actions else ():
             if not any(action.runs_on(backend) for action in actions.values()):
                 message = f"No action runs on backend {backend}, though the study does"
                 self.findings.warn("backend-idle", message, ("run_on",))
 
-    def _check_action(self, action: Action, run_on: tuple[str, ...]) -> None:
+    def _check_action(self, action: Action, where: RunOn) -> None:
         path: Path = ("actions", action.action_id)
         for name, place in _named(action.run_on, (*path, "run_on")):
             self._check_known(name, place)
@@ -107,7 +107,7 @@ class BackendNames:
         here += [(backend, (*path, "run", backend)) for backend in action.commands]
         for name, place in here:
             self._check_known(name, place)
-            if name not in run_on:
+            if not where.allows(name):
                 message = (
                     f"Action {action.action_id} names backend {name}, where the study does not run by its `run_on`"
                 )

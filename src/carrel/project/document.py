@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from carrel.project.constants import MAX_BYTES, MAX_DEPTH, MAX_EXPANDED
-from carrel.project.problems import Problem, YAMLError
+from carrel.project.problems import Problem, YAMLError, printable
 
 Path = tuple[Any, ...]
 """Keys and indices that lead from the document's root to a value."""
@@ -300,7 +300,7 @@ class Document:
 
     def _problem(self, message: str, mark: Any) -> Problem:
         line, column = _position(mark)
-        return Problem(message, line, column, "error", self.filename, "yaml")
+        return Problem(printable(message), line, column, "error", self.filename, "yaml")
 
 
 def check_size(size: int) -> None:

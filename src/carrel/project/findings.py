@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from carrel.project.document import Document, Path
-from carrel.project.problems import Problem, Severity, nearest
+from carrel.project.problems import Problem, Severity, nearest, printable
 
 DICTIONARY = "a dictionary of key/value pairs"
 """How the contract's messages call a mapping."""
@@ -59,7 +59,7 @@ class Findings:
     def _problem(self, finding: Finding) -> Problem:
         document = self._document(finding)
         line, column = document.locate(finding.path, key=finding.key)
-        return Problem(finding.message, line, column, finding.severity, document.filename, finding.rule)
+        return Problem(printable(finding.message), line, column, finding.severity, document.filename, finding.rule)
 
     def _document(self, finding: Finding) -> Document:
         path = tuple(map(str, finding.path[:3]))

@@ -12,7 +12,7 @@ from carrel.project.backends import BackendNames, SideFile, read_run_on, resolve
 from carrel.project.constants import DEFAULT_BACKENDS, MAX_BYTES
 from carrel.project.document import Document
 from carrel.project.findings import DICTIONARY, Findings, check_keys
-from carrel.project.models import Action, Pipeline
+from carrel.project.models import EVERYWHERE, Action, Pipeline
 from carrel.project.problems import Problem, ProjectValidationError, YAMLError
 from carrel.project.projection import backend_findings
 from carrel.project.tree import image_findings, need_findings
@@ -88,7 +88,7 @@ class _Loading:
         features = Features.of(version)
         actions = self._actions(project, features)
         self.findings.items += image_findings(actions, features)
-        self.findings.items += backend_findings(actions, features, run_on)
+        self.findings.items += backend_findings(actions, features, run_on, by_default=where == EVERYWHERE)
         self.findings.items += need_findings(actions, self._names_not_text(project))
         expectations = read_expectations(project, version, features, self.findings)
         BackendNames(known, default, self.findings).check_all(where, run_on, actions)

@@ -25,6 +25,14 @@ class Problem:
         return f"{self.filename}:{self.line}:{self.column}: {self.message}"
 
 
+_UNPRINTABLE = {code: f"\\x{code:02x}" for code in (*range(10), *range(11, 32), *range(127, 160))}
+
+
+def printable(message: str) -> str:
+    """A message that quotes a file, with its control characters spelt out: a file must not steer a terminal."""
+    return message.translate(_UNPRINTABLE)
+
+
 class YAMLError(Exception):
     """The text is not the YAML we read; `problem` says where and why."""
 

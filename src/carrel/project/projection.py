@@ -11,6 +11,8 @@ from carrel.project.models import Pipeline, ProjectValidationError
 from carrel.project.tree import Actions, absent_findings, tree_findings
 from carrel.project.versions import Features
 
+_SAY_WHERE = " (the study runs there because it has no `run_on` of its own: say where it runs)"
+
 
 def tree_on(actions: Actions, backend: str) -> Actions:
     """The actions that run on a backend, each with one command."""
@@ -22,15 +24,21 @@ def says_nothing_of_backends(actions: Actions) -> bool:
     return not any(action.commands or action.run_on.only or action.run_on.exclude for action in actions.values())
 
 
-def backend_findings(actions: Actions, features: Features, backends: Collection[str]) -> Iterator[Finding]:
-    """What does not hold on some of `backends`; what holds on none of them is said once, without naming them."""
+def backend_findings(
+    actions: Actions, features: Features, backends: Collection[str], *, by_default: bool = False
+) -> Iterator[Finding]:
+    """What is wrong on some of `backends`; what is wrong on all of them is said once, without naming them.
+
+    `by_default`: the file itself says nothing of where it runs, which is then the likely mistake.
+    """
     if says_nothing_of_backends(actions):
         yield from tree_findings(actions, features)
         return
     found: dict[Finding, list[str]] = {}
     for backend in backends:
         tree = _visible(actions, backend)
-        yield from absent_findings(actions, tree, backend)
+        for finding in absent_findings(actions, tree, backend):
+            yield replace(finding, message=finding.message + _SAY_WHERE) if by_default else finding
         for finding in tree_findings(tree, features, backend):
             found.setdefault(finding, []).append(backend)
     for finding, where in found.items():
