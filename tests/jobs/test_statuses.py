@@ -99,7 +99,7 @@ def test_the_docs_are_those_of_the_table():
 
 
 def test_the_diagram_has_exactly_the_edges_of_the_table():
-    groups = {"pending": PENDING_CODES, "running": RUNNING_CODES, "final": FINAL_CODES}
+    groups = {"any_pending": PENDING_CODES, "any_running": RUNNING_CODES}
     edges = set()
     for line in diagram.mermaid().splitlines():
         source, arrow, target = line.strip().partition(" --> ")
@@ -107,6 +107,13 @@ def test_the_diagram_has_exactly_the_edges_of_the_table():
             sources = groups.get(source) or {StatusCode(source)}
             edges |= {(each, StatusCode(target)) for each in sources if each != target}
     assert edges == {(code, target) for code in StatusCode for target in TRANSITIONS[code]}
+
+
+def test_the_diagram_colours_each_code_once_and_ends_the_final_ones():
+    lines = [line.strip() for line in diagram.mermaid().splitlines()]
+    coloured = [code for line in lines if line.startswith("class ") for code in line.split()[1].split(",")]
+    assert sorted(coloured) == sorted(code.value for code in StatusCode)
+    assert {line for line in lines if line.endswith("--> [*]")} == {f"{code} --> [*]" for code in FINAL_CODES}
 
 
 def test_writing_and_checking_a_page(tmp_path):

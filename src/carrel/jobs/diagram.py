@@ -23,8 +23,13 @@ from carrel.jobs.statuses import (
 _GROUPS = (
     ("pending", [code for code in StatusCode if code in PENDING_CODES]),
     ("running", [code for code in StatusCode if code in RUNNING_CODES]),
-    ("final", [code for code in StatusCode if code in FINAL_CODES]),
+    ("succeeded_or_failed", [code for code in StatusCode if code in FINAL_CODES]),
 )
+_COLOURS = {
+    "pending": "fill:#fff4d6,color:#111",
+    "running": "fill:#dcecff,color:#111",
+    "succeeded_or_failed": "fill:#e6e6e6,color:#111",
+}
 _TITLES = {
     State.PENDING: "Pending: it has not started, or will start again",
     State.RUNNING: "Running",
@@ -34,13 +39,18 @@ _TITLES = {
 
 
 def mermaid() -> str:
-    """The state diagram. An edge that every code of a group has is drawn once, from the group."""
-    lines = ["stateDiagram-v2", "    direction LR", f"    [*] --> {StatusCode.CREATED}"]
+    """The state diagram. An arrow that every code of a group has is drawn once, from a node that stands for them all.
+
+    Flat, because Mermaid draws no arrows between states inside different composite states.
+    """
+    lines = ["stateDiagram-v2", "    direction LR"]
+    lines += [f'    state "any {name} status" as any_{name}' for name, codes in _GROUPS if _shared_targets(codes)]
+    lines.append(f"    [*] --> {StatusCode.CREATED}")
     for name, codes in _GROUPS:
-        lines += [f"    state {name} {{", *(f"        {code}" for code in codes), "    }"]
+        lines += _edges(f"any_{name}", codes)
+    lines += [f"    {code} --> [*]" for code in StatusCode if code in FINAL_CODES]
     for name, codes in _GROUPS:
-        lines += _edges(name, codes)
-    lines.append("    final --> [*]")
+        lines += [f"    classDef {name} {_COLOURS[name]}", f"    class {','.join(codes)} {name}"]
     return "\n".join(lines)
 
 
