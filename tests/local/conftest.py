@@ -16,4 +16,6 @@ def study(tmp_path, toolchains):
     folder = tmp_path / "my study"
     folder.mkdir()
     keep = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYTHONPATH") if name in os.environ}
-    return Study(folder, {**keep, "EXECUTOR": "bubblewrap", "TOOLCHAINS_DIR": str(toolchains)})
+    found = Study(folder, {**keep, "EXECUTOR": "bubblewrap", "TOOLCHAINS_DIR": str(toolchains)})
+    yield found
+    found.close()

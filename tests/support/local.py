@@ -43,6 +43,7 @@ class Study:
 
     folder: Path
     env: dict[str, str] = field(default_factory=dict)
+    started: "list[subprocess.Popen[str]]" = field(default_factory=list)
 
     def project(self, text: str) -> "Study":
         (self.folder / "project.yaml").write_text(
@@ -72,9 +73,20 @@ class Study:
 
     def start(self, *args: object, **env: str) -> "subprocess.Popen[str]":
         pipe = subprocess.PIPE
-        return subprocess.Popen(
+        run = subprocess.Popen(
             [CARREL, *map(str, args)], cwd=self.folder, env={**self.env, **env}, stdout=pipe, stderr=pipe, text=True
         )
+        self.started.append(run)
+        return run
+
+    def close(self) -> None:
+        """End what a failed test left running."""
+        for run in self.started:
+            if run.poll() is None:
+                run.kill()
+                run.communicate()
+        if self.leftovers():
+            self.carrel("clean")
 
     def carrel(self, *args: object, **env: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(

@@ -94,7 +94,7 @@ def _detached(asked: Execution, settings: LocalSettings, executor: Executor, nam
     limits = Limits(cpus=asked.cpus, memory=asked.memory)
     try:
         executor.start(RunSpec(name, image, args, Path.cwd(), env=_environment(asked), limits=limits))
-        tail = Tail(executor, name, sys.stdout.write)
+        tail = Tail(executor, name, lambda text: print(text, end="", flush=True))
         while not executor.wait([name], 0.5):
             tail.show()
         tail.show()

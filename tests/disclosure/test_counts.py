@@ -1,0 +1,53 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from carrel.disclosure.counts import check_table, is_count
+from carrel.disclosure.findings import Rule
+
+
+def rules(text):
+    return [(found.line, found.column, found.rule) for found in check_table(text)]
+
+
+def test_small_and_unrounded_counts_are_found_with_their_cell():
+    assert rules("sex,n\nF,7\nM,13\nO,15\n") == [(2, "n", Rule.SMALL_COUNT), (3, "n", Rule.NOT_ROUNDED)]
+
+
+@pytest.mark.parametrize("cell", ["0", "10", "100", "[REDACTED]", "", "NA", "15.0"])
+def test_what_may_be_shown(cell):
+    assert rules(f"n,k\n{cell},a\n20,b\n") == []
+
+
+def test_midpoint_6():
+    assert rules("n_midpoint6\n0\n3\n9\n15\n") == []
+    assert rules("n_midpoint6\n6\n10\n") == [(2, "n_midpoint6", Rule.NOT_ROUNDED), (3, "n_midpoint6", Rule.NOT_ROUNDED)]
+
+
+@pytest.mark.parametrize("name", ["year", "age_band", "patient_id", "imd_quintile", "index_date"])
+def test_columns_that_are_no_counts_by_name(name):
+    assert rules(f"{name}\n1\n2\n") == []
+
+
+@pytest.mark.parametrize("cells", [["1.5"], ["-3"], ["a"], ["[REDACTED]", ""]])
+def test_columns_that_are_no_counts_by_content(cells):
+    assert not is_count("n", cells)
+
+
+@pytest.mark.parametrize("text", ["", "n\n", "\n\n"])
+def test_nothing_to_look_at(text):
+    assert check_table(text) == []
+
+
+def test_short_rows_and_many_findings():
+    assert rules("a,n\nx\ny,10\n") == []
+    assert len(check_table("n\n" + "3\n" * 500, most=10)) == 10
+
+
+@settings(max_examples=50)
+@given(st.lists(st.integers(0, 10_000), min_size=1, max_size=30))
+def test_every_count_is_judged_as_the_rules_say(counts):
+    found = {each.line: each.rule for each in check_table("n\n" + "\n".join(map(str, counts)) + "\n")}
+    for line, count in enumerate(counts, start=2):
+        wanted = Rule.SMALL_COUNT if 1 <= count <= 7 else Rule.NOT_ROUNDED if count % 5 else None
+        assert found.get(line) == wanted
