@@ -4,12 +4,13 @@ import itertools
 import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from carrel.cli.rap_client import RapUnavailable
 from carrel.repos.snapshot import commit_folder
 from carrel.site.client import Requests
 from carrel.site.layout import Secrets, Site
@@ -19,6 +20,11 @@ from carrel.site.up import choose_port
 
 DEADLINE = 120.0
 _numbers = itertools.count(1)
+Jobs = dict[str, dict[str, Any]]
+
+
+def finished(jobs: Jobs) -> bool:
+    return all(job["status"] in ("succeeded", "failed") for job in jobs.values())
 
 
 @dataclass
@@ -52,20 +58,39 @@ class LiveSite:
         """The rap_id of the accepted request; RapRefused when it is refused."""
         return self.requests.create(study, backend or self.site.backends[0].name).rap_id
 
-    def jobs(self, rap_id: str) -> dict[str, dict[str, Any]]:
-        return {job["action"]: job for job in self.requests.jobs([rap_id])}
-
-    def wait(self, rap_id: str, until=lambda jobs: all(j["status"] in ("succeeded", "failed") for j in jobs.values())):
-        """Jobs by action, once `until(jobs)`; processes that die are started again meanwhile, as `carrel up` does."""
+    def until(self, true: Callable[[], object]) -> None:
+        """Return once `true()`; processes that were killed meanwhile are started again, as `carrel up` does."""
         deadline = time.monotonic() + DEADLINE
         while time.monotonic() < deadline:
             self.running.check()
-            jobs = self.jobs(rap_id)
-            if jobs and until(jobs):
-                return jobs
+            with suppress(RapUnavailable):
+                if true():
+                    return
             time.sleep(0.05)  # asking again, not guessing how long: the deadline is the only timing
-        raise AssertionError(f"still {[(j['action'], j['status_code'], j['status_message']) for j in jobs.values()]}\n"
-                             + "\n".join(process.last_lines() for process in self.running.processes))  # fmt: skip
+        raise AssertionError("\n".join(process.last_lines() for process in self.running.processes))
+
+    def await_controller(self) -> None:
+        """Return once the controller answers (it may have been killed)."""
+        self.until(self.requests.backends)
+
+    def jobs(self, rap_id: str) -> Jobs:
+        return {job["action"]: job for job in self.requests.jobs([rap_id])}
+
+    def wait(self, rap_id: str, until: Callable[[Jobs], bool] = finished) -> Jobs:
+        """Jobs by action, once `until(jobs)`."""
+        jobs: Jobs = {}
+
+        def look() -> bool:
+            nonlocal jobs
+            jobs = self.jobs(rap_id)
+            return bool(jobs) and until(jobs)
+
+        try:
+            self.until(look)
+        except AssertionError as error:
+            still = [(job["action"], job["status_code"], job["status_message"]) for job in jobs.values()]
+            raise AssertionError(f"still {still}\n{error}") from None
+        return jobs
 
     def run(self, files: Mapping[str, str], *actions: str, backend: str | None = None, **over: Any):
         """Submit and wait: (request, jobs by action)."""

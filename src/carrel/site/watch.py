@@ -9,6 +9,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from carrel.cli.rap_client import RapUnavailable
+
+PATIENCE_SECONDS = 60.0
 FINAL = frozenset({"succeeded", "failed"})
 _STYLE = {"succeeded": "green", "failed": "bold red", "running": "cyan", "pending": "dim"}
 _MARK = {"succeeded": "✓", "failed": "✗", "running": "▸", "pending": "·"}
@@ -99,8 +102,16 @@ def follow(
     """Ask for statuses until every job is final (or `stop()`), showing what changes; returns the board."""
     show = _live if console.is_terminal else _lines
     with show(board, console) as update:
+        silent_since = None
         while not stop():
-            update(board.take(ask()))
+            try:
+                update(board.take(ask()))
+                silent_since = None
+            except RapUnavailable:
+                # A controller that was killed is started again; only one that stays away is worth giving up for.
+                silent_since = silent_since or time.monotonic()
+                if time.monotonic() - silent_since > PATIENCE_SECONDS:
+                    raise
             if board.finished:
                 break
             time.sleep(every)
