@@ -101,11 +101,8 @@ class Job(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["rap", "action"], name="job_rap_action")]
         indexes = [
-            models.Index(
-                fields=["backend", "created_at"],
-                name="job_active",
-                condition=models.Q(state__in=["pending", "running"]),
-            ),
+            # Not partial: with bound parameters SQLite cannot tell that a partial index fits the query.
+            models.Index(fields=["backend", "state", "created_at"], name="job_active"),
             models.Index(fields=["backend", "workspace", "action", "-created_at"], name="job_latest"),
             models.Index(fields=["backend", "-completed_at"], name="job_completed"),
         ]
@@ -140,7 +137,7 @@ class Task(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["backend", "id"], name="task_active", condition=models.Q(active=True)),
+            models.Index(fields=["backend", "active", "id"], name="task_active"),
             models.Index(fields=["backend", "type", "-id"], name="task_latest_of_type"),
         ]
 

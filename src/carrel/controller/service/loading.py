@@ -56,22 +56,31 @@ class Unreadable:
 
 def load(backend: str, only: str | None = None) -> tuple[SchedulerInput, list[Unreadable]]:
     """What a pass over one backend looks at; with `only`, what a look at that one job does."""
-    rows = Job.objects.filter(backend=backend, state__in=ACTIVE)
-    tasks = Task.objects.filter(backend=backend, type=TaskType.RUNJOB, job__backend=backend, job__state__in=ACTIVE)
+    found = Job.objects.filter(backend=backend, state__in=ACTIVE)
     if only is not None:
-        rows, tasks = rows.filter(pk=only), tasks.filter(job_id=only)
-    latest = {task["job_id"]: task for task in tasks.order_by("id").values(*TASK_COLUMNS)}
+        found = found.filter(pk=only)
+    rows = list(found.order_by("created_at", "position").values(*JOB_COLUMNS))
+    latest = _latest_attempts([row["id"] for row in rows if row["state"] == State.RUNNING])
     ending = _jobs_being_stopped(backend)
     jobs: list[ActiveJob] = []
     unreadable: list[Unreadable] = []
-    for row in rows.order_by("created_at", "position").values(*JOB_COLUMNS):
+    for row in rows:
         if row["id"] in ending and row["state"] == State.PENDING and not row["cancelled"]:
             continue
         try:
-            jobs.append(_active_job(backend, row, latest.get(row["id"])))
+            jobs.append(_active_job(backend, row, latest.get(row["id"], {})))
         except Exception as error:
             unreadable.append(Unreadable(row["id"], error))
     return _input(backend, jobs), unreadable
+
+
+def _latest_attempts(running: list[str]) -> dict[str, dict[str, Any]]:
+    """By job, its latest attempt's task."""
+    latest = {}
+    for some in in_parts(running):
+        tasks = Task.objects.filter(job_id__in=some, type=TaskType.RUNJOB).order_by("id")
+        latest |= {task["job_id"]: task for task in tasks.values(*TASK_COLUMNS)}
+    return latest
 
 
 def _jobs_being_stopped(backend: str) -> set[str]:
@@ -90,15 +99,14 @@ def _input(backend: str, jobs: list[ActiveJob]) -> SchedulerInput:
     )
 
 
-def _active_job(backend: str, row: dict[str, Any], task: dict[str, Any] | None) -> ActiveJob:
-    state = State(row["state"])
-    running = task if state is State.RUNNING and task else {}
+def _active_job(backend: str, row: dict[str, Any], attempt: dict[str, Any]) -> ActiveJob:
+    """`attempt`: the latest of a running job; what was said of a pending job's earlier attempts is over."""
     return ActiveJob(
         id=row["id"],
         backend=backend,
         workspace=row["workspace"],
         action=row["action"],
-        state=state,
+        state=State(row["state"]),
         status_code=StatusCode(row["status_code"]),
         created_at=row["created_at"],
         status_message=row["status_message"],
@@ -107,16 +115,16 @@ def _active_job(backend: str, row: dict[str, Any], task: dict[str, Any] | None) 
         weight=row["weight"],
         wait_for=tuple(row["wait_for_job_ids"]),
         cancelled=row["cancelled"],
-        attempts=task["attempt"] if task else 0,
+        attempts=attempt.get("attempt", 0),
         failed_attempts=row["failed_attempts"],
         not_before=row["not_before"],
         started_at=row["started_at"],
         timeout_seconds=row["timeout_seconds"],
-        lease_expires_at=running.get("lease_expires_at"),
-        agent_stage=running.get("agent_stage") or None,
-        agent_complete=running.get("agent_complete", False),
-        agent_results=running.get("agent_results"),
-        agent_timestamp_ns=running.get("agent_timestamp_ns"),
+        lease_expires_at=attempt.get("lease_expires_at"),
+        agent_stage=attempt.get("agent_stage") or None,
+        agent_complete=attempt.get("agent_complete", False),
+        agent_results=attempt.get("agent_results"),
+        agent_timestamp_ns=attempt.get("agent_timestamp_ns"),
     )
 
 
