@@ -121,18 +121,18 @@ class _Pass:
 
         Only a workspace's own jobs change its number, so a heap of the workspaces' first jobs is enough.
         """
-        queues: dict[str, list[tuple[int, ActiveJob]]] = defaultdict(list)
+        queues: dict[str, list[int]] = defaultdict(list)
         for place in range(len(in_order) - 1, -1, -1):  # backwards, so that a queue's first job is its list's last
-            queues[in_order[place].workspace].append((place, in_order[place]))
+            queues[in_order[place].workspace].append(place)
         running = self.running_in
-        heads = [(running[name], queue[-1][0], name) for name, queue in queues.items()]
+        heads = [(running[name], queue[-1], name) for name, queue in queues.items()]
         heapify(heads)
         while heads:
             name = heads[0][2]
             queue = queues[name]
-            yield queue.pop()[1]
+            yield in_order[queue.pop()]
             if queue:
-                heapreplace(heads, (running[name], queue[-1][0], name))
+                heapreplace(heads, (running[name], queue[-1], name))
             else:
                 heappop(heads)
 
