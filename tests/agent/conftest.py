@@ -2,7 +2,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.support import task_server
 from tests.support.agents import PROJECT, Site, make_repo
 

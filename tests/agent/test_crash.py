@@ -1,4 +1,4 @@
-"""The agent killed at each of its fault points and started again: the same files and the same report as with no kill."""
+"""The agent killed at each fault point and started again: the same files and the same report as with no kill."""
 
 import json
 import re
@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from tests.support.agents import Site, eventually
 from tests.support.task_server import serving
 
@@ -31,7 +30,7 @@ def _points() -> list[str]:
         for name in re.findall(r'point\("([a-z_.]+)"\)', path.read_text())
     }
     assert len(found) > 15
-    return sorted(found | EXECUTORS) + ["publish.moved:3", "publish.moved:6", "supervisor.listed:2"]
+    return [*sorted(found | EXECUTORS), "publish.moved:3", "publish.moved:6", "supervisor.listed:2"]
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A small real controller for tests of the agent: the task API of controller.md 2.1 over HTTP, with or without our extensions.
+"""A small real controller for tests of the agent: the task API of controller.md 2.1, with or without our extensions.
 
 Written from the spec alone, so that a mistake shared by our agent and our controller shows.
 """
@@ -68,7 +68,7 @@ class TaskServer:
         self._version += 1
         self._changed.notify_all()
 
-    def final(self, task_id: str, timeout: float = 30) -> dict:
+    def final(self, task_id: str, timeout: float = 60) -> dict:
         """The final report of a task."""
         self.wait_for(lambda: self.finals(task_id), timeout)
         return self.finals(task_id)[0]
@@ -79,7 +79,7 @@ class TaskServer:
     def stages(self, task_id: str) -> list[str]:
         return [update["stage"] for update in self.updates if update["task_id"] == task_id]
 
-    def wait_for(self, condition: Callable[[], object], timeout: float = 30) -> None:
+    def wait_for(self, condition: Callable[[], object], timeout: float = 60) -> None:
         with self._changed:
             if not self._changed.wait_for(condition, timeout):
                 raise AssertionError(f"not in {timeout} s; updates: {self.updates}")

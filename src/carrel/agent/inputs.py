@@ -87,6 +87,15 @@ def clone(source: int, target: int) -> bool:
     return True
 
 
+def link_open_file(source: int, target: Path) -> None:
+    """Give an open file a second name; raises OSError where that cannot be (another file system, not allowed).
+
+    A folder's descriptor makes Python call linkat, which can follow the link in /proc; the path being absolute, it
+    means nothing else.
+    """
+    os.link(f"/proc/self/fd/{source}", target, src_dir_fd=source, follow_symlinks=True)
+
+
 def copy_contents(source: int, target: int) -> None:
     """Copy all of one open file to another, inside the kernel; raises OSError (ENOSPC when the disk is full)."""
     offset = 0
@@ -100,7 +109,7 @@ def _pin(source: int, original: Path, pins: Path, path: str) -> Path:
     pin = pins / hashlib.sha256(path.encode()).hexdigest()[:32]
     pin.unlink(missing_ok=True)
     try:
-        os.link(f"/proc/self/fd/{source}", pin, follow_symlinks=True)
+        link_open_file(source, pin)
     except OSError as error:
         if error.errno in _CANNOT_LINK:
             return original

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from carrel.agent.errors import UserError
-from carrel.agent.inputs import clone, copy_contents
+from carrel.agent.inputs import clone, copy_contents, link_open_file
 from carrel.telemetry.faults import point
 
 STAGING = ".staging"
@@ -149,7 +149,7 @@ def _link(source: int, target: Path) -> bool:
     """Replace `target` by a hard link to the open file; False where that cannot be."""
     target.unlink(missing_ok=True)
     try:
-        os.link(f"/proc/self/fd/{source}", target, follow_symlinks=True)
+        link_open_file(source, target)
     except OSError:
         return False
     return True

@@ -52,6 +52,7 @@ class Supervisor:
         self._lock = threading.RLock()
         self._stopping = threading.Event()
         self._woken = threading.Event()
+        self._begun = threading.Event()
 
     def run(self) -> None:
         """Adopt what is there, then serve the controller until `stop`."""
@@ -66,6 +67,7 @@ class Supervisor:
     def stop(self) -> None:
         self._stopping.set()
         self._woken.set()
+        self._begun.set()
 
     def _background(self, work: Any) -> threading.Thread:
         return threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True)
@@ -182,6 +184,7 @@ class Supervisor:
             runner.cancel(task)
         self._runners[name] = runner
         runner.start()
+        self._begun.set()
         return runner
 
     def _ended(self, runner: Runner) -> None:
@@ -245,8 +248,12 @@ class Supervisor:
 
     def _beat(self) -> None:
         """Renew all leases in one request, every third of the shortest."""
-        while not self._stopping.wait(self._lease() / 3):
-            attempts = self._tokens()
+        last = time.monotonic()
+        while not self._stopping.is_set():
+            if self._begun.wait(max(0.0, last + self._lease() / 3 - time.monotonic())):
+                self._begun.clear()  # a new attempt's lease may be shorter
+                continue
+            last, attempts = time.monotonic(), self._tokens()
             if not attempts or self.client.contract_only is not False:
                 continue
             try:
