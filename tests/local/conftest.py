@@ -1,7 +1,11 @@
 import os
+import shutil
 
 import pytest
-from tests.support.local import Study, make_toolchain, need
+from tests.support.docker import docker_engine, docker_image, local_registry, missing
+from tests.support.local import Study, make_toolchain
+
+__all__ = ["docker_engine", "docker_image", "local_registry"]
 
 
 @pytest.fixture(scope="session")
@@ -12,7 +16,8 @@ def toolchains(tmp_path_factory):
 @pytest.fixture
 def study(tmp_path, toolchains):
     """An empty study, in a folder with a space in its name, that runs under bubblewrap."""
-    need("bwrap")
+    if shutil.which("bwrap") is None:
+        missing("bwrap")
     folder = tmp_path / "my study"
     folder.mkdir()
     keep = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYTHONPATH") if name in os.environ}

@@ -2,16 +2,13 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 
 import pytest
-
 from tests.support.local import Study
 
 pytestmark = pytest.mark.docker
-IMAGE = "carrel-test/python:v2"
 
 
 def docker(*args: str) -> str:
@@ -19,49 +16,32 @@ def docker(*args: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _engine():
-    reason = ""
-    if not shutil.which("docker") or not docker("info", "--format", "{{.ServerVersion}}"):
-        reason = "no Docker engine answers on this machine"
-    elif not docker("image", "inspect", "--format", "{{.Id}}", IMAGE):
-        reason = f"the image {IMAGE} is not on this machine"
-    if reason:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-
-
 @pytest.fixture
-def boxed(tmp_path):
-    """A study whose `python:v2` is the test image; its scripts are started with python3."""
+def boxed(tmp_path, docker_image):
+    """A study whose `python:v2` is the test image."""
     folder = tmp_path / "my study"
     folder.mkdir()
     keep = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    found = Study(folder, {**keep, "EXECUTOR": "docker", "DOCKER_REGISTRY": "carrel-test"})
+    found = Study(folder, {**keep, "EXECUTOR": "docker", "DOCKER_REGISTRY": docker_image.rpartition("/")[0]})
     yield found
     found.close()
-
-
-def with_python3(study: Study) -> Study:
-    path = study.folder / "project.yaml"
-    path.write_text(path.read_text().replace("python:v2 python ", "python:v2 python3 "))
-    return study
 
 
 def containers(study: Study) -> str:
     return docker("ps", "-aq", "--filter", f"label=carrel.owner={study.folder}")
 
 
-def test_a_run_leaves_outputs_log_and_nothing_else(boxed: Study):
+def test_a_run_leaves_outputs_log_and_nothing_else(boxed: Study, docker_image: str):
     boxed.writes("a").action(
         "b",
         "import shutil; shutil.copy('output/a.csv', 'output/b.csv')",
         "moderately_sensitive: {b: output/b.csv}",
         "a",
     )
-    out = with_python3(boxed).ok("run", "b")
+    out = boxed.ok("run", "b")
     assert "=> b\n   Completed successfully\n" in out
     assert boxed.read("output/b.csv") == "n\n1\n"
-    assert boxed.record("b")["image"] == IMAGE
+    assert boxed.record("b")["image"] == docker_image
     assert boxed.record("b")["image_id"].startswith("sha256:")
     assert "exit_code: 0" in boxed.read("metadata/b.log")
     assert {each["action"]: each["stale"] for each in json.loads(boxed.ok("status", "--json"))} == {"a": [], "b": []}
@@ -71,7 +51,7 @@ def test_a_run_leaves_outputs_log_and_nothing_else(boxed: Study):
 
 def test_memory_and_exit_code(boxed: Study):
     boxed.action("a", "x = bytearray(400 * 1024 * 1024); print(len(x))", "highly_sensitive: {a: output/a.csv}")
-    done = with_python3(boxed).carrel("run", "a", "-m", "100M")
+    done = boxed.carrel("run", "a", "-m", "100M")
     assert done.returncode == 1
     assert "Job ran out of memory (limit was 0.10GB)" in done.stdout
 
@@ -79,7 +59,7 @@ def test_memory_and_exit_code(boxed: Study):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_no_container_outlives_an_interrupt_or_the_run_after_a_kill(boxed: Study, number: int):
     boxed.action("slow", "import time; time.sleep(600)", "highly_sensitive: {a: output/slow.csv}").writes("quick")
-    run = with_python3(boxed).start("run", "slow")
+    run = boxed.start("run", "slow")
     assert any("Executing job" in line for line in run.stdout)
     assert containers(boxed)
     run.send_signal(number)
@@ -98,10 +78,26 @@ def test_an_image_that_cannot_be_had_is_no_fault_of_the_study(boxed: Study):
     assert not (boxed.folder / "metadata/jobs").exists()
 
 
-def test_exec_and_info(boxed: Study):
+def test_exec_and_info(boxed: Study, docker_image: str):
     code = "import os; print(os.getcwd(), os.environ['OPENSAFELY_BACKEND'], os.getuid()); exit(5)"
     done = boxed.carrel("exec", "python:v2", "python3", "-c", code)
     assert (done.returncode, done.stdout) == (5, f"/workspace expectations {os.getuid()}\n")
     out = boxed.ok("info")
     assert "runtime: docker\n" in out
-    assert f"  {IMAGE}  sha256:" in out
+    assert f"  {docker_image}  sha256:" in out
+
+
+def test_images_are_fetched_and_said_to_be_the_latest(boxed: Study, local_registry):
+    boxed.env["DOCKER_REGISTRY"] = local_registry.image.rpartition("/")[0]
+    try:
+        assert boxed.ok("pull", "python:v2") == "No such images here. Use --force to fetch them all the same.\n"
+        assert boxed.ok("pull", "--force", "python") == f"{local_registry.image}: updated\n"
+        assert boxed.ok("pull") == f"{local_registry.image}: up to date\n"
+        assert "(latest version)" in boxed.ok("info")
+        boxed.writes("a").ok("run", "a")
+        assert boxed.ok("pull", "--project", "project.yaml") == f"{local_registry.image}: up to date\n"
+        gone = boxed.carrel("pull", "--force", "nothing:v1")
+        assert gone.returncode == 1
+        assert "nothing:v1" in gone.stderr
+    finally:
+        docker("rmi", local_registry.image)

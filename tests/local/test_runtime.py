@@ -5,7 +5,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from tests.support.local import Study, processes_with, wait_until
+from tests.support.local import Study, processes_with
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.bubblewrap
 
@@ -40,7 +41,7 @@ def test_clean_removes_what_a_killed_exec_left(study: Study):
     assert processes_with(place)
     out = study.ok("clean")
     assert f"Removed carrel-exec-{run.pid}-" in out
-    wait_until(lambda: not processes_with(place), "the program's end")
+    until(lambda: not processes_with(place), "the program's end")
     assert "This folder is no study" in out
 
 

@@ -2,35 +2,23 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import textwrap
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
+from tests.support.docker import missing
 
 CARREL = Path(sys.executable).parent / "carrel"
 DEADLINE = 60
-
-
-def need(program: str) -> None:
-    """Skip when a program is not here; in CI that is a failure."""
-    if shutil.which(program):
-        return
-    reason = f"{program} is not installed on this machine"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def make_toolchain(folder: Path, name: str = "python-v2") -> Path:
     """A toolchains folder whose `python` is the system's; returns the folder."""
     python = Path("/usr/bin/python3")
     if not python.exists():
-        need(str(python))
+        missing(str(python))
     (folder / name / "bin").mkdir(parents=True)
     (folder / name / "bin" / "python").symlink_to(python)
     (folder / name / "toolchain.json").write_text("{}")
@@ -115,14 +103,6 @@ class Study:
         """What a run must not leave behind."""
         places = [self.folder / "metadata" / ".run", self.folder / ".staging"]
         return [str(place) for place in places if place.exists()]
-
-
-def wait_until(true, what: str, seconds: float = DEADLINE) -> None:
-    """Wait for a condition; fail with `what` at the deadline."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, f"never came true: {what}"
-        time.sleep(0.02)
 
 
 def processes_with(text: str) -> list[int]:
