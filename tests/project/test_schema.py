@@ -52,7 +52,7 @@ COMMAND = "'r:v1 a'"
     ("study", "run", "more"),
     [
         *((f"run_on: {text}", COMMAND, "") for text in ("[tpp]", "{exclude: [tpp]}", "tpp", "[]", "[5]", "['a b']")),
-        *((f"run_on: {text}", COMMAND, "") for text in ("{only: [tpp]}", "{exclude: []}", "{exclude: tpp}")),
+        *((f"run_on: {text}", COMMAND, "") for text in ("~", "{only: [tpp]}", "{exclude: []}", "{exclude: tpp}")),
         *(("", run, "") for run in ("{tpp: 'r:v1 a'}", "{}", "{tpp: [a]}", "{tpp: r a}", "{'a b': 'r:v1 a'}")),
         *(("", run, "") for run in ("{tpp: 'r:latest a'}", "{tpp: 'cohortextractor:v1 a'}", "{tpp: ''}")),
         ("", "{tpp: 'ehrql:v1 generate-dataset --output x.csv', emis: 'ehrql:v1 generate-dataset'}", ""),

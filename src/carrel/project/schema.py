@@ -77,7 +77,7 @@ def json_schema() -> Schema:
                 "additionalProperties": {"$ref": "#/$defs/action"},
             },
             "expectations": {"description": "Only in version 3."},
-            "run_on": {"$ref": "#/$defs/run_on", "description": "Backends that the study runs on."},
+            "run_on": {"description": "Backends that the study runs on.", "anyOf": [_NULL, _ref("run_on")]},
         },
         "allOf": [*_version_rules()],
         "$defs": {
