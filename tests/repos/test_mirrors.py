@@ -18,6 +18,7 @@ from carrel.repos import (
     FileTooLarge,
     GitError,
     Mirrors,
+    NetworkError,
     RepoInfrastructureError,
     RepoNotAllowed,
     RepoNotFound,
@@ -260,6 +261,32 @@ def test_a_lock_held_too_long_is_our_fault_not_the_users(mirrors, repo, tmp_path
 def test_repositories_of_one_name_have_mirrors_of_their_own(mirrors):
     assert mirrors.path_of("https://github.com/a/study") != mirrors.path_of("https://github.com/b/study")
     assert mirrors.path_of("/x/..").parent == mirrors.root
+
+
+def test_a_full_disk_is_our_fault_and_passes(mirrors, repo):
+    """The mirrors' folder is a file system of 256 KiB; the study is larger. With more room, all is well again."""
+    (repo.path / "big.bin").write_bytes(os.urandom(1024 * 1024))
+    commit = repo.commit({"project.yaml": "x"})
+    mirrors.root.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(mirrors.root)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("this machine does not let us mount a small file system")
+    try:
+        with pytest.raises(RepoInfrastructureError) as error:
+            mirrors.read_file(repo.url, commit, "project.yaml")
+        assert not isinstance(error.value, NetworkError)
+        subprocess.run(["mount", "-o", "remount,size=16m", str(mirrors.root)], check=True)
+        assert mirrors.read_file(repo.url, commit, "project.yaml") == b"x"
+    finally:
+        subprocess.run(["umount", str(mirrors.root)], check=True)
+
+
+def test_a_deadline_that_has_passed_is_our_fault(mirrors, repo):
+    mirrors.branch_head(repo.url, "main")
+    for ask in (mirrors.ensure_commit, mirrors.read_file):
+        args = ("project.yaml",) if ask == mirrors.read_file else ()
+        with pytest.raises(RepoInfrastructureError):
+            ask(repo.url, NOWHERE, *args, Deadline(0))
 
 
 def test_no_git_is_our_fault(mirrors, repo, monkeypatch):

@@ -141,8 +141,6 @@ def _check_storable(fields: RapFields) -> None:
 
 def _check(fields: RapFields) -> None:
     allowed = settings.get().valid_database_names
-    if not fields.requested_actions:
-        raise CreationError("At least one action must be supplied")
     if not fields.workspace:
         raise CreationError("Workspace name cannot be blank")
     if not _WORKSPACE.fullmatch(fields.workspace):

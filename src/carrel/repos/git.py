@@ -63,7 +63,10 @@ _CONFIG = {
     "protocol.version": "2",
 }
 
-# git's words for "there is nothing there for you"; whatever else a remote call says is a fault of the network.
+# git's words for "there is no such commit or branch", "this disk is full", "there is nothing there for you"; whatever
+# else a remote call says is a fault of the network.
+_NO_SUCH_REF = re.compile(r"not our ref|couldn't find remote ref|unadvertised object|no such remote ref", re.IGNORECASE)
+_OUR_DISK = re.compile(r"no space left|disk quota|read-only file system|input/output error|write error", re.IGNORECASE)
 _NO_SUCH_REPO = re.compile(
     r"repository '.*' (not found|does not exist)"
     r"|does not appear to be a git repository"
@@ -88,7 +91,7 @@ class Result:
         return self.returncode == 0
 
 
-class TimedOut(Exception):
+class TimedOut(RepoInfrastructureError):
     """Git was still running at the deadline and has been killed."""
 
 
@@ -116,7 +119,7 @@ class Git:
         try:
             stdout, stderr = process.communicate(stdin, timeout=deadline.remaining())
         except subprocess.TimeoutExpired:
-            raise TimedOut from None
+            raise TimedOut(f"git {args[0]} did not end in time for {self.shown_url}") from None
         finally:
             _end(process)
         return Result(process.returncode, stdout, self.policy.redact(stderr.decode(errors="replace")))
@@ -141,29 +144,32 @@ class Git:
             _end(process)
 
     def remote(self, args: Sequence[str], deadline: Deadline) -> Result:
-        """Run a command that talks to the repository's host; a failure of the host or network is raised.
-
-        Raises NetworkError (host down, time out) and RepoNotFound. Any other failure is the caller's to judge.
+        """Run a command that talks to the repository's host. A result that is not `ok` means one thing: the host has
+        no such commit or branch. Raises RepoNotFound, NetworkError (host down, time out), RepoInfrastructureError.
         """
         try:
             result = self.run(args, deadline)
         except TimedOut:
             raise NetworkError(f"{self.shown_url} did not answer in time") from None
-        if not result.ok and "remote error:" not in result.stderr and "couldn't find remote ref" not in result.stderr:
-            if "dubious ownership" in result.stderr:
-                raise RepoNotFound(f"Could not read from {self.shown_url}: it belongs to another user of this machine")
-            if _NO_SUCH_REPO.search(result.stderr):
-                raise RepoNotFound(f"Could not read from {self.shown_url}")
-            if not self.policy.is_local(self.repo_url):
-                raise NetworkError(f"Network error when reading {self.shown_url}: {_last_line(result.stderr)}")
-        return result
+        if result.ok or _NO_SUCH_REF.search(result.stderr):
+            return result
+        raise self._fault(args[0], result.stderr)
+
+    def _fault(self, command: str, stderr: str) -> Exception:
+        """Whose fault it is that a remote command failed."""
+        if _OUR_DISK.search(stderr):
+            return RepoInfrastructureError(f"git {command} cannot write the mirror: {_last_line(stderr)}")
+        if "dubious ownership" in stderr:
+            return RepoNotFound(f"Could not read from {self.shown_url}: it belongs to another user of this machine")
+        if _NO_SUCH_REPO.search(stderr):
+            return RepoNotFound(f"Could not read from {self.shown_url}")
+        if self.policy.is_local(self.repo_url):
+            return RepoInfrastructureError(f"git {command} failed for {self.shown_url}: {_last_line(stderr)}")
+        return NetworkError(f"Network error when reading {self.shown_url}: {_last_line(stderr)}")
 
     def local(self, args: Sequence[str], deadline: Deadline, *, env: Mapping[str, str] | None = None) -> Result:
         """Run a command on the mirror alone, that must succeed; raises RepoInfrastructureError."""
-        try:
-            result = self.run(args, deadline, env=env)
-        except TimedOut:
-            raise RepoInfrastructureError(f"git {args[0]} did not end in time for {self.shown_url}") from None
+        result = self.run(args, deadline, env=env)
         if not result.ok:
             raise RepoInfrastructureError(f"git {args[0]} failed for {self.shown_url}: {_last_line(result.stderr)}")
         return result

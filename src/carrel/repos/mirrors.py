@@ -16,7 +16,6 @@ from carrel.repos.errors import (
     BranchNotFound,
     CommitNotFound,
     FileNotInRepo,
-    GitError,
     NetworkError,
     RepoInfrastructureError,
     TagNotFound,
@@ -185,8 +184,6 @@ class Mirrors:
         git, deadline = self._begin(repo_url, deadline)
         self._knock(repo_url)
         result = git.remote(["ls-remote", "--quiet", self.policy.fetch_url(repo_url), *patterns], deadline)
-        if not result.ok:
-            raise GitError(f"Could not read from {git.shown_url}")
         lines = (line.split("\t", 1) for line in result.stdout.decode(errors="replace").splitlines())
         return {name: commit for commit, name in lines}
 

@@ -145,6 +145,11 @@ def test_refusals_in_the_contracts_words(requests, changes, message):
     assert recorded in ([("error", message)], []), "recorded, where the request could have a row at all"
 
 
+def test_an_action_whose_name_is_too_long_for_a_file(requests):
+    requests.study.write(PROJECT.replace("plot:", "p" * 256 + ":"))
+    assert refusal(requests, requested_actions=["p" * 256])
+
+
 def test_no_project_file(requests):
     requests.study.git("rm", "-q", "project.yaml")
     requests.study.write(None)
@@ -263,6 +268,41 @@ def test_a_request_that_another_worker_creates_while_we_read_git(requests, monke
     monkeypatch.setattr(creation, "_read_study", overtaken)
     answer = creation.create(body)
     assert (answer.result, answer.count) == ("No change", 3)
+
+
+def fail_before_lock(monkeypatch, *actions):
+    """Each time the commands are looked up, the next of these actions' jobs turns out to have failed."""
+    from carrel.controller import creation
+    from carrel.controller.models import Job
+
+    look_up, coming = creation._look_up, list(actions)
+
+    def overtaken(*args):
+        look_up(*args)
+        if coming:
+            Job.objects.filter(action=coming.pop(0)).update(state="failed", status_code="job_error")
+
+    monkeypatch.setattr(creation, "_look_up", overtaken)
+
+
+def test_a_need_that_fails_while_commands_are_looked_up_is_run_too(requests, monkeypatch):
+    from carrel.controller.models import Job
+
+    create(requests, requested_actions=["model"])
+    Job.objects.update(state="succeeded", status_code="succeeded")
+    fail_before_lock(monkeypatch, "model", "extract")
+    assert list(jobs(create(requests, requested_actions=["plot"]).rap_id)) == ["extract", "model", "plot"]
+
+
+def test_what_never_stops_changing_is_given_up(requests, monkeypatch):
+    from carrel.controller import creation
+    from carrel.controller.models import Job
+
+    create(requests, requested_actions=["model"])
+    Job.objects.update(state="succeeded", status_code="succeeded")
+    fail_before_lock(monkeypatch, "model")
+    monkeypatch.setattr(creation, "PLANS_AT_MOST", 1)
+    assert "please try again" in refusal(requests, requested_actions=["plot"])
 
 
 SCRIPT = """
@@ -403,6 +443,17 @@ def test_a_reusable_action_must_be_merged(requests, tmp_path):
     action.git("tag", "v1")
     assert refusal(requests, requested_actions=["a"]) == (
         "in 'a: report:v1' tag 'v1' has not yet been approved for use (not merged into main branch)"
+    )
+
+
+def test_a_host_that_is_down_while_reusable_actions_are_looked_up(requests, tmp_path, rap_env):
+    from tests.support.registry import free_port
+
+    with_action(requests, tmp_path)
+    rap_env.setenv("ACTIONS_GITHUB_ORG_URL", "https://github.com/opensafely-actions")
+    rap_env.setenv("GITHUB_PROXY_DOMAIN", f"http://127.0.0.1:{free_port()}")
+    assert refusal(requests, requested_actions=["a"]).startswith(
+        "Network error when reading https://github.com/opensafely-actions/report: cannot connect"
     )
 
 

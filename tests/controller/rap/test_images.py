@@ -1,5 +1,6 @@
 """Tags to digests, asked of a real registry: open, behind a password, behind a token server, down, and forgotten."""
 
+import hashlib
 import shutil
 import subprocess
 from datetime import timedelta
@@ -225,16 +226,56 @@ def test_local_images_ask_no_registry(requests, rap_env):
     assert remembered() == {}
 
 
-def test_httpx_is_never_given_credentials_for_plain_http_elsewhere(monkeypatch):
-    """A registry on another machine must not send us, with the password, to a token server without TLS."""
-    from carrel.controller.registry import Registry, RegistryError
+# -- registries that are odd
+
+
+def odd(answer, **credentials):
+    """A registry client whose every request is answered by `answer(request)`."""
+    from carrel.controller.registry import Registry
+
+    registry = Registry(**credentials)
+    registry._http.close()
+    registry._http = httpx.Client(transport=httpx.MockTransport(answer))
+    with registry:
+        return registry.digest("registry.example/org/x:v1")
+
+
+def test_without_the_header_the_digest_is_that_of_the_manifest():
+    digest = odd(lambda request: httpx.Response(200, content=b"" if request.method == "HEAD" else b"manifest"))
+    assert digest == f"sha256:{hashlib.sha256(b'manifest').hexdigest()}"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(500),
+        httpx.Response(302, headers={"Location": "https://elsewhere.example"}),
+        httpx.Response(200, headers={"Docker-Content-Digest": "md5:1"}),
+    ],
+)
+def test_answers_that_are_no_digest_are_faults_of_the_registry(answer):
+    from carrel.controller.registry import ImageNotFound, RegistryError
+
+    with pytest.raises(RegistryError) as error:
+        odd(lambda request: answer)
+    assert not isinstance(error.value, ImageNotFound)
+
+
+@pytest.mark.parametrize("token", [httpx.Response(503), httpx.Response(200, text="?"), httpx.Response(200, json=[])])
+def test_token_servers_that_give_none(token):
+    from carrel.controller.registry import ImageNotFound
+
+    challenge = httpx.Response(401, headers={"WWW-Authenticate": 'Bearer realm="https://t.example/",service="s"'})
+    with pytest.raises(ImageNotFound):
+        odd(lambda request: token if request.url.host == "t.example" else challenge)
+
+
+def test_credentials_are_never_sent_over_plain_http_to_a_token_server():
+    from carrel.controller.registry import RegistryError
 
     def answer(request: httpx.Request) -> httpx.Response:
         assert request.url.scheme == "https"
         return httpx.Response(401, headers={"WWW-Authenticate": 'Bearer realm="http://evil.example/t",service="s"'})
 
-    with Registry(username="u", password="p") as registry:
-        registry._http.close()
-        registry._http = httpx.Client(transport=httpx.MockTransport(answer))
-        with pytest.raises(RegistryError, match="plain HTTP"):
-            registry.digest("registry.example/org/x:v1")
+    with pytest.raises(RegistryError, match="plain HTTP"):
+        odd(answer, username="u", password="p")
