@@ -11,8 +11,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from carrel.local.files import write_atomically
-
 if TYPE_CHECKING:
     from carrel.jobs.models import LatestJob
     from carrel.local.study import Study
@@ -80,10 +78,6 @@ def record_path(study: "Study", action: str) -> Path:
 
 def to_bytes(record: Record) -> bytes:
     return (json.dumps({"format": FORMAT, **asdict(record)}, indent=2) + "\n").encode()
-
-
-def write_record(study: "Study", record: Record) -> None:
-    write_atomically(record_path(study, record.action), to_bytes(record))
 
 
 def missing_outputs(study: "Study", record: Record) -> list[str]:
