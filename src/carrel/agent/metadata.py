@@ -78,6 +78,7 @@ def metadata_of(job: JobDefinition, facts: Facts) -> dict[str, Any]:
         "exit_code": None if facts.exit_code is None else str(facts.exit_code),
         "oom_killed": seen.oom_killed,
         "container_metadata": redacted_container(seen.metadata),
+        "repo": job.repo_url,
         "commit": job.commit,
         "database_name": job.database_name,
         "database_version": facts.database_version,

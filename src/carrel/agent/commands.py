@@ -1,0 +1,150 @@
+"""What a platform engineer may do on the secure side by hand (controller.md section 6).
+
+    python -m carrel.agent.commands kill_task PARTIAL_ID...
+    python -m carrel.agent.commands update_manifest_for_old_job WORKSPACE PARTIAL_ID BRANCH
+    python -m carrel.agent.commands update_manifest_out_of_date_actions WORKSPACE REPO COMMIT
+
+All read the same environment as the agent. Those that change a manifest need the agent of that storage stopped.
+"""
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from carrel.agent import csvshape, gate, manifest, metadata, publish
+from carrel.agent import settings as agent_settings
+from carrel.agent.manifest import OutputRecord
+from carrel.agent.prepare import PROJECT_FILE, action_names
+from carrel.agent.runner import PROCESS_PREFIX
+from carrel.agent.service import executor_of
+from carrel.agent.settings import AgentSettings
+from carrel.agent.storage import Storage, owned
+from carrel.repos import Mirrors
+
+
+@click.group()
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """Repair by hand what an agent cannot repair by itself."""
+    ctx.obj = agent_settings.load()
+
+
+@main.command("kill_task")
+@click.argument("partial_ids", nargs=-1, required=True)
+@click.pass_obj
+def kill_task(settings: AgentSettings, partial_ids: tuple[str, ...]) -> None:
+    """Kill the process of each task whose id begins with, or holds, PARTIAL_ID. The agent then records how it ended."""
+    executor = executor_of(settings)
+    running = [name for name in executor.list() if name.startswith(PROCESS_PREFIX)]
+    for partial in partial_ids:
+        name = _choose(partial, running)
+        if name:
+            executor.stop(name)
+            click.echo(f"Task for job {name.removeprefix(PROCESS_PREFIX)} killed.")
+
+
+def _choose(partial: str, running: list[str]) -> str | None:
+    """The one process meant, asked for where it is not clear."""
+    found = [name for name in running if partial in name.removeprefix(PROCESS_PREFIX)]
+    if not found:
+        click.echo(f"No running tasks found matching '{partial}'")
+        return None
+    if len(found) > 1:
+        for number, name in enumerate(found, 1):
+            click.echo(f"{number}: {name.removeprefix(PROCESS_PREFIX)}")
+        return found[click.prompt("Which task", type=click.IntRange(1, len(found))) - 1]
+    exact = found[0].removeprefix(PROCESS_PREFIX) == partial
+    if exact or click.confirm(f"Kill task {found[0].removeprefix(PROCESS_PREFIX)}?"):
+        return found[0]
+    return None
+
+
+@main.command("update_manifest_for_old_job")
+@click.argument("workspace")
+@click.argument("partial_id")
+@click.argument("branch")
+@click.pass_obj
+def update_manifest_for_old_job(settings: AgentSettings, workspace: str, partial_id: str, branch: str) -> None:
+    """Put outputs of an old job into the manifest where they are missing; BRANCH is shown in what is printed."""
+    storage = settings.storage
+    with owned(storage, settings.backend):
+        record = _job_record(storage, workspace, partial_id)
+        path = storage.manifest(workspace)
+        present = manifest.read(path, workspace)
+        missing = {
+            output: level
+            for output, level in record["outputs"].items()
+            if output not in present["outputs"] and (storage.workspace(workspace) / output).is_file()
+        }
+        if path.exists():
+            shutil.copyfile(path, path.with_name(f"{path.name}{record['job_definition_id']}.bu"))
+        entries = {output: _old_entry(storage, workspace, record, output, level) for output, level in missing.items()}
+        publish.write_atomically(path, manifest.dumps({**present, "outputs": present["outputs"] | entries}))
+    click.echo(f"{len(missing)} outputs of job {record['job_definition_id']} ({branch}) added to the manifest.")
+
+
+def _job_record(storage: Storage, workspace: str, partial_id: str) -> dict[str, Any]:
+    found = [metadata.read(path.parent) for path in storage.high.glob(f"logs/*/os-job-{partial_id}*/metadata.json")]
+    records = [record for record in found if record and record.get("workspace", workspace) == workspace]
+    if len(records) != 1:
+        raise click.ClickException(
+            f"{len(records)} jobs of workspace {workspace} match '{partial_id}'; give more of its id"
+        )
+    return records[0]
+
+
+def _old_entry(storage: Storage, workspace: str, record: dict[str, Any], output: str, level: str) -> dict[str, Any]:
+    path = storage.workspace(workspace) / output
+    shape = None
+    if gate.suffix_of(output) == ".csv":
+        with path.open("rb") as stream:
+            shape = csvshape.csv_shape(stream)
+    excluded = record.get("level4_excluded_files", {})
+    found = path.stat()
+    entry = asdict(
+        OutputRecord(
+            path=output,
+            level=level,
+            job_id=record["job_definition_id"],
+            job_request=record["job_definition_rap_id"],
+            action=record.get("action", ""),
+            user=record.get("user", ""),
+            repo=record.get("repo", ""),
+            commit=record.get("commit", ""),
+            size=found.st_size,
+            timestamp=found.st_mtime,
+            content_hash=publish.sha256_of(path),
+            excluded=output in excluded,
+            message=excluded.get(output),
+            row_count=shape.rows if shape else None,
+            col_count=shape.cols if shape else None,
+        )
+    )
+    del entry["path"]
+    return entry
+
+
+@main.command("update_manifest_out_of_date_actions")
+@click.argument("workspace")
+@click.argument("repo")
+@click.argument("commit")
+@click.pass_obj
+def update_manifest_out_of_date_actions(settings: AgentSettings, workspace: str, repo: str, commit: str) -> None:
+    """Set `out_of_date_action` of every output by the actions of project.yaml in REPO at COMMIT."""
+    mirrors = Mirrors(Path(settings.workdir).absolute() / "repos", settings.repo_policy)
+    names = action_names(mirrors.read_file(repo, commit, PROJECT_FILE))
+    if names is None:
+        raise click.ClickException(f"{PROJECT_FILE} in {repo} at {commit} has no actions that can be read")
+    with owned(settings.storage, settings.backend):
+        path = settings.storage.manifest(workspace)
+        changed = manifest.with_actions(manifest.read(path, workspace), names)
+        publish.write_atomically(path, manifest.dumps(changed))
+    gone = sum(bool(entry.get("out_of_date_action")) for entry in changed["outputs"].values())
+    click.echo(f"{len(changed['outputs'])} outputs looked at; {gone} are of actions that are no longer in the project.")
+
+
+if __name__ == "__main__":
+    main()
