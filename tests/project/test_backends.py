@@ -201,6 +201,13 @@ def test_shape_of_run_on(written: str) -> None:
     assert "must be a list of backends, e.g. [tpp, emis], or {exclude: [emis]}" in message
 
 
+def test_no_more_than_a_hundred_backends() -> None:
+    hundred = [f"b{n}" for n in range(100)]
+    assert len(load_pipeline(f"run_on: [{', '.join(hundred)}]\n{PLAIN}").run_on) == 100
+    found = only(f"run_on: [{', '.join([*hundred, 'b'])}]\n{PLAIN}")
+    assert found == ("run-on-type", 1, 9, "`run_on` of the project names more than 100 backends")
+
+
 def test_names_of_backends() -> None:
     assert rules(f"run_on: [tpp, 'a b', 3]\n{PLAIN}")[:2] == [
         ("backend-name", 1, 15, "`run_on` of the project has 'a b', which is not a name of a backend"),

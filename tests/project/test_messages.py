@@ -73,6 +73,24 @@ def test_values_in_messages_are_cut() -> None:
     assert len(problem.message) < 150
 
 
+def test_thousands_of_mistakes_are_all_found_and_not_all_printed() -> None:
+    actions = "".join(
+        f"  action_{n}: {{run: 'r:v2 {n}', outputs: {{highly_sensitive: {{x: {n}.x}}}}, needs: [actoin_{n}]}}\n"
+        for n in range(3000)
+    )
+    error = refusal(f"version: 5\nactions:\n{actions}")
+    assert len(error.problems) == 3000
+    assert error.problems[0].message.endswith("(did you mean `action_0`?)")
+    assert error.problems[-1].message.endswith("in its `needs` list: actoin_2999")
+    assert str(error).splitlines()[-1] == "... and 2800 more"
+
+
+def test_many_actions_with_one_command_are_not_all_named() -> None:
+    actions = "".join(f"  a{n}: {{run: 'r:v2 x', outputs: {{highly_sensitive: {{x: {n}.x}}}}}}\n" for n in range(9))
+    problems = refusal(f"version: 5\nactions:\n{actions}").problems
+    assert [problem.message.partition(": ")[2] for problem in problems][::4] == ["a0", "a0, a1, a2, a3, a4"]
+
+
 def test_a_file_does_not_steer_the_terminal() -> None:
     text = 'version: 5\nactions: {"\\e[2J\\r": 1}\n"\\x9b1m": {"\\e": 1, "\\e": 1}\n'
     assert "".join(str(refusal(text)).split("\n")).isprintable()

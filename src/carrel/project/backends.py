@@ -11,13 +11,15 @@ from carrel.project.constants import CONVENTIONAL_BACKENDS
 from carrel.project.document import Path
 from carrel.project.findings import Findings
 from carrel.project.models import EVERYWHERE, Action, RunOn
-from carrel.project.problems import did_you_mean, nearest
+from carrel.project.problems import MAX_HINTS, did_you_mean, nearest
 from carrel.project.resources import parse_resources
 
 SIDE_KEYS = ("run_on", "actions")
 SIDE_ACTION_KEYS = ("run", "run_on", "resources")
 BACKEND_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 _name = re.compile(BACKEND_NAME).fullmatch
+MAX_BACKENDS = 100
+"""Every rule is looked at once for each backend of a study."""
 _SHAPE = "must be a list of backends, e.g. [tpp, emis], or {exclude: [emis]}"
 
 
@@ -40,6 +42,10 @@ def read_run_on(value: Any, path: Path, findings: Findings, where: str) -> RunOn
 def _names(value: Any, path: Path, findings: Findings, where: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
         findings.error("run-on-type", f"`run_on` of {where} {_SHAPE}", path, ours=True)
+        return ()
+    if len(value) > MAX_BACKENDS:
+        message = f"`run_on` of {where} names more than {MAX_BACKENDS} backends"
+        findings.error("run-on-type", message, path, ours=True)
         return ()
     for index, name in enumerate(value):
         if not isinstance(name, str) or not is_backend_name(name):
@@ -163,10 +169,11 @@ class SideFile:
 
     def _merged_actions(self, actions: dict[Any, Any], side: dict[Any, Any]) -> dict[Any, Any]:
         merged = dict(actions)
-        for name, extra in side.items():
+        for count, (name, extra) in enumerate(side.items()):
             path = ("actions", name)
             if name not in actions:
-                message = f"Action `{name}` is not in project.yaml{did_you_mean(name, actions)}"
+                hint = did_you_mean(name, actions) if count < MAX_HINTS else ""
+                message = f"Action `{name}` is not in project.yaml{hint}"
                 self.findings.aside("side-action", message, path, key=True)
             elif not isinstance(extra, dict):
                 message = f"Configuration for action {name} must be a dictionary of key/value pairs"

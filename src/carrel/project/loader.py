@@ -13,7 +13,7 @@ from carrel.project.constants import DEFAULT_BACKENDS, MAX_BYTES
 from carrel.project.document import Document
 from carrel.project.findings import DICTIONARY, Findings, check_keys
 from carrel.project.models import EVERYWHERE, Action, Pipeline
-from carrel.project.problems import Problem, ProjectValidationError, YAMLError
+from carrel.project.problems import Problem, ProjectValidationError, YAMLError, listed
 from carrel.project.projection import backend_findings
 from carrel.project.tree import image_findings, need_findings
 from carrel.project.versions import Features, read_expectations, read_version
@@ -147,5 +147,5 @@ class _Loading:
         """The contract's prefix is for rules only, not for what YAML itself refuses."""
         problems = self._problems()
         if self._unread():
-            return ProjectValidationError("\n".join(map(str, problems)), problems)
+            return ProjectValidationError(listed(problems), problems)
         return ProjectValidationError.of(problems, self.filename)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
+
+MAX_SHOWN = 200
+"""Problems that the text of an error lists: it goes over wires and onto pages."""
+
+MAX_HINTS = 20
+"""Names for which the nearest one is looked for: comparing every name with every other takes long."""
+
+MAX_CANDIDATES, MAX_WORD = 1000, 200
 
 Severity = Literal["error", "warning"]
 
@@ -33,6 +42,13 @@ def printable(message: str) -> str:
     return message.translate(_UNPRINTABLE)
 
 
+def listed(problems: Sequence[Problem]) -> str:
+    """One line for each problem; of very many, the first ones and how many more there are."""
+    lines = [str(problem) for problem in problems[:MAX_SHOWN]]
+    more = len(problems) - len(lines)
+    return "\n".join([*lines, f"... and {more} more"] if more else lines)
+
+
 class YAMLError(Exception):
     """The text is not the YAML we read; `problem` says where and why."""
 
@@ -55,8 +71,7 @@ class ProjectValidationError(Exception):
     @classmethod
     def of(cls, problems: Sequence[Problem], filename: str | None) -> ProjectValidationError:
         """The error for problems of rules, with the contract's prefix."""
-        lines = "\n".join(str(problem) for problem in problems)
-        return cls(f"Invalid project: {filename or ''}\n{lines}", problems)
+        return cls(f"Invalid project: {filename or ''}\n{listed(problems)}", problems)
 
 
 class UnknownActionError(ProjectValidationError):
@@ -67,7 +82,8 @@ def nearest(name: object, known: Iterable[object]) -> str | None:
     """The known name most like `name`, or None where none is near."""
     import difflib  # only when something is wrong: keeps the start of `carrel check` quick
 
-    found = difflib.get_close_matches(str(name), [str(each) for each in known], n=1, cutoff=0.6)
+    candidates = [str(each) for each in islice(known, MAX_CANDIDATES)]
+    found = difflib.get_close_matches(str(name)[:MAX_WORD], candidates, n=1, cutoff=0.6)
     return found[0] if found else None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from carrel.project.backends import BACKEND_NAME
+from carrel.project.backends import BACKEND_NAME, MAX_BACKENDS
 from carrel.project.constants import KNOWN_VERSIONS, LATEST_VERSION, LEVEL4_FILE_TYPES, LEVELS
 from carrel.project.resources import MEMORY_PATTERN, TIMEOUT_PATTERN
 
@@ -217,7 +217,8 @@ def _outputs() -> Schema:
 
 
 def _run_on() -> Schema:
-    names = {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": f"^{BACKEND_NAME}$"}}
+    name = {"type": "string", "pattern": f"^{BACKEND_NAME}$"}
+    names = {"type": "array", "minItems": 1, "maxItems": MAX_BACKENDS, "items": name}
     exclude = {
         "type": "object",
         "required": ["exclude"],

@@ -8,11 +8,14 @@ from itertools import islice
 from carrel.project.commands import Command
 from carrel.project.findings import Finding
 from carrel.project.models import Action
-from carrel.project.problems import did_you_mean
+from carrel.project.problems import MAX_HINTS, did_you_mean
 from carrel.project.versions import Features
 
 MAX_CYCLES = 20
 """A tangle has more round trips than anyone reads."""
+
+MAX_OTHERS = 5
+"""Actions with the same command that a message names."""
 
 Actions = dict[str, Action]
 """Actions by id, in the file's order."""
@@ -57,7 +60,7 @@ def _same_commands(actions: Actions, backend: str | None) -> Iterator[Finding]:
             continue
         others = users.setdefault(command.raw, [])
         if others:
-            message = f"Action {name} has the same 'run' command as other actions: {', '.join(others)}"
+            message = f"Action {name} has the same 'run' command as other actions: {', '.join(others[:MAX_OTHERS])}"
             path = ("actions", name, "run") if action.command else ("actions", name, "run", backend)
             yield Finding("same-run", message, path)
         others.append(name)
@@ -76,12 +79,17 @@ def _same_outputs(actions: Actions) -> Iterator[Finding]:
 
 def need_findings(actions: Actions, not_text: Collection[str] = ()) -> Iterator[Finding]:
     """Needs of an action that is nowhere in the file; `not_text` are names that only quotes would make names."""
-    for name, action in actions.items():
-        for need in action.needs:
-            if need not in actions or need in not_text:
-                hint = f" (write {need}: in quotes)" if need in not_text else did_you_mean(need, actions)
-                message = f"Action `{name}` references an unknown action in its `needs` list: {need}{hint}"
-                yield Finding("unknown-need", message, ("actions", name, "needs", need))
+    unknown = (
+        (name, need)
+        for name, action in actions.items()
+        for need in action.needs
+        if need not in actions or need in not_text
+    )
+    for count, (name, need) in enumerate(unknown):
+        quotes = f" (write {need}: in quotes)" if need in not_text else ""
+        hint = did_you_mean(need, actions) if count < MAX_HINTS and not quotes else quotes
+        message = f"Action `{name}` references an unknown action in its `needs` list: {need}{hint}"
+        yield Finding("unknown-need", message, ("actions", name, "needs", need))
 
 
 def absent_findings(actions: Actions, tree: Actions, backend: str) -> Iterator[Finding]:
