@@ -4,6 +4,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -65,6 +66,8 @@ class GitServer:
     base: str
     seen: list[tuple[str, str]] = field(default_factory=list)
     token_needed: str = ""
+    redirect: str = ""
+    """Send every request on to this base URL."""
     broken: int = 0
     """Answer every request with this status."""
     hang: threading.Event | None = None
@@ -91,6 +94,8 @@ class _Handler(BaseHTTPRequestHandler):
             state.hang.wait()
         if state.broken:
             return self._send(state.broken, [], b"broken")
+        if state.redirect:
+            return self._send(302, [("Location", state.redirect + self.path)], b"")
         if state.token_needed and authorisation != state.token_needed:
             return self._send(401, [("WWW-Authenticate", "Basic realm=x")], b"")
         return self._backend(body)
@@ -137,8 +142,14 @@ class _Server(ThreadingHTTPServer):
 
 @pytest.fixture
 def git_server(tmp_path: Path) -> Iterator[GitServer]:
+    with git_serving(tmp_path / "github") as state:
+        yield state
+
+
+@contextmanager
+def git_serving(root: Path) -> Iterator[GitServer]:
     server = _Server(("127.0.0.1", 0), _Handler)
-    server.state = GitServer(tmp_path / "github", f"http://127.0.0.1:{server.server_address[1]}")
+    server.state = GitServer(root, f"http://127.0.0.1:{server.server_address[1]}")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield server.state

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.repos.conftest import git_serving
 
 from carrel.repos import (
     BranchNotFound,
@@ -31,8 +32,23 @@ def test_reads_through_the_proxy_with_the_token(remote_mirrors, git_server, host
     commit = hosted.commit({"project.yaml": "over http"})
     remote_mirrors.check_commit_on_branch(URL, commit, "main")
     assert remote_mirrors.read_file(URL, commit, "project.yaml") == b"over http"
-    assert {authorisation for _, authorisation in git_server.seen} == {BASIC}
+    assert {authorisation for _, authorisation in git_server.seen} == {"", BASIC}, "sent when it is asked for"
     assert all(path.startswith("/opensafely/study/") for path, _ in git_server.seen)
+
+
+def test_the_token_does_not_follow_a_redirect_to_another_host(remote_mirrors, git_server, hosted, tmp_path):
+    with git_serving(tmp_path / "elsewhere") as elsewhere:
+        elsewhere.token_needed = BASIC
+        git_server.redirect = elsewhere.base
+        with pytest.raises(RepoNotFound):
+            remote_mirrors.branch_head(URL, "main")
+        assert {authorisation for _, authorisation in elsewhere.seen} == {""}
+
+
+def test_a_redirect_is_followed(remote_mirrors, git_server, hosted):
+    with git_serving(git_server.root) as elsewhere:
+        git_server.redirect = elsewhere.base
+        assert remote_mirrors.branch_head(URL, "main") == hosted.git("rev-parse", "HEAD")
 
 
 def test_a_cached_commit_asks_nobody(remote_mirrors, git_server, hosted):

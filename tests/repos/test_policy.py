@@ -1,5 +1,7 @@
 """Which repositories may be read, in the words of the contract (controller.md 2.2)."""
 
+import base64
+
 import pytest
 
 from carrel.repos import RepoNotAllowed, RepoPolicy
@@ -79,13 +81,14 @@ def test_the_proxy_stands_in_for_github(domain, expected):
 def test_local_repositories_use_the_file_protocol_and_no_token():
     policy = RepoPolicy(allow_local_git_repos=True, private_repo_access_token="ghp_secret")
     assert policy.git_config("/srv/x") == {"protocol.allow": "never", "protocol.file.allow": "always"}
+    assert policy.secrets("/srv/x") == {}
     assert "protocol.file.allow" not in policy.git_config("https://github.com/opensafely/x")
 
 
 def test_the_token_shows_nowhere():
+    url = "https://github.com/opensafely/x"
     assert "ghp_secret" not in repr(POLICY)
-    config = POLICY.git_config("https://github.com/opensafely/x")
-    assert "ghp_secret" not in POLICY.redact(f"ghp_secret {config}")
-    assert config[next(key for key in config if key.endswith("extraHeader"))].split()[-1] not in POLICY.redact(
-        str(config)
-    )
+    assert "ghp_secret" not in str(POLICY.git_config(url))
+    assert POLICY.redact(f"ghp_secret {POLICY.secrets(url)}").count("********") == 2
+    basic = base64.b64encode(b"jobrunner-ctrl:ghp_secret").decode()
+    assert POLICY.redact(f"Authorization: Basic {basic}") == "Authorization: Basic ********"

@@ -190,6 +190,7 @@ class Git:
 
     def _environment(self) -> dict[str, str]:
         env = {name: os.environ[name] for name in _KEPT if name in os.environ} | _FIXED
+        env |= self.policy.secrets(self.repo_url)
         config = _CONFIG | dict(self.policy.git_config(self.repo_url))
         env["GIT_CONFIG_COUNT"] = str(len(config))
         for number, (key, value) in enumerate(config.items()):

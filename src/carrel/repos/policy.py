@@ -61,12 +61,19 @@ class RepoPolicy:
         return base + repo_url.removeprefix(GITHUB)
 
     def git_config(self, repo_url: str) -> Mapping[str, str]:
-        """Git settings for reading `repo_url`; handed over in the environment, so that no token shows in `ps`."""
-        local = self.is_local(repo_url)
-        config = {"protocol.allow": "never", "protocol.file.allow": "always"} if local else dict(_HTTP_ONLY)
-        if self.private_repo_access_token and not local:
-            config[f"http.{self.fetch_url(repo_url)}.extraHeader"] = f"Authorization: Basic {self._basic()}"
-        return config
+        """Git settings for reading `repo_url`. They name no secret: see `secrets`."""
+        if self.is_local(repo_url):
+            return {"protocol.allow": "never", "protocol.file.allow": "always"}
+        if not self.private_repo_access_token:
+            return _HTTP_ONLY
+        # Git asks this helper for this host alone: where a redirect leads elsewhere, the token does not follow.
+        return {**_HTTP_ONLY, f"credential.{_origin(self.fetch_url(repo_url))}.helper": _HELPER}
+
+    def secrets(self, repo_url: str) -> Mapping[str, str]:
+        """Environment variables of git's that hold the token; so it shows neither in `ps` nor in any file."""
+        if self.is_local(repo_url) or not self.private_repo_access_token:
+            return {}
+        return {"CARREL_GIT_USER": self.token_user, "CARREL_GIT_TOKEN": self.private_repo_access_token}
 
     def redact(self, text: str) -> str:
         """`text` with our token, and any credentials inside a URL, replaced by asterisks."""
@@ -78,6 +85,14 @@ class RepoPolicy:
         return base64.b64encode(f"{self.token_user}:{self.private_repo_access_token}".encode()).decode()
 
 
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+_HELPER = (
+    """!f() { test "$1" = get && printf 'username=%s\\npassword=%s\\n' "$CARREL_GIT_USER" "$CARREL_GIT_TOKEN"; }; f"""
+)
 _HTTP_ONLY = {
     "protocol.allow": "never",
     "protocol.https.allow": "always",
