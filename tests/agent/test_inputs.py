@@ -1,0 +1,104 @@
+"""Inputs in an attempt's folder: whatever the job does to them, the store stays as it is."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from carrel.agent import inputs
+from carrel.agent.inputs import SMALL, copy_tree, place_file, place_outputs
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    place = tmp_path / "store"
+    (place / "o").mkdir(parents=True)
+    (place / "o/small.csv").write_text("small")
+    with (place / "o/large.csv").open("wb") as stream:
+        stream.truncate(SMALL + 1)
+    return place
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    place = tmp_path / "attempt/workspace"
+    place.mkdir(parents=True)
+    return place
+
+
+@pytest.fixture
+def no_clones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a file system without reflinks, so that the same path is taken on every machine."""
+    monkeypatch.setattr(inputs, "clone", lambda source, target: False)
+
+
+def test_a_small_input_is_the_jobs_own_copy(store: Path, workspace: Path) -> None:
+    assert place_file(store, "o/small.csv", workspace, workspace.parent / "pins") is None
+    (workspace / "o/small.csv").write_text("changed")
+    assert (store / "o/small.csv").read_text() == "small"
+
+
+@pytest.mark.usefixtures("no_clones")
+def test_a_large_input_is_pinned_and_shown_read_only(store: Path, workspace: Path) -> None:
+    mount = place_file(store, "o/large.csv", workspace, workspace.parent / "pins")
+    assert mount is not None
+    assert (mount.target, mount.writable) == ("/workspace/o/large.csv", False)
+    assert mount.source.stat().st_ino == (store / "o/large.csv").stat().st_ino
+    assert (workspace / "o/large.csv").stat().st_size == 0
+    (store / "new").write_text("new")
+    (store / "new").replace(store / "o/large.csv")
+    assert mount.source.stat().st_size == SMALL + 1
+
+
+@pytest.mark.usefixtures("no_clones")
+def test_a_large_input_is_copied_where_there_are_no_mounts(store: Path, workspace: Path) -> None:
+    assert place_outputs(store, ["o/large.csv", "o/small.csv"], workspace) == []
+    assert (workspace / "o/large.csv").stat().st_size == SMALL + 1
+
+
+def test_an_input_takes_the_place_of_a_file_of_the_code(store: Path, workspace: Path) -> None:
+    (workspace / "o").mkdir()
+    (workspace / "o/small.csv").write_text("code's")
+    place_file(store, "o/small.csv", workspace)
+    assert (workspace / "o/small.csv").read_text() == "small"
+
+
+def test_a_symlink_of_the_code_is_not_followed(store: Path, workspace: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (workspace / "o").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError):  # noqa: PT011
+        place_file(store, "o/small.csv", workspace)
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_symlink_at_the_files_own_place_is_replaced(store: Path, workspace: Path, tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("victim")
+    (workspace / "o").mkdir()
+    (workspace / "o/small.csv").symlink_to(tmp_path / "victim")
+    place_file(store, "o/small.csv", workspace)
+    assert (tmp_path / "victim").read_text() == "victim"
+
+
+@pytest.mark.parametrize(("path", "error"), [("o/none.csv", FileNotFoundError), ("../store/o/small.csv", ValueError)])
+def test_what_is_not_there(store: Path, workspace: Path, path: str, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        place_file(store, path, workspace)
+
+
+def test_copying_a_researchers_folder(tmp_path: Path) -> None:
+    source, target = tmp_path / "project", tmp_path / "copy"
+    (source / "code").mkdir(parents=True)
+    (source / "output").mkdir()
+    (source / "code/run.sh").write_text("x")
+    (source / "code/run.sh").chmod(0o755)
+    (source / "output/x.csv").write_text("x")
+    (source / "inside.sh").symlink_to("code/run.sh")
+    (source / "outside").symlink_to("/etc/hostname")
+    (source / "broken").symlink_to("nowhere")
+    os.mkfifo(source / "pipe")
+    skipped = copy_tree(source, target, lambda path: path == "output")
+    assert skipped == ["broken", "outside", "pipe"]
+    copied = sorted(path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file())
+    assert copied == ["code/run.sh", "inside.sh"]
+    assert os.access(target / "code/run.sh", os.X_OK)
+    assert not (target / "inside.sh").is_symlink()
