@@ -1,7 +1,7 @@
 """How fast a project file is read, against a floor measured in the same run.
 
-The floor is what the C parser alone needs for the same text, without making anything of it. Times are processor time, work and
-floor in turn, of each the least disturbed of several runs: the machine may be busy with other things.
+The floor is what the C parser alone needs for the same text, without making anything of it.
+Times are processor time, work and floor in turn, of each the least disturbed of several runs: machines are shared.
 Targets: spec project-yaml.md part 1 (1,000 actions under 60 ms). Run: `python -m benchmarks.project`.
 """
 
