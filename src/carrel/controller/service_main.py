@@ -1,6 +1,5 @@
 """The sweep as a process: `python -m carrel.controller.service_main`."""
 
-import logging
 import os
 import signal
 import sys
@@ -16,10 +15,10 @@ def main() -> int:
     django.setup()
     from carrel.controller import checks, sweep
 
-    logging.basicConfig(level=os.environ.get("LOGLEVEL", "INFO"), format="%(asctime)sZ %(message)s")
     try:
+        checks.set_up_telemetry("ctrl")
         checks.before_start()
-    except checks.CannotStart as error:
+    except (checks.CannotStart, ValueError, RuntimeError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     stop = threading.Event()

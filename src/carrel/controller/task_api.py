@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from carrel.controller import settings
 from carrel.controller.changes import hub
 from carrel.controller.models import Task as TaskRow
-from carrel.controller.service import flags, tokens, updates
+from carrel.controller.service import flags, queries, tokens, updates
 from carrel.messages.tasks import (
     CARREL_AGENT_HEADER,
     Heartbeat,
@@ -105,7 +105,7 @@ def _wait_of(request: HttpRequest) -> float:
 
 def _wait_for_other_than(seen: str | None, backend: str, wait: float) -> list[TaskRow]:
     def look() -> list[TaskRow] | None:
-        ids = _active(backend).values_list("task_id", flat=True)
+        ids = queries.active_tasks(backend).values_list("task_id", flat=True)
         return active_tasks(backend) if cursor_of(ids) != seen else None
 
     if seen is None or wait <= 0:
@@ -116,11 +116,7 @@ def _wait_for_other_than(seen: str | None, backend: str, wait: float) -> list[Ta
 
 def active_tasks(backend: str) -> list[TaskRow]:
     """The tasks an agent should see, DBSTATUS first, then in the order they were made."""
-    return sorted(_active(backend), key=lambda row: row.type != TaskType.DBSTATUS)
-
-
-def _active(backend: str):  # type: ignore[no-untyped-def]
-    return TaskRow.objects.filter(backend=backend, active=True).select_related("job").order_by("id")
+    return sorted(queries.active_tasks(backend).select_related("job"), key=lambda row: row.type != TaskType.DBSTATUS)
 
 
 def cursor_of(task_ids: Iterable[str]) -> str:

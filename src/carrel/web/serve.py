@@ -13,13 +13,15 @@ def serve(
     threads: int | None = None,
     *,
     with_sweep: bool = False,
+    set_up_logs: bool = True,
     on_ready: Callable[[int], None] | None = None,
 ) -> None:
     """Serve until the process is ended.
 
     `port` 0 takes a free one; `on_ready(port)` is called once connections are taken. `with_sweep`: run the controller's
-    sweep in a thread of this process as well. `threads`: at least one more per backend than the requests to answer
-    at once, since each agent's long poll holds one (the default sees to it).
+    sweep in a thread of this process as well. `set_up_logs`: False where the caller has done it. `threads`: at least
+    one more per backend than the requests to answer at once, since each agent's long poll holds one (the default
+    sees to it).
 
     Raises carrel.controller.checks.CannotStart with a sentence.
     """
@@ -29,6 +31,8 @@ def serve(
     from carrel.web.wsgi import application
 
     _check()
+    if set_up_logs:
+        _set_up_telemetry()
     server = create_server(
         application, host=host, port=port, threads=threads or _threads(), ident=None, clear_untrusted_proxy_headers=True
     )
@@ -52,6 +56,15 @@ def _check() -> None:
         raise checks.CannotStart(
             f"These are not set: {', '.join(missing)}. Set them (or DJANGO_DEBUG=true on a machine of your own)."
         )
+
+
+def _set_up_telemetry() -> None:
+    from carrel.controller import checks
+
+    try:
+        checks.set_up_telemetry("web")
+    except (ValueError, RuntimeError) as error:
+        raise checks.CannotStart(str(error)) from error
 
 
 _REQUIRED = ("DJANGO_CONTROLLER_SECRET_KEY", "DJANGO_CONTROLLER_ALLOWED_HOSTS")

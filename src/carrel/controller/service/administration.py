@@ -4,7 +4,7 @@ from datetime import datetime
 
 from carrel.controller import clock
 from carrel.controller.models import Event, Job, Rap, Task
-from carrel.controller.service import attempts, events, flags
+from carrel.controller.service import attempts, events, flags, queries
 from carrel.controller.service.locks import locked
 from carrel.controller.service.statuses import change_status
 from carrel.jobs.statuses import STATUSES, State, StatusCode
@@ -23,7 +23,7 @@ def running_jobs(backend: str) -> list[Job]:
 
 def jobs_being_cancelled(backend: str) -> int:
     """How many attempts the agent has been asked to end, and has not ended yet."""
-    return Task.objects.filter(backend=backend, type=TaskType.CANCELJOB, active=True).count()
+    return queries.active_tasks(backend).filter(type=TaskType.CANCELJOB).count()
 
 
 def reset_for_reboot(job_id: str, backend: str, actor: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from carrel.controller import settings
 from carrel.controller.models import Job, Task
 from carrel.controller.service import flags
-from carrel.controller.service.queries import in_parts
+from carrel.controller.service.queries import active_tasks, in_parts
 from carrel.jobs.models import ActiveJob, SchedulerInput
 from carrel.jobs.statuses import State, StatusCode
 from carrel.messages.tasks import TaskType
@@ -85,7 +85,7 @@ def _latest_attempts(running: list[str]) -> dict[str, dict[str, Any]]:
 
 def _jobs_being_stopped(backend: str) -> set[str]:
     """Jobs whose last attempt the agent has not ended yet: a new one must not start beside it."""
-    ending = Task.objects.filter(backend=backend, active=True, type=TaskType.CANCELJOB)
+    ending = active_tasks(backend).filter(type=TaskType.CANCELJOB)
     return {str(job_id) for job_id in ending.values_list("job_id", flat=True)}
 
 

@@ -7,6 +7,7 @@ from carrel.controller import changes, clock, definitions, identifiers, settings
 from carrel.controller.models import Task
 from carrel.controller.service import events, flags
 from carrel.controller.service.locks import locked
+from carrel.controller.service.queries import active_tasks
 from carrel.messages.tasks import TaskType
 
 
@@ -27,7 +28,7 @@ def _checks_are_off(backend: str) -> bool:
 
 def _keep(backend: str, kind: TaskType, interval: float, *, wanted: bool) -> None:
     if not wanted:
-        if _active(backend, kind).exists():
+        if active_tasks(backend).filter(type=kind).exists():
             _end(backend, kind)
     elif _is_due(backend, kind, interval, clock.now()):
         with locked(backend):
@@ -35,12 +36,8 @@ def _keep(backend: str, kind: TaskType, interval: float, *, wanted: bool) -> Non
                 _create(backend, kind)
 
 
-def _active(backend: str, kind: TaskType):  # type: ignore[no-untyped-def]
-    return Task.objects.filter(backend=backend, type=kind, active=True)
-
-
 def _is_due(backend: str, kind: TaskType, interval: float, now: datetime) -> bool:
-    if _active(backend, kind).exists():
+    if active_tasks(backend).filter(type=kind).exists():
         return False
     last = Task.objects.filter(backend=backend, type=kind).order_by("-id").first()
     return last is None or (last.finished_at or last.created_at) <= now - timedelta(seconds=interval)
@@ -64,7 +61,7 @@ def _create(backend: str, kind: TaskType) -> Task:
 
 def _end(backend: str, kind: TaskType) -> None:
     with locked(backend):
-        for task in _active(backend, kind):
+        for task in active_tasks(backend).filter(type=kind):
             task.active, task.superseded, task.finished_at = False, True, clock.now()
             task.save(update_fields=["active", "superseded", "finished_at"])
             events.record_task("task.ended", events.SCHEDULER, task, type=str(kind))

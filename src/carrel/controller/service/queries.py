@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from carrel.controller.models import Job
+from carrel.controller.models import Job, Task
 from carrel.jobs.models import LatestJob
 from carrel.jobs.statuses import State, StatusCode
 
@@ -61,6 +61,14 @@ def rap_status_jobs(rap_ids: Iterable[str], backends: Iterable[str]) -> tuple[li
         jobs += rows.order_by("created_at", "rap_id", "position")
     known = {job.rap_id for job in jobs}
     return jobs, [rap_id for rap_id in wanted if rap_id not in known]
+
+
+def active_tasks(backend: str):  # type: ignore[no-untyped-def]
+    """The tasks that a backend's agent should see, in the order in which they were made.
+
+    `IN (true)` and not just `active`: SQLite uses the index for a comparison only, and would read all old tasks.
+    """
+    return Task.objects.filter(backend=backend, active__in=(True,)).order_by("id")
 
 
 def in_parts(ids: list[str]) -> Iterator[list[str]]:

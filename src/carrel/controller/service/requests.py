@@ -11,6 +11,7 @@ from carrel.controller.models import Job, Rap
 from carrel.controller.service import events, queries, scheduling
 from carrel.controller.service.locks import locked
 from carrel.jobs.statuses import STATUSES, StatusCode, is_final
+from carrel.telemetry import traces
 from carrel.telemetry.faults import point
 
 
@@ -169,6 +170,7 @@ def _row(rap: Rap, job: NewJob, position: int) -> Job:
         status_code_updated_at=now,
         created_at=now,
         updated_at=now,
+        trace_context={"traceparent": traces.new_traceparent()},
     )
 
 

@@ -2,10 +2,13 @@
 
 from datetime import datetime
 
+from django.db import transaction
+
 from carrel.controller.models import Job
 from carrel.controller.service import events
-from carrel.jobs.statuses import State, StatusCode
-from carrel.jobs.transitions import Change, JobStatus, Transition, transition
+from carrel.jobs.statuses import State, StatusCode, is_final
+from carrel.jobs.transitions import Change, JobStatus, StatusEvent, Transition, transition
+from carrel.telemetry import traces
 
 STATUS_COLUMNS = (
     "state",
@@ -60,4 +63,30 @@ def _record(job: Job, result: Transition, actor: str) -> None:
         message=event.message,
         since=event.previous_at.isoformat(),
         happened_at=event.at.isoformat(),
+    )
+    if traces.is_on() and result.change is Change.CODE:
+        transaction.on_commit(lambda: _trace(job, event))
+
+
+def _trace(job: Job, event: StatusEvent) -> None:
+    traces.job_moved(
+        job.trace_context.get("traceparent", ""),
+        event.from_code.name,
+        event.to_code.value,
+        event.previous_at,
+        event.at,
+        job.created_at,
+        final=is_final(event.to_code),
+        attributes={
+            "rap.backend": job.backend,
+            "job.id": job.id,
+            "job.request": job.rap_id,
+            "job.workspace": job.workspace,
+            "job.action": job.action,
+            "job.commit": job.commit,
+            "job.requires_db": job.requires_db,
+            "job.initial_code": event.from_code.value,
+            "job.final_code": event.to_code.value,
+            "job.message": event.message,
+        },
     )
