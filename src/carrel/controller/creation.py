@@ -6,6 +6,7 @@ requests for the same actions at the same moment then see each other.
 """
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -213,7 +214,7 @@ def _look_up(study: _Study, runs: tuple[Run, ...], resolver: ActionResolver) -> 
             action = study.pipeline.actions[run.action]
             _check_action_name(run.action)
             study.resolved[run.action] = resolver.resolve(run.action, action.run_command)
-    needed = {study.resolved[run.action].run_command.split(" ", 1)[0] for run in runs}
+    needed = {shlex.split(study.resolved[run.action].run_command)[0] for run in runs}
     images.make_known(study.rap.backend, needed)
 
 

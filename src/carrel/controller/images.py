@@ -20,6 +20,7 @@ from carrel.controller.registry import ImageNotFound, Registry, RegistryError
 logger = logging.getLogger(__name__)
 
 ASKED_AT_ONCE = 4
+LONGEST_NAME = 255
 
 
 class ImageUnknown(Exception):
@@ -70,6 +71,8 @@ def make_known(backend: str, images: Iterable[str]) -> None:
     names = sorted({full_name(image) for image in images})
     if not from_registry(backend):
         return
+    if too_long := [name for name in names if len(name) > LONGEST_NAME]:
+        raise ImageUnknown(f"The image name {too_long[0][:60]}... is longer than {LONGEST_NAME} characters")
     own = ImageSettings()
     remembered = {row.image: row for row in ImageDigest.objects.filter(image__in=names)}
     stale = clock.now() - timedelta(seconds=own.image_digest_max_age)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from tests.controller.rap.conftest import Api
+from tests.controller.rap.conftest import PROJECT, Api
 from tests.controller.rap.test_creation import create, jobs, refusal
 from tests.support import registry as support
 
@@ -178,6 +178,19 @@ def test_an_image_that_does_not_exist_is_refused_at_once(requests):
         "version: '5'\nactions: {a: {run: 'python:v99 x', outputs: {highly_sensitive: {x: o/x.csv}}}}\n"
     )
     assert "There is no image" in refusal(requests, requested_actions=["a"])
+
+
+def test_commands_are_read_as_a_shell_would(requests, pushed):
+    requests.study.write(
+        "version: '5'\nactions: {a: {run: '  \"python:v2\"\tx', outputs: {highly_sensitive: {x: o/x.csv}}}}\n"
+    )
+    create(requests, requested_actions=["a"])
+    assert remembered() == {"python:v2": pushed["python:v2"]}
+
+
+def test_an_image_whose_name_is_too_long_to_be_one(requests):
+    requests.study.write(PROJECT.replace("ehrql:v1", f"ehrql:v{'1' * 300}"))
+    assert "longer than 255 characters" in refusal(requests)
 
 
 def test_a_stale_digest_is_asked_again_a_fresh_one_not(requests, pushed):
