@@ -24,6 +24,7 @@ COMMANDS = {
     "schema": ("carrel.cli.check:schema", "Print the JSON Schema of project.yaml, for editors."),
     "toolchain": ("carrel.cli.toolchain:toolchain", "Build and list toolchains for bubblewrap."),
     "config": ("carrel.cli.config:config", "Show the settings in force."),
+    "submit": ("carrel.cli.submit:submit", "Run a study on a site that is up, and watch it."),
     "up": ("carrel.cli.up:up", "Start a controller and agents on this machine."),
     "demo": ("carrel.cli.demo:demo", "Set up and run an example study on two backends."),
     "manage": ("carrel.cli.parts:manage", "Run a Django management command of this installation."),

@@ -26,6 +26,8 @@ STUDY = "examples/health-insurance"
 WORKSPACE = "health-insurance"
 BACKENDS = ("north", "south")
 TABLE_ROWS = 8
+REGISTRY = "carrel"
+"""Where the images of `deploy/images/Dockerfile` are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,8 @@ def run_demo(demo: Demo, console: Console) -> bool:
     commit = commit_folder(shipped(STUDY), demo.study_repo, message="The example study")
     tell(f"study       {STUDY} at commit {commit[:7]}")
     backends = tuple(Backend(name, f"duckdb:///{demo.database(name)}") for name in BACKENDS)
-    site = Site(demo.root, backends, choose_port(demo.port), executor)
+    images = {"DOCKER_REGISTRY": REGISTRY} if executor in ("docker", "podman") else {}
+    site = Site(demo.root, backends, choose_port(demo.port), executor, extra_env=images)
     with running(site, tell) as up:
         tell(f"site        {site.url}, runtime {executor}, one agent each for {' and '.join(BACKENDS)}\n")
         board = _request(up, demo, commit, console)
@@ -93,7 +96,7 @@ def _engine_answers() -> bool:
 
 
 def _images_here() -> bool:
-    return all(_quiet("docker", "image", "inspect", f"carrel/{name}") == 0 for name in ("python:v2", "sqlrunner:v1"))
+    return all(_quiet("docker", "image", "inspect", f"{REGISTRY}/{name}") == 0 for name in ("python:v2", "sqlrunner:v1"))
 
 
 def _quiet(*command: str) -> int:
@@ -181,7 +184,7 @@ def _what_next(demo: Demo, site: Site, console: Console, seconds: float) -> None
         f"Took {seconds:.0f} s. Everything is under {demo.root}.",
         f"  the patient-level files never left   {site.high_privacy(BACKENDS[0])}/workspaces/{WORKSPACE}/",
         f"  what an output checker sees          {site.level4(BACKENDS[0], WORKSPACE)}/",
-        "  the study itself, on dummy data      cd examples/health-insurance && carrel run run_all",
+        "  the study itself, on dummy data      cd examples/health-insurance && carrel run run_all --backend north",
         "  keep the site up                     ./just demo --keep",
         "  write your own                       docs/tutorial/first-study.md",
     ]
