@@ -1,0 +1,41 @@
+"""From JSON values to typed Arrow tables, and their schemas as values; pure but for the bridge layout's writer."""
+
+from carrel.ingest.tables.catalog import CatalogEntry
+from carrel.ingest.tables.conform import Offender, conform, needs_rewrite, offenders, without
+from carrel.ingest.tables.declared import declared_of, merged
+from carrel.ingest.tables.flatten import Flat, Flattener, Rejection, flatten_stream
+from carrel.ingest.tables.schema import (
+    Change,
+    ChangeKind,
+    Column,
+    DatasetSchema,
+    Declared,
+    Field,
+    Policy,
+    TableSchema,
+    unify,
+)
+
+__all__ = [
+    "CatalogEntry",
+    "Change",
+    "ChangeKind",
+    "Column",
+    "DatasetSchema",
+    "Declared",
+    "Field",
+    "Flat",
+    "Flattener",
+    "Offender",
+    "Policy",
+    "Rejection",
+    "TableSchema",
+    "conform",
+    "declared_of",
+    "flatten_stream",
+    "merged",
+    "needs_rewrite",
+    "offenders",
+    "unify",
+    "without",
+]
