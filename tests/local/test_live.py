@@ -2,6 +2,7 @@
 
 import os
 import pty
+import signal
 import subprocess
 
 import pytest
@@ -34,6 +35,29 @@ def test_a_terminal_gets_a_live_table_and_then_the_report(study: Study):
     assert "nonzero exit" in text
     assert "ZeroDivisionError" in text
     assert "=> bad" in text[text.index("=> first") :]
+
+
+@pytest.mark.bubblewrap
+def test_an_interrupt_gives_the_cursor_back(study: Study):
+    study.action("slow", "import time; time.sleep(600)", "highly_sensitive: {a: output/x.csv}")
+    ours, theirs = pty.openpty()
+    env = {**study.env, "TERM": "xterm-256color"}
+    run = subprocess.Popen(
+        [CARREL, "run", "slow"], cwd=study.folder, env=env, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    shown = b""
+    try:
+        while chunk := os.read(ours, 65536):
+            shown += chunk
+            if b"executing" in shown and run.poll() is None:
+                run.send_signal(signal.SIGINT)
+    except OSError:  # the terminal's other end is closed: the run is over
+        pass
+    os.close(ours)
+    assert run.wait(timeout=60) == 130
+    assert shown.count(b"\x1b[?25h") == shown.count(b"\x1b[?25l") == 1
+    assert study.leftovers() == []
 
 
 @pytest.mark.parametrize(

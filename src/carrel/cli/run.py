@@ -3,7 +3,7 @@
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -94,23 +94,26 @@ def _run(study: "Study", options: "Options", watcher: "Watcher") -> "RunResult":
     from carrel.local.run import run as run_study
     from carrel.local.settings import LocalSettings
 
-    with _signals_interrupt(), study.lock():
+    with _signals_interrupt(), closing(watcher), study.lock():
         return run_study(study, options, LocalSettings.from_env(), watcher)
+
+
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
 def _signals_interrupt() -> Iterator[None]:
-    """SIGTERM and a closed terminal end a run as Ctrl-C does, cleanly."""
+    """SIGTERM and a closed terminal end a run as Ctrl-C does, cleanly; a second one does not disturb the cleaning."""
 
-    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+        for number in ENDINGS:
+            signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    before = {number: signal.signal(number, interrupt) for number in ENDINGS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def _report(result: "RunResult", study: "Study", as_json: bool, for_github: bool) -> None:

@@ -126,9 +126,12 @@ class Attempt:
         self.workspace.mkdir(parents=True)
         (self.folder / ACTION_NOTE).write_text(self.action.action_id, "utf-8")
         self.detail(StatusCode.PREPARING, f"Copying in code from {folder}")
+        before = self.around.hashes.of_code(folder, self.around.hidden)
         self.skipped = copy_tree(folder, self.workspace, self.around.hidden)
         drop_empty_folders(self.workspace)
-        self.code_hash = self.around.hashes.of_code(folder, self.around.hidden)
+        after = self.around.hashes.of_code(folder, self.around.hidden)
+        # Edited while it was copied: nobody knows what ran, so it is never called up to date.
+        self.code_hash = after if before == after else ""
         mounts = place_outputs(folder, self._inputs(), self.workspace, self.folder / "pins")
         # Files the job makes are newer than this one, by the file system's own clock.
         self._marker.touch()

@@ -4,6 +4,7 @@ A job sees every file of the study but outputs (of any action), `.git` and `meta
 section 4).
 """
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -59,7 +60,9 @@ class Hashes:
 
         total = hashlib.sha256()
         for file in walk(folder, hidden).files:
-            total.update(f"{file.path}\0{self.of(folder / file.path)}\0".encode())
+            # An editor's scratch files come and go.
+            with contextlib.suppress(FileNotFoundError):
+                total.update(f"{file.path}\0{self.of(folder / file.path)}\0".encode())
         return total.hexdigest()
 
 

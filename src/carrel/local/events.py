@@ -32,7 +32,7 @@ class ActionResult:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """`results` in the order the actions ended; `waits` what did not run because something it needs failed."""
+    """`results` in the order the actions ended; `left_out`: what did not run, or was stopped, for another's failure."""
 
     results: tuple[ActionResult, ...] = ()
     left_out: tuple[str, ...] = ()
@@ -65,3 +65,7 @@ class Watcher(Protocol):
         ...
 
     def end(self, result: RunResult) -> None: ...
+
+    def close(self) -> None:
+        """The run is over, however it ended: leave the terminal as it was."""
+        ...

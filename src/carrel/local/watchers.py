@@ -51,6 +51,9 @@ class Lines:
     def end(self, result: RunResult) -> None:
         pass
 
+    def close(self) -> None:
+        pass
+
     def _print(self, line: str, at: datetime | None = None) -> None:
         stamp = f"{(at or datetime.now().astimezone()).astimezone():%Y-%m-%d %H:%M:%S} " if self.timestamps else ""
         say(stamp + line)
@@ -75,6 +78,9 @@ class JsonLines:
             self._print("result", **result_fields(each))
         code = 0 if result.succeeded else 1
         self._print("end", exit_code=code, left_out=list(result.left_out), nothing_to_do=result.nothing_to_do)
+
+    def close(self) -> None:
+        pass
 
     def _print(self, kind: str, **fields: Any) -> None:
         say(json.dumps({"type": kind, **fields}))
