@@ -12,7 +12,7 @@ import click
 @click.option(
     "--backend", "backends", multiple=True, help="Where to run. Repeat for several. Default: all of the site."
 )
-@click.option("--branch", default="main", show_default=True)
+@click.option("--branch", default="main", show_default=True, help="The branch that the commit is on.")
 @click.option("--commit", help="40 hexadecimal digits. Default: the head of the branch.")
 @click.option("--workspace", help="Default: the repository's name.")
 @click.option("-f", "--force", is_flag=True, help="Run the needed actions again too.")
