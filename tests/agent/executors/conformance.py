@@ -414,6 +414,16 @@ class Contained:
         until(lambda: not processes_with(marker), "the end of all processes")
         bench.executor.stop(spec.name)
 
+    def test_stopped_at_any_moment_of_its_start(self, bench: Bench) -> None:
+        marker = f"marker-{uuid.uuid4().hex}"
+        for number in range(12):
+            name = bench.start(bench.spec("sh", "-c", "sleep 1000", marker))
+            threading.Event().wait(number / 400)  # from the first instructions to the program itself
+            bench.executor.stop(name)
+            end = bench.executor.inspect(name)
+            assert (end.phase, end.exit_code, end.lost) == (Phase.EXITED, 137, False)
+        until(lambda: not processes_with(marker), "the end of all processes")
+
     def test_what_it_left_in_the_background_ends_with_it(self, bench: Bench) -> None:
         marker = f"marker-{uuid.uuid4().hex}"
         code = """

@@ -93,6 +93,7 @@ def test_a_torn_exit_record_is_lost_not_a_success(bench: Bench, content: bytes) 
 def test_after_a_reboot_what_ran_is_lost(bench: Bench) -> None:
     """A reboot leaves the folder with a pid that is somebody else's by now, and no lock."""
     name = bench.start(bench.spec("sleep", "1000"))
+    until((bench.settings.state_dir / name / "log.head").exists, "its start")
     copy = bench.name()
     shutil.copytree(bench.settings.state_dir / name, bench.settings.state_dir / copy)
     record = json.loads((bench.settings.state_dir / copy / "record.json").read_text())

@@ -27,6 +27,7 @@ from carrel.agent.executors.logs import marker
 
 START_SECONDS = 10.0
 STOP_SECONDS = 10.0
+SETTLE_SECONDS = 5.0
 CHUNK = 1 << 20
 
 
@@ -65,6 +66,12 @@ class Attempt:
         finally:
             os.close(fd)
         return False
+
+    def settle(self) -> None:
+        """After the supervisor's end: a child that it was just making may hold the lock for a moment longer."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while self.running() and time.monotonic() < deadline:
+            time.sleep(0.002)
 
     def record(self) -> dict[str, object]:
         """What the agent wrote at the start (see `create`); empty when it was never whole."""
@@ -136,7 +143,8 @@ class Attempt:
             with contextlib.closing(_Descriptor(fd)):
                 with contextlib.suppress(ProcessLookupError):
                     signal.pidfd_send_signal(fd, sign)
-                select.select([fd], [], [], STOP_SECONDS)
+                if select.select([fd], [], [], STOP_SECONDS)[0]:
+                    self.settle()
         if self.running():
             raise RuntimeUnavailable(f"The supervisor of {self.folder.name} cannot be killed.")
 

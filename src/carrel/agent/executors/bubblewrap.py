@@ -197,7 +197,10 @@ class BubblewrapExecutor:
                     supervisors[fd] = name
             if ended:
                 return ended
-            return {supervisors[fd] for fd in _readable([*supervisors], wake, timeout) if fd in supervisors}
+            ended = {supervisors[fd] for fd in _readable([*supervisors], wake, timeout) if fd in supervisors}
+        for name in ended:
+            self._attempt(name).settle()
+        return ended
 
     def logs(self, name: str, write: Callable[[bytes], object], max_bytes: int | None = None) -> int:
         attempt = self._attempt(name)

@@ -89,30 +89,40 @@ class Sandbox:
 
     def __init__(self, command: list[str], cgroups: list[str], address_space: int) -> None:
         self.pid = 0
+        self.supervisor = os.getpid()
         self.stopping = False
         self.command, self.cgroups, self.address_space = command, cgroups, address_space
+        # A signal that comes between two instructions would not end a wait that begins after it; a byte here does.
+        self.signalled, writer = os.pipe()
+        os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer)
 
     def on_stop(self, *_: object) -> None:
         self.stopping = True
         if self.pid:
-            os.kill(self.pid, signal.SIGKILL)
+            _try_kill(-self.pid)
 
     def start(self) -> tuple[int, int]:
         """Returns the descriptors to read the output and bwrap's status from."""
         out, child_out = os.pipe()
         status, child_status = os.pipe()
-        pid = os.fork()
+        pid = _fork()
         if pid == 0:
             self._become_bwrap(child_out, child_status)
+        # A group of its own, so that a stop also kills a process that bwrap has made but not yet bound to its own end.
+        _try_group(pid)
         self.pid = pid
+        _let_signals_in()
         for fd in (child_out, child_status, ARGS_FD, SECCOMP_FD):
             os.close(fd)
         if self.stopping:  # told to stop before there was a process to kill
-            os.kill(pid, signal.SIGKILL)
+            _try_kill(-pid)
         return out, status
 
     def _become_bwrap(self, out: int, status: int) -> None:
         try:
+            os.close(LOCK_FD)
+            _try_group(0)
             for group in self.cgroups:
                 _put(f"{group}/cgroup.procs", b"0")
             _try_put("/proc/self/oom_score_adj", b"500")  # a machine out of memory should take the job, not the agent
@@ -122,7 +132,10 @@ class Sandbox:
             for fd in (status, ARGS_FD, SECCOMP_FD):
                 os.set_inheritable(fd, True)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            _let_signals_in()
             options = ["--json-status-fd", str(status), "--args", str(ARGS_FD), "--"]
+            if os.getppid() != self.supervisor:  # killed meanwhile: nobody would watch over this
+                os._exit(126)
             os.execv(self.command[0], [self.command[0], *options, *self.command[1:]])
         except BaseException as error:
             os.write(2, f"carrel: the sandbox could not be started: {error}\n".encode())
@@ -141,6 +154,16 @@ class Sandbox:
             if not _try_put(f"{group}/cgroup.kill", b"1"):
                 for pid in _words(f"{group}/cgroup.procs"):
                     _try_kill(int(pid))
+
+
+def _fork() -> int:
+    """A fork with SIGTERM held back on both sides: the interpreter forgets what reaches a child that is just made."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    return os.fork()
+
+
+def _let_signals_in() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def _put(path: str, data: bytes) -> None:
@@ -174,6 +197,14 @@ def _try_kill(pid: int) -> None:
         pass
 
 
+def _try_group(pid: int) -> None:
+    """Parent and child both do it, so that it is done whichever comes first."""
+    try:
+        os.setpgid(pid, pid)
+    except OSError:
+        pass
+
+
 def _counter(groups: list[str], files: tuple[str, ...], word: str | None = None) -> int:
     """A number of the first of `files` that a cgroup has: the one after `word`, or the only one."""
     for group in groups:
@@ -202,6 +233,7 @@ def _pump(sandbox: Sandbox, log: Log, out: int) -> int:
     poll = select.poll()
     poll.register(out, select.POLLIN)
     poll.register(ended, select.POLLIN)
+    poll.register(sandbox.signalled, select.POLLIN)
     status: int | None = None
     deadline: float | None = None
     open_ended = True
@@ -218,6 +250,8 @@ def _pump(sandbox: Sandbox, log: Log, out: int) -> int:
                 else:
                     open_ended = False
                     poll.unregister(out)
+            elif fd == sandbox.signalled:
+                os.read(fd, CHUNK)  # by now the handler has run
             else:
                 poll.unregister(ended)
                 status = os.waitpid(sandbox.pid, 0)[1]
@@ -270,10 +304,12 @@ def main(argv: list[str]) -> None:
     sandbox = Sandbox(command, [group for group in cgroups.split(":") if group], int(address_space))
     signal.signal(signal.SIGTERM, sandbox.on_stop)
     os.set_inheritable(LOCK_FD, False)
-    pid = os.fork()
+    pid = _fork()
     if pid:
         _put_file("pid", str(pid))
         os._exit(0)
+    sandbox.supervisor = os.getpid()
+    _let_signals_in()
     _put_file("started", str(time.time_ns()))
     supervise(sandbox, int(log_limit))
 
