@@ -110,6 +110,8 @@ class Resolution:
     """sha256 of the stored schema; None: legacy mapping, not validated."""
     reason: str
     """How it was found (self reference, archive map, app default, legacy mapping) or why it was not."""
+    fault: Fault | None = None
+    """Set when the file should have been taken and cannot be (its schema is not in the store): it goes to quarantine."""
 
 
 @dataclass(frozen=True, slots=True)
