@@ -22,6 +22,7 @@ ALL = [
         (Observed(Phase.ABSENT, prepared=True), Step.START),
         (Observed(Phase.ABSENT, prepared=True, start=Start.BEGUN), Step.START),
         (Observed(Phase.ABSENT, prepared=True, start=Start.DONE), Step.LOSE),
+        (Observed(Phase.ABSENT, start=Start.DONE), Step.LOSE),
         (Observed(Phase.RUNNING, prepared=True), Step.WAIT),
         (Observed(Phase.RUNNING), Step.STOP),
         (Observed(Phase.EXITED), Step.LOSE),

@@ -9,6 +9,7 @@ from carrel.agent.errors import DatabaseRefused, DatabaseUnavailable, SettingsEr
 from carrel.agent.images import ImagePolicy
 from carrel.agent.prepare import action_names, parse_memory
 from carrel.agent.settings import AgentSettings
+from carrel.jobs.outcomes import ErrorType
 from carrel.messages.tasks import JobDefinition, Study
 
 
@@ -185,3 +186,14 @@ def test_memory_that_makes_no_sense(text: str) -> None:
 )
 def test_names_of_a_studys_actions(text: bytes, names: list[str] | None) -> None:
     assert action_names(text) == names
+
+
+def test_every_setting_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/agent.md").read_text()
+    assert [name for name in AgentSettings.model_fields if f"`{name.upper()}`" not in page] == []
+
+
+def test_every_word_for_a_fault_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/agent.md").read_text()
+    sent_otherwise = {ErrorType.TIMED_OUT}
+    assert [str(kind) for kind in ErrorType if f"`{kind}`" not in page and kind not in sent_otherwise] == []

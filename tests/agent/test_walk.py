@@ -5,6 +5,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from tests.support.agents import deep_folder
 
 from carrel.agent import walk as walking
 from carrel.agent.walk import open_beneath, parts_of, walk
@@ -75,14 +76,8 @@ def test_names_that_would_break_a_log_or_manifest_are_refused(inside: Path, name
 
 
 def test_deep_folders_are_refused_and_do_not_break_the_walk(inside: Path) -> None:
-    fd = os.open(inside, os.O_RDONLY)
-    for _ in range(1500):
-        os.mkdir("d", dir_fd=fd)
-        inner = os.open("d", os.O_RDONLY, dir_fd=fd)
-        os.close(fd)
-        fd = inner
-    os.close(fd)
-    [refusal] = walk(inside).refused
+    with deep_folder(inside):
+        [refusal] = walk(inside).refused
     assert "deeper" in refusal.reason
 
 

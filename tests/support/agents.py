@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -139,6 +141,22 @@ class Site:
     def script(self, text: str, **changes: object) -> dict:
         """A task that runs a line of shell."""
         return self.task(args=["sh", "-c", text], **changes)
+
+
+@contextmanager
+def deep_folder(root: Path, depth: int = 1500) -> Iterator[None]:
+    """Folders nested deeper than Python recurses; gone afterwards, for pytest could not remove them."""
+    fd = os.open(root, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("d", dir_fd=fd)
+        inner = os.open("d", os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = inner
+    os.close(fd)
+    try:
+        yield
+    finally:
+        subprocess.run(["rm", "-rf", "--", str(root / "d")], check=True)
 
 
 def eventually(condition, timeout: float = 20, what: str = "") -> None:

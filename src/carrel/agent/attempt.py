@@ -41,6 +41,7 @@ class Observed:
 
     phase: Phase
     prepared: bool = False
+    """Its folder is ready, and was made ready in this boot: what a job wrote before a power cut may be half there."""
     start: Start = Start.NOT_YET
     lost: bool = False
     """The runtime has it, ended without an exit code of its own."""
@@ -85,6 +86,6 @@ def _leave(seen: Observed) -> Step:
 
 
 def _begin(seen: Observed) -> Step:
-    if not seen.prepared:
-        return Step.PREPARE
-    return Step.LOSE if seen.start is Start.DONE else Step.START
+    if seen.start is Start.DONE:
+        return Step.LOSE
+    return Step.START if seen.prepared else Step.PREPARE

@@ -87,7 +87,8 @@ class TaskClient:
         if response.status_code != httpx.codes.OK:
             raise ControllerUnavailable(_complaint(response))
         try:
-            return response.json()
+            answer: dict[str, Any] = response.json()
+            return answer
         except ValueError:
             raise ControllerUnavailable("The controller's answer is not JSON") from None
 

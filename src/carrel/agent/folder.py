@@ -8,10 +8,12 @@ timed-out       it ran longer than its limit
 metrics.json    resources used so far
 pins/           hard links to large inputs and to file databases
 workspace/      /workspace of the process
+
+Nothing here is fsynced, neither by us nor by the job: after a restart of the machine none of it is believed. Files that
+say what was done name the boot they were written in, and what cannot be read is as good as not there.
 """
 
 import json
-import os
 import secrets
 import shutil
 import subprocess
@@ -21,8 +23,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from carrel.agent.attempt import Start
-from carrel.agent.publish import write_atomically
 from carrel.messages.tasks import Task
 
 TRASH = ".trash-"
@@ -95,6 +98,7 @@ class AttemptFolder:
 
     def write_prepared(self, prepared: Prepared) -> None:
         record = {
+            "boot": boot_id(),
             "image_id": prepared.image_id,
             "bound": dict(prepared.bound or {}),
             "study_actions": prepared.study_actions,
@@ -103,9 +107,12 @@ class AttemptFolder:
         self._write("prepared.json", json.dumps(record).encode())
 
     def prepared(self) -> Prepared | None:
+        """What preparing found out, in this boot of the machine; None when it is still to be done."""
         path = self.root / "prepared.json"
         record = _read_json(path)
-        return Prepared(at_ns=path.stat().st_mtime_ns, **record) if record else None
+        if record is None or record.pop("boot") != boot_id():
+            return None
+        return Prepared(at_ns=path.stat().st_mtime_ns, **record)
 
     def write_start(self, *, done: bool) -> None:
         self._write("started.json", json.dumps({"boot": boot_id(), "done": done}).encode())
@@ -135,18 +142,24 @@ class AttemptFolder:
         remove_tree(trash)
 
     def _write(self, name: str, data: bytes) -> None:
-        write_atomically(self.root / name, data)
-        (self.root / name).chmod(0o600)
+        temporary = self.root / f".{name}.tmp"
+        temporary.write_bytes(data)
+        temporary.chmod(0o600)
+        temporary.replace(self.root / name)
 
     def _task(self, name: str) -> Task | None:
         record = _read_json(self.root / name)
-        return Task.model_validate(record) if record else None
+        try:
+            return Task.model_validate(record) if record else None
+        except ValidationError:
+            return None
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
+        record: dict[str, Any] = json.loads(path.read_bytes())
+        return record
+    except (FileNotFoundError, ValueError):
         return None
 
 
@@ -161,13 +174,6 @@ def remove_tree(folder: Path) -> None:
     try:
         shutil.rmtree(folder)
     except (OSError, RecursionError):
-        _open_modes(folder)
-        subprocess.run(["rm", "-rf", "--", str(folder)], check=False, capture_output=True)
-
-
-def _open_modes(folder: Path) -> None:
-    """Folders that their owner may not enter cannot be emptied."""
-    for place, names, _, fd in os.fwalk(folder):
-        for name in names:
-            if not (Path(place) / name).is_symlink():
-                os.chmod(name, 0o700, dir_fd=fd)
+        # The programs take any depth; folders that their owner may not enter cannot be emptied before chmod.
+        for command in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
+            subprocess.run([*command, "--", str(folder)], check=False, capture_output=True)

@@ -4,6 +4,7 @@ import errno
 import logging
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -59,14 +60,14 @@ def place_inputs(place: Surroundings, job: JobDefinition, folder: AttemptFolder)
     Raises InputMissing with the needed action's name when a file, or the whole record of a job, is gone.
     """
     store = place.storage.workspace(job.workspace)
-    mounts = []
+    mounts: list[Mount] = []
     for job_id in job.input_job_ids:
         record = _record_of(place, job_id)
         mounts += _place_outputs_of(record, store, folder)
     return mounts
 
 
-def _record_of(place: Surroundings, job_id: str) -> dict:
+def _record_of(place: Surroundings, job_id: str) -> dict[str, Any]:
     found = place.storage.find_job_folder(job_id)
     record = metadata.read(found) if found else None
     if record is None:
@@ -74,7 +75,7 @@ def _record_of(place: Surroundings, job_id: str) -> dict:
     return record
 
 
-def _place_outputs_of(record: dict, store: Path, folder: AttemptFolder) -> Iterable[Mount]:
+def _place_outputs_of(record: dict[str, Any], store: Path, folder: AttemptFolder) -> Iterable[Mount]:
     for path in record["outputs"]:
         try:
             if not record.get("published", True):

@@ -32,7 +32,7 @@ def results_of(metadata: Mapping[str, Any], *, contract: bool = False) -> JobRes
 
     `contract`: for an OpenSAFELY controller, which would try a user's error again for ever; it gets a failed job.
     """
-    error = metadata.get("error") or False
+    error: dict[str, Any] | None = metadata.get("error") or None
     if contract and error and error["type"] in _FINAL_ERRORS:
         message = REFUSAL_WORDS.get(error["type"], _FINAL_ERRORS[error["type"]])
         return _reduced({**metadata, "status_message": message, "hint": "", "exit_code": None}, False)

@@ -177,7 +177,7 @@ class Runner:
         return self._unwritten or metadata.read(self._finalising().job_folder, self.task.id)
 
     def _perform(self, step: Step) -> None:
-        action = {
+        actions: dict[Step, Callable[[], None]] = {
             Step.PREPARE: self._prepare,
             Step.START: self._start_process,
             Step.WAIT: self._wait,
@@ -188,8 +188,8 @@ class Runner:
             Step.REPORT: self._report_outcome,
             Step.CLEAN: self._clean,
             Step.DONE: lambda: None,
-        }[step]
-        action()
+        }
+        actions[step]()
 
     # The steps
 

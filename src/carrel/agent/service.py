@@ -58,11 +58,16 @@ def serve(settings: AgentSettings, stop: threading.Event) -> None:
         place = surroundings_of(settings)
         client = TaskClient(settings.controller_task_api_endpoint, settings.backend, token)
         supervisor = Supervisor(place, client)
-        threading.Thread(target=lambda: (stop.wait(), supervisor.stop()), name="signals", daemon=True).start()
+        threading.Thread(target=_forward, args=(stop, supervisor), name="signals", daemon=True).start()
         logger.info("Agent of %s, executor %s", settings.backend, place.executor.capabilities.name)
         supervisor.run()
         client.close()
         place.executor.close()
+
+
+def _forward(stop: threading.Event, supervisor: Supervisor) -> None:
+    stop.wait()
+    supervisor.stop()
 
 
 def main() -> int:

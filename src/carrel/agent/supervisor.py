@@ -7,7 +7,7 @@ the whole truth of its moment, so what is not in it is not wanted any more.
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -126,7 +126,7 @@ class Supervisor:
 
     # From the list to the runners
 
-    def sync(self, listed: list[Mapping[str, Any]]) -> None:
+    def sync(self, listed: Sequence[Mapping[str, Any]]) -> None:
         """Make the attempts be what the list says. Safe to call with the same list again."""
         with self._lock:
             self._listed = [task for record in listed if (task := self._understand(record))]
@@ -201,7 +201,9 @@ class Supervisor:
     def _refuse(self, task_id: str, extension: Any) -> None:
         """A task that we cannot work on ends with an error, and disturbs no other."""
         token = (
-            extension.get("attempt_token") if isinstance(extension, Mapping) else getattr(extension, "attempt_token", 0)
+            extension.get("attempt_token")
+            if isinstance(extension, Mapping)
+            else getattr(extension, "attempt_token", None)
         )
         error = results.error_of(ErrorType.BAD_TASK, str(Stage.UNKNOWN), results.new_reference())
         final = results.results_of(

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 MAX_DEPTH = 64
 MAX_ENTRIES = 1_000_000
@@ -66,7 +67,10 @@ def walk(root: Path, leave_out: Callable[[str], bool] = lambda path: False) -> L
     return Listing(_by_path(own), _by_path(refused + foreign))
 
 
-def _by_path(items: list) -> tuple:
+_Found = TypeVar("_Found", FileEntry, Refusal)
+
+
+def _by_path(items: list[_Found]) -> tuple[_Found, ...]:
     return tuple(sorted(items, key=lambda item: item.path))
 
 
