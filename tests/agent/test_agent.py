@@ -386,3 +386,27 @@ def test_an_agent_that_cannot_start_says_why(site: Site, backend: str) -> None:
 def test_plain_processes_are_refused_beside_a_database(site: Site) -> None:
     assert site.start(DEFAULT_DATABASE_URL="postgresql://x/y").wait(20) == 1
     assert "EXECUTOR=process runs jobs without any isolation" in site.log()
+
+
+def _check_task(kind: str, **definition: object) -> dict:
+    image = {"image": "ghcr.io/opensafely-core/tpp-database-utils:latest", "image_sha": None}
+    task = {"id": f"{kind}-2026-01-01-0", "backend": "test", "type": kind, "definition": {**image, **definition}}
+    return {**task, "attributes": {}, "created_at": 1, "carrel": {"attempt_token": "t"}}
+
+
+def test_database_checks_on_a_dummy_backend_find_nothing_wrong(make_site: Callable[..., Site]) -> None:
+    site = make_site(USING_DUMMY_DATA_BACKEND="true")
+    report = _run(site, _check_task("dbstatus", database_name="default"))
+    assert report["results"] == {"results": {"status": ""}, "error": None}
+    assert (report["stage"], report["complete"]) == ("", True)
+    report = _run(site, _check_task("dbdatacheck", hes_expected_activity_month="202304"))
+    assert report["results"]["results"] == {"status": "OK"}
+
+
+def test_a_database_check_that_cannot_be_made_says_no_more_than_that(site: Site) -> None:
+    report = _run(site, _check_task("dbstatus", database_name="default"))
+    assert report["results"]["results"] is None
+    assert report["results"]["error"]["type"] == "database_unavailable"
+    reference = report["results"]["error"]["message"].removeprefix("The check could not be made. Reference ")
+    assert f"reference {reference}" in site.log()
+    assert not list((site.high / "volumes").glob(".check-*"))
