@@ -72,7 +72,8 @@ def _supervisor(bench: Bench, name: str) -> int:
 
 def test_a_killed_supervisor_is_lost_and_takes_the_job_with_it(bench: Bench) -> None:
     marker = f"marker-{uuid.uuid4().hex}"
-    name = bench.start(bench.python("import os, time; os.fork(); time.sleep(1000)", marker))
+    name = bench.start(bench.python("import os, time; os.fork(); os.write(1, b'ready\\n'); time.sleep(1000)", marker))
+    until(lambda: b"ready" in bench.log(name), "the program itself")
     os.kill(_supervisor(bench, name), signal.SIGKILL)
     end = bench.ended(name)
     assert (end.phase, end.exit_code, end.lost) == (Phase.EXITED, None, True)
