@@ -223,7 +223,7 @@ def test_a_poison_job_never_stops_the_others(monkeypatch):
     sweep_at(monkeypatch, seconds=60)
     job = fresh(jobs["poison"])
     assert (job.state, job.status_code) == ("failed", "internal_error")
-    references = list(Event.objects.filter(kind="job.fault").values_list("data__reference", flat=True))
+    references = [event.data["reference"] for event in Event.objects.filter(kind="job.fault").order_by("id")]
     assert len(references) == 3
     assert references[-1] in job.status_message
     assert "unbalanced" not in job.status_message

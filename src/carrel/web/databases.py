@@ -4,13 +4,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-SQLITE_PRAGMAS = (
-    "PRAGMA journal_mode=WAL;"
-    "PRAGMA synchronous=NORMAL;"
-    "PRAGMA busy_timeout=5000;"
-    "PRAGMA foreign_keys=ON;"
-    "PRAGMA cache_size=-65536;"
-)
+SQLITE_PRAGMAS = "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;PRAGMA foreign_keys=ON;PRAGMA cache_size=-65536;"
 
 
 class DatabaseUrlError(ValueError):
@@ -30,6 +24,7 @@ def database_settings(url: str, workdir: Path) -> dict[str, Any]:
 
 
 def _sqlite(name: str) -> dict[str, Any]:
+    # `timeout` (seconds) is SQLite's busy_timeout: how long a writer waits for its turn.
     # IMMEDIATE takes the write lock when a transaction begins: it is the per-backend lock, and no transaction
     # can fail half way because another one wrote first.
     return {

@@ -22,3 +22,5 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False
 APPEND_SLASH = False
+# Results of an OpenSAFELY agent carry the whole of its container's metadata, and batches carry many results.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024 * 1024

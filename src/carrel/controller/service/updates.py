@@ -132,7 +132,7 @@ def _database_mode(results: Mapping[str, Any] | None) -> str | None:
 def heartbeat(backend: str, message: Heartbeat) -> HeartbeatResult:
     """Renew the leases of these attempts; tell which of them were superseded, or are not this backend's."""
     expires = clock.now() + timedelta(seconds=settings.get().carrel_lease_seconds)
-    with transaction.atomic():
+    with locked(backend):
         rows = Task.objects.filter(task_id__in=list(message.attempts), backend=backend, superseded=False)
         good = [t.pk for t in rows if t.attempt_token == message.attempts[t.task_id]]
         Task.objects.filter(pk__in=good, agent_complete=False, superseded=False).update(lease_expires_at=expires)
