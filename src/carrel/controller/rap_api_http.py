@@ -109,10 +109,11 @@ def _token(header: str) -> str:
 def _parse(request: HttpRequest, model: type[BaseModel]) -> BaseModel:
     try:
         body = json.loads(request.body)
+        check(body, model)
+        return model.model_validate(body)
     except (ValueError, RecursionError):
+        # Nested too deep to be looked through is no JSON for us, wherever that shows.
         raise InvalidBody("could not parse JSON from request body") from None
-    check(body, model)
-    return model.model_validate(body)
 
 
 def check(body: Any, model: type[BaseModel]) -> None:

@@ -48,6 +48,15 @@ def test_then_the_json(api, path, body):
     assert text(answer) == '{"error":"Validation error","details":"could not parse JSON from request body"}'
 
 
+@pytest.mark.parametrize("depth", [50, 300, 500, 900, 5000])
+def test_deep_nesting_is_no_fault_of_the_server(api, depth):
+    body = json.dumps(api.body())[:-1] + ',"extra":' + "[" * depth + "]" * depth + "}"
+    answer = api.request("POST", "rap/create/", content=body)
+    assert answer.status_code in ((201,) if depth == 50 else (201, 400))
+    if answer.status_code == 400:
+        assert answer.json() == {"error": "Validation error", "details": "could not parse JSON from request body"}
+
+
 def test_the_content_type_does_not_matter(api):
     answer = api.request("POST", "rap/status/", content=b'{"rap_ids":[]}', headers={"Content-Type": "text/plain"})
     assert (answer.status_code, text(answer)) == (200, '{"jobs":[],"unrecognised_rap_ids":[]}')

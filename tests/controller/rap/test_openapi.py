@@ -52,11 +52,16 @@ def test_the_reference_page_names_every_path_and_key(document):
         assert f"`{word.lstrip('/')}`" in page
 
 
+@pytest.mark.slow
 def test_a_live_server_keeps_to_its_document(server, study, tmp_path):
-    """schemathesis makes requests from the document, right ones and wrong ones, and checks each answer against it."""
+    """schemathesis makes requests from the document, right ones and wrong ones, and checks each answer against it.
+
+    Only its coverage phase, which tries every boundary of every schema: its random phase now and then dies of endless
+    recursion while it prints one of its own strategies.
+    """
     program = Path(sys.executable).with_name("schemathesis")
     command = [str(program), "run", f"{server}/controller/v1/spec.json", "--url", f"{server}/controller/v1/"]
-    command += ["--header", "Authorization: test-client", "--max-examples", "25", "--workers", "2", "--no-color"]
+    command += ["--header", "Authorization: test-client", "--phases", "coverage", "--workers", "1", "--no-color"]
     checks = ["not_a_server_error", "status_code_conformance", "content_type_conformance", "ignored_auth"]
     checks += [
         "response_schema_conformance",
