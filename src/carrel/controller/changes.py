@@ -119,7 +119,7 @@ def _watch_sqlite(parameters: dict[str, Any], hub: Hub) -> None:
 def _watch_postgresql(parameters: dict[str, Any], hub: Hub) -> None:
     import psycopg
 
-    ours = {name: value for name, value in parameters.items() if isinstance(value, str) and value}
+    ours: dict[str, Any] = {name: value for name, value in parameters.items() if isinstance(value, str) and value}
     with psycopg.connect(**ours, autocommit=True) as own:
         own.execute(f"LISTEN {CHANNEL}")
         hub.changed()  # what happened between two connections

@@ -1,6 +1,7 @@
 """What Prometheus is told: computed from rows at each scrape, so that every process tells the same."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from django.db.models import Count, Min
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -50,7 +51,7 @@ def _active_jobs() -> Iterator[Metric]:
     yield from (jobs, pending, running, oldest)
 
 
-def _counts(backend: str):  # type: ignore[no-untyped-def]
+def _counts(backend: str) -> Iterable[dict[str, Any]]:
     active = Job.objects.filter(backend=backend, state__in=[State.PENDING.value, State.RUNNING.value])
     return active.values("state", "status_code").annotate(count=Count("pk"), oldest=Min("created_at")).order_by()
 

@@ -172,10 +172,8 @@ def _load_backend(slug: str, common: ControllerSettings) -> BackendSettings:
         "job_cpu_count": common.default_job_cpu_count,
         "job_memory_limit": common.default_job_memory_limit,
     }
-    settings: BackendSettings = _loaded(
-        lambda: BackendSettings(_env_prefix=prefix(slug), defaults=defaults),
-        prefix(slug),  # type: ignore[call-arg]
-    )
+    given: dict[str, Any] = {"_env_prefix": prefix(slug), "defaults": defaults}
+    settings: BackendSettings = _loaded(lambda: BackendSettings(**given), prefix(slug))
     return settings
 
 

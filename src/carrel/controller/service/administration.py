@@ -1,9 +1,10 @@
 """What people who run the installation may do to jobs and old rows. Each records who did it."""
 
 from datetime import datetime
+from typing import Any
 
 from carrel.controller import clock
-from carrel.controller.models import Event, Job, Rap, Task
+from carrel.controller.models import Event, Flag, Job, Rap, Task
 from carrel.controller.service import attempts, events, flags, queries
 from carrel.controller.service.locks import locked
 from carrel.controller.service.statuses import change_status
@@ -11,7 +12,7 @@ from carrel.jobs.statuses import STATUSES, State, StatusCode
 from carrel.messages.tasks import TaskType
 
 
-def note(command: str, actor: str, backend: str = "", **details: object) -> Event:
+def note(command: str, actor: str, backend: str = "", **details: Any) -> Event:
     """Record that an admin command was run."""
     return events.record(f"admin.{command}", actor, backend=backend, **details)
 
@@ -38,12 +39,12 @@ def reset_for_reboot(job_id: str, backend: str, actor: str) -> bool:
     return True
 
 
-def pause(backend: str, on: bool, actor: str):  # type: ignore[no-untyped-def]
+def pause(backend: str, on: bool, actor: str) -> list[Flag]:
     """Start nothing new on a backend, or go on. Returns the flags."""
     return flags.set_flags(backend, {flags.PAUSED: "true" if on else None}, actor)
 
 
-def database_maintenance(backend: str, on: bool, actor: str, *, disable_checks: bool = False):  # type: ignore[no-untyped-def]
+def database_maintenance(backend: str, on: bool, actor: str, *, disable_checks: bool = False) -> list[Flag]:
     """Say by hand that the database is being maintained, or that it is no more. Returns the flags."""
     if not on:
         values = dict.fromkeys((flags.MODE, flags.MANUAL_DB_MAINTENANCE, flags.CHECKS_DISABLED))
@@ -67,7 +68,7 @@ def purge(before: datetime, actor: str, *, dry_run: bool = False) -> dict[str, i
                 _count_or_delete(rap_id, gone, dry_run)
     gone["tasks"] += _purge_regular_tasks(before, dry_run)
     if not dry_run:
-        note("purge", actor, before=before.isoformat(), **gone)
+        note("purge", actor, before=before.isoformat(), gone=gone)
     return gone
 
 

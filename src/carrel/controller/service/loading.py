@@ -76,7 +76,7 @@ def load(backend: str, only: str | None = None) -> tuple[SchedulerInput, list[Un
 
 def _latest_attempts(running: list[str]) -> dict[str, dict[str, Any]]:
     """By job, its latest attempt's task."""
-    latest = {}
+    latest: dict[str, dict[str, Any]] = {}
     for some in in_parts(running):
         tasks = Task.objects.filter(job_id__in=some, type=TaskType.RUNJOB).order_by("id")
         latest |= {task["job_id"]: task for task in tasks.values(*TASK_COLUMNS)}

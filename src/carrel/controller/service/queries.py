@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
+from django.db.models import QuerySet
+
 from carrel.controller.models import Job, Task
 from carrel.jobs.models import LatestJob
 from carrel.jobs.statuses import State, StatusCode
@@ -63,7 +65,7 @@ def rap_status_jobs(rap_ids: Iterable[str], backends: Iterable[str]) -> tuple[li
     return jobs, [rap_id for rap_id in wanted if rap_id not in known]
 
 
-def active_tasks(backend: str):  # type: ignore[no-untyped-def]
+def active_tasks(backend: str) -> "QuerySet[Task]":
     """The tasks that a backend's agent should see, in the order in which they were made.
 
     `IN (true)` and not just `active`: SQLite uses the index for a comparison only, and would read all old tasks.

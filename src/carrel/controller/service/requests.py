@@ -112,7 +112,7 @@ def _backend_of(rap_id: str) -> str:
     return str(Rap.objects.values_list("backend", flat=True).get(pk=rap_id))
 
 
-def _write_outcome(rap: Rap, outcome: Rap.Outcome, details: str) -> None:
+def _write_outcome(rap: Rap, outcome: Any, details: str) -> None:
     rap.outcome, rap.outcome_details, rap.outcome_at = outcome, details, clock.now()
     rap.save(update_fields=["outcome", "outcome_details", "outcome_at"])
     events.record_rap("rap.outcome", events.CLIENT, rap, outcome=str(outcome), details=details)
