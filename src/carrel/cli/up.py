@@ -7,7 +7,7 @@ import click
 
 @click.command()
 @click.option("--backend", "backends", multiple=True, metavar="NAME[=URL]",
-              help="A backend to run, and the database its jobs may query. Repeat for several. Default: test.")  # fmt: skip
+              help="A backend, and the database its jobs may query. Repeat for several. Default: test.")  # fmt: skip
 @click.option("--dir", "root", type=click.Path(file_okay=False, path_type=Path), default=Path(".carrel"),
               show_default=True, help="Where everything of this site is kept.")  # fmt: skip
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any free port.")

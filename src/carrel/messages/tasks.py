@@ -144,7 +144,7 @@ class HeartbeatResult(BaseModel):
 
 
 class JobResults(BaseModel):
-    """`results` of a finished runjob or canceljob: all that ever leaves the secure side about a job (agent.md 1.5, 2.1).
+    """`results` of a finished runjob or canceljob: all that ever leaves the secure side (agent.md 1.5, 2.1).
 
     `error` is falsy when the attempt went well; otherwise {"type": <fixed vocabulary>, "stage": ..., "reference": ...}.
     Further keys (redacted container metadata) may be present when an OpenSAFELY agent sends them.

@@ -96,7 +96,9 @@ def _engine_answers() -> bool:
 
 
 def _images_here() -> bool:
-    return all(_quiet("docker", "image", "inspect", f"{REGISTRY}/{name}") == 0 for name in ("python:v2", "sqlrunner:v1"))
+    return all(
+        _quiet("docker", "image", "inspect", f"{REGISTRY}/{name}") == 0 for name in ("python:v2", "sqlrunner:v1")
+    )
 
 
 def _quiet(*command: str) -> int:

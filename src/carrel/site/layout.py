@@ -129,14 +129,12 @@ class Secrets:
         agents = {**known.get("agents", {})}
         for backend in site.backends:
             agents.setdefault(backend.name, secrets.token_urlsafe(32))
-        found = {
-            "django": known.get("django") or secrets.token_urlsafe(48),
-            "client": known.get("client") or secrets.token_urlsafe(32),
-            "agents": agents,
-        }
+        django = known.get("django") or secrets.token_urlsafe(48)
+        client = known.get("client") or secrets.token_urlsafe(32)
+        found = {"django": django, "client": client, "agents": agents}
         if found != known:
             _write_private(path, json.dumps(found, indent=2))
-        return cls(**found)
+        return cls(django, client, agents)
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -114,7 +114,12 @@ def audio(draw: Draw, at: datetime) -> list[dict[str, Any]]:
     uptime = round(draw.rng.uniform(1e4, 1e6), 3)
     rows: list[dict[str, Any]] = []
     for number in range(4):
-        row = {"timestamp": number, "uptime": uptime + number, "timeInterval": 1, "peak": draw.number(-60, 0)}
+        row: dict[str, Any] = {
+            "timestamp": number,
+            "uptime": uptime + number,
+            "timeInterval": 1,
+            "peak": draw.number(-60, 0),
+        }
         if number == 0:
             row["timestampDate"] = at.isoformat(timespec="milliseconds")
         if draw.rng.random() < draw.knobs.optional_keys:

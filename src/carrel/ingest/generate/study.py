@@ -28,12 +28,17 @@ from carrel.ingest.values import Disposition
 _FIRST_DAY = datetime(2024, 1, 1, 9, 0, tzinfo=UTC)
 _NEVER_COLUMNS = frozenset(RESERVED)
 
+
+def _all(kind: str, *keys: str) -> dict[tuple[str, ...], str]:
+    return {(key,): kind for key in keys}
+
+
 DECLARED: Mapping[str, Mapping[tuple[str, ...], str]] = {
-    "MotionRecord_v1": {(key,): "float64" for key in ("uptime", "timestamp", "heading", "x", "y", "z", "w")}
-    | {(key,): "string" for key in ("stepPath", "timestampDate", "sensorType", "referenceCoordinate")}
-    | {("eventAccuracy",): "int64"},
-    "AudioLevelRecord_v1": {(key,): "float64" for key in ("uptime", "timestamp", "timeInterval", "average", "peak")}
-    | {(key,): "string" for key in ("stepPath", "timestampDate", "unit")},
+    "MotionRecord_v1": _all("float64", "uptime", "timestamp", "heading", "x", "y", "z", "w")
+    | _all("string", "stepPath", "timestampDate", "sensorType", "referenceCoordinate")
+    | _all("int64", "eventAccuracy"),
+    "AudioLevelRecord_v1": _all("float64", "uptime", "timestamp", "timeInterval", "average", "peak")
+    | _all("string", "stepPath", "timestampDate", "unit"),
     "WeatherResult_v1": {
         ("weather", "temperature"): "float64",
         ("weather", "humidity"): "float64",
@@ -43,7 +48,7 @@ DECLARED: Mapping[str, Mapping[tuple[str, ...], str]] = {
         ("airQuality", "category", "number"): "float64",
     },
     "TappingResultObject_v1": {("tapCount",): "int64"},
-    "TappingResultObject_v1__samples": {(key,): "float64" for key in ("timestamp", "uptime", "duration")},
+    "TappingResultObject_v1__samples": _all("float64", "timestamp", "uptime", "duration"),
     "TappingResultObject_v1__samples__location": {("value",): "float64"},
     "sharedSchema_v1": {
         ("taskName",): "string",
