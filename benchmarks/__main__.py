@@ -1,0 +1,26 @@
+"""All benchmarks, or those named: `python -m benchmarks [project] [jobs] ...`. Exit code 1 when a target is missed."""
+
+import subprocess
+import sys
+
+ALL = ("project", "jobs", "repos", "cli", "executors", "dag")
+
+
+def main(names: list[str]) -> int:
+    """Each in a process of its own, so that none measures what another left behind."""
+    unknown = [name for name in names if name not in ALL]
+    if unknown:
+        print(f"no benchmark {', '.join(unknown)}; there are: {', '.join(ALL)}", file=sys.stderr)
+        return 2
+    missed = []
+    for name in names or ALL:
+        print(f"== {name}", flush=True)
+        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode:
+            missed.append(name)
+    if missed:
+        print(f"\na target was missed in: {', '.join(missed)}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
