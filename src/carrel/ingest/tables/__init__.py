@@ -4,17 +4,17 @@ from carrel.ingest.tables.catalog import CatalogEntry
 from carrel.ingest.tables.conform import Offender, conform, needs_rewrite, offenders, without
 from carrel.ingest.tables.declared import declared_of, merged
 from carrel.ingest.tables.flatten import Flat, Flattener, Rejection, flatten_stream
+from carrel.ingest.tables.names import Field
 from carrel.ingest.tables.schema import (
     Change,
     ChangeKind,
     Column,
     DatasetSchema,
     Declared,
-    Field,
     Policy,
     TableSchema,
-    unify,
 )
+from carrel.ingest.tables.unify import unify
 
 __all__ = [
     "CatalogEntry",

@@ -1,9 +1,21 @@
 """The catalog's entry for one dataset version: its schema now, and every change on the way, as JSON."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from carrel.ingest.tables.schema import Change, DatasetSchema
+from carrel.ingest.tables.schema import (
+    Change,
+    ChangeKind,
+    DatasetSchema,
+    TableSchema,
+    column_from_json,
+    column_to_json,
+)
+
+FORMAT = 1
+"""Raised when the JSON changes in a way that an older Carrel would misread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,13 +27,35 @@ class CatalogEntry:
 
     def grown(self, schema: DatasetSchema, changes: Iterable[Change]) -> "CatalogEntry":
         """After a run."""
-        raise NotImplementedError
+        return CatalogEntry(schema, (*self.changes, *changes))
 
     def to_json(self) -> bytes:
         """Deterministic: sorted keys, UTF-8."""
-        raise NotImplementedError
+        value = {
+            "format": FORMAT,
+            "dataset": self.schema.dataset,
+            "tables": {name: _table_to_json(table) for name, table in self.schema.tables.items()},
+            "changes": [asdict(change) for change in self.changes],
+        }
+        return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> "CatalogEntry":
-        """What `to_json` wrote."""
-        raise NotImplementedError
+        """What `to_json` wrote; a ValueError when a later Carrel wrote it."""
+        value = json.loads(data)
+        if value["format"] != FORMAT:
+            raise ValueError(f"the catalog is of format {value['format']}, this Carrel reads {FORMAT}; upgrade Carrel")
+        tables = {name: _table_from_json(name, each) for name, each in value["tables"].items()}
+        return cls(DatasetSchema(value["dataset"], tables), tuple(_change(each) for each in value["changes"]))
+
+
+def _table_to_json(table: TableSchema) -> dict[str, Any]:
+    return {"is_child": table.is_child, "columns": [column_to_json(column) for column in table.columns]}
+
+
+def _table_from_json(name: str, value: Mapping[str, Any]) -> TableSchema:
+    return TableSchema(name, tuple(map(column_from_json, value["columns"])), value["is_child"])
+
+
+def _change(value: Mapping[str, Any]) -> Change:
+    return Change(**{**value, "what": ChangeKind(value["what"]), "path": tuple(value["path"])})

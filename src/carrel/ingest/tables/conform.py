@@ -1,13 +1,18 @@
 """Bringing a table that was written under one schema into another: renaming, widening, filling, moving to variants."""
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from carrel.ingest.tables.schema import Policy, TableSchema
+from carrel.ingest.tables import kinds
+from carrel.ingest.tables.kinds import STRING
+from carrel.ingest.tables.names import Field, pointer
+from carrel.ingest.tables.schema import Column, TableSchema
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Offender:
     """A file whose rows do not fit a schema under the policies quarantine and freeze."""
 
@@ -21,19 +26,126 @@ def needs_rewrite(have: TableSchema, want: TableSchema) -> bool:
 
     Columns that only `want` has are no reason: readers fill them with nulls.
     """
-    raise NotImplementedError
+    wanted = want.by_field
+    return any(
+        column.field not in wanted
+        or (column.name, column.kind) != (wanted[column.field].name, wanted[column.field].kind)
+        for column in have.columns
+    )
 
 
-def conform(table: pa.Table, have: TableSchema, want: TableSchema, policy: Policy = Policy.EVOLVE) -> pa.Table:
-    """`table` (written under `have`) as `want` has it; works for parts of this run and for committed tables alike."""
-    raise NotImplementedError
+def conform(table: pa.Table, have: TableSchema, want: TableSchema) -> pa.Table:
+    """`table` (written under `have`) as `want` has it; works for parts of this run and for committed tables alike.
+
+    Values that do not fit a column of `want` go to its variant column where `want` has one, else become text.
+    Columns that `want` does not have are left out.
+    """
+    schema = want.to_arrow()
+    cells = _Cells(table, have)
+    data = {column.name: cells.of(column, want) for column in want.columns}
+    columns = [data[name] if name in data else table.column(name) for name in schema.names]
+    return pa.table(columns, schema=schema)
+
+
+class _Cells:
+    def __init__(self, table: pa.Table, have: TableSchema):
+        self.table = table
+        self.have = have.by_field
+
+    def of(self, column: Column, want: TableSchema) -> pa.ChunkedArray:
+        if column.field.role == "variant":
+            return self._variant(column, want)
+        mine = self.have.get(column.field)
+        if mine is None:
+            return self._nulls(column)
+        cells = self.table.column(mine.name)
+        if _misfits(mine, column) and (column.kind != STRING or _variant_of(column.field) in want.by_field):
+            return _fitting(cells, mine.kind, column.kind)
+        return converted(cells, mine.kind, column.kind)
+
+    def _variant(self, column: Column, want: TableSchema) -> pa.ChunkedArray:
+        """What is there already, and what moves there because the column's kind is another now."""
+        place = Field(column.field.path)
+        there, base, wanted = self.have.get(column.field), self.have.get(place), want.by_field.get(place)
+        cells = self.table.column(there.name) if there else self._nulls(column)
+        if base and wanted and _misfits(base, wanted):
+            moved = _misfitting(self.table.column(base.name), base.kind, wanted.kind)
+            return pc.coalesce(cells, _mapped(moved, kinds.json_text))
+        return cells
+
+    def _nulls(self, column: Column) -> pa.ChunkedArray:
+        return pa.chunked_array([pa.nulls(self.table.num_rows, kinds.ARROW[column.kind])])
+
+
+def _variant_of(place: Field) -> Field:
+    return Field(place.path, "variant")
+
+
+def _misfits(have: Column, want: Column) -> bool:
+    return not kinds.fits(have.kind, want.kind)
+
+
+def _fitting(cells: pa.ChunkedArray, before: str, after: str) -> pa.ChunkedArray:
+    """The cells that fit although their column's kind does not: integers in a column that also held decimals."""
+    kept = [_as_int(value, before, after) for value in cells.to_pylist()]
+    values = [None if value is None else kinds.cast(value, after) for value in kept]
+    return pa.chunked_array([pa.array(values, kinds.ARROW[after])])
+
+
+def _misfitting(cells: pa.ChunkedArray, before: str, after: str) -> pa.ChunkedArray:
+    """The others."""
+    values = [None if _as_int(value, before, after) is not None else value for value in cells.to_pylist()]
+    return pa.chunked_array([pa.array(values, cells.type)])
+
+
+def _as_int(value: object, before: str, after: str) -> int | None:
+    if before != kinds.DECIMAL or after not in (kinds.INT, kinds.FLOAT) or value is None:
+        return None
+    number = int(value)  # type: ignore[call-overload]
+    return number if kinds.kind_of(number) == kinds.INT else None
+
+
+def converted(cells: pa.ChunkedArray, before: str, after: str) -> pa.ChunkedArray:
+    """Cells of kind `before` as kind `after`, which `before` joins into."""
+    if before == after:
+        return cells
+    if after == STRING and before in (kinds.FLOAT, kinds.DECIMAL):
+        return _mapped(cells, kinds.text_of)
+    return pc.cast(cells, kinds.ARROW[after], safe=False)
+
+
+def _mapped(cells: pa.ChunkedArray, text: Callable[[object], str]) -> pa.ChunkedArray:
+    values = [None if value is None else text(value) for value in cells.to_pylist()]
+    return pa.chunked_array([pa.array(values, pa.string())])
 
 
 def offenders(table: pa.Table, have: TableSchema, want: TableSchema) -> tuple[Offender, ...]:
-    """Files with values that `want` has no place for (policies quarantine, freeze); drop them from every table."""
-    raise NotImplementedError
+    """Files with values that `want` has no place for (policies quarantine, freeze); drop them from every table.
+
+    Each file once, with the first place that does not fit.
+    """
+    found: dict[tuple[str, str], Offender] = {}
+    for column in have.columns:
+        wanted = want.by_field.get(column.field)
+        if wanted is None or (not column.field.role and _misfits(column, wanted)):
+            for each in _files_with(table, column, wanted):
+                found.setdefault((each.recordid, each.source_file), each)
+    return tuple(sorted(found.values()))
 
 
-def without(table: pa.Table, files: tuple[Offender, ...]) -> pa.Table:
+def _files_with(table: pa.Table, column: Column, wanted: Column | None) -> Iterator[Offender]:
+    cells = table.column(column.name)
+    if wanted:
+        cells = _misfitting(cells, column.kind, wanted.kind)
+    rows = table.filter(pc.is_valid(cells)).select(["recordid", "_source_file"])
+    for row in rows.group_by(["recordid", "_source_file"]).aggregate([]).to_pylist():
+        yield Offender(row["recordid"], row["_source_file"], pointer(column.field.path))
+
+
+def without(table: pa.Table, files: Iterable[Offender]) -> pa.Table:
     """The table without the rows of these files."""
-    raise NotImplementedError
+    gone = {(each.recordid, each.source_file) for each in files}
+    if not gone:
+        return table
+    pairs = zip(table.column("recordid").to_pylist(), table.column("_source_file").to_pylist(), strict=True)
+    return table.filter(pa.array([pair not in gone for pair in pairs], pa.bool_()))

@@ -2,12 +2,24 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from carrel.ingest.tables.schema import DatasetSchema, Declared, Policy
+from carrel.ingest.archives import FileRejected, parse
+from carrel.ingest.tables import kinds
+from carrel.ingest.tables.conform import Offender, conform, offenders
+from carrel.ingest.tables.levels import Level, Segment, joined_keys, segment_of
+from carrel.ingest.tables.names import Field, Path
+from carrel.ingest.tables.reserved import FileColumns, file_key
+from carrel.ingest.tables.schema import Column, DatasetSchema, Declared, Policy, TableSchema
+from carrel.ingest.tables.unify import unify
 from carrel.ingest.values import Fault, Lineage
+
+_FLUSH_ROWS = 20_000
+_FLUSH_FILES = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,18 +32,28 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Flat:
-    """What a batch of files came to: `tables[name]` has the Arrow schema `schema.tables[name].to_arrow()`."""
+    """What a batch of files came to: `tables[name]` has the Arrow schema `schema.tables[name].to_arrow()`.
+
+    `schema` also tells the kinds of rejected files, so that every worker and the coordinator decide alike.
+    """
 
     tables: Mapping[str, pa.Table]
     schema: DatasetSchema
     rejected: tuple[Rejection, ...] = ()
 
 
+@dataclass(slots=True)
+class _File:
+    number: int
+    value: Any
+    first: int
+
+
 class Flattener:
     """Collects files of one dataset version and turns them into tables.
 
     `known`: the catalog's schema, where there is one: tables come out in it where it fits, so that the coordinator
-    need not rewrite them.
+    need not rewrite them. Tables of a later `finish` have the columns of the earlier ones too.
     """
 
     def __init__(
@@ -42,20 +64,175 @@ class Flattener:
         known: DatasetSchema | None = None,
         max_table_depth: int = 8,
     ):
-        raise NotImplementedError
+        self.dataset = dataset
+        self.declared = declared
+        self.policy = policy
+        self.known = known
+        self.max_table_depth = max_table_depth
+        self._seen = DatasetSchema(dataset)
+        self._clear()
+
+    def _clear(self) -> None:
+        self._lineages: list[Lineage] = []
+        self._pending: list[_File] = []
+        self._pending_rows = 0
+        self._rejected: dict[int, Fault] = {}
+        self._segments: list[_Typed] = []
 
     def add(self, lineage: Lineage, value: Any, first: int = 0) -> None:
         """Take one file's parsed (and checked) JSON. `first`: position of the first element, for a block of a long
         top-level array. FileRejected `top_level` (stage types) when it is neither object nor array."""
-        raise NotImplementedError
+        if not isinstance(value, (dict, list)):
+            raise FileRejected("types", "top_level", "the file is neither an object nor an array")
+        if not self._lineages or self._lineages[-1] != lineage:
+            self._lineages.append(lineage)
+        self._pending.append(_File(len(self._lineages) - 1, value, first))
+        self._pending_rows += len(value) if isinstance(value, list) else 1
+        if self._pending_rows >= _FLUSH_ROWS or len(self._pending) >= _FLUSH_FILES:
+            self._flush()
 
     def add_bytes(self, lineage: Lineage, data: bytes, check: Callable[[Any], None] | None = None) -> None:
         """Parse (archives.parse), `check(value)` (raises FileRejected), and `add`."""
-        raise NotImplementedError
+        value = parse(data)
+        if check:
+            check(value)
+        self.add(lineage, value)
 
     def finish(self) -> Flat:
         """The tables of everything added since the last `finish`."""
-        raise NotImplementedError
+        self._flush()
+        schema, _ = unify(
+            self.known, [self._seen, *(each.schema(self.dataset) for each in self._segments)], self.policy
+        )
+        self._reject_offenders(schema)
+        touched = {each.name: schema.table(each.name) for each in self._segments}
+        flat = Flat(
+            dict(self._tables(schema)),
+            DatasetSchema(self.dataset, touched),
+            tuple(Rejection(self._lineages[number], fault) for number, fault in sorted(self._rejected.items())),
+        )
+        self._seen, _ = unify(None, [self._seen, flat.schema], self.policy)
+        self._clear()
+        return flat
+
+    def _tables(self, schema: DatasetSchema) -> Iterator[tuple[str, pa.Table]]:
+        gone = pa.array(list(self._rejected), pa.int32())
+        parts: dict[str, list[pa.Table]] = {}
+        for each in self._segments:
+            rows = each.table
+            if len(gone):
+                rows = rows.filter(pc.invert(pc.is_in(rows.column(_FILE), value_set=gone)))
+            if rows.num_rows:
+                parts.setdefault(each.name, []).append(conform(rows, each.about, schema.table(each.name)))
+        for name, tables in sorted(parts.items()):
+            yield name, pa.concat_tables(tables).combine_chunks()
+
+    def _reject_offenders(self, schema: DatasetSchema) -> None:
+        if self.policy in (Policy.EVOLVE, Policy.VARIANT):
+            return
+        numbers = {(each.record.record_id, each.source_file): at for at, each in enumerate(self._lineages)}
+        for segment in self._segments:
+            for each in offenders(segment.table, segment.about, schema.table(segment.name)):
+                self._rejected.setdefault(numbers[each.recordid, each.source_file], fault_of(each))
+
+    def _flush(self) -> None:
+        """Turn what was added into segments; files with text that no table can hold are rejected."""
+        pending, self._pending, self._pending_rows = self._pending, [], 0
+        try:
+            self._segments += self._typed(pending)
+        except UnicodeEncodeError:
+            sound = [each for each in pending if not self._reject_surrogates(each)]
+            self._segments += self._typed(sound)
+
+    def _reject_surrogates(self, file: _File) -> bool:
+        try:
+            kinds.json_text(file.value).encode()
+        except UnicodeEncodeError:
+            fault = Fault("json", "encoding", "a text holds half of a surrogate pair, which is no character")
+            self._rejected[file.number] = fault
+            return True
+        return False
+
+    def _typed(self, pending: list[_File]) -> list["_Typed"]:
+        """Level by level from the top; each level's arrays make the next."""
+        done: list[_Typed] = []
+        columns = FileColumns(self._lineages)
+        levels = [level for level in [self._top(pending)] if level.elements]
+        while levels:
+            exact = self.policy is Policy.FREEZE
+            segments = [segment_of(level, self._keep, self.max_table_depth, exact) for level in levels]
+            done += [self._settle(each, columns) for each in segments]
+            levels = [child for each in segments for child in each.children]
+        return done
+
+    def _top(self, pending: list[_File]) -> Level:
+        elements: list[Any] = []
+        counts: list[int] = []
+        index: list[Iterable[int | None]] = []
+        for each in pending:
+            many = isinstance(each.value, list)
+            elements += each.value if many else [each.value]
+            counts.append(len(each.value) if many else 1)
+            index.append(range(each.first, each.first + len(each.value)) if many else (None,))
+        files = pa.array(chain.from_iterable(map(repeat, (each.number for each in pending), counts)), pa.int32())
+        places = pa.array(chain.from_iterable(index), pa.int64())
+        return Level(self.dataset, 1, elements, self._top_keys(files, places), None, places, files)
+
+    def _top_keys(self, files: pa.Array, places: pa.Array) -> pa.Array:
+        heads = pa.array(map(file_key, self._lineages), pa.string()).take(files)
+        return pc.coalesce(joined_keys(heads, places), heads)
+
+    def _keep(self, table: str, path: Path, found: set[str]) -> str | None:
+        if self.policy is Policy.EVOLVE:
+            return None
+        column = self.known.table(table).by_field.get(Field(path)) if self.known else None
+        if column and self.policy is Policy.FREEZE:
+            return column.kind
+        return kinds.kept(found, column.kind if column else self.declared.get(table, {}).get(path))
+
+    def _settle(self, segment: Segment, columns: FileColumns) -> "_Typed":
+        level = segment.level
+        declared = self.declared.get(level.table, {})
+        mine = [
+            Column(
+                each.field,
+                f"{number}",
+                each.kind,
+                each.kinds,
+                None if each.field.role else declared.get(each.field.path),
+            )
+            for number, each in enumerate(segment.cells)
+        ]
+        arrays = {column.name: each.array for column, each in zip(mine, segment.cells, strict=True)}
+        arrays |= {"_row_key": level.keys, "_index": level.index, "_nulls": segment.nulls, _FILE: level.files}
+        arrays |= columns.of(level.files)
+        if level.parents is not None:
+            arrays["_parent_key"] = level.parents
+        schema = TableSchema(level.table, tuple(mine), level.parents is not None)
+        return _Typed(pa.table(arrays), schema)
+
+
+_FILE = "_file"
+
+
+@dataclass(slots=True)
+class _Typed:
+    """A segment as a table; data columns have numbers for names, their meaning is in the schema."""
+
+    table: pa.Table
+    about: TableSchema
+
+    @property
+    def name(self) -> str:
+        return self.about.name
+
+    def schema(self, dataset: str) -> DatasetSchema:
+        return DatasetSchema(dataset, {self.name: self.about})
+
+
+def fault_of(offender: Offender) -> Fault:
+    """The quarantine's line for a file that does not fit the tables' schema."""
+    return Fault("types", "kind", "a value is of another kind than its column, or has none", offender.pointer)
 
 
 def flatten_stream(

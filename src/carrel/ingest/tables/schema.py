@@ -1,21 +1,34 @@
-"""The schema of a dataset as a value: tables, their columns by JSON path, kinds, names; and how schemas unify.
+"""The schema of a dataset as a value: tables, their columns by JSON path, kinds and names.
 
 A schema is a function of the *set* of what was found, never of the order in which it was found. Everything here is
 frozen, picklable and free of I/O.
 """
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from functools import cached_property
 
 import pyarrow as pa
 
-Path = tuple[str, ...]
-"""Keys from the row's element down to a value."""
+from carrel.ingest.tables.kinds import ARROW
+from carrel.ingest.tables.names import AFTER, BEFORE, Field, Path
 
 Declared = Mapping[str, Mapping[Path, str]]
 """table -> path -> kind, as a JSON Schema declares it."""
+
+_TYPES = {
+    "_index": pa.int64(),
+    "assessmentrevision": pa.int64(),
+    "uploadedon": pa.timestamp("us", tz="UTC"),
+    "exportedon": pa.timestamp("us", tz="UTC"),
+    "year": pa.int32(),
+    "month": pa.int32(),
+    "day": pa.int32(),
+    "_nulls": pa.list_(pa.string()),
+}
+_COLUMN = b"carrel.column"
 
 
 class Policy(StrEnum):
@@ -32,14 +45,6 @@ class Policy(StrEnum):
     """As quarantine, and new columns, new tables and widening are rejected too, once the dataset is in the catalog."""
 
 
-class Field(NamedTuple):
-    """What a column is about. `role`: "" a value, "len" an array's length, "json" an array too deep for a table,
-    "variant" values of another kind than the column's."""
-
-    path: Path
-    role: str = ""
-
-
 @dataclass(frozen=True, slots=True)
 class Column:
     """One data column. `kinds`: every kind seen, sorted; `kind`: what they settled on (kinds.py); `declared`: by the
@@ -53,25 +58,49 @@ class Column:
     since: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TableSchema:
-    """One table: its data columns, sorted by name. The reserved columns around them are the same in every table."""
+    """One table: its data columns, sorted by name. The reserved columns around them are the same in every table, but
+    for `_parent_key`, which only child tables have."""
 
     name: str
     columns: tuple[Column, ...]
+    is_child: bool = False
+
+    @cached_property
+    def by_field(self) -> dict[Field, Column]:
+        return {column.field: column for column in self.columns}
 
     def to_arrow(self) -> pa.Schema:
         """The one Arrow schema of the table, reserved columns included, in the order of the columns on disk."""
-        raise NotImplementedError
+        return self._arrow(lambda column: None)
 
     def to_bytes(self) -> bytes:
         """As bytes, for `Part.schema`: the Arrow schema serialised, with paths and kinds in the fields' metadata."""
-        raise NotImplementedError
+        schema = self._arrow(lambda column: {_COLUMN: json.dumps(column_to_json(column)).encode()})
+        return schema.serialize().to_pybytes()  # type: ignore[no-any-return]
 
     @classmethod
     def from_bytes(cls, name: str, data: bytes) -> "TableSchema":
         """What `to_bytes` wrote."""
-        raise NotImplementedError
+        schema = pa.ipc.read_schema(pa.py_buffer(data))
+        about = (each.metadata[_COLUMN] for each in schema if each.metadata and _COLUMN in each.metadata)
+        columns = tuple(column_from_json(json.loads(each)) for each in about)
+        return cls(name, columns, "_parent_key" in schema.names)
+
+    def _arrow(self, metadata) -> pa.Schema:  # type: ignore[no-untyped-def]
+        data = [pa.field(each.name, ARROW[each.kind], metadata=metadata(each)) for each in self.columns]
+        before = [name for name in BEFORE if self.is_child or name != "_parent_key"]
+        return pa.schema([*map(_reserved, before), *data, *map(_reserved, AFTER)])
+
+
+def reserved_type(name: str) -> pa.DataType:
+    """The Arrow type of a reserved column."""
+    return _TYPES.get(name, pa.string())
+
+
+def _reserved(name: str) -> pa.Field:
+    return pa.field(name, reserved_type(name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +109,10 @@ class DatasetSchema:
 
     dataset: str
     tables: Mapping[str, TableSchema] = field(default_factory=dict)
+
+    def table(self, name: str) -> TableSchema:
+        """The table of this name; one without data columns when there is none."""
+        return self.tables.get(name) or TableSchema(name, (), name != self.dataset)
 
 
 class ChangeKind(StrEnum):
@@ -105,11 +138,20 @@ class Change:
     run_id: str = ""
 
 
-def unify(
-    known: DatasetSchema | None, found: Iterable[DatasetSchema], policy: Policy = Policy.EVOLVE, run_id: str = ""
-) -> tuple[DatasetSchema, tuple[Change, ...]]:
-    """The schema that fits `known` (the catalog's) and every one of `found`, and what changed against `known`.
+def column_to_json(column: Column) -> dict[str, object]:
+    """For the catalog and for parts."""
+    return {
+        "name": column.name,
+        "path": list(column.field.path),
+        "role": column.field.role,
+        "kind": column.kind,
+        "kinds": list(column.kinds),
+        "declared": column.declared,
+        "since": column.since,
+    }
 
-    The order of `found` does not matter. `run_id` becomes `since` of new columns and is noted in the changes.
-    """
-    raise NotImplementedError
+
+def column_from_json(data: Mapping) -> Column:  # type: ignore[type-arg]
+    """What `column_to_json` made."""
+    place = Field(tuple(data["path"]), data["role"])
+    return Column(place, data["name"], data["kind"], tuple(data["kinds"]), data["declared"], data["since"])

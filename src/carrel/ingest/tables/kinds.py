@@ -1,0 +1,95 @@
+"""Kinds of values, how they join, and what a value looks like as another kind. The slow, exact side of typing."""
+
+import json
+from collections.abc import Iterable
+from decimal import Decimal
+from functools import reduce
+from typing import Any
+
+import pyarrow as pa
+
+BOOL, INT, DECIMAL, FLOAT, STRING = "bool", "int64", "decimal", "float64", "string"
+
+ARROW = {
+    BOOL: pa.bool_(),
+    INT: pa.int64(),
+    DECIMAL: pa.decimal128(38, 0),
+    FLOAT: pa.float64(),
+    STRING: pa.string(),
+}
+_NUMBERS = (FLOAT, DECIMAL, INT)
+"""From the widest; decimals and floats never join: neither holds the other exactly."""
+_JOINS = {frozenset((INT, DECIMAL)): DECIMAL, frozenset((INT, FLOAT)): FLOAT}
+_EXACT = 2**53
+
+
+def kind_of(value: Any) -> str:
+    """The kind of one JSON scalar. Integers of more than 38 digits are text."""
+    if isinstance(value, bool):
+        return BOOL
+    if isinstance(value, int):
+        return INT if -(2**63) <= value < 2**63 else DECIMAL if abs(value) < 10**38 else STRING
+    return FLOAT if isinstance(value, float) else STRING
+
+
+def join(one: str, other: str) -> str:
+    """The narrowest kind that holds both, under policy evolve."""
+    return one if one == other else _JOINS.get(frozenset((one, other)), STRING)
+
+
+def joined(kinds: Iterable[str]) -> str:
+    """The join of at least one kind."""
+    return reduce(join, kinds)
+
+
+def kept(kinds: Iterable[str], fixed: str | None) -> str:
+    """The kind a column keeps where kinds may not change: the `fixed` one, widened by numbers; without one, numbers
+    win over booleans and booleans over text."""
+    found = set(kinds)
+    if fixed is None:
+        return next(kind for kind in (*_NUMBERS, BOOL, STRING) if kind in found)
+    for kind in _NUMBERS:
+        if kind in found and is_widening(fixed, kind):
+            return kind
+    return fixed
+
+
+def is_widening(before: str, after: str) -> bool:
+    """From integers to decimals or floats."""
+    return before == INT and after in (DECIMAL, FLOAT)
+
+
+def fits(kind: str, column: str) -> bool:
+    """Whether values of `kind` are at home in a column of kind `column` where kinds may not change."""
+    return kind == column or is_widening(kind, column)
+
+
+def cast(value: Any, kind: str) -> Any:
+    """`value` (not None), as a cell of a column that its kind joins into."""
+    if kind == STRING:
+        return text_of(value)
+    if kind == FLOAT:
+        return float(value)
+    return Decimal(value) if kind == DECIMAL else value
+
+
+def text_of(value: Any) -> str:
+    """A value in a text column: text as it is, others as their JSON text.
+
+    A whole float is written as the integer it equals, so that a column's text is the same whether it held floats
+    before or its numbers came one by one.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and value.is_integer() and 0 < abs(value) < _EXACT:
+        return str(int(value))
+    if isinstance(value, Decimal):
+        return str(int(value))
+    return "0" if value == 0 and not isinstance(value, bool) else json.dumps(value)
+
+
+def json_text(value: Any) -> str:
+    """Any value as compact JSON text, for variant and `_json` columns."""
+    if isinstance(value, Decimal):
+        return str(int(value))
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

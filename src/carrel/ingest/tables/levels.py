@@ -1,0 +1,219 @@
+"""One level of rows: all elements of one table in a batch, turned into Arrow columns key by key.
+
+Work is per key, not per value: each key's values are collected for all rows by one comprehension and handed to Arrow
+whole; only columns of mixed kinds are looked at value by value.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain, repeat
+from operator import itemgetter
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from carrel.ingest.tables import kinds
+from carrel.ingest.tables.names import Field, Path, child_table, key_prefix, pointer
+
+Keep = Callable[[str, Path, set[str]], str | None]
+"""(table, path, kinds) -> the kind a column of mixed kinds keeps; None: it becomes what they join to."""
+
+_ABSENT: dict[str, Any] = {}
+"""Stands where a row has no object; told from a real {} by identity."""
+_NONE = type(None)
+_SIMPLE = {float: kinds.FLOAT, str: kinds.STRING, bool: kinds.BOOL, int: kinds.INT}
+
+
+@dataclass(slots=True)
+class Level:
+    """Rows of `table` before their columns are known; the arrays are as long as `elements`."""
+
+    table: str
+    depth: int
+    elements: list[Any]
+    keys: pa.Array
+    parents: pa.Array | None
+    index: pa.Array
+    files: pa.Array
+    """Number of the file that each row comes from."""
+
+
+@dataclass(slots=True)
+class Cells:
+    """One column of a segment."""
+
+    field: Field
+    array: pa.Array
+    kind: str
+    kinds: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Segment:
+    """A level with its columns, and the levels of its arrays. `nulls`: list<string> as long as the level."""
+
+    level: Level
+    cells: list[Cells] = field(default_factory=list)
+    children: list[Level] = field(default_factory=list)
+    nulls: pa.Array | None = None
+
+
+def segment_of(level: Level, keep: Keep, max_depth: int, exact_numbers: bool = False) -> Segment:
+    """The columns of a level. `exact_numbers`: integers and floats in one column are kept apart (policy freeze)."""
+    return _Walk(level, keep, max_depth, exact_numbers).run()
+
+
+class _Walk:
+    def __init__(self, level: Level, keep: Keep, max_depth: int, exact_numbers: bool):
+        self.level = level
+        self.keep = keep
+        self.is_last = level.depth >= max_depth
+        self.exact_numbers = exact_numbers
+        self.out = Segment(level)
+        self.notes: list[tuple[str, list[int]]] = []
+        """What goes into `_nulls`: (pointer, rows)."""
+
+    def run(self) -> Segment:
+        elements = self.level.elements
+        if set(map(type, elements)) != {dict}:
+            elements = [each if type(each) is dict else {"value": each} for each in elements]
+        self._objects(elements, ())
+        self.out.nulls = _nulls(self.notes, len(elements))
+        return self.out
+
+    def _objects(self, objects: list[dict[str, Any]], at: Path) -> None:
+        keys = sorted(set().union(*objects))
+        present = sum(map(len, objects))
+        is_dense = present == len(objects) * len(keys)
+        filled = 0
+        for key in keys:
+            values = list(map(itemgetter(key), objects)) if is_dense else [each.get(key) for each in objects]
+            filled += len(values) - values.count(None)
+            self._values(values, (*at, key))
+        if filled != present:
+            self._note_nulls(objects, keys, at)
+
+    def _note_nulls(self, objects: list[dict[str, Any]], keys: list[str], at: Path) -> None:
+        for key in keys:
+            rows = [row for row, each in enumerate(objects) if each.get(key, 0) is None]
+            if rows:
+                self.notes.append((pointer((*at, key)), rows))
+
+    def _values(self, values: list[Any], path: Path) -> None:
+        types = set(map(type, values))
+        types.discard(_NONE)
+        if dict in types:
+            self._structs(values, path, len(types) > 1)
+            types.discard(dict)
+        if list in types:
+            self._arrays(values, path, len(types) > 1)
+            types.discard(list)
+        if types:
+            self._scalars(values, types, path)
+
+    def _structs(self, values: list[Any], path: Path, is_mixed: bool) -> None:
+        inner = [each if type(each) is dict else _ABSENT for each in values]
+        empty = [row for row, each in enumerate(inner) if not each and each is not _ABSENT] if not all(inner) else []
+        if empty:
+            self.notes.append((pointer(path) + "{}", empty))
+        self._objects(inner, path)
+
+    def _arrays(self, values: list[Any], path: Path, is_mixed: bool) -> None:
+        rows = [row for row, each in enumerate(values) if type(each) is list]
+        lists = [values[row] for row in rows]
+        if self.is_last:
+            texts: list[str | None] = [None] * len(values)
+            for row, each in zip(rows, lists, strict=True):
+                texts[row] = kinds.json_text(each)
+            self._put(Field(path, "json"), texts, kinds.STRING)
+            return
+        lengths: list[int | None] = [None] * len(values)
+        for row, each in zip(rows, lists, strict=True):
+            lengths[row] = len(each)
+        self._put(Field(path, "len"), lengths, kinds.INT)
+        if any(lists):
+            self.out.children.append(self._child(rows, lists, path))
+
+    def _child(self, rows: list[int], lists: list[list[Any]], path: Path) -> Level:
+        above = self.level
+        counts = list(map(len, lists))
+        parent = pa.array(chain.from_iterable(map(repeat, rows, counts)), pa.int64())
+        index = pa.array(chain.from_iterable(map(range, counts)), pa.int64())
+        parents = above.keys.take(parent)
+        return Level(
+            table=child_table(above.table, path),
+            depth=above.depth + 1,
+            elements=list(chain.from_iterable(lists)),
+            keys=joined_keys(parents, index, key_prefix(path)),
+            parents=parents,
+            index=index,
+            files=above.files.take(parent),
+        )
+
+    def _scalars(self, values: list[Any], types: set[type], path: Path) -> None:
+        if not self._simple(values, types, path):
+            self._mixed([None if type(each) in (dict, list) else each for each in values], path)
+
+    def _simple(self, values: list[Any], types: set[type], path: Path) -> bool:
+        """Columns that Arrow can take whole; False when a value does not fit (or lists and objects are among them)."""
+        if types == {int, float} and not self.exact_numbers:
+            found: tuple[str, ...] = (kinds.FLOAT, kinds.INT)
+        elif len(types) == 1:
+            found = (_SIMPLE[next(iter(types))],)
+        else:
+            return False
+        try:
+            array = pa.array(values, kinds.ARROW[found[0]])
+        except UnicodeEncodeError:
+            raise
+        except (OverflowError, TypeError, pa.ArrowInvalid):
+            return False
+        self.out.cells.append(Cells(Field(path), array, found[0], found))
+        return True
+
+    def _mixed(self, values: list[Any], path: Path) -> None:
+        each_kind = [None if value is None else kinds.kind_of(value) for value in values]
+        found = {kind for kind in each_kind if kind}
+        kept = self.keep(self.level.table, path, found)
+        if kept is None:
+            kind = kinds.joined(sorted(found))
+            cells = [None if value is None else kinds.cast(value, kind) for value in values]
+            self._put(Field(path), cells, kind, found)
+            return
+        pairs = list(zip(values, each_kind, strict=True))
+        here = [kinds.cast(value, kept) if kind and kinds.fits(kind, kept) else None for value, kind in pairs]
+        self._put(Field(path), here, kept, found)
+        if not all(kinds.fits(kind, kept) for kind in found):
+            other = [kinds.json_text(value) if kind and not kinds.fits(kind, kept) else None for value, kind in pairs]
+            self._put(Field(path, "variant"), other, kinds.STRING)
+
+    def _put(self, place: Field, values: list[Any], kind: str, found: set[str] | None = None) -> None:
+        array = pa.array(values, kinds.ARROW[kind])
+        self.out.cells.append(Cells(place, array, kind, tuple(sorted(found or {kind}))))
+
+
+def joined_keys(parents: pa.Array, index: pa.Array, prefix: str = "") -> pa.Array:
+    """`<parent>/<prefix><index>`"""
+    numbers = pc.cast(index, pa.string())
+    tail = pc.binary_join_element_wise(prefix, numbers, "") if prefix else numbers
+    return pc.binary_join_element_wise(parents, tail, "/")
+
+
+def _nulls(notes: list[tuple[str, list[int]]], count: int) -> pa.Array:
+    if not notes:
+        return pa.nulls(count, pa.list_(pa.string()))
+    places: list[list[str] | None] = [None] * count
+    for place, row in _sorted_notes(notes):
+        mine = places[row]
+        if mine is None:
+            places[row] = [place]
+        else:
+            mine.append(place)
+    return pa.array(places, pa.list_(pa.string()))
+
+
+def _sorted_notes(notes: list[tuple[str, list[int]]]) -> Iterator[tuple[str, int]]:
+    for place, rows in sorted(notes):
+        for row in rows:
+            yield place, row

@@ -1,0 +1,106 @@
+"""Names of tables and columns, as functions of JSON paths: never of the order in which paths turned up."""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+Path = tuple[str, ...]
+"""Keys from the row's element down to a value."""
+
+BEFORE = (
+    "_row_key", "_parent_key", "_index", "recordid", "assessmentid", "assessmentrevision", "healthcode", "uploadedon",
+    "exportedon", "year", "month", "day",
+)  # fmt: skip
+AFTER = ("_nulls", "_source_file", "_archive_uri", "_archive_etag", "_schema_id", "_run_id")
+RESERVED = frozenset(BEFORE + AFTER)
+"""Reserved columns stand before and after the data columns; their names are never given away."""
+
+MAX_COLUMN_NAME = 100
+MAX_TABLE_NAME = 200
+_DIGITS = (6, 16, 64)
+_ODD = re.compile(r"[^A-Za-z0-9_]")
+_PLAIN = re.compile(r"[A-Za-z0-9]+(?:_[A-Za-z0-9]+)*")
+
+
+class Field(NamedTuple):
+    """What a column is about. `role`: "" a value, "len" an array's length, "json" an array too deep for a table,
+    "variant" values of another kind than the column's."""
+
+    path: Path
+    role: str = ""
+
+    @property
+    def parts(self) -> Path:
+        return (*self.path, self.role) if self.role else self.path
+
+
+def names_of(fields: Iterable[Field], declared: Collection[Path]) -> dict[Field, str]:
+    """The column name of each field.
+
+    Of fields whose plain names are equal when case is ignored, the declared one keeps it, else the one that needed no
+    sanitising, else the first in ASCII order; the others, and those that would take a reserved name, get a digest.
+    """
+    groups: dict[str, list[Field]] = {}
+    for each in fields:
+        groups.setdefault(plain_name(each).casefold(), []).append(each)
+    named: dict[Field, str] = {}
+    others: list[Field] = []
+    for folded, group in groups.items():
+        group.sort(key=lambda each: _rank(each, declared))
+        first = 0 if folded in RESERVED else 1
+        named |= {each: plain_name(each) for each in group[:first]}
+        others += group[first:]
+    return named | _digested(others, {name.casefold() for name in named.values()})
+
+
+def _rank(each: Field, declared: Collection[Path]) -> tuple[bool, bool, str, bool]:
+    is_declared = not each.role and each.path in declared
+    return not is_declared, plain_name(each) != "_".join(each.parts), "\0".join(each.parts), not each.role
+
+
+def _digested(fields: list[Field], taken: set[str]) -> dict[Field, str]:
+    """With six digits of the digest; more where a name that someone chose to clash, clashes."""
+    for digits in _DIGITS:
+        named = {each: f"{plain_name(each)}_{digest(each.parts, digits)}" for each in fields}
+        counts = Counter(name.casefold() for name in named.values())
+        if not taken & counts.keys() and all(count == 1 for count in counts.values()):
+            break
+    return named
+
+
+def plain_name(each: Field) -> str:
+    """Parts joined by `_`, sanitised; over 100 characters cut, with a digest."""
+    return _shortened("_".join(sanitised(part) for part in each.parts), each.parts, MAX_COLUMN_NAME)
+
+
+def child_table(table: str, path: Path) -> str:
+    """The table of the array at `path` in the rows of `table`."""
+    name = f"{table}__{plain_name(Field(path))}"
+    return _shortened(name, (name,), MAX_TABLE_NAME)
+
+
+def key_prefix(path: Path) -> str:
+    """What stands before the index in a child row's key: nothing for a plain key.
+
+    Arrays at `a.b` and `a_b` share a table; their rows' keys differ by this.
+    """
+    return "" if len(path) == 1 and _PLAIN.fullmatch(path[0]) else f"{digest(path)}."
+
+
+def pointer(path: Path) -> str:
+    """As in `_nulls`."""
+    return "/" + "/".join(path)
+
+
+def sanitised(part: str) -> str:
+    return _ODD.sub("_", part)
+
+
+def digest(parts: Path, digits: int = 6) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:digits]
+
+
+def _shortened(name: str, parts: Path, limit: int) -> str:
+    return name if len(name) <= limit else f"{name[:limit]}_{digest(parts)}"
