@@ -23,6 +23,17 @@ RESERVED = (
 )  # fmt: skip
 MAX_TABLE_DEPTH = 8
 MAX_NAME = 100
+MAX_TABLE_NAME = 200
+
+
+class Derived(str):
+    """The last part of a path that Carrel made (an array's length, its JSON): never equal to a key of the file."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Derived) and str.__eq__(self, other)
+
+    def __hash__(self) -> int:
+        return hash((Derived, str(self)))
 
 
 @dataclass(slots=True)
@@ -92,15 +103,15 @@ class Tables:
         self, table: str, value: list[Any], path: Path, data: dict[Path, Any], reserved: Row, depth: int
     ) -> None:
         if depth >= MAX_TABLE_DEPTH:
-            data[(*path, "json")] = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+            data[(*path, Derived("json"))] = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
             return
-        data[(*path, "len")] = len(value)
-        child = f"{table}__{'_'.join(sanitised(part) for part in path)}"
+        data[(*path, Derived("len"))] = len(value)
+        child = child_table(table, path)
         for index, element in enumerate(value):
             inherited = {
                 name: reserved[name] for name in reserved if name not in ("_nulls", "_index", "_row_key", "_parent_key")
             }
-            key = f"{reserved['_row_key']}/{index}"
+            key = f"{reserved['_row_key']}/{_place(path)}{index}"
             self._element(
                 child,
                 element,
@@ -111,6 +122,17 @@ class Tables:
     def settled(self) -> dict[str, dict[str, Any]]:
         """name -> {"columns": {column: type}, "rows": [...]}, rows sorted by key, data columns by name."""
         return {name: _settle(table) for name, table in sorted(self.raw.items()) if table.rows}
+
+
+def child_table(table: str, path: Path) -> str:
+    name = f"{table}__{plain_name(path)}"
+    return name if len(name) <= MAX_TABLE_NAME else f"{name[:MAX_TABLE_NAME]}_{_digest((name,))}"
+
+
+def _place(path: Path) -> str:
+    """Arrays at `a.b` and `a_b` share a table: the keys of their rows must not."""
+    plain = len(path) == 1 and re.fullmatch(r"[A-Za-z0-9]+(_[A-Za-z0-9]+)*", path[0])
+    return "" if plain else f"{_digest(path)}."
 
 
 def sanitised(part: str) -> str:
@@ -135,12 +157,17 @@ def names_of(paths: Iterator[Path] | list[Path], declared: Mapping[Path, str]) -
         groups.setdefault(plain_name(path).casefold(), []).append(path)
     named: dict[Path, str] = {}
     for folded, group in groups.items():
-        group.sort(key=lambda path: (path not in declared, plain_name(path) != "_".join(path), "\0".join(path)))
+        group.sort(key=lambda path: _rank(path, declared))
         taken = folded in {name.casefold() for name in RESERVED}
         for position, path in enumerate(group):
             alone = position == 0 and not taken
             named[path] = plain_name(path) if alone else f"{plain_name(path)}_{_digest(path)}"
     return named
+
+
+def _rank(path: Path, declared: Mapping[Path, str]) -> tuple[bool, bool, str, bool]:
+    made = isinstance(path[-1], Derived)
+    return path not in declared, plain_name(path) != "_".join(path), "\0".join(path), not made
 
 
 def _settle(table: RawTable) -> dict[str, Any]:
@@ -182,10 +209,16 @@ def join(one: str, other: str) -> str:
 def cast(value: Any, kind: str) -> Any:
     """The cell as it must come out of the table."""
     if kind == "string":
-        return value if isinstance(value, str) else json.dumps(value)
+        return value if isinstance(value, str) else _text(value)
     if kind == "float64":
         return float(value)
     return Decimal(value) if kind == "decimal" else value
+
+
+def _text(value: Any) -> str:
+    """JSON text; equal numbers have equal texts (1 and 1.0), as a column of floats cannot tell them apart."""
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**53
+    return json.dumps(int(value) if whole else value)
 
 
 def timestamp(when: datetime | None) -> str | None:
