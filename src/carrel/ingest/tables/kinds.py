@@ -81,11 +81,11 @@ def text_of(value: Any) -> str:
     """
     if isinstance(value, str):
         return value
-    if isinstance(value, float) and value.is_integer() and 0 < abs(value) < _EXACT:
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
         return str(int(value))
     if isinstance(value, Decimal):
         return str(int(value))
-    return "0" if value == 0 and not isinstance(value, bool) else json.dumps(value)
+    return json.dumps(value)
 
 
 def json_text(value: Any) -> str:
