@@ -1,10 +1,25 @@
-"""From YAML to a checked `Mapping`: every problem at once, each with its line."""
+"""From YAML to a checked `Mapping`: every problem at once, each with its line.
 
+A mapping file is laid over the shipped one: what it names is added or replaces what was there, key by key, and a
+null takes away what was there. `extends: nothing` at the top starts from nothing.
+"""
+
+import difflib
 from collections.abc import Iterable
+from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
-from carrel.ingest.mapping.model import Mapping
+from pydantic import BaseModel, ValidationError
+
+from carrel.ingest.mapping.model import ArchiveMapSource, DatasetOptions, Defaults, Mapping, Rule
+from carrel.ingest.mapping.yaml_lines import Document, YamlFault, read_yaml
+
+_MERGED_LEVELS = {"schemas": 1, "aliases": 1, "ignored": 1, "forgive": 1, "defaults": 1, "datasets": 2, "legacy": 3}
+"""How deep the two files are merged under each key; whatever lies deeper is replaced whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +42,124 @@ class MappingInvalid(ValueError):
         super().__init__("\n".join(f"{name}: {each}" for each in self.problems))
 
 
+@cache
+def shipped() -> Mapping:
+    """The mapping that comes with Carrel."""
+    text = files("carrel.ingest.mapping").joinpath("mapping.yaml").read_text(encoding="utf-8")
+    return loads(text, "the shipped mapping", Mapping())
+
+
 def load(path: Path | None = None) -> Mapping:
     """The mapping in the file, laid over the shipped one; None: the shipped one alone. Raises MappingInvalid."""
-    raise NotImplementedError
+    if path is None:
+        return shipped()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise MappingInvalid(str(path), [Problem(1, "", f"the file cannot be read: {_words(error)}")]) from None
+    return loads(text, str(path))
 
 
 def loads(text: str, name: str = "mapping.yaml", base: Mapping | None = None) -> Mapping:
     """The mapping in `text`, laid over `base` (default: the shipped one). Raises MappingInvalid."""
-    raise NotImplementedError
+    try:
+        document = read_yaml(text)
+    except YamlFault as fault:
+        raise MappingInvalid(name, [Problem(fault.line, "", str(fault))]) from None
+    problems = [Problem(line, ".".join(map(str, where)), message) for where, line, message in document.problems]
+    value = {} if document.value is None else document.value
+    if not isinstance(value, dict):
+        raise MappingInvalid(name, [Problem(1, "", "a mapping file is a YAML mapping"), *problems])
+    overlay = _Overlay(document, problems)
+    merged = overlay.over(_base(value, base, overlay), value)
+    return _validated(name, merged, document, problems)
+
+
+def _base(value: dict[str, Any], base: Mapping | None, overlay: "_Overlay") -> dict[str, Any]:
+    extends = value.pop("extends", "shipped")
+    if extends not in ("shipped", "nothing"):
+        overlay.problem(("extends",), "must be shipped or nothing")
+    if extends == "nothing":
+        return {}
+    return (shipped() if base is None else base).model_dump(by_alias=True, exclude_unset=True)
+
+
+@dataclass(slots=True)
+class _Overlay:
+    """Lays one file over another and notes what does not fit."""
+
+    document: Document
+    problems: list[Problem]
+
+    def problem(self, where: tuple[Any, ...], message: str) -> None:
+        self.problems.append(Problem(self.document.line(where), ".".join(map(str, where)), message))
+
+    def over(self, base: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
+        merged = dict(base)
+        for key, own in value.items():
+            merged[key] = self._merged(base.get(key, {}), own, _MERGED_LEVELS.get(key, 0), (key,))
+        return merged
+
+    def _merged(self, base: Any, own: Any, levels: int, where: tuple[Any, ...]) -> Any:
+        if own is None and levels:
+            return {}
+        if not (levels and isinstance(own, dict) and isinstance(base, AbstractMapping)):
+            return own
+        merged = dict(base)
+        for key, value in own.items():
+            if value is None:
+                self._take_away(merged, key, (*where, key))
+            else:
+                merged[key] = self._merged(base.get(key, {}), value, levels - 1, (*where, key))
+        return merged
+
+    def _take_away(self, merged: dict[Any, Any], key: Any, where: tuple[Any, ...]) -> None:
+        if merged.pop(key, None) is None:
+            self.problem(where, "null takes away what the shipped mapping has, and it has no such key")
+
+
+def _validated(name: str, merged: dict[str, Any], document: Document, problems: list[Problem]) -> Mapping:
+    try:
+        mapping = Mapping.model_validate(merged)
+    except ValidationError as error:
+        problems = problems + [_problem(each, document) for each in error.errors()]
+        raise MappingInvalid(name, problems) from None
+    if problems:
+        raise MappingInvalid(name, problems)
+    return mapping
+
+
+def _problem(error: Any, document: Document) -> Problem:
+    where = tuple(part for part in error["loc"] if part != "[key]")
+    return Problem(document.line(where), ".".join(map(str, where)), _message(error, where))
+
+
+def _message(error: Any, where: tuple[Any, ...]) -> str:
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        return _unknown_key(where)
+    if kind == "missing":
+        return "is missing"
+    if kind == "string_pattern_mismatch" and where[0] in ("schemas", "legacy", "datasets"):
+        return "a dataset is named by identifier and version, as MotionRecord_v1"
+    if kind == "string_type" and isinstance(error["input"], (int, float)):
+        return "must be text; put it in quotes"
+    message: str = error["msg"]
+    return message.removeprefix("Value error, ").removeprefix("Input ")
+
+
+def _unknown_key(where: tuple[Any, ...]) -> str:
+    models: dict[Any, type[BaseModel]] = {
+        "archive_map": ArchiveMapSource,
+        "forgive": Rule,
+        "defaults": Defaults,
+        "datasets": DatasetOptions,
+    }
+    model = Mapping if len(where) == 1 else models[where[0]]
+    known = [field.alias or key for key, field in model.model_fields.items()]
+    close = difflib.get_close_matches(str(where[-1]), known, 1)
+    return f"unknown key; did you mean {close[0]}?" if close else f"unknown key; the keys here are {', '.join(known)}"
+
+
+def _words(error: Exception) -> str:
+    return (error.strerror or "unreadable") if isinstance(error, OSError) else "it is not UTF-8"

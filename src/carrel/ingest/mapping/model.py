@@ -1,9 +1,14 @@
 """The mapping file as values: which file of which record belongs to which dataset, and what is forgiven."""
 
+import re
 from collections.abc import Mapping as AbstractMapping
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+from carrel.ingest.mapping.clients import parse_comparisons
+from carrel.ingest.values import Record
 
 DatasetName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_]*_v[1-9][0-9]*$", max_length=80)]
 """Identifier and version, as `MotionRecord_v1`; it names the dataset's root table."""
@@ -11,46 +16,9 @@ Policy = Literal["evolve", "variant", "quarantine", "freeze"]
 Naming = Literal["carrel", "bridge"]
 PartitionColumn = Literal["assessmentid", "assessmentrevision", "year", "month", "day"]
 FileName = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^/]+$")]
+Text = Annotated[str, StringConstraints(min_length=1)]
 
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class ArchiveMapSource(_Part):
-    """Where `carrel ingest schemas pull` takes the archive map from. `{version}` in `url` is replaced."""
-
-    url: str
-    """http(s) URL, or a path; a relative path is relative to the mapping file."""
-    version: str | None = None
-    mirrors: AbstractMapping[str, str] = Field(default_factory=dict)
-    """URL prefix -> prefix (URL or path) to read from instead."""
-
-
-class Rule(_Part):
-    """An error of validation that is let pass. Every condition given must hold; a rule needs `keyword`.
-
-    `file` is the base name after aliases; `pointer` a JSON pointer where `*` stands for one part and `**` for any
-    number; `value` the offending value itself; `property` the key that `required` misses or `additionalProperties`
-    did not expect; `expected` what the schema wanted (of `type`: the type's name).
-    """
-
-    name: str
-    because: str = ""
-    keyword: str
-    app: str | None = None
-    os: str | None = None
-    """Found anywhere in the client information, as `Android`."""
-    app_version: str | None = None
-    """Comparisons joined by commas, as `>=60,<74`."""
-    assessment: str | None = None
-    assessment_revision: int | None = None
-    file: str | None = None
-    schema_id: str | None = Field(default=None, alias="schema")
-    pointer: str | None = None
-    value: Any = Field(default_factory=lambda: ANY)
-    property: str | None = None
-    expected: str | None = None
+PROPERTY_KEYWORDS = ("required", "additionalProperties", "unevaluatedProperties")
 
 
 class _Any:
@@ -64,6 +32,87 @@ class _Any:
 
 
 ANY = _Any()
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ArchiveMapSource(_Part):
+    """Where `carrel ingest schemas pull` takes the archive map from."""
+
+    url: Text
+    """http(s) URL, or a path, relative to the mapping file. `{version}` in it is replaced."""
+    version: str | None = None
+    mirrors: AbstractMapping[Text, Text] = Field(default_factory=dict)
+    """URL prefix -> prefix (URL or path) to read from instead."""
+
+    @model_validator(mode="after")
+    def _has_its_version(self) -> "ArchiveMapSource":
+        if "{version}" in self.url and self.version is None:
+            raise ValueError("the url has {version} in it, and there is no version")
+        return self
+
+    @property
+    def place(self) -> str:
+        """The url with the version in it."""
+        return self.url.replace("{version}", self.version or "")
+
+
+class Rule(_Part):
+    """An error of validation that is let pass. Every condition given must hold."""
+
+    because: str = ""
+    keyword: Text
+    """The JSON Schema keyword that was broken."""
+    app: str | None = None
+    os: str | None = None
+    """Found anywhere in the client information, as `Android`."""
+    app_version: str | None = None
+    """Comparisons joined by commas, as `>=60,<74`; no version known: the rule does not hold."""
+    assessment: str | None = None
+    assessment_revision: int | None = None
+    file: FileName | None = None
+    """Base name, before or after aliases; `*` stands for any letters."""
+    schema_id: str | None = Field(default=None, alias="schema")
+    """`$id` of the schema."""
+    pointer: str | None = None
+    """JSON pointer of the offending value; `*` stands for one part, `**` for any number of parts."""
+    value: Any = ANY
+    """The offending value itself: a string, number, boolean or null."""
+    property: str | None = None
+    """The key that `required` misses, or that `additionalProperties` did not expect."""
+    expected: str | None = None
+    """What the schema wanted, of keyword `type`: the type's name."""
+
+    @field_validator("app_version")
+    @classmethod
+    def _can_be_compared(cls, text: str | None) -> str | None:
+        if text is not None:
+            parse_comparisons(text)
+        return text
+
+    @field_validator("pointer")
+    @classmethod
+    def _is_a_pointer(cls, text: str | None) -> str | None:
+        if text and not text.startswith("/"):
+            raise ValueError("a JSON pointer is empty or begins with /")
+        return text
+
+    @field_validator("value")
+    @classmethod
+    def _is_simple(cls, value: Any) -> Any:
+        if isinstance(value, (dict, list, tuple)):
+            raise ValueError("a value to compare with is a string, number, boolean or null")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_its_keyword(self) -> "Rule":
+        if self.property is not None and self.keyword not in PROPERTY_KEYWORDS:
+            raise ValueError(f"property goes with the keywords {', '.join(PROPERTY_KEYWORDS)}")
+        if self.expected is not None and self.keyword != "type":
+            raise ValueError("expected goes with the keyword type")
+        return self
 
 
 class DatasetOptions(_Part):
@@ -87,7 +136,7 @@ class Options(_Part):
     """The settled options of one dataset."""
 
     policy: Policy
-    partition_by: tuple[str, ...]
+    partition_by: tuple[PartitionColumn, ...]
     naming: Naming
 
 
@@ -95,28 +144,59 @@ class Mapping(_Part):
     """The whole mapping. Immutable and picklable."""
 
     archive_map: ArchiveMapSource | None = None
-    schemas: AbstractMapping[str, DatasetName] = Field(default_factory=dict)
+    default_app: str | None = None
+    """The app of a record whose metadata names none."""
+    schemas: AbstractMapping[Text, DatasetName] = Field(default_factory=dict)
     """`$id` (or URL) of a schema -> dataset."""
-    legacy: AbstractMapping[str, AbstractMapping[int, AbstractMapping[FileName, DatasetName]]] = Field(
+    legacy: AbstractMapping[Text, AbstractMapping[int, AbstractMapping[FileName, DatasetName]]] = Field(
         default_factory=dict
     )
     """assessment -> revision -> file -> dataset; records of these are not validated."""
     aliases: AbstractMapping[FileName, FileName] = Field(default_factory=dict)
-    """file name -> the name it is treated as."""
-    ignored: tuple[str, ...] = ()
-    """Globs of base names that nobody wants: skipped without a look for a schema."""
-    forgive: tuple[Rule, ...] = ()
+    """base name -> the name it is treated as."""
+    ignored: AbstractMapping[FileName, str] = Field(default_factory=dict)
+    """Glob of base names that nobody wants -> why; such files are skipped, unless they name their own schema."""
+    forgive: AbstractMapping[Text, Rule] = Field(default_factory=dict)
+    """name -> rule"""
     defaults: Defaults = Defaults()
     datasets: AbstractMapping[DatasetName, DatasetOptions] = Field(default_factory=dict)
 
+    @field_validator("aliases")
+    @classmethod
+    def _is_one_step(cls, aliases: AbstractMapping[str, str]) -> AbstractMapping[str, str]:
+        for name, target in aliases.items():
+            if target in aliases:
+                raise ValueError(f"{name} is treated as {target}, which is itself treated as another: name the last")
+        return aliases
+
     def options(self, dataset: str) -> Options:
         """The settled options of `dataset`, whether it is named in the file or not."""
-        own = self.datasets.get(dataset, DatasetOptions()).model_dump(exclude_none=True, exclude={"description"})
-        return Options.model_validate({**self.defaults.model_dump(), **own})
+        own = self.datasets.get(dataset) or DatasetOptions()
+        return Options(
+            policy=own.policy or self.defaults.policy,
+            partition_by=self.defaults.partition_by if own.partition_by is None else own.partition_by,
+            naming=own.naming or self.defaults.naming,
+        )
 
     def named_datasets(self) -> frozenset[str]:
         """Every dataset that a schema or the legacy mapping leads to."""
-        legacy = {
-            name for by_revision in self.legacy.values() for files in by_revision.values() for name in files.values()
-        }
-        return frozenset(self.schemas.values()) | legacy
+        revisions = [files for by_revision in self.legacy.values() for files in by_revision.values()]
+        return frozenset(self.schemas.values()) | {dataset for files in revisions for dataset in files.values()}
+
+    def app_of(self, record: Record) -> str | None:
+        """The record's app, or the default one."""
+        return record.app_id or self.default_app
+
+    def plain_name(self, path: str) -> str:
+        """The name by which a file is looked up: the last part of its path, after aliases."""
+        name = base_name(path)
+        return self.aliases.get(name, name)
+
+    def why_ignored(self, name: str) -> str | None:
+        """Why nobody wants files of this base name; None when somebody may."""
+        return next((why or "ignored" for glob, why in self.ignored.items() if fnmatchcase(name, glob)), None)
+
+
+def base_name(path: str) -> str:
+    """The last part of a path inside a zip."""
+    return re.split(r"[/\\]", path)[-1]

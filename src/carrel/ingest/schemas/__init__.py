@@ -3,6 +3,6 @@
 from carrel.ingest.schemas.checker import Checker
 from carrel.ingest.schemas.library import Library, Schemas
 from carrel.ingest.schemas.resolver import Resolver, described
-from carrel.ingest.schemas.store import SchemaStore, StoreFault, Stored
+from carrel.ingest.schemas.store import SchemaStore, Stored, StoreFault
 
 __all__ = ["Checker", "Library", "Resolver", "SchemaStore", "Schemas", "StoreFault", "Stored", "described"]

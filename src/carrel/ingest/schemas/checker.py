@@ -1,12 +1,33 @@
 """Does a file keep to its schema, but for what is forgiven?"""
 
+from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
-from carrel.ingest.mapping.model import Mapping
+from carrel.ingest.mapping.model import Mapping, Rule
+from carrel.ingest.schemas.compiling import SchemaUnusable, compile_schema
+from carrel.ingest.schemas.errors import Broken, broken_of
+from carrel.ingest.schemas.forgiveness import forgives, rules_for
 from carrel.ingest.schemas.library import Library
+from carrel.ingest.schemas.relaxing import relaxed
 from carrel.ingest.values import Fault, Record, Resolution
 
 MAX_FAULTS = 100
+_ELEMENTWISE = frozenset(
+    (
+        "type",
+        "items",
+        "definitions",
+        "$defs",
+        "$id",
+        "$schema",
+        "$comment",
+        "title",
+        "description",
+        "examples",
+        "default",
+    )
+)
 
 
 class Checker:
@@ -16,14 +37,60 @@ class Checker:
         self.mapping = mapping
         self.library = library
         self.max_faults = max_faults
+        self._compiled: dict[tuple[str, tuple[str, ...]], Any] = {}
 
     def check(self, value: Any, resolution: Resolution, record: Record, path: str, first: int = 0) -> tuple[Fault, ...]:
         """Every error that no rule forgives, at most `max_faults`; () when the file is good or not validated.
 
         `value` may be a block of the elements of a top-level array, from element `first` on, when `blockwise`.
         """
-        raise NotImplementedError
+        if resolution.fault is not None:
+            return (resolution.fault,)
+        if resolution.schema_hash is None or resolution.schema_id is None:
+            return ()
+        try:
+            return self._check(value, resolution.schema_id, record, path, first)
+        except SchemaUnusable as error:
+            return (Fault("schema", "schema_unusable", str(error)),)
 
     def blockwise(self, schema_id: str) -> bool:
         """Is checking a top-level array block by block the same as checking it whole?"""
-        raise NotImplementedError
+        schema = self.library.document(schema_id)
+        return (
+            isinstance(schema, dict)
+            and schema.get("type") == "array"
+            and not set(schema) - _ELEMENTWISE
+            and isinstance(schema.get("items", {}), (dict, bool))
+        )
+
+    def _check(self, value: Any, uri: str, record: Record, path: str, first: int) -> tuple[Fault, ...]:
+        validator = self._validator(uri)
+        if validator.is_valid(value):
+            return ()
+        rules = rules_for(self.mapping, record, path, self._names(uri))
+        if rules and self._relaxed(uri, rules).is_valid(value):
+            return ()
+        only_rules = [rule for _, rule in rules]
+        broken = (each for error in validator.iter_errors(value) for each in broken_of(error, first))
+        kept = (each.fault() for each in broken if not _forgiven(only_rules, each))
+        return tuple(islice(kept, self.max_faults))
+
+    def _names(self, uri: str) -> tuple[str, ...]:
+        own = self.library.document(uri).get("$id")
+        return (uri, own) if isinstance(own, str) else (uri,)
+
+    def _validator(self, uri: str) -> Any:
+        if (uri, ()) not in self._compiled:
+            self._compiled[uri, ()] = compile_schema(self.library.document(uri), uri, self.library)
+        return self._compiled[uri, ()]
+
+    def _relaxed(self, uri: str, rules: Sequence[tuple[str, Rule]]) -> Any:
+        key = (uri, tuple(name for name, _ in rules))
+        if key not in self._compiled:
+            document = relaxed(self.library.document(uri), uri, [rule for _, rule in rules], self.library)
+            self._compiled[key] = compile_schema(document, f"{uri}?relaxed", self.library)
+        return self._compiled[key]
+
+
+def _forgiven(rules: Sequence[Rule], broken: Broken) -> bool:
+    return any(forgives(rule, broken) for rule in rules)

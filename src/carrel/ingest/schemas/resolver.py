@@ -1,16 +1,24 @@
-"""Which dataset and schema a file of a record has: ingest.md section 1.3, steps 3a to 3d and 5."""
+"""Which dataset and schema a file of a record has: ingest.md section 1.3, steps 3a to 3d, 4 (legacy) and 5.
+
+In this order, the first that knows the file: the archive's own metadata.json, the legacy mapping, the archive map.
+A legacy record is never validated.
+"""
 
 from collections.abc import Mapping as AbstractMapping
 from typing import Any
 
-from carrel.ingest.mapping.model import Mapping
+from carrel.ingest.mapping.model import Mapping, base_name
+from carrel.ingest.schemas.archive_map import ArchiveMapIndex, Found
 from carrel.ingest.schemas.library import Library
-from carrel.ingest.values import Record, Resolution
+from carrel.ingest.values import Fault, Record, Resolution
 
 
 def described(metadata: Any) -> dict[str, str]:
     """file name -> URL of its schema, as the root `metadata.json` of an archive (its JSON value) says; never raises."""
-    raise NotImplementedError
+    files = metadata.get("files") if isinstance(metadata, dict) else None
+    entries = [each for each in files if isinstance(each, dict)] if isinstance(files, list) else []
+    pairs = [(each.get("filename"), each.get("jsonSchema")) for each in entries]
+    return {name: url for name, url in pairs if isinstance(name, str) and isinstance(url, str) and name and url}
 
 
 class Resolver:
@@ -19,6 +27,8 @@ class Resolver:
     def __init__(self, mapping: Mapping, library: Library):
         self.mapping = mapping
         self.library = library
+        document = library.archive_map()
+        self._archive_map = ArchiveMapIndex(document) if document is not None else None
 
     def resolve(self, record: Record, path: str, described: AbstractMapping[str, str] | None = None) -> Resolution:
         """What the entry `path` of the record's archive is. `described`: see `described()` of its metadata.json.
@@ -26,4 +36,63 @@ class Resolver:
         `fault` set: quarantine the file. Else `dataset` None: skip it (`reason` for the ledger). Else `schema_hash`
         None: legacy, not validated. Else: check it.
         """
-        raise NotImplementedError
+        legacy = self._legacy(record)
+        name = self.mapping.plain_name(path)
+        own = self._self_described(path, name, described or {})
+        if own:
+            return self._by_schema(own, legacy is not None)
+        if legacy and name in legacy:
+            return Resolution(legacy[name], None, None, "the legacy mapping")
+        why_ignored = self.mapping.why_ignored(base_name(path))
+        if why_ignored:
+            return Resolution(None, None, None, f"ignored by the mapping: {why_ignored}")
+        found = self._find(record, name)
+        if found is None:
+            return Resolution(None, None, None, "neither the archive nor the archive map names a schema for it")
+        return self._by_schema(found, legacy is not None)
+
+    def schemas_of(self, dataset: str) -> tuple[str, ...]:
+        """URIs of the store's schemas whose files go to `dataset`, sorted: what declares its types."""
+        return tuple(sorted(uri for uri in self.library.hashes if self._dataset_of(uri) == dataset))
+
+    def _legacy(self, record: Record) -> AbstractMapping[str, str] | None:
+        if record.assessment_id is None or record.assessment_revision is None:
+            return None
+        return self.mapping.legacy.get(record.assessment_id, {}).get(record.assessment_revision)
+
+    def _self_described(self, path: str, name: str, described: AbstractMapping[str, str]) -> Found | None:
+        for key in (path, base_name(path), name):
+            if key in described:
+                return Found(described[key], "the archive's own metadata.json")
+        return None
+
+    def _find(self, record: Record, name: str) -> Found | None:
+        if self._archive_map is None:
+            return None
+        app = self.mapping.app_of(record)
+        return self._archive_map.find(name, app, record.assessment_id, record.assessment_revision)
+
+    def _by_schema(self, found: Found, legacy: bool) -> Resolution:
+        if found.url not in self.library:
+            return self._missing(found, legacy)
+        dataset = self._dataset_of(found.url)
+        if dataset is None:
+            return Resolution(None, found.url, None, f"schema from {found.where}; the mapping has no dataset for it")
+        reason = found.where + (" (legacy: not validated)" if legacy else "")
+        return Resolution(dataset, found.url, None if legacy else self.library.hash_of(found.url), reason)
+
+    def _dataset_of(self, url: str) -> str | None:
+        own_id = self.library.document(url).get("$id")
+        by_id = self.mapping.schemas.get(own_id) if isinstance(own_id, str) else None
+        return by_id or self.mapping.schemas.get(url)
+
+    def _missing(self, found: Found, legacy: bool) -> Resolution:
+        """Without its document the `$id` is unknown, and with it, but for a URL that is mapped, the dataset."""
+        dataset = self.mapping.schemas.get(found.url)
+        if legacy and dataset:
+            return Resolution(dataset, found.url, None, f"{found.where} (legacy: not validated)")
+        message = (
+            "its schema is not in the store: run `carrel ingest schemas pull`, or "
+            "`carrel ingest schemas add --url URL FILE` with the URL of schema_id, then replay"
+        )
+        return Resolution(dataset, found.url, None, found.where, Fault("schema", "schema_missing", message))

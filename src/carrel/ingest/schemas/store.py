@@ -1,17 +1,31 @@
 """A folder of schemas, content-hashed, so that a run never needs the network.
 
-    <folder>/index.json            {"version": 1, "archive_map": sha | null, "schemas": {uri: sha}}
-    <folder>/documents/<sha256>.json   the bytes exactly as they were fetched
+    <folder>/index.json                {"version": 1, "archive_map": sha256 or null, "schemas": {uri: sha256}}
+    <folder>/documents/<sha256>.json   the bytes exactly as they were found
 
-A schema is indexed by its absolute `$id` and by every URL it was fetched from.
+A schema is known by its absolute `$id` and by every URL it was fetched from. Documents are written first and the index
+last, by an atomic rename, so a store is never seen half changed; documents that nothing names any more do no harm.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from carrel.ingest.mapping.model import ArchiveMapSource
+from carrel.ingest.schemas.archive_map import NotAnArchiveMap, parse_archive_map
+from carrel.ingest.schemas.fetching import Fetcher, FetchFault
+from carrel.ingest.schemas.library import Library, plain_uri
+from carrel.ingest.schemas.references import base_of, direct_references, is_absolute
+from carrel.telemetry import faults
+
+MAX_DOCUMENTS = 2_000
+ARCHIVE_MAP = "archive map"
 
 
 class StoreFault(Exception):
@@ -20,11 +34,32 @@ class StoreFault(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One document that `add` or `pull` looked at. `change`: added, changed or unchanged."""
+    """One document that `add` or `pull` looked at. `change`: added, changed, unchanged, or shadowed (not taken, because
+    another document of the same `$id` fits it better)."""
 
     uri: str
     sha256: str
     change: str
+
+
+@dataclass(slots=True)
+class _Index:
+    archive_map: str | None = None
+    schemas: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A document on its way in. `uris`: what it is to be known by; none for the archive map."""
+
+    data: bytes
+    value: Any
+    place: str
+    uris: tuple[str, ...] = ()
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
 
 
 class SchemaStore:
@@ -39,12 +74,204 @@ class SchemaStore:
         `url`: where the one file comes from, for a schema without an absolute `$id`. Raises StoreFault; then nothing
         was added.
         """
-        raise NotImplementedError
+        files = [file for path in paths for file in _files(path)]
+        if url is not None and len(files) != 1:
+            raise StoreFault(f"--url goes with one file, and there are {len(files)}")
+        if url is not None and not is_absolute(url):
+            raise StoreFault("--url must be a whole URL")
+        found = [_read(file, url) for file in files]
+        return self._write(*_without_shadowed(found))
 
     def pull(self, source: ArchiveMapSource, base: Path | None = None) -> list[Stored]:
-        """Fetch the archive map and every schema it names, relative `$ref`s followed. All or nothing."""
-        raise NotImplementedError
+        """Fetch the archive map and every schema it names, `$ref`s followed; all or nothing. Raises StoreFault.
 
-    def library(self) -> "Any":
-        """An immutable, picklable `Library` of what is in the store now (empty when the folder is not there)."""
-        raise NotImplementedError
+        `base`: the folder that relative paths of `source` are relative to.
+        """
+        fetcher = Fetcher(source.mirrors, base)
+        try:
+            found = list(_pulled(source, fetcher))
+        except FetchFault as fault:
+            raise StoreFault(str(fault)) from None
+        return self._write(found, [])
+
+    def library(self) -> Library:
+        """What is in the store now (nothing, when the folder is not there). Raises StoreFault when it is damaged."""
+        index = self._index()
+        wanted = {*index.schemas.values(), *([index.archive_map] if index.archive_map else [])}
+        texts = {sha: self._document(sha) for sha in sorted(wanted)}
+        digest = hashlib.sha256(_dumps(index)).hexdigest()
+        return Library(texts, dict(index.schemas), index.archive_map, digest)
+
+    def _document(self, sha: str) -> bytes:
+        try:
+            data = self._place(sha).read_bytes()
+        except OSError as error:
+            raise StoreFault(f"the schema store lost {sha}.json ({error.strerror}): pull or add it again") from None
+        if hashlib.sha256(data).hexdigest() != sha:
+            raise StoreFault(f"{sha}.json in the schema store was changed: remove it, and pull or add it again")
+        return data
+
+    def _place(self, sha: str) -> Path:
+        return self.folder / "documents" / f"{sha}.json"
+
+    def _index(self) -> _Index:
+        path = self.folder / "index.json"
+        try:
+            known = json.loads(path.read_bytes())
+            if known["version"] != 1:
+                raise StoreFault(f"{path} was written by a later version of Carrel")
+            return _Index(known["archive_map"], dict(known["schemas"]))
+        except FileNotFoundError:
+            return _Index()
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreFault(f"{path} cannot be read ({type(error).__name__}): remove it and pull again") from None
+
+    def _write(self, found: list[_Found], shadowed: list[Stored]) -> list[Stored]:
+        with self._locked():
+            index = self._index()
+            stored = list(_take(index, found))
+            for each in found:
+                self._write_document(each)
+            faults.point("schemas.documents")
+            _replace(self.folder / "index.json", _dumps(index))
+        return sorted([*stored, *shadowed], key=lambda each: (each.uri, each.change))
+
+    def _write_document(self, found: _Found) -> None:
+        place = self._place(found.sha256)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if not place.exists() or place.read_bytes() != found.data:
+            _replace(place, found.data)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Two commands at once: one after the other."""
+        import fcntl
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _dumps(index: _Index) -> bytes:
+    value = {"version": 1, "archive_map": index.archive_map, "schemas": index.schemas}
+    return json.dumps(value, indent=1, sort_keys=True).encode()
+
+
+def _replace(path: Path, data: bytes) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(name).chmod(0o644)
+    Path(name).replace(path)
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        return sorted(each for each in path.rglob("*.json") if each.is_file())
+    return [path]
+
+
+def _read(path: Path, url: str | None) -> _Found:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise StoreFault(f"{path} cannot be read: {error.strerror}") from None
+    return _found(data, str(path), url)
+
+
+def _found(data: bytes, place: str, url: str | None) -> _Found:
+    """The document with what it is to be known by. Raises StoreFault when it is no schema, or cannot be named."""
+    value = _parsed(data, place)
+    if _is_archive_map(value):
+        return _archive_map(data, value, place)
+    own = value.get("$id") if isinstance(value, dict) else None
+    uris = [plain_uri(each) for each in (url, own) if isinstance(each, str) and is_absolute(each)]
+    if not uris:
+        raise StoreFault(f"{place} has no absolute $id: say where it comes from with --url")
+    return _Found(data, value, place, tuple(dict.fromkeys(uris)))
+
+
+def _parsed(data: bytes, place: str) -> Any:
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        raise StoreFault(f"{place} is not JSON") from None
+    if not isinstance(value, (dict, bool)):
+        raise StoreFault(f"{place} is not a JSON Schema: that is an object")
+    return value
+
+
+def _is_archive_map(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("assessments"), list)
+
+
+def _archive_map(data: bytes, value: Any, place: str) -> _Found:
+    try:
+        parse_archive_map(value)
+    except NotAnArchiveMap as error:
+        raise StoreFault(f"{place}: {error}") from None
+    return _Found(data, value, place)
+
+
+def _without_shadowed(found: list[_Found]) -> tuple[list[_Found], list[Stored]]:
+    """Of files that claim one `$id`, the one whose path ends most like it is taken (a copied file keeps its old `$id`)."""
+    best: dict[tuple[str, ...], _Found] = {}
+    for each in found:
+        rival = best.get(each.uris)
+        if rival is not None and not each.uris and rival.sha256 != each.sha256:
+            raise StoreFault(f"{rival.place} and {each.place} are both archive maps: add one")
+        if rival is None or _likeness(each) > _likeness(rival):
+            best[each.uris] = each
+    taken = list(best.values())
+    known = {each.sha256 for each in taken}
+    others = [each for each in found if each.sha256 not in known]
+    return taken, [Stored(each.place, each.sha256, "shadowed") for each in others]
+
+
+def _likeness(found: _Found) -> int:
+    """How many parts at the end of path and URI are the same."""
+    pairs = zip(reversed(Path(found.place).parts), reversed("".join(found.uris[-1:]).split("/")), strict=False)
+    count = 0
+    for part, wanted in pairs:
+        if part != wanted:
+            break
+        count += 1
+    return count
+
+
+def _take(index: _Index, found: list[_Found]) -> Iterator[Stored]:
+    for each in found:
+        sha = each.sha256
+        if not each.uris:
+            yield Stored(ARCHIVE_MAP, sha, _change(index.archive_map, sha))
+            index.archive_map = sha
+        for uri in each.uris:
+            yield Stored(uri, sha, _change(index.schemas.get(uri), sha))
+            index.schemas[uri] = sha
+
+
+def _change(before: str | None, now: str) -> str:
+    return "added" if before is None else "unchanged" if before == now else "changed"
+
+
+def _pulled(source: ArchiveMapSource, fetcher: Fetcher) -> Iterator[_Found]:
+    archive_map = _found(fetcher.fetch(source.place), source.place, None) if source.place else None
+    if archive_map is None or archive_map.uris:
+        raise StoreFault(f"{source.place} is not an archive map")
+    yield archive_map
+    document = parse_archive_map(archive_map.value)
+    waiting = sorted({plain_uri(file.jsonSchema) for _, file in document.all_files() if file.jsonSchema})
+    seen: set[str] = set()
+    while waiting:
+        url = waiting.pop()
+        if url in seen:
+            continue
+        seen.add(url)
+        if len(seen) > MAX_DOCUMENTS:
+            raise StoreFault(f"the archive map leads to more than {MAX_DOCUMENTS} schemas")
+        found = _found(fetcher.fetch(url), url, url)
+        yield found
+        waiting.extend(direct_references(found.value, base_of(found.value, url)))

@@ -1,0 +1,76 @@
+"""Reading a document from a URL or a file, for `schemas pull` alone: a run never fetches."""
+
+import time
+from collections.abc import Mapping as AbstractMapping
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+MAX_BYTES = 50_000_000
+ATTEMPTS = 3
+_TIMEOUT = 30.0
+_WAIT = 0.5
+
+
+class FetchFault(Exception):
+    """The document cannot be had; the message names it, and what to do."""
+
+
+class Fetcher:
+    """Reads http(s) and file URLs, and paths. `mirrors`: URL prefix -> prefix to read from instead."""
+
+    def __init__(self, mirrors: AbstractMapping[str, str], base: Path | None = None, wait: float = _WAIT):
+        self.mirrors = mirrors
+        self.base = base or Path.cwd()
+        self.wait = wait
+
+    def fetch(self, place: str) -> bytes:
+        """The document's bytes. Raises FetchFault; faults of the network are tried again first."""
+        mirrored = self._mirrored(place)
+        scheme = urlsplit(mirrored).scheme
+        if scheme in ("http", "https"):
+            return self._download(mirrored)
+        if scheme == "file":
+            return _read(Path(unquote(urlsplit(mirrored).path)), place)
+        return _read(self.base / mirrored, place)
+
+    def _mirrored(self, place: str) -> str:
+        """By the longest prefix that fits."""
+        for prefix in sorted(self.mirrors, key=len, reverse=True):
+            if place.startswith(prefix):
+                return self.mirrors[prefix] + place[len(prefix) :]
+        return place
+
+    def _download(self, url: str) -> bytes:
+        import httpx
+
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return _get(url)
+            except httpx.HTTPStatusError as error:
+                if error.response.status_code < 500 or attempt == ATTEMPTS:
+                    raise FetchFault(f"{url} answered {error.response.status_code}") from None
+            except httpx.HTTPError as error:
+                if attempt == ATTEMPTS:
+                    raise FetchFault(f"{url} cannot be reached: {type(error).__name__}") from None
+            time.sleep(self.wait * attempt)
+        raise AssertionError("unreachable")  # pragma: no cover
+
+
+def _get(url: str) -> bytes:
+    import httpx
+
+    data = bytearray()
+    with httpx.stream("GET", url, timeout=_TIMEOUT, follow_redirects=True) as response:
+        response.raise_for_status()
+        for chunk in response.iter_bytes():
+            data += chunk
+            if len(data) > MAX_BYTES:
+                raise FetchFault(f"{url} is longer than {MAX_BYTES} bytes")
+    return bytes(data)
+
+
+def _read(path: Path, place: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FetchFault(f"{place} cannot be read: {error.strerror}") from None

@@ -1,0 +1,69 @@
+"""What every source of archives offers: list, open, acknowledge."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from carrel.ingest.values import ArchiveRef, Fault
+
+
+class SourceFault(Exception):
+    """The source cannot be used (infrastructure or settings); the message says what to do. Nothing was lost."""
+
+
+class Unavailable(SourceFault):
+    """Did not answer, after several attempts: try again later."""
+
+
+class Refused(SourceFault):
+    """Credentials are missing, wrong or expired, or do not allow this."""
+
+
+class Changed(Exception):
+    """The archive is not what was listed any more (changed, being written, or gone): leave it for the next run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An archive that was opened. `data`: its bytes, or a file of them that lives as long as the context."""
+
+    data: bytes | Path
+    metadata: Mapping[str, Any] | None
+    """The record's metadata as the source keeps it; None: it can only be in the archive's own metadata.json."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that a source holds and that is no archive (a message nobody can read, a sidecar that is no JSON)."""
+
+    uri: str
+    fault: Fault
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Sources are picklable: workers open what the coordinator listed. Use as a context manager in the coordinator."""
+
+    def list(self) -> Iterator[ArchiveRef]:
+        """Every archive there is now (of a queue: one batch). Raises SourceFault."""
+        ...
+
+    def open(self, ref: ArchiveRef) -> AbstractContextManager[Fetched]:
+        """The archive as it was listed. Raises Changed, SourceFault."""
+        ...
+
+    def acknowledge(self, refs: Iterable[ArchiveRef]) -> None:
+        """These are dealt with, for good: committed, or in quarantine. Idempotent."""
+        ...
+
+    def problems(self) -> tuple[Problem, ...]:
+        """What the last `list` met that is no archive."""
+        ...
+
+    def __enter__(self) -> "Source": ...
+
+    def __exit__(self, *details: object) -> None:
+        """What was listed and not acknowledged is given back, to be listed again."""
+        ...
