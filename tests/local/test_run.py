@@ -156,7 +156,7 @@ def test_the_log_has_the_lines_with_their_time_and_the_summary(study: Study):
     record = study.record("a")
     for line in (f"job_definition_id: {record['id']}", f"request_id: {record['request_id']}", "exit_code: 0"):
         assert f"\n{line}\n" in log
-    assert log.endswith("\noutputs:\n  o/a.csv  - highly_sensitive\n")
+    assert "\noutputs:\n  o/a.csv  - highly_sensitive\n\nNotes:\n  Limits: memory " in log
     assert study.ok("logs", "a") == log
     assert study.ok("logs", "a", "--no-timestamps") == "hello\n"
 

@@ -34,10 +34,14 @@ class Judgement:
 
     code: StatusCode
     message: str
+    said: str
+    """The log's words: those of the server's log, which names files and says nothing of a plain exit code (contract)."""
     hint: str
     matched: Matched
     excluded: Mapping[str, str]
     refused: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    """The runtime's: which limits it could keep, and how."""
 
 
 def finalise(attempt: "Attempt", inspection: Inspection) -> Record:
@@ -65,9 +69,10 @@ def judge(attempt: "Attempt", inspection: Inspection, listing: Listing) -> Judge
         timeout_seconds=attempt.action.resources.timeout if attempt.timed_out else None,
     )
     outcome = outcome_of(ending, matched, excluded)
-    refused = tuple(f"{refusal.path}: {refusal.reason}" for refusal in listing.refused)
+    refused = tuple(f"{refusal.path}  - {refusal.reason}" for refusal in listing.refused)
     code, message = _status(attempt, inspection, outcome, matched)
-    return Judgement(code, message, outcome.hint, matched, excluded, refused)
+    said = outcome.message or ""
+    return Judgement(code, message, said, outcome.hint, matched, excluded, refused, tuple(inspection.notes))
 
 
 def _gate(workspace: Path, matched: Matched) -> dict[str, str]:
@@ -100,7 +105,7 @@ def _conflicted(judgement: Judgement, conflict: PublishConflict) -> Judgement:
         raise OSError(str(conflict)) from conflict
     nothing = Matched({}, judgement.matched.unmatched_patterns, judgement.matched.unmatched_outputs)
     message = f"The outputs cannot be written: {conflict}"
-    return Judgement(StatusCode.JOB_ERROR, message, "", nothing, {}, judgement.refused)
+    return Judgement(StatusCode.JOB_ERROR, message, message, "", nothing, {}, judgement.refused, judgement.notes)
 
 
 def _record(attempt: "Attempt", inspection: Inspection, judgement: Judgement) -> Record:
@@ -202,8 +207,12 @@ def _summary(attempt: "Attempt", record: Record, judgement: Judgement) -> str:
         "exit_code": "" if record.exit_code is None else str(record.exit_code),
         "created_at": record.created_at,
         "completed_at": record.completed_at,
-        "status_message": record.status_message,
+        "status_message": judgement.said,
         "hint": record.hint,
     }
-    sections = {"Files that cannot be outputs": judgement.refused, "Files of the study not copied": attempt.skipped}
+    sections = {
+        "Files that can never be outputs": judgement.refused,
+        "Files of the study not copied": attempt.skipped,
+        "Notes": judgement.notes,
+    }
     return logs.summary(fields, record.outputs, record.excluded, sections)
