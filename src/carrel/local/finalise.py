@@ -35,7 +35,7 @@ class Judgement:
     code: StatusCode
     message: str
     said: str
-    """The log's words: those of the server's log, which names files and says nothing of a plain exit code (contract)."""
+    """The log's words: as on the server they name files, and leave a plain exit code to speak for itself."""
     hint: str
     matched: Matched
     excluded: Mapping[str, str]
