@@ -47,4 +47,7 @@ def web(host: str, port: int, threads: int | None, with_sweep: bool) -> None:
     def ready(taken: int) -> None:
         click.echo(f"Serving on http://{host}:{taken}/")
 
-    serve(host, port, threads, with_sweep=with_sweep, on_ready=ready)
+    try:
+        serve(host, port, threads, with_sweep=with_sweep, on_ready=ready)
+    except OSError as error:
+        raise click.ClickException(f"{host}:{port} cannot be listened on: {error.strerror}") from None
