@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain, repeat
 from typing import Any
 
 import pyarrow as pa
@@ -20,6 +19,8 @@ from carrel.ingest.values import Fault, Lineage
 
 _FLUSH_ROWS = 20_000
 _FLUSH_FILES = 500
+_NO_PLACE = pa.array([None], pa.int64())
+_NO_ROWS = pa.array([], pa.int64())
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,16 +168,15 @@ class Flattener:
 
     def _top(self, pending: list[_File]) -> Level:
         elements: list[Any] = []
-        counts: list[int] = []
-        index: list[Iterable[int | None]] = []
+        places, files = [], []
         for each in pending:
             many = isinstance(each.value, list)
+            count = len(each.value) if many else 1
             elements += each.value if many else [each.value]
-            counts.append(len(each.value) if many else 1)
-            index.append(range(each.first, each.first + len(each.value)) if many else (None,))
-        files = pa.array(chain.from_iterable(map(repeat, (each.number for each in pending), counts)), pa.int32())
-        places = pa.array(chain.from_iterable(index), pa.int64())
-        return Level(self.dataset, 1, elements, self._top_keys(files, places), None, places, files)
+            places.append(pa.arange(each.first, each.first + count) if many else _NO_PLACE)
+            files.append(pa.repeat(pa.scalar(each.number, pa.int32()), count))
+        place, file = pa.concat_arrays([_NO_ROWS, *places]), pa.concat_arrays([pa.array([], pa.int32()), *files])
+        return Level(self.dataset, 1, elements, self._top_keys(file, place), None, place, file)
 
     def _top_keys(self, files: pa.Array, places: pa.Array) -> pa.Array:
         heads = pa.array(map(file_key, self._lineages), pa.string()).take(files)

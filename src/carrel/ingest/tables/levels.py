@@ -7,7 +7,6 @@ whole; only columns of mixed kinds are looked at value by value.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, repeat
-from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
@@ -22,7 +21,21 @@ Keep = Callable[[str, Path, set[str]], str | None]
 _ABSENT: dict[str, Any] = {}
 """Stands where a row has no object; told from a real {} by identity."""
 _NONE = type(None)
-_SIMPLE = {float: kinds.FLOAT, str: kinds.STRING, bool: kinds.BOOL, int: kinds.INT}
+_WHOLE: dict[pa.DataType, tuple[str, ...]] = {
+    pa.int64(): (kinds.INT,),
+    pa.string(): (kinds.STRING,),
+    pa.bool_(): (kinds.BOOL,),
+    pa.null(): (),
+}
+"""What Arrow infers only when all values are of this kind."""
+_FLOATS: dict[frozenset[type], tuple[str, ...]] = {
+    frozenset((float,)): (kinds.FLOAT,),
+    frozenset((float, _NONE)): (kinds.FLOAT,),
+    frozenset((float, int)): (kinds.FLOAT, kinds.INT),
+    frozenset((float, int, _NONE)): (kinds.FLOAT, kinds.INT),
+}
+"""Arrow makes floats of booleans among floats, so that floats are looked at."""
+_GUESS = 64
 
 
 @dataclass(slots=True)
@@ -83,16 +96,20 @@ class _Walk:
         return self.out
 
     def _objects(self, objects: list[dict[str, Any]], at: Path) -> None:
-        keys = sorted(set().union(*objects))
+        """Keys are guessed from the first objects; counting tells whether that missed a key or a null."""
         present = sum(map(len, objects))
-        is_dense = present == len(objects) * len(keys)
-        filled = 0
-        for key in keys:
-            values = list(map(itemgetter(key), objects)) if is_dense else [each.get(key) for each in objects]
-            filled += len(values) - values.count(None)
-            self._values(values, (*at, key))
+        guessed = sorted(set().union(*objects[:_GUESS]))
+        filled = self._keys(objects, guessed, at)
+        if filled == present:
+            return
+        others = sorted(set().union(*objects).difference(guessed)) if len(objects) > _GUESS else []
+        filled += self._keys(objects, others, at)
         if filled != present:
-            self._note_nulls(objects, keys, at)
+            self._note_nulls(objects, guessed + others, at)
+
+    def _keys(self, objects: list[dict[str, Any]], keys: list[str], at: Path) -> int:
+        """How many values these keys have, nulls not counted."""
+        return sum(self._values(list(map(dict.get, objects, repeat(key))), (*at, key)) for key in keys)
 
     def _note_nulls(self, objects: list[dict[str, Any]], keys: list[str], at: Path) -> None:
         for key in keys:
@@ -100,26 +117,49 @@ class _Walk:
             if rows:
                 self.notes.append((pointer((*at, key)), rows))
 
-    def _values(self, values: list[Any], path: Path) -> None:
-        types = set(map(type, values))
-        types.discard(_NONE)
-        if dict in types:
-            self._structs(values, path, len(types) > 1)
-            types.discard(dict)
-        if list in types:
-            self._arrays(values, path, len(types) > 1)
-            types.discard(list)
-        if types:
-            self._scalars(values, types, path)
+    def _values(self, values: list[Any], path: Path) -> int:
+        """One key's values; how many are not null."""
+        simple = self._simple(values)
+        if simple:
+            array, found = simple
+            if found:
+                self.out.cells.append(Cells(Field(path), array, found[0], found))
+            return len(array) - array.null_count
+        self._any(values, path)
+        return len(values) - values.count(None)
 
-    def _structs(self, values: list[Any], path: Path, is_mixed: bool) -> None:
+    def _any(self, values: list[Any], path: Path) -> None:
+        """Objects, arrays and scalars, each where it belongs."""
+        types = set(map(type, values))
+        if dict in types:
+            self._structs(values, path)
+        if list in types:
+            self._arrays(values, path)
+        if types - {dict, list, _NONE}:
+            self._mixed([None if type(each) in (dict, list) else each for each in values], path)
+
+    def _simple(self, values: list[Any]) -> tuple[pa.Array, tuple[str, ...]] | None:
+        """The array and kinds of a column that Arrow can take whole; None when it cannot."""
+        first = next((value for value in values if value is not None), None)
+        if type(first) in (dict, list):
+            return None
+        try:
+            array = pa.array(values)
+        except UnicodeEncodeError:
+            raise
+        except (OverflowError, TypeError, pa.ArrowInvalid):
+            return None
+        found = _FLOATS.get(frozenset(map(type, values))) if array.type == pa.float64() else _WHOLE.get(array.type)
+        return (array, found) if found is not None and not (self.exact_numbers and len(found) > 1) else None
+
+    def _structs(self, values: list[Any], path: Path) -> None:
         inner = [each if type(each) is dict else _ABSENT for each in values]
         empty = [row for row, each in enumerate(inner) if not each and each is not _ABSENT] if not all(inner) else []
         if empty:
             self.notes.append((pointer(path) + "{}", empty))
         self._objects(inner, path)
 
-    def _arrays(self, values: list[Any], path: Path, is_mixed: bool) -> None:
+    def _arrays(self, values: list[Any], path: Path) -> None:
         rows = [row for row, each in enumerate(values) if type(each) is list]
         lists = [values[row] for row in rows]
         if self.is_last:
@@ -150,27 +190,6 @@ class _Walk:
             index=index,
             files=above.files.take(parent),
         )
-
-    def _scalars(self, values: list[Any], types: set[type], path: Path) -> None:
-        if not self._simple(values, types, path):
-            self._mixed([None if type(each) in (dict, list) else each for each in values], path)
-
-    def _simple(self, values: list[Any], types: set[type], path: Path) -> bool:
-        """Columns that Arrow can take whole; False when a value does not fit (or lists and objects are among them)."""
-        if types == {int, float} and not self.exact_numbers:
-            found: tuple[str, ...] = (kinds.FLOAT, kinds.INT)
-        elif len(types) == 1:
-            found = (_SIMPLE[next(iter(types))],)
-        else:
-            return False
-        try:
-            array = pa.array(values, kinds.ARROW[found[0]])
-        except UnicodeEncodeError:
-            raise
-        except (OverflowError, TypeError, pa.ArrowInvalid):
-            return False
-        self.out.cells.append(Cells(Field(path), array, found[0], found))
-        return True
 
     def _mixed(self, values: list[Any], path: Path) -> None:
         each_kind = [None if value is None else kinds.kind_of(value) for value in values]
