@@ -27,7 +27,7 @@ def test_a_whole_job_for_an_opensafely_controller(make_site: Callable[..., Site]
             assert list(parse_qs(body.decode())) == ["payload"]
     polls = [path for method, path, *_ in site.server.requests if method == "GET"]
     assert set(polls[1:]) <= {"/test/tasks/"}, "only the first poll may ask for our extensions"
-    assert "preparing" in site.server.stages("job1-001")
+    assert site.server.stages("job1-001")[-1] == "finalized"
 
 
 def test_an_opensafely_controller_is_not_told_to_try_a_users_error_again(make_site: Callable[..., Site]) -> None:
