@@ -53,25 +53,30 @@ def blob(
 
 
 def write(git: Git, ref: str, dest: Path, deadline: Deadline) -> None:
-    """Write the files of `ref` into the empty folder `dest`."""
+    """Write the files of `ref` into the empty folder `dest`. One git process."""
     with tempfile.TemporaryDirectory(prefix="carrel-index-") as scratch:
         env = {"GIT_INDEX_FILE": f"{scratch}/index", "GIT_WORK_TREE": str(dest.absolute())}
-        git.local(["read-tree", f"{ref}^{{tree}}"], deadline, env=env)
-        git.local(["checkout-index", "--all", "--force", f"--prefix={dest.absolute()}/"], deadline, env=env)
+        git.local(["read-tree", "--reset", "-u", f"{ref}^{{tree}}"], deadline, env=env)
 
 
-def check_symlinks(git: Git, ref: str, deadline: Deadline) -> None:
-    """Raise CheckoutRefused if any symlink in the tree of `ref` leads outside of it."""
-    links = _symlinks(git, ref, deadline)
+def check_symlinks(git: Git, ref: str, deadline: Deadline) -> bool:
+    """Raise CheckoutRefused if any symlink in the tree of `ref` leads outside of it; False: there is no such tree.
+
+    One git process, and one more for each symlink.
+    """
+    listing = git.run(["ls-tree", "-r", "-z", ref], deadline)
+    if not listing.ok:
+        return False
+    links = _symlinks(git, listing.stdout, deadline)
     for path in links:
         if not stays_inside(path, links):
             raise CheckoutRefused(
                 f"The symlink '{path}' in {git.shown_url} leads outside the repository: remove it, or make it relative"
             )
+    return True
 
 
-def _symlinks(git: Git, ref: str, deadline: Deadline) -> dict[str, str]:
-    listing = git.local(["ls-tree", "-r", "-z", ref], deadline).stdout
+def _symlinks(git: Git, listing: bytes, deadline: Deadline) -> dict[str, str]:
     entries = (entry.partition(b"\t") for entry in listing.split(b"\0") if entry.startswith(_SYMLINK))
     ids = {path.decode(errors="surrogateescape"): meta.split(b" ")[2].decode() for meta, _, path in entries}
     return {
