@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from carrel.cli.rap_client import RapRefused
+from carrel.clients.rap import RapRefused
 
 YAML = """
 version: '5'

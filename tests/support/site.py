@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from carrel.cli.rap_client import RapUnavailable
+from carrel.clients.rap import RapUnavailable
 from carrel.repos.snapshot import commit_folder
 from carrel.site.client import Requests
 from carrel.site.layout import Secrets, Site

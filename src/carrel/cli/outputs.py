@@ -13,7 +13,7 @@ def check_outputs(report: Path | None) -> None:
 
     The exit code is 1 when a file would not reach level 4 or there is something to look at.
     """
-    from carrel.cli.run import explained
+    from carrel.cli.common import explained
     from carrel.local.outputs import check_study, lines, write_report
     from carrel.local.study import Study
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def plan(actions: tuple[str, ...], force_run_dependencies: bool, backend: str | None, as_json: bool) -> None:
     """Show what `carrel run ACTION...` would do, and why; all actions if none is named. Nothing is run."""
-    from carrel.cli.run import explained
+    from carrel.cli.common import explained
     from carrel.local.run import Options, with_all_actions
     from carrel.local.study import Study
 
@@ -42,7 +42,7 @@ def show_plan(study: "Study", options: "Options", as_json: bool) -> None:
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write; else printed.")
 def graph(form: str, backend: str | None, output: Path | None) -> None:
     """Draw which action needs which."""
-    from carrel.cli.run import explained
+    from carrel.cli.common import explained
     from carrel.local.graph import draw
     from carrel.local.study import Study
 

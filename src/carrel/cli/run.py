@@ -10,26 +10,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from carrel.cli.common import MemorySize, explained
+
 if TYPE_CHECKING:
     from carrel.local.events import RunResult, Watcher
     from carrel.local.run import Options
     from carrel.local.study import Study
-
-INTERRUPTED = 130
-
-
-class MemorySize(click.ParamType[int]):
-    """`4G`, `512M`, as bytes."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        from carrel.project.resources import parse_memory
-
-        try:
-            return parse_memory(value)
-        except ValueError as error:
-            self.fail(f"{value!r} {error}", param, ctx)
 
 
 @click.command()
@@ -133,22 +119,3 @@ def _show_plan(study: "Study", options: "Options", as_json: bool) -> None:
     from carrel.cli.plan import show_plan
 
     show_plan(study, options, as_json)
-
-
-@contextmanager
-def explained(as_json: bool = False) -> Iterator[None]:
-    """Turn what may stop a run before it begins into the contract's words and exit codes."""
-    from carrel.agent.executors.base import ExecutorError
-    from carrel.jobs.plan import PlanError
-    from carrel.local.errors import LocalError
-    from carrel.local.explain import explain
-    from carrel.project import ProjectValidationError
-
-    try:
-        yield
-    except KeyboardInterrupt:
-        click.echo("\nInterrupted: what was running has been stopped and removed.", err=True)
-        sys.exit(INTERRUPTED)
-    except (ProjectValidationError, PlanError, LocalError, ExecutorError) as error:
-        click.echo(explain(error, as_json), err=not as_json)
-        sys.exit(1)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from carrel.cli.run import MemorySize, explained
+from carrel.cli.common import MemorySize, explained
 
 
 @click.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

@@ -12,7 +12,7 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(backend: str | None, as_json: bool) -> None:
     """Show what ran here, when, from which commit, and whether its code, inputs or image have changed since."""
-    from carrel.cli.run import explained
+    from carrel.cli.common import explained
     from carrel.local.settings import LocalSettings
     from carrel.local.show import columns, status_rows
     from carrel.local.status import statuses
@@ -31,7 +31,7 @@ def status(backend: str | None, as_json: bool) -> None:
 @click.option("--no-timestamps", is_flag=True, help="Only what the action itself printed.")
 def logs(action: str, no_timestamps: bool) -> None:
     """Show the log of the last finished run of ACTION."""
-    from carrel.cli.run import explained
+    from carrel.cli.common import explained
     from carrel.local.report import program_lines
     from carrel.local.study import Study
 

@@ -1,21 +1,20 @@
 """The OpenAPI 3.1 document of the RAP API, made from the endpoints and from the models that validate requests."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel
 
 import carrel
 from carrel.controller import settings
-from carrel.controller.rap_api import ENDPOINTS
 from carrel.controller.rap_api_http import Endpoint
 from carrel.messages.rap import ErrorResponse, json_schema, request_schema
 
 BASE = "/controller/v1/"
 
 
-def document() -> dict[str, Any]:
-    """The whole document, as JSON data."""
-    endpoints = [view.endpoint for view in ENDPOINTS]
+def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
+    """The whole document of these endpoints, as JSON data."""
     return {
         "openapi": "3.1.0",
         "info": {

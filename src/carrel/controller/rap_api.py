@@ -4,7 +4,7 @@ import json
 import logging
 import secrets
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from django.http import HttpRequest, HttpResponse
 
@@ -191,19 +191,23 @@ def _exactly(flag: Flag) -> str | None:
 # -- the document
 
 
-@endpoint(Endpoint("spec.json", "GET", "This document", {}, authenticated=False))
-def spec_json(request: HttpRequest) -> HttpResponse:
+def spec() -> dict[str, Any]:
+    """The OpenAPI document of this API."""
     from carrel.controller.openapi import document
 
-    return HttpResponse(json.dumps(document(), separators=(",", ":")), content_type="application/json")
+    return document(view.endpoint for view in ENDPOINTS)
+
+
+@endpoint(Endpoint("spec.json", "GET", "This document", {}, authenticated=False))
+def spec_json(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(json.dumps(spec(), separators=(",", ":")), content_type="application/json")
 
 
 @endpoint(Endpoint("docs/", "GET", "This document, to read", {}, authenticated=False))
 def docs(request: HttpRequest) -> HttpResponse:
-    from carrel.controller.openapi import document
     from carrel.controller.rap_api_docs import page
 
-    answer = HttpResponse(page(document()))
+    answer = HttpResponse(page(spec()))
     answer["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
     return answer
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from carrel.cli.rap_client import RapClient
+from carrel.clients.rap import RapClient
 from carrel.messages.rap import RapCreateRequest, RapCreateResponse
 from carrel.site.submit import StudyRequest, new_rap_id
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from carrel.cli.rap_client import RapUnavailable
+from carrel.clients.rap import RapUnavailable
 
 PATIENCE_SECONDS = 60.0
 FINAL = frozenset({"succeeded", "failed"})

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from carrel.cli.rap_client import RapClient, RapRefused, RapUnavailable
+from carrel.clients.rap import RapClient, RapRefused, RapUnavailable
 from carrel.messages.rap import RapCreateRequest
 
 

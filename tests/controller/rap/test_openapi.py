@@ -13,9 +13,9 @@ from carrel.messages.rap import RapCreateRequest, RapStatusCode, request_schema
 
 @pytest.fixture
 def document(rap_env):
-    from carrel.controller.openapi import document
+    from carrel.controller.rap_api import spec
 
-    return document()
+    return spec()
 
 
 def test_is_valid_openapi(document):
@@ -26,9 +26,9 @@ def test_the_schema_told_is_the_schema_that_validates(document, rap_env):
     from carrel.controller import settings
 
     def told():
-        from carrel.controller.openapi import document
+        from carrel.controller.rap_api import spec
 
-        operation = document()["paths"]["/rap/create/"]["post"]
+        operation = spec()["paths"]["/rap/create/"]["post"]
         return operation["requestBody"]["content"]["application/json"]["schema"]
 
     assert told() == request_schema(RapCreateRequest)
