@@ -5,6 +5,7 @@ from carrel.ingest.tables.conform import Offender, conform, needs_rewrite, offen
 from carrel.ingest.tables.declared import declared_of, merged
 from carrel.ingest.tables.flatten import Flat, Flattener, Rejection, flatten_stream
 from carrel.ingest.tables.names import Field
+from carrel.ingest.tables.parquet import write_options
 from carrel.ingest.tables.schema import (
     Change,
     ChangeKind,
@@ -38,4 +39,5 @@ __all__ = [
     "offenders",
     "unify",
     "without",
+    "write_options",
 ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -9,6 +10,7 @@ import pyarrow.compute as pc
 
 from carrel.ingest.archives import FileRejected, parse
 from carrel.ingest.tables import kinds
+from carrel.ingest.tables.blocks import blocks_of, starts_array
 from carrel.ingest.tables.conform import Offender, conform, offenders
 from carrel.ingest.tables.levels import Level, Segment, joined_keys, segment_of
 from carrel.ingest.tables.names import Field, Path
@@ -19,6 +21,8 @@ from carrel.ingest.values import Fault, Lineage
 
 _FLUSH_ROWS = 20_000
 _FLUSH_FILES = 500
+_HEAD = 1_000
+"""So many bytes of blanks before a file's first character are waited for."""
 _NO_PLACE = pa.array([None], pa.int64())
 _NO_ROWS = pa.array([], pa.int64())
 
@@ -245,6 +249,21 @@ def flatten_stream(
     """A huge top-level array, block by block, in bounded memory; keys and indices go on across blocks.
 
     `check` sees each block as an array. FileRejected (from parsing or `check`) may come after blocks were handed out:
-    the caller throws those away.
+    the caller throws those away. What is no array in UTF-8 is read whole.
     """
-    raise NotImplementedError
+    stream = iter(chunks)
+    head = b""
+    for chunk in stream:
+        head += chunk
+        if len(head) >= _HEAD or starts_array(head):
+            break
+    whole = chain([head], stream)
+    if not starts_array(head):
+        flattener.add_bytes(lineage, b"".join(whole), check)
+        yield flattener.finish()
+        return
+    for block in blocks_of(whole, block_bytes):
+        if check:
+            check(block.elements)
+        flattener.add(lineage, block.elements, block.first)
+        yield flattener.finish()

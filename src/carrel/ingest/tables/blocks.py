@@ -1,0 +1,129 @@
+"""A huge top-level JSON array, cut into blocks of whole elements while its bytes stream by.
+
+A cut is proved, not guessed: when `[` + everything up to a comma + `]` parses, that comma stands between two elements.
+Candidates come from a cheap search; where that fails, brackets and strings are counted.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from carrel.ingest.archives import FileRejected, parse
+
+_BETWEEN_OBJECTS = re.compile(rb"\}[ \t\r\n]*,[ \t\r\n]*\{")
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
+"""A string (perhaps cut off by the end of what is there), or a character that matters."""
+_BLANK = b" \t\r\n"
+_UTF8_BOM = b"\xef\xbb\xbf"
+_TAIL = 65_536
+"""How far back the cheap search looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Elements of the array, in order; `first` is the position of the first of them."""
+
+    first: int
+    elements: list[Any]
+
+
+def blocks_of(chunks: Iterable[bytes], block_bytes: int) -> Iterator[Block]:
+    """The blocks of a top-level array, each of about `block_bytes` of JSON (an element is never cut).
+
+    FileRejected, as `archives.parse` raises it, where what follows is not JSON.
+    """
+    return _Cutter(block_bytes).blocks(iter(chunks))
+
+
+def starts_array(head: bytes) -> bool:
+    """Whether a file that begins so can be cut into blocks: UTF-8, and its first character is `[`."""
+    return _start(head).startswith(b"[")
+
+
+class _Cutter:
+    def __init__(self, block_bytes: int):
+        self.block_bytes = block_bytes
+        self.count = 0
+        self.is_simple = True
+        """Until the cheap search has failed once."""
+
+    def blocks(self, chunks: Iterator[bytes]) -> Iterator[Block]:
+        rest = _opened(chunks)
+        pieces, size = [rest], len(rest)
+        for chunk in chunks:
+            pieces.append(chunk)
+            size += len(chunk)
+            if size >= self.block_bytes:
+                found, rest = self._cut(b"".join(pieces))
+                if found:
+                    yield self._block(found)
+                # When no cut was found, wait until there is twice as much: an element may be longer than a block.
+                pieces, size = [rest], len(rest) if found else self.block_bytes - len(rest)
+        yield self._last(b"".join(pieces))
+
+    def _last(self, rest: bytes) -> Block:
+        if self.count and not rest.lstrip(_BLANK).rstrip(_BLANK).removesuffix(b"]").strip(_BLANK):
+            raise FileRejected("json", "syntax", "not JSON: a comma with nothing after it at the array's end")
+        return self._block(parse(b"[" + rest))
+
+    def _block(self, elements: list[Any]) -> Block:
+        first, self.count = self.count, self.count + len(elements)
+        return Block(first, elements)
+
+    def _cut(self, data: bytes) -> tuple[list[Any], bytes]:
+        """The elements before the last sure comma, and the bytes after it; no elements where there is none."""
+        if self.is_simple:
+            comma = _last_between(data)
+            elements = _elements(data[:comma]) if comma else None
+            if comma and elements:
+                return elements, data[comma + 1 :]
+            self.is_simple = False
+        comma = _last_counted(data)
+        if not comma:
+            return [], data
+        if not data[:comma].strip(_BLANK):
+            raise FileRejected("json", "syntax", "not JSON: a comma with nothing before it")
+        return parse(b"[" + data[:comma] + b"]"), data[comma + 1 :]
+
+
+def _opened(chunks: Iterator[bytes]) -> bytes:
+    """The stream's beginning, without byte order mark and opening bracket."""
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if len(head) > len(_UTF8_BOM) and _start(head):
+            break
+    return _start(head)[1:]
+
+
+def _start(head: bytes) -> bytes:
+    return head.removeprefix(_UTF8_BOM).lstrip(_BLANK)
+
+
+def _last_between(data: bytes) -> int:
+    """Where the last `}, {` has its comma; 0 when there is none near the end."""
+    start = max(0, len(data) - _TAIL)
+    starts = [found.start() for found in _BETWEEN_OBJECTS.finditer(data, start)]
+    return data.index(b",", starts[-1]) if starts else 0
+
+
+def _elements(data: bytes) -> list[Any] | None:
+    try:
+        return parse(b"[" + data + b"]")  # type: ignore[no-any-return]
+    except FileRejected:
+        return None
+
+
+def _last_counted(data: bytes) -> int:
+    """Where the last comma stands that is in no string, object or inner array; 0 when there is none."""
+    depth, comma = 0, 0
+    for token in _TOKEN.finditer(data):
+        first = data[token.start()]
+        if first in b"[{":
+            depth += 1
+        elif first in b"]}":
+            depth -= 1
+        elif first == 44 and depth == 0:
+            comma = token.start()
+    return comma
