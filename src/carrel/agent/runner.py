@@ -6,7 +6,7 @@ import os
 import select
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -78,7 +78,8 @@ class Runner:
         self._unwritten: dict[str, Any] | None = None
         self._stage: publish.Stage | None = None
         self._seen = Inspection(Phase.ABSENT)
-        self._superseded = self._reported = self._stopping = False
+        self._cancelled: Task | None = None
+        self._superseded = self._reported = self._stopping = self._timed_out = False
         self._wake: int | None = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._wake_lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=task.id, daemon=True)
@@ -95,10 +96,16 @@ class Runner:
 
     def cancel(self, task: Task) -> None:
         """The controller wants it ended; `task` is to be told how it went."""
-        if self.folder.cancelled() is None:
-            self.folder.cancel(task)
+        if self._cancellation() is None:
+            self._cancelled = task
+            with _disk_may_be_full(f"{self.task.id}: that it is cancelled"):
+                self.folder.cancel(task)
             self._reported = False
             self.wake()
+
+    def _cancellation(self) -> Task | None:
+        """The task that asked for the end. On a full disk only this process knows: after a restart it comes again."""
+        return self._cancelled or self.folder.cancelled()
 
     def supersede(self) -> None:
         """The controller has given it up and asks for nothing."""
@@ -119,7 +126,7 @@ class Runner:
 
     @property
     def superseded(self) -> bool:
-        return self._superseded and self.folder.cancelled() is None
+        return self._superseded and self._cancellation() is None
 
     # The loop
 
@@ -166,8 +173,8 @@ class Runner:
             start=self.folder.start(),
             recorded=self.record() is not None,
             reported=self._reported,
-            cancelled=self.folder.cancelled() is not None,
-            timed_out=self.folder.timed_out(),
+            cancelled=self._cancellation() is not None,
+            timed_out=self._is_timed_out(),
             superseded=self.superseded,
             leftovers=self.folder.exists(),
         )
@@ -213,11 +220,14 @@ class Runner:
 
     def _wait(self) -> None:
         if self.folder.start() is not Start.DONE:
-            self.folder.write_start(done=True)
+            with _disk_may_be_full(f"{self.task.id}: that it was started"):
+                self.folder.write_start(done=True)
         self._meter.watch(self.name, self.folder)
         remaining = self._seconds_left()
         if remaining is not None and remaining <= 0:
-            self.folder.time_out()
+            self._timed_out = True
+            with _disk_may_be_full(f"{self.task.id}: that its time is over"):
+                self.folder.time_out()
             return
         timeout = WAIT_SECONDS if remaining is None else min(WAIT_SECONDS, remaining)
         ended = self.place.executor.wait([self.name], timeout, self._wake)
@@ -232,6 +242,9 @@ class Runner:
             return None
         return limit - (datetime.now(UTC) - self._seen.started_at).total_seconds()
 
+    def _is_timed_out(self) -> bool:
+        return self._timed_out or self.folder.timed_out()
+
     def _timeout(self) -> float | None:
         return self.task.carrel.timeout_seconds if self.task.carrel else None
 
@@ -245,8 +258,8 @@ class Runner:
 
     def _finalise(self) -> None:
         self._tell(Stage.FINALIZING)
-        cancelled = self.folder.cancelled() is not None
-        timeout = self._timeout() if self.folder.timed_out() else None
+        cancelled = self._cancellation() is not None
+        timeout = self._timeout() if self._is_timed_out() else None
         self._stage = self._finalising().finish(self._seen, cancelled=cancelled, timeout=timeout)
         point("attempt.finalised")
 
@@ -294,7 +307,7 @@ class Runner:
     # Reports
 
     def _tell(self, stage: Stage) -> None:
-        if self.folder.cancelled() is None:
+        if self._cancellation() is None:
             self._reporter.add(self._update(self.task, stage, None))
 
     def _report_outcome(self) -> None:
@@ -309,7 +322,7 @@ class Runner:
             told.set()
             self.wake()
 
-        task = self.folder.cancelled() or self.task
+        task = self._cancellation() or self.task
         stage = Stage.ERROR if record.get("error") else Stage.FINALIZED
         self._reporter.add(self._update(task, stage, record), tell)
         while not told.is_set() and not self._stopping and not self.superseded and task == self._wants_report():
@@ -319,7 +332,7 @@ class Runner:
             point("attempt.reported")
 
     def _wants_report(self) -> Task:
-        return self.folder.cancelled() or self.task
+        return self._cancellation() or self.task
 
     def _settle_report(self, status: list[int]) -> None:
         if not status:
@@ -329,7 +342,7 @@ class Runner:
             self._sleep(PAUSES[1])
             return
         self._reported = True
-        self.settled.add((self.folder.cancelled() or self.task).id)
+        self.settled.add((self._cancellation() or self.task).id)
 
     def _update(self, task: Task, stage: Stage, record: Mapping[str, Any] | None) -> TaskUpdate:
         final = None
@@ -356,6 +369,15 @@ class Runner:
         with contextlib.suppress(BlockingIOError):
             if self._wake is not None:
                 os.eventfd_read(self._wake)
+
+
+@contextlib.contextmanager
+def _disk_may_be_full(what: str) -> Iterator[None]:
+    """A job that has filled the disk must still be one that can be stopped."""
+    try:
+        yield
+    except OSError as error:
+        logger.warning("%s cannot be written: %s", what, error.strerror)
 
 
 def _is_ours(error: Exception) -> bool:

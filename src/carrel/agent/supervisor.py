@@ -99,13 +99,11 @@ class Supervisor:
         failures = 0
         while not self._stopping.is_set():
             page = self._ask(seen, failures)
-            if page is None:
+            if page is None or not self._take_in(page):
                 self._rest(PAUSES[min(failures, len(PAUSES) - 1)])
                 failures, seen = failures + 1, None
                 continue
             failures, seen = 0, page.cursor
-            self._reporter.open()
-            self.sync(page.tasks)
             if page.cursor is None:
                 self._rest(self.place.settings.job_loop_interval)
 
@@ -118,6 +116,16 @@ class Supervisor:
         except Exception:
             logger.exception("The controller's answer could not be used")
         return None
+
+    def _take_in(self, page: TaskPage) -> bool:
+        """False when it could not be done whole: the same list is asked for again. The agent never stops listening."""
+        self._reporter.open()
+        try:
+            self.sync(page.tasks)
+        except Exception:
+            logger.exception("The list of tasks could not be taken in; trying again")
+            return False
+        return True
 
     def _rest(self, seconds: float) -> None:
         self._woken.wait(seconds)
