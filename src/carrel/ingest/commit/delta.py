@@ -1,0 +1,158 @@
+"""One Delta table: what is in it now, which of its files hold a record, and one atomic commit per table and run."""
+
+import json
+import time
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
+
+from carrel.ingest.commit.files import DataFile, opened
+from carrel.ingest.commit.layout import table_key
+from carrel.ingest.commit.storage import Storage
+
+APPLICATION = "carrel-ingest"
+"""Application id of our transactions; their version is the number of the run."""
+_CONFIGURATION: dict[str, str | None] = {"delta.checkpointInterval": "20"}
+
+
+@dataclass(frozen=True, slots=True)
+class TableCommit:
+    """What one run does to one table, at once. `schema`: the table's Arrow schema, serialised.
+
+    `replace`: all files go, and the table has `schema` from now on; else `schema` may only add columns.
+    `moves`: the same rows in other files (readers of changes need not look).
+    """
+
+    table: str
+    schema: bytes
+    add: tuple[DataFile, ...] = ()
+    remove: tuple[str, ...] = ()
+    replace: bool = False
+    moves: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveFile:
+    """A file of the table's current version, with its statistics."""
+
+    path: str
+    size: int
+    rows: int
+    least: Mapping[str, object]
+    greatest: Mapping[str, object]
+
+
+def existing(storage: Storage, table: str, version: int | None = None) -> DeltaTable | None:
+    """The table as it is now (or was at `version`), if there is one."""
+    uri = storage.uri(table_key(table))
+    return DeltaTable(uri, version=version) if DeltaTable.is_deltatable(uri) else None
+
+
+def active_files(table: DeltaTable) -> list[ActiveFile]:
+    """Its files, in order of their names."""
+    rows = pa.table(table.get_add_actions(flatten=False)).to_pylist()
+    made = [
+        ActiveFile(row["path"], row["size_bytes"], row["num_records"] or 0, row.get("min") or {}, row.get("max") or {})
+        for row in rows
+    ]
+    return sorted(made, key=lambda file: file.path)
+
+
+def commit(storage: Storage, number: int, what: TableCommit) -> None:
+    """Apply `what` as run `number`; nothing when the table has that run already."""
+    uri = storage.uri(table_key(what.table))
+    schema = Schema.from_arrow(pa.ipc.read_schema(pa.py_buffer(what.schema)))
+    table = existing(storage, what.table)
+    if table is None:
+        _create(uri, schema, what, number, "error")
+        return
+    if (table.transaction_version(APPLICATION) or 0) >= number:
+        return
+    if what.replace:
+        _create(uri, schema, what, number, "overwrite")
+        return
+    _add_columns(table, schema)
+    sizes = {file.path: file.size for file in active_files(table)} if what.remove else {}
+    table.create_write_transaction(
+        [*_removes(what, sizes), *_adds(what)], "append", table.schema(), commit_properties=_properties(number)
+    )
+
+
+def _create(uri: str, schema: Schema, what: TableCommit, number: int, mode: str) -> None:
+    create_table_with_add_actions(
+        uri,
+        schema,
+        list(_adds(what)),
+        mode=mode,  # type: ignore[arg-type]
+        configuration=_CONFIGURATION,
+        commit_properties=_properties(number),
+    )
+
+
+def _properties(number: int) -> CommitProperties:
+    return CommitProperties(app_transactions=[Transaction(APPLICATION, number)])
+
+
+def _adds(what: TableCommit) -> Iterator[AddAction]:
+    now = int(time.time() * 1000)
+    for file in what.add:
+        yield AddAction(file.path, file.size, {}, now, not what.moves, file.stats)
+
+
+def _removes(what: TableCommit, sizes: Mapping[str, int]) -> Iterator[RemoveAction]:
+    now = int(time.time() * 1000)
+    for path in what.remove:
+        yield RemoveAction(path, not what.moves, now, size=sizes.get(path))
+
+
+def _add_columns(table: DeltaTable, schema: Schema) -> None:
+    """New columns, as a commit of their own before the rows; without effect on who reads the old ones."""
+    have = {field.name for field in table.schema().fields}
+    missing = [field for field in schema.fields if field.name not in have]
+    if missing:
+        table.alter.add_columns(missing)
+
+
+def holding(storage: Storage, name: str, table: DeltaTable, records: Mapping[str, Collection[str]]) -> list[str]:
+    """Which files hold rows of `records` (record id -> runs that may have written its rows; none: any run)."""
+    if not records:
+        return []
+    wanted = pa.array(list(records))
+    return [
+        file.path
+        for file in active_files(table)
+        if any(_may_hold(file, record, runs) for record, runs in records.items())
+        and _holds(storage, name, file.path, wanted)
+    ]
+
+
+def _may_hold(file: ActiveFile, record: str, runs: Collection[str]) -> bool:
+    return _between(file, "recordid", record) and (not runs or any(_between(file, "_run_id", run) for run in runs))
+
+
+def _between(file: ActiveFile, column: str, value: str) -> bool:
+    least, greatest = file.least.get(column), file.greatest.get(column)
+    return (least is None or str(least) <= value) and (greatest is None or value <= str(greatest))
+
+
+def _holds(storage: Storage, name: str, path: str, wanted: pa.Array) -> bool:
+    with opened(storage, name, path) as file:
+        for number in range(file.num_row_groups):
+            column = file.read_row_group(number, ["recordid"]).column(0)
+            if pc.any(pc.is_in(column, wanted)).as_py():
+                return True
+    return False
+
+
+def schema_bytes(schema: pa.Schema) -> bytes:
+    """For `TableCommit.schema`."""
+    return bytes(schema.serialize())
+
+
+def stats_rows(stats: str) -> int:
+    """How many rows Delta statistics speak of."""
+    return int(json.loads(stats)["numRecords"])

@@ -1,0 +1,168 @@
+"""Parquet files of tables: written to scratch, then put beside the table; invisible until a commit names them."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from carrel.ingest.commit.layout import file_prefix, table_key
+from carrel.ingest.commit.storage import Storage
+
+ROW_GROUP = 131_072
+ID_CHARACTERS = 4
+"""So much of a record id goes into statistics: enough to prune by, too little to name anybody in a table's log."""
+_PRUNING = ("assessmentid", "uploadedon", "exportedon", "year", "month", "day", "_run_id", "record_key", "archive_key")
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A Parquet file of a table. `path` is its name in the table's folder; `stats` Delta statistics as JSON."""
+
+    path: str
+    size: int
+    rows: int
+    stats: str
+
+
+class FileWriter:
+    """One file of one table. `close` makes it part of the folder, `abandon` makes it never have been."""
+
+    def __init__(self, storage: Storage, run_id: str, table: str, name: str, schema: pa.Schema):
+        self.storage = storage
+        self.table = table
+        self.path = f"{file_prefix(run_id)}{name}-{os.urandom(4).hex()}.parquet"
+        self.local = storage.scratch(run_id) / f"{table}-{self.path}"
+        self.schema = schema
+        self.rows = 0
+        self._writer = pq.ParquetWriter(
+            self.local, schema, compression="zstd", compression_level=1, use_dictionary=_dictionaries(schema)
+        )
+
+    def write(self, table: pa.Table, row_group: int = ROW_GROUP) -> None:
+        """Add rows; `table` has the columns of `schema`."""
+        self.rows += table.num_rows
+        self._writer.write_table(table.select(self.schema.names).cast(self.schema), row_group)
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far."""
+        return self.local.stat().st_size
+
+    def close(self) -> DataFile:
+        """The finished file, in its table's folder."""
+        self._writer.close()
+        size = self.size
+        stats = statistics(pq.read_metadata(self.local))
+        self.storage.put_file(self.local, f"{table_key(self.table)}/{self.path}")
+        return DataFile(self.path, size, self.rows, stats)
+
+    def abandon(self) -> None:
+        """Throw away what was written."""
+        self._writer.close()
+        self.local.unlink(missing_ok=True)
+
+
+def _dictionaries(schema: pa.Schema) -> list[str]:
+    """Text that repeats and whole numbers; not row keys (each is its own) nor measurements."""
+    return [
+        field.name
+        for field in schema
+        if not (pa.types.is_floating(field.type) or field.name in ("_row_key", "_parent_key", "_index", "content_hash"))
+    ]
+
+
+def write_file(
+    storage: Storage, run_id: str, table: str, name: str, rows: pa.Table, row_group: int = ROW_GROUP
+) -> DataFile:
+    """`rows` as one file."""
+    writer = FileWriter(storage, run_id, table, name, rows.schema)
+    writer.write(rows, row_group)
+    return writer.close()
+
+
+def opened(storage: Storage, table: str, path: str) -> pq.ParquetFile:
+    """A file of a table for reading."""
+    return pq.ParquetFile(storage.open(f"{table_key(table)}/{path}"))
+
+
+def blocks(storage: Storage, table: str, path: str) -> Iterator[pa.Table]:
+    """A file, row group by row group."""
+    with opened(storage, table, path) as file:
+        for number in range(file.num_row_groups):
+            yield file.read_row_group(number)
+
+
+def rewritten(
+    storage: Storage,
+    run_id: str,
+    table: str,
+    path: str,
+    change: Callable[[pa.Table], pa.Table],
+    schema: pa.Schema | None = None,
+) -> DataFile | None:
+    """A new file with what `change` makes of each block of an old one, in `schema` (default: as it was); None when no
+    row is left."""
+    with opened(storage, table, path) as file:
+        schema = schema or file.schema_arrow
+    writer = FileWriter(storage, run_id, table, "rewritten", schema)
+    try:
+        for block in blocks(storage, table, path):
+            changed = change(block)
+            if changed.num_rows:
+                writer.write(changed)
+    except BaseException:
+        writer.abandon()
+        raise
+    if not writer.rows:
+        writer.abandon()
+        return None
+    return writer.close()
+
+
+def statistics(metadata: pq.FileMetaData) -> str:
+    """Delta statistics of a file: rows, and the least and greatest value of the columns that reads are pruned by."""
+    least: dict[str, Any] = {}
+    greatest: dict[str, Any] = {}
+    nulls: dict[str, int] = {}
+    for number in range(metadata.num_columns):
+        name = metadata.schema.column(number).path
+        if name in _PRUNING or name == "recordid":
+            known = [metadata.row_group(group).column(number).statistics for group in range(metadata.num_row_groups)]
+            _note(name, known, least, greatest, nulls)
+    return json.dumps(
+        {"numRecords": metadata.num_rows, "minValues": least, "maxValues": greatest, "nullCount": nulls}, sort_keys=True
+    )
+
+
+def _note(name: str, known: list[Any], least: dict[str, Any], greatest: dict[str, Any], nulls: dict[str, int]) -> None:
+    if not known or any(each is None or not each.has_null_count for each in known):
+        return
+    nulls[name] = sum(each.null_count for each in known)
+    ranged = [each for each in known if each.has_min_max]
+    if len(ranged) != sum(1 for each in known if each.num_values):
+        return
+    if ranged:
+        least[name] = _low(name, min(each.min for each in ranged))
+        greatest[name] = _high(name, max(each.max for each in ranged))
+
+
+def _low(name: str, value: Any) -> Any:
+    if isinstance(value, datetime):
+        return _millis(value)
+    return value[:ID_CHARACTERS] if name == "recordid" else value
+
+
+def _high(name: str, value: Any) -> Any:
+    """Cut upper bounds are raised, so that they stay bounds."""
+    if isinstance(value, datetime):
+        return _millis(value + timedelta(milliseconds=1) if value.microsecond % 1000 else value)
+    return value[:ID_CHARACTERS] + "\U0010ffff" if name == "recordid" else value
+
+
+def _millis(when: datetime) -> str:
+    return when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

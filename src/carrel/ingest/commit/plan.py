@@ -1,0 +1,140 @@
+"""The plan of a run: everything it will make visible, decided and written down before anything is.
+
+`_runs/state.json` names the last run and whether it is done. A run whose plan exists has happened: whoever starts next
+finishes it. A run without one has not: its files are swept away.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+from carrel.ingest.commit.delta import TableCommit, commit
+from carrel.ingest.commit.files import DataFile
+from carrel.ingest.commit.layout import LEDGER, QUARANTINE, TABLES, file_prefix, run_key, table_key
+from carrel.ingest.commit.storage import Storage
+from carrel.telemetry import faults
+
+STATE = "_runs/state.json"
+_LAST = {QUARANTINE: 1, LEDGER: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One run's commits. `catalog`: dataset -> its new catalog entry, as text. `forget`: keys to delete at the end."""
+
+    number: int
+    run_id: str
+    kind: str
+    commits: tuple[TableCommit, ...] = ()
+    catalog: Mapping[str, str] = field(default_factory=dict)
+    forget: tuple[str, ...] = ()
+
+    def to_json(self) -> bytes:
+        """As written to disk."""
+        made = asdict(self)
+        for each in made["commits"]:
+            each["schema"] = base64.b64encode(each["schema"]).decode()
+        return json.dumps(made, indent=1).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> "Plan":
+        """What `to_json` wrote."""
+        made = json.loads(data)
+        made["commits"] = tuple(_commit(each) for each in made["commits"])
+        return cls(**{**made, "forget": tuple(made["forget"])})
+
+
+def _commit(made: dict[str, object]) -> TableCommit:
+    files = tuple(DataFile(**each) for each in made["add"])  # type: ignore[attr-defined]
+    removed = tuple(made["remove"])  # type: ignore[arg-type]
+    return TableCommit(**{**made, "schema": base64.b64decode(str(made["schema"])), "add": files, "remove": removed})  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class RunNumber:
+    """A run that has begun."""
+
+    number: int
+
+    @property
+    def run_id(self) -> str:
+        """Sorts as the numbers do, so that statistics on it prune."""
+        return f"r{self.number:08d}"
+
+
+def begin(storage: Storage) -> RunNumber:
+    """Begin the next run, after `recover`; only under the coordinator's lock."""
+    number = RunNumber(int(_state(storage).get("number", 0)) + 1)  # type: ignore[call-overload]
+    _set_state(storage, number.number, "open")
+    faults.point("ingest.begun")
+    return number
+
+
+def decide(storage: Storage, plan: Plan) -> None:
+    """Write the plan down: the decision point. Before it the run has not happened, after it it has."""
+    faults.point("ingest.deciding")
+    storage.write(run_key(plan.run_id, "plan.json"), plan.to_json())
+    faults.point("ingest.decided")
+
+
+def apply(storage: Storage, plan: Plan) -> None:
+    """Make the plan visible; each step is skipped when it was done before."""
+    for dataset, text in sorted(plan.catalog.items()):
+        storage.write(f"catalog/{dataset}.json", text.encode())
+        faults.point("ingest.catalog_written")
+    for each in sorted(plan.commits, key=lambda made: (_LAST.get(made.table, 0), made.table)):
+        commit(storage, plan.number, each)
+        faults.point("ingest.table_committed")
+    for key in plan.forget:
+        storage.delete(key)
+
+
+def finish(storage: Storage, plan: Plan) -> None:
+    """Sweep what the plan does not name, and close the run."""
+    keep = {f"{table_key(each.table)}/{file.path}" for each in plan.commits for file in each.add}
+    _sweep(storage, plan.run_id, keep)
+    faults.point("ingest.swept")
+    _set_state(storage, plan.number, "done")
+    faults.point("ingest.done")
+
+
+def recover(storage: Storage) -> Plan | None:
+    """Finish or undo the run that was interrupted, if there is one; the plan that was rolled forward, or None."""
+    state = _state(storage)
+    if state.get("state") != "open":
+        return None
+    number = RunNumber(int(state["number"]))  # type: ignore[call-overload]
+    written = storage.read(run_key(number.run_id, "plan.json"))
+    if written is None:
+        _sweep(storage, number.run_id, frozenset())
+        _set_state(storage, number.number, "abandoned")
+        return None
+    plan = Plan.from_json(written)
+    apply(storage, plan)
+    finish(storage, plan)
+    return plan
+
+
+def _sweep(storage: Storage, run_id: str, keep: frozenset[str] | set[str]) -> None:
+    """Files that workers wrote and no plan took: of retried batches, of rewritten parts, of a run that never was."""
+    tables = [table_key(QUARANTINE), table_key(LEDGER), *(f"{TABLES}/{name}" for name in table_names(storage))]
+    for table in tables:
+        for key in list(storage.keys(f"{table}/{file_prefix(run_id)}")):
+            if key not in keep:
+                storage.delete(key)
+    storage.delete(run_key(run_id, "scratch"))
+
+
+def table_names(storage: Storage) -> list[str]:
+    """Every folder under `tables/`, committed to or not."""
+    return storage.folders(f"{TABLES}/")
+
+
+def _state(storage: Storage) -> dict[str, object]:
+    found: dict[str, object] = json.loads(storage.read(STATE) or b"{}")
+    return found
+
+
+def _set_state(storage: Storage, number: int, state: str) -> None:
+    storage.write(STATE, json.dumps({"number": number, "state": state}).encode())

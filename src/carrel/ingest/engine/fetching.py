@@ -1,0 +1,108 @@
+"""Archives as they are fetched: their bytes, and whose they are."""
+
+import hashlib
+import json
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from carrel.ingest.archives import ArchiveRejected, FileRejected, open_archive, parse, record_of
+from carrel.ingest.ledger import Line, metadata_hash
+from carrel.ingest.sources import Fetched, Source
+from carrel.ingest.values import ArchiveRef, Disposition, Fault, LedgerEntry, Lineage, QuarantineEntry, Record
+
+
+@dataclass(slots=True)
+class Arrival:
+    """One archive. `fault`: why its record could not be read; `outcome`: decided without a look at its files."""
+
+    ref: ArchiveRef
+    data: bytes | Path
+    line: Line
+    record: Record | None
+    fault: Fault | None = None
+    outcome: Disposition | None = None
+    opened: ExitStack = field(default_factory=ExitStack)
+    """The source's context: ends when the archive is released."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """(uri, etag): what tells archives apart."""
+        return self.ref.uri, self.ref.etag
+
+    def release(self) -> None:
+        """Let its bytes go; a file of them is the source's to delete."""
+        self.data = b""
+        self.opened.close()
+
+    def held(self, path: str | None, schema_id: str | None, faults: tuple[Fault, ...]) -> QuarantineEntry:
+        """A quarantine entry for one of its files, or (None) for all of it."""
+        entry = self.line.entry
+        return QuarantineEntry(
+            entry.record_id, self.ref.uri, self.ref.etag, path, entry.content_hash, schema_id, faults, self.record
+        )
+
+    def lineage(self, record: Record, path: str, schema_id: str | None) -> Lineage:
+        """Where rows of one of its files come from."""
+        return Lineage(record, path, self.ref.uri, self.ref.etag, schema_id, self.line.run_id)
+
+
+def arrived(source: Source, ref: ArchiveRef, app_id: str | None, run_id: str) -> Arrival:
+    """The archive, opened. Raises what the source raises; that says nothing of the archive."""
+    opened = ExitStack()
+    fetched = opened.enter_context(source.open(ref))
+    try:
+        return replace(_identified(ref, fetched, app_id, run_id), opened=opened)
+    except BaseException:
+        opened.close()
+        raise
+
+
+def _identified(ref: ArchiveRef, fetched: Fetched, app_id: str | None, run_id: str) -> Arrival:
+    """Whose archive it is: from what the source knows, else from metadata.json inside."""
+    record, fault, data = None, None, fetched.data
+    known = fetched.metadata if fetched.metadata is not None else ref.metadata
+    metadata: dict[str, Any] = {key.lower(): value for key, value in (known or {}).items()}
+    try:
+        metadata = metadata or _metadata_inside(data)
+        record = record_of(metadata, app_id)
+    except ArchiveRejected as rejected:
+        fault = rejected.fault
+    entry = LedgerEntry(
+        record_id=record.record_id if record else _text(metadata.get("recordid")),
+        archive_uri=ref.uri,
+        archive_etag=ref.etag,
+        content_hash=sha256_of(data),
+        disposition=Disposition.EMPTY,
+        exported_on=record.exported_on if record else None,
+        healthcode=record.healthcode if record else _text(metadata.get("healthcode")),
+    )
+    return Arrival(ref, data, Line(entry, metadata_hash(metadata), run_id), record, fault)
+
+
+def sha256_of(data: bytes | Path) -> str:
+    """Of an archive's bytes, in hexadecimal."""
+    if isinstance(data, bytes):
+        return hashlib.sha256(data).hexdigest()
+    with data.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _metadata_inside(data: bytes | Path) -> dict[str, Any]:
+    """metadata.json of an archive that came without any; keys in lower case."""
+    with open_archive(data) as archive:
+        inside = next((entry for entry in archive.entries if entry.path == "metadata.json"), None)
+        if inside is None:
+            raise ArchiveRejected("metadata", "required", "there is no metadata of the record, beside it or inside it")
+        try:
+            value = parse(archive.read(inside))
+        except FileRejected as rejected:
+            raise ArchiveRejected("metadata", rejected.fault.keyword, rejected.fault.message) from None
+    if not isinstance(value, dict):
+        raise ArchiveRejected("metadata", "type", "metadata.json is not an object")
+    return {key.lower(): each for key, each in value.items()}
+
+
+def _text(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,77 @@
+"""Where batches run: any `concurrent.futures.Executor`. Processes of this machine by default."""
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """How to make executors: a broken one is replaced. `width`: batches that can run at once."""
+
+    make: Callable[[], Executor]
+    width: int
+    starts_slowly: bool = False
+    """Not worth starting for one small batch."""
+
+
+def processes(workers: int | None = None) -> Pool:
+    """Worker processes of this machine; default: one per processor that we may use."""
+    width = workers or len(os.sched_getaffinity(0))
+    return Pool(lambda: _process_pool(width), width, starts_slowly=True)
+
+
+def threads(workers: int) -> Pool:
+    """Threads of this process; for tests, and where processes may not be started."""
+    return Pool(lambda: ThreadPoolExecutor(workers), workers)
+
+
+def inline() -> Pool:
+    """No concurrency at all."""
+    return Pool(InlineExecutor, 1)
+
+
+def dask(scheduler: str) -> Pool:
+    """The workers of a Dask cluster, by the address of its scheduler."""
+    from distributed import Client
+
+    client = Client(scheduler)
+    width = max(1, sum(client.nthreads().values()))
+    return Pool(lambda: client.get_executor(pure=False), width)
+
+
+def _process_pool(width: int) -> ProcessPoolExecutor:
+    # Not fork: a forked worker would hold our lock, and Arrow's threads do not survive a fork.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["carrel.ingest.engine.worker"])
+    return ProcessPoolExecutor(width, mp_context=context, initializer=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    """A worker whose coordinator was killed ends too, instead of waiting for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+class InlineExecutor(Executor):
+    """Runs what is submitted at once, in the caller."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future

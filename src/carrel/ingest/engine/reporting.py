@@ -1,0 +1,117 @@
+"""The report of a run: counts that are computed from its lines, as text, JSON and metrics. It names nobody."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from carrel.telemetry.metrics import Gauge, exposition
+
+EXIT_TAKEN = 0
+EXIT_ERROR = 1
+EXIT_QUARANTINED = 3
+EXIT_NOT_FETCHED = 4
+EXIT_BUSY = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Sizes in bytes, times in seconds. `quarantined`: "stage/keyword" -> files; `rows`: table -> rows added."""
+
+    run_id: str | None
+    listed: int = 0
+    known: int = 0
+    """Archives that the ledger had already; not read."""
+    dispositions: dict[str, int] = field(default_factory=dict)
+    quarantined: dict[str, int] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
+    changes: list[str] = field(default_factory=list)
+    """What happened to schemas, in words."""
+    failures: list[str] = field(default_factory=list)
+    """Why archives could not be fetched; they are tried again in the next run."""
+    replaced: int = 0
+    """Records whose rows were replaced by a later export."""
+    bytes_read: int = 0
+    json_bytes: int = 0
+    seconds: float = 0.0
+    rolled_forward: str | None = None
+    """The interrupted run that was finished first."""
+
+    @property
+    def exit_code(self) -> int:
+        """0 all taken, 3 some in quarantine, 4 some could not be fetched (whatever else)."""
+        if self.failures:
+            return EXIT_NOT_FETCHED
+        return EXIT_QUARANTINED if self.quarantined else EXIT_TAKEN
+
+    def to_json(self) -> bytes:
+        """For scripts."""
+        return json.dumps({**asdict(self), "exit_code": self.exit_code}, indent=1, sort_keys=True).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> "Report":
+        """What `to_json` wrote."""
+        made: dict[str, Any] = json.loads(data)
+        made.pop("exit_code", None)
+        return cls(**made)
+
+    def text(self) -> str:
+        """For people."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        if self.rolled_forward:
+            yield f"Finished the interrupted run {self.rolled_forward} first."
+        yield f"{self.listed} archives listed, {self.known} known already, {sum(self.dispositions.values())} looked at"
+        if self.run_id:
+            speed = self.json_bytes / 1e6 / self.seconds if self.seconds else 0
+            size = self.json_bytes / 1e6
+            yield f"Run {self.run_id}: {size:.1f} MB of JSON in {self.seconds:.1f} s ({speed:.1f} MB/s)"
+        yield from _block("Archives", self.dispositions)
+        yield from _block("Rows added", self.rows)
+        yield from _block("Files in quarantine", self.quarantined)
+        if self.replaced:
+            yield f"{self.replaced} records were replaced by a later export"
+        yield from _list("Schema changes", self.changes)
+        yield from _list("Not fetched (the next run tries again)", self.failures)
+
+    def metrics(self) -> bytes:
+        """Prometheus text, for a textfile collector."""
+        return exposition(self._gauges())[0]
+
+    def _gauges(self) -> Iterator[Gauge]:
+        yield _by_label("carrel_ingest_archives", "Archives of the last run.", "disposition", self.dispositions)
+        yield _by_label("carrel_ingest_rows", "Rows that the last run added.", "table", self.rows)
+        yield _by_label("carrel_ingest_quarantined_files", "Files it put in quarantine.", "fault", self.quarantined)
+        yield _one("carrel_ingest_not_fetched", "Archives that it could not fetch.", len(self.failures))
+        yield _one("carrel_ingest_json_bytes", "Bytes of JSON that it took.", self.json_bytes)
+        yield _one("carrel_ingest_duration_seconds", "How long it took.", self.seconds)
+
+
+def _block(title: str, counts: dict[str, int]) -> Iterator[str]:
+    if counts:
+        yield f"{title}:"
+        width = max(map(len, counts))
+        yield from (f"  {name:<{width}}  {count:>10,}" for name, count in sorted(counts.items()))
+
+
+def _list(title: str, lines: list[str], most: int = 20) -> Iterator[str]:
+    if lines:
+        yield f"{title}:"
+        yield from (f"  {line}" for line in lines[:most])
+    if len(lines) > most:
+        yield f"  and {len(lines) - most} more"
+
+
+def _by_label(name: str, text: str, label: str, counts: dict[str, int]) -> Gauge:
+    return Gauge(name, text, (label,), {(key,): float(count) for key, count in counts.items()})
+
+
+def _one(name: str, text: str, value: float) -> Gauge:
+    return Gauge(name, text, (), {(): float(value)})
+
+
+def counted(items: Iterator[str]) -> dict[str, int]:
+    """How often each, sorted."""
+    return dict(sorted(Counter(items).items()))

@@ -1,0 +1,157 @@
+"""A run from end to end. Killing it anywhere and running again comes to the same as never killing it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from carrel.ingest import catalog
+from carrel.ingest.commit import (
+    RunNumber,
+    Storage,
+    apply,
+    begin,
+    coordinator_lock,
+    decide,
+    finish,
+    open_storage,
+    recover,
+    run_key,
+)
+from carrel.ingest.engine.building import Builder, Built
+from carrel.ingest.engine.dispatching import Dispatcher, batches, distinct
+from carrel.ingest.engine.pools import Pool
+from carrel.ingest.engine.reporting import Report, counted
+from carrel.ingest.engine.settling import Settled, settled
+from carrel.ingest.engine.values import BatchResult, Context, Options
+from carrel.ingest.ledger import Ledger, archive_key
+from carrel.ingest.schemas import Schemas
+from carrel.ingest.sources import Source
+from carrel.ingest.tables import Change
+from carrel.ingest.values import ArchiveRef
+from carrel.telemetry import faults
+
+Progress = Callable[[int, int], None]
+"""(archives done, archives to do)"""
+
+
+def no_progress(done: int, todo: int) -> None:
+    """For whoever does not look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a run needs to be told."""
+
+    warehouse: str
+    source: Source
+    schemas: Schemas
+    pool: Pool
+    options: Options = field(default_factory=Options)
+
+
+def run(setting: Setting, progress: Progress = no_progress) -> Report:
+    """Take every archive of the source that the ledger does not know. WarehouseBusy when somebody else is at it."""
+    storage = open_storage(setting.warehouse)
+    with coordinator_lock(storage):
+        rolled = recover(storage)
+        with setting.source:
+            report = _Run(setting, storage, progress).report()
+        return replace(report, rolled_forward=rolled.run_id if rolled else None)
+
+
+def recovered(warehouse: str) -> str | None:
+    """Finish or undo an interrupted run and do nothing else; the run that was rolled forward."""
+    storage = open_storage(warehouse)
+    with coordinator_lock(storage):
+        plan = recover(storage)
+        return plan.run_id if plan else None
+
+
+class _Run:
+    def __init__(self, setting: Setting, storage: Storage, progress: Progress):
+        self.setting = setting
+        self.storage = storage
+        self.progress = progress
+        self.began = time.monotonic()
+
+    def report(self) -> Report:
+        ledger = Ledger(self.storage)
+        listed = distinct(self.setting.source.list())
+        known = ledger.known(listed)
+        todo = [ref for ref in listed if archive_key(ref) not in known]
+        done = [ref for ref in listed if archive_key(ref) in known]
+        faults.point("ingest.listed")
+        report = Report(None, len(listed), len(done))
+        if todo:
+            report = self._take(todo, ledger, report)
+            done += todo
+        self._acknowledge(done, report)
+        return report
+
+    def _take(self, todo: list[ArchiveRef], ledger: Ledger, report: Report) -> Report:
+        number = begin(self.storage)
+        entries = catalog.load_all(self.storage)
+        context = Context(
+            warehouse=self.setting.warehouse,
+            run_id=number.run_id,
+            source=self.setting.source,
+            schemas=self.setting.schemas,
+            options=self.setting.options,
+            known={dataset: entry.schema for dataset, entry in entries.items()},
+            ledger_version=ledger.version,
+            tombstones=ledger.tombstones(),
+        )
+        results = self._results(todo, context)
+        faults.point("ingest.batches_done")
+        outcome = settled(results)
+        built = Builder(self.storage, number, self.setting.schemas, entries).built(outcome)
+        report = self._reported(report, number, results, outcome, built)
+        self.storage.write(run_key(number.run_id, "report.json"), report.to_json())
+        decide(self.storage, built.plan)
+        apply(self.storage, built.plan)
+        report = replace(report, seconds=time.monotonic() - self.began)
+        self.storage.write(run_key(number.run_id, "report.json"), report.to_json())
+        finish(self.storage, built.plan)
+        return report
+
+    def _results(self, todo: list[ArchiveRef], context: Context) -> list[BatchResult]:
+        dispatcher = Dispatcher(self.setting.pool, context)
+        results: list[BatchResult] = []
+        count = 0
+        for result in dispatcher.results(batches(todo, self.setting.options, self.setting.pool.width)):
+            results.append(result)
+            count += len(result.lines) + len(result.failures)
+            self.progress(count, len(todo))
+        return results
+
+    def _reported(
+        self, report: Report, number: RunNumber, results: list[BatchResult], outcome: Settled, built: Built
+    ) -> Report:
+        first = (held.entry.faults[0] for held in built.held)
+        return replace(
+            report,
+            run_id=number.run_id,
+            dispositions=counted(line.entry.disposition.value for line in built.lines),
+            quarantined=counted(f"{fault.stage}/{fault.keyword}" for fault in first),
+            rows=built.rows,
+            changes=[in_words(change) for change in built.changes],
+            failures=[failure.reason for failure in outcome.failures],
+            replaced=len(outcome.priors),
+            bytes_read=sum(result.bytes_read for result in results),
+            json_bytes=sum(result.json_bytes for result in results),
+            seconds=time.monotonic() - self.began,
+        )
+
+    def _acknowledge(self, done: list[ArchiveRef], report: Report) -> None:
+        """All but what could not be fetched; after the ledger has them, so that none is lost between."""
+        failed = Ledger(self.storage).known(done) if report.failures else None
+        taken = [ref for ref in done if failed is None or archive_key(ref) in failed]
+        self.setting.source.acknowledge(taken)
+        faults.point("ingest.acknowledged")
+
+
+def in_words(change: Change) -> str:
+    """One change of a schema, for people."""
+    place = "/" + "/".join(change.path) if change.path else ""
+    fromto = f": {change.before} to {change.after}" if change.before else (f": {change.after}" if change.after else "")
+    return f"{change.table}{place} {change.what.value.replace('_', ' ')}{fromto}"

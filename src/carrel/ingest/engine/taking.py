@@ -1,0 +1,256 @@
+"""Taking the files of archives: resolve, parse, check, flatten, write. Rejection is per file."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from carrel.ingest.archives import Archive, ArchiveRejected, Entry, FileRejected, open_archive, parse
+from carrel.ingest.commit import Storage
+from carrel.ingest.engine.fetching import Arrival
+from carrel.ingest.engine.values import Context, Part
+from carrel.ingest.engine.writing import Writers
+from carrel.ingest.schemas import Schemas, described
+from carrel.ingest.tables import DatasetSchema, Declared, Flat, Flattener, Policy, declared_of, flatten_stream, merged
+from carrel.ingest.tables.names import RESERVED
+from carrel.ingest.values import Disposition, Fault, Lineage, QuarantineEntry, Record, Resolution
+from carrel.telemetry import faults
+
+_CHUNK = 1_000_000
+
+
+@dataclass(slots=True)
+class Files:
+    """What became of the files of one archive."""
+
+    arrival: Arrival
+    unreadable: bool = False
+    taken: int = 0
+    skipped: list[str] = field(default_factory=list)
+    held: list[QuarantineEntry] = field(default_factory=list)
+    rows: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def disposition(self) -> Disposition:
+        if self.unreadable:
+            return Disposition.UNREADABLE
+        if self.taken:
+            return Disposition.PARTIAL if self.held else Disposition.INGESTED
+        return Disposition.QUARANTINED if self.held else Disposition.EMPTY
+
+
+class _Unsound(Exception):
+    """A file does not keep to its schema."""
+
+    def __init__(self, found: tuple[Fault, ...]):
+        super().__init__()
+        self.faults = found
+
+
+class Taker:
+    """Takes archives of one batch, one after the other; then `close`."""
+
+    def __init__(self, context: Context, storage: Storage, name: str):
+        self.context = context
+        self.storage = storage
+        self.name = name
+        self.resolver = context.schemas.resolver()
+        self.checker = context.schemas.checker()
+        self.writers = self._new_writers(name)
+        self.flatteners: dict[str, Flattener] = {}
+        self.files: dict[tuple[str, str], Files] = {}
+        self.dropped: set[tuple[str, str]] = set()
+        self.parts: list[Part] = []
+        self.schemas: list[DatasetSchema] = []
+        self.json_bytes = 0
+        self._pending = 0
+
+    def take(self, arrival: Arrival) -> None:
+        """Its files into tables, or into quarantine."""
+        files = self.files[arrival.key] = Files(arrival)
+        try:
+            if arrival.record is None:
+                raise _whole_archive(arrival.fault)
+            with open_archive(arrival.data) as archive:
+                self._archive(archive, arrival.record, files)
+        except ArchiveRejected as rejected:
+            files.unreadable = True
+            files.held = [arrival.held(None, None, (rejected.fault,))]
+        if files.held and self.context.options.reject_records:
+            self._drop(files)
+
+    def close(self) -> None:
+        """Finish the tables; `parts`, `schemas`, `files` and `dropped` then say everything."""
+        self._flush()
+        self._keep(self.writers)
+
+    def _archive(self, archive: Archive, record: Record, files: Files) -> None:
+        for path, fault in sorted(archive.rejected.items()):
+            files.held.append(files.arrival.held(path, None, (fault,)))
+        told = _self_description(archive)
+        for entry in archive.entries:
+            resolution = self.resolver.resolve(record, entry.path, told)
+            if resolution.fault:
+                files.held.append(files.arrival.held(entry.path, resolution.schema_id, (resolution.fault,)))
+            elif resolution.dataset is None:
+                files.skipped.append(entry.path)
+            else:
+                self._file(archive, entry, resolution, files.arrival.lineage(record, entry.path, resolution.schema_id))
+
+    def _file(self, archive: Archive, entry: Entry, resolution: Resolution, lineage: Lineage) -> None:
+        files = self.files[lineage.archive_uri, lineage.archive_etag]
+        try:
+            if entry.size > self.context.options.stream_from and self._streams(archive, entry, resolution):
+                self._streamed(archive, entry, resolution, lineage)
+            else:
+                self._whole(archive, entry, resolution, lineage)
+        except _Unsound as unsound:
+            files.held.append(files.arrival.held(entry.path, resolution.schema_id, unsound.faults))
+        except FileRejected as rejected:
+            files.held.append(files.arrival.held(entry.path, resolution.schema_id, (rejected.fault,)))
+        else:
+            files.taken += 1
+            self.json_bytes += entry.size
+
+    def _whole(self, archive: Archive, entry: Entry, resolution: Resolution, lineage: Lineage) -> None:
+        value = parse(archive.read(entry))
+        self._check(resolution, lineage)(value)
+        assert resolution.dataset
+        self._flattener(resolution.dataset).add(lineage, _completed(value, resolution.dataset, lineage.record))
+        self._pending += entry.size
+        if self._pending > self.context.options.flush_bytes:
+            self._flush()
+
+    def _streams(self, archive: Archive, entry: Entry, resolution: Resolution) -> bool:
+        """A long top-level array whose elements can be checked block by block."""
+        if resolution.schema_hash and resolution.schema_id and not self.checker.blockwise(resolution.schema_id):
+            return False
+        with archive.stream(entry) as stream:
+            return stream.read(4_096).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"["
+
+    def _streamed(self, archive: Archive, entry: Entry, resolution: Resolution, lineage: Lineage) -> None:
+        """Files of its own, so that a fault at its end can take back all of it."""
+        assert resolution.dataset
+        self._flush()
+        writers = self._new_writers(f"{self.name}s{len(self.parts):04d}")
+        rows: Counter[str] = Counter()
+        try:
+            with archive.stream(entry) as stream:
+                flattener = self._new_flattener(resolution.dataset)
+                for flat in flatten_stream(flattener, lineage, _chunks(stream), self._check(resolution, lineage)):
+                    _refuse(flat)
+                    rows.update({name: table.num_rows for name, table in flat.tables.items()})
+                    writers.write(flat)
+        except BaseException:
+            writers.abandon()
+            raise
+        self._keep(writers)
+        self.files[lineage.archive_uri, lineage.archive_etag].rows.update(rows)
+
+    def _check(self, resolution: Resolution, lineage: Lineage) -> Callable[[Any], None]:
+        """For a whole value, or for the blocks of a long array one after the other."""
+        seen = 0
+
+        def check(value: Any) -> None:
+            nonlocal seen
+            found = self.checker.check(value, resolution, lineage.record, lineage.source_file, seen)
+            if found:
+                raise _Unsound(found)
+            seen += len(value) if isinstance(value, list) else 0
+
+        return check
+
+    def _flush(self) -> None:
+        for flattener in self.flatteners.values():
+            flat = flattener.finish()
+            self._count(flat)
+            self.writers.write(flat)
+        self._pending = 0
+        faults.point("ingest.flushed")
+
+    def _count(self, flat: Flat) -> None:
+        """Rows of each archive; and take back files that only the types could refuse."""
+        for rejection in flat.rejected:
+            lineage = rejection.lineage
+            files = self.files[lineage.archive_uri, lineage.archive_etag]
+            files.taken -= 1
+            files.held.append(files.arrival.held(lineage.source_file, lineage.schema_id, (rejection.fault,)))
+            if self.context.options.reject_records:
+                self._drop(files)
+        for table, rows in flat.tables.items():
+            keys = ["_archive_uri", "_archive_etag"]
+            for row in rows.select(keys).group_by(keys).aggregate([([], "count_all")]).to_pylist():
+                self.files[row["_archive_uri"], row["_archive_etag"]].rows[table] += row["count_all"]
+
+    def _drop(self, files: Files) -> None:
+        """The whole record is rejected: rows that are written already must not be committed."""
+        if files.taken:
+            self.dropped.add(files.arrival.key)
+            files.taken = 0
+
+    def _keep(self, writers: Writers) -> None:
+        parts, schemas = writers.close()
+        self.parts += parts
+        self.schemas += schemas
+
+    def _new_writers(self, name: str) -> Writers:
+        return Writers(self.storage, self.context.run_id, name, self.context.options.file_bytes)
+
+    def _flattener(self, dataset: str) -> Flattener:
+        if dataset not in self.flatteners:
+            self.flatteners[dataset] = self._new_flattener(dataset)
+        return self.flatteners[dataset]
+
+    def _new_flattener(self, dataset: str) -> Flattener:
+        schemas = self.context.schemas
+        policy = Policy(schemas.mapping.options(dataset).policy)
+        return Flattener(dataset, declarations(schemas, dataset), policy, self.context.known.get(dataset))
+
+
+def _whole_archive(fault: Fault | None) -> ArchiveRejected:
+    assert fault
+    return ArchiveRejected(fault.stage, fault.keyword, fault.message, fault.pointer)
+
+
+def _refuse(flat: Flat) -> None:
+    if flat.rejected:
+        raise _Unsound((flat.rejected[0].fault,))
+
+
+def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
+    while chunk := stream.read(_CHUNK):
+        yield chunk
+
+
+def _self_description(archive: Archive) -> Mapping[str, str]:
+    """Which schema each file has, as metadata.json at the root of the zip says; nothing when it cannot be read."""
+    inside = next((entry for entry in archive.entries if entry.path == "metadata.json"), None)
+    if inside is None:
+        return {}
+    try:
+        return described(parse(archive.read(inside)))
+    except FileRejected:
+        return {}  # metadata.json itself goes to quarantine when its turn comes
+
+
+def _completed(value: Any, dataset: str, record: Record) -> Any:
+    """An archive's metadata.json also carries the record's metadata, where it has no such key itself."""
+    if not dataset.startswith("ArchiveMetadata_") or not isinstance(value, dict):
+        return value
+    return {**{key: text for key, text in record.metadata.items() if key not in RESERVED}, **value}
+
+
+_declared: dict[tuple[str, str], Declared] = {}
+
+
+def declarations(schemas: Schemas, dataset: str) -> Declared:
+    """What all schemas of a dataset declare together; computed once per process."""
+    key = schemas.library.digest, dataset
+    if key not in _declared:
+        _declared[key] = _declarations(schemas, dataset)
+    return _declared[key]
+
+
+def _declarations(schemas: Schemas, dataset: str) -> Declared:
+    documents = schemas.library.registry()
+    return merged(*(declared_of(dataset, documents[uri], documents) for uri in schemas.resolver().schemas_of(dataset)))

@@ -1,0 +1,101 @@
+"""What the coordinator and the workers hand one another: small, frozen, picklable."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from carrel.ingest.commit import DataFile
+from carrel.ingest.ledger import Line
+from carrel.ingest.quarantine import Held
+from carrel.ingest.schemas import Schemas
+from carrel.ingest.sources import Source
+from carrel.ingest.tables import DatasetSchema
+from carrel.ingest.values import ArchiveRef
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a run works. Sizes in bytes."""
+
+    app_id: str | None = None
+    """For records whose metadata names no app."""
+    reject_records: bool = False
+    """One bad file rejects its whole record (the contract's way); default: that file alone."""
+    raw_json: bool = False
+    """Also keep the checked JSON of each file, in the contract's layout."""
+    batch_bytes: int = 16_000_000
+    """At most so many bytes of archives (unless one alone is larger) go to a worker at once."""
+    batch_archives: int = 200
+    stream_from: int = 32_000_000
+    """A JSON file that unpacks to more than this is taken block by block."""
+    flush_bytes: int = 24_000_000
+    """A worker turns JSON into Parquet whenever it holds this much."""
+    file_bytes: int = 256_000_000
+    """A Parquet file that has grown beyond this is closed, and another begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every batch of a run shares."""
+
+    warehouse: str
+    run_id: str
+    source: Source
+    schemas: Schemas
+    options: Options
+    known: Mapping[str, DatasetSchema]
+    """The catalog, by dataset."""
+    ledger_version: int | None
+    tombstones: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Archives for one worker."""
+
+    number: int
+    refs: tuple[ArchiveRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A file that a worker wrote. `schema`: `TableSchema.to_bytes()`; `records`: whose rows are in it."""
+
+    dataset: str
+    table: str
+    file: DataFile
+    schema: bytes
+    records: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """What the ledger said of a record that is taken again: which runs wrote rows of it, and into which tables."""
+
+    record_id: str
+    runs: frozenset[str]
+    tables: frozenset[str]
+    has_faults: bool
+    """It may have lines in quarantine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An archive that could not be fetched or worked on, for no fault of its own; it is tried again in the next run."""
+
+    ref: ArchiveRef
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What became of a batch. `dropped`: archives (uri, etag) whose rows, written already, must not be committed."""
+
+    parts: tuple[Part, ...] = ()
+    schemas: tuple[DatasetSchema, ...] = ()
+    lines: tuple[Line, ...] = ()
+    held: tuple[Held, ...] = ()
+    priors: tuple[Prior, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    dropped: frozenset[tuple[str, str]] = field(default_factory=frozenset)
+    bytes_read: int = 0
+    json_bytes: int = 0

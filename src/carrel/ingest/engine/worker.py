@@ -1,0 +1,94 @@
+"""What a worker does with a batch of archives: read, judge, take, and say briefly what became of each.
+
+Nothing it does is visible before the coordinator's plan says so.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from carrel.ingest.commit import open_storage
+from carrel.ingest.engine.fetching import Arrival, arrived
+from carrel.ingest.engine.taking import Taker
+from carrel.ingest.engine.values import Batch, BatchResult, Context, Failure, Prior
+from carrel.ingest.ledger import CURRENT, Ledger, Line, judged_after, judged_before
+from carrel.ingest.quarantine import Held
+from carrel.ingest.sources import Changed, SourceFault
+from carrel.ingest.values import Disposition
+from carrel.telemetry import faults
+
+_FAULTY = frozenset({Disposition.PARTIAL, Disposition.QUARANTINED, Disposition.UNREADABLE})
+
+History = Mapping[int, Sequence[Line]]
+
+
+def work(context: Context, batch: Batch) -> BatchResult:
+    """Do one batch. Only faults of the machinery are raised; whatever an archive does ends in the result."""
+    storage = open_storage(context.warehouse)
+    fetched, failures = _fetch(context, batch)
+    history = Ledger(storage, context.ledger_version).of_records({each.line.record_key for each in fetched})
+    taker = Taker(context, storage, f"b{batch.number:05d}")
+    for each in fetched:
+        each.outcome = judged_before(each.line, history.get(each.line.record_key, ()), context.tombstones)
+        if each.outcome is None:
+            taker.take(each)
+            faults.point("ingest.archive_taken")
+        each.release()
+    taker.close()
+    lines = [_line(each, taker, history) for each in fetched]
+    return BatchResult(
+        parts=tuple(taker.parts),
+        schemas=tuple(taker.schemas),
+        lines=tuple(lines),
+        held=tuple(_held(taker, lines, context.run_id)),
+        priors=tuple(_priors(lines, history)),
+        failures=tuple(failures),
+        dropped=frozenset(taker.dropped),
+        bytes_read=sum(each.ref.size or 0 for each in fetched),
+        json_bytes=taker.json_bytes,
+    )
+
+
+def _fetch(context: Context, batch: Batch) -> tuple[list[Arrival], list[Failure]]:
+    fetched: list[Arrival] = []
+    failures: list[Failure] = []
+    for ref in batch.refs:
+        try:
+            fetched.append(arrived(context.source, ref, context.options.app_id, context.run_id))
+        except (SourceFault, Changed, OSError) as error:
+            # "Not now": the archive is left for the next run, and the report says so.
+            failures.append(Failure(ref, f"{type(error).__name__}: {error}"))
+        faults.point("ingest.archive_read")
+    return fetched, failures
+
+
+def _line(arrival: Arrival, taker: Taker, history: History) -> Line:
+    if arrival.outcome is not None:
+        line = arrival.line.having(arrival.outcome)
+        return line.blanked() if arrival.outcome is Disposition.WITHDRAWN else line
+    files = taker.files[arrival.key]
+    rows = dict(files.rows) if files.taken else {}
+    line = arrival.line.having(files.disposition, rows)
+    line = replace(line, entry=replace(line.entry, skipped=tuple(files.skipped)))
+    return judged_after(line, history.get(line.record_key, ()))
+
+
+def _held(taker: Taker, lines: Sequence[Line], run_id: str) -> Iterator[Held]:
+    of_interest = {line.archive_key for line in lines if line.entry.disposition in _FAULTY}
+    for files in taker.files.values():
+        if files.arrival.line.archive_key in of_interest:
+            yield from (Held(entry, run_id) for entry in files.held)
+
+
+def _priors(lines: Sequence[Line], history: History) -> Iterator[Prior]:
+    """Of records whose rows, or quarantine lines, this batch may replace."""
+    for line in lines:
+        before = history.get(line.record_key, ())
+        record_id = line.entry.record_id
+        if record_id and before and line.entry.disposition in CURRENT:
+            current = [each for each in before if each.entry.disposition in CURRENT]
+            yield Prior(
+                record_id,
+                frozenset(each.run_id for each in current),
+                frozenset(table for each in current for table in each.entry.rows),
+                any(each.entry.disposition in _FAULTY for each in before),
+            )
