@@ -1,7 +1,7 @@
 """Rows as the values that the scheduler works on. Reads only: four queries, however many jobs there are."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,12 +54,9 @@ class Unreadable:
     error: Exception
 
 
-def load(backend: str, only: str | None = None) -> tuple[SchedulerInput, list[Unreadable]]:
-    """What a pass over one backend looks at; with `only`, what a look at that one job does."""
-    found = Job.objects.filter(backend=backend, state__in=ACTIVE)
-    if only is not None:
-        found = found.filter(pk=only)
-    rows = list(found.order_by("created_at", "position").values(*JOB_COLUMNS))
+def load(backend: str, only: Collection[str] | None = None) -> tuple[SchedulerInput, list[Unreadable]]:
+    """What a pass over one backend looks at; with `only`, what a look at those of these jobs that run does."""
+    rows = _active_rows(backend) if only is None else _running_rows(backend, only)
     latest = _latest_attempts([row["id"] for row in rows if row["state"] == State.RUNNING])
     ending = _jobs_being_stopped(backend)
     jobs: list[ActiveJob] = []
@@ -72,6 +69,20 @@ def load(backend: str, only: str | None = None) -> tuple[SchedulerInput, list[Un
         except Exception as error:
             unreadable.append(Unreadable(row["id"], error))
     return _input(backend, jobs), unreadable
+
+
+def _active_rows(backend: str) -> list[dict[str, Any]]:
+    found = Job.objects.filter(backend=backend, state__in=ACTIVE)
+    return list(found.order_by("created_at", "position").values(*JOB_COLUMNS))
+
+
+def _running_rows(backend: str, job_ids: Collection[str]) -> list[dict[str, Any]]:
+    """Not those that wait: whether they may start depends on all the others."""
+    rows: list[dict[str, Any]] = []
+    for some in in_parts(sorted(job_ids)):
+        found = Job.objects.filter(pk__in=some, backend=backend, state=State.RUNNING.value)
+        rows += found.order_by("created_at", "position").values(*JOB_COLUMNS)
+    return rows
 
 
 def _latest_attempts(running: list[str]) -> dict[str, dict[str, Any]]:

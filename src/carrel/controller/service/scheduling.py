@@ -6,7 +6,7 @@ its changes are rolled back to a savepoint and it gets a `fault_decision` instea
 
 import logging
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 
 from django.db import InterfaceError, OperationalError, transaction
@@ -37,13 +37,14 @@ def run(backend: str) -> datetime | None:
             return next_wakeup(inp, now)
 
 
-def run_job(job_id: str, backend: str) -> None:
-    """Do what an agent's report means for one running job; for all the others too when it has stopped running."""
+def run_jobs(job_ids: Collection[str], backend: str) -> None:
+    """Do what an agent's reports mean for these running jobs; for all others too when one has stopped running."""
     now = clock.now()
-    inp, unreadable = loading.load(backend, only=job_id)
+    inp, unreadable = loading.load(backend, only=job_ids)
     _apply_all(schedule(inp, now), inp.jobs, now)
     _give_up_unreadable(unreadable, now)
-    if Job.objects.filter(pk=job_id).exclude(state=State.RUNNING.value).exists():
+    still_running = Job.objects.filter(state=State.RUNNING.value)
+    if sum(still_running.filter(pk__in=some).count() for some in queries.in_parts(list(job_ids))) < len(job_ids):
         run(backend)
 
 
@@ -51,17 +52,39 @@ def _apply_all(decisions: Iterable[Decision], jobs: Iterable[ActiveJob], now: da
     """True when a job ended or was stopped: that leaves room, and decides about those that wait for it."""
     by_id = {job.id: job for job in jobs}
     ended = False
-    for decision in decisions:
-        applied = _apply_or_fault(decision, by_id[decision.job_id], now)
+    for decision, job in _with_rows(list(decisions)):
+        applied = _apply_or_fault(decision, job, by_id[decision.job_id], now)
         ended |= applied and (is_final(decision.status_code) or decision.effect is Effect.STOP)
         point("controller.decision.applied")
     return ended
 
 
-def _apply_or_fault(decision: Decision, active: ActiveJob, now: datetime) -> bool:
+def _with_rows(decisions: list[Decision]) -> Iterator[tuple[Decision, Job | None]]:
+    """Each decision with its job's row, one query for many; None where one of them cannot be read that way.
+
+    The lock keeps the rows as they were read.
+    """
+    for place in range(0, len(decisions), queries.IDS_AT_ONCE):
+        some = decisions[place : place + queries.IDS_AT_ONCE]
+        found = _rows_of([decision.job_id for decision in some])
+        for decision in some:
+            yield decision, found.get(decision.job_id)
+
+
+def _rows_of(job_ids: list[str]) -> dict[str, Job]:
+    try:
+        return Job.objects.select_related("rap").in_bulk(job_ids)
+    except DATABASE_AWAY:
+        raise
+    except Exception:
+        logger.warning("One of %d jobs cannot be read; they are read one by one.", len(job_ids), exc_info=True)
+        return {}
+
+
+def _apply_or_fault(decision: Decision, job: Job | None, active: ActiveJob, now: datetime) -> bool:
     try:
         with transaction.atomic():
-            _apply(decision, now)
+            _apply(decision, job, now)
     except DATABASE_AWAY:
         raise
     except Exception as error:
@@ -70,8 +93,8 @@ def _apply_or_fault(decision: Decision, active: ActiveJob, now: datetime) -> boo
     return True
 
 
-def _apply(decision: Decision, now: datetime) -> None:
-    job = Job.objects.select_related("rap").get(pk=decision.job_id)
+def _apply(decision: Decision, row: Job | None, now: datetime) -> None:
+    job = row or Job.objects.select_related("rap").get(pk=decision.job_id)
     if decision.fault is not None:
         _log_fault(job, decision, decision.fault)
     _write_retry(job, decision)
@@ -98,8 +121,8 @@ def _write_retry(job: Job, decision: Decision) -> None:
 def _apply_fault(active: ActiveJob, error: Exception, now: datetime) -> None:
     decision = fault_decision(active, error, now)
     try:
-        with transaction.atomic():
-            _apply(decision, now)
+        with transaction.atomic():  # of the first try this row knows what was rolled back: read it again
+            _apply(decision, None, now)
     except DATABASE_AWAY:
         raise
     except Exception:

@@ -1,7 +1,8 @@
-"""What agents tell: reports about tasks, and heartbeats. Each report is one transaction, with all that follows."""
+"""What agents tell: reports about tasks, and heartbeats. Each request is one transaction, with all that follows."""
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -20,28 +21,50 @@ TAKEN, UNKNOWN, SUPERSEDED, FAILED = 200, 404, 409, 500
 DATABASE_MODES = ("", flags.DB_MAINTENANCE)
 
 
+@dataclass(slots=True)
+class _Consequences:
+    """What the scheduler must look at, once all reports of a request are written."""
+
+    jobs: set[str] = field(default_factory=set)
+    backend: bool = False
+    """All of the backend's jobs."""
+
+    def follow(self, backend: str) -> None:
+        if self.jobs:
+            scheduling.run_jobs(self.jobs, backend)
+        if self.backend:
+            scheduling.run(backend)
+
+
 def apply_update(backend: str, update: TaskUpdate) -> UpdateOutcome:
     """Take one report in. Sent twice it is taken twice and changes nothing the second time."""
     point("controller.update.received")
     with locked(backend):
-        outcome = _apply(backend, update)
+        consequences = _Consequences()
+        outcome = _apply(backend, update, consequences)
+        consequences.follow(backend)
         point("controller.update.applied")
     point("controller.update.committed")
     return outcome
 
 
 def apply_updates(backend: str, updates: Sequence[TaskUpdate]) -> list[UpdateOutcome]:
-    """Take many reports in, in one transaction. One that cannot be taken in does not stop the others."""
+    """Take many reports in, in one transaction, and schedule once for all of them.
+
+    One that cannot be taken in does not stop the others.
+    """
     with locked(backend):
-        outcomes = [_apply_alone(backend, update) for update in updates]
+        consequences = _Consequences()
+        outcomes = [_apply_alone(backend, update, consequences) for update in updates]
+        consequences.follow(backend)
         point("controller.updates.applied")
     return outcomes
 
 
-def _apply_alone(backend: str, update: TaskUpdate) -> UpdateOutcome:
+def _apply_alone(backend: str, update: TaskUpdate, consequences: _Consequences) -> UpdateOutcome:
     try:
         with transaction.atomic():
-            return _apply(backend, update)
+            return _apply(backend, update, consequences)
     except scheduling.DATABASE_AWAY:
         raise
     except Exception:
@@ -49,7 +72,7 @@ def _apply_alone(backend: str, update: TaskUpdate) -> UpdateOutcome:
         return UpdateOutcome(task_id=update.task_id, status=FAILED, detail="Error updating task")
 
 
-def _apply(backend: str, update: TaskUpdate) -> UpdateOutcome:
+def _apply(backend: str, update: TaskUpdate, consequences: _Consequences) -> UpdateOutcome:
     task = Task.objects.select_related("job").filter(task_id=update.task_id, backend=backend).first()
     if task is None:
         return UpdateOutcome(task_id=update.task_id, status=UNKNOWN, detail="No such task")
@@ -57,7 +80,7 @@ def _apply(backend: str, update: TaskUpdate) -> UpdateOutcome:
         return UpdateOutcome(task_id=update.task_id, status=SUPERSEDED, detail="Superseded")
     if _write(task, update):
         point("controller.update.written")
-        _follow(task)
+        _follow(task, consequences)
     return UpdateOutcome(task_id=update.task_id, status=TAKEN)
 
 
@@ -91,17 +114,17 @@ def _write(task: Task, update: TaskUpdate) -> bool:
     return True
 
 
-def _follow(task: Task) -> None:
+def _follow(task: Task, consequences: _Consequences) -> None:
     """What must follow from a report, in its transaction."""
     if task.type == TaskType.DBSTATUS and task.agent_complete:
-        _take_database_status(task)
+        consequences.backend |= _take_database_status(task)
     if task.job is None or task.superseded:
         return
     _copy_metrics(task.job, task.agent_results)
     if task.type == TaskType.RUNJOB:
-        scheduling.run_job(task.job.id, task.backend)
+        consequences.jobs.add(task.job.id)
     elif task.agent_complete:  # the attempt is gone: the job's next one may start
-        scheduling.run(task.backend)
+        consequences.backend = True
 
 
 def _copy_metrics(job: Job, results: Mapping[str, Any] | None) -> None:
@@ -111,16 +134,21 @@ def _copy_metrics(job: Job, results: Mapping[str, Any] | None) -> None:
         job.save(update_fields=["metrics"])
 
 
-def _take_database_status(task: Task) -> None:
-    """The database says whether it is being maintained, unless a person has said so (manual-db-maintenance)."""
+def _take_database_status(task: Task) -> bool:
+    """The database says whether it is being maintained, unless a person has said so (manual-db-maintenance).
+
+    True when that is a change.
+    """
     if flags.value_of(task.backend, flags.MANUAL_DB_MAINTENANCE):
-        return
+        return False
     mode = _database_mode(task.agent_results)
     if mode is None:
         logger.warning("Task %s did not tell whether the database is being maintained.", task.task_id)
-    elif mode != (flags.value_of(task.backend, flags.MODE) or ""):
-        flags.write(task.backend, flags.MODE, mode, events.AGENT)
-        scheduling.run(task.backend)
+        return False
+    if mode == (flags.value_of(task.backend, flags.MODE) or ""):
+        return False
+    flags.write(task.backend, flags.MODE, mode, events.AGENT)
+    return True
 
 
 def _database_mode(results: Mapping[str, Any] | None) -> str | None:
