@@ -1,11 +1,14 @@
 """From JSON values to typed Arrow tables, and their schemas as values; pure but for the bridge layout's writer."""
 
+from carrel.ingest.tables.bridge import bridge_tables
+from carrel.ingest.tables.bridge_layout import read_bridge, write_bridge
 from carrel.ingest.tables.catalog import CatalogEntry
 from carrel.ingest.tables.conform import Offender, conform, needs_rewrite, offenders, without
 from carrel.ingest.tables.declared import declared_of, merged
 from carrel.ingest.tables.flatten import Flat, Flattener, Rejection, flatten_stream
 from carrel.ingest.tables.names import Field
 from carrel.ingest.tables.parquet import write_options
+from carrel.ingest.tables.raw_json import raw_json_key, raw_json_line
 from carrel.ingest.tables.schema import (
     Change,
     ChangeKind,
@@ -31,13 +34,18 @@ __all__ = [
     "Policy",
     "Rejection",
     "TableSchema",
+    "bridge_tables",
     "conform",
     "declared_of",
     "flatten_stream",
     "merged",
     "needs_rewrite",
     "offenders",
+    "raw_json_key",
+    "raw_json_line",
+    "read_bridge",
     "unify",
     "without",
+    "write_bridge",
     "write_options",
 ]

@@ -1,0 +1,148 @@
+"""`naming: bridge`: the tables under the names and columns that BridgeDownstream gives them (ingest.md section 2).
+
+Made from the native tables and their schema, whose columns remember their JSON paths. What the contract leaves open
+or crashes on has the nearest sensible name; docs/reference/ingest-tables.md lists them.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from carrel.ingest.tables import kinds
+from carrel.ingest.tables.names import child_table
+from carrel.ingest.tables.schema import Column, DatasetSchema, TableSchema
+
+PARTITIONS = ("assessmentid", "year", "month", "day")
+"""Folder levels, strings; not in the files themselves."""
+INJECTED = (*PARTITIONS, "recordid")
+_ELEMENT = ("value",)
+
+Dates = Literal["plain", "padded"]
+"""Months and days as `9` (what the contract's job writes) or `09`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Array:
+    """A child table: its dotted place from the root (`userInteractions.val.controlEvent`) and its depth below it."""
+
+    dotted: str
+    depth: int
+
+
+def root_name(dataset: str) -> str:
+    """`dataset_{id}`, in lower case."""
+    return f"dataset_{dataset.lower()}"
+
+
+def bridge_tables(schema: DatasetSchema, tables: Mapping[str, pa.Table], dates: Dates = "plain") -> dict[str, pa.Table]:
+    """The tables of one dataset under the contract's names; `tables` by native name, conformed to `schema`.
+
+    `id` of a child's row equals the value in its parent's column of the array's name: 63 bits of a hash of the
+    parent's row key, so that it is the same in every export.
+    """
+    places = dict(_places(schema))
+    made: dict[str, pa.Table] = {}
+    for name, array in places.items():
+        if name in tables and name in schema.tables:
+            made[_table_name(schema.dataset, array)] = _table(schema.tables[name], tables[name], array, dates)
+    return made
+
+
+def _places(schema: DatasetSchema) -> Iterator[tuple[str, _Array | None]]:
+    """Native table -> where it hangs, from the root down; a table that several arrays share counts once."""
+    yield schema.dataset, None
+    todo: list[tuple[str, _Array | None]] = [(schema.dataset, None)]
+    seen = {schema.dataset}
+    while todo:
+        name, above = todo.pop(0)
+        for column in schema.table(name).columns:
+            below = child_table(name, column.field.path)
+            if column.field.role == "len" and below in schema.tables and below not in seen:
+                seen.add(below)
+                todo.append((below, _below(above, column, schema.tables[name])))
+                yield todo[-1]
+
+
+def _below(above: _Array | None, column: Column, table: TableSchema) -> _Array:
+    field = ".".join(column.field.path)
+    if above is None:
+        return _Array(field, 1)
+    if _holds_scalars(table) and column.field.path == _ELEMENT:
+        return _Array(f"{above.dotted}.val", above.depth + 1)
+    return _Array(f"{above.dotted}.val.{field}", above.depth + 1)
+
+
+def _holds_scalars(table: TableSchema) -> bool:
+    """Whether the rows are elements that are no objects. (Objects with the one key `value` look the same.)"""
+    return table.is_child and all(column.field.path == _ELEMENT for column in table.columns)
+
+
+def _table_name(dataset: str, array: _Array | None) -> str:
+    return root_name(dataset) + (f"_{_underscored(array.dotted.replace('.val.', '_'))}" if array else "")
+
+
+def _underscored(dotted: str) -> str:
+    return dotted.replace(".", "_")
+
+
+def _table(schema: TableSchema, table: pa.Table, array: _Array | None, dates: Dates) -> pa.Table:
+    columns: dict[str, pa.ChunkedArray] = {}
+    if array:
+        columns |= {"id": _ids(table.column("_parent_key")), "index": table.column("_index")}
+    names = _column_names(schema, array)
+    for column in schema.columns:
+        if column.field in names:
+            cells = table.column(column.name)
+            columns[names[column.field]] = _array_ids(table, cells) if column.field.role == "len" else cells
+    columns |= {name: _date(table.column(name), name, dates) for name in ("year", "month", "day")}
+    columns |= {name: table.column(name) for name in ("assessmentid", "recordid")}
+    return pa.table(columns)
+
+
+def _column_names(schema: TableSchema, array: _Array | None) -> dict[object, str]:
+    """Field -> name. A name that is taken stays dotted; where even that is taken, it is the native one."""
+    taken = {"id", "index", *INJECTED} if array else set(INJECTED)
+    named: dict[object, str] = {}
+    for column in schema.columns:
+        if not array and column.field.path[0] in INJECTED and len(column.field.path) == 1:
+            continue  # The contract's job overwrites these keys before it flattens.
+        wanted = _wanted(column, schema, array)
+        name = next((each for each in wanted if each not in taken), column.name)
+        taken.add(name)
+        named[column.field] = name
+    return named
+
+
+def _wanted(column: Column, schema: TableSchema, array: _Array | None) -> tuple[str, ...]:
+    """The names a column would have, the best first."""
+    field = ".".join(column.field.path)
+    suffix = f"_{column.field.role}" if column.field.role in ("json", "variant") else ""
+    if array is None:
+        return (_underscored(field) + suffix, field + suffix)
+    if _holds_scalars(schema):
+        dotted = f"{array.dotted}.val{suffix}"
+        return (_underscored(dotted),) if array.depth == 1 else (dotted,)
+    return (_underscored(field) + suffix, f"{array.dotted}.val.{field}{suffix}")
+
+
+def _array_ids(table: pa.Table, lengths: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.if_else(pc.is_valid(lengths), _ids(table.column("_row_key")), pa.scalar(None, kinds.ARROW[kinds.INT]))
+
+
+def _ids(keys: pa.ChunkedArray) -> pa.ChunkedArray:
+    encoded = keys.combine_chunks().dictionary_encode()
+    numbers = pa.array([_id(key) for key in encoded.dictionary.to_pylist()], pa.int64())
+    return pa.chunked_array([numbers.take(encoded.indices)])
+
+
+def _id(key: str) -> int:
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) >> 1
+
+
+def _date(cells: pa.ChunkedArray, name: str, dates: Dates) -> pa.ChunkedArray:
+    text = pc.cast(cells, pa.string())
+    return pc.utf8_lpad(text, 2, "0") if dates == "padded" and name != "year" else text
