@@ -27,10 +27,9 @@ def archive(entries: Iterable[tuple[str, bytes]]) -> bytes:
 def bomb(path: str) -> bytes:
     """A small zip whose one entry unpacks to `BOMB_BYTES` zeros."""
     buffer = io.BytesIO()
-    with (
-        zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as made,
-        made.open(zipfile.ZipInfo(path, _EPOCH), "w") as entry,
-    ):
+    info = zipfile.ZipInfo(path, _EPOCH)
+    info.compress_type = zipfile.ZIP_DEFLATED
+    with zipfile.ZipFile(buffer, "w") as made, made.open(info, "w") as entry:
         block = b" " * 1_000_000
         for _ in range(BOMB_BYTES // len(block)):
             entry.write(block)
