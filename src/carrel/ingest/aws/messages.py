@@ -1,4 +1,4 @@
-"""What a queue delivers, as values: Bridge's messages (spec: ingest.md section 1.2), S3's own, EventBridge's. No I/O."""
+"""What a queue delivers, as values: messages of Bridge (spec: ingest.md section 1.2), S3 and EventBridge. No I/O."""
 
 import json
 from collections.abc import Iterator, Mapping

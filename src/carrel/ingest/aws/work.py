@@ -1,28 +1,95 @@
-"""What the Lambda asks of the engine, and of its studies' settings: small values, bound to the engine in one place."""
+"""What the Lambda works with: studies, deliveries, and what it asks of the engine. Values and pure functions only."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, Protocol
 
+from carrel.ingest.aws.messages import NotAMessage, Notice, notices_of
 from carrel.ingest.values import ArchiveRef
 
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """One study's pipeline. `warehouse` is an `s3://` URL or a folder; `mapping` a folder with mapping and schemas."""
+    """One study's pipeline. `warehouse`: an `s3://` URL or a folder; `app`: only its records, None: of any app."""
 
     name: str
     warehouse: str
-    mapping: str
     app: str | None = None
-    """App id that its records must be of; None: any."""
+
+
+class Busy(Exception):
+    """Somebody else commits to this warehouse just now: its messages come again later."""
 
 
 class TakeArchives(Protocol):
-    """Ingest `archives` into a study's warehouse: a whole run of the engine, committed on return."""
+    """Ingest archives into a study's warehouse: a whole run of the engine, committed on return."""
 
     def __call__(self, study: Study, archives: Sequence[ArchiveRef]) -> Collection[str]:
         """URIs of the archives that are settled: in the ledger for good, whatever became of them.
 
-        What it could not read for a reason of the machinery (network, credentials, lock held) is left out, or it raises.
+        What could not be read for a reason of the machinery (network, credentials) is left out, or it raises.
+        Raises Busy.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message of the queue, delivered for the `receives`-th time."""
+
+    message_id: str
+    receipt: str
+    receives: int
+    body: str
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> "Delivery":
+        """From a record of Lambda's SQS event."""
+        receives = record.get("attributes", {}).get("ApproximateReceiveCount", 1)
+        return cls(record["messageId"], record.get("receiptHandle", ""), int(receives), record["body"])
+
+
+Need = tuple[str, str]
+"""(study, uri): one archive that must be settled in one warehouse."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What one delivery asks for; it is settled when all its needs are. `reason`: why it can never be, as it is."""
+
+    delivery: Delivery
+    notices: Mapping[Need, Notice] = field(default_factory=dict)
+    reason: str | None = None
+
+
+def wanted(delivery: Delivery, studies: Mapping[str, Study]) -> Wanted:
+    """Read a delivery for these studies. Other studies of a record are none of ours; a message with none of ours is."""
+    try:
+        notices = notices_of(delivery.body)
+        needs = {need: notice for notice in notices for need in _needs(notice, studies)}
+    except NotAMessage as fault:
+        return Wanted(delivery, reason=str(fault))
+    return Wanted(delivery, needs)
+
+
+def _needs(notice: Notice, studies: Mapping[str, Study]) -> list[Need]:
+    """Raises NotAMessage when no study of the message is ours: nobody would ever ingest it here."""
+    named = studies.keys() if notice.studies is None else notice.studies & studies.keys()
+    if notice.studies is None and len(studies) != 1:
+        raise NotAMessage("the event names no study, and this function serves several")
+    ours = [name for name in sorted(named) if notice.app is None or studies[name].app in (None, notice.app)]
+    if not ours:
+        raise NotAMessage("no study of the message has a pipeline here")
+    return [(name, notice.uri) for name in ours]
+
+
+def slices(archives: Iterable[tuple[ArchiveRef, int]], most: int) -> Iterator[tuple[ArchiveRef, ...]]:
+    """Archives (with their receives) as runs of the engine: `most` at once when new, fewer each time they come again.
+
+    So one archive that breaks a whole run ends up alone, and those that arrived with it get through.
+    """
+    by_size = sorted(archives, key=lambda each: each[1])
+    for size, group in groupby(by_size, key=lambda each: max(1, most // 8 ** (each[1] - 1))):
+        refs = [ref for ref, _ in group]
+        yield from (tuple(refs[start : start + size]) for start in range(0, len(refs), size))

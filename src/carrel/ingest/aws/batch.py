@@ -1,0 +1,113 @@
+"""One invocation: a batch of deliveries in, the ids of those that must come again out."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from carrel.ingest.aws.messages import Notice
+from carrel.ingest.aws.queue import Queue
+from carrel.ingest.aws.work import Busy, Delivery, Need, Study, TakeArchives, Wanted, slices, wanted
+from carrel.ingest.values import ArchiveRef
+from carrel.telemetry import faults
+
+logger = logging.getLogger(__name__)
+
+Remaining = Callable[[], float]
+"""Seconds until we are stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trickle:
+    """What every invocation shares. `reserve`: seconds that must be left for another run of the engine to begin."""
+
+    studies: Mapping[str, Study]
+    queue: Queue
+    s3: Any
+    take: TakeArchives
+    most: int = 50
+    reserve: float = 60.0
+
+    def handle(self, deliveries: Sequence[Delivery], remaining: Remaining) -> list[str]:
+        """Ids of the messages that are not settled. A message is settled when each of its archives is in the ledger
+        of each of its studies, or when it went to the invalid queue; nothing else acknowledges it.
+        """
+        asked = [self._look(each) for each in (wanted(each, self.studies) for each in deliveries)]
+        settled = {need for study in self.studies.values() for need in self._settle(study, asked, remaining)}
+        faults.point("ingest.lambda_settled")
+        failed = [each.wanted.delivery for each in asked if not self._is_done(each, settled)]
+        for delivery in failed:
+            self.queue.again(delivery)
+        return [delivery.message_id for delivery in failed]
+
+    def _is_done(self, asked: "_Looked", settled: set[Need]) -> bool:
+        if asked.reason is not None:
+            others = asked.refs.keys() <= settled and not asked.unreadable
+            return others and self.queue.refuse(asked.wanted.delivery, asked.reason)
+        return not asked.unreadable and asked.refs.keys() <= settled
+
+    def _look(self, asked: Wanted) -> "_Looked":
+        """Ask S3 for each archive as it is now: the object may have been replaced since the message was sent."""
+        refs: dict[Need, ArchiveRef] = {}
+        reason, unreadable = asked.reason, False
+        for need, notice in asked.notices.items():
+            try:
+                found = _head(self.s3, notice)
+            except Exception:
+                logger.exception("%s cannot be looked at now", notice.uri)
+                unreadable = True
+                continue
+            if found is None:
+                reason = "the archive is not in the bucket"
+            else:
+                refs[need] = found
+        return _Looked(asked, refs, reason, unreadable)
+
+    def _settle(self, study: Study, asked: Iterable["_Looked"], remaining: Remaining) -> Iterator[Need]:
+        longest = 0.0
+        for part in slices(_archives_for(study, asked), self.most):
+            before = remaining()
+            if before < self.reserve + 1.5 * longest:
+                logger.info("%s: %.0f seconds are too few for another run; the rest comes again", study.name, before)
+                return
+            try:
+                yield from ((study.name, uri) for uri in self.take(study, part))
+            except Busy as busy:
+                logger.info("%s: %s", study.name, busy)
+                return
+            except Exception:
+                logger.exception("%s: a run with %d archives failed; they come again", study.name, len(part))
+            longest = max(longest, before - remaining())
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    wanted: Wanted
+    refs: Mapping[Need, ArchiveRef]
+    reason: str | None
+    unreadable: bool
+
+
+def _archives_for(study: Study, asked: Iterable[_Looked]) -> list[tuple[ArchiveRef, int]]:
+    """Each archive once, however many messages tell of it; with the fewest deliveries of those."""
+    found: dict[str, tuple[ArchiveRef, int]] = {}
+    for each in asked:
+        for (name, uri), ref in each.refs.items():
+            if name == study.name:
+                receives = min(each.wanted.delivery.receives, found[uri][1] if uri in found else 1000)
+                found[uri] = (ref, receives)
+    return list(found.values())
+
+
+def _head(s3: Any, notice: Notice) -> ArchiveRef | None:
+    """None: there is no such object. Raises what boto3 raises when it cannot tell."""
+    from botocore.exceptions import ClientError
+
+    try:
+        head = s3.head_object(Bucket=notice.bucket, Key=notice.key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("404", "NoSuchKey", "NotFound"):
+            return None
+        raise
+    metadata = {name.lower(): value for name, value in head.get("Metadata", {}).items()}
+    return ArchiveRef(notice.uri, head["ETag"].strip('"'), head["ContentLength"], metadata)

@@ -1,0 +1,81 @@
+"""The Lambda's entry: `carrel.ingest.aws.handler.handle`. Everything but the environment is in `batch`."""
+
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from carrel.ingest.aws.artifacts import ROOT, fetch
+from carrel.ingest.aws.batch import Trickle
+from carrel.ingest.aws.queue import Queue
+from carrel.ingest.aws.work import Delivery, Study
+
+
+class SettingsFault(Exception):
+    """The function's environment is incomplete; the sentence names the variable."""
+
+
+def handle(event: Mapping[str, Any], context: Any) -> dict[str, list[dict[str, str]]]:
+    """An SQS event in, `batchItemFailures` out. Raises when nothing could be tried: then all messages come again."""
+    logging.getLogger().setLevel(os.environ.get("LOGLEVEL", "INFO"))
+    deliveries = [Delivery.from_record(record) for record in event["Records"]]
+    failed = trickle().handle(deliveries, lambda: context.get_remaining_time_in_millis() / 1000)
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+
+
+@cache
+def trickle() -> Trickle:
+    """Made once for each instance of the function, from its environment. Raises SettingsFault."""
+    import boto3
+
+    from carrel.ingest.aws.running import taker
+
+    s3, sqs = boto3.client("s3"), boto3.client("sqs")
+    return Trickle(
+        studies=studies_of(_variable("INGEST_STUDIES")),
+        queue=Queue(
+            sqs,
+            os.environ.get("INGEST_QUEUE_URL"),
+            os.environ.get("INGEST_INVALID_QUEUE_URL"),
+            int(os.environ.get("INGEST_INVALID_AFTER", "3")),
+        ),
+        s3=s3,
+        take=taker(mapping_folder(s3, os.environ.get("INGEST_MAPPING"))),
+        most=int(os.environ.get("INGEST_MOST", "50")),
+    )
+
+
+def studies_of(text: str) -> dict[str, Study]:
+    """`[{"name": ..., "warehouse": ..., "app": ...}, ...]` as studies by name. Raises SettingsFault."""
+    try:
+        studies = [Study(**row) for row in json.loads(text)]
+    except (ValueError, TypeError):
+        raise SettingsFault("INGEST_STUDIES is not a JSON list of {name, warehouse, app}") from None
+    if not studies:
+        raise SettingsFault("INGEST_STUDIES names no study")
+    return {study.name: study for study in studies}
+
+
+def mapping_folder(s3: Any, place: str | None) -> Path | None:
+    """The folder of the mapping and its schemas; `place` is a folder, or `s3://bucket/Carrel/REF/NAME` (fetched)."""
+    if place is None or not place.startswith("s3://"):
+        return Path(place) if place else None
+    parts = urlsplit(place)
+    root, ref, name = (*parts.path.strip("/").split("/", 2), "", "")[:3]
+    if root != ROOT or not ref or not name:
+        raise SettingsFault(f"INGEST_MAPPING is not s3://BUCKET/{ROOT}/REF/NAME")
+    folder = Path(tempfile.mkdtemp(prefix="carrel-mapping-"))
+    fetch(s3, parts.netloc, ref, name, folder)
+    return folder
+
+
+def _variable(name: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        raise SettingsFault(f"{name} is not set")
+    return value
