@@ -1,4 +1,4 @@
-"""The contract's raw JSON datasets (ingest.md section 1.3, step 6): one line per file, with the record's fields in it."""
+"""The contract's raw JSON datasets (ingest.md section 1.3, step 6): one line per file, the record's fields in it."""
 
 import json
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ def raw_json_key(prefix: str, dataset: str, record: Record, source_file: str | N
     has several files of one dataset: the contract lets them overwrite one another, we keep all.
     """
     uploaded = record.uploaded_on.astimezone(UTC)
-    stem = f"-{PurePosixPath(source_file).stem}" if source_file else ""
+    stem = f"-{str(PurePosixPath(source_file).with_suffix('')).replace('/', '_')}" if source_file else ""
     name = f"{record.record_id}{stem}.ndjson"
     name = f"0{name}" if name.startswith(_HIDDEN) else name
     folders = f"dataset={dataset}/assessmentid={record.assessment_id}"
