@@ -44,7 +44,7 @@ class ArchiveMapSource(_Part):
     url: Text
     """http(s) URL, or a path, relative to the mapping file. `{version}` in it is replaced."""
     version: str | None = None
-    mirrors: AbstractMapping[Text, Text] = Field(default_factory=dict)
+    mirrors: AbstractMapping[Text, str] = Field(default_factory=dict)
     """URL prefix -> prefix (URL or path) to read from instead."""
 
     @model_validator(mode="after")

@@ -33,20 +33,20 @@ class Document:
 
 def read_yaml(text: str) -> Document:
     """Raises YamlFault when the text is no YAML document."""
-    loader = yaml.SafeLoader(text)
     try:
-        node = loader.get_single_node()
-        document = Document()
-        document.value = _Builder(loader, document).build(node, ()) if node is not None else None
+        return _composed(yaml.SafeLoader(text))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise YamlFault(mark.line + 1 if mark else 1, f"not YAML: {error.problem or error.context}") from None
     except (yaml.YAMLError, RecursionError):
         raise YamlFault(1, "not YAML: it holds characters, or a depth, that is not allowed") from None
-    except ValueError as error:
-        raise YamlFault(1, f"not YAML: {error}") from None
-    finally:
-        loader.dispose()
+
+
+def _composed(loader: yaml.SafeLoader) -> Document:
+    document = Document()
+    node = loader.get_single_node()
+    if node is not None:
+        document.value = _Builder(loader, document).build(node, ())
     return document
 
 
@@ -82,4 +82,7 @@ class _Builder:
     def _scalar(self, node: yaml.Node) -> Any:
         if not node.tag.startswith("tag:yaml.org,2002:"):
             raise YamlFault(node.start_mark.line + 1, "tags are not taken")
-        return self.loader.construct_object(node)
+        try:
+            return self.loader.construct_object(node)
+        except ValueError as error:
+            raise YamlFault(node.start_mark.line + 1, f"not YAML: {error}") from None

@@ -9,25 +9,11 @@ from carrel.ingest.schemas.compiling import SchemaUnusable, compile_schema
 from carrel.ingest.schemas.errors import Broken, broken_of
 from carrel.ingest.schemas.forgiveness import forgives, rules_for
 from carrel.ingest.schemas.library import Library
-from carrel.ingest.schemas.relaxing import relaxed
+from carrel.ingest.schemas.relaxing import SPOKEN, relaxed
 from carrel.ingest.values import Fault, Record, Resolution
 
 MAX_FAULTS = 100
-_ELEMENTWISE = frozenset(
-    (
-        "type",
-        "items",
-        "definitions",
-        "$defs",
-        "$id",
-        "$schema",
-        "$comment",
-        "title",
-        "description",
-        "examples",
-        "default",
-    )
-)
+_ELEMENTWISE = SPOKEN | {"type", "items"}
 
 
 class Checker:

@@ -23,14 +23,35 @@ def is_absolute(uri: Any) -> bool:
 def base_of(document: Any, uri: str) -> str:
     """What relative `$ref`s of the document are relative to: its `$id` if absolute, else the URI it is known by."""
     own = document.get("$id") if isinstance(document, dict) else None
-    return plain_uri(own) if is_absolute(own) else uri
+    return plain_uri(own) if isinstance(own, str) and is_absolute(own) else uri
 
 
 def without_relative_id(document: Any) -> Any:
-    """A root `$id` that is no URL (`schemas/v0/...`, `sharedSchema`) names a dataset, not a place to resolve against."""
+    """A root `$id` that is no URL (`schemas/v0/...`, `sharedSchema`) is a name, not a place to resolve against."""
     if isinstance(document, dict) and "$id" in document and not is_absolute(document["$id"]):
         return {key: value for key, value in document.items() if key != "$id"}
     return document
+
+
+def spelt_out(schema: Any) -> Any:
+    """The same schema with `properties: {}` wherever `additionalProperties: false` stands alone.
+
+    Only so do errors of jsonschema-rs name the unexpected properties.
+    """
+    if isinstance(schema, list):
+        return [spelt_out(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {key: _spelt_out_value(key, value) for key, value in schema.items()}
+    if made.get("additionalProperties") is False and "patternProperties" not in made:
+        made.setdefault("properties", {})
+    return made
+
+
+def _spelt_out_value(key: str, value: Any) -> Any:
+    if key in _NAMED and isinstance(value, dict):
+        return {name: spelt_out(each) for name, each in value.items()}
+    return value if key in _DATA else spelt_out(value)
 
 
 def direct_references(document: Any, uri: str) -> list[str]:

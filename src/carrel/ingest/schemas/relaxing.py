@@ -18,30 +18,19 @@ from carrel.ingest.schemas.references import base_of
 MAX_NODES = 2_000
 """So many schemas are walked at most: recursive ones would never end."""
 _SIMPLE = frozenset(
-    [
-        "type",
-        "enum",
-        "const",
-        "required",
-        "minimum",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-        "multipleOf",
-        "minLength",
-        "maxLength",
-        "pattern",
-        "format",
-        "minItems",
-        "maxItems",
-        "uniqueItems",
-        "minProperties",
-        "maxProperties",
-    ]
+    (
+        *("type", "enum", "const", "required", "pattern", "format", "multipleOf", "uniqueItems"),
+        *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength"),
+        *("minItems", "maxItems", "minProperties", "maxProperties"),
+    )
 )
-_SPOKEN = frozenset(
-    ["$id", "$schema", "$comment", "title", "description", "examples", "default", "definitions", "$defs"]
+SPOKEN = frozenset(
+    (
+        *("$id", "$schema", "$comment", "title", "description", "examples", "default"),
+        *("definitions", "$defs"),
+    )
 )
+"""Keywords that assert nothing."""
 _WALKED = frozenset(("properties", "items", "allOf", "additionalProperties", "patternProperties"))
 MAX_PLACE = 8
 """Rules are written no deeper into the value."""
@@ -103,7 +92,7 @@ class _Relaxer:
         """What a `$ref` that stands alone names, when its fragment is a JSON pointer or nothing."""
         where = urljoin(base_of(spot.document, spot.address), schema["$ref"])
         uri, fragment = plain_uri(where), unquote(where.partition("#")[2])
-        if set(schema) - _SPOKEN - {"$ref"} or (fragment and not fragment.startswith("/")):
+        if set(schema) - SPOKEN - {"$ref"} or (fragment and not fragment.startswith("/")):
             return None
         document, address = spot.document, spot.address
         if uri != base_of(document, address):
@@ -140,7 +129,7 @@ class _Relaxer:
 
 def _can_be_walked(schema: dict[str, Any], spot: Spot) -> bool:
     """Is every keyword one that is copied or walked, and has the schema no base of its own?"""
-    if set(schema) - _SIMPLE - _SPOKEN - _WALKED:
+    if set(schema) - _SIMPLE - SPOKEN - _WALKED:
         return False
     return not spot.inside or str(schema.get("$id", "#")).startswith("#")
 

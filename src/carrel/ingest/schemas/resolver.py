@@ -12,6 +12,12 @@ from carrel.ingest.schemas.archive_map import ArchiveMapIndex, Found
 from carrel.ingest.schemas.library import Library
 from carrel.ingest.values import Fault, Record, Resolution
 
+_NO_ARCHIVE_MAP = Fault(
+    "schema",
+    "archive_map_missing",
+    "the store has no archive map: run `carrel ingest schemas pull`, then replay",
+)
+
 
 def described(metadata: Any) -> dict[str, str]:
     """file name -> URL of its schema, as the root `metadata.json` of an archive (its JSON value) says; never raises."""
@@ -46,6 +52,8 @@ class Resolver:
         why_ignored = self.mapping.why_ignored(base_name(path))
         if why_ignored:
             return Resolution(None, None, None, f"ignored by the mapping: {why_ignored}")
+        if self._archive_map is None and self.mapping.archive_map is not None:
+            return Resolution(None, None, None, "the store has no archive map", _NO_ARCHIVE_MAP)
         found = self._find(record, name)
         if found is None:
             return Resolution(None, None, None, "neither the archive nor the archive map names a schema for it")

@@ -15,51 +15,31 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from carrel.ingest.mapping.model import ArchiveMapSource
-from carrel.ingest.schemas.archive_map import NotAnArchiveMap, parse_archive_map
+from carrel.ingest.schemas.archive_map import parse_archive_map
 from carrel.ingest.schemas.fetching import Fetcher, FetchFault
+from carrel.ingest.schemas.incoming import (
+    Incoming,
+    Stored,
+    StoreFault,
+    document_of,
+    files_under,
+    read_document,
+    without_shadowed,
+)
 from carrel.ingest.schemas.library import Library, plain_uri
-from carrel.ingest.schemas.references import base_of, direct_references, is_absolute
+from carrel.ingest.schemas.references import direct_references, is_absolute
 from carrel.telemetry import faults
 
 MAX_DOCUMENTS = 2_000
 ARCHIVE_MAP = "archive map"
 
 
-class StoreFault(Exception):
-    """The store, or a document for it, cannot be used; the message says what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """One document that `add` or `pull` looked at. `change`: added, changed, unchanged, or shadowed (not taken, because
-    another document of the same `$id` fits it better)."""
-
-    uri: str
-    sha256: str
-    change: str
-
-
 @dataclass(slots=True)
 class _Index:
     archive_map: str | None = None
     schemas: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A document on its way in. `uris`: what it is to be known by; none for the archive map."""
-
-    data: bytes
-    value: Any
-    place: str
-    uris: tuple[str, ...] = ()
-
-    @property
-    def sha256(self) -> str:
-        return hashlib.sha256(self.data).hexdigest()
 
 
 class SchemaStore:
@@ -74,13 +54,13 @@ class SchemaStore:
         `url`: where the one file comes from, for a schema without an absolute `$id`. Raises StoreFault; then nothing
         was added.
         """
-        files = [file for path in paths for file in _files(path)]
+        files = [file for path in paths for file in files_under(path)]
         if url is not None and len(files) != 1:
             raise StoreFault(f"--url goes with one file, and there are {len(files)}")
         if url is not None and not is_absolute(url):
             raise StoreFault("--url must be a whole URL")
-        found = [_read(file, url) for file in files]
-        return self._write(*_without_shadowed(found))
+        found = [read_document(file, url) for file in files]
+        return self._write(*without_shadowed(found))
 
     def pull(self, source: ArchiveMapSource, base: Path | None = None) -> list[Stored]:
         """Fetch the archive map and every schema it names, `$ref`s followed; all or nothing. Raises StoreFault.
@@ -126,7 +106,7 @@ class SchemaStore:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreFault(f"{path} cannot be read ({type(error).__name__}): remove it and pull again") from None
 
-    def _write(self, found: list[_Found], shadowed: list[Stored]) -> list[Stored]:
+    def _write(self, found: list[Incoming], shadowed: list[Stored]) -> list[Stored]:
         with self._locked():
             index = self._index()
             stored = list(_take(index, found))
@@ -136,7 +116,7 @@ class SchemaStore:
             _replace(self.folder / "index.json", _dumps(index))
         return sorted([*stored, *shadowed], key=lambda each: (each.uri, each.change))
 
-    def _write_document(self, found: _Found) -> None:
+    def _write_document(self, found: Incoming) -> None:
         place = self._place(found.sha256)
         place.parent.mkdir(parents=True, exist_ok=True)
         if not place.exists() or place.read_bytes() != found.data:
@@ -168,81 +148,7 @@ def _replace(path: Path, data: bytes) -> None:
     Path(name).replace(path)
 
 
-def _files(path: Path) -> list[Path]:
-    if path.is_dir():
-        return sorted(each for each in path.rglob("*.json") if each.is_file())
-    return [path]
-
-
-def _read(path: Path, url: str | None) -> _Found:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise StoreFault(f"{path} cannot be read: {error.strerror}") from None
-    return _found(data, str(path), url)
-
-
-def _found(data: bytes, place: str, url: str | None) -> _Found:
-    """The document with what it is to be known by. Raises StoreFault when it is no schema, or cannot be named."""
-    value = _parsed(data, place)
-    if _is_archive_map(value):
-        return _archive_map(data, value, place)
-    own = value.get("$id") if isinstance(value, dict) else None
-    uris = [plain_uri(each) for each in (url, own) if isinstance(each, str) and is_absolute(each)]
-    if not uris:
-        raise StoreFault(f"{place} has no absolute $id: say where it comes from with --url")
-    return _Found(data, value, place, tuple(dict.fromkeys(uris)))
-
-
-def _parsed(data: bytes, place: str) -> Any:
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError):
-        raise StoreFault(f"{place} is not JSON") from None
-    if not isinstance(value, (dict, bool)):
-        raise StoreFault(f"{place} is not a JSON Schema: that is an object")
-    return value
-
-
-def _is_archive_map(value: Any) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("assessments"), list)
-
-
-def _archive_map(data: bytes, value: Any, place: str) -> _Found:
-    try:
-        parse_archive_map(value)
-    except NotAnArchiveMap as error:
-        raise StoreFault(f"{place}: {error}") from None
-    return _Found(data, value, place)
-
-
-def _without_shadowed(found: list[_Found]) -> tuple[list[_Found], list[Stored]]:
-    """Of files that claim one `$id`, the one whose path ends most like it is taken (a copied file keeps its old `$id`)."""
-    best: dict[tuple[str, ...], _Found] = {}
-    for each in found:
-        rival = best.get(each.uris)
-        if rival is not None and not each.uris and rival.sha256 != each.sha256:
-            raise StoreFault(f"{rival.place} and {each.place} are both archive maps: add one")
-        if rival is None or _likeness(each) > _likeness(rival):
-            best[each.uris] = each
-    taken = list(best.values())
-    known = {each.sha256 for each in taken}
-    others = [each for each in found if each.sha256 not in known]
-    return taken, [Stored(each.place, each.sha256, "shadowed") for each in others]
-
-
-def _likeness(found: _Found) -> int:
-    """How many parts at the end of path and URI are the same."""
-    pairs = zip(reversed(Path(found.place).parts), reversed("".join(found.uris[-1:]).split("/")), strict=False)
-    count = 0
-    for part, wanted in pairs:
-        if part != wanted:
-            break
-        count += 1
-    return count
-
-
-def _take(index: _Index, found: list[_Found]) -> Iterator[Stored]:
+def _take(index: _Index, found: list[Incoming]) -> Iterator[Stored]:
     for each in found:
         sha = each.sha256
         if not each.uris:
@@ -257,8 +163,8 @@ def _change(before: str | None, now: str) -> str:
     return "added" if before is None else "unchanged" if before == now else "changed"
 
 
-def _pulled(source: ArchiveMapSource, fetcher: Fetcher) -> Iterator[_Found]:
-    archive_map = _found(fetcher.fetch(source.place), source.place, None) if source.place else None
+def _pulled(source: ArchiveMapSource, fetcher: Fetcher) -> Iterator[Incoming]:
+    archive_map = document_of(fetcher.fetch(source.place), source.place, None) if source.place else None
     if archive_map is None or archive_map.uris:
         raise StoreFault(f"{source.place} is not an archive map")
     yield archive_map
@@ -272,6 +178,6 @@ def _pulled(source: ArchiveMapSource, fetcher: Fetcher) -> Iterator[_Found]:
         seen.add(url)
         if len(seen) > MAX_DOCUMENTS:
             raise StoreFault(f"the archive map leads to more than {MAX_DOCUMENTS} schemas")
-        found = _found(fetcher.fetch(url), url, url)
+        found = document_of(fetcher.fetch(url), url, url)
         yield found
-        waiting.extend(direct_references(found.value, base_of(found.value, url)))
+        waiting.extend(direct_references(found.value, url))
