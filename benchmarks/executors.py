@@ -10,13 +10,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.measure import wall_seconds
 from carrel.agent import toolchains
 from carrel.agent.executors.base import Executor, ExecutorError, Limits, RunSpec
 from carrel.agent.executors.select import ExecutorSettings, choose_executor
@@ -55,22 +54,16 @@ class Figure:
         )
 
 
-def seconds(work: Callable[[], object]) -> float:
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin
-
-
 def bare_graph(name: str, workspace: Path) -> float:
     one = BARE[name].format(workspace=workspace, image=IMAGES[name])
     command = ["sh", "-c", LOOP.format(one=one)]
-    return seconds(lambda: subprocess.run(command, check=True, capture_output=True))
+    return wall_seconds(lambda: subprocess.run(command, check=True, capture_output=True))
 
 
 def one_job(executor: Executor, image: str, workspace: Path) -> float:
     """Run a job to its end and forget it; returns how long `start` took."""
     spec = RunSpec(f"os-job-bench-{uuid.uuid4().hex}", image, ("true",), workspace, limits=LIMITS)
-    started = seconds(lambda: executor.start(spec))
+    started = wall_seconds(lambda: executor.start(spec))
     if executor.wait([spec.name], JOB_SECONDS) != {spec.name} or executor.inspect(spec.name).exit_code != 0:
         raise SystemExit(f"{spec.name} did not end well: {executor.inspect(spec.name)}")
     executor.logs(spec.name, lambda piece: None)
@@ -86,7 +79,7 @@ def our_graph(executor: Executor, image: str, workspace: Path) -> tuple[float, l
             for width in (1, WIDTH, 1):
                 starts.extend(pool.map(lambda _: one_job(executor, image, workspace), range(width)))
 
-    return seconds(graph), starts
+    return wall_seconds(graph), starts
 
 
 def measure(name: str, folder: Path) -> Figure:

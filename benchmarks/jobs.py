@@ -5,14 +5,11 @@ jobs by age and looking at each once. Times are processor time: nothing here wai
 not count. Targets: spec controller.md part 1 "Speed". Run: `python -m benchmarks.jobs`.
 """
 
-import gc
-import statistics
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from benchmarks.measure import Figure, median_seconds
 from carrel.jobs.models import ActiveJob, Capacity, LatestJob, SchedulerInput
 from carrel.jobs.plan import plan
 from carrel.jobs.schedule import schedule
@@ -33,35 +30,6 @@ class Step:
 @dataclass(frozen=True)
 class Steps:
     actions: dict[str, Step]
-
-
-@dataclass(frozen=True)
-class Figure:
-    name: str
-    seconds: float
-    floor: float
-    target: float
-
-    @property
-    def good(self) -> bool:
-        return self.seconds < self.target
-
-    def __str__(self) -> str:
-        verdict = "ok" if self.good else "TOO SLOW"
-        return (
-            f"{self.name:<52} {self.seconds * 1000:8.2f} ms   floor {self.floor * 1000:7.2f} ms   "
-            f"x{self.seconds / self.floor:5.1f}   target {self.target * 1000:.0f} ms   {verdict}"
-        )
-
-
-def median_seconds(work: Callable[[], object], runs: int = 9) -> float:
-    times = []
-    for _ in range(runs):
-        gc.collect()
-        start = time.process_time()
-        work()
-        times.append(time.process_time() - start)
-    return statistics.median(times)
 
 
 def pipeline() -> Steps:

@@ -5,14 +5,12 @@ Times are processor time, work and floor in turn, of each the least disturbed of
 Targets: spec project-yaml.md part 1 (1,000 actions under 60 ms). Run: `python -m benchmarks.project`.
 """
 
-import gc
 import sys
-import time
 from collections.abc import Callable
 
 import yaml
-from benchmarks.jobs import Figure
 
+from benchmarks.measure import Figure, processor_seconds
 from carrel.project import ProjectValidationError, load_pipeline
 
 ACTIONS = 1_000
@@ -80,15 +78,8 @@ def figures() -> list[Figure]:
 
 def in_turn(work: Callable[[], object], floor: Callable[[], object], runs: int = 15) -> tuple[float, float]:
     """Least seconds of both."""
-    pairs = [(seconds(work), seconds(floor)) for _ in range(runs)]
+    pairs = [(processor_seconds(work), processor_seconds(floor)) for _ in range(runs)]
     return min(pair[0] for pair in pairs), min(pair[1] for pair in pairs)
-
-
-def seconds(work: Callable[[], object]) -> float:
-    gc.collect()
-    start = time.process_time()
-    work()
-    return time.process_time() - start
 
 
 def main() -> int:
