@@ -32,11 +32,15 @@ def open_rows(url: str, sql: str, scratch: Path) -> Iterator[Rows]:
     """The rows of one SELECT on a DuckDB file."""
     connection = connect(file_of(url), scratch)
     try:
-        relation = _bind(connection, sql)
-        reader = _started(relation)
-        yield Rows(reader.schema, _batches(reader))
+        yield select(connection, sql)
     finally:
         connection.close()
+
+
+def select(connection: duckdb.DuckDBPyConnection, sql: str) -> Rows:
+    """The rows of one SELECT on a locked connection; what is not one SELECT is refused."""
+    reader = _started(_bind(connection, sql))
+    return Rows(reader.schema, _batches(reader))
 
 
 def file_of(url: str) -> Path:
@@ -49,20 +53,25 @@ def connect(path: Path, scratch: Path) -> duckdb.DuckDBPyConnection:
     if not path.is_file():
         raise DatabaseFault("The database file of this backend is not there: ask whoever runs this backend.", str(path))
     try:
-        connection = duckdb.connect(str(path), read_only=True, config=hardened(scratch))
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("SET lock_configuration = true")
-        return connection
+        return locked(duckdb.connect(str(path), read_only=True, config=hardened(scratch)))
     except duckdb.Error as error:
         if "lock" in str(error).lower():
             raise Transient("The database file is being written by another program: try again later.") from error
         raise DatabaseFault("The database file of this backend cannot be opened.", str(error)) from error
 
 
+def locked(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """The connection, with times in UTC and settings that no SQL can change any more."""
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
 def hardened(scratch: Path) -> dict[str, str | bool | int | float | list[str]]:
     """The configuration under which a study's SQL runs."""
     return {
         "enable_external_access": "false",
+        "python_enable_replacements": "false",
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
         "allow_community_extensions": "false",
@@ -105,7 +114,7 @@ def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         yield from reader
     except duckdb.Error as error:
         raise _translated(error) from error
-    except pa.ArrowException as error:  # the reader wraps what the database raised
+    except (pa.ArrowException, OSError) as error:  # the reader wraps what the database raised
         raise _translated(error) from error
 
 
@@ -118,7 +127,7 @@ def _translated(error: Exception) -> SqlrunnerError:
         return NotPermitted(_FILES, text)
     if isinstance(error, duckdb.InterruptException):
         return Transient("The query was interrupted: run it again.", text)
-    if isinstance(error, duckdb.IOException | duckdb.InternalException | duckdb.FatalException):
+    if isinstance(error, OSError | duckdb.IOException | duckdb.InternalException | duckdb.FatalException):
         return DatabaseFault("The database failed while the query ran: ask whoever runs this backend.", text)
     return UnfitValue(f"A value broke the query: {_kind(text)}. The value itself is not shown in this log.", text)
 

@@ -34,6 +34,7 @@ Engine = Callable[[str, str, Path], AbstractContextManager[Rows]]
 """`(url, sql, scratch)`: `scratch` is an empty folder on disk for what does not fit in memory, removed afterwards."""
 
 _ENGINES = {
+    "delta": "carrel.sqlrunner.delta:open_rows",
     "duckdb": "carrel.sqlrunner.duckdb_files:open_rows",
     "postgres": "carrel.sqlrunner.postgresql:open_rows",
     "postgresql": "carrel.sqlrunner.postgresql:open_rows",

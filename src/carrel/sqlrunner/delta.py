@@ -1,0 +1,223 @@
+"""Delta warehouses: `delta:///srv/warehouse`, a folder with a Delta table in each of `tables/<name>/`.
+
+One Delta table alone, and a folder of them, are warehouses too. A query sees one fixed version of each table, under the
+table's name: those that `?versions=Motion_v1=4,Weather_v1=2` names (`?version=4` for one table alone), and no other
+tables; without them, the newest. DuckDB is given the rows, never a path: it reads columns and row groups that the query
+needs from the files of that version, and can itself reach no file at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+import duckdb
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.fs as pafs
+
+from carrel.sqlrunner.duckdb_files import file_of, hardened, locked, select
+from carrel.sqlrunner.engines import Rows
+from carrel.sqlrunner.errors import DatabaseFault, QueryError, SqlrunnerError, Transient
+from carrel.sqlrunner.lexer import statements
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+LOG = "_delta_log"
+_SCAN_ROWS = 32_768
+_FEATURES = {"timestampNtz"}
+_ASK = "ask whoever runs this backend"
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """Tables by name: where each is, and the version to read (None: the newest)."""
+
+    folders: Mapping[str, Path]
+    versions: Mapping[str, int | None]
+
+    def named_in(self, names: set[str]) -> list[str]:
+        """Which tables these names mean: case does not count, as in all SQL."""
+        wanted = {name.casefold() for name in names}
+        return [name for name in self.versions if name.casefold() in wanted]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """One table at one version."""
+
+    name: str
+    folder: Path
+    dataset: ds.FileSystemDataset
+
+    def check_kept(self) -> None:
+        """`Transient` when a file of this version has been cleaned away."""
+        if not all((self.folder / path).is_file() for path in self.dataset.files):
+            raise _cleaned(self.name)
+
+
+class Frugal(ds.Dataset):
+    """A dataset that reads little ahead, so that memory depends on row groups and not on the table."""
+
+    def __init__(self, inner: ds.Dataset) -> None:
+        self.inner = inner
+
+    @property
+    def schema(self) -> pa.Schema:
+        return self.inner.schema
+
+    def scanner(self, **how: Any) -> ds.Scanner:
+        options = ds.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True)
+        ahead = {"batch_readahead": 2, "fragment_readahead": 1, "fragment_scan_options": options}
+        return self.inner.scanner(**{**how, "batch_size": _SCAN_ROWS, **ahead})
+
+
+@contextmanager
+def open_rows(url: str, sql: str, scratch: Path) -> Iterator[Rows]:
+    """The rows of one SELECT on the tables of a warehouse."""
+    warehouse = warehouse_of(url)
+    connection = locked(duckdb.connect(config=hardened(scratch)))
+    try:
+        tables = [open_table(warehouse, name) for name in _named(sql, warehouse)]
+        for table in tables:
+            connection.register(table.name, Frugal(table.dataset))
+        rows = _select(connection, sql, warehouse)
+        yield Rows(rows.schema, _watched(rows.batches, tables))
+    finally:
+        connection.close()
+
+
+def warehouse_of(url: str) -> Warehouse:
+    """What the address means; `DatabaseFault` when there is no warehouse, or not the tables it names."""
+    root = file_of(url)
+    folders = {path.name: path for path in _table_folders(root)}
+    if not folders and not root.is_dir():
+        raise DatabaseFault(f"The warehouse of this backend is not there: {_ASK}.", str(root))
+    fixed = _versions(url, root)
+    versions = dict.fromkeys(folders) if fixed is None else fixed
+    if missing := sorted(set(versions) - set(folders)):
+        raise DatabaseFault(f"The warehouse has no table {missing[0]}, which this job was to read: {_ASK}.")
+    _refuse_alike(sorted(versions))
+    return Warehouse(folders, versions)
+
+
+def _table_folders(root: Path) -> list[Path]:
+    if (root / LOG).is_dir():
+        return [root]
+    inside = root / "tables" if (root / "tables").is_dir() else root
+    return sorted(path.parent for path in inside.glob(f"*/{LOG}"))
+
+
+def _versions(url: str, root: Path) -> dict[str, int | None] | None:
+    """Those that the address fixes; None when it fixes none."""
+    query = parse_qs(url.partition("?")[2], keep_blank_values=True)
+    try:
+        if "version" in query:
+            return {root.name: int(query["version"][0])}
+        if "versions" not in query:
+            return None
+        pairs = (pair.rpartition("=") for pair in query["versions"][0].split(",") if pair)
+        return {name: int(number) for name, _, number in pairs}
+    except ValueError as error:
+        raise DatabaseFault(f"The versions in DATABASE_URL are no numbers: {_ASK}.", str(error)) from error
+
+
+def _refuse_alike(names: list[str]) -> None:
+    seen: dict[str, str] = {}
+    for name in names:
+        if (other := seen.setdefault(name.casefold(), name)) != name:
+            raise DatabaseFault(f"The tables {other} and {name} differ in case only, which SQL cannot tell: {_ASK}.")
+
+
+def _named(sql: str, warehouse: Warehouse) -> list[str]:
+    """The tables whose names stand in the query, as whatever they do: no others are opened."""
+    return warehouse.named_in({token.name for statement in statements(sql) for token in statement})
+
+
+def _select(connection: duckdb.DuckDBPyConnection, sql: str, warehouse: Warehouse) -> Rows:
+    try:
+        return select(connection, sql)
+    except QueryError as error:
+        if "Table with name" not in str(error):
+            raise
+        there = ", ".join(sorted(warehouse.versions)) or "none"
+        raise QueryError(f"{error}\nThe tables there are: {there}.", error.detail) from error
+
+
+def open_table(warehouse: Warehouse, name: str) -> Opened:
+    """One table at its version; `Transient` when that is no longer kept, `DatabaseFault` when it cannot be read."""
+    folder = warehouse.folders[name]
+    table = _delta_table(folder, name, warehouse.versions[name])
+    _check_features(table, name)
+    opened = Opened(name, folder, _dataset(table, folder, name))
+    opened.check_kept()
+    return opened
+
+
+def _delta_table(folder: Path, name: str, version: int | None) -> DeltaTable:
+    try:
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError
+    except ImportError as error:
+        raise DatabaseFault(
+            "This installation cannot read Delta tables: install the extra carrel[ingest] beside sqlrunner.", str(error)
+        ) from error
+    try:
+        return DeltaTable(str(folder), version=version)
+    except (DeltaError, OSError, ValueError) as error:
+        if version is not None and not (folder / LOG / f"{version:020}.json").exists():
+            raise _cleaned(name) from error
+        raise DatabaseFault(f"The table {name} cannot be opened: {_ASK}.", str(error)) from error
+
+
+def _cleaned(name: str) -> Transient:
+    return Transient(
+        f"The version of table {name} that this job was to read is no longer kept: it was cleaned away, as after a "
+        "withdrawal. Run the action again: it then reads the tables as they are now."
+    )
+
+
+def _check_features(table: DeltaTable, name: str) -> None:
+    """Reading on without knowing a feature gives wrong rows: deleted ones come back, columns change places."""
+    protocol = table.protocol()
+    unknown = sorted(set(protocol.reader_features or ()) - _FEATURES)
+    if not unknown and protocol.min_reader_version == 2 and _has_mapped_columns(table):
+        unknown = ["columnMapping"]
+    if unknown:
+        raise DatabaseFault(
+            f"The table {name} uses {', '.join(unknown)}, which sqlrunner cannot read: have it written without "
+            f"(for deletionVectors, by a rewrite of the table), or {_ASK}."
+        )
+
+
+def _has_mapped_columns(table: DeltaTable) -> bool:
+    return table.metadata().configuration.get("delta.columnMapping.mode", "none") != "none"
+
+
+def _dataset(table: DeltaTable, folder: Path, name: str) -> ds.FileSystemDataset:
+    """The version's files with its schema: what a file lacks is missing, partition values come from the log."""
+    from deltalake.exceptions import DeltaError
+
+    files = pafs.SubTreeFileSystem(str(folder), pafs.LocalFileSystem())
+    try:
+        dataset = table.to_pyarrow_dataset(filesystem=files)
+    except (DeltaError, pa.ArrowException, ValueError) as error:
+        raise DatabaseFault(f"The table {name} cannot be read: {_ASK}.", str(error)) from error
+    if any("://" in path or ".." in Path(path).parts or Path(path).is_absolute() for path in dataset.files):
+        raise DatabaseFault(f"The table {name} consists of files elsewhere, which is not supported: {_ASK}.")
+    return dataset
+
+
+def _watched(batches: Iterator[pa.RecordBatch], tables: list[Opened]) -> Iterator[pa.RecordBatch]:
+    """The batches; an error that comes of files cleaned away meanwhile says so."""
+    try:
+        yield from batches
+    except SqlrunnerError:
+        for table in tables:
+            table.check_kept()
+        raise

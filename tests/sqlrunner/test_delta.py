@@ -1,0 +1,248 @@
+"""Delta warehouses: one fixed version of each table under its name, nothing else in reach, and memory that stays."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, write_deltalake
+from tests.sqlrunner.conftest import Run
+from tests.sqlrunner.failures import check_failure
+from tests.sqlrunner.memory import run_measured
+
+from carrel.sqlrunner.delta import open_rows
+from carrel.sqlrunner.errors import DatabaseFault, QueryError, SqlrunnerError, Transient
+
+PEOPLE = {"recordid": ["a", "b", "c"], "Score": [1.5, None, 3.0], "n": [1, 2, 2**60]}
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Path:
+    """`People` (3 rows in two versions), an odd name, and what no study may see beside the tables."""
+    root = tmp_path / "a warehouse"
+    add(root, "People", PEOPLE)
+    add(root, "People", {"recordid": ["d"], "Score": [4.0], "n": [4]})
+    add(root, "odd name.é", {"x": [1]})
+    write_deltalake(str(root / "_ledger"), pa.table({"healthcode": ["HIDDEN"]}))
+    return root
+
+
+def add(root: Path, name: str, columns: Mapping[str, list[Any]], **how: Any) -> None:
+    write_deltalake(str(root / "tables" / name), pa.table(dict(columns)), mode="append", **how)
+
+
+def ask(root: Path, sql: str, query: str = "") -> list[dict[str, Any]]:
+    """The rows of a query, in this process."""
+    scratch = root.parent / "scratch"
+    scratch.mkdir(exist_ok=True)
+    with open_rows(f"delta://{root}{query}", sql, scratch) as rows:
+        return pa.Table.from_batches(list(rows.batches), rows.schema).to_pylist()
+
+
+def count(root: Path, query: str = "", table: str = "People") -> int:
+    (row,) = ask(root, f'SELECT count(*) AS n FROM "{table}"', query)
+    return int(row["n"])
+
+
+def test_tables_are_found_by_name_whatever_the_case(warehouse: Path):
+    assert ask(warehouse, "SELECT recordid, score, N FROM peoPLE WHERE score > 1 AND recordid < 'd' ORDER BY 1") == [
+        {"recordid": "a", "Score": 1.5, "n": 1},
+        {"recordid": "c", "Score": 3.0, "n": 2**60},
+    ]
+    assert ask(warehouse, 'SELECT x FROM "Odd Name.é"') == [{"x": 1}]
+
+
+def test_joins_steps_and_subqueries_find_their_tables(warehouse: Path):
+    sql = """WITH people AS (SELECT recordid, n FROM people WHERE n < 3) -- the table, not the step
+        SELECT p.recordid FROM people p JOIN (SELECT x AS n FROM "odd name.é") USING (n)"""
+    assert ask(warehouse, sql.replace("WITH people", "WITH few").replace("FROM people p", "FROM few p")) == [
+        {"recordid": "a"}
+    ]
+
+
+@pytest.mark.parametrize(("query", "rows"), [("", 4), ("?versions=People%3D1", 4), ("?versions=People%3D0", 3)])
+def test_a_version_stays_what_it_was(warehouse: Path, query: str, rows: int):
+    assert count(warehouse, query) == rows
+
+
+def test_versions_hold_while_others_commit_and_remove(warehouse: Path):
+    """Removed rows are gone for who asks anew and there for who asked before; nothing is seen that came later."""
+    query = "?versions=People%3D1"
+    DeltaTable(str(warehouse / "tables/People")).delete("recordid = 'a'")
+    add(warehouse, "People", {"recordid": ["e"], "Score": [5.0], "n": [5], "late": ["x"]}, schema_mode="merge")
+    add(warehouse, "Later", {"x": [1]})
+    assert [row["recordid"] for row in ask(warehouse, "SELECT * FROM people ORDER BY 1", query)] == list("abcd")
+    assert "late" not in ask(warehouse, "SELECT * FROM people", query)[0]
+    assert [row["recordid"] for row in ask(warehouse, "SELECT * FROM people ORDER BY 1")] == list("bcde")
+    assert [row["late"] for row in ask(warehouse, "SELECT late FROM people ORDER BY recordid")] == [None] * 3 + ["x"]
+    with pytest.raises(QueryError, match="Table with name later does not exist"):
+        ask(warehouse, "SELECT * FROM later", query)
+
+
+@pytest.mark.parametrize(("query", "rows"), [("", 2), ("?version=0", 1)])
+def test_one_table_alone_is_a_warehouse(tmp_path: Path, query: str, rows: int):
+    for _ in range(2):
+        write_deltalake(str(tmp_path / "alone"), pa.table({"x": [1]}), mode="append")
+    assert count(tmp_path / "alone", query, "alone") == rows
+
+
+def test_a_folder_of_tables_is_a_warehouse(warehouse: Path):
+    assert count(warehouse / "tables") == 4
+
+
+def test_a_warehouse_pinned_when_it_was_empty_stays_so(warehouse: Path):
+    with pytest.raises(QueryError, match="The tables there are: none"):
+        ask(warehouse, "SELECT * FROM people", "?versions=")
+
+
+def test_partition_values_come_from_the_log(tmp_path: Path):
+    places = ["a b", "é/%20", "x=y", None]
+    add(tmp_path, "t", {"place": places, "year": [1, 2, 3, 4], "x": [1, 2, 3, 4]}, partition_by=["place", "year"])
+    found = ask(tmp_path, "SELECT place, year, x FROM t WHERE x < 9 ORDER BY x")
+    assert [row["place"] for row in found] == places
+    assert ask(tmp_path, "SELECT x FROM t WHERE place = 'é/%20' AND year = 2") == [{"x": 2}]
+
+
+def test_types_are_kept(tmp_path: Path):
+    add(tmp_path, "t", {"x": [1]})
+    made = duckdb.sql(
+        "SELECT 1::bigint AS big, 1.50::decimal(38, 2) AS price, true AS flag, date '2020-02-29' AS born,"
+        " timestamptz '2020-01-01 00:00:00+01' AS seen, ['a', NULL] AS nulls, 'x'::blob AS raw, {'a': 1} AS s"
+    ).to_arrow_table()
+    write_deltalake(str(tmp_path / "tables/typed"), made)
+    (found,) = ask(tmp_path, "SELECT * FROM typed")
+    assert found == made.to_pylist()[0]
+
+
+def test_what_a_study_s_sql_cannot_do(run: Run, warehouse: Path, tmp_path: Path):
+    (parquet,) = (warehouse / "_ledger").glob("*.parquet")
+    files = [*(warehouse / "tables/People").glob("*.parquet"), parquet]
+    forbidden = [
+        *(f"SELECT * FROM '{path}'" for path in files),
+        f"SELECT * FROM read_parquet('{files[0]}'), people",
+        f"SELECT * FROM read_text('{warehouse}/tables/People/_delta_log/{0:020}.json')",
+        f"SELECT * FROM delta_scan('{warehouse}/_ledger')",
+        "SELECT * FROM _ledger",
+        "SELECT * FROM glob('/*')",
+        "SELECT * FROM tables",  # names of Python's own variables
+        "SELECT * FROM warehouse",
+        f"COPY people TO '{tmp_path}/leak.csv'",
+        f"ATTACH '{tmp_path}/other.duckdb' AS other",
+        "SET enable_external_access = true",
+        "CREATE TABLE made AS SELECT * FROM people",
+        "DELETE FROM people",
+        "SELECT * FROM people; SELECT 1",
+    ]
+    before = sorted(tmp_path.rglob("*"))
+    for sql in forbidden:
+        with pytest.raises(SqlrunnerError) as caught:
+            ask(warehouse, sql)
+        assert caught.value.exit_code in (10, 12), (sql, caught.value)
+        assert "HIDDEN" not in str(caught.value), sql
+    assert sorted(set(tmp_path.rglob("*")) - {tmp_path / "scratch"}) == before
+
+
+def test_as_a_process(run: Run, warehouse: Path, tmp_path: Path):
+    url = f"delta://{warehouse}"
+    check_failure(run, tmp_path, url, "SELECT * FROM nope", 10, "The tables there are: People, odd name.é.")
+    check_failure(run, tmp_path, url, "SELECT recordid::int AS i FROM people", 1, "A value broke the query")
+    done = run("SELECT * FROM People ORDER BY n", "--output", "o.csv", env={"DATABASE_URL": url})
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Wrote o.csv.\n", "")
+    assert (tmp_path / "o.csv").read_text().splitlines()[0:3] == ["recordid,Score,n", "a,1.5,1", "b,,2"]
+
+
+def test_a_version_that_was_cleaned_away_says_so(warehouse: Path):
+    table = DeltaTable(str(warehouse / "tables/People"))
+    table.optimize.compact()
+    table.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
+    for query in ("?versions=People%3D1", "?versions=People%3D0"):
+        with pytest.raises(Transient, match="no longer kept"):
+            ask(warehouse, "SELECT * FROM people", query)
+    assert count(warehouse) == 4
+    assert ask(warehouse, 'SELECT x FROM "odd name.é"', "?versions=People%3D1,odd%20name.é%3D0") == [{"x": 1}]
+
+
+def test_a_version_cleaned_away_while_it_is_read_says_so(tmp_path: Path):
+    for number in range(3):
+        rows = duckdb.sql(f"SELECT md5((i + {number})::varchar) AS x FROM range(400000) r(i)").to_arrow_table()
+        write_deltalake(str(tmp_path / "w/tables/t"), rows, mode="append")
+    with open_rows(f"delta://{tmp_path}/w", "SELECT * FROM t", tmp_path) as rows:
+        next(rows.batches)
+        for path in (tmp_path / "w/tables/t").glob("*.parquet"):
+            path.unlink()
+        with pytest.raises(Transient, match="no longer kept"):
+            list(rows.batches)
+
+
+def test_a_version_that_never_was(warehouse: Path):
+    with pytest.raises(Transient):
+        ask(warehouse, "SELECT * FROM people", "?versions=People%3D7")
+
+
+@pytest.mark.parametrize(
+    ("protocol", "feature"),
+    [
+        ({"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": ["deletionVectors"],
+          "writerFeatures": ["deletionVectors"]}, "deletionVectors"),
+        ({"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": ["columnMapping"],
+          "writerFeatures": ["columnMapping"]}, "columnMapping"),
+        ({"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": ["notYetInvented"],
+          "writerFeatures": ["notYetInvented"]}, "People"),
+        ({"minReaderVersion": 9, "minWriterVersion": 9}, "People"),
+    ],
+)  # fmt: skip
+def test_features_that_would_give_wrong_rows_are_refused(warehouse: Path, protocol: dict[str, Any], feature: str):
+    commit = warehouse / f"tables/People/_delta_log/{2:020}.json"
+    commit.write_text(json.dumps({"protocol": protocol}) + "\n")
+    with pytest.raises(DatabaseFault, match=feature) as caught:
+        ask(warehouse, "SELECT * FROM people")
+    assert "People" in str(caught.value)
+    assert ask(warehouse, 'SELECT x FROM "odd name.é"') == [{"x": 1}]
+    assert count(warehouse, "?versions=People%3D1") == 4
+
+
+@pytest.mark.parametrize("query", ["?versions=Gone%3D1", "?versions=People%3Dx", "?version=1"])
+def test_an_address_that_fits_no_warehouse_is_the_backend_s_fault(warehouse: Path, query: str):
+    with pytest.raises(DatabaseFault):
+        ask(warehouse, "SELECT * FROM people", query)
+
+
+def test_no_warehouse_at_all(tmp_path: Path):
+    with pytest.raises(DatabaseFault, match="not there") as caught:
+        ask(tmp_path / "absent", "SELECT 1 AS a")
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_damaged_table_harms_only_who_names_it(warehouse: Path):
+    (warehouse / f"tables/People/_delta_log/{0:020}.json").write_text("{nonsense")
+    with pytest.raises(DatabaseFault, match="People"):
+        ask(warehouse, "SELECT * FROM people")
+    assert ask(warehouse, 'SELECT x FROM "odd name.é"') == [{"x": 1}]
+
+
+def test_files_outside_the_table_are_refused(warehouse: Path):
+    (secret,) = (warehouse / "_ledger").glob("*.parquet")
+    action = {"path": f"file://{secret}", "partitionValues": {}, "size": secret.stat().st_size,
+              "modificationTime": 0, "dataChange": True}  # fmt: skip
+    (warehouse / f"tables/People/_delta_log/{2:020}.json").write_text(json.dumps({"add": action}) + "\n")
+    with pytest.raises(DatabaseFault):
+        ask(warehouse, "SELECT * FROM people")
+
+
+def test_memory_does_not_grow_with_the_table(tmp_path: Path):
+    rows = duckdb.sql("SELECT md5(i::varchar) AS a, md5((i + 1)::varchar) AS b, i FROM range(250000) r(i)")
+    table = rows.to_arrow_table()
+    for name, times in (("small", 1), ("large", 8)):
+        for _ in range(times):
+            write_deltalake(str(tmp_path / "w/tables" / name), table, mode="append")
+    peaks = []
+    for name in ("small", "large"):
+        (tmp_path / "query.sql").write_text(f"SELECT * FROM {name} WHERE i >= 0")
+        code, peak = run_measured(tmp_path, ["query.sql", "--output", "o.csv", "--dsn", f"delta://{tmp_path}/w"])
+        assert code == 0
+        peaks.append(peak)
+    assert (tmp_path / "o.csv").stat().st_size > 140_000_000
+    assert peaks[1] - peaks[0] < 70_000_000
