@@ -3,15 +3,15 @@
 import contextlib
 import ipaddress
 import os
-import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
+from carrel.agent import warehouses
 from carrel.agent.errors import DatabaseRefused, DatabaseUnavailable
 from carrel.agent.executors.base import Mount, Network
 from carrel.agent.settings import AgentSettings
@@ -57,20 +57,21 @@ def url_of(job: JobDefinition, settings: AgentSettings) -> str:
         ) from None
 
 
-def access_for(job: JobDefinition, settings: AgentSettings, pins: Path) -> Access:
-    """All that the job gets. File databases are pinned in `pins` (their present version stays while it runs).
+def access_for(job: JobDefinition, settings: AgentSettings, pins: Path, version: str | None = None) -> Access:
+    """All that the job gets. File databases are pinned: the version found first, in `pins` or by its number in the
+    address, stays; `version` is that, once it is known.
 
     Raises DatabaseRefused, and DatabaseUnavailable also when the database's host has no address now.
     """
     if not wants_database(job, settings):
         return Access()
-    return access_by_url(url_of(job, settings), settings, pins)
+    return access_by_url(url_of(job, settings), settings, pins, version)
 
 
-def access_by_url(url: str, settings: AgentSettings, pins: Path) -> Access:
+def access_by_url(url: str, settings: AgentSettings, pins: Path, version: str | None = None) -> Access:
     """All that a process gets to reach the database at `url`."""
     scheme = urlsplit(url).scheme.partition("+")[0]
-    return _file_access(url, scheme, pins) if scheme in FILE_SCHEMES else _network_access(url, settings)
+    return _file_access(url, scheme, pins, version) if scheme in FILE_SCHEMES else _network_access(url, settings)
 
 
 def _network_access(url: str, settings: AgentSettings) -> Access:
@@ -97,14 +98,28 @@ def _addresses(host: str | None) -> dict[str, str]:
     return {str(host): str(found[0][4][0])}
 
 
-def _file_access(url: str, scheme: str, pins: Path) -> Access:
+def _file_access(url: str, scheme: str, pins: Path, version: str | None) -> Access:
     path = path_of(url)
     if not path.exists():
         raise DatabaseUnavailable(f"There is no database at {path}")
-    source, version = _pinned(path, pins)
-    query = f"?version={version.removeprefix('delta:')}" if scheme == "delta" else ""
+    if path.is_dir():
+        return _folder_access(path.resolve(), scheme, version)
+    source, found = _pinned_file(path, pins, version)
     target = f"{INSIDE}/{path.name}"
-    return Access({"DATABASE_URL": f"{scheme}://{target}{query}"}, Network(), (Mount(source, target),), version)
+    return Access({"DATABASE_URL": f"{scheme}://{quote(target)}"}, Network(), (Mount(source, target),), found)
+
+
+def _folder_access(root: Path, scheme: str, version: str | None) -> Access:
+    """A warehouse: its tables are shown, and the address says which version of each to read, whatever comes later."""
+    try:
+        found = warehouses.version_of(root) if version is None else version
+    except (OSError, ValueError) as error:
+        raise DatabaseUnavailable(f"The warehouse at {root} cannot be read: {error}") from error
+    source = warehouses.tables_folder(root)
+    target = f"{INSIDE}/{root.name}"
+    shown = Mount(source, f"{INSIDE}/{source.relative_to(root.parent)}")
+    query = f"?{quote(warehouses.query_of(found), safe='=')}" if scheme == "delta" else ""
+    return Access({"DATABASE_URL": f"{scheme}://{quote(target)}{query}"}, Network(), (shown,), found)
 
 
 def path_of(url: str) -> Path:
@@ -112,14 +127,15 @@ def path_of(url: str) -> Path:
     return Path("/" + unquote(urlsplit(url).path).lstrip("/"))
 
 
-def _pinned(path: Path, pins: Path) -> tuple[Path, str]:
+def _pinned_file(path: Path, pins: Path, version: str | None) -> tuple[Path, str]:
     """The file's present contents under a name of our own, where the file system can, and what to call them."""
-    if path.is_dir():
-        return path.resolve(), delta_version(path)
+    pin = pins / f"database-{path.name}"
+    if version is not None and pin.exists():
+        return pin, version
     real = path.resolve()
     found = real.stat()
     changed = datetime.fromtimestamp(found.st_mtime, UTC).isoformat(timespec="microseconds")
-    return _link(real, pins / f"database-{real.name}"), f"{changed}/{found.st_size}"
+    return _link(real, pin), f"{changed}/{found.st_size}"
 
 
 def _link(source: Path, target: Path) -> Path:
@@ -130,20 +146,3 @@ def _link(source: Path, target: Path) -> Path:
     except OSError:
         return source
     return target
-
-
-_COMMIT = re.compile(r"(\d{20})\.json")
-
-
-def delta_version(folder: Path) -> str:
-    """`delta:<number>` of a Delta table's last commit; a warehouse (folder of tables): that of each, `name=number`."""
-    tables = [folder] if (folder / "_delta_log").is_dir() else sorted(folder.glob("*/"))
-    versions = {table.name: max(_commits(table), default=0) for table in tables if (table / "_delta_log").is_dir()}
-    if tables == [folder]:
-        return f"delta:{versions[folder.name]}"
-    return ",".join(f"{name}={number}" for name, number in versions.items())
-
-
-def _commits(table: Path) -> list[int]:
-    names = (path.name for path in (table / "_delta_log").iterdir())
-    return [int(found.group(1)) for name in names if (found := _COMMIT.fullmatch(name))]

@@ -8,11 +8,11 @@ is, all the rest is.
 import logging
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from carrel.agent import csvshape, gate, logs, manifest, metadata
+from carrel.agent import csvshape, gate, logs, manifest, metadata, warehouses
 from carrel.agent.executors.base import Inspection, Phase
 from carrel.agent.folder import AttemptFolder, Prepared
 from carrel.agent.matching import Matched, match_outputs
@@ -102,7 +102,16 @@ class Finalising:
             None,
             prepared.database_version if prepared else None,
             self.metrics,
+            database_changes=self._database_changes(prepared),
         )
+
+    def _database_changes(self, prepared: Prepared | None) -> dict[str, list[str | None]]:
+        """How the data differs from that which this action's present outputs were made from."""
+        if not prepared or not prepared.database_version:
+            return {}
+        present = manifest.read(self.place.storage.manifest(self.job.workspace), self.job.workspace)
+        before = manifest.database_version(present, self.job.action)
+        return warehouses.changes(before, prepared.database_version) if before is not None else {}
 
     def _match(self, listing: Listing, prepared: Prepared | None) -> Matched:
         return match_outputs(self.job.output_spec, listing.files, prepared.at_ns if prepared else 0)
@@ -172,7 +181,9 @@ class Finalising:
 
     def _summary(self, record: Mapping[str, Any], facts: metadata.Facts) -> str:
         refused = [f"{path}  - {reason}" for path, reason in sorted(facts.refused.items())]
+        moved = warehouses.told(facts.database_changes)
         sections = {"Files that can never be outputs": refused, "Notes": facts.inspection.notes}
+        sections["Data changed since this action last ran"] = moved
         return logs.summary(metadata.log_fields(record), facts.matched.outputs, facts.excluded, sections)
 
     def _secrets(self) -> set[str]:
@@ -189,8 +200,10 @@ class Finalising:
         outputs = others - set(staged) | {path for path, (level, _) in staged.items() if level != gate.HIGHLY_SENSITIVE}
         for path, (level, found) in staged.items():
             self._stage_level4(stage, path, level, found, excluded.get(path), outputs)
-        records = [self._output_record(path, level, found, excluded) for path, (level, found) in staged.items()]
         prepared = self.folder.prepared()
+        version = prepared.database_version if prepared else None
+        made = [self._output_record(path, level, found, excluded) for path, (level, found) in staged.items()]
+        records = [replace(record, database_version=version) for record in made]
         new = manifest.updated(present, job.action, records, prepared.study_actions if prepared else None)
         stage.add_bytes(manifest.dumps(new), storage.manifest(job.workspace))
 

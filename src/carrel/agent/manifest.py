@@ -29,6 +29,8 @@ class OutputRecord:
     message: str | None = None
     row_count: int | None = None
     col_count: int | None = None
+    database_version: str | None = None
+    """Of the data it was made from, where its action read a pinned database; else the key is left out."""
 
 
 def read(path: Path, workspace: str) -> dict[str, Any]:
@@ -68,7 +70,15 @@ def updated(
 def _entry(record: OutputRecord) -> dict[str, Any]:
     entry = asdict(record)
     del entry["path"]
+    if record.database_version is None:
+        del entry["database_version"]
     return entry
+
+
+def database_version(manifest: Mapping[str, Any], action: str) -> str | None:
+    """Of the data that `action` last made its outputs from; None where none is known."""
+    found = (entry for entry in manifest["outputs"].values() if entry.get("action") == action)
+    return next((each.get("database_version") for each in found if not each.get("out_of_date_output")), None)
 
 
 def _aged(entry: Mapping[str, Any], action: str, study_actions: Collection[str] | None) -> dict[str, Any]:

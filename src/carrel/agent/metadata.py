@@ -50,6 +50,8 @@ class Facts:
     database_version: str | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
     timestamp_ns: int = field(default_factory=time.time_ns)
+    database_changes: Mapping[str, list[str | None]] = field(default_factory=dict)
+    """Table -> its version when the action last ran, and now; of those that differ."""
 
 
 def metadata_of(job: JobDefinition, facts: Facts) -> dict[str, Any]:
@@ -82,6 +84,7 @@ def metadata_of(job: JobDefinition, facts: Facts) -> dict[str, Any]:
         "commit": job.commit,
         "database_name": job.database_name,
         "database_version": facts.database_version,
+        "database_changes": dict(facts.database_changes),
         **{key: seen.labels.get(label) for key, label in _LABELS.items()},
         "level4_excluded_files": dict(facts.excluded),
         "cancelled": facts.cancelled,

@@ -123,7 +123,7 @@ def action_names(text: bytes) -> list[str] | None:
 
 def run_spec(place: Surroundings, job: JobDefinition, name: str, folder: AttemptFolder, prepared: Prepared) -> RunSpec:
     """What the executor is to start."""
-    access = databases.access_for(job, place.settings, folder.pins)
+    access = databases.access_for(job, place.settings, folder.pins, prepared.database_version)
     bound = (Mount(Path(source), f"{CONTAINER_WORKSPACE}/{path}") for path, source in (prepared.bound or {}).items())
     mounts = (*bound, *access.mounts)
     return RunSpec(
