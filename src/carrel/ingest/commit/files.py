@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -85,9 +86,11 @@ def write_file(
     return writer.close()
 
 
-def opened(storage: Storage, table: str, path: str) -> pq.ParquetFile:
+@contextmanager
+def opened(storage: Storage, table: str, path: str) -> Iterator[pq.ParquetFile]:
     """A file of a table for reading."""
-    return pq.ParquetFile(storage.open(f"{table_key(table)}/{path}"))
+    with storage.open(f"{table_key(table)}/{path}") as stream, pq.ParquetFile(stream) as file:
+        yield file
 
 
 def blocks(storage: Storage, table: str, path: str) -> Iterator[pa.Table]:

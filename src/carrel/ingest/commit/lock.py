@@ -1,4 +1,5 @@
-"""One coordinator at a time per warehouse. On a local disk the kernel's lock, which dies with its holder; on S3 a lease."""
+"""One coordinator at a time per warehouse: by the kernel's lock on a local disk, which dies with its holder; by a lease
+on S3."""
 
 import fcntl
 import json

@@ -1,0 +1,181 @@
+"""Helpers for tests of whole ingests: a folder of archives as a source, the shared schemas, warehouses as values."""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from deltalake import DeltaTable
+from tests.support.ingest_tables import cells
+
+from carrel.ingest.commit import LEDGER, QUARANTINE, open_storage, table_names
+from carrel.ingest.engine import Options, Pool, Report, Setting, inline, run
+from carrel.ingest.generate.shapes import ANYTHING, ANYTHING_SCHEMA, TASK_DATA, TASK_DATA_SCHEMA
+from carrel.ingest.ledger import Ledger
+from carrel.ingest.mapping import loads
+from carrel.ingest.schemas import Schemas, SchemaStore
+from carrel.ingest.sources import Fetched
+from carrel.ingest.values import ArchiveRef
+
+DATA = Path(__file__).parents[3] / "shared" / "data" / "mobile-client-json"
+MAPPING = f"schemas:\n  {TASK_DATA}: sharedSchema_v1\n  {ANYTHING}: Anything_v1\n"
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Zips with sidecars, as the generator writes them; in the order of `names`, or sorted."""
+
+    path: Path
+    names: tuple[str, ...] | None = None
+
+    def list(self) -> Iterator[ArchiveRef]:
+        names = self.names if self.names is not None else sorted(each.stem for each in self.path.glob("*.zip"))
+        for name in names:
+            data = (self.path / f"{name}.zip").read_bytes()
+            etag = hashlib.sha256(data + self._sidecar(name)).hexdigest()[:16]
+            yield ArchiveRef(f"folder:{name}.zip", etag, len(data))
+
+    def _sidecar(self, name: str) -> bytes:
+        return (self.path / f"{name}.json").read_bytes()
+
+    @contextmanager
+    def open(self, ref: ArchiveRef) -> Iterator[Fetched]:
+        name = ref.uri.removeprefix("folder:").removesuffix(".zip")
+        yield Fetched((self.path / f"{name}.zip").read_bytes(), json.loads(self._sidecar(name)))
+
+    def acknowledge(self, refs: Iterable[ArchiveRef]) -> None: ...
+
+    def problems(self) -> tuple[()]:
+        return ()
+
+    def __enter__(self) -> "Folder":
+        return self
+
+    def __exit__(self, *details: object) -> None: ...
+
+
+@cache
+def schemas(mapping: str = MAPPING) -> Schemas:
+    """The shared schemas and the generator's own, with a mapping that knows both."""
+    folder = Path(tempfile.mkdtemp(prefix="carrel-test-schemas-"))
+    for number, schema in enumerate((TASK_DATA_SCHEMA, ANYTHING_SCHEMA)):
+        (folder / f"{number}.json").write_text(json.dumps(schema))
+    store = SchemaStore(folder / "store")
+    store.add([DATA, folder / "0.json", folder / "1.json"])
+    return Schemas(loads(mapping), store.library())
+
+
+def ingest(
+    warehouse: Path,
+    source: Any,
+    pool: Pool | None = None,
+    options: Options | None = None,
+    mapping: str = MAPPING,
+) -> Report:
+    """One run."""
+    return run(Setting(str(warehouse), source, schemas(mapping), pool or inline(), options or Options()))
+
+
+def tables_of(warehouse: Path) -> dict[str, pa.Table]:
+    """Every table that has rows, columns in the order of the description."""
+    storage = open_storage(str(warehouse))
+    found = {name: pa.table(_read(warehouse / "tables" / name)) for name in table_names(storage)}
+    return {name: _ordered(table) for name, table in found.items() if table.num_rows}
+
+
+def _read(path: Path) -> pa.Table:
+    return DeltaTable(str(path)).to_pyarrow_table()
+
+
+def _ordered(table: pa.Table) -> pa.Table:
+    from carrel.ingest.tables.names import AFTER, BEFORE
+
+    before = [name for name in BEFORE if name in table.column_names]
+    data = sorted(name for name in table.column_names if name not in BEFORE and name not in AFTER)
+    return table.select([*before, *data, *AFTER])
+
+
+def state_of(warehouse: Path) -> dict[str, Any]:
+    """All that two warehouses of the same archives must share: cells, ledger, quarantine, schemas; not run ids."""
+    return {
+        "tables": cells(tables_of(warehouse)),
+        "ledger": ledger_of(warehouse),
+        "quarantine": quarantine_of(warehouse),
+        "catalog": {path.name: _schema(path) for path in sorted((warehouse / "catalog").glob("*.json"))},
+    }
+
+
+def _schema(path: Path) -> Any:
+    tables = json.loads(path.read_text())["tables"]
+    for table in tables.values():
+        for column in table["columns"]:
+            del column["since"]
+    return tables
+
+
+def ledger_of(warehouse: Path) -> list[Any]:
+    """Lines without run ids, sorted."""
+    lines = Ledger(open_storage(str(warehouse))).lines()
+    return sorted(
+        (
+            line.entry.archive_uri,
+            line.entry.archive_etag,
+            line.entry.record_id,
+            line.entry.disposition.value,
+            line.entry.content_hash,
+            str(line.entry.exported_on),
+            sorted(line.entry.rows.items()),
+            line.entry.skipped,
+        )
+        for line in lines
+    )
+
+
+def quarantine_of(warehouse: Path) -> list[dict[str, Any]]:
+    """Lines without run ids, sorted."""
+    if not (warehouse / QUARANTINE).is_dir():
+        return []
+    rows = _read(warehouse / QUARANTINE).drop_columns(["_run_id"]).to_pylist()
+    return sorted(rows, key=lambda row: (row["archive_uri"], row["source_file"] or ""))
+
+
+def dispositions_of(warehouse: Path) -> dict[str, str]:
+    """archive name -> what became of it."""
+    return {line[0].removeprefix("folder:").removesuffix(".zip"): line[3] for line in ledger_of(warehouse)}
+
+
+def quarantined(warehouse: Path) -> dict[str, list[list[str | None]]]:
+    """archive name -> [source file, stage, keyword] of each line, sorted."""
+    found: dict[str, list[list[str | None]]] = {}
+    for row in quarantine_of(warehouse):
+        name = row["archive_uri"].removeprefix("folder:").removesuffix(".zip")
+        found.setdefault(name, []).append([row["source_file"], row["stage"], row["keyword"]])
+    return found
+
+
+def expected(truth: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, list[list[str | None]]]]:
+    """Dispositions and quarantine lines of the truth, in the form of the two above."""
+    archives = truth["archives"]
+    lines = {name: [list(line) for line in about["quarantine"]] for name, about in archives.items()}
+    return {name: about["disposition"] for name, about in archives.items()}, {k: v for k, v in lines.items() if v}
+
+
+__all__ = [
+    "LEDGER",
+    "Folder",
+    "dispositions_of",
+    "expected",
+    "ingest",
+    "ledger_of",
+    "quarantine_of",
+    "quarantined",
+    "schemas",
+    "state_of",
+    "tables_of",
+]
