@@ -1,0 +1,94 @@
+"""AWS as moto's server plays it: real HTTP, and empty again before each test."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import httpx
+import pytest
+from moto.server import ThreadedMotoServer
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+REGION = "eu-west-2"
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[str]:
+    """The server's address."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def aws(moto_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty account, which boto3 and its like find by the environment."""
+    httpx.post(f"{moto_server}/moto-api/reset").raise_for_status()
+    for name, value in environment(moto_server).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    return moto_server
+
+
+def environment(address: str) -> dict[str, str]:
+    """What leads every AWS client to the server."""
+    return {
+        "AWS_ENDPOINT_URL": address,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",  # what moto takes
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+@pytest.fixture
+def s3(aws: str):
+    return boto3.client("s3")
+
+
+@pytest.fixture
+def sqs(aws: str):
+    return boto3.client("sqs")
+
+
+@pytest.fixture
+def bucket(s3) -> str:
+    s3.create_bucket(Bucket="raw", CreateBucketConfiguration={"LocationConstraint": REGION})
+    return "raw"
+
+
+@pytest.fixture(scope="session")
+def sceptre(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sceptre in an environment of its own, since it and Carrel want different versions of jsonschema."""
+    folder = tmp_path_factory.mktemp("sceptre")
+    pins = REPOSITORY / "deploy/aws/requirements.txt"
+    try:
+        _run("uv", "venv", "--quiet", str(folder))
+        _run(
+            "uv",
+            "pip",
+            "install",
+            "--quiet",
+            "--python",
+            str(folder / "bin/python"),
+            "--require-hashes",
+            "-r",
+            str(pins),
+        )
+    except (OSError, subprocess.CalledProcessError) as error:
+        reason = f"sceptre cannot be installed here: {getattr(error, 'stderr', error)}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return folder / "bin/sceptre"
+
+
+def _run(*command: str) -> None:
+    path = f"{REPOSITORY / '.venv/bin'}:{os.environ['PATH']}"
+    subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, "PATH": path})
