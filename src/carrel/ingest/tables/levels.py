@@ -21,6 +21,9 @@ Keep = Callable[[str, Path, set[str]], str | None]
 _ABSENT: dict[str, Any] = {}
 """Stands where a row has no object; told from a real {} by identity."""
 _NONE = type(None)
+_ELEMENT = "value"
+"""The key that an element which is no object is put under."""
+_ZERO = pa.scalar(0, pa.int64())
 _WHOLE: dict[pa.DataType, tuple[str, ...]] = {
     pa.int64(): (kinds.INT,),
     pa.string(): (kinds.STRING,),
@@ -89,9 +92,14 @@ class _Walk:
 
     def run(self) -> Segment:
         elements = self.level.elements
-        if set(map(type, elements)) != {dict}:
-            elements = [each if type(each) is dict else {"value": each} for each in elements]
-        self._objects(elements, ())
+        types = set(map(type, elements))
+        if types == {dict}:
+            self._objects(elements, ())
+        elif dict in types:
+            self._objects([each if type(each) is dict else {_ELEMENT: each} for each in elements], ())
+        elif self._values(elements, (_ELEMENT,)) < len(elements):
+            nulls = [row for row, each in enumerate(elements) if each is None]
+            self.notes.append((pointer((_ELEMENT,)), nulls))
         self.out.nulls = _nulls(self.notes, len(elements))
         return self.out
 
@@ -160,31 +168,26 @@ class _Walk:
         self._objects(inner, path)
 
     def _arrays(self, values: list[Any], path: Path) -> None:
-        rows = [row for row, each in enumerate(values) if type(each) is list]
-        lists = [values[row] for row in rows]
+        lists = [each if type(each) is list else None for each in values]
         if self.is_last:
-            texts: list[str | None] = [None] * len(values)
-            for row, each in zip(rows, lists, strict=True):
-                texts[row] = kinds.json_text(each)
-            self._put(Field(path, "json"), texts, kinds.STRING)
+            self._put(
+                Field(path, "json"), [None if each is None else kinds.json_text(each) for each in lists], kinds.STRING
+            )
             return
-        lengths: list[int | None] = [None] * len(values)
-        for row, each in zip(rows, lists, strict=True):
-            lengths[row] = len(each)
-        self._put(Field(path, "len"), lengths, kinds.INT)
-        if any(lists):
-            self.out.children.append(self._child(rows, lists, path))
+        lengths = pa.array([None if each is None else len(each) for each in lists], pa.int64())
+        self.out.cells.append(Cells(Field(path, "len"), lengths, kinds.INT, (kinds.INT,)))
+        elements = list(chain.from_iterable(filter(None, lists)))
+        if elements:
+            self.out.children.append(self._child(elements, lengths, path))
 
-    def _child(self, rows: list[int], lists: list[list[Any]], path: Path) -> Level:
+    def _child(self, elements: list[Any], lengths: pa.Array, path: Path) -> Level:
         above = self.level
-        counts = list(map(len, lists))
-        parent = pa.array(chain.from_iterable(map(repeat, rows, counts)), pa.int64())
-        index = pa.array(chain.from_iterable(map(range, counts)), pa.int64())
+        parent, index = _spread(lengths, len(elements))
         parents = above.keys.take(parent)
         return Level(
             table=child_table(above.table, path),
             depth=above.depth + 1,
-            elements=list(chain.from_iterable(lists)),
+            elements=elements,
             keys=joined_keys(parents, index, key_prefix(path)),
             parents=parents,
             index=index,
@@ -210,6 +213,14 @@ class _Walk:
     def _put(self, place: Field, values: list[Any], kind: str, found: set[str] | None = None) -> None:
         array = pa.array(values, kinds.ARROW[kind])
         self.out.cells.append(Cells(place, array, kind, tuple(sorted(found or {kind}))))
+
+
+def _spread(lengths: pa.Array, total: int) -> tuple[pa.Array, pa.Array]:
+    """For each element of lists of these lengths: its list's number, and its place in the list."""
+    ends = pc.cumulative_sum(pc.coalesce(lengths, _ZERO))
+    offsets = pa.concat_arrays([pa.array([0], pa.int64()), ends])
+    parent = pc.list_parent_indices(pa.LargeListArray.from_arrays(offsets, pa.nulls(total)))
+    return parent, pc.subtract(pa.arange(0, total), offsets.take(parent))
 
 
 def joined_keys(parents: pa.Array, index: pa.Array, prefix: str = "") -> pa.Array:
