@@ -26,8 +26,14 @@ install() {
         exit 1
     fi
     echo "system.sh: installing $*" >&2
-    $as_root apt-get update -qq
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
+    said=$(mktemp)
+    if ! { $as_root apt-get update -qq &&
+        $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"; } >"$said" 2>&1; then
+        cat "$said" >&2
+        echo "system.sh: apt-get could not install $*; what it said stands above" >&2
+        exit 1
+    fi
+    rm -f "$said"
 }
 
 need() {
