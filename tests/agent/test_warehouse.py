@@ -1,0 +1,209 @@
+"""Warehouses of Delta tables: pinned once for an attempt, whatever comes meanwhile, and told apart afterwards."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pyarrow as pa
+import pytest
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from tests.support.agents import Site, make_repo
+
+from carrel.agent import databases, manifest, settings, warehouses
+from carrel.agent.errors import DatabaseUnavailable
+from carrel.agent.executors.base import Mount
+from carrel.agent.settings import AgentSettings
+from carrel.messages.tasks import JobDefinition, Study
+
+Load = Callable[[str], AgentSettings]
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Load:
+    def build(url: str) -> AgentSettings:
+        env = {"BACKEND": "test", "CONTROLLER_TASK_API_ENDPOINT": "http://localhost:1", "DEFAULT_DATABASE_URL": url}
+        for key, value in env.items():
+            monkeypatch.setenv(key, value)
+        return settings.load()
+
+    return build
+
+
+def add(root: Path, name: str, run: int | None = None, **columns: list[Any]) -> None:
+    """One commit; as run number `run` of ingest, if given."""
+    done_by = [Transaction("carrel-ingest", run)] if run is not None else []
+    properties = CommitProperties(app_transactions=done_by)
+    table = pa.table(columns or {"x": [1]})
+    write_deltalake(str(root / "tables" / name), table, mode="append", commit_properties=properties)
+
+
+def state(root: Path, number: int, word: str) -> None:
+    (root / "_runs").mkdir(exist_ok=True)
+    (root / "_runs/state.json").write_text(json.dumps({"number": number, "state": word}))
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Path:
+    """Two tables by two runs of ingest; `Motion` has two versions."""
+    root = tmp_path / "warehouse"
+    for run in (1, 2):
+        add(root, "Motion", run)
+    add(root, "Weather", 1)
+    state(root, 2, "done")
+    return root
+
+
+def test_all_tables_are_pinned(warehouse: Path) -> None:
+    assert warehouses.version_of(warehouse) == "Motion=1,Weather=0"
+    assert warehouses.version_of(warehouse / "tables") == "Motion=1,Weather=0"
+    assert warehouses.version_of(warehouse / "tables/Motion") == "delta:1"
+
+
+def test_of_a_run_under_way_nothing_is_seen_in_any_table(warehouse: Path) -> None:
+    """Killed between its commits, it may stay so for long: neither its rows nor its new tables are there."""
+    state(warehouse, 3, "open")
+    add(warehouse, "Motion", 3)
+    add(warehouse, "Aaa", 3)
+    assert warehouses.version_of(warehouse) == "Motion=1,Weather=0"
+    add(warehouse, "Weather", 3)
+    state(warehouse, 3, "done")
+    assert warehouses.version_of(warehouse) == "Aaa=0,Motion=2,Weather=1"
+
+
+def test_a_run_that_began_after_its_state_was_read_is_not_seen(warehouse: Path) -> None:
+    add(warehouse, "Motion", 3)
+    assert warehouses.version_of(warehouse) == "Motion=1,Weather=0"
+
+
+def test_commits_of_others_count(warehouse: Path) -> None:
+    add(warehouse, "Weather")
+    add(warehouse, "Weather")
+    assert warehouses.version_of(warehouse) == "Motion=1,Weather=2"
+
+
+def test_a_log_that_was_shortened_to_its_checkpoint(warehouse: Path) -> None:
+    DeltaTable(str(warehouse / "tables/Motion")).create_checkpoint()
+    for commit in (warehouse / "tables/Motion/_delta_log").glob("*.json"):
+        commit.unlink()
+    assert warehouses.version_of(warehouse) == "Motion=1,Weather=0"
+
+
+def test_a_damaged_state_is_no_reason_to_guess(warehouse: Path, load: Load) -> None:
+    for text in ("", "{}", "[]"):
+        (warehouse / "_runs/state.json").write_text(text)
+        with pytest.raises(DatabaseUnavailable):
+            access(warehouse, load)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "moved"),
+    [
+        ("a=1,b=2", "a=1,b=2", {}),
+        ("a=1,b=2", "a=3,b=2", {"a": ["1", "3"]}),
+        ("a=1", "a=1,b=0", {"b": [None, "0"]}),
+        ("a=1,b=0", "b=0", {"a": ["1", None]}),
+        ("", "a=1", {"a": [None, "1"]}),
+        ("delta:3", "delta:4", {"database": ["3", "4"]}),
+        ("2024-01-01T00:00:00+00:00/7", "2024-01-02T00:00:00+00:00/7",
+         {"database": ["2024-01-01T00:00:00+00:00/7", "2024-01-02T00:00:00+00:00/7"]}),
+    ],
+)  # fmt: skip
+def test_what_moved(before: str, after: str, moved: Mapping[str, list[str | None]]) -> None:
+    assert warehouses.changes(before, after) == moved
+
+
+def test_what_moved_in_words() -> None:
+    moved = {"a": ["1", "3"], "b": [None, "0"], "c": ["0", None]}
+    assert warehouses.told(moved) == ["a: 1 -> 3", "b: not there -> 0", "c: 0 -> not there"]
+
+
+def access(root: Path, load: Load, version: str | None = None) -> databases.Access:
+    job = JobDefinition(
+        id="j", rap_id="r", repo_url="u", commit="c", workspace="w", action="a", created_at=0,
+        study=Study(git_repo_url="u", commit="c", branch="b"), image="ghcr.io/x/sqlrunner:v1", args=["q.sql"],
+        allow_database_access=True, database_name="default",
+    )  # fmt: skip
+    return databases.access_for(job, load(f"delta://{root}"), root.parent / "pins", version)
+
+
+def test_a_job_sees_the_tables_read_only_and_nothing_beside_them(warehouse: Path, load: Load) -> None:
+    found = access(warehouse, load)
+    assert found.mounts == (Mount(warehouse / "tables", "/database/warehouse/tables"),)
+    assert not found.mounts[0].writable
+    assert found.network.mode == "none"
+    url = urlsplit(found.env["DATABASE_URL"])
+    assert (url.scheme, url.path) == ("delta", "/database/warehouse")
+    assert parse_qs(url.query) == {"versions": [found.version]} == {"versions": ["Motion=1,Weather=0"]}
+
+
+def test_what_was_pinned_when_preparing_is_what_the_process_gets(warehouse: Path, load: Load) -> None:
+    """Also after a restart of the agent in between: the version is read from the attempt's folder, not found anew."""
+    first = access(warehouse, load)
+    add(warehouse, "Motion", 3)
+    state(warehouse, 3, "done")
+    assert access(warehouse, load, first.version) == first
+    assert access(warehouse, load).version == "Motion=2,Weather=0"
+
+
+def test_a_file_replaced_before_the_process_starts(tmp_path: Path, load: Load) -> None:
+    path = tmp_path / "north.duckdb"
+    path.write_text("old")
+    job_pins = tmp_path / "pins"
+    url = f"duckdb://{path}"
+    first = databases.access_by_url(url, load(url), job_pins)
+    (tmp_path / "new").write_text("newer")
+    (tmp_path / "new").replace(path)
+    second = databases.access_by_url(url, load(url), job_pins, first.version)
+    assert second == first
+    assert second.mounts[0].source.read_text() == "old"
+
+
+SQL = "SELECT sum(x)::bigint AS total FROM motion"
+
+
+@pytest.fixture
+def query_site(make_site: Callable[..., Site], warehouse: Path, tmp_path: Path) -> Site:
+    repo = tmp_path / "query"
+    commit = make_repo(repo, {"project.yaml": "version: 5\nactions: {}\n", "q.sql": SQL})
+    site = make_site(EXECUTOR="bubblewrap", DEFAULT_DATABASE_URL=f"delta://{warehouse}")
+    site.repo, site.commit = repo, commit
+    return site
+
+
+def ask(site: Site, job_id: str, action: str = "extract") -> dict[str, Any]:
+    """Run the query as a job; its `metadata.json`."""
+    task = site.task(
+        job_id, action=action, image="ghcr.io/opensafely-core/sqlrunner:v1", args=["q.sql", "--output", f"output/{action}.csv"],
+        allow_database_access=True, database_name="default",
+    )  # fmt: skip
+    if site.process is None:
+        site.start()
+    site.server.add(task)
+    site.server.final(task["id"])
+    record: dict[str, Any] = json.loads((site.high / f"logs/2023-11/os-job-{job_id}/metadata.json").read_text())
+    return record
+
+
+@pytest.mark.bubblewrap
+def test_a_later_run_says_that_the_data_changed(query_site: Site, warehouse: Path) -> None:
+    site = query_site
+    first = ask(site, "job1")
+    assert (first["exit_code"], first["database_version"]) == ("0", "Motion=1,Weather=0"), site.log()
+    assert first["database_changes"] == {}
+    assert (site.high / "workspaces/wspace/output/extract.csv").read_text() == "total\n2\n"
+    assert ask(site, "job2")["database_changes"] == {}
+    add(warehouse, "Motion", 3, x=[40])
+    add(warehouse, "Tapping", 3)
+    state(warehouse, 3, "done")
+    changed = ask(site, "job3")
+    assert changed["database_changes"] == {"Motion": ["1", "2"], "Tapping": [None, "0"]}
+    assert (site.high / "workspaces/wspace/output/extract.csv").read_text() == "total\n42\n"
+    log = (site.medium / "workspaces/wspace/metadata/extract.log").read_text()
+    assert "database_version: Motion=2,Tapping=0,Weather=0" in log
+    assert log.endswith("Data changed since this action last ran:\n  Motion: 1 -> 2\n  Tapping: not there -> 0\n")
+    assert ask(site, "job4", "other")["database_changes"] == {}
+    entries = manifest.read(site.medium / "workspaces/wspace/metadata/manifest.json", "wspace")["outputs"]
+    assert {entry["database_version"] for entry in entries.values()} == {changed["database_version"]}
+    assert str(warehouse) not in json.dumps(site.server.final("job3-001"))
