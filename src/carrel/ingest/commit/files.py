@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from carrel.ingest.commit.layout import file_prefix, table_key
 from carrel.ingest.commit.storage import Storage
+from carrel.ingest.tables.parquet import write_options
 
 ROW_GROUP = 131_072
 ID_CHARACTERS = 4
@@ -40,9 +41,7 @@ class FileWriter:
         self.local = storage.scratch(run_id) / f"{table}-{self.path}"
         self.schema = schema
         self.rows = 0
-        self._writer = pq.ParquetWriter(
-            self.local, schema, compression="zstd", compression_level=1, use_dictionary=_dictionaries(schema)
-        )
+        self._writer = pq.ParquetWriter(self.local, schema, **_options(schema))
 
     def write(self, table: pa.Table, row_group: int = ROW_GROUP) -> None:
         """Add rows; `table` has the columns of `schema`."""
@@ -68,13 +67,12 @@ class FileWriter:
         self.local.unlink(missing_ok=True)
 
 
-def _dictionaries(schema: pa.Schema) -> list[str]:
-    """Text that repeats and whole numbers; not row keys (each is its own) nor measurements."""
-    return [
-        field.name
-        for field in schema
-        if not (pa.types.is_floating(field.type) or field.name in ("_row_key", "_parent_key", "_index", "content_hash"))
-    ]
+def _options(schema: pa.Schema) -> dict[str, Any]:
+    """As all tables are written; with bounds of the run, because records are looked for by it."""
+    options = write_options(schema)
+    if "_run_id" in schema.names:
+        options["write_statistics"] = [*options["write_statistics"], "_run_id"]
+    return options
 
 
 def write_file(

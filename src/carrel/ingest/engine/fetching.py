@@ -51,7 +51,10 @@ class Arrival:
 def arrived(source: Source, ref: ArchiveRef, app_id: str | None, run_id: str) -> Arrival:
     """The archive, opened. Raises what the source raises; that says nothing of the archive."""
     opened = ExitStack()
-    fetched = opened.enter_context(source.open(ref))
+    try:
+        fetched = opened.enter_context(source.open(ref))
+    except ArchiveRejected as rejected:
+        return _refused(ref, rejected.fault, run_id)
     try:
         return replace(_identified(ref, fetched, app_id, run_id), opened=opened)
     except BaseException:
@@ -79,6 +82,13 @@ def _identified(ref: ArchiveRef, fetched: Fetched, app_id: str | None, run_id: s
         healthcode=record.healthcode if record else _text(metadata.get("healthcode")),
     )
     return Arrival(ref, data, Line(entry, metadata_hash(metadata), run_id), record, fault)
+
+
+def _refused(ref: ArchiveRef, fault: Fault, run_id: str) -> Arrival:
+    """The source itself cannot make sense of it: of its metadata, say."""
+    content = hashlib.sha256(f"{ref.uri}\n{ref.etag}".encode()).hexdigest()
+    entry = LedgerEntry(None, ref.uri, ref.etag, content, Disposition.EMPTY, None, None)
+    return Arrival(ref, b"", Line(entry, "", run_id), None, fault)
 
 
 def sha256_of(data: bytes | Path) -> str:

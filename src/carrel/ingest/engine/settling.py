@@ -88,14 +88,14 @@ def _losers(
 ) -> dict[str, frozenset[Archive]]:
     """Archives that were flattened but are not the one that their record's rows come from."""
     flattened = {line.archive_key for result in results for line in result.lines if line.entry.disposition in CURRENT}
-    dropped = {archive for result in results for archive in result.dropped}
     losers: dict[str, set[Archive]] = {}
     for line in lines:
         winner = winners.get(line.record_key)
         loses = line.archive_key in flattened and (winner is None or winner.archive_key != line.archive_key)
-        archive = line.entry.archive_uri, line.entry.archive_etag
-        if line.entry.record_id and (loses or archive in dropped):
-            losers.setdefault(line.entry.record_id, set()).add(archive)
+        if line.entry.record_id and loses:
+            losers.setdefault(line.entry.record_id, set()).add((line.entry.archive_uri, line.entry.archive_etag))
+    for record, *archive in (each for result in results for each in result.dropped):
+        losers.setdefault(record, set()).add((archive[0], archive[1]))
     return {record: frozenset(archives) for record, archives in losers.items()}
 
 

@@ -59,7 +59,7 @@ class Taker:
         self.writers = self._new_writers(name)
         self.flatteners: dict[str, Flattener] = {}
         self.files: dict[tuple[str, str], Files] = {}
-        self.dropped: set[tuple[str, str]] = set()
+        self.dropped: set[tuple[str, str, str]] = set()
         self.parts: list[Part] = []
         self.schemas: list[DatasetSchema] = []
         self.json_bytes = 0
@@ -78,6 +78,11 @@ class Taker:
             files.held = [arrival.held(None, None, (rejected.fault,))]
         if files.held and self.context.options.reject_records:
             self._drop(files)
+
+    def take_back(self, arrival: Arrival) -> None:
+        """Forget all about an archive: it was not what it seemed."""
+        if arrival.key in self.files:
+            self._drop(self.files[arrival.key])
 
     def close(self) -> None:
         """Finish the tables; `parts`, `schemas`, `files` and `dropped` then say everything."""
@@ -184,9 +189,9 @@ class Taker:
 
     def _drop(self, files: Files) -> None:
         """The whole record is rejected: rows that are written already must not be committed."""
-        if files.taken:
-            self.dropped.add(files.arrival.key)
-            files.taken = 0
+        if files.taken and files.arrival.record:
+            self.dropped.add((files.arrival.record.record_id, *files.arrival.key))
+        files.taken = 0
 
     def _keep(self, writers: Writers) -> None:
         parts, schemas = writers.close()

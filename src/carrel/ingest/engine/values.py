@@ -88,7 +88,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """What became of a batch. `dropped`: archives (uri, etag) whose rows, written already, must not be committed."""
+    """What became of a batch. `dropped`: (record, uri, etag) of archives whose rows, written already, must not stay."""
 
     parts: tuple[Part, ...] = ()
     schemas: tuple[DatasetSchema, ...] = ()
@@ -96,6 +96,6 @@ class BatchResult:
     held: tuple[Held, ...] = ()
     priors: tuple[Prior, ...] = ()
     failures: tuple[Failure, ...] = ()
-    dropped: frozenset[tuple[str, str]] = field(default_factory=frozenset)
+    dropped: frozenset[tuple[str, str, str]] = field(default_factory=frozenset)
     bytes_read: int = 0
     json_bytes: int = 0

@@ -13,10 +13,13 @@ from carrel.ingest.engine.values import Batch, BatchResult, Context, Failure, Pr
 from carrel.ingest.ledger import CURRENT, Ledger, Line, judged_after, judged_before
 from carrel.ingest.quarantine import Held
 from carrel.ingest.sources import Changed, SourceFault
-from carrel.ingest.values import Disposition
+from carrel.ingest.values import ArchiveRef, Disposition
 from carrel.telemetry import faults
 
 _FAULTY = frozenset({Disposition.PARTIAL, Disposition.QUARANTINED, Disposition.UNREADABLE})
+
+NOT_NOW = (SourceFault, Changed, OSError)
+"""What a source raises that says nothing of the archive: it is left for the next run, and the report says so."""
 
 History = Mapping[int, Sequence[Line]]
 
@@ -27,14 +30,20 @@ def work(context: Context, batch: Batch) -> BatchResult:
     fetched, failures = _fetch(context, batch)
     history = Ledger(storage, context.ledger_version).of_records({each.line.record_key for each in fetched})
     taker = Taker(context, storage, f"b{batch.number:05d}")
+    kept: list[Arrival] = []
     for each in fetched:
         each.outcome = judged_before(each.line, history.get(each.line.record_key, ()), context.tombstones)
         if each.outcome is None:
             taker.take(each)
             faults.point("ingest.archive_taken")
-        each.release()
+        failure = _released(each)
+        if failure is None:
+            kept.append(each)
+        else:
+            failures.append(failure)
+            taker.take_back(each)
     taker.close()
-    lines = [_line(each, taker, history) for each in fetched]
+    lines = [_line(each, taker, history) for each in kept]
     return BatchResult(
         parts=tuple(taker.parts),
         schemas=tuple(taker.schemas),
@@ -43,7 +52,7 @@ def work(context: Context, batch: Batch) -> BatchResult:
         priors=tuple(_priors(lines, history)),
         failures=tuple(failures),
         dropped=frozenset(taker.dropped),
-        bytes_read=sum(each.ref.size or 0 for each in fetched),
+        bytes_read=sum(each.ref.size or 0 for each in kept),
         json_bytes=taker.json_bytes,
     )
 
@@ -54,11 +63,23 @@ def _fetch(context: Context, batch: Batch) -> tuple[list[Arrival], list[Failure]
     for ref in batch.refs:
         try:
             fetched.append(arrived(context.source, ref, context.options.app_id, context.run_id))
-        except (SourceFault, Changed, OSError) as error:
-            # "Not now": the archive is left for the next run, and the report says so.
-            failures.append(Failure(ref, f"{type(error).__name__}: {error}"))
+        except NOT_NOW as error:
+            failures.append(_failure(ref, error))
         faults.point("ingest.archive_read")
     return fetched, failures
+
+
+def _released(arrival: Arrival) -> Failure | None:
+    """Let the archive go; its source may say only now that it was changed while we read."""
+    try:
+        arrival.release()
+    except NOT_NOW as error:
+        return _failure(arrival.ref, error)
+    return None
+
+
+def _failure(ref: ArchiveRef, error: Exception) -> Failure:
+    return Failure(ref, str(error) or type(error).__name__)
 
 
 def _line(arrival: Arrival, taker: Taker, history: History) -> Line:
