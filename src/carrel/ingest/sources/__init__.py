@@ -1,5 +1,7 @@
-"""Where archives come from: folders, S3, queues, Synapse; one Protocol."""
+"""Where archives come from: folders, S3, queues; one Protocol."""
 
+from carrel.ingest.sources.aws import Aws
 from carrel.ingest.sources.base import Changed, Fetched, Problem, Refused, Source, SourceFault, Unavailable
+from carrel.ingest.sources.opening import source_of
 
-__all__ = ["Changed", "Fetched", "Problem", "Refused", "Source", "SourceFault", "Unavailable"]
+__all__ = ["Aws", "Changed", "Fetched", "Problem", "Refused", "Source", "SourceFault", "Unavailable", "source_of"]

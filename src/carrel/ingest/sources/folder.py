@@ -1,0 +1,130 @@
+"""Archives in a folder, or by a glob; the record's metadata in a sidecar `<stem>.json`, or inside the archive."""
+
+import glob
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from carrel.ingest.archives.faults import ArchiveRejected
+from carrel.ingest.sources.base import Changed, Fetched, Problem, SourceFault
+from carrel.ingest.values import ArchiveRef
+
+IN_MEMORY = 32_000_000
+"""Archives up to so many bytes are read into memory at once."""
+SETTLED = 60.0
+"""Seconds after which a file that does not end as a zip does is taken to be cut off, not being written."""
+_END_OF_ZIP = b"PK\x05\x06"
+_TAIL = 65_557
+
+
+class FolderSource:
+    """Every *.zip under a folder (hidden ones aside), or every file that a glob (`**` for folders) finds but *.json."""
+
+    def __init__(self, pattern: str | Path):
+        self.pattern = str(pattern)
+
+    def list(self) -> Iterator[ArchiveRef]:
+        """In the order of their paths. A file that is still being written is left for the next time."""
+        for path in self._paths():
+            etag = _etag(path)
+            if etag is not None and not _is_being_written(path):
+                yield ArchiveRef(path.absolute().as_uri(), etag, path.stat().st_size)
+
+    @contextmanager
+    def open(self, ref: ArchiveRef) -> Iterator[Fetched]:
+        """Changed is raised at the end, too, when the file changed while it was read: drop what was made of it."""
+        path = path_of(ref.uri)
+        _check(path, ref)
+        small = path.stat().st_size <= IN_MEMORY
+        data = path.read_bytes() if small else path
+        metadata = _sidecar(path)
+        _check(path, ref)
+        yield Fetched(data, metadata)
+        if not small:
+            _check(path, ref)
+
+    def acknowledge(self, refs: Iterable[ArchiveRef]) -> None:
+        """Nothing to do: the ledger knows, and the files are not ours to move."""
+
+    def problems(self) -> tuple[Problem, ...]:
+        return ()
+
+    def __enter__(self) -> "FolderSource":
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        pass
+
+    def _paths(self) -> Sequence[Path]:
+        folder = Path(self.pattern)
+        if folder.is_dir():
+            found = [folder / name for name in glob.glob("**/*.zip", root_dir=folder, recursive=True)]  # noqa: PTH207
+        elif glob.has_magic(self.pattern) or folder.exists():
+            found = [Path(each) for each in glob.glob(self.pattern, recursive=True)]  # noqa: PTH207
+            found = [each for each in found if each.suffix != ".json"]
+        else:
+            raise SourceFault(f"there is no folder or file {self.pattern}")
+        return sorted(each for each in found if each.is_file())
+
+
+def path_of(uri: str) -> Path:
+    """The path of a file: URI."""
+    from urllib.parse import unquote, urlsplit
+
+    return Path(unquote(urlsplit(uri).path))
+
+
+def _sidecar_path(path: Path) -> Path:
+    return path.with_suffix(".json") if path.suffix == ".zip" else path.with_name(path.name + ".json")
+
+
+def _etag(path: Path) -> str | None:
+    """Size and time of last change, of the sidecar too; None when the file is gone."""
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    try:
+        sidecar = _sidecar_path(path).stat()
+    except OSError:
+        return f"{about.st_size:x}-{about.st_mtime_ns:x}"
+    return f"{about.st_size:x}-{about.st_mtime_ns:x}-{sidecar.st_size:x}-{sidecar.st_mtime_ns:x}"
+
+
+def _check(path: Path, ref: ArchiveRef) -> None:
+    if _etag(path) != ref.etag:
+        raise Changed(f"{path} changed since it was listed")
+
+
+def _is_being_written(path: Path) -> bool:
+    """Changed a moment ago, and not yet a whole zip."""
+    try:
+        return time.time() - path.stat().st_mtime < SETTLED and not _ends_as_a_zip(path)
+    except OSError:
+        return True
+
+
+def _ends_as_a_zip(path: Path) -> bool:
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _TAIL))
+        return _END_OF_ZIP in file.read()
+
+
+def _sidecar(path: Path) -> dict[str, Any] | None:
+    sidecar = _sidecar_path(path)
+    try:
+        value = json.loads(sidecar.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SourceFault(f"{sidecar} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise ArchiveRejected("metadata", "sidecar", "the metadata file beside the archive is not JSON") from None
+    if not isinstance(value, dict):
+        raise ArchiveRejected("metadata", "sidecar", "the metadata file beside the archive is not a JSON object")
+    return value

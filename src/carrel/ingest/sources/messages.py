@@ -1,0 +1,84 @@
+"""What a queue's messages say: which objects are new. Pure.
+
+Taken, with or without an SNS envelope around: Bridge's messages (ingest.md section 1.2), S3 event notifications, and
+S3 events of EventBridge.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_plus
+
+
+class NotUnderstood(ValueError):
+    """The message is none that we know; what it says is not quoted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRef:
+    """An object in S3 that a message names."""
+
+    bucket: str
+    key: str
+
+
+def objects_of(body: str) -> tuple[ObjectRef, ...]:
+    """The objects that a message's body names, each once; () for messages about other things. Raises NotUnderstood."""
+    message = _unwrapped(_json(body))
+    if message.get("Event") == "s3:TestEvent":
+        return ()
+    if isinstance(message.get("record"), dict):
+        return (_object(message["record"].get("s3Bucket"), message["record"].get("s3Key")),)
+    if isinstance(message.get("Records"), list):
+        found = [_of_s3(each) for each in message["Records"]]
+        return tuple(dict.fromkeys(each for each in found if each is not None))
+    if message.get("source") == "aws.s3":
+        return _of_eventbridge(message)
+    raise NotUnderstood("neither Bridge nor S3 writes messages of this form")
+
+
+def _json(text: Any) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        raise NotUnderstood("the message is not JSON") from None
+    if not isinstance(value, dict):
+        raise NotUnderstood("the message is not a JSON object")
+    return value
+
+
+def _unwrapped(message: dict[str, Any]) -> dict[str, Any]:
+    return _json(message["Message"]) if "Message" in message else message
+
+
+def _of_s3(record: Any) -> ObjectRef | None:
+    """None for events about other things than new objects."""
+    if not isinstance(record, Mapping) or not isinstance(record.get("s3"), Mapping):
+        raise NotUnderstood("the S3 event has a record without an object")
+    if not str(record.get("eventName", "")).startswith("ObjectCreated"):
+        return None
+    about = record["s3"]
+    key = _inner(about, "object", "key")
+    # Keys come as in the query of a URL: blanks are pluses.
+    return _object(_inner(about, "bucket", "name"), unquote_plus(key) if isinstance(key, str) else key)
+
+
+def _of_eventbridge(message: Mapping[str, Any]) -> tuple[ObjectRef, ...]:
+    if message.get("detail-type") != "Object Created":
+        return ()
+    detail = message.get("detail")
+    if not isinstance(detail, Mapping):
+        raise NotUnderstood("the S3 event has no detail")
+    return (_object(_inner(detail, "bucket", "name"), _inner(detail, "object", "key")),)
+
+
+def _inner(about: Mapping[str, Any], outer: str, inner: str) -> Any:
+    found = about.get(outer)
+    return found.get(inner) if isinstance(found, Mapping) else None
+
+
+def _object(bucket: Any, key: Any) -> ObjectRef:
+    if not (isinstance(bucket, str) and isinstance(key, str) and bucket and key):
+        raise NotUnderstood("the message names no bucket and key")
+    return ObjectRef(bucket, key)

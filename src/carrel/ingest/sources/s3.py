@@ -1,0 +1,139 @@
+"""Archives under an S3 prefix; the record's metadata is the object's user metadata."""
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from carrel.ingest.sources.aws import Aws, code_of
+from carrel.ingest.sources.base import Changed, Fetched, Problem, SourceFault, Unavailable
+from carrel.ingest.values import ArchiveRef
+
+IN_MEMORY = 32_000_000
+"""Archives up to so many bytes are held in memory; larger ones in a temporary file."""
+READS = 3
+_CHUNK = 1_000_000
+_NOT_ARCHIVES = (".json", "/owner.txt")
+_GONE = frozenset(("PreconditionFailed", "412", "NoSuchKey", "404"))
+
+
+@dataclass(frozen=True, slots=True)
+class S3Source:
+    """Every object under `s3://bucket/prefix` but *.json, owner.txt and empty folder markers."""
+
+    url: str
+    aws: Aws = field(default_factory=Aws)
+
+    def __post_init__(self) -> None:
+        place_of(self.url)
+
+    def list(self) -> Iterator[ArchiveRef]:
+        """Page by page, in the order of the keys. Metadata comes with `open`."""
+        bucket, prefix = place_of(self.url)
+        token: dict[str, str] = {}
+        while True:
+            page = self._page(bucket, prefix, token)
+            yield from (_ref(bucket, each) for each in page.get("Contents", ()) if _may_be_an_archive(each))
+            if not page.get("IsTruncated"):
+                return
+            token = {"ContinuationToken": page["NextContinuationToken"]}
+
+    def _page(self, bucket: str, prefix: str, token: dict[str, str]) -> dict[str, Any]:
+        what = f"listing {self.url}"
+        found: dict[str, Any] = self.aws.call(
+            "s3", what, lambda s3: s3.list_objects_v2(Bucket=bucket, Prefix=prefix, **token)
+        )
+        return found
+
+    def open(self, ref: ArchiveRef) -> "Any":
+        """The object as it was listed, and no other version of it."""
+        return open_object(self.aws, ref)
+
+    def acknowledge(self, refs: Iterable[ArchiveRef]) -> None:
+        """Nothing to do: the ledger knows."""
+
+    def problems(self) -> tuple[Problem, ...]:
+        return ()
+
+    def __enter__(self) -> "S3Source":
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        pass
+
+
+def place_of(url: str) -> tuple[str, str]:
+    """Bucket and key (or prefix) of an s3: URL; SourceFault when it is none."""
+    parts = urlsplit(url)
+    if parts.scheme != "s3" or not parts.netloc:
+        raise SourceFault(f"{url} is not a place in S3; write s3://bucket/prefix")
+    return parts.netloc, unquote(parts.path.lstrip("/"))
+
+
+def uri_of(bucket: str, key: str) -> str:
+    """The s3: URL of an object; keys may hold anything, so they are escaped."""
+    return f"s3://{bucket}/{quote(key, safe='/-_.~=+@,')}"
+
+
+def _may_be_an_archive(about: dict[str, Any]) -> bool:
+    key = f"/{about['Key']}"
+    return not key.endswith(_NOT_ARCHIVES) and not (key.endswith("/") and about["Size"] == 0)
+
+
+def _ref(bucket: str, about: dict[str, Any]) -> ArchiveRef:
+    return ArchiveRef(uri_of(bucket, about["Key"]), about["ETag"].strip('"'), about["Size"])
+
+
+@contextmanager
+def open_object(aws: Aws, ref: ArchiveRef) -> Iterator[Fetched]:
+    """The object of `ref`, with its user metadata (lower-case keys)."""
+    with tempfile.TemporaryDirectory(prefix="carrel-s3-") as folder:
+        yield _fetched(aws, ref, Path(folder) / "archive")
+
+
+def _fetched(aws: Aws, ref: ArchiveRef, file: Path) -> Fetched:
+    """A connection that breaks half-way is begun again from the start."""
+    from botocore.exceptions import BotoCoreError, HTTPClientError
+
+    for attempt in range(1, READS + 1):
+        try:
+            answer = _get(aws, ref)
+            return Fetched(_body(answer, file), _metadata(answer))
+        except (BotoCoreError, HTTPClientError, OSError) as error:
+            if attempt == READS:
+                raise Unavailable(f"reading {ref.uri}: broken off {READS} times ({type(error).__name__})") from None
+    raise AssertionError("unreachable")  # pragma: no cover
+
+
+def _get(aws: Aws, ref: ArchiveRef) -> dict[str, Any]:
+    from botocore.exceptions import ClientError
+
+    bucket, key = place_of(ref.uri)
+    try:
+        answer: dict[str, Any] = aws.call(
+            "s3", f"reading {ref.uri}", lambda s3: s3.get_object(Bucket=bucket, Key=key, IfMatch=f'"{ref.etag}"')
+        )
+    except ClientError as error:
+        if code_of(error) in _GONE:
+            raise Changed(f"{ref.uri} changed or went since it was listed") from None
+        raise SourceFault(f"reading {ref.uri}: S3 answered {code_of(error)}") from None
+    return answer
+
+
+def _metadata(answer: dict[str, Any]) -> dict[str, str] | None:
+    return {key.lower(): value for key, value in answer.get("Metadata", {}).items()} or None
+
+
+def _body(answer: dict[str, Any], file: Path) -> bytes | Path:
+    stream = answer["Body"]
+    with stream:
+        if answer["ContentLength"] <= IN_MEMORY:
+            data: bytes = stream.read()
+            return data
+        with file.open("wb") as out:
+            for chunk in stream.iter_chunks(_CHUNK):
+                out.write(chunk)
+    return file

@@ -1,0 +1,120 @@
+"""Archives in folders: what is listed, what is left for later, what changed while it was read."""
+
+import json
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+
+from carrel.ingest.archives import ArchiveRejected
+from carrel.ingest.generate import zips
+from carrel.ingest.sources import Changed, Source, SourceFault, source_of
+from carrel.ingest.sources import folder as folders
+
+GOOD = zips.archive([("a.json", b"{}")])
+
+
+def names(source):
+    return [Path(ref.uri).name for ref in source.list()]
+
+
+@pytest.fixture
+def place(tmp_path):
+    for name in ("b.zip", "a b.zip", "deep/er/c.zip", ".hidden.zip"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(GOOD)
+    (tmp_path / "b.json").write_text(json.dumps({"recordid": "b", "participantVersion": 1}))
+    return tmp_path
+
+
+def test_a_folder_is_listed_whole_and_in_order(place):
+    source = source_of(str(place))
+    assert isinstance(source, Source)
+    assert names(source) == ["a%20b.zip", "b.zip", "c.zip"]
+    assert list(source.list()) == list(source.list())
+    assert source.problems() == ()
+
+
+def test_globs_and_single_files(place):
+    assert names(source_of(str(place / "*.zip"))) == ["a%20b.zip", "b.zip"]
+    assert names(source_of(str(place / "**" / "c*"))) == ["c.zip"]
+    assert names(source_of(str(place / "b.zip"))) == ["b.zip"]
+    assert names(source_of(str(place / "b*"))) == ["b.zip"]
+    assert names(source_of(str(place / "none*.zip"))) == []
+    with pytest.raises(SourceFault, match="no folder or file"):
+        names(source_of(str(place / "nowhere")))
+
+
+def test_an_archive_comes_with_its_sidecar(place):
+    with pickle.loads(pickle.dumps(source_of(str(place)))) as source:
+        spaced, with_sidecar, _ = source.list()
+        with source.open(with_sidecar) as fetched:
+            assert (fetched.data, fetched.metadata) == (GOOD, {"recordid": "b", "participantVersion": 1})
+        with source.open(spaced) as fetched:
+            assert fetched.metadata is None
+        source.acknowledge([spaced])
+    raw = place / "record-uuid"
+    raw.write_bytes(GOOD)
+    (place / "record-uuid.json").write_text("{}")
+    (ref,) = source_of(str(place / "record-*")).list()
+    with source.open(ref) as fetched:
+        assert fetched.metadata == {}
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "[" * 100_000])
+def test_a_sidecar_that_is_none(place, text):
+    (place / "b.json").write_text(text)
+    source = source_of(str(place / "b.zip"))
+    (ref,) = source.list()
+    with pytest.raises(ArchiveRejected) as caught, source.open(ref):
+        pass
+    assert caught.value.fault.keyword == "sidecar"
+
+
+def test_a_sidecar_that_cannot_be_read(place):
+    (place / "b.json").unlink()
+    (place / "b.json").mkdir()
+    source = source_of(str(place / "b.zip"))
+    (ref,) = source.list()
+    with pytest.raises(SourceFault, match="cannot be read"), source.open(ref):
+        pass
+
+
+def test_a_file_that_is_being_written_is_left_until_it_is_whole_or_old(place):
+    part = place / "new.zip"
+    part.write_bytes(GOOD[:-30])
+    assert "new.zip" not in names(source_of(str(place)))
+    os.utime(part, (1, 1))
+    assert "new.zip" in names(source_of(str(place)))
+    part.write_bytes(GOOD)
+    assert "new.zip" in names(source_of(str(place)))
+
+
+def test_what_changed_since_it_was_listed_is_left_for_the_next_run(place):
+    source = source_of(str(place / "b.zip"))
+    (ref,) = source.list()
+    (place / "b.json").write_text('{"recordid": "corrected"}')
+    with pytest.raises(Changed), source.open(ref):
+        pass
+    (again,) = source.list()
+    assert again.etag != ref.etag
+    (place / "b.zip").unlink()
+    with pytest.raises(Changed), source.open(again):
+        pass
+
+
+def test_a_large_archive_is_not_held_in_memory_and_watched_while_it_is_read(place, monkeypatch):
+    monkeypatch.setattr(folders, "IN_MEMORY", 10)
+    source = source_of(str(place / "b.zip"))
+    (ref,) = source.list()
+    with source.open(ref) as fetched:
+        assert fetched.data == place / "b.zip"
+    with pytest.raises(Changed), source.open(ref):
+        (place / "b.zip").write_bytes(GOOD + b"more")
+
+
+def test_a_file_that_goes_while_it_is_listed(place, monkeypatch):
+    assert folders._etag(place / "gone.zip") is None
+    assert folders._is_being_written(place / "gone.zip")

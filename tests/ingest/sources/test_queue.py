@@ -1,0 +1,222 @@
+"""Queues of S3 events and Bridge's messages, through SNS and SQS of moto's server over HTTP."""
+
+import json
+import pickle
+import threading
+import time
+
+import pytest
+
+from carrel.ingest.sources import Source, SourceFault, source_of
+from carrel.ingest.sources.events import EventSource
+from carrel.ingest.sources.sqs import SqsSource
+
+
+def attributes(aws, queue):
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    found = aws.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+    return tuple(int(found[name]) for name in names)
+
+
+def keys(refs):
+    return [ref.uri.rpartition("/")[2] for ref in refs]
+
+
+def bodies(aws, queue):
+    found = aws.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+    return [each["Body"] for each in found]
+
+
+def test_messages_are_deleted_when_their_archives_are_dealt_with(aws, queue, put, send):
+    for number in range(23):
+        put(f"k{number}", b"zip%d" % number, recordid=f"r{number}")
+        send(f"k{number}")
+    with source_of(f"sqs:{queue}", aws, batch=25) as source:
+        assert isinstance(source, Source)
+        refs = list(source.list())
+        assert sorted(keys(refs)) == sorted(f"k{number}" for number in range(23))
+        assert refs[0].metadata == {"recordid": refs[0].uri.rpartition("/")[2].replace("k", "r")}
+        with pickle.loads(pickle.dumps(source)).open(refs[0]) as fetched:
+            assert fetched.data.startswith(b"zip")
+        assert attributes(aws, queue) == (0, 23)
+        source.acknowledge(refs[:20])
+        source.acknowledge(refs[:20])
+        assert attributes(aws, queue) == (0, 3)
+    assert attributes(aws, queue) == (3, 0), "what was not dealt with is given back at once"
+    with source_of(f"sqs:{queue}", aws) as source:
+        assert len(list(source.list())) == 3
+
+
+def test_a_list_takes_no_more_than_a_batch(aws, queue, put, send):
+    for number in range(15):
+        put(f"k{number}")
+        send(f"k{number}")
+    with SqsSource(queue, aws, batch=12) as source:
+        assert len(list(source.list())) == 12
+        assert len(list(source.list())) == 3
+        assert list(source.list()) == []
+
+
+def test_messages_through_sns(aws, queue, bucket, put):
+    put("k", b"zip")
+    sns = aws.client("sns")
+    topic = sns.create_topic(Name="exports")["TopicArn"]
+    arn = aws.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    block = {"s3Bucket": bucket, "s3Key": "k"}
+    message = {"appId": "a", "recordId": "r", "record": block, "studyRecords": {"s": block}}
+    sns.publish(TopicArn=topic, Message=json.dumps(message))
+    with SqsSource(queue, aws) as source:
+        refs = list(source.list())
+        assert keys(refs) == ["k"]
+        source.acknowledge(refs)
+    assert attributes(aws, queue) == (0, 0)
+
+
+def s3_event(bucket, *names):
+    record = [
+        {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": bucket}, "object": {"key": name}}}
+        for name in names
+    ]
+    return json.dumps({"Records": record})
+
+
+def test_a_message_of_several_archives_waits_for_all_of_them(aws, queue, bucket, put, send):
+    put("one")
+    put("two")
+    send(body=s3_event(bucket, "one", "two"))
+    with SqsSource(queue, aws) as source:
+        one, two = source.list()
+        source.acknowledge([one])
+        assert attributes(aws, queue) == (0, 1)
+        source.acknowledge([two])
+        assert attributes(aws, queue) == (0, 0)
+
+
+def test_a_message_about_nothing_is_done_at_once(aws, queue, send):
+    send(body='{"Event": "s3:TestEvent"}')
+    with SqsSource(queue, aws) as source:
+        assert list(source.list()) == []
+    assert attributes(aws, queue) == (0, 0)
+
+
+def test_what_cannot_be_understood_is_reported_and_stays(aws, queue, put, send, bucket):
+    put("good")
+    send("good")
+    send("gone")
+    send(body="secret nonsense")
+    send(body=s3_event(bucket, "good", "gone"))
+    with SqsSource(queue, aws) as source:
+        refs = list(source.list())
+        assert keys(refs) == ["good", "good"]
+        assert sorted(each.fault.keyword for each in source.problems()) == ["message", "object", "object"]
+        assert "secret" not in str(source.problems())
+        source.acknowledge(refs)
+    assert attributes(aws, queue) == (3, 0)
+
+
+def test_what_cannot_be_understood_goes_to_the_invalid_queue(aws, queue, put, send):
+    invalid = aws.client("sqs").create_queue(QueueName=f"{queue.rpartition('/')[2]}-invalid")["QueueUrl"]
+    put("good")
+    send("good")
+    send(body="nonsense")
+    with SqsSource(queue, aws, invalid_queue_url=invalid) as source:
+        refs = list(source.list())
+        assert keys(refs) == ["good"]
+        assert len(source.problems()) == 1
+        source.acknowledge(refs)
+    assert attributes(aws, queue) == (0, 0)
+    assert bodies(aws, invalid) == ["nonsense"]
+
+
+def test_a_message_that_comes_again_and_again_is_poison(aws, queue, put, send):
+    invalid = aws.client("sqs").create_queue(QueueName=f"{queue.rpartition('/')[2]}-poison")["QueueUrl"]
+    put("k")
+    send("k")
+    for _ in range(2):
+        with SqsSource(queue, aws, max_receives=2) as source:
+            assert keys(source.list()) == ["k"]
+    with SqsSource(queue, aws, max_receives=2, visibility=1) as source:
+        assert list(source.list()) == []
+        assert [each.fault.keyword for each in source.problems()] == ["poison"]
+    with SqsSource(queue, aws, max_receives=2, invalid_queue_url=invalid, visibility=1) as source:
+        deadline = time.monotonic() + 60
+        while not list(source.list()) and not source.problems():
+            assert time.monotonic() < deadline
+        assert [each.fault.keyword for each in source.problems()] == ["poison"]
+    assert len(bodies(aws, invalid)) == 1
+
+
+def test_the_heartbeat_keeps_messages_while_they_are_worked_on(aws, queue, put, send):
+    put("k")
+    send("k")
+    client = aws.client("sqs")
+    beats = threading.Semaphore(0)
+    real = client.change_message_visibility_batch
+
+    def counted(**args):
+        answer = real(**args)
+        beats.release()
+        return answer
+
+    client.change_message_visibility_batch = counted
+    try:
+        with SqsSource(queue, aws, visibility=1) as source:
+            refs = list(source.list())
+            for _ in range(6):
+                assert beats.acquire(timeout=30)
+            assert attributes(aws, queue) == (0, 1), "two seconds on, it is still ours"
+            source.acknowledge(refs)
+    finally:
+        client.change_message_visibility_batch = real
+    assert attributes(aws, queue) == (0, 0)
+
+
+def test_a_heartbeat_that_fails_does_not_end_the_run(aws, queue, put, send, monkeypatch):
+    put("k")
+    send("k")
+    failed = threading.Event()
+    with SqsSource(queue, aws, visibility=1) as source:
+        refs = list(source.list())
+
+        def failing(messages, seconds):
+            failed.set()
+            raise SourceFault("no")
+
+        monkeypatch.setattr(source, "_extend", failing)
+        assert failed.wait(30)
+        monkeypatch.undo()
+        source.acknowledge(refs)
+
+
+def test_what_is_no_queue(aws, queue):
+    with SqsSource(queue + "-none", aws) as source, pytest.raises(SourceFault, match="does not exist"):
+        list(source.list())
+
+
+def test_only_its_own_archives_can_be_acknowledged(aws, queue, put, bucket):
+    put("k")
+    refs = list(source_of(f"s3://{bucket}/", aws).list())
+    with SqsSource(queue, aws) as source, pytest.raises(SourceFault, match="did not come from this queue"):
+        source.acknowledge(refs)
+
+
+def test_a_lambda_function_says_which_messages_failed(aws, bucket, put):
+    for name in ("a", "b", "c"):
+        put(name)
+    names = [("m1", ["a"]), ("m2", ["b", "c"]), ("m3", ["gone"]), ("m5", ["c"])]
+    event = {"Records": [{"messageId": name, "body": s3_event(bucket, *these)} for name, these in names]}
+    event["Records"].append({"messageId": "m4", "body": "x", "attributes": {"ApproximateReceiveCount": "2"}})
+    with EventSource(event, aws) as source:
+        assert isinstance(source, Source)
+        refs = list(source.list())
+        assert keys(refs) == ["a", "b", "c", "c"]
+        with pickle.loads(pickle.dumps(source)).open(refs[0]) as fetched:
+            assert fetched.data == b"PK"
+        source.acknowledge(refs[:2])
+        failed = {each["itemIdentifier"] for each in source.response()["batchItemFailures"]}
+        assert failed == {"m2", "m3", "m4", "m5"}
+        source.acknowledge(refs[2:])
+        failed = {each["itemIdentifier"] for each in source.response()["batchItemFailures"]}
+        assert failed == {"m3", "m4"}
+        assert len(source.problems()) == 2
