@@ -74,3 +74,9 @@ def test_the_commit_is_recorded(study: Study):
 def test_a_damaged_record_counts_as_never_run(done: Study):
     (done.folder / "metadata/jobs/a.json").write_text("{")
     assert "a  will run: has not run here before" in done.ok("plan")
+
+
+def test_a_failed_action_is_never_called_up_to_date(study: Study):
+    study.action("a", "raise SystemExit(1)", "highly_sensitive: {a: output/a.csv}")
+    assert study.carrel("run", "a").returncode == 1
+    assert stale(study) == {"a": ["failed"]}

@@ -47,6 +47,8 @@ def _stale(
     records: dict[str, Record],
     hashes: Hashes,
 ) -> Iterator[str]:
+    if not record.succeeded:
+        yield "failed"
     if record.code_hash != code:
         yield "code changed"
     command = (action.for_backend(record.backend) if record.backend in action.commands else action).command
