@@ -1,13 +1,14 @@
 """Making a run visible: data files, the plan, one atomic commit per table; and where a warehouse lives."""
 
-from carrel.ingest.commit.delta import ActiveFile, TableCommit, active_files, existing, holding, schema_bytes
+from carrel.ingest.commit.delta import ActiveFile, TableCommit, active_files, existing, holding, schema_bytes, vacuum
 from carrel.ingest.commit.files import DataFile, FileWriter, blocks, opened, rewritten, write_file
-from carrel.ingest.commit.layout import LEDGER, QUARANTINE, TABLES, run_key, table_key
+from carrel.ingest.commit.layout import ARCHIVE, LEDGER, QUARANTINE, TABLES, run_key, table_key
 from carrel.ingest.commit.lock import WarehouseBusy, coordinator_lock
 from carrel.ingest.commit.plan import Plan, RunNumber, apply, begin, decide, finish, recover, table_names
 from carrel.ingest.commit.storage import LocalStorage, S3Storage, Storage, open_storage
 
 __all__ = [
+    "ARCHIVE",
     "LEDGER",
     "QUARANTINE",
     "TABLES",
@@ -38,5 +39,6 @@ __all__ = [
     "schema_bytes",
     "table_key",
     "table_names",
+    "vacuum",
     "write_file",
 ]

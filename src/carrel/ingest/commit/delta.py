@@ -148,6 +148,14 @@ def _holds(storage: Storage, name: str, path: str, wanted: pa.Array) -> bool:
     return False
 
 
+def vacuum(storage: Storage, name: str, hours: int = 0) -> list[str]:
+    """Delete files that no version younger than `hours` names; what was deleted."""
+    table = existing(storage, name)
+    if table is None:
+        return []
+    return table.vacuum(retention_hours=hours, dry_run=False, enforce_retention_duration=False, full=True)
+
+
 def schema_bytes(schema: pa.Schema) -> bytes:
     """For `TableCommit.schema`."""
     return bytes(schema.serialize())

@@ -3,11 +3,13 @@
 LEDGER = "_ledger"
 QUARANTINE = "_quarantine"
 TABLES = "tables"
+ARCHIVE = "archive"
+"""Copies of whole datasets: `archive/<dataset>_<number>/<table>`."""
 
 
 def table_key(table: str) -> str:
-    """The folder of a data table, or of the ledger or quarantine under its own name."""
-    return table if table in (LEDGER, QUARANTINE) else f"{TABLES}/{table}"
+    """The folder of a data table; of the ledger, quarantine and archived tables under their own names."""
+    return table if table in (LEDGER, QUARANTINE) or "/" in table else f"{TABLES}/{table}"
 
 
 def file_prefix(run_id: str) -> str:

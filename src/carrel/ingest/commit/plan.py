@@ -7,9 +7,9 @@ finishes it. A run without one has not: its files are swept away.
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
-from carrel.ingest.commit.delta import TableCommit, commit
+from carrel.ingest.commit.delta import TableCommit, commit, vacuum
 from carrel.ingest.commit.files import DataFile
 from carrel.ingest.commit.layout import LEDGER, QUARANTINE, TABLES, file_prefix, run_key, table_key
 from carrel.ingest.commit.storage import Storage
@@ -21,7 +21,8 @@ _LAST = {QUARANTINE: 1, LEDGER: 2}
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One run's commits. `catalog`: dataset -> its new catalog entry, as text. `forget`: keys to delete at the end."""
+    """One run's commits. `catalog`: dataset -> its new catalog entry, as text. `forget`: keys to delete at the end;
+    `vacuum`: tables whose old files go from the disk, and their history with them."""
 
     number: int
     run_id: str
@@ -29,6 +30,7 @@ class Plan:
     commits: tuple[TableCommit, ...] = ()
     catalog: Mapping[str, str] = field(default_factory=dict)
     forget: tuple[str, ...] = ()
+    vacuum: tuple[str, ...] = ()
 
     def to_json(self) -> bytes:
         """As written to disk."""
@@ -42,7 +44,7 @@ class Plan:
         """What `to_json` wrote."""
         made = json.loads(data)
         made["commits"] = tuple(_commit(each) for each in made["commits"])
-        return cls(**{**made, "forget": tuple(made["forget"])})
+        return cls(**{**made, "forget": tuple(made["forget"]), "vacuum": tuple(made["vacuum"])})
 
 
 def _commit(made: dict[str, object]) -> TableCommit:
@@ -83,11 +85,19 @@ def apply(storage: Storage, plan: Plan) -> None:
     for dataset, text in sorted(plan.catalog.items()):
         storage.write(f"catalog/{dataset}.json", text.encode())
         faults.point("ingest.catalog_written")
-    for each in sorted(plan.commits, key=lambda made: (_LAST.get(made.table, 0), made.table)):
+    for each in sorted(plan.commits, key=lambda made: (_place(plan, made), made.table)):
         commit(storage, plan.number, each)
         faults.point("ingest.table_committed")
+    for table in plan.vacuum:
+        vacuum(storage, table)
+        faults.point("ingest.vacuumed")
     for key in plan.forget:
         storage.delete(key)
+
+
+def _place(plan: Plan, what: TableCommit) -> int:
+    """The ledger is last, so that what it says is true; of a withdrawal first, so that nothing comes in again."""
+    return -1 if plan.kind == "withdraw" and what.table == LEDGER else _LAST.get(what.table, 0)
 
 
 def finish(storage: Storage, plan: Plan) -> None:
@@ -95,6 +105,9 @@ def finish(storage: Storage, plan: Plan) -> None:
     keep = {f"{table_key(each.table)}/{file.path}" for each in plan.commits for file in each.add}
     _sweep(storage, plan.run_id, keep)
     faults.point("ingest.swept")
+    if plan.forget:
+        # Their names tell whose they were.
+        storage.write(run_key(plan.run_id, "plan.json"), replace(plan, forget=()).to_json())
     _set_state(storage, plan.number, "done")
     faults.point("ingest.done")
 

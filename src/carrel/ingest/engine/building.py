@@ -1,7 +1,8 @@
 """From what a run came to, to its plan: schemas unified, parts brought into them, rows of replaced records left out."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,9 +27,7 @@ from carrel.ingest.commit import (
 from carrel.ingest.engine.settling import Settled, is_replaced_row
 from carrel.ingest.engine.values import Part
 from carrel.ingest.ledger import ROW_GROUP, Line
-from carrel.ingest.ledger import SCHEMA as LEDGER_SCHEMA
 from carrel.ingest.ledger import to_arrow as ledger_rows
-from carrel.ingest.quarantine import SCHEMA as QUARANTINE_SCHEMA
 from carrel.ingest.quarantine import Held
 from carrel.ingest.quarantine import to_arrow as quarantine_rows
 from carrel.ingest.schemas import Schemas
@@ -46,7 +45,7 @@ from carrel.ingest.tables import (
     without,
 )
 from carrel.ingest.tables.flatten import fault_of
-from carrel.ingest.values import Disposition, QuarantineEntry
+from carrel.ingest.values import Disposition, QuarantineEntry, Record
 from carrel.telemetry import faults
 
 
@@ -70,13 +69,13 @@ class Builder:
         number: RunNumber,
         schemas: Schemas,
         known: Mapping[str, CatalogEntry],
-        kind: str = "run",
+        replayed: frozenset[int] = frozenset(),
     ):
         self.storage = storage
         self.number = number
         self.schemas = schemas
         self.known = known
-        self.kind = kind
+        self.replayed = replayed
         self.commits: list[TableCommit] = []
         self.catalog: dict[str, str] = {}
         self.rows: dict[str, int] = {}
@@ -89,9 +88,9 @@ class Builder:
             found = self._dataset(dataset, settled)
             lines, held = _after_offenders(found, lines, held, settled)
         self._quarantine(held, settled)
-        if lines:
-            self._append(LEDGER, ledger_rows(lines), ROW_GROUP)
-        plan = Plan(self.number.number, self.number.run_id, self.kind, tuple(self.commits), self.catalog)
+        self._ledger(lines)
+        kind = "replay" if self.replayed else "run"
+        plan = Plan(self.number.number, self.number.run_id, kind, tuple(self.commits), self.catalog)
         return Built(plan, tuple(lines), tuple(held), self.rows, tuple(self.changes))
 
     def _datasets(self, settled: Settled) -> list[str]:
@@ -110,35 +109,49 @@ class Builder:
             self.catalog[dataset] = grown.to_json().decode()
             self.changes += changes
         parts = [part for part in settled.parts if part.dataset == dataset]
-        found = _Found(self._offenders(parts, schema) if policy in (Policy.QUARANTINE, Policy.FREEZE) else ())
+        found = self._offenders(parts, schema) if policy in (Policy.QUARANTINE, Policy.FREEZE) else _Found()
         for name in sorted(schema.tables):
             table = _Table(self, settled, schema.tables[name], before.tables.get(name) if before else None, found)
             table.commit([part for part in parts if part.table == name])
         return found
 
-    def _offenders(self, parts: Iterable[Part], schema: DatasetSchema) -> tuple[Offender, ...]:
+    def _offenders(self, parts: Iterable[Part], schema: DatasetSchema) -> "_Found":
         seen: dict[tuple[str, str], Offender] = {}
+        rows: dict[tuple[str, str], dict[str, Any]] = {}
         for part in parts:
             have = TableSchema.from_bytes(part.table, part.schema)
             for block in blocks(self.storage, part.table, part.file.path):
                 for each in offenders(block, have, schema.table(part.table)):
-                    seen.setdefault((each.recordid, each.source_file), each)
-        return tuple(seen[key] for key in sorted(seen))
+                    key = each.recordid, each.source_file
+                    if key not in seen:
+                        seen[key], rows[key] = each, _row_of(block, each)
+        return _Found(tuple(seen[key] for key in sorted(seen)), rows)
 
     def _quarantine(self, held: list[Held], settled: Settled) -> None:
-        add: list[DataFile] = []
-        remove: list[str] = []
-        for path, file in _cleared(self.storage, self.number.run_id, settled.replaced_faults):
-            remove.append(path)
-            add += [file] if file else []
-        if held:
-            add.append(write_file(self.storage, self.number.run_id, QUARANTINE, "held", quarantine_rows(held)))
-        if add or remove:
-            self.commits.append(TableCommit(QUARANTINE, schema_bytes(QUARANTINE_SCHEMA), tuple(add), tuple(remove)))
+        def is_gone(row: Mapping[str, Any]) -> bool:
+            return row["archive_key"] in self.replayed or is_replaced_row(row, settled.replaced_faults)
 
-    def _append(self, table: str, rows: pa.Table, row_group: int) -> None:
-        file = write_file(self.storage, self.number.run_id, table, "lines", rows, row_group)
-        self.commits.append(TableCommit(table, schema_bytes(LEDGER_SCHEMA), (file,)))
+        looked_for = bool(settled.replaced_faults or self.replayed)
+        self._lines(QUARANTINE, quarantine_rows(held), is_gone if looked_for else None)
+
+    def _ledger(self, lines: list[Line]) -> None:
+        """A replay's lines take the place of those that the archives had."""
+
+        def is_gone(row: Mapping[str, Any]) -> bool:
+            return row["archive_key"] in self.replayed
+
+        self._lines(LEDGER, ledger_rows(lines), is_gone if self.replayed else None, ROW_GROUP)
+
+    def _lines(
+        self, table: str, rows: pa.Table, is_gone: Callable[[Mapping[str, Any]], bool] | None, row_group: int = 131_072
+    ) -> None:
+        """Add lines to the ledger or quarantine, and take some away."""
+        left = dict(without_lines(self.storage, self.number.run_id, table, is_gone, row_group)) if is_gone else {}
+        add = [file for file in left.values() if file]
+        if rows.num_rows:
+            add.append(write_file(self.storage, self.number.run_id, table, "lines", rows, row_group))
+        if add or left:
+            self.commits.append(TableCommit(table, schema_bytes(rows.schema), tuple(add), tuple(left)))
 
 
 @dataclass(slots=True)
@@ -146,6 +159,8 @@ class _Found:
     """Files that do not fit the tables, and how many of each record's rows went with them."""
 
     offenders: tuple[Offender, ...] = ()
+    rows: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    """(record, source file) of an offender -> the record's columns in one of its rows"""
     lost: dict[tuple[str, str], int] = field(default_factory=dict)
     """(record, table) -> rows"""
 
@@ -255,24 +270,17 @@ def _counts(block: pa.Table) -> dict[str, int]:
     return {each["values"]: each["counts"] for each in pc.value_counts(block.column("recordid")).to_pylist()}
 
 
-def _cleared(storage: Storage, run_id: str, replaced: Mapping[int, Line]) -> Iterator[tuple[str, DataFile | None]]:
-    """Quarantine files with lines of records that were taken anew, each with what is left of it."""
-    table = existing(storage, QUARANTINE) if replaced else None
-    if table is None:
-        return
-    for file in active_files(table):
-        if not any(_in_range(file.least, file.greatest, key) for key in replaced):
-            continue
-        rows = pa.concat_tables(blocks(storage, QUARANTINE, file.path))
-        keep = [not is_replaced_row(row, replaced) for row in rows.to_pylist()]
+def without_lines(
+    storage: Storage, run_id: str, name: str, is_gone: Callable[[Mapping[str, Any]], bool], row_group: int = 131_072
+) -> Iterator[tuple[str, DataFile | None]]:
+    """Files of the ledger or quarantine that hold lines which must go, each with what is left of it."""
+    table = existing(storage, name)
+    for file in active_files(table) if table else ():
+        rows = pa.concat_tables(blocks(storage, name, file.path))
+        keep = [not is_gone(row) for row in rows.to_pylist()]
         if not all(keep):
             left = rows.filter(pa.array(keep))
-            yield file.path, write_file(storage, run_id, QUARANTINE, "left", left) if left.num_rows else None
-
-
-def _in_range(least: Mapping[str, object], greatest: Mapping[str, object], key: int) -> bool:
-    low, high = least.get("record_key"), greatest.get("record_key")
-    return (not isinstance(low, int) or low <= key) and (not isinstance(high, int) or key <= high)
+            yield file.path, write_file(storage, run_id, name, "left", left, row_group) if left.num_rows else None
 
 
 def _after_offenders(
@@ -285,7 +293,7 @@ def _after_offenders(
     held = list(held)
     for offender in found.offenders:
         line = lines[by_record[offender.recordid]]
-        held.append(Held(_entry(line, offender), line.run_id))
+        held.append(Held(_entry(line, offender, found.rows[offender.recordid, offender.source_file]), line.run_id))
     for (record, table), count in found.lost.items():
         lines[by_record[record]] = _with_fewer(lines[by_record[record]], table, count)
     return lines, held
@@ -297,16 +305,42 @@ def _is_taken(line: Line, settled: Settled) -> bool:
     return taken and archive not in settled.losers.get(line.entry.record_id or "", frozenset())
 
 
-def _entry(line: Line, offender: Offender) -> QuarantineEntry:
+def _row_of(block: pa.Table, offender: Offender) -> dict[str, Any]:
+    """The reserved columns of a row of this file."""
+    is_it = pc.and_(
+        pc.equal(block.column("recordid"), offender.recordid),
+        pc.equal(block.column("_source_file"), offender.source_file),
+    )
+    row: dict[str, Any] = block.filter(is_it).slice(0, 1).select(_OF_RECORD).to_pylist()[0]
+    return row
+
+
+_OF_RECORD = ["assessmentid", "assessmentrevision", "healthcode", "uploadedon", "exportedon", "_schema_id"]
+
+
+def _entry(line: Line, offender: Offender, row: dict[str, Any]) -> QuarantineEntry:
+    """As the worker would have made it, had it known."""
     entry = line.entry
+    record = Record(
+        record_id=offender.recordid,
+        app_id=None,
+        assessment_id=row["assessmentid"],
+        assessment_revision=row["assessmentrevision"],
+        uploaded_on=row["uploadedon"],
+        exported_on=row["exportedon"],
+        healthcode=row["healthcode"],
+        client_info="",
+        metadata={},
+    )
     return QuarantineEntry(
         entry.record_id,
         entry.archive_uri,
         entry.archive_etag,
         offender.source_file,
         entry.content_hash,
-        None,
+        row["_schema_id"],
         (fault_of(offender),),
+        record,
     )
 
 

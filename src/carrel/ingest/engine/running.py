@@ -47,6 +47,8 @@ class Setting:
     schemas: Schemas
     pool: Pool
     options: Options = field(default_factory=Options)
+    replay: Callable[[ArchiveRef], bool] | None = None
+    """Take again, from the source, archives that the ledger knows and that this says yes to; and nothing else."""
 
 
 def run(setting: Setting, progress: Progress = no_progress) -> Report:
@@ -78,15 +80,18 @@ class _Run:
         ledger = Ledger(self.storage)
         listed = distinct(self.setting.source.list())
         known = ledger.known(listed)
-        todo = [ref for ref in listed if archive_key(ref) not in known]
-        done = [ref for ref in listed if archive_key(ref) in known]
         faults.point("ingest.listed")
-        report = Report(None, len(listed), len(done))
+        todo = [ref for ref in listed if self._wants(ref, known)]
+        report = Report(None, len(listed), len(known))
         if todo:
             report = self._take(todo, ledger, report)
-            done += todo
+        done = [ref for ref in listed if archive_key(ref) in known] + todo
         self._acknowledge(done, report)
         return report
+
+    def _wants(self, ref: ArchiveRef, known: frozenset[int]) -> bool:
+        is_known = archive_key(ref) in known
+        return is_known and self.setting.replay(ref) if self.setting.replay else not is_known
 
     def _take(self, todo: list[ArchiveRef], ledger: Ledger, report: Report) -> Report:
         number = begin(self.storage)
@@ -100,11 +105,13 @@ class _Run:
             known={dataset: entry.schema for dataset, entry in entries.items()},
             ledger_version=ledger.version,
             tombstones=ledger.tombstones(),
+            replayed=self.setting.replay is not None,
         )
         results = self._results(todo, context)
         faults.point("ingest.batches_done")
         outcome = settled(results)
-        built = Builder(self.storage, number, self.setting.schemas, entries).built(outcome)
+        replayed = frozenset(line.archive_key for line in outcome.lines) if self.setting.replay else frozenset()
+        built = Builder(self.storage, number, self.setting.schemas, entries, replayed).built(outcome)
         report = self._reported(report, number, results, outcome, built)
         self.storage.write(run_key(number.run_id, "report.json"), report.to_json())
         decide(self.storage, built.plan)

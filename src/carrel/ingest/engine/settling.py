@@ -52,7 +52,7 @@ def settled(results: Sequence[BatchResult]) -> Settled:
         lines=tuple(lines),
         held=tuple(_held(results, lines, winners)),
         losers=_losers(results, lines, winners),
-        priors={record: prior for record, prior in sorted(priors.items()) if record in taken_again},
+        priors={record: prior for record, prior in sorted(priors.items()) if prior.is_lost or record in taken_again},
         replaced_faults={
             winner.record_key: winner
             for winner in winners.values()

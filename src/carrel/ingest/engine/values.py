@@ -46,6 +46,8 @@ class Context:
     """The catalog, by dataset."""
     ledger_version: int | None
     tombstones: frozenset[str]
+    replayed: bool = False
+    """These archives are in the ledger and are taken anew: what it says of themselves does not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ class Prior:
     tables: frozenset[str]
     has_faults: bool
     """It may have lines in quarantine."""
+    is_lost: bool = False
+    """A replay found that nothing of it can be taken any more: its rows go although none replace them."""
 
 
 @dataclass(frozen=True, slots=True)

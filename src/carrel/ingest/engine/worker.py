@@ -32,7 +32,7 @@ def work(context: Context, batch: Batch) -> BatchResult:
     taker = Taker(context, storage, f"b{batch.number:05d}")
     kept: list[Arrival] = []
     for each in fetched:
-        each.outcome = judged_before(each.line, history.get(each.line.record_key, ()), context.tombstones)
+        each.outcome = judged_before(each.line, _others(each, history, context), context.tombstones)
         if each.outcome is None:
             taker.take(each)
             faults.point("ingest.archive_taken")
@@ -43,7 +43,7 @@ def work(context: Context, batch: Batch) -> BatchResult:
             failures.append(failure)
             taker.take_back(each)
     taker.close()
-    lines = [_line(each, taker, history) for each in kept]
+    lines = [_line(each, taker, _others(each, history, context)) for each in kept]
     return BatchResult(
         parts=tuple(taker.parts),
         schemas=tuple(taker.schemas),
@@ -82,7 +82,13 @@ def _failure(ref: ArchiveRef, error: Exception) -> Failure:
     return Failure(ref, str(error) or type(error).__name__)
 
 
-def _line(arrival: Arrival, taker: Taker, history: History) -> Line:
+def _others(arrival: Arrival, history: History, context: Context) -> Sequence[Line]:
+    """What is known of the record; in a replay, from its other archives."""
+    known = history.get(arrival.line.record_key, ())
+    return [line for line in known if line.archive_key != arrival.line.archive_key] if context.replayed else known
+
+
+def _line(arrival: Arrival, taker: Taker, others: Sequence[Line]) -> Line:
     if arrival.outcome is not None:
         line = arrival.line.having(arrival.outcome)
         return line.blanked() if arrival.outcome is Disposition.WITHDRAWN else line
@@ -90,7 +96,7 @@ def _line(arrival: Arrival, taker: Taker, history: History) -> Line:
     rows = dict(files.rows) if files.taken else {}
     line = arrival.line.having(files.disposition, rows)
     line = replace(line, entry=replace(line.entry, skipped=tuple(files.skipped)))
-    return judged_after(line, history.get(line.record_key, ()))
+    return judged_after(line, others)
 
 
 def _held(taker: Taker, lines: Sequence[Line], run_id: str) -> Iterator[Held]:
@@ -105,11 +111,14 @@ def _priors(lines: Sequence[Line], history: History) -> Iterator[Prior]:
     for line in lines:
         before = history.get(line.record_key, ())
         record_id = line.entry.record_id
-        if record_id and before and line.entry.disposition in CURRENT:
-            current = [each for each in before if each.entry.disposition in CURRENT]
+        current = [each for each in before if each.entry.disposition in CURRENT]
+        taken = line.entry.disposition in CURRENT
+        is_lost = not taken and any(each.archive_key == line.archive_key for each in current)
+        if record_id and before and (taken or is_lost):
             yield Prior(
                 record_id,
                 frozenset(each.run_id for each in current),
                 frozenset(table for each in current for table in each.entry.rows),
                 any(each.entry.disposition in _FAULTY for each in before),
+                is_lost,
             )

@@ -1,0 +1,130 @@
+"""Reading a warehouse: its tables, what quarantine holds, and copies of datasets."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from carrel.ingest import catalog
+from carrel.ingest.commit import (
+    ARCHIVE,
+    LEDGER,
+    QUARANTINE,
+    Storage,
+    active_files,
+    coordinator_lock,
+    existing,
+    open_storage,
+    recover,
+    table_key,
+    table_names,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TableInfo:
+    """A table as it is now. `size` in bytes."""
+
+    name: str
+    version: int
+    rows: int
+    files: int
+    size: int
+    columns: int
+
+
+def tables(storage: Storage) -> Iterator[TableInfo]:
+    """Every data table that was committed."""
+    for name in table_names(storage):
+        table = existing(storage, name)
+        if table is not None:
+            files = active_files(table)
+            rows, size = sum(file.rows for file in files), sum(file.size for file in files)
+            yield TableInfo(name, table.version(), rows, len(files), size, len(table.schema().fields))
+
+
+def query(warehouse: str, sql: str) -> Any:
+    """A DuckDB relation over the tables as they are now, by name; `ledger` and `quarantine` are there too."""
+    import duckdb
+
+    storage = open_storage(warehouse)
+    connection = duckdb.connect()
+    for name in [*table_names(storage), LEDGER, QUARANTINE]:
+        table = existing(storage, name)
+        if table is not None:
+            connection.register(name.removeprefix("_"), table.to_pyarrow_dataset())
+    return connection.sql(sql)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which quarantine lines are meant; every condition given must hold."""
+
+    ids: tuple[str, ...] = ()
+    record: str | None = None
+    stage: str | None = None
+    keyword: str | None = None
+    schema_id: str | None = None
+
+    def __call__(self, row: dict[str, Any]) -> bool:
+        pairs = (
+            (self.record, row["recordid"]),
+            (self.stage, row["stage"]),
+            (self.keyword, row["keyword"]),
+            (self.schema_id, row["schema_id"]),
+        )
+        return (not self.ids or row["id"] in self.ids) and all(want is None or want == have for want, have in pairs)
+
+
+def quarantine(storage: Storage, wanted: Filter | None = None) -> list[dict[str, Any]]:
+    """Lines of the quarantine, newest run last."""
+    table = existing(storage, QUARANTINE)
+    rows = table.to_pyarrow_table().to_pylist() if table is not None else []
+    meant = [row for row in rows if wanted is None or wanted(row)]
+    return sorted(meant, key=lambda row: (row["_run_id"], row["archive_uri"], row["source_file"] or ""))
+
+
+def copy_dataset(warehouse: str, dataset: str) -> str:
+    """Copy every table of `dataset` to `archive/<dataset>_<next number>/`; where. KeyError when there is none."""
+    storage = open_storage(warehouse)
+    with coordinator_lock(storage):
+        recover(storage)
+        entry = catalog.load(storage, dataset)
+        if entry is None:
+            raise KeyError(dataset)
+        numbers = [_number(name, dataset) for name in storage.folders(f"{ARCHIVE}/")]
+        target = f"{ARCHIVE}/{dataset}_{max(numbers, default=0) + 1}"
+        for name in entry.schema.tables:
+            _copy(storage, name, f"{target}/{name}")
+        return target
+
+
+def _number(name: str, dataset: str) -> int:
+    start, _, number = name.rpartition("_")
+    return int(number) if start == dataset and number.isdigit() else 0
+
+
+def _copy(storage: Storage, name: str, target: str) -> None:
+    """Data files first and the log last, so that a copy that was interrupted is no table."""
+    start = f"{table_key(name)}/"
+    keys = sorted(storage.keys(start), key=lambda key: "_delta_log" in key)
+    for key in keys:
+        storage.write(f"{target}/{key.removeprefix(start)}", storage.read(key) or b"")
+
+
+def dataset_tables(storage: Storage, names: Sequence[str]) -> dict[str, pa.Table]:
+    """Whole tables in memory, by name."""
+    found = {name: existing(storage, name) for name in names}
+    return {name: table.to_pyarrow_table() for name, table in found.items() if table is not None}
+
+
+def rows_by_record(storage: Storage, name: str) -> dict[str, int]:
+    """record id -> rows of one table; reads one column."""
+    table = existing(storage, name)
+    if table is None:
+        return {}
+    data: ds.Dataset = table.to_pyarrow_dataset()
+    counted = data.to_table(columns=["recordid"]).group_by("recordid").aggregate([([], "count_all")])
+    return dict(zip(counted["recordid"].to_pylist(), counted["count_all"].to_pylist(), strict=True))
