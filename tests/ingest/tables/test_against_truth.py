@@ -15,7 +15,7 @@ KNOBS += [Knobs(seed=9, records=60, faults=dict.fromkeys(FAULTS, 1), odd_keys=0.
 KNOBS += [Knobs(seed=10, records=4, shapes={shape: 1}, hz=50) for shape in SHAPES]
 
 
-@pytest.mark.parametrize("knobs", KNOBS, ids=str)
+@pytest.mark.parametrize("knobs", KNOBS, ids=lambda knobs: f"seed{knobs.seed}-{'-'.join(knobs.shapes)[:20]}")
 @pytest.mark.parametrize("batch", [1, 7, 1000])
 def test_synthetic_studies_come_out_as_the_truth_says(knobs, batch):
     made = [each for each in generate(knobs) if each.files]
@@ -56,7 +56,7 @@ declarations = st.dictionaries(
 
 
 @given(st.lists(documents, min_size=1, max_size=5), declarations, st.data())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_json_comes_out_as_the_truth_says_in_any_order_and_batches(values, declared, data):
     files = list(zip(lineages(len(values)), values, strict=True))
     mine = data.draw(st.permutations(files))

@@ -32,7 +32,7 @@ def chunked(data: bytes, size: int) -> list[bytes]:
     st.sampled_from([None, 1]),
     st.sampled_from([b"", b"\xef\xbb\xbf", b" \n"]),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_blocks_are_the_array(array, chunk, block, indent, head):
     data = head + json.dumps(array, indent=indent).encode()
     found = list(blocks_of(chunked(data, chunk), block))
@@ -44,7 +44,7 @@ def test_blocks_are_the_array(array, chunk, block, indent, head):
 
 
 @given(arrays, st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_what_is_no_json_is_refused_as_by_parsing_it_whole(array, data):
     text = json.dumps(array).encode()
     place = data.draw(st.integers(1, len(text)))
@@ -83,7 +83,7 @@ def test_an_element_longer_than_a_block_is_waited_for():
 
 
 @given(arrays, st.integers(1, 60))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_streamed_tables_are_those_of_the_whole(array, block):
     mine = lineage("r1")
     seen = []

@@ -110,7 +110,7 @@ def _last_between(data: bytes) -> int:
 
 def _elements(data: bytes) -> list[Any] | None:
     try:
-        return parse(b"[" + data + b"]")  # type: ignore[no-any-return]
+        return parse(b"[" + data + b"]")
     except FileRejected:
         return None
 

@@ -38,7 +38,7 @@ def conform(table: pa.Table, have: TableSchema, want: TableSchema) -> pa.Table:
     """`table` (written under `have`) as `want` has it; works for parts of this run and for committed tables alike.
 
     Values that do not fit a column of `want` go to its variant column where `want` has one, else become text.
-    Columns that `want` does not have are left out.
+    Columns that `want` does not have are left out. A ValueError when values would be lost that `offenders` names.
     """
     schema = want.to_arrow()
     cells = _Cells(table, have)
@@ -59,9 +59,12 @@ class _Cells:
         if mine is None:
             return self._nulls(column)
         cells = self.table.column(mine.name)
-        if _misfits(mine, column) and (column.kind != STRING or _variant_of(column.field) in want.by_field):
-            return _fitting(cells, mine.kind, column.kind)
-        return converted(cells, mine.kind, column.kind)
+        has_variant = _variant_of(column.field) in want.by_field
+        if not _misfits(mine, column) or (column.kind == STRING and not has_variant):
+            return converted(cells, mine.kind, column.kind)
+        if not has_variant and _misfitting(cells, mine.kind, column.kind).null_count < len(cells):
+            raise ValueError(f"{want.name}.{column.name} has no place for some values; drop the `offenders` first")
+        return _fitting(cells, mine.kind, column.kind)
 
     def _variant(self, column: Column, want: TableSchema) -> pa.ChunkedArray:
         """What is there already, and what moves there because the column's kind is another now."""
@@ -126,17 +129,22 @@ def offenders(table: pa.Table, have: TableSchema, want: TableSchema) -> tuple[Of
     """
     found: dict[tuple[str, str], Offender] = {}
     for column in have.columns:
-        wanted = want.by_field.get(column.field)
-        if wanted is None or (not column.field.role and _misfits(column, wanted)):
-            for each in _files_with(table, column, wanted):
-                found.setdefault((each.recordid, each.source_file), each)
+        for each in _files_with(table, column, _homeless(table.column(column.name), column, want)):
+            found.setdefault((each.recordid, each.source_file), each)
     return tuple(sorted(found.values()))
 
 
-def _files_with(table: pa.Table, column: Column, wanted: Column | None) -> Iterator[Offender]:
-    cells = table.column(column.name)
-    if wanted:
-        cells = _misfitting(cells, column.kind, wanted.kind)
+def _homeless(cells: pa.ChunkedArray, column: Column, want: TableSchema) -> pa.ChunkedArray | None:
+    """The cells (others null) that have no place in `want`; None when all have. A variant column holds only such."""
+    wanted = want.by_field.get(column.field)
+    if wanted is None or column.field.role == "variant":
+        return cells
+    return _misfitting(cells, column.kind, wanted.kind) if _misfits(column, wanted) else None
+
+
+def _files_with(table: pa.Table, column: Column, cells: pa.ChunkedArray | None) -> Iterator[Offender]:
+    if cells is None:
+        return
     rows = table.filter(pc.is_valid(cells)).select(["recordid", "_source_file"])
     for row in rows.group_by(["recordid", "_source_file"]).aggregate([]).to_pylist():
         yield Offender(row["recordid"], row["_source_file"], pointer(column.field.path))

@@ -12,13 +12,15 @@ from carrel.ingest.archives import FileRejected, parse
 from carrel.ingest.tables import kinds
 from carrel.ingest.tables.blocks import blocks_of, starts_array
 from carrel.ingest.tables.conform import Offender, conform, offenders
-from carrel.ingest.tables.levels import Level, Segment, joined_keys, segment_of
+from carrel.ingest.tables.levels import Level, Rules, Segment, TooWide, joined_keys, segment_of
 from carrel.ingest.tables.names import Field, Path
 from carrel.ingest.tables.reserved import FileColumns, file_key
 from carrel.ingest.tables.schema import Column, DatasetSchema, Declared, Policy, TableSchema
 from carrel.ingest.tables.unify import unify
 from carrel.ingest.values import Fault, Lineage
 
+MAX_KEYS = 2_000
+"""In one table, of one file."""
 _FLUSH_ROWS = 20_000
 _FLUSH_FILES = 500
 _HEAD = 1_000
@@ -141,31 +143,35 @@ class Flattener:
                 self._rejected.setdefault(numbers[each.recordid, each.source_file], fault_of(each))
 
     def _flush(self) -> None:
-        """Turn what was added into segments; files with text that no table can hold are rejected."""
+        """Turn what was added into segments; files that no table can hold are rejected."""
         pending, self._pending, self._pending_rows = self._pending, [], 0
         try:
-            self._segments += self._typed(pending)
-        except UnicodeEncodeError:
-            sound = [each for each in pending if not self._reject_surrogates(each)]
-            self._segments += self._typed(sound)
+            self._segments += self._typed(pending, MAX_KEYS)
+        except (UnicodeEncodeError, TooWide):
+            sound = [each for each in pending if not self._reject_alone(each)]
+            self._segments += self._typed(sound, None)
 
-    def _reject_surrogates(self, file: _File) -> bool:
+    def _reject_alone(self, file: _File) -> bool:
+        """Whether this file is one of those that made the batch fail."""
         try:
-            kinds.json_text(file.value).encode()
+            self._typed([file], MAX_KEYS)
         except UnicodeEncodeError:
-            fault = Fault("json", "encoding", "a text holds half of a surrogate pair, which is no character")
-            self._rejected[file.number] = fault
-            return True
-        return False
+            why = Fault("json", "encoding", "a text holds half of a surrogate pair, which is no character")
+        except TooWide:
+            why = Fault("types", "too_many_keys", f"more than {MAX_KEYS} keys in one table; an object as a map?")
+        else:
+            return False
+        self._rejected[file.number] = why
+        return True
 
-    def _typed(self, pending: list[_File]) -> list["_Typed"]:
+    def _typed(self, pending: list[_File], max_keys: int | None) -> list["_Typed"]:
         """Level by level from the top; each level's arrays make the next."""
+        rules = Rules(self._keep, self.max_table_depth, self.policy is Policy.FREEZE, max_keys)
         done: list[_Typed] = []
         columns = FileColumns(self._lineages)
         levels = [level for level in [self._top(pending)] if level.elements]
         while levels:
-            exact = self.policy is Policy.FREEZE
-            segments = [segment_of(level, self._keep, self.max_table_depth, exact) for level in levels]
+            segments = [segment_of(level, rules) for level in levels]
             done += [self._settle(each, columns) for each in segments]
             levels = [child for each in segments for child in each.children]
         return done

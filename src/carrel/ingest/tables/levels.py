@@ -41,6 +41,10 @@ _FLOATS: dict[frozenset[type], tuple[str, ...]] = {
 _GUESS = 64
 
 
+class TooWide(Exception):
+    """More keys in one table than anyone could query: an object that is used as a map, most likely."""
+
+
 @dataclass(slots=True)
 class Level:
     """Rows of `table` before their columns are known; the arrays are as long as `elements`."""
@@ -75,17 +79,28 @@ class Segment:
     nulls: pa.Array | None = None
 
 
-def segment_of(level: Level, keep: Keep, max_depth: int, exact_numbers: bool = False) -> Segment:
-    """The columns of a level. `exact_numbers`: integers and floats in one column are kept apart (policy freeze)."""
-    return _Walk(level, keep, max_depth, exact_numbers).run()
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How levels become columns. `exact_numbers`: integers and floats in one column are kept apart (policy freeze).
+    `max_keys`: TooWide is raised beyond."""
+
+    keep: Keep
+    max_depth: int
+    exact_numbers: bool = False
+    max_keys: int | None = None
+
+
+def segment_of(level: Level, rules: Rules) -> Segment:
+    """The columns of a level."""
+    return _Walk(level, rules).run()
 
 
 class _Walk:
-    def __init__(self, level: Level, keep: Keep, max_depth: int, exact_numbers: bool):
+    def __init__(self, level: Level, rules: Rules):
         self.level = level
-        self.keep = keep
-        self.is_last = level.depth >= max_depth
-        self.exact_numbers = exact_numbers
+        self.rules = rules
+        self.count = 0
+        """Keys so far, all structs together."""
         self.out = Segment(level)
         self.notes: list[tuple[str, list[int]]] = []
         """What goes into `_nulls`: (pointer, rows)."""
@@ -117,6 +132,10 @@ class _Walk:
 
     def _keys(self, objects: list[dict[str, Any]], keys: list[str], at: Path) -> int:
         """How many values these keys have, nulls not counted."""
+        self.count += len(keys)
+        if self.rules.max_keys and self.count > self.rules.max_keys:
+            raise TooWide
+        "".join(keys).encode()  # UnicodeEncodeError for keys that are no text
         return sum(self._values(list(map(dict.get, objects, repeat(key))), (*at, key)) for key in keys)
 
     def _note_nulls(self, objects: list[dict[str, Any]], keys: list[str], at: Path) -> None:
@@ -158,7 +177,7 @@ class _Walk:
         except (OverflowError, TypeError, pa.ArrowInvalid):
             return None
         found = _FLOATS.get(frozenset(map(type, values))) if array.type == pa.float64() else _WHOLE.get(array.type)
-        return (array, found) if found is not None and not (self.exact_numbers and len(found) > 1) else None
+        return (array, found) if found is not None and not (self.rules.exact_numbers and len(found) > 1) else None
 
     def _structs(self, values: list[Any], path: Path) -> None:
         inner = [each if type(each) is dict else _ABSENT for each in values]
@@ -169,7 +188,7 @@ class _Walk:
 
     def _arrays(self, values: list[Any], path: Path) -> None:
         lists = [each if type(each) is list else None for each in values]
-        if self.is_last:
+        if self.level.depth >= self.rules.max_depth:
             self._put(
                 Field(path, "json"), [None if each is None else kinds.json_text(each) for each in lists], kinds.STRING
             )
@@ -197,7 +216,7 @@ class _Walk:
     def _mixed(self, values: list[Any], path: Path) -> None:
         each_kind = [None if value is None else kinds.kind_of(value) for value in values]
         found = {kind for kind in each_kind if kind}
-        kept = self.keep(self.level.table, path, found)
+        kept = self.rules.keep(self.level.table, path, found)
         if kept is None:
             kind = kinds.joined(sorted(found))
             cells = [None if value is None else kinds.cast(value, kind) for value in values]

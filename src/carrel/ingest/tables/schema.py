@@ -78,7 +78,7 @@ class TableSchema:
     def to_bytes(self) -> bytes:
         """As bytes, for `Part.schema`: the Arrow schema serialised, with paths and kinds in the fields' metadata."""
         schema = self._arrow(lambda column: {_COLUMN: json.dumps(column_to_json(column)).encode()})
-        return schema.serialize().to_pybytes()  # type: ignore[no-any-return]
+        return schema.serialize().to_pybytes()
 
     @classmethod
     def from_bytes(cls, name: str, data: bytes) -> "TableSchema":
@@ -88,7 +88,7 @@ class TableSchema:
         columns = tuple(column_from_json(json.loads(each)) for each in about)
         return cls(name, columns, "_parent_key" in schema.names)
 
-    def _arrow(self, metadata) -> pa.Schema:  # type: ignore[no-untyped-def]
+    def _arrow(self, metadata) -> pa.Schema:
         data = [pa.field(each.name, ARROW[each.kind], metadata=metadata(each)) for each in self.columns]
         before = [name for name in BEFORE if self.is_child or name != "_parent_key"]
         return pa.schema([*map(_reserved, before), *data, *map(_reserved, AFTER)])
@@ -151,7 +151,7 @@ def column_to_json(column: Column) -> dict[str, object]:
     }
 
 
-def column_from_json(data: Mapping) -> Column:  # type: ignore[type-arg]
+def column_from_json(data: Mapping) -> Column:
     """What `column_to_json` made."""
     place = Field(tuple(data["path"]), data["role"])
     return Column(place, data["name"], data["kind"], tuple(data["kinds"]), data["declared"], data["since"])

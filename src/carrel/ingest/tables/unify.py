@@ -7,6 +7,9 @@ from carrel.ingest.tables import kinds
 from carrel.ingest.tables.names import Field, names_of
 from carrel.ingest.tables.schema import Change, ChangeKind, Column, DatasetSchema, Policy, TableSchema
 
+_REJECTING = (Policy.QUARANTINE, Policy.FREEZE)
+"""Policies under which a variant column is only a worker's note of files to reject."""
+
 
 def unify(
     known: DatasetSchema | None, found: Iterable[DatasetSchema], policy: Policy = Policy.EVOLVE, run_id: str = ""
@@ -42,11 +45,12 @@ class _Seen:
 
 def unified_table(known: TableSchema | None, found: list[TableSchema], policy: Policy, run_id: str) -> TableSchema:
     """One table of `unify`."""
+    fixed = known.by_field if known else {}
     seen: dict[Field, _Seen] = {}
     for table in ([known] if known else []) + found:
         for column in table.columns:
-            _note(seen, column)
-    fixed = known.by_field if known else {}
+            if policy not in _REJECTING or column.field.role != "variant" or column.field in fixed:
+                _note(seen, column)
     columns = {place: _settled(place, each, fixed.get(place), policy, run_id) for place, each in seen.items()}
     if policy is Policy.VARIANT:
         columns |= {each.field: each for each in _variants(columns, fixed, run_id)}

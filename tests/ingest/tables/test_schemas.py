@@ -1,0 +1,276 @@
+"""Schemas as values: names, the catalog's JSON, what parts carry, and types that JSON Schemas declare."""
+
+import io
+import json
+from pathlib import Path
+
+import duckdb
+import polars
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.support.ingest_tables import assembled, flats, lineage, lineages, written
+
+from carrel.ingest.generate import truth
+from carrel.ingest.generate.shapes import TASK_DATA_SCHEMA
+from carrel.ingest.generate.study import DECLARED
+from carrel.ingest.tables import (
+    CatalogEntry,
+    Field,
+    Flattener,
+    TableSchema,
+    declared_of,
+    merged,
+    unify,
+    write_options,
+)
+from carrel.ingest.tables.names import RESERVED, child_table, digest, names_of
+
+DATA = Path(__file__).parents[4] / "shared/data/mobile-client-json/schemas"
+
+parts = st.sampled_from(["a", "A", "a_b", "b", "a.b", "a b", "", "year", "_Index", "é", "x" * 120, "len"])
+paths = st.lists(parts, min_size=1, max_size=3).map(tuple)
+
+
+@given(st.sets(paths, max_size=8), st.sets(paths, max_size=3), st.randoms())
+@settings(max_examples=80, deadline=None)
+def test_names_are_unique_legible_and_those_of_the_truth(found, declared, rng):
+    fields = [Field(path) for path in found]
+    rng.shuffle(fields)
+    named = names_of(fields, declared)
+    folded = [name.casefold() for name in named.values()]
+    assert len(set(folded)) == len(folded) == len(found)
+    assert not RESERVED & set(folded)
+    assert {each.path: name for each, name in named.items()} == truth.names_of(list(found), dict.fromkeys(declared, ""))
+
+
+def test_names_chosen_to_clash_with_digests_do_not():
+    fields = [Field(("a.b",)), Field(("a_b",)), Field((f"a_b_{digest(('a.b',))}",))]
+    named = names_of(fields, ())
+    assert len(set(named.values())) == 3
+    assert named[fields[0]] == f"a_b_{digest(('a.b',), 16)}"
+
+
+def test_long_tables_names_stay_short_enough_for_folders():
+    name = child_table(child_table("D", ("x" * 90,)), ("y" * 150,))
+    assert len(name) < 210
+    assert name != child_table(child_table("D", ("x" * 90,)), ("y" * 151,))
+
+
+VALUE = {"a": 1, "a.b": [1.5], "s": {"t": "x"}, "n": 2**63, "z": None, "y" * 130: True}
+
+
+def schema_of(value, run_id="run"):
+    flattener = Flattener("D", {"D": {("a",): "float64"}})
+    flattener.add(lineage("r1"), value)
+    return unify(None, [flattener.finish().schema], run_id=run_id)
+
+
+def test_the_catalog_survives_json():
+    schema, changes = schema_of(VALUE)
+    entry = CatalogEntry(schema, changes)
+    grown = entry.grown(*unify(schema, [schema_of({"a": "x", "new": [1]})[0]], run_id="run-2"))
+    assert CatalogEntry.from_json(grown.to_json()) == grown
+    assert grown.changes[: len(changes)] == changes
+    assert len(grown.changes) > len(changes)
+    assert CatalogEntry.from_json(grown.to_json()).to_json() == grown.to_json()
+
+
+def test_a_later_catalog_is_refused():
+    text = CatalogEntry(schema_of({"a": 1})[0]).to_json()
+    later = json.dumps({**json.loads(text), "format": 2}).encode()
+    with pytest.raises(ValueError, match="upgrade Carrel"):
+        CatalogEntry.from_json(later)
+
+
+def test_a_catalog_written_by_the_first_version_opens():
+    """Never change this text: it is what warehouses out there hold."""
+    text = b"""{"format": 1, "dataset": "D", "changes": [{"what": "widening", "table": "D", "path": ["a"], "role": "",
+        "before": "int64", "after": "float64", "run_id": "r"}], "tables": {"D": {"is_child": false, "columns": [
+        {"name": "a", "path": ["a"], "role": "", "kind": "float64", "kinds": ["float64", "int64"],
+         "declared": null, "since": "r"}]}}}"""
+    entry = CatalogEntry.from_json(text)
+    assert entry.schema.tables["D"].to_arrow().field("a").type == pa.float64()
+    assert entry.changes[0].path == ("a",)
+
+
+def test_parts_carry_their_schema():
+    schema, _ = schema_of(VALUE)
+    for name, table in schema.tables.items():
+        data = table.to_bytes()
+        assert TableSchema.from_bytes(name, data) == table
+        assert pa.ipc.read_schema(pa.py_buffer(data)).equals(table.to_arrow(), check_metadata=False)
+
+
+def test_the_order_of_columns_is_the_described_one():
+    schema, _ = schema_of(VALUE)
+    before = ["_row_key", "_index", "recordid", "assessmentid", "assessmentrevision", "healthcode", "uploadedon"]
+    before += ["exportedon", "year", "month", "day"]
+    after = ["_nulls", "_source_file", "_archive_uri", "_archive_etag", "_schema_id", "_run_id"]
+    root = schema.tables["D"].to_arrow()
+    assert (root.names[:11], root.names[-6:]) == (before, after)
+    assert schema.tables["D__a_b"].to_arrow().names[:3] == ["_row_key", "_parent_key", "_index"]
+    assert schema.table("D__never").is_child
+    assert not schema.table("D").is_child
+
+
+documents = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from([0.5, "x"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from("abc"), documents, max_size=3), min_size=1, max_size=4), st.data())
+@settings(max_examples=50, deadline=None)
+def test_unified_schemas_do_not_depend_on_order_or_grouping(values, data):
+    found = [part.schema for part in flats("D", {}, list(zip(lineages(len(values)), values, strict=True)), 1)]
+    whole, _ = unify(None, found)
+    mixed = data.draw(st.permutations(found))
+    cut = data.draw(st.integers(1, len(mixed)))
+    first, _ = unify(None, mixed[:cut])
+    assert unify(first, mixed[cut:])[0] == whole
+    assert unify(whole, found) == (whole, ())
+
+
+def test_the_same_input_gives_the_same_bytes():
+    files = [(mine, {"b": [1, {"x": 2}], "a": [number]}) for number, mine in enumerate(lineages(5))]
+    one, other = assembled("D", {}, files, 5), assembled("D", {}, files, 2)
+    assert one.keys() == other.keys()
+    for name in one:
+        assert written(one[name].combine_chunks()) == written(other[name].combine_chunks())
+
+
+def test_parquet_files_are_readable_by_all():
+    flattener = Flattener("D", {})
+    for number, mine in enumerate(lineages(3)):
+        flattener.add(mine, {"x": 0.5, "n": None, "l": [number, 2]})
+    flat = flattener.finish()
+    for name, table in flat.tables.items():
+        sink = io.BytesIO()
+        pq.write_table(table, sink, **write_options(table.schema))
+        data = sink.getvalue()
+        assert pq.read_table(io.BytesIO(data)).equals(table)
+        assert polars.read_parquet(data).to_arrow().column("_row_key").to_pylist() == table["_row_key"].to_pylist()
+        statistics = pq.ParquetFile(io.BytesIO(data)).metadata.row_group(0)
+        names = [statistics.column(number).path_in_schema for number in range(statistics.num_columns)]
+        assert statistics.column(names.index("recordid")).statistics.max == "r2"
+        assert statistics.column(names.index("_row_key")).statistics is None
+        assert name in ("D", "D__l")
+
+
+def test_parquet_files_are_readable_by_duckdb(tmp_path):
+    flattener = Flattener("D", {})
+    flattener.add(lineage("r1"), [{"x": number / 2, "n": None} for number in range(100)])
+    table = flattener.finish().tables["D"]
+    pq.write_table(table, tmp_path / "d.parquet", **write_options(table.schema))
+    with duckdb.connect() as connection:
+        found = connection.execute(
+            "SELECT count(DISTINCT _row_key), sum(x), min(_nulls[1]) FROM read_parquet(?)",
+            [str(tmp_path / "d.parquet")],
+        ).fetchone()
+    assert found == (100, 2475.0, "/n")
+
+
+def real_documents():
+    found = {}
+    for path in DATA.rglob("*.json"):
+        document = json.loads(path.read_text())
+        if "$id" in document:
+            found[document["$id"]] = document
+    return found
+
+
+REAL = {
+    "MotionRecord_v1": "v2/MotionRecord",
+    "AudioLevelRecord_v1": "v2/AudioLevelRecord",
+    "WeatherResult_v1": "v2/WeatherResult",
+    "TappingResultObject_v1": "v1/TappingResultObject",
+}
+
+
+@pytest.mark.parametrize("dataset", [*REAL, "sharedSchema_v1"])
+def test_real_schemas_declare_what_was_written_out_by_hand(dataset):
+    document = json.loads((DATA / f"{REAL[dataset]}.json").read_text()) if dataset in REAL else TASK_DATA_SCHEMA
+    found = declared_of(dataset, document, real_documents())
+    for table, kinds in DECLARED.items():
+        if table.split("__")[0] == dataset:
+            assert dict(kinds) == {path: found[table].get(path) for path in kinds}
+
+
+def test_every_real_schema_can_be_read():
+    documents = real_documents()
+    assert len(documents) > 50
+    for document in documents.values():
+        for kinds in declared_of("D", document, documents).values():
+            assert set(kinds.values()) <= {"bool", "int64", "float64", "string"}
+
+
+X = "https://x.org/d/"
+NUMBER = {"type": "number"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "kinds"),
+    [
+        ({"properties": {"a": {"type": "number"}}}, {"D": {("a",): "float64"}}),
+        ({"properties": {"a": {"type": ["integer", "null"]}}}, {"D": {("a",): "int64"}}),
+        ({"properties": {"a": {"type": ["integer", "number"]}}}, {"D": {("a",): "float64"}}),
+        ({"properties": {"a": {"type": ["integer", "string"]}}}, {}),
+        ({"properties": {"a": {"enum": ["x", "y", None]}}}, {"D": {("a",): "string"}}),
+        ({"properties": {"a": {"enum": [1, "y"]}}}, {}),
+        ({"properties": {"a": {"const": 1.5}}}, {"D": {("a",): "float64"}}),
+        ({"properties": {"a": {"const": {"b": 1}}}}, {}),
+        ({"properties": {"a": {"anyOf": [{"type": "integer"}, {"type": "number"}]}}}, {"D": {("a",): "float64"}}),
+        ({"properties": {"a": {"oneOf": [{"type": "string"}, {"type": "boolean"}]}}}, {}),
+        ({"allOf": [{"properties": {"a": {"type": "boolean"}}}, True]}, {"D": {("a",): "bool"}}),
+        ({"if": {}, "then": {"properties": {"a": {"type": "string"}}}, "else": False}, {"D": {("a",): "string"}}),
+        ({"properties": {"s": {"properties": {"a": {"type": "string"}}}}}, {"D": {("s", "a"): "string"}}),
+        ({"properties": {"l": {"items": {"type": "string"}}}}, {"D__l": {("value",): "string"}}),
+        ({"properties": {"l": {"items": {"items": {"type": "integer"}}}}}, {"D__l__value": {("value",): "int64"}}),
+        ({"properties": {"l": {"items": [{"type": "integer"}, NUMBER]}}}, {"D__l": {("value",): "float64"}}),
+        ({"type": "array", "items": {"properties": {"a": {"type": "string"}}}}, {"D": {("a",): "string"}}),
+        ({"type": "array"}, {}),
+        (True, {}),
+        ({"properties": [], "type": 3}, {}),
+        ({"properties": {"a": {"$ref": "#/definitions/A"}}, "definitions": {"A": NUMBER}}, {"D": {("a",): "float64"}}),
+        ({"properties": {"a": {"$ref": "#A"}}, "definitions": {"B": {"$id": "#A", "type": "string"}}},
+         {"D": {("a",): "string"}}),
+        ({"properties": {"a": {"$ref": "#/x~1y/0"}}, "x/y": [{"type": "string"}]}, {"D": {("a",): "string"}}),
+        ({"properties": {"a": {"$ref": "#/x/9"}}, "x": [{"type": "string"}]}, {}),
+        ({"properties": {"a": {"$ref": "#/x/y"}}, "x": 1}, {}),
+        ({"properties": {"a": {"$ref": "#nowhere"}}}, {}),
+        ({"properties": {"a": {"$ref": "elsewhere.json"}}}, {}),
+        ({"properties": {"a": {"$ref": "#/properties/a"}}}, {}),
+        ({"$id": f"{X}one.json", "properties": {"a": {"$ref": "two.json#/definitions/T"}}}, {"D": {("a",): "int64"}}),
+        ({"$id": f"{X}one.json", "properties": {"a": {"$ref": "two.json"}}}, {"D": {("a", "n"): "string"}}),
+        ({"$id": "https://y.org/", "properties": {"s": {"$id": X, "properties": {"a": {"$ref": "two.json"}}}}},
+         {"D": {("s", "a", "n"): "string"}}),
+    ],
+)  # fmt: skip
+def test_what_schemas_declare(schema, kinds):
+    two = {
+        "$id": "https://x.org/d/two.json",
+        "definitions": {"T": {"type": "integer"}},
+        "properties": {"n": {"type": "string"}},
+    }
+    assert declared_of("D", schema, {two["$id"]: two}) == kinds
+
+
+def test_recursive_and_enormous_schemas_come_to_an_end():
+    node = {"properties": {"name": {"type": "string"}, "kids": {"items": {"$ref": "#"}}, "twin": {"$ref": "#"}}}
+    assert declared_of("D", node) == {"D": {("name",): "string"}}
+    wide = {"type": "string"}
+    for _ in range(40):
+        wide = {"properties": {"a": dict(wide), "b": dict(wide)}}
+    assert declared_of("D", wide)
+
+
+def test_declarations_of_several_versions_are_merged():
+    one = {"D": {("a",): "int64", ("b",): "string", ("c",): "bool"}}
+    two = {"D": {("a",): "float64", ("b",): "bool"}, "D__l": {("value",): "string"}}
+    together = {"D": {("a",): "float64", ("c",): "bool"}, "D__l": {("value",): "string"}}
+    assert merged(one, two) == merged(two, one) == together
+    assert merged() == {}
