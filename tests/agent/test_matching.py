@@ -13,9 +13,8 @@ from carrel.agent.walk import FileEntry, walk
 
 NAMES = st.sampled_from(["a", "b", "ab", "a.csv", "b.csv", ".a.csv", "x y.csv", "a[1].csv", "é.csv", "output", "A.csv"])
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
-PARTS = st.sampled_from(
-    ["a", "*", "*.csv", "a*", "*b*", "output", "a.csv", ".*", "?.csv", "[ab].csv", "[!a]*", "**", "."]
-)
+# No `**`: project.yaml may not hold it, and a final `**` means something else to pathlib from Python 3.13 on.
+PARTS = st.sampled_from(["a", "*", "*.csv", "a*", "*b*", "output", "a.csv", ".*", "?.csv", "[ab].csv", "[!a]*", "."])
 PATTERNS = st.lists(PARTS, min_size=1, max_size=4).map("/".join)
 
 

@@ -38,6 +38,9 @@ def oracle(inp: SchedulerInput):
     usage = {True: 0.0, False: 0.0}
     closed = {True: False, False: False}
     remaining = list(inp.jobs)
+    # Where the rule says nothing (made at the same moment), the order given counts: a sort that is only stable would
+    # keep whatever order earlier counts had left.
+    given_at = {job.id: place for place, job in enumerate(inp.jobs)}
     while remaining:
         remaining.sort(
             key=lambda job: (
@@ -45,6 +48,7 @@ def oracle(inp: SchedulerInput):
                 running[job.workspace],
                 not job.requires_db,
                 job.created_at,
+                given_at[job.id],
             )
         )
         job = remaining.pop(0)
