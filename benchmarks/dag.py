@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -48,13 +48,17 @@ def study() -> str:
 
 
 @contextmanager
-def site_of(name: str, folder: Path) -> Iterator[Running]:
+def site_of(
+    name: str, folder: Path, before_start: Callable[[Running], None] = lambda running: None
+) -> Iterator[Running]:
+    """A controller and the agent of one backend, `bench`, running jobs by the executor `name`."""
     (folder / "nothing.txt").write_text("")
     toolchains.build("python", "v2", folder / "nothing.txt", folder / "toolchains")
     extra = {"DOCKER_REGISTRY": "carrel-test", "BENCH_MAX_WORKERS": "8"}
     site = Site(folder / "site", (Backend("bench"),), choose_port(0), name, folder / "toolchains", extra)
     with owned(site):
         running = Running(site, Secrets.of(site), print)
+        before_start(running)
         try:
             running.start()
             yield running

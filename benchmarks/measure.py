@@ -1,10 +1,12 @@
 """What the benchmarks share: a figure with its floor and target, and clocks."""
 
 import gc
+import os
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,13 @@ class Figure:
 
 
 def processor_seconds(work: Callable[[], object]) -> float:
-    """Processor time of this process: other programs on the machine do not count."""
+    """Processor time of this process: other programs on the machine do not count, nor does old garbage."""
     gc.collect()
+    return cpu_seconds(work)
+
+
+def cpu_seconds(work: Callable[[], object]) -> float:
+    """As `processor_seconds`, for work so short that a collection before each would take most of the time."""
     start = time.process_time()
     work()
     return time.process_time() - start
@@ -45,3 +52,9 @@ def wall_seconds(work: Callable[[], object]) -> float:
 def median_seconds(work: Callable[[], object], runs: int = 9) -> float:
     """Median processor time of several runs."""
     return statistics.median(processor_seconds(work) for _ in range(runs))
+
+
+def process_seconds(pid: int) -> float:
+    """Processor time that a living process, and the children that it has waited for, have used so far (proc(5))."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
