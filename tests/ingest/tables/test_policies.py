@@ -1,6 +1,7 @@
 """Where values of another kind go: evolve, variant, quarantine, freeze; and that batches do not matter."""
 
 import pickle
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -339,3 +340,13 @@ def test_an_object_used_as_a_map_rejects_its_file_alone():
     ]
     assert column(result.tables["D"], "recordid") == ["r1", "r3"]
     assert len(result.schema.tables["D"].columns) == 3_000
+
+
+def test_two_exports_of_one_file_are_judged_apart():
+    flattener = Flattener("D", {"D": {("a",): "int64"}}, Policy.QUARANTINE)
+    first, later = lineage("r1"), replace(lineage("r1"), archive_uri="later.zip")
+    flattener.add(first, {"a": "x"})
+    flattener.add(later, {"a": 1})
+    result = flattener.finish()
+    assert [each.lineage for each in result.rejected] == [first]
+    assert column(result.tables["D"], "_archive_uri") == ["later.zip"]

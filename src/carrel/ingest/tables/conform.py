@@ -129,14 +129,17 @@ def offenders(table: pa.Table, have: TableSchema, want: TableSchema) -> tuple[Of
     """
     found: dict[tuple[str, str], Offender] = {}
     for column in have.columns:
-        for each in _files_with(table, column, _homeless(table.column(column.name), column, want)):
+        for each in _files_with(table, column, homeless(table, column, want)):
             found.setdefault((each.recordid, each.source_file), each)
     return tuple(sorted(found.values()))
 
 
-def _homeless(cells: pa.ChunkedArray, column: Column, want: TableSchema) -> pa.ChunkedArray | None:
-    """The cells (others null) that have no place in `want`; None when all have. A variant column holds only such."""
-    wanted = want.by_field.get(column.field)
+def homeless(table: pa.Table, column: Column, want: TableSchema) -> pa.ChunkedArray | None:
+    """The column's cells (others null) that have no place in `want`; None when all have.
+
+    A variant column holds only such.
+    """
+    cells, wanted = table.column(column.name), want.by_field.get(column.field)
     if wanted is None or column.field.role == "variant":
         return cells
     return _misfitting(cells, column.kind, wanted.kind) if _misfits(column, wanted) else None

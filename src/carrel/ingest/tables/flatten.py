@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 from carrel.ingest.archives import FileRejected, parse
 from carrel.ingest.tables import kinds
 from carrel.ingest.tables.blocks import blocks_of, starts_array
-from carrel.ingest.tables.conform import Offender, conform, offenders
+from carrel.ingest.tables.conform import Offender, conform, homeless
 from carrel.ingest.tables.levels import Level, Rules, Segment, TooWide, joined_keys, segment_of
-from carrel.ingest.tables.names import Field, Path
+from carrel.ingest.tables.names import Field, Path, pointer
 from carrel.ingest.tables.reserved import FileColumns, file_key
 from carrel.ingest.tables.schema import Column, DatasetSchema, Declared, Policy, TableSchema
 from carrel.ingest.tables.unify import unify
@@ -137,10 +137,12 @@ class Flattener:
     def _reject_offenders(self, schema: DatasetSchema) -> None:
         if self.policy in (Policy.EVOLVE, Policy.VARIANT):
             return
-        numbers = {(each.record.record_id, each.source_file): at for at, each in enumerate(self._lineages)}
         for segment in self._segments:
-            for each in offenders(segment.table, segment.about, schema.table(segment.name)):
-                self._rejected.setdefault(numbers[each.recordid, each.source_file], fault_of(each))
+            for column in segment.about.columns:
+                cells = homeless(segment.table, column, schema.table(segment.name))
+                if cells is not None:
+                    files = segment.table.column(_FILE).filter(pc.is_valid(cells)).unique()
+                    self._rejected |= {each: self._rejected.get(each) or _fault(column) for each in files.to_pylist()}
 
     def _flush(self) -> None:
         """Turn what was added into segments; files that no table can hold are rejected."""
@@ -242,7 +244,15 @@ class _Typed:
 
 def fault_of(offender: Offender) -> Fault:
     """The quarantine's line for a file that does not fit the tables' schema."""
-    return Fault("types", "kind", "a value is of another kind than its column, or has none", offender.pointer)
+    return _kind_fault(offender.pointer)
+
+
+def _fault(column: Column) -> Fault:
+    return _kind_fault(pointer(column.field.path))
+
+
+def _kind_fault(place: str) -> Fault:
+    return Fault("types", "kind", "a value is of another kind than its column, or has none", place)
 
 
 def flatten_stream(
