@@ -1,0 +1,70 @@
+"""A few records that stand for all, and what an old and a new schema say of them (ingest.md section 2.2)."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, TypeVar
+
+from carrel.ingest.mapping.clients import client_of
+from carrel.ingest.mapping.model import Mapping
+from carrel.ingest.schemas.checker import Checker
+from carrel.ingest.schemas.library import Library
+from carrel.ingest.values import Fault, Record, Resolution
+
+Thing = TypeVar("Thing")
+Verdict = Literal["taken by both", "refused now", "taken now", "refused by both"]
+
+
+class Group(NamedTuple):
+    """Records that are thought to be alike."""
+
+    assessment: str | None
+    revision: int | None
+    os_name: str | None
+    app_version: str | None
+
+
+def group_of(record: Record) -> Group:
+    client = client_of(record.client_info)
+    return Group(record.assessment_id, record.assessment_revision, client.os_name, client.app_version)
+
+
+def representative(records: Iterable[tuple[Record, Thing]]) -> dict[Group, tuple[Record, Thing]]:
+    """One record for each group, with whatever came with it: the first uploaded, so that the choice stays."""
+    chosen: dict[Group, tuple[Record, Thing]] = {}
+    for record, thing in records:
+        group = group_of(record)
+        before = chosen.get(group)
+        if before is None or _age(record) < _age(before[0]):
+            chosen[group] = (record, thing)
+    return dict(sorted(chosen.items(), key=lambda each: tuple(str(part) for part in each[0])))
+
+
+def _age(record: Record) -> tuple[Any, str]:
+    return record.uploaded_on, record.record_id
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the two schemas say of one file."""
+
+    group: Group
+    record_id: str
+    source_file: str
+    before: tuple[Fault, ...]
+    after: tuple[Fault, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        if self.before:
+            return "refused by both" if self.after else "taken now"
+        return "refused now" if self.after else "taken by both"
+
+
+def compare_on_sample(
+    files: Iterable[tuple[Record, str, Any]], uri: str, old: Library, new: Library, mapping: Mapping
+) -> Iterator[Outcome]:
+    """Each file (record, path, JSON value) of the sample, checked against schema `uri` of the old and new library."""
+    checkers = [(Checker(mapping, library), Resolution(None, uri, library.hash_of(uri), "")) for library in (old, new)]
+    for record, path, value in files:
+        before, after = (checker.check(value, resolution, record, path) for checker, resolution in checkers)
+        yield Outcome(group_of(record), record.record_id, path, before, after)
