@@ -106,6 +106,50 @@ def test_partition_values_come_from_the_log(tmp_path: Path):
     assert ask(tmp_path, "SELECT x FROM t WHERE place = 'é/%20' AND year = 2") == [{"x": 2}]
 
 
+def forget_statistics(commit: Path, keep: str) -> None:
+    """Leave statistics of one column: Delta asks for none, and `carrel ingest` keeps them for a few."""
+    actions = [json.loads(line) for line in commit.read_text().splitlines()]
+    for action in actions:
+        if "add" in action:
+            stats = json.loads(action["add"]["stats"])
+            for kind in ("minValues", "maxValues", "nullCount"):
+                stats[kind] = {keep: stats[kind][keep]}
+            action["add"]["stats"] = json.dumps(stats)
+    commit.write_text("".join(json.dumps(action) + "\n" for action in actions))
+
+
+PREDICATES = [
+    "s IN ('a', 'c')", "s NOT IN ('a')", "s = 'a' OR s IS NULL", "s <> 'a'", "s IS NOT NULL", "s IS NULL", "s > 'a'",
+    "s LIKE 'a%'", "x IN (1, 2)", "x > 1.5", "x >= 1 AND x <= 2", "x <> 1", "x = 'nan'::double", "x IS NULL",
+    "NOT (x > 1)", "n BETWEEN 1 AND 2", "n IN (1, 3) AND s = 'a'", "seen > timestamptz '2020-01-02 00:00:00+00'",
+    "flag", "NOT flag", "flag IS NULL", "price > 1.25", "s > 'a' AND (n = 1 OR x IS NULL)", "p = 'one'", "p IS NULL",
+    "p IN ('one', 'two') AND n > 1", "p <> 'one'", "late = 1", "late IS NULL",
+]  # fmt: skip
+
+
+def test_no_filter_loses_or_invents_a_row(tmp_path: Path):
+    """Against the same rows in a table of DuckDB's own; with missing values, NaN, and files with few statistics."""
+    made = duckdb.sql(
+        "SELECT i AS id, [NULL, 'a', 'b', 'c'][i % 4 + 1] AS s, ['1', '2', NULL, 'nan'][i % 4 + 1]::double AS x,"
+        " nullif(i % 5, 0)::bigint AS n, [true, false, NULL][i % 3 + 1] AS flag,"
+        " (i % 6)::decimal(9, 2) / 2 AS price, timestamptz '2020-01-01 00:00:00+00' + to_days(i % 4) AS seen,"
+        " [NULL, 'one', 'two'][i % 3 + 1] AS p FROM range(60) r(i)"
+    ).to_arrow_table()
+    for half in (made.slice(0, 30), made.slice(30)):
+        write_deltalake(str(tmp_path / "tables/t"), half, partition_by=["p"], mode="append")
+    forget_statistics(tmp_path / f"tables/t/_delta_log/{0:020}.json", keep="id")
+    late = pa.table({"id": pa.array([99]), "late": pa.array([1]), "p": ["one"]})
+    write_deltalake(str(tmp_path / "tables/t"), late, mode="append", schema_mode="merge")
+    with duckdb.connect() as oracle:
+        oracle.register("early", made)
+        oracle.register("later", late)
+        oracle.execute("CREATE TABLE t AS SELECT * FROM early UNION ALL BY NAME SELECT * FROM later")
+        for predicate in PREDICATES:
+            sql = f"SELECT id FROM t WHERE {predicate} ORDER BY id"
+            expected = [row[0] for row in oracle.execute(sql).fetchall()]
+            assert [row["id"] for row in ask(tmp_path, sql)] == expected, predicate
+
+
 def test_types_are_kept(tmp_path: Path):
     add(tmp_path, "t", {"x": [1]})
     made = duckdb.sql(

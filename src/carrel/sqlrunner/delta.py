@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
+from operator import and_
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -210,7 +212,27 @@ def _dataset(table: DeltaTable, folder: Path, name: str) -> ds.FileSystemDataset
         raise DatabaseFault(f"The table {name} cannot be read: {_ASK}.", str(error)) from error
     if any("://" in path or ".." in Path(path).parts or Path(path).is_absolute() for path in dataset.files):
         raise DatabaseFault(f"The table {name} consists of files elsewhere, which is not supported: {_ASK}.")
-    return dataset
+    return _without_statistics(dataset, table.metadata().partition_columns)
+
+
+def _without_statistics(dataset: ds.FileSystemDataset, partitions: list[str]) -> ds.FileSystemDataset:
+    """The same files, of which nothing is promised but their partition values.
+
+    deltalake also promises what the log's statistics say, and says `x >= null` where they say nothing of x: Arrow then
+    takes rows that fit for rows that do not. The files' own statistics are enough to skip what no row of fits.
+    """
+    fragments = [
+        dataset.format.make_fragment(each.path, dataset.filesystem, _partition(each, partitions))
+        for each in dataset.get_fragments()
+    ]
+    return ds.FileSystemDataset(fragments, dataset.schema, dataset.format, dataset.filesystem)
+
+
+def _partition(fragment: ds.ParquetFileFragment, names: list[str]) -> ds.Expression:
+    found = ds.get_partition_keys(fragment.partition_expression)
+    values = {name: found.get(name) for name in names}
+    terms = [ds.field(name).is_null() if value is None else ds.field(name) == value for name, value in values.items()]
+    return reduce(and_, terms, ds.scalar(True))
 
 
 def _watched(batches: Iterator[pa.RecordBatch], tables: list[Opened]) -> Iterator[pa.RecordBatch]:
