@@ -20,6 +20,15 @@ def test_the_same_knobs_give_the_same_bytes_and_truth():
     assert [each.data for each in generate(Knobs(seed=2))] != [each.data for each in generate(Knobs(seed=1))]
 
 
+def test_versions_of_the_app_take_turns():
+    made = list(generate(Knobs(records=6, app_versions=(73, 81))))
+    rows = truth_of(made)["tables"]["ArchiveMetadata_v1"]["rows"]
+    assert {row["appVersion"] for row in rows} == {"version 1.2 (73)", "version 1.2 (81)"}
+    clients = [each.metadata["clientinfo"].replace('"appVersion": ', "appVersion=") for each in made]
+    assert ["appVersion=73" in text for text in clients] == [True, False] * 3
+    assert ["appVersion=81" in text for text in clients] == [False, True] * 3
+
+
 def test_every_fault_is_there_and_has_its_outcome():
     assert set(FAULT) == set(FAULTS)
     truth = truth_of(list(generate(BIG)))

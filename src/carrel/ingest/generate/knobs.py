@@ -46,6 +46,8 @@ class Knobs:
     """Weight of each shape in the mix."""
     android: float = 0.3
     """Share of records from Android (shape F's quirks come only with shape android_legacy)."""
+    app_versions: tuple[int, ...] = (73,)
+    """Build numbers of the app, record by record in turn."""
     hz: float = 10.0
     seconds: float = 2.0
     steps: tuple[int, int] = (2, 5)

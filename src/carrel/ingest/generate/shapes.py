@@ -347,13 +347,13 @@ _MAKERS: Mapping[str, Callable[[Draw, datetime], Content]] = {
 }
 
 
-def with_metadata(made: Content, at: datetime, os_name: str, quirky: bool) -> Content:
+def with_metadata(made: Content, at: datetime, os_name: str, quirky: bool, app_version: int = 73) -> Content:
     """The content with its metadata.json in front, which names the schema of every self-described file."""
     when = at.isoformat(timespec="milliseconds")
     files = [_described(each, when) for each in made.files]
     value: dict[str, Any] = {
         "appName": "carrel-demo",
-        "appVersion": "version 1.2 (73)",
+        "appVersion": f"version 1.2 ({app_version})",
         "deviceInfo": f"{os_name} device",
         "deviceTypeIdentifier": "phone",
         "files": files,

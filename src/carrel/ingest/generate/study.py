@@ -178,7 +178,8 @@ def _record(rng: random.Random, knobs: Knobs, number: int, fault: Fault | None) 
     if fault and fault.content:
         made = fault.content(made)
     os_name = "Android" if android else "iPhone OS"
-    made = with_metadata(made, recorded, os_name, quirky=made.legacy_client_info)
+    version = knobs.app_versions[number % len(knobs.app_versions)]
+    made = with_metadata(made, recorded, os_name, made.legacy_client_info, version)
     uploaded = recorded + timedelta(days=rng.randint(0, knobs.late_days), seconds=rng.randint(1, 3600))
     metadata = _metadata(rng, knobs, made, number, os_name, uploaded)
     name = f"{number:06d}-{metadata['recordid']}"
@@ -188,8 +189,9 @@ def _record(rng: random.Random, knobs: Knobs, number: int, fault: Fault | None) 
 def _metadata(
     rng: random.Random, knobs: Knobs, made: Content, number: int, os_name: str, uploaded: datetime
 ) -> dict[str, str]:
-    client = {"appName": "carrel-demo", "appVersion": 73, "osName": os_name, "osVersion": "15.1"}
-    legacy = f"ClientInfo [appName=carrel-demo, appVersion=73, osName={os_name}, osVersion=15.1]"
+    version = knobs.app_versions[number % len(knobs.app_versions)]
+    client = {"appName": "carrel-demo", "appVersion": version, "osName": os_name, "osVersion": "15.1"}
+    legacy = f"ClientInfo [appName=carrel-demo, appVersion={version}, osName={os_name}, osVersion=15.1]"
     participant = rng.randrange(knobs.participants)
     return {
         "recordid": _record_id(rng, knobs),
