@@ -16,7 +16,7 @@ import click
 @click.option("--commit", help="40 hexadecimal digits. Default: the head of the branch.")
 @click.option("--workspace", help="Default: the repository's name.")
 @click.option("-f", "--force", is_flag=True, help="Run the needed actions again too.")
-@click.option("--dir", "root", type=click.Path(exists=True, file_okay=False, path_type=Path),
+@click.option("--dir", "root", type=click.Path(file_okay=False, path_type=Path),
               default=Path(".carrel"), show_default=True, help="The folder of `carrel up`.")  # fmt: skip
 @click.option("--no-wait", is_flag=True, help="Do not watch the jobs.")
 def submit(
@@ -26,17 +26,19 @@ def submit(
     """Run ACTIONS of the study in REPO (a URL or a folder with git) on the backends of a site that is up."""
     from rich.console import Console
 
-    from carrel.site.submit import StudyRequest, head_of, workspace_name
-    from carrel.site.submitting import send_and_watch
+    from carrel.site.submit import StudyRequest, check_commit, head_of, is_url, repository, uncommitted, workspace_name
+    from carrel.site.submitting import requests_of, send_and_watch
 
-    if Path(repo).exists():
-        repo = str(Path(repo).resolve())
+    requests = requests_of(root)
+    repo = repository(repo)
+    if not commit and not is_url(repo) and uncommitted(Path(repo)):
+        click.echo(f"{repo} has changes that are not committed: they are not part of what runs", err=True)
     study = StudyRequest(
         repo,
-        commit or head_of(repo, branch, root / "mirrors"),
+        check_commit(commit) if commit else head_of(repo, branch, root / "mirrors"),
         branch,
         workspace or workspace_name(repo),
         actions,
         force,
     )
-    sys.exit(0 if send_and_watch(root, study, backends, Console(), wait=not no_wait) else 1)
+    sys.exit(0 if send_and_watch(requests, root, study, backends, Console(), wait=not no_wait) else 1)

@@ -19,7 +19,7 @@ from carrel.site.layout import Backend, Site, SiteError
 from carrel.site.processes import Running, running
 from carrel.site.shipped import shipped
 from carrel.site.submit import StudyRequest
-from carrel.site.up import choose_port
+from carrel.site.up import choose_port, runtime_of
 from carrel.site.watch import Board, follow
 
 STUDY = "examples/health-insurance"
@@ -79,7 +79,7 @@ def _teller(console: Console) -> Callable[[str], None]:
 def choose_runtime(wanted: str, tell: Callable[[str], None]) -> str:
     """Docker when an engine answers and holds images that can run the study; else bubblewrap (or what was asked)."""
     if wanted != "auto":
-        return wanted
+        return runtime_of(wanted, Path())
     if _engine_answers():
         if _images_here():
             return "docker"
@@ -186,9 +186,19 @@ def _what_next(demo: Demo, site: Site, console: Console, seconds: float) -> None
         f"Took {seconds:.0f} s. Everything is under {demo.root}.",
         f"  the patient-level files never left   {site.high_privacy(BACKENDS[0])}/workspaces/{WORKSPACE}/",
         f"  what an output checker sees          {site.level4(BACKENDS[0], WORKSPACE)}/",
-        "  the study itself, on dummy data      cd examples/health-insurance && carrel run run_all --backend north",
+        f"  put carrel on your path              export PATH={Path(sys.executable).parent}:$PATH",
+        f"  the study itself, on dummy data      cd {shipped(STUDY)} && {_run_here(site)}",
         "  keep the site up                     ./just demo --keep",
         "  write your own                       docs/tutorial/first-study.md",
     ]
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _run_here(site: Site) -> str:
+    """The local run with the programs that the demo has."""
+    programs = {"EXECUTOR": site.executor, **site.extra_env}
+    if site.executor == "bubblewrap":
+        programs["TOOLCHAINS_DIR"] = str(site.toolchains_dir)
+    settings = " ".join(f"{name}={value}" for name, value in programs.items())
+    return f"{settings} carrel run run_all --backend {BACKENDS[0]}"

@@ -38,6 +38,11 @@ class Site:
     toolchains: Path | None = None
     extra_env: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        names = [backend.name for backend in self.backends]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise SiteError(f"backend '{twice}' is given twice: each needs a name of its own")
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
@@ -103,7 +108,13 @@ class Site:
         return _process_env(env, self.extra_env)
 
     def make_folders(self) -> None:
-        """Make what the processes expect to find; each level's folder is its owner's alone."""
+        """Make what the processes expect to find; each level's folder is its owner's alone. SiteError if it cannot."""
+        try:
+            self._make_folders()
+        except OSError as error:
+            raise SiteError(f"{error.filename or self.root} cannot be made: {error.strerror}") from error
+
+    def _make_folders(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
         self.root.chmod(0o700)
         for folder in (self.root / "controller", self.logs, self.toolchains_dir):

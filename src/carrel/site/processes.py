@@ -150,7 +150,10 @@ class Running:
         for process in self.processes:
             if (code := process.died()) is not None:
                 pause = process.plan_restart()
+                said = process.last_lines(1)
                 self.tell(f"{process.name} ended (code {code}); starting it again in {pause:g} s; log: {process.log}")
+                if said:
+                    self.tell(f"  its last words: {said}")
             if process.popen is None and time.monotonic() >= process.not_before:
                 process.start()
 

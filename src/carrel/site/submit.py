@@ -1,13 +1,17 @@
 """Handing a study to a site: which commit, to which backends, and watching it there."""
 
 import base64
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from carrel.repos import Mirrors, RepoPolicy
+from carrel.local.code import version_of
+from carrel.repos import BranchNotFound, Mirrors, RepoPolicy
 from carrel.site.layout import SiteError
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,35 @@ def new_rap_id() -> str:
 def head_of(repo: str, branch: str, mirrors: Path) -> str:
     """The commit at the head of `branch`; raises what `carrel.repos` raises, in words for the user."""
     policy = RepoPolicy(allow_local_git_repos=True)
-    return Mirrors(mirrors, policy).branch_head(repo, branch)
+    try:
+        return Mirrors(mirrors, policy).branch_head(repo, branch)
+    except BranchNotFound as error:
+        raise SiteError(f"{error} in {repo}: is the study committed? Name another branch with --branch") from None
+
+
+def is_url(repo: str) -> bool:
+    return "://" in repo
+
+
+def repository(text: str) -> str:
+    """A URL as it is, a folder as its absolute path; SiteError when it is neither."""
+    if is_url(text):
+        return text
+    if not Path(text).exists():
+        raise SiteError(f"there is no folder {text} here: name the study's folder, or its https:// address")
+    return str(Path(text).resolve())
+
+
+def check_commit(text: str) -> str:
+    """`text` when it is a whole commit id."""
+    if not _COMMIT.fullmatch(text):
+        raise SiteError(f"'{text}' is no commit: give all 40 hexadecimal digits, as `git rev-parse HEAD` prints them")
+    return text
+
+
+def uncommitted(folder: Path) -> bool:
+    """Whether the folder has changes that a request, which names a commit, leaves out."""
+    return version_of(folder).dirty
 
 
 def workspace_name(repo: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from carrel.site.client import Requests
-from carrel.site.layout import SiteError
+from carrel.site.layout import Site, SiteError
 from carrel.site.submit import StudyRequest, choose_backends
 from carrel.site.watch import Board, follow
 
@@ -22,18 +22,29 @@ def requests_of(root: Path) -> Requests:
     return Requests(f"http://127.0.0.1:{port}/controller/v1/", token)
 
 
-def send_and_watch(root: Path, study: StudyRequest, wanted: Sequence[str], console: Console, wait: bool = True) -> bool:
+def send_and_watch(
+    requests: Requests, root: Path, study: StudyRequest, wanted: Sequence[str], console: Console, wait: bool = True
+) -> bool:
     """Send to each backend, then watch; True when nothing failed."""
-    requests = requests_of(root)
     raps = {}
     for backend in choose_backends(wanted, requests.backends()):
         answer = requests.create(study, backend)
-        console.print(f"{backend}: {answer.details} ({answer.rap_id})", markup=False, highlight=False)
+        _say(console, f"{backend}: {answer.details}")
         if answer.count:
             raps[answer.rap_id] = backend
     if not raps or not wait:
         return True
     board = follow(Board(raps), lambda: requests.jobs(list(raps)), console)
+    site = Site(root.resolve(), ())
     for job in board.failures:
         console.print(f"{job['backend']} {job['action']}: {job['status_message']}", style="red", markup=False)
+        log = site.high_privacy(str(job["backend"])) / "workspaces" / study.workspace / f"metadata/{job['action']}.log"
+        if log.exists():
+            _say(console, f"  log: {log}")
+    for backend in board.backends:
+        _say(console, f"{backend}: level 4 files in {site.level4(backend, study.workspace)}/")
     return not board.failures
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,17 +1,45 @@
 """`carrel up`: from what was asked on the command line to a running site."""
 
+import os
 import socket
+import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import closing, nullcontext
 from pathlib import Path
 
+from carrel.agent.databases import FILE_SCHEMES, path_of
+from carrel.agent.executors.base import ExecutorError
+from carrel.agent.executors.select import ExecutorSettings, choose_executor
+from carrel.local.settings import DEFAULT_REGISTRY, LocalSettings
 from carrel.site.layout import Backend, Site, SiteError
 from carrel.site.processes import Running, running
 
 
 def backend_of(text: str) -> Backend:
-    """`NAME` or `NAME=DATABASE_URL` as a backend."""
+    """`NAME` or `NAME=DATABASE_URL` as a backend; SiteError when jobs could never reach that database."""
     name, _, url = text.partition("=")
+    if url:
+        _check_database(name, url)
     return Backend(name, url or None)
+
+
+def _check_database(name: str, url: str) -> None:
+    scheme, colon, _ = url.partition("://")
+    if not colon:
+        raise SiteError(f"the database of {name} must be a URL, such as duckdb:///srv/data/{name}.duckdb, not '{url}'")
+    if scheme in FILE_SCHEMES and not path_of(url).exists():
+        raise SiteError(f"the database of {name} is not there: {path_of(url)} does not exist")
+
+
+def runtime_of(wanted: str, toolchains: Path) -> str:
+    """The executor that `wanted` (as in EXECUTOR) comes to here; SiteError with what to install when it cannot work."""
+    with tempfile.TemporaryDirectory() as state:
+        try:
+            found = choose_executor(ExecutorSettings(wanted, Path(state), toolchains, owner="carrel-up"))
+        except (ExecutorError, ValueError) as error:
+            raise SiteError(str(error)) from None
+        with closing(found) if hasattr(found, "close") else nullcontext():
+            return found.capabilities.name
 
 
 def choose_port(wanted: int) -> int:
@@ -27,7 +55,9 @@ def choose_port(wanted: int) -> int:
 
 def bring_up(backends: Sequence[str], root: Path, port: int, executor: str, tell: Callable[[str], object]) -> None:
     """Start the site and watch it until Ctrl-C."""
-    site = Site(root.resolve(), tuple(backend_of(text) for text in backends), choose_port(port), executor)
+    toolchains = LocalSettings.from_env().toolchains_dir
+    known = tuple(backend_of(text) for text in backends)
+    site = Site(root.resolve(), known, choose_port(port), runtime_of(executor, toolchains), toolchains)
     with running(site, tell) as started:
         for line in introduction(started):
             tell(line)
@@ -44,9 +74,16 @@ def introduction(started: Running) -> list[str]:
         lines.append(f"            level 4 files: {site.medium_privacy(backend.name)}/workspaces/")
     return [
         *lines,
+        f"runtime     {_programs(site)}",
         f"logs        {site.logs}/",
         f"tokens      {site.root / 'secrets.json'} (readable by you alone)",
         "",
         "Submit a study:  carrel submit --dir " + str(site.root) + " REPO run_all",
         "Ctrl-C stops all.",
     ]
+
+
+def _programs(site: Site) -> str:
+    if site.executor == "bubblewrap":
+        return f"bubblewrap, with the toolchains in {site.toolchains_dir}"
+    return f"{site.executor}, with images from {os.environ.get('DOCKER_REGISTRY') or DEFAULT_REGISTRY}"
