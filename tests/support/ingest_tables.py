@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from carrel.ingest.archives import record_of
 from carrel.ingest.generate.truth import Tables, timestamp
-from carrel.ingest.tables import DatasetSchema, Flat, Flattener, Policy, TableSchema, conform, unify
+from carrel.ingest.tables import DatasetSchema, Flat, Flattener, Policy, conform, unify
 from carrel.ingest.values import Lineage, Record
 
 WHERE = ("_archive_uri", "_archive_etag", "_run_id")
@@ -52,6 +52,23 @@ def assembled(
     parts = flats(dataset, declared, files, batch, policy)
     schema, _ = unify(None, [part.schema for part in parts], policy)
     return together(parts, schema)
+
+
+def after_runs(dataset: str, declared: Any, runs: Sequence[Sequence[tuple[Lineage, Any]]]) -> dict[str, pa.Table]:
+    """What a warehouse holds after these runs, each of one batch, by a worker who knows the catalog."""
+    known: DatasetSchema | None = None
+    held: dict[str, pa.Table] = {}
+    for files in runs:
+        flattener = Flattener(dataset, declared, known=known)
+        for each, value in files:
+            flattener.add(each, value)
+        part = flattener.finish()
+        schema, _ = unify(known, [part.schema])
+        old = {name: conform(table, known.tables[name], schema.tables[name]) for name, table in held.items() if known}
+        new = together([part], schema)
+        held = {name: pa.concat_tables([each[name] for each in (old, new) if name in each]) for name in old | new}
+        known = schema
+    return held
 
 
 def together(parts: Sequence[Flat], schema: DatasetSchema) -> dict[str, pa.Table]:
@@ -134,7 +151,3 @@ def written(table: pa.Table) -> bytes:
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd")
     return sink.getvalue()
-
-
-def table_schema(flat: Flat, name: str) -> TableSchema:
-    return flat.schema.tables[name]

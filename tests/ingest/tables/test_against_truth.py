@@ -5,7 +5,7 @@ import random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.support.ingest_tables import assembled, cells, lineage_of, lineages, of_truth, truth_tables
+from tests.support.ingest_tables import after_runs, assembled, cells, lineage_of, lineages, of_truth, truth_tables
 
 from carrel.ingest.generate import FAULTS, SHAPES, Knobs, generate, truth_of
 from carrel.ingest.generate.study import DECLARED, _value
@@ -39,7 +39,7 @@ keys = st.sampled_from(
 )
 numbers = st.one_of(
     st.integers(-5, 5),
-    st.sampled_from([2**53, -(2**53), 2.5, -0.0, 1e22, 1e-7, 5.0, 1e16]),
+    st.sampled_from([2**53, -(2**53), 2.5, -0.0, 1e22, 1e-7, 5.0, 1e16, 10**16, 2**62, float(2**62)]),
 )
 scalars = st.one_of(
     st.none(), st.booleans(), numbers, st.sampled_from([2**63, -(2**63) - 1, 10**38, 10**37]), st.text(max_size=3)
@@ -63,3 +63,14 @@ def test_any_json_comes_out_as_the_truth_says_in_any_order_and_batches(values, d
     batch = data.draw(st.integers(1, len(files)))
     declared = {"D": declared}
     assert cells(assembled("D", declared, mine, batch)) == of_truth(truth_tables("D", declared, files))
+
+
+@given(st.lists(documents, min_size=1, max_size=5), declarations, st.data())
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_run_after_run_comes_to_the_same_tables(values, declared, data):
+    """What was committed is brought into the schema of each later run: the order of arrival never shows."""
+    files = list(zip(lineages(len(values)), values, strict=True))
+    mine = data.draw(st.permutations(files))
+    size = data.draw(st.integers(1, len(files)))
+    runs = [mine[start : start + size] for start in range(0, len(mine), size)]
+    assert cells(after_runs("D", {"D": declared}, runs)) == of_truth(truth_tables("D", {"D": declared}, files))

@@ -217,7 +217,7 @@ def cast(value: Any, kind: str) -> Any:
 
 def _text(value: Any) -> str:
     """JSON text; equal numbers have equal texts (1 and 1.0), as a column of floats cannot tell them apart."""
-    whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**53
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**63
     return json.dumps(int(value) if whole else value)
 
 

@@ -20,7 +20,7 @@ ARROW = {
 _NUMBERS = (FLOAT, DECIMAL, INT)
 """From the widest; decimals and floats never join: neither holds the other exactly."""
 _JOINS = {frozenset((INT, DECIMAL)): DECIMAL, frozenset((INT, FLOAT)): FLOAT}
-_EXACT = 2**53
+_LONG = 2**63
 
 
 def kind_of(value: Any) -> str:
@@ -81,7 +81,7 @@ def text_of(value: Any) -> str:
     """
     if isinstance(value, str):
         return value
-    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+    if isinstance(value, float) and value.is_integer() and abs(value) < _LONG:
         return str(int(value))
     if isinstance(value, Decimal):
         return str(int(value))
