@@ -8,7 +8,7 @@ HIDDEN = leave_out(["output/*.csv", "output/one.txt", "*/deep/*.json"])
 
 
 @pytest.mark.parametrize(
-    "path", [".git", "sub/.git", "metadata", ".staging", "output/a.csv", "output/one.txt", "x/deep/y.json"]
+    "path", [".git", "sub/.git", "metadata", ".staging", ".carrel", "output/a.csv", "output/one.txt", "x/deep/y.json"]
 )
 def test_hidden(path):
     assert HIDDEN(path)

@@ -1,7 +1,7 @@
 """The study's own files: which of them a job may see, what they were (a hash), and at which commit.
 
 A job sees every file of the study but outputs (of any action), `.git` and `metadata/` (local-run.md
-section 4).
+section 4), and what is Carrel's own.
 """
 
 import contextlib
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from carrel.project import Pipeline
 
-LEFT_OUT = frozenset({".git", "metadata", ".staging"})
-"""`.staging` is where outputs wait, for an instant, to become visible together."""
+LEFT_OUT = frozenset({".git", "metadata", ".staging", ".carrel"})
+"""`.staging` is where outputs wait, for an instant, to become visible together; `.carrel` is what `carrel up` keeps
+where it is started: tokens and patient-level files, which are no code."""
 LeaveOut = Callable[[str], bool]
 
 
