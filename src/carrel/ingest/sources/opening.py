@@ -9,7 +9,8 @@ _QUEUE = re.compile(r"^sqs:(?P<url>.+)$")
 
 
 def source_of(place: str, aws: Aws | None = None, **queue: object) -> Source:
-    """`s3://bucket/prefix`, `sqs:<queue URL>`, or a folder, file or glob. `queue`: options of SqsSource.
+    """`s3://bucket/prefix`, `sqs:<queue URL>`, `synapse:syn123`, or a folder, file or glob. `queue`: options of
+    SqsSource.
 
     Raises SourceFault when the place cannot be one; whether it is there, only `list` says.
     """
@@ -22,4 +23,8 @@ def source_of(place: str, aws: Aws | None = None, **queue: object) -> Source:
     found = _QUEUE.match(place)
     if found:
         return SqsSource(found["url"], aws, **queue)  # type: ignore[arg-type]
+    if place.startswith("synapse:"):
+        from carrel.ingest.sources.synapse import SynapseSource
+
+        return SynapseSource(place.removeprefix("synapse:"))
     return FolderSource(place)

@@ -1,0 +1,272 @@
+"""Archives as files of a Synapse folder or file view; the record's metadata is the file's annotations.
+
+Credentials are those of synapseclient (`SYNAPSE_AUTH_TOKEN`, or `~/.synapseConfig`). Files are downloaded by the
+pre-signed URL that Synapse gives, asked for anew for every file, so that none is used after it expired.
+"""
+
+import hashlib
+import re
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from carrel.ingest.sources.base import Changed, Fetched, Problem, Refused, SourceFault, Unavailable
+from carrel.ingest.values import ArchiveRef
+
+IN_MEMORY = 32_000_000
+_ID = re.compile(r"^syn[0-9]+$")
+_QUERY = 0x1
+"""Ask for the rows alone."""
+_CHUNK = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class SynapseSettings:
+    """How to reach Synapse. `endpoint`: base URL of another server that speaks the same REST API. Picklable."""
+
+    endpoint: str | None = None
+    attempts: int = 5
+    wait: float = 1.0
+    """Seconds before the second attempt; doubled each time."""
+    timeout: int = 60
+
+    def client(self) -> Any:
+        """This process's client, logged in. Raises Refused, Unavailable."""
+        with _lock:
+            if self not in _clients:
+                _clients[self] = _logged_in(self)
+            return _clients[self]
+
+    def forget(self) -> None:
+        """The next client logs in anew."""
+        with _lock:
+            _clients.pop(self, None)
+
+    def get(self, uri: str, what: str) -> Any:
+        """The JSON that Synapse answers. Raises Refused, Unavailable, Changed (not there), SourceFault."""
+        return self._call(what, lambda client: client.restGET(uri))
+
+    def post(self, uri: str, body: str, what: str, files: bool = False) -> Any:
+        """As `get`; `files`: of the service for file handles."""
+
+        def use(client: Any) -> Any:
+            return client.restPOST(uri, body, endpoint=client.fileHandleEndpoint if files else None)
+
+        return self._call(what, use)
+
+    def _call(self, what: str, use: Any) -> Any:
+        """Once more with a fresh log-in when the credentials are refused: a token may have been renewed."""
+        try:
+            return _in_our_words(what, use, self.client())
+        except Refused:
+            self.forget()
+            return _in_our_words(what, use, self.client())
+
+
+_clients: dict[SynapseSettings, Any] = {}
+_lock = threading.Lock()
+
+
+def _logged_in(settings: SynapseSettings) -> Any:
+    import synapseclient
+
+    policy = {"retries": settings.attempts - 1, "wait": settings.wait, "max_wait": 30, "back_off": 2}
+
+    class Client(synapseclient.Synapse):
+        """Gives up after our attempts; synapseclient alone goes on for half an hour."""
+
+        def restGET(self, *args: Any, **options: Any) -> Any:
+            return super().restGET(*args, **{"retryPolicy": policy, **options})
+
+        def restPOST(self, *args: Any, **options: Any) -> Any:
+            return super().restPOST(*args, **{"retryPolicy": policy, **options})
+
+    base = settings.endpoint
+    endpoints = {} if base is None else {
+        "repoEndpoint": f"{base}/repo/v1",
+        "authEndpoint": f"{base}/auth/v1",
+        "fileHandleEndpoint": f"{base}/file/v1",
+        "portalEndpoint": base,
+    }  # fmt: skip
+    client = Client(
+        **endpoints, skip_checks=True, silent=True, cache_client=False, http_timeout_seconds=settings.timeout
+    )
+    _in_our_words("logging in to Synapse", lambda each: each.login(silent=True), client)
+    return client
+
+
+def _in_our_words(what: str, use: Any, client: Any) -> Any:
+    import requests
+    from synapseclient.core.exceptions import SynapseAuthenticationError, SynapseHTTPError
+
+    try:
+        return use(client)
+    except SynapseAuthenticationError:
+        raise Refused(f"{what}: Synapse knows no such credentials; set SYNAPSE_AUTH_TOKEN") from None
+    except SynapseHTTPError as error:
+        raise _translated(what, error.response.status_code) from None
+    except (requests.ConnectionError, requests.Timeout) as error:
+        raise Unavailable(f"{what}: Synapse cannot be reached ({type(error).__name__}); try again") from None
+
+
+def _translated(what: str, status: int) -> Exception:
+    if status in (401, 403):
+        return Refused(f"{what}: Synapse refused ({status}); the token has expired, or does not allow this")
+    if status == 404:
+        return Changed(f"{what}: it is not there")
+    if status == 429 or status >= 500:
+        return Unavailable(f"{what}: Synapse answered {status}, several times; try again later")
+    return SourceFault(f"{what}: Synapse answered {status}")
+
+
+@dataclass(frozen=True, slots=True)
+class SynapseSource:
+    """Every file of a folder (folders inside too) or file view. `where`: SQL conditions for a view."""
+
+    entity: str
+    settings: SynapseSettings = field(default_factory=SynapseSettings)
+    where: str | None = None
+
+    def __post_init__(self) -> None:
+        if not _ID.match(self.entity):
+            raise SourceFault(f"{self.entity} is not an id of Synapse; write as syn123")
+
+    def list(self) -> Iterator[ArchiveRef]:
+        what = f"listing {self.entity}"
+        try:
+            kind = self.settings.get(f"/entity/{self.entity}/type", what)["type"]
+        except Changed:
+            raise SourceFault(f"{what}: it does not exist, or these credentials do not see it") from None
+        ids = self._of_view(what) if kind in ("entityview", "dataset") else self._of_folder(self.entity, what)
+        for each in ids:
+            entity = self.settings.get(f"/entity/{each}", f"looking up {each}")
+            yield ArchiveRef(_uri(each), entity["etag"])
+
+    def _of_folder(self, folder: str, what: str) -> Iterator[str]:
+        token: str | None = None
+        while True:
+            body = {"parentId": folder, "includeTypes": ["file", "folder"], "sortBy": "NAME", "nextPageToken": token}
+            page = self.settings.post("/entity/children", _json(body), what)
+            for each in page["page"]:
+                if each["type"].endswith("Folder"):
+                    yield from self._of_folder(each["id"], what)
+                else:
+                    yield each["id"]
+            token = page.get("nextPageToken")
+            if token is None:
+                return
+
+    def _of_view(self, what: str) -> Iterator[str]:
+        sql = f"SELECT id FROM {self.entity}" + (f" WHERE {self.where}" if self.where else "")  # noqa: S608 (own view)
+        start = {"entityId": self.entity, "query": {"sql": sql}, "partMask": _QUERY}
+        page = self._answer("query", start, what)["queryResult"]
+        while True:
+            rows = page["queryResults"]["rows"]
+            yield from (f"syn{str(row['values'][0]).removeprefix('syn')}" for row in rows)
+            token = page.get("nextPageToken")
+            if token is None:
+                return
+            page = self._answer("query/nextPage", token, what)
+
+    def _answer(self, name: str, body: dict[str, Any], what: str) -> Any:
+        """Of a job that Synapse works on for a while."""
+        uri = f"/entity/{self.entity}/table/{name}/async"
+        token = self.settings.post(f"{uri}/start", _json(body), what)["token"]
+        deadline = time.monotonic() + 600
+        while True:
+            answer = self.settings.get(f"{uri}/get/{token}", what)
+            if answer.get("jobState") != "PROCESSING":
+                return answer
+            if time.monotonic() > deadline:
+                raise Unavailable(f"{what}: Synapse works on the query for more than ten minutes")
+            time.sleep(min(self.settings.wait, 1.0))
+
+    @contextmanager
+    def open(self, ref: ArchiveRef) -> Iterator[Fetched]:
+        """The file as it was listed: the entity's etag changes with the file and with every annotation."""
+        each = ref.uri.removeprefix("synapse:")
+        entity = self._unchanged(each, ref)
+        annotations = self.settings.get(f"/entity/{each}/annotations2", f"reading annotations of {each}")
+        with tempfile.TemporaryDirectory(prefix="carrel-synapse-") as folder:
+            data = self._download(each, entity["dataFileHandleId"], Path(folder) / "archive")
+            self._unchanged(each, ref)
+            yield Fetched(data, _metadata(annotations))
+
+    def _unchanged(self, each: str, ref: ArchiveRef) -> Any:
+        entity = self.settings.get(f"/entity/{each}", f"looking up {each}")
+        if entity["etag"] != ref.etag:
+            raise Changed(f"{ref.uri} changed since it was listed")
+        return entity
+
+    def _download(self, each: str, handle: str, file: Path) -> bytes | Path:
+        """A download that breaks off, or whose URL expired, is begun again with another URL."""
+        import httpx
+
+        for attempt in range(1, self.settings.attempts + 1):
+            url, md5 = self._place(each, handle)
+            try:
+                if _downloaded(url, file, self.settings.timeout) == md5 or md5 is None:
+                    return file.read_bytes() if file.stat().st_size <= IN_MEMORY else file
+            except httpx.HTTPError:
+                pass
+            if attempt < self.settings.attempts:
+                time.sleep(self.settings.wait * attempt)
+        raise Unavailable(f"downloading {each}: it broke off, or came damaged, {self.settings.attempts} times")
+
+    def _place(self, each: str, handle: str) -> tuple[str, str | None]:
+        association = {"fileHandleId": handle, "associateObjectId": each, "associateObjectType": "FileEntity"}
+        body = {"requestedFiles": [association], "includeFileHandles": True, "includePreSignedURLs": True}
+        (found,) = self.settings.post("/fileHandle/batch", _json(body), f"downloading {each}", files=True)[
+            "requestedFiles"
+        ]
+        if found.get("failureCode") == "NOT_FOUND":
+            raise Changed(f"the file of {each} is not there")
+        if found.get("failureCode"):
+            raise Refused(f"downloading {each}: Synapse answered {found['failureCode']}; check what the token allows")
+        return found["preSignedURL"], found.get("fileHandle", {}).get("contentMd5")
+
+    def acknowledge(self, refs: Iterable[ArchiveRef]) -> None:
+        """Nothing to do: the ledger knows."""
+
+    def problems(self) -> tuple[Problem, ...]:
+        return ()
+
+    def __enter__(self) -> "SynapseSource":
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        pass
+
+
+def _json(body: Any) -> str:
+    import json
+
+    return json.dumps(body)
+
+
+def _uri(each: str) -> str:
+    return f"synapse:{each}"
+
+
+def _downloaded(url: str, file: Path, timeout: float) -> str:
+    """Downloads; the MD5 of what came, in hex."""
+    import httpx
+
+    digest = hashlib.md5(usedforsecurity=False)
+    with httpx.stream("GET", url, timeout=timeout, follow_redirects=True) as response, file.open("wb") as out:
+        response.raise_for_status()
+        for chunk in response.iter_bytes(_CHUNK):
+            digest.update(chunk)
+            out.write(chunk)
+    return digest.hexdigest()
+
+
+def _metadata(annotations: dict[str, Any]) -> dict[str, Any] | None:
+    """Annotations are lists; of one value mostly. Keys are in camel case here, in lower case in S3."""
+    found = {key: each["value"] for key, each in annotations.get("annotations", {}).items()}
+    return {key: value[0] if len(value) == 1 else value for key, value in found.items() if value} or None
