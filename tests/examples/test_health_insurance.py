@@ -1,9 +1,7 @@
 """The example study's own scripts, run by the toolchain's Python on the real data, against numbers worked out here."""
 
-import csv
 import json
 import math
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -11,31 +9,15 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from tests.examples.conftest import ROOT, rows_of, run_study
 
 from carrel.project import load_pipeline
 
-ROOT = Path(__file__).parents[2]
 STUDY = ROOT / "examples" / "health-insurance"
 PERSON_YEARS = 20_190
 BACKENDS = ("north", "south")
 PLANS = ("free", "25%", "50%", "95-100%")
 BANDS = {"0": 0, "1-2": 2, "3-5": 5, "6-10": 10, "11-20": 20, "21-40": 40, "over 40": math.inf}
-
-
-@pytest.fixture(scope="session")
-def toolchain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Python that has what requirements/python-v2.txt says, and nothing else."""
-    folder = tmp_path_factory.mktemp("toolchain") / "python-v2"
-    python = folder / "bin" / "python"
-    uv = [sys.executable, "-m", "uv"]
-    subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
-    requirements = ROOT / "requirements" / "python-v2.txt"
-    sync = [*uv, "pip", "sync", "--quiet", "--require-hashes", "--python", str(python), str(requirements)]
-    done = subprocess.run(sync, capture_output=True, text=True)
-    if done.returncode != 0:
-        unreachable = f"the packages of the toolchain cannot be had here: {done.stderr[-300:]}"
-        pytest.fail(unreachable) if os.environ.get("CI") == "true" else pytest.skip(unreachable)
-    return python
 
 
 @pytest.fixture(scope="session")
@@ -56,32 +38,9 @@ def outputs(tmp_path_factory: pytest.TempPathFactory, toolchain: Path, data: Pat
     found = {}
     for backend in BACKENDS:
         folder = tmp_path_factory.mktemp(backend)
-        run_study(folder, backend, toolchain, f"duckdb://{data}/{backend}.duckdb")
+        run_study(STUDY, folder, backend, toolchain, f"duckdb://{data}/{backend}.duckdb")
         found[backend] = folder / "output"
     return found
-
-
-def run_study(folder: Path, backend: str, toolchain: Path, database: str = "") -> None:
-    """All actions of the backend, in the file's order, as processes with just what a job gets."""
-    for name in ("analysis", "dummy"):
-        (folder / name).symlink_to(STUDY / name)
-    env = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "OPENSAFELY_BACKEND": backend, "PYTHONDONTWRITEBYTECODE": "1"}
-    programs = {
-        "python:v2": [str(toolchain), "-W", "error"],
-        "sqlrunner:v1": [sys.executable, "-m", "carrel.sqlrunner"],
-    }
-    pipeline = load_pipeline((STUDY / "project.yaml").read_text()).for_backend(backend)
-    for action in pipeline.actions.values():
-        image, *args = action.run.parts
-        args = args[1:] if args[0] == "python" else args
-        secret = {"DATABASE_URL": database} if action.is_database_action and database else {}
-        done = subprocess.run([*programs[image], *args], cwd=folder, env=env | secret, capture_output=True, text=True)
-        assert done.returncode == 0, (action.action_id, done.stderr)
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as stream:
-        return list(csv.DictReader(stream))
 
 
 def people(data: Path, backend: str) -> list[tuple[int, float, int]]:
@@ -208,7 +167,7 @@ def test_small_counts_are_suppressed_by_people_not_by_rows(toolchain: Path):
 
 
 def test_the_same_run_gives_the_same_bytes(tmp_path: Path, toolchain: Path, data: Path, outputs: dict[str, Path]):
-    run_study(tmp_path, "south", toolchain, f"duckdb://{data}/south.duckdb")
+    run_study(STUDY, tmp_path, "south", toolchain, f"duckdb://{data}/south.duckdb")
     for path in sorted(outputs["south"].iterdir()):
         assert (tmp_path / "output" / path.name).read_bytes() == path.read_bytes(), path.name
     figure = (outputs["south"] / "visits_by_plan.svg").read_text()
@@ -218,7 +177,7 @@ def test_the_same_run_gives_the_same_bytes(tmp_path: Path, toolchain: Path, data
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_on_dummy_data_with_no_database(tmp_path: Path, toolchain: Path, backend: str, outputs: dict[str, Path]):
-    run_study(tmp_path, backend, toolchain)
+    run_study(STUDY, tmp_path, backend, toolchain)
     made = sorted(path.name for path in (tmp_path / "output").iterdir())
     assert made == sorted(path.name for path in outputs[backend].iterdir())
 
