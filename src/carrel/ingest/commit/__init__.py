@@ -4,7 +4,7 @@ from carrel.ingest.commit.delta import ActiveFile, TableCommit, active_files, ex
 from carrel.ingest.commit.files import DataFile, FileWriter, blocks, opened, rewritten, write_file
 from carrel.ingest.commit.layout import ARCHIVE, LEDGER, QUARANTINE, TABLES, run_key, table_key
 from carrel.ingest.commit.lock import WarehouseBusy, coordinator_lock
-from carrel.ingest.commit.plan import Plan, RunNumber, apply, begin, decide, finish, recover, table_names
+from carrel.ingest.commit.plan import Plan, RunNumber, all_tables, apply, begin, decide, finish, recover, table_names
 from carrel.ingest.commit.storage import LocalStorage, S3Storage, Storage, open_storage
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "TableCommit",
     "WarehouseBusy",
     "active_files",
+    "all_tables",
     "apply",
     "begin",
     "blocks",

@@ -1,9 +1,9 @@
 """One Delta table: what is in it now, which of its files hold a record, and one atomic commit per table and run."""
 
-import json
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -37,13 +37,11 @@ class TableCommit:
 
 @dataclass(frozen=True, slots=True)
 class ActiveFile:
-    """A file of the table's current version, with its statistics."""
+    """A file of the table's current version."""
 
     path: str
     size: int
     rows: int
-    least: Mapping[str, object]
-    greatest: Mapping[str, object]
 
 
 def existing(storage: Storage, table: str, version: int | None = None) -> DeltaTable | None:
@@ -55,10 +53,7 @@ def existing(storage: Storage, table: str, version: int | None = None) -> DeltaT
 def active_files(table: DeltaTable) -> list[ActiveFile]:
     """Its files, in order of their names."""
     rows = pa.table(table.get_add_actions(flatten=False)).to_pylist()
-    made = [
-        ActiveFile(row["path"], row["size_bytes"], row["num_records"] or 0, row.get("min") or {}, row.get("max") or {})
-        for row in rows
-    ]
+    made = [ActiveFile(row["path"], row["size_bytes"], row["num_records"] or 0) for row in rows]
     return sorted(made, key=lambda file: file.path)
 
 
@@ -118,34 +113,35 @@ def _add_columns(table: DeltaTable, schema: Schema) -> None:
 
 
 def holding(storage: Storage, name: str, table: DeltaTable, records: Mapping[str, Collection[str]]) -> list[str]:
-    """Which files hold rows of `records` (record id -> runs that may have written its rows; none: any run)."""
-    if not records:
-        return []
+    """Which files hold rows of `records` (record id -> runs that may have written its rows; none: any run).
+
+    Reads the footer of every file, and one column where the bounds in it allow a record.
+    """
+    return [file.path for file in active_files(table) if records and _holds(storage, name, file.path, records)]
+
+
+def _holds(storage: Storage, name: str, path: str, records: Mapping[str, Collection[str]]) -> bool:
     wanted = pa.array(list(records))
-    return [
-        file.path
-        for file in active_files(table)
-        if any(_may_hold(file, record, runs) for record, runs in records.items())
-        and _holds(storage, name, file.path, wanted)
-    ]
-
-
-def _may_hold(file: ActiveFile, record: str, runs: Collection[str]) -> bool:
-    return _between(file, "recordid", record) and (not runs or any(_between(file, "_run_id", run) for run in runs))
-
-
-def _between(file: ActiveFile, column: str, value: str) -> bool:
-    least, greatest = file.least.get(column), file.greatest.get(column)
-    return (least is None or str(least) <= value) and (greatest is None or value <= str(greatest))
-
-
-def _holds(storage: Storage, name: str, path: str, wanted: pa.Array) -> bool:
     with opened(storage, name, path) as file:
+        places = {file.metadata.schema.column(each).path: each for each in range(file.metadata.num_columns)}
         for number in range(file.num_row_groups):
-            column = file.read_row_group(number, ["recordid"]).column(0)
-            if pc.any(pc.is_in(column, wanted)).as_py():
+            group = file.metadata.row_group(number)
+            if not any(_may_hold(group, places, record, runs) for record, runs in records.items()):
+                continue
+            if pc.any(pc.is_in(file.read_row_group(number, ["recordid"]).column(0), wanted)).as_py():
                 return True
     return False
+
+
+def _may_hold(group: Any, places: Mapping[str, int], record: str, runs: Collection[str]) -> bool:
+    if not _between(group.column(places["recordid"]).statistics, record):
+        return False
+    return not runs or any(_between(group.column(places["_run_id"]).statistics, run) for run in runs)
+
+
+def _between(bounds: Any, value: str) -> bool:
+    """No bounds: it may be."""
+    return bounds is None or not bounds.has_min_max or bounds.min <= value <= bounds.max
 
 
 def vacuum(storage: Storage, name: str, hours: int = 0) -> list[str]:
@@ -159,8 +155,3 @@ def vacuum(storage: Storage, name: str, hours: int = 0) -> list[str]:
 def schema_bytes(schema: pa.Schema) -> bytes:
     """For `TableCommit.schema`."""
     return bytes(schema.serialize())
-
-
-def stats_rows(stats: str) -> int:
-    """How many rows Delta statistics speak of."""
-    return int(json.loads(stats)["numRecords"])

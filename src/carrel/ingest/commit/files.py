@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -16,19 +15,24 @@ from carrel.ingest.commit.storage import Storage
 from carrel.ingest.tables.parquet import write_options
 
 ROW_GROUP = 131_072
-ID_CHARACTERS = 4
-"""So much of a record id goes into statistics: enough to prune by, too little to name anybody in a table's log."""
-_PRUNING = ("assessmentid", "uploadedon", "exportedon", "year", "month", "day", "_run_id", "record_key", "archive_key")
 
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """A Parquet file of a table. `path` is its name in the table's folder; `stats` Delta statistics as JSON."""
+    """A Parquet file of a table. `path` is its name in the table's folder."""
 
     path: str
     size: int
     rows: int
-    stats: str
+
+    @property
+    def stats(self) -> str:
+        """Delta statistics: the number of rows alone. Bounds are in the file's own footer, and readers prune by those.
+
+        In the table's log they would outlive a withdrawal; and deltalake's Arrow reader takes a column without bounds
+        beside others with bounds for one that holds nothing, and leaves rows out.
+        """
+        return json.dumps({"numRecords": self.rows})
 
 
 class FileWriter:
@@ -38,7 +42,7 @@ class FileWriter:
         self.storage = storage
         self.table = table
         self.path = f"{file_prefix(run_id)}{name}-{os.urandom(4).hex()}.parquet"
-        self.local = storage.scratch(run_id) / f"{table}-{self.path}"
+        self.local = storage.scratch(run_id) / f"{table.replace('/', '-')}-{self.path}"
         self.schema = schema
         self.rows = 0
         self._writer = pq.ParquetWriter(self.local, schema, **_options(schema))
@@ -57,9 +61,8 @@ class FileWriter:
         """The finished file, in its table's folder."""
         self._writer.close()
         size = self.size
-        stats = statistics(pq.read_metadata(self.local))
         self.storage.put_file(self.local, f"{table_key(self.table)}/{self.path}")
-        return DataFile(self.path, size, self.rows, stats)
+        return DataFile(self.path, size, self.rows)
 
     def abandon(self) -> None:
         """Throw away what was written."""
@@ -123,47 +126,3 @@ def rewritten(
         writer.abandon()
         return None
     return writer.close()
-
-
-def statistics(metadata: pq.FileMetaData) -> str:
-    """Delta statistics of a file: rows, and the least and greatest value of the columns that reads are pruned by."""
-    least: dict[str, Any] = {}
-    greatest: dict[str, Any] = {}
-    nulls: dict[str, int] = {}
-    for number in range(metadata.num_columns):
-        name = metadata.schema.column(number).path
-        if name in _PRUNING or name == "recordid":
-            known = [metadata.row_group(group).column(number).statistics for group in range(metadata.num_row_groups)]
-            _note(name, known, least, greatest, nulls)
-    return json.dumps(
-        {"numRecords": metadata.num_rows, "minValues": least, "maxValues": greatest, "nullCount": nulls}, sort_keys=True
-    )
-
-
-def _note(name: str, known: list[Any], least: dict[str, Any], greatest: dict[str, Any], nulls: dict[str, int]) -> None:
-    if not known or any(each is None or not each.has_null_count for each in known):
-        return
-    nulls[name] = sum(each.null_count for each in known)
-    ranged = [each for each in known if each.has_min_max]
-    if len(ranged) != sum(1 for each in known if each.num_values):
-        return
-    if ranged:
-        least[name] = _low(name, min(each.min for each in ranged))
-        greatest[name] = _high(name, max(each.max for each in ranged))
-
-
-def _low(name: str, value: Any) -> Any:
-    if isinstance(value, datetime):
-        return _millis(value)
-    return value[:ID_CHARACTERS] if name == "recordid" else value
-
-
-def _high(name: str, value: Any) -> Any:
-    """Cut upper bounds are raised, so that they stay bounds."""
-    if isinstance(value, datetime):
-        return _millis(value + timedelta(milliseconds=1) if value.microsecond % 1000 else value)
-    return value[:ID_CHARACTERS] + "\U0010ffff" if name == "recordid" else value
-
-
-def _millis(when: datetime) -> str:
-    return when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

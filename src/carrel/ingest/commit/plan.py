@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from carrel.ingest.commit.delta import TableCommit, commit, vacuum
 from carrel.ingest.commit.files import DataFile
-from carrel.ingest.commit.layout import LEDGER, QUARANTINE, TABLES, file_prefix, run_key, table_key
+from carrel.ingest.commit.layout import ARCHIVE, LEDGER, QUARANTINE, TABLES, file_prefix, run_key, table_key
 from carrel.ingest.commit.storage import Storage
 from carrel.telemetry import faults
 
@@ -131,7 +131,7 @@ def recover(storage: Storage) -> Plan | None:
 
 def _sweep(storage: Storage, run_id: str, keep: frozenset[str] | set[str]) -> None:
     """Files that workers wrote and no plan took: of retried batches, of rewritten parts, of a run that never was."""
-    tables = [table_key(QUARANTINE), table_key(LEDGER), *(f"{TABLES}/{name}" for name in table_names(storage))]
+    tables = [table_key(name) for name in (QUARANTINE, LEDGER, *all_tables(storage))]
     for table in tables:
         for key in list(storage.keys(f"{table}/{file_prefix(run_id)}")):
             if key not in keep:
@@ -142,6 +142,16 @@ def _sweep(storage: Storage, run_id: str, keep: frozenset[str] | set[str]) -> No
 def table_names(storage: Storage) -> list[str]:
     """Every folder under `tables/`, committed to or not."""
     return storage.folders(f"{TABLES}/")
+
+
+def all_tables(storage: Storage) -> list[str]:
+    """Data tables, and the archived copies of data tables."""
+    copies = [
+        f"{ARCHIVE}/{dataset}/{name}"
+        for dataset in storage.folders(f"{ARCHIVE}/")
+        for name in storage.folders(f"{ARCHIVE}/{dataset}/")
+    ]
+    return [*table_names(storage), *copies]
 
 
 def _state(storage: Storage) -> dict[str, object]:

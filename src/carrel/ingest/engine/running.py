@@ -113,11 +113,11 @@ class _Run:
         replayed = frozenset(line.archive_key for line in outcome.lines) if self.setting.replay else frozenset()
         built = Builder(self.storage, number, self.setting.schemas, entries, replayed).built(outcome)
         report = self._reported(report, number, results, outcome, built)
-        self.storage.write(run_key(number.run_id, "report.json"), report.to_json())
+        self.storage.write(run_key(number.run_id, "report.json"), report.stored())
         decide(self.storage, built.plan)
         apply(self.storage, built.plan)
         report = replace(report, seconds=time.monotonic() - self.began)
-        self.storage.write(run_key(number.run_id, "report.json"), report.to_json())
+        self.storage.write(run_key(number.run_id, "report.json"), report.stored())
         finish(self.storage, built.plan)
         return report
 

@@ -92,7 +92,7 @@ class Taker:
     def _archive(self, archive: Archive, record: Record, files: Files) -> None:
         for path, fault in sorted(archive.rejected.items()):
             files.held.append(files.arrival.held(path, None, (fault,)))
-        told = _self_description(archive)
+        told = self_description(archive)
         for entry in archive.entries:
             resolution = self.resolver.resolve(record, entry.path, told)
             if resolution.fault:
@@ -227,7 +227,7 @@ def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
         yield chunk
 
 
-def _self_description(archive: Archive) -> Mapping[str, str]:
+def self_description(archive: Archive) -> Mapping[str, str]:
     """Which schema each file has, as metadata.json at the root of the zip says; nothing when it cannot be read."""
     inside = next((entry for entry in archive.entries if entry.path == "metadata.json"), None)
     if inside is None:

@@ -10,7 +10,6 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from carrel.ingest.commit import (
-    ARCHIVE,
     LEDGER,
     QUARANTINE,
     DataFile,
@@ -18,6 +17,7 @@ from carrel.ingest.commit import (
     RunNumber,
     Storage,
     TableCommit,
+    all_tables,
     apply,
     begin,
     coordinator_lock,
@@ -29,7 +29,6 @@ from carrel.ingest.commit import (
     recover,
     rewritten,
     schema_bytes,
-    table_names,
     write_file,
 )
 from carrel.ingest.engine.building import without_lines
@@ -189,16 +188,6 @@ class _Withdrawal:
         for key in self.storage.keys("raw_json/"):
             if any(record in key.rsplit("/", 1)[-1] for record in self.subjects.record_ids):
                 yield key
-
-
-def all_tables(storage: Storage) -> list[str]:
-    """Data tables, and the archived copies of data tables."""
-    copies = [
-        f"{ARCHIVE}/{dataset}/{name}"
-        for dataset in storage.folders(f"{ARCHIVE}/")
-        for name in storage.folders(f"{ARCHIVE}/{dataset}/")
-    ]
-    return [*table_names(storage), *copies]
 
 
 class _Search:

@@ -1,0 +1,78 @@
+"""withdraw, compact, archive, export."""
+
+from pathlib import Path
+
+import click
+
+from carrel.ingest.commands.shared import ending, warehouse_option
+
+
+@click.command()
+@warehouse_option
+@click.option("--healthcode", "healthcodes", multiple=True, help="A participant.")
+@click.option("--record", "records", multiple=True, help="A record.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_context
+@ending
+def withdraw(
+    ctx: click.Context, warehouse: str, healthcodes: tuple[str, ...], records: tuple[str, ...], yes: bool
+) -> None:
+    """Remove participants or records from tables, ledger, quarantine and raw JSON, for good, and prove it.
+
+    Earlier versions of the tables that were touched can no longer be read. Archives of who withdrew are never taken
+    again. Exit code 1 when a file still holds a code.
+    """
+    from carrel.ingest.engine.withdrawing import withdraw as remove
+
+    if not (healthcodes or records):
+        raise click.UsageError("Say whom: --healthcode H or --record R.")
+    if not yes:
+        click.confirm(f"Remove {len(healthcodes)} participants and {len(records)} records for good?", abort=True)
+    proof = remove(warehouse, healthcodes, records)
+    click.echo(proof.text())
+    ctx.exit(1 if proof.holding else 0)
+
+
+@click.command()
+@warehouse_option
+@click.option("--target-mb", default=64, show_default=True, help="About how large files become.")
+@click.option("--vacuum-hours", type=int, help="Delete files that only versions older than this need.")
+@ending
+def compact(warehouse: str, target_mb: int, vacuum_hours: int | None) -> None:
+    """Merge small files into large ones, rows of a record together."""
+    from carrel.ingest.engine.compacting import compact as merge
+
+    made = merge(warehouse, target_mb * 1_000_000, vacuum_hours)
+    for name, (before, after) in sorted(made.tables.items()):
+        click.echo(f"{name}: {before} files became {after}")
+    click.echo(f"{len(made.tables)} tables compacted, {made.deleted} old files deleted")
+
+
+@click.command()
+@click.argument("dataset")
+@warehouse_option
+@ending
+def archive(dataset: str, warehouse: str) -> None:
+    """Keep a copy of DATASET (as MotionRecord_v1) as it is now, with its history."""
+    from carrel.ingest.engine.warehouses import copy_dataset
+
+    try:
+        place = copy_dataset(warehouse, dataset)
+    except KeyError:
+        raise click.ClickException(f"there is no dataset {dataset}; `carrel ingest tables` lists the tables") from None
+    click.echo(f"{dataset} is kept in {warehouse.rstrip('/')}/{place}")
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@warehouse_option
+@click.option("--layout", type=click.Choice(["bridge"]), default="bridge", show_default=True)
+@click.option("--dataset", "datasets", multiple=True, help="Only these; default: all.")
+@click.option("--dates", type=click.Choice(["plain", "padded"]), default="plain", help="Months as 9 or as 09.")
+@ending
+def export(folder: Path, warehouse: str, layout: str, datasets: tuple[str, ...], dates: str) -> None:
+    """Write plain Parquet folders, with BridgeDownstream's names and columns, under FOLDER."""
+    from carrel.ingest.engine.exporting import export_bridge
+
+    for dataset, files in export_bridge(warehouse, folder, datasets or None, dates):
+        click.echo(f"{dataset}: {files} files")

@@ -1,0 +1,194 @@
+"""status, reconcile, tables, sql, quarantine: they change nothing."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from carrel.ingest.commands.shared import ending, json_option, warehouse_option
+
+
+@click.command()
+@warehouse_option
+@json_option
+@ending
+def status(warehouse: str, as_json: bool) -> None:
+    """Show what the warehouse holds, and how its last run went."""
+    from carrel.ingest.commit import open_storage
+    from carrel.ingest.engine.statuses import status_of
+
+    found = status_of(open_storage(warehouse))
+    click.echo(json.dumps(asdict(found), indent=1, default=str) if as_json else found.text())
+
+
+@click.command()
+@click.argument("source")
+@warehouse_option
+@json_option
+@click.pass_context
+@ending
+def reconcile(ctx: click.Context, source: str, warehouse: str, as_json: bool) -> None:
+    """Explain each archive of SOURCE that is not simply in the tables.
+
+    Exit code 3 when archives wait to be read, or the tables do not hold the rows that the ledger says.
+    """
+    from carrel.ingest.commit import open_storage
+    from carrel.ingest.engine.reconciling import reconcile as compare
+    from carrel.ingest.sources import source_of
+
+    with source_of(source) as opened:
+        found = compare(open_storage(warehouse), opened.list())
+    if as_json:
+        click.echo(json.dumps(asdict(found) | {"is_sound": found.is_sound}, indent=1))
+    else:
+        _tell(found)
+    ctx.exit(0 if found.is_sound else 3)
+
+
+def _tell(found: Any) -> None:
+    click.echo(
+        f"{found.listed} archives at the source, {found.in_ledger} of them in the ledger; {found.records} records"
+    )
+    for name, count in found.counts.items():
+        click.echo(f"  {name:<12} {count:>10,}")
+    for each in found.findings:
+        click.echo(f"{each.kind}: {each.archive_uri or each.record_id or 'somebody'}: {each.why}")
+    click.echo("Everything is accounted for." if found.is_sound else "Something is missing: see above.")
+
+
+@click.command()
+@click.argument("table", required=False)
+@warehouse_option
+@json_option
+@click.option("--version", type=int, help="Columns as of this version of TABLE.")
+@ending
+def tables(table: str | None, warehouse: str, as_json: bool, version: int | None) -> None:
+    """List the tables, or the columns of TABLE."""
+    from carrel.ingest.commit import existing, open_storage
+    from carrel.ingest.engine.warehouses import tables as list_tables
+
+    storage = open_storage(warehouse)
+    if table is None:
+        found = [asdict(each) for each in list_tables(storage)]
+        _rows(found, as_json, ("name", "version", "rows", "files", "size", "columns"))
+        return
+    opened = existing(storage, table, version)
+    if opened is None:
+        raise click.ClickException(f"there is no table {table}; `carrel ingest tables` lists them")
+    fields = [{"column": each.name, "type": str(each.type.type)} for each in _fields(opened)]
+    _rows(fields, as_json, ("column", "type"))
+
+
+def _fields(table: Any) -> Any:
+    from deltalake.schema import PrimitiveType
+
+    for each in table.schema().fields:
+        yield each if isinstance(each.type, PrimitiveType) else _Listed(each.name)
+
+
+class _Listed:
+    """A column that holds lists."""
+
+    def __init__(self, name: str):
+        self.name = name
+        self.type = self
+
+    def __str__(self) -> str:
+        return "list"
+
+
+def _rows(rows: list[dict[str, Any]], as_json: bool, columns: tuple[str, ...]) -> None:
+    if as_json:
+        click.echo(json.dumps(rows, indent=1, default=str))
+        return
+    texts = [[str(row[column] if row[column] is not None else "") for column in columns] for row in rows]
+    widths = [max(map(len, each)) for each in zip(columns, *texts, strict=True)]
+    for line in [list(columns), *texts]:
+        click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+
+
+@click.command()
+@click.argument("query")
+@warehouse_option
+@click.option("--csv", "as_csv", is_flag=True, help="Answer as CSV.")
+@ending
+def sql(query: str, warehouse: str, as_csv: bool) -> None:
+    """Answer QUERY with DuckDB, over the tables as they are now; `ledger` and `quarantine` are tables too."""
+    import duckdb
+
+    from carrel.ingest.engine.warehouses import query as ask
+
+    try:
+        found = ask(warehouse, query)
+        if found is None:
+            return
+        if as_csv:
+            _csv(found)
+        else:
+            found.show(max_rows=1_000, max_width=200)
+    except duckdb.Error as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _csv(found: Any) -> None:
+    import sys
+
+    from pyarrow import csv
+
+    csv.write_csv(found.to_arrow_table(), sys.stdout.buffer)
+
+
+@click.group()
+def quarantine() -> None:
+    """See what was not taken, and why. `carrel ingest replay` takes it again."""
+
+
+def _filtered(command: Any) -> Any:
+    for name in ("record", "stage", "keyword", "schema-id"):
+        command = click.option(f"--{name}", help=f"Only of this {name.replace('-id', '')}.")(command)
+    return command
+
+
+@quarantine.command("list")
+@warehouse_option
+@json_option
+@_filtered
+@ending
+def quarantine_list(warehouse: str, as_json: bool, **given: Any) -> None:
+    """One line per file that was not taken."""
+    from carrel.ingest.commit import open_storage
+    from carrel.ingest.engine.warehouses import Filter
+    from carrel.ingest.engine.warehouses import quarantine as held
+
+    rows = held(open_storage(warehouse), Filter(**given))
+    _rows(rows, as_json, ("id", "archive_uri", "source_file", "stage", "keyword", "pointer", "message"))
+
+
+@quarantine.command("show")
+@click.argument("line")
+@warehouse_option
+@ending
+def quarantine_show(line: str, warehouse: str) -> None:
+    """Everything about one LINE (its id): every fault, and where its bytes are."""
+    from carrel.ingest.commit import open_storage
+    from carrel.ingest.engine.warehouses import Filter
+    from carrel.ingest.engine.warehouses import quarantine as held
+
+    rows = held(open_storage(warehouse), Filter((line,)))
+    if not rows:
+        raise click.ClickException(f"quarantine has no line {line}; `carrel ingest quarantine list` lists them")
+    for name, value in rows[0].items():
+        if name != "faults" and value is not None:
+            click.echo(f"{name:<14} {value}")
+    for fault in json.loads(rows[0]["faults"]):
+        click.echo(f"  {fault['stage']}/{fault['keyword']} at {fault['pointer'] or 'the whole'}: {fault['message']}")
+
+
+def _replay_command() -> click.Command:
+    from carrel.ingest.commands.running import replay
+
+    return replay
+
+
+quarantine.add_command(_replay_command(), "replay")

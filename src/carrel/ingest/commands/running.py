@@ -1,0 +1,150 @@
+"""run, watch, replay."""
+
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from carrel.ingest.commands.shared import (
+    ending,
+    json_option,
+    mapping_options,
+    pool_of,
+    pool_options,
+    progress_bar,
+    schemas_of,
+    warehouse_option,
+    write_file,
+)
+
+if TYPE_CHECKING:
+    from carrel.ingest.engine import Report, Setting
+
+
+def _run_options(command: Any) -> Any:
+    for option in (
+        click.argument("source"),
+        warehouse_option,
+        mapping_options,
+        pool_options,
+        click.option("--app", help="App id of records whose metadata names none."),
+        click.option(
+            "--reject", type=click.Choice(["file", "record"]), default="file", help="What one bad file rejects."
+        ),
+        click.option("--metrics", type=click.Path(path_type=Path), help="Write Prometheus text to this file."),
+        json_option,
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_run_options
+@click.pass_context
+@ending
+def run(ctx: click.Context, as_json: bool, metrics: Path | None, **given: Any) -> None:
+    """Take every archive of SOURCE that was not taken yet.
+
+    SOURCE is a folder, a file, a glob, an s3://bucket/prefix or sqs:QUEUE-URL. Stopping it at any time is safe: the
+    next run finishes or undoes it.
+    """
+    report = _once(_setting(**given))
+    _say(report, as_json, metrics)
+    ctx.exit(report.exit_code)
+
+
+@click.command()
+@_run_options
+@click.option("--every", default=60.0, show_default=True, help="Seconds between looks at the source.")
+@ending
+def watch(as_json: bool, metrics: Path | None, every: float, **given: Any) -> None:
+    """Run again and again, as archives arrive, until it is told to stop (the run that goes on is finished first)."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    setting = _setting(**given)
+    while not stop.is_set():
+        report = _attempt(setting)
+        if report is not None and report.run_id:
+            _say(report, as_json, metrics)
+        # A queue gives a batch at a time: when there was one, there may be more at once.
+        more = report is not None and report.run_id and str(given["source"]).startswith("sqs:")
+        stop.wait(0 if more else every)
+
+
+def _attempt(setting: "Setting") -> "Report | None":
+    """One run; what may pass by itself (the source, another ingest) is said, and tried again later."""
+    from carrel.ingest.commit import WarehouseBusy
+    from carrel.ingest.sources import SourceFault
+
+    try:
+        return _once(setting)
+    except (WarehouseBusy, SourceFault) as fault:
+        click.echo(str(fault), err=True)
+        return None
+
+
+@click.command()
+@_run_options
+@click.option("--id", "ids", multiple=True, help="A line of quarantine.")
+@click.option("--record", help="A record.")
+@click.option("--stage", help="Lines of this stage: archive, metadata, json, schema, types.")
+@click.option("--keyword", help="Lines of this keyword.")
+@click.option("--schema-id", help="Lines of files of this schema.")
+@click.option("--all", "everything", is_flag=True, help="Every archive of the source, in quarantine or not.")
+@click.pass_context
+@ending
+def replay(
+    ctx: click.Context, as_json: bool, metrics: Path | None, everything: bool, ids: tuple[str, ...], **given: Any
+) -> None:
+    """Take archives of SOURCE again, after a schema, mapping or rule was repaired.
+
+    Those with lines in quarantine that the options choose (none: all that have any). Their rows, ledger lines and
+    quarantine lines are replaced.
+    """
+    from dataclasses import replace
+
+    from carrel.ingest.commit import open_storage
+    from carrel.ingest.engine.warehouses import Filter, quarantine
+    from carrel.ingest.ledger import archive_key
+
+    wanted = Filter(ids, *(given.pop(name) for name in ("record", "stage", "keyword", "schema_id")))
+    setting = _setting(**given)
+    keys = {row["archive_key"] for row in quarantine(open_storage(setting.warehouse), wanted)}
+    setting = replace(setting, replay=lambda ref: everything or archive_key(ref) in keys)
+    report = _once(setting)
+    _say(report, as_json, metrics)
+    ctx.exit(report.exit_code)
+
+
+def _setting(
+    source: str,
+    warehouse: str,
+    mapping_file: Path | None,
+    schema_folder: Path,
+    workers: int | None,
+    scheduler: str | None,
+    app: str | None,
+    reject: str,
+) -> "Setting":
+    from carrel.ingest.engine import Options, Setting
+    from carrel.ingest.sources import source_of
+
+    options = Options(app_id=app, reject_records=reject == "record")
+    pool = pool_of(workers, scheduler)
+    return Setting(warehouse, source_of(source), schemas_of(mapping_file, schema_folder), pool, options)
+
+
+def _once(setting: "Setting") -> "Report":
+    from carrel.ingest.engine import run as run_once
+
+    with progress_bar() as progress:
+        return run_once(setting, progress)
+
+
+def _say(report: "Report", as_json: bool, metrics: Path | None) -> None:
+    click.echo(report.to_json().decode() if as_json else report.text())
+    if metrics:
+        write_file(metrics, report.metrics())

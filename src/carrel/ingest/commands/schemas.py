@@ -1,0 +1,136 @@
+"""check, schemas, diff-schema."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from carrel.ingest.commands.shared import ending, json_option, mapping_options, schemas_of
+
+
+@click.command()
+@mapping_options
+@click.option("--warehouse", envvar="CARREL_WAREHOUSE", help="Also check against the tables there.")
+@json_option
+@click.pass_context
+@ending
+def check(
+    ctx: click.Context, mapping_file: Path | None, schema_folder: Path, warehouse: str | None, as_json: bool
+) -> None:
+    """Check the mapping file, with the schema store and the tables: what is wrong, and what looks it.
+
+    Exit code 1 when there are errors; warnings do not count.
+    """
+    from carrel.ingest import catalog
+    from carrel.ingest.commit import open_storage
+    from carrel.ingest.mapping.checking import check as look
+
+    known = schemas_of(mapping_file, schema_folder)
+    entries = catalog.load_all(open_storage(warehouse)) if warehouse else {}
+    found = look(known.mapping, known.library, {name: entry.schema for name, entry in entries.items()})
+    if as_json:
+        click.echo(json.dumps([asdict(each) for each in found], indent=1))
+    else:
+        click.echo("\n".join(map(str, found)) or "nothing is wrong")
+    ctx.exit(1 if any(each.severity == "error" for each in found) else 0)
+
+
+@click.command("diff-schema")
+@click.argument("uri")
+@click.argument("new", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--sample", "source", help="Try both schemas on representative archives of this source.")
+@click.option("--app", help="App id of records whose metadata names none.")
+@mapping_options
+@click.pass_context
+@ending
+def diff_schema(
+    ctx: click.Context,
+    uri: str,
+    new: Path,
+    source: str | None,
+    app: str | None,
+    mapping_file: Path | None,
+    schema_folder: Path,
+) -> None:
+    """Say what the schema in the file NEW would change against the stored one, URI.
+
+    With --sample, one record for each assessment revision, operating system and app version is checked by both. Exit
+    code 3 when files that are taken now would be refused, or a column would change its kind.
+    """
+    from carrel.ingest.engine.trying import replaced, trial
+    from carrel.ingest.schemas.diff import ChangeClass, worst
+    from carrel.ingest.schemas.diff import diff_schema as compare
+    from carrel.ingest.sources import source_of
+
+    known = schemas_of(mapping_file, schema_folder)
+    if uri not in known.library:
+        raise click.ClickException(f"{uri} is not in the store; `carrel ingest schemas list` lists what is")
+    other = replaced(known.library, uri, new.read_bytes())
+    changes = compare(known.library.document(uri), other.document(uri), known.library, other)
+    for change in changes:
+        click.echo(f"{change.change.value:<9} {change.pointer or 'the whole'}: {change.message}")
+    click.echo(f"{len(changes)} changes")
+    outcomes = list(trial(source_of(source), known, other, uri, app)) if source else []
+    for outcome in outcomes:
+        click.echo(f"{outcome.verdict}: {' '.join(str(each) for each in outcome.group)}: {outcome.source_file}")
+        for fault in outcome.after:
+            click.echo(f"  {fault.keyword} at {fault.pointer or 'the whole'}: {fault.message}")
+    refused = any(outcome.verdict == "refused now" for outcome in outcomes)
+    ctx.exit(3 if refused or worst(changes) is ChangeClass.KIND else 0)
+
+
+@click.group()
+def schemas() -> None:
+    """Fill and list the schema store. Runs read schemas from it alone, never from the network."""
+
+
+_folder = click.option(
+    "--schemas",
+    "folder",
+    envvar="CARREL_INGEST_SCHEMAS",
+    default="schemas",
+    show_default=True,
+    type=click.Path(path_type=Path),
+)
+
+
+@schemas.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--url", help="Where the one file comes from, when it has no absolute $id.")
+@_folder
+@ending
+def add(paths: tuple[Path, ...], url: str | None, folder: Path) -> None:
+    """Take schemas, or an archive map, from files and folders."""
+    from carrel.ingest.schemas import SchemaStore
+
+    for each in SchemaStore(folder).add(paths, url):
+        click.echo(f"{each.change:<9}  {each.uri}")
+
+
+@schemas.command()
+@mapping_options
+@ending
+def pull(mapping_file: Path | None, schema_folder: Path) -> None:
+    """Fetch the archive map that the mapping names, and every schema that it names."""
+    from carrel.ingest.mapping import load
+    from carrel.ingest.schemas import SchemaStore
+
+    source = load(mapping_file).archive_map
+    if source is None:
+        raise click.ClickException("the mapping names no archive_map")
+    base = mapping_file.parent if mapping_file else None
+    for each in SchemaStore(schema_folder).pull(source, base):
+        click.echo(f"{each.change:<9}  {each.uri}")
+
+
+@schemas.command("list")
+@_folder
+@ending
+def list_schemas(folder: Path) -> None:
+    """Every schema in the store, with the hash of its bytes."""
+    from carrel.ingest.schemas import SchemaStore
+
+    library = SchemaStore(folder).library()
+    for uri, sha in sorted(library.hashes.items()):
+        click.echo(f"{sha[:12]}  {uri}")

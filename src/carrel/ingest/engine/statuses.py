@@ -1,0 +1,54 @@
+"""What a warehouse holds now, and how its last run went."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from carrel.ingest.commit import Storage, run_key
+from carrel.ingest.commit.plan import STATE
+from carrel.ingest.engine.warehouses import quarantine, tables
+from carrel.ingest.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Counts; `last_run`: the report of the last run, if it left one."""
+
+    run: int
+    state: str
+    """done, abandoned, or open: running or interrupted"""
+    dispositions: dict[str, int]
+    quarantined: int
+    tables: int
+    rows: int
+    size: int
+    last_run: dict[str, Any] | None
+
+    def text(self) -> str:
+        """For people."""
+        lines = [f"Last run: {self.run or 'none'} ({self.state})"]
+        lines += [f"  {name:<12} {count:>10,}" for name, count in self.dispositions.items()]
+        lines.append(f"{self.tables} tables, {self.rows:,} rows, {self.size / 1e6:.1f} MB")
+        lines.append(f"{self.quarantined} files in quarantine")
+        return "\n".join(lines)
+
+
+def status_of(storage: Storage) -> Status:
+    """Reads one column of the ledger, and the quarantine."""
+    state = json.loads(storage.read(STATE) or b'{"number": 0, "state": "empty"}')
+    report = storage.read(run_key(f"r{state['number']:08d}", "report.json"))
+    dataset = Ledger(storage).dataset
+    told = dataset.to_table(columns=["disposition", "tombstone"]).to_pylist() if dataset is not None else []
+    counts = Counter(row["disposition"] for row in told if row["tombstone"] is None)
+    made = list(tables(storage))
+    return Status(
+        state["number"],
+        state["state"],
+        dict(sorted(counts.items())),
+        len(quarantine(storage)),
+        len(made),
+        sum(each.rows for each in made),
+        sum(each.size for each in made),
+        json.loads(report) if report else None,
+    )
