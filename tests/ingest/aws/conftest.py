@@ -1,14 +1,17 @@
 """AWS as moto's server plays it: real HTTP, and empty again before each test."""
 
 import os
+import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
 import httpx
 import pytest
-from moto.server import ThreadedMotoServer
+
+from tests.support.waiting import wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 REGION = "eu-west-2"
@@ -16,12 +19,25 @@ REGION = "eu-west-2"
 
 @pytest.fixture(scope="session")
 def moto_server() -> Iterator[str]:
-    """The server's address."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    """The server's address. A process of its own: a native library that waits for it may hold this one's GIL."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    address = f"http://127.0.0.1:{port}"
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            wait_until(lambda: _answers(address), "moto's server answers", seconds=60)
+            yield address
+        finally:
+            server.terminate()
+
+
+def _answers(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/moto-api/data.json").is_success
+    except httpx.TransportError:
+        return False
 
 
 @pytest.fixture

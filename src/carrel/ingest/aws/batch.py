@@ -3,11 +3,11 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from carrel.ingest.aws.messages import Notice
 from carrel.ingest.aws.queue import Queue
 from carrel.ingest.aws.work import Busy, Delivery, Need, Study, TakeArchives, Wanted, slices, wanted
+from carrel.ingest.sources.aws import Aws, code_of
 from carrel.ingest.values import ArchiveRef
 from carrel.telemetry import faults
 
@@ -23,7 +23,7 @@ class Trickle:
 
     studies: Mapping[str, Study]
     queue: Queue
-    s3: Any
+    aws: Aws
     take: TakeArchives
     most: int = 50
     reserve: float = 60.0
@@ -52,7 +52,7 @@ class Trickle:
         reason, unreadable = asked.reason, False
         for need, notice in asked.notices.items():
             try:
-                found = _head(self.s3, notice)
+                found = _head(self.aws, notice)
             except Exception:
                 logger.exception("%s cannot be looked at now", notice.uri)
                 unreadable = True
@@ -99,15 +99,17 @@ def _archives_for(study: Study, asked: Iterable[_Looked]) -> list[tuple[ArchiveR
     return list(found.values())
 
 
-def _head(s3: Any, notice: Notice) -> ArchiveRef | None:
-    """None: there is no such object. Raises what boto3 raises when it cannot tell."""
+def _head(aws: Aws, notice: Notice) -> ArchiveRef | None:
+    """None: there is no such object. Raises when S3 cannot tell."""
     from botocore.exceptions import ClientError
 
     try:
-        head = s3.head_object(Bucket=notice.bucket, Key=notice.key)
+        head = aws.call(
+            "s3", f"looking up {notice.uri}", lambda s3: s3.head_object(Bucket=notice.bucket, Key=notice.key)
+        )
     except ClientError as error:
-        if error.response["Error"]["Code"] in ("404", "NoSuchKey", "NotFound"):
+        if code_of(error) in ("404", "NoSuchKey", "NotFound"):
             return None
         raise
     metadata = {name.lower(): value for name, value in head.get("Metadata", {}).items()}
-    return ArchiveRef(notice.uri, head["ETag"].strip('"'), head["ContentLength"], metadata)
+    return ArchiveRef(notice.uri, head["ETag"].strip('"'), head["ContentLength"], metadata or None)

@@ -14,6 +14,7 @@ from carrel.ingest.aws.artifacts import ROOT, fetch
 from carrel.ingest.aws.batch import Trickle
 from carrel.ingest.aws.queue import Queue
 from carrel.ingest.aws.work import Delivery, Study
+from carrel.ingest.sources.aws import Aws
 
 
 class SettingsFault(Exception):
@@ -31,21 +32,19 @@ def handle(event: Mapping[str, Any], context: Any) -> dict[str, list[dict[str, s
 @cache
 def trickle() -> Trickle:
     """Made once for each instance of the function, from its environment. Raises SettingsFault."""
-    import boto3
-
     from carrel.ingest.aws.running import taker
 
-    s3, sqs = boto3.client("s3"), boto3.client("sqs")
+    aws = Aws()
     return Trickle(
         studies=studies_of(_variable("INGEST_STUDIES")),
         queue=Queue(
-            sqs,
+            aws,
             os.environ.get("INGEST_QUEUE_URL"),
             os.environ.get("INGEST_INVALID_QUEUE_URL"),
             int(os.environ.get("INGEST_INVALID_AFTER", "3")),
         ),
-        s3=s3,
-        take=taker(mapping_folder(s3, os.environ.get("INGEST_MAPPING"))),
+        aws=aws,
+        take=taker(mapping_folder(aws, os.environ.get("INGEST_MAPPING"))),
         most=int(os.environ.get("INGEST_MOST", "50")),
     )
 
@@ -61,7 +60,7 @@ def studies_of(text: str) -> dict[str, Study]:
     return {study.name: study for study in studies}
 
 
-def mapping_folder(s3: Any, place: str | None) -> Path | None:
+def mapping_folder(aws: Aws, place: str | None) -> Path | None:
     """The folder of the mapping and its schemas; `place` is a folder, or `s3://bucket/Carrel/REF/NAME` (fetched)."""
     if place is None or not place.startswith("s3://"):
         return Path(place) if place else None
@@ -70,7 +69,7 @@ def mapping_folder(s3: Any, place: str | None) -> Path | None:
     if root != ROOT or not ref or not name:
         raise SettingsFault(f"INGEST_MAPPING is not s3://BUCKET/{ROOT}/REF/NAME")
     folder = Path(tempfile.mkdtemp(prefix="carrel-mapping-"))
-    fetch(s3, parts.netloc, ref, name, folder)
+    fetch(aws.client("s3"), parts.netloc, ref, name, folder)
     return folder
 
 

@@ -1,10 +1,11 @@
 """The Lambda's side of SQS: send away what can never be ingested, and have the rest delivered again soon."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from carrel.ingest.aws.work import Delivery
+from carrel.ingest.sources.aws import Aws
 
 logger = logging.getLogger(__name__)
 
@@ -16,7 +17,7 @@ LONGEST_WAIT = 900
 class Queue:
     """A queue, and the one for messages that are invalid. `invalid_after`: deliveries before a message goes there."""
 
-    client: Any
+    aws: Aws
     url: str | None
     invalid_url: str | None
     invalid_after: int = 3
@@ -31,17 +32,19 @@ class Queue:
             return False
         attributes = {"reason": reason, "message_id": delivery.message_id, "receives": str(delivery.receives)}
         try:
-            self.client.send_message(
-                QueueUrl=self.invalid_url,
-                MessageBody=delivery.body,
-                MessageAttributes={
-                    name: {"DataType": "String", "StringValue": text} for name, text in attributes.items()
-                },
-            )
+            self._send(self.invalid_url, delivery.body, attributes)
         except Exception:
             logger.exception("message %s stays, because the invalid queue did not take it", delivery.message_id)
             return False
         return True
+
+    def _send(self, url: str, body: str, attributes: Mapping[str, str]) -> None:
+        described = {name: {"DataType": "String", "StringValue": text} for name, text in attributes.items()}
+        self.aws.call(
+            "sqs",
+            "sending to the invalid queue",
+            lambda sqs: sqs.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=described),
+        )
 
     def again(self, delivery: Delivery) -> None:
         """Have it delivered again after a while that doubles, instead of after the whole visibility timeout."""
@@ -49,7 +52,7 @@ class Queue:
             return
         seconds = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(delivery.receives - 1, 10))
         try:
-            self.client.change_message_visibility(
+            self.aws.client("sqs").change_message_visibility(
                 QueueUrl=self.url, ReceiptHandle=delivery.receipt, VisibilityTimeout=seconds
             )
         except Exception:

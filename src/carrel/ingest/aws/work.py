@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Protocol
 
-from carrel.ingest.aws.messages import NotAMessage, Notice, notices_of
+from carrel.ingest.aws.messages import Notice, notices_of
+from carrel.ingest.sources.messages import NotUnderstood
 from carrel.ingest.values import ArchiveRef
 
 
@@ -68,19 +69,19 @@ def wanted(delivery: Delivery, studies: Mapping[str, Study]) -> Wanted:
     try:
         notices = notices_of(delivery.body)
         needs = {need: notice for notice in notices for need in _needs(notice, studies)}
-    except NotAMessage as fault:
+    except NotUnderstood as fault:
         return Wanted(delivery, reason=str(fault))
     return Wanted(delivery, needs)
 
 
 def _needs(notice: Notice, studies: Mapping[str, Study]) -> list[Need]:
-    """Raises NotAMessage when no study of the message is ours: nobody would ever ingest it here."""
+    """Raises NotUnderstood when no study of the message is ours: nobody would ever ingest it here."""
     named = studies.keys() if notice.studies is None else notice.studies & studies.keys()
     if notice.studies is None and len(studies) != 1:
-        raise NotAMessage("the event names no study, and this function serves several")
+        raise NotUnderstood("the event names no study, and this function serves several")
     ours = [name for name in sorted(named) if notice.app is None or studies[name].app in (None, notice.app)]
     if not ours:
-        raise NotAMessage("no study of the message has a pipeline here")
+        raise NotUnderstood("no study of the message has a pipeline here")
     return [(name, notice.uri) for name in ours]
 
 

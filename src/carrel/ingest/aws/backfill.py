@@ -1,0 +1,47 @@
+"""The Fargate task: `python3 -m carrel.ingest.aws.backfill s3://bucket/prefix`; everything below it, once each.
+
+INGEST_WAREHOUSE and INGEST_MAPPING are as the Lambda has them. Stopped anywhere, starting again goes on.
+Exit codes: 0 all is in the ledger, 1 some archives could not be fetched (run it again), 75 the warehouse was held.
+"""
+
+import logging
+import os
+import sys
+
+from carrel.ingest.aws.handler import SettingsFault, mapping_folder
+from carrel.ingest.aws.running import schemas_in
+from carrel.ingest.sources.aws import Aws
+
+BUSY = 75
+logger = logging.getLogger(__name__)
+
+
+def main(places: list[str]) -> int:
+    """Take what is below each place; the exit code."""
+    from carrel.ingest.commit import WarehouseBusy
+
+    logging.basicConfig(level=os.environ.get("LOGLEVEL", "INFO"), format="%(levelname)s %(name)s %(message)s")
+    try:
+        return max(_take(place) for place in places)
+    except WarehouseBusy as busy:
+        logger.error("%s", busy)
+        return BUSY
+
+
+def _take(place: str) -> int:
+    from carrel.ingest.engine import Setting, processes, run
+    from carrel.ingest.sources.opening import source_of
+
+    warehouse = os.environ.get("INGEST_WAREHOUSE")
+    if not warehouse:
+        raise SettingsFault("INGEST_WAREHOUSE is not set")
+    schemas = schemas_in(mapping_folder(Aws(), os.environ.get("INGEST_MAPPING")))
+    report = run(Setting(warehouse, source_of(place), schemas, processes()))
+    logger.info("%s", report.to_json().decode())
+    return 1 if report.failures else 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit("which place? python3 -m carrel.ingest.aws.backfill s3://bucket/prefix ...")
+    sys.exit(main(sys.argv[1:]))

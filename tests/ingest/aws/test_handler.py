@@ -1,0 +1,307 @@
+"""The Lambda as AWS drives it: messages through SNS and SQS of moto's server, archives in its S3, the real engine."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+
+import boto3
+import pytest
+
+from carrel.ingest.aws import handler, running
+from carrel.ingest.aws.artifacts import upload
+from carrel.ingest.aws.batch import Trickle
+from carrel.ingest.aws.queue import Queue
+from carrel.ingest.aws.work import Busy, Delivery, Study
+from carrel.ingest.commit import coordinator_lock, open_storage
+from carrel.ingest.generate import Knobs, generate
+from carrel.ingest.ledger import Ledger
+from carrel.ingest.sources.aws import Aws
+
+MADE = list(generate(Knobs(seed=4, records=4, shapes={"task": 1.0}, android=0.0)))
+APP = "mobile-toolbox"
+
+
+class Pipeline:
+    """A topic, a queue subscribed to it, and the function between the queue and a warehouse."""
+
+    def __init__(self, warehouse: str, **variables: str):
+        self.sns, self.sqs, self.s3 = (boto3.client(name) for name in ("sns", "sqs", "s3"))
+        self.topic = self.sns.create_topic(Name="uploads")["TopicArn"]
+        self.queue = self.sqs.create_queue(QueueName="study", Attributes={"VisibilityTimeout": "0"})["QueueUrl"]
+        self.invalid = self.sqs.create_queue(QueueName="study-invalid")["QueueUrl"]
+        arn = self.sqs.get_queue_attributes(QueueUrl=self.queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        policy = {"studyRecords": {"one": {"s3Key": [{"exists": True}]}}}
+        self.sns.subscribe(
+            TopicArn=self.topic,
+            Protocol="sqs",
+            Endpoint=arn,
+            Attributes={"FilterPolicyScope": "MessageBody", "FilterPolicy": json.dumps(policy)},
+        )
+        self.warehouse = warehouse
+        studies = json.dumps([{"name": "one", "app": APP, "warehouse": warehouse}])
+        self.variables = {"INGEST_STUDIES": studies, "INGEST_INVALID_QUEUE_URL": self.invalid, **variables}
+
+    def put(self, made, key: str) -> str:
+        self.s3.put_object(Bucket="raw", Key=key, Body=made.data, Metadata=dict(made.metadata))
+        return key
+
+    def publish(self, key: str, *studies: str) -> None:
+        """As section 1.2 has it; the study-level blocks name another place, which must not be looked at."""
+        block = {"parentProjectId": "syn1", "rawFolderId": "syn2", "fileEntityId": "syn3", "s3Bucket": "raw"}
+        others = {study: {**block, "s3Bucket": "other", "s3Key": "other"} for study in studies}
+        message = {"appId": APP, "recordId": "r", "record": {**block, "s3Key": key}, "studyRecords": others}
+        self.sns.publish(TopicArn=self.topic, Message=json.dumps(message))
+
+    def invoke(self, monkeypatch: pytest.MonkeyPatch, seconds: float = 600) -> list[str]:
+        """One poll of the event source: receive, call, delete what did not fail. The ids that failed."""
+        event = self.event()
+        for name, value in self.variables.items():
+            monkeypatch.setenv(name, value)
+        handler.trickle.cache_clear()
+        context = SimpleNamespace(get_remaining_time_in_millis=lambda: int(seconds * 1000))
+        answer = handler.handle(event, context)
+        failed = [each["itemIdentifier"] for each in answer["batchItemFailures"]]
+        for record in event["Records"]:
+            if record["messageId"] not in failed:
+                self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=record["receiptHandle"])
+        return failed
+
+    def event(self) -> dict:
+        got = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10, AttributeNames=["All"])
+        return {"Records": [as_lambda_has_it(each) for each in got.get("Messages", ())]}
+
+    def ledger(self) -> dict[str, str]:
+        lines = Ledger(open_storage(self.warehouse)).lines()
+        return {line.entry.archive_uri: line.entry.disposition.value for line in lines}
+
+    def waiting(self) -> int:
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        found = self.sqs.get_queue_attributes(QueueUrl=self.queue, AttributeNames=names)["Attributes"]
+        return sum(int(count) for count in found.values())
+
+    def invalid_messages(self) -> list[dict]:
+        got = self.sqs.receive_message(
+            QueueUrl=self.invalid, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=0
+        )
+        return got.get("Messages", [])
+
+
+def as_lambda_has_it(message: Mapping) -> dict:
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message["Attributes"],
+        "eventSource": "aws:sqs",
+    }
+
+
+@pytest.fixture
+def pipeline(bucket, tmp_path: Path) -> Pipeline:
+    return Pipeline(str(tmp_path / "warehouse"))
+
+
+def test_archives_that_bridge_tells_of_are_in_the_ledger_and_their_messages_gone(pipeline, monkeypatch):
+    keys = [pipeline.put(made, f"{APP}/2022-09-01/_rec {number}") for number, made in enumerate(MADE)]
+    for key in keys:
+        pipeline.publish(key, "one", "two")
+    pipeline.publish(keys[0], "two")
+    assert pipeline.waiting() == len(keys), "the filter keeps other studies' messages away"
+    assert pipeline.invoke(monkeypatch) == []
+    assert pipeline.waiting() == 0
+    ledger = pipeline.ledger()
+    assert len(ledger) == len(keys)
+    assert set(ledger.values()) <= {"ingested", "partial", "quarantined"}
+
+
+def test_the_same_messages_again_change_nothing(pipeline, monkeypatch):
+    key = pipeline.put(MADE[0], f"{APP}/a")
+    pipeline.publish(key, "one")
+    assert pipeline.invoke(monkeypatch) == []
+    before = pipeline.ledger()
+    pipeline.publish(key, "one")
+    pipeline.publish(key, "one")
+    assert pipeline.invoke(monkeypatch) == []
+    assert pipeline.waiting() == 0
+    assert pipeline.ledger() == before
+
+
+def test_a_warehouse_in_s3_and_a_mapping_from_the_artifacts(bucket, monkeypatch, tmp_path):
+    folder = tmp_path / "mapping"
+    folder.mkdir()
+    (folder / "mapping.yaml").write_text("{}\n")
+    upload(boto3.client("s3"), "raw", "main", {"mapping": folder})
+    pipeline = Pipeline("s3://raw/warehouse/ns/app/one", INGEST_MAPPING="s3://raw/Carrel/main/mapping")
+    pipeline.publish(pipeline.put(MADE[0], f"{APP}/a"), "one")
+    assert pipeline.invoke(monkeypatch) == []
+    assert list(pipeline.ledger()) == [f"s3://raw/{APP}/a"]
+
+
+def test_events_of_s3_itself(pipeline, monkeypatch):
+    pipeline.put(MADE[0], f"{APP}/a b+c")
+    made = {"bucket": {"name": "raw"}, "object": {"key": f"{APP}/a+b%2Bc", "size": 1, "eTag": "old"}}
+    event = {"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": made}]}
+    pipeline.sqs.send_message(QueueUrl=pipeline.queue, MessageBody=json.dumps(event))
+    pipeline.sqs.send_message(QueueUrl=pipeline.queue, MessageBody=json.dumps({"Event": "s3:TestEvent"}))
+    assert pipeline.invoke(monkeypatch) == []
+    assert (pipeline.waiting(), len(pipeline.ledger())) == (0, 1)
+
+
+def test_poison_does_not_hold_the_rest_and_ends_in_the_invalid_queue(pipeline, monkeypatch):
+    good = pipeline.put(MADE[0], f"{APP}/good")
+    pipeline.sqs.send_message(QueueUrl=pipeline.queue, MessageBody="{broken")
+    pipeline.publish(f"{APP}/not-there", "one")
+    pipeline.publish(good, "one")
+    assert len(pipeline.invoke(monkeypatch)) == 2
+    assert list(pipeline.ledger()) == [f"s3://raw/{good}"]
+    assert pipeline.invalid_messages() == []
+    assert len(pipeline.invoke(monkeypatch)) == 2
+    assert pipeline.invoke(monkeypatch) == []
+    assert pipeline.waiting() == 0
+    reasons = sorted(each["MessageAttributes"]["reason"]["StringValue"] for each in pipeline.invalid_messages())
+    assert reasons == ["the archive is not in the bucket", "the message is not JSON"]
+    assert "{broken" in [each["Body"] for each in pipeline.invalid_messages()]
+
+
+def test_an_unreadable_archive_is_quarantined_and_not_poison(pipeline, monkeypatch):
+    pipeline.s3.put_object(Bucket="raw", Key=f"{APP}/a", Body=b"no zip", Metadata=dict(MADE[0].metadata))
+    pipeline.publish(f"{APP}/a", "one")
+    assert pipeline.invoke(monkeypatch) == []
+    assert list(pipeline.ledger().values()) == ["unreadable"]
+
+
+def test_while_another_commits_the_messages_stay(pipeline, monkeypatch):
+    pipeline.publish(pipeline.put(MADE[0], f"{APP}/a"), "one")
+    with coordinator_lock(open_storage(pipeline.warehouse)):
+        assert len(pipeline.invoke(monkeypatch)) == 1
+    assert pipeline.invoke(monkeypatch) == []
+    assert len(pipeline.ledger()) == 1
+
+
+def test_with_too_little_time_nothing_is_begun(pipeline, monkeypatch):
+    pipeline.publish(pipeline.put(MADE[0], f"{APP}/a"), "one")
+    assert len(pipeline.invoke(monkeypatch, seconds=30)) == 1
+    assert not Path(pipeline.warehouse).exists()
+    assert pipeline.invoke(monkeypatch) == []
+
+
+def test_refused_by_s3_the_messages_stay_whatever_their_number_of_deliveries(pipeline, monkeypatch):
+    pipeline.publish(pipeline.put(MADE[0], f"{APP}/a"), "one")
+
+    def refused(aws, notice):
+        raise PermissionError("no")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("carrel.ingest.aws.batch._head", refused)
+        for _ in range(5):
+            assert len(pipeline.invoke(monkeypatch)) == 1
+    assert pipeline.invalid_messages() == []
+    assert pipeline.invoke(monkeypatch) == []
+
+
+def test_killed_after_the_commit_and_before_the_answer_nothing_is_lost_or_doubled(pipeline, monkeypatch):
+    pipeline.publish(pipeline.put(MADE[0], f"{APP}/a"), "one")
+    code = (
+        "import json, sys, types; from carrel.ingest.aws.handler import handle;"
+        "handle(json.load(sys.stdin), types.SimpleNamespace(get_remaining_time_in_millis=lambda: 600000))"
+    )
+    for fault in ("ingest.decided", "ingest.lambda_settled"):
+        environment = {**os.environ, **pipeline.variables, "CARREL_FAULT": fault}
+        event = json.dumps(pipeline.event())
+        killed = subprocess.run([sys.executable, "-c", code], env=environment, input=event, text=True, check=False)
+        assert killed.returncode == -signal.SIGKILL
+        assert pipeline.waiting() == 1
+    assert pipeline.invoke(monkeypatch) == []
+    assert (pipeline.waiting(), len(pipeline.ledger())) == (0, 1)
+
+
+def test_the_queue_gives_failures_again_soon_and_later_each_time(pipeline):
+    pipeline.sqs.send_message(QueueUrl=pipeline.queue, MessageBody="x")
+    (record,) = pipeline.event()["Records"]
+    Queue(Aws(), pipeline.queue, None).again(Delivery.from_record(record))
+    assert pipeline.event()["Records"] == []
+
+
+def test_an_invalid_message_stays_when_the_invalid_queue_is_gone(pipeline):
+    queue = Queue(Aws(attempts=1), None, pipeline.invalid + "-gone", invalid_after=1)
+    assert queue.refuse(Delivery("m", "r", 9, "x"), "broken") is False
+
+
+def message(key: str, receives: int = 1) -> Delivery:
+    event = {"Records": [{"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "raw"}, "object": {"key": key}}}]}
+    return Delivery(f"m-{key}", "r", receives, json.dumps(event))
+
+
+def trickle(take, most: int = 50) -> Trickle:
+    return Trickle({"one": Study("one", "/w")}, Queue(Aws(), None, None), Aws(), take, most)
+
+
+@pytest.fixture
+def keys(s3, bucket) -> list[str]:
+    names = [f"k{number}" for number in range(6)]
+    for name in names:
+        s3.put_object(Bucket=bucket, Key=name, Body=b"x")
+    return names
+
+
+def test_only_what_the_engine_settled_is_acknowledged(keys):
+    def take(study, archives):
+        return [ref.uri for ref in archives if ref.uri != "s3://raw/k2"]
+
+    assert trickle(take).handle([message(key) for key in keys], lambda: 600) == ["m-k2"]
+
+
+def test_a_run_that_breaks_takes_only_its_own_archives_with_it(keys):
+    def take(study, archives):
+        if "s3://raw/k2" in [ref.uri for ref in archives]:
+            raise RuntimeError("the engine fell over")
+        return [ref.uri for ref in archives]
+
+    first = trickle(take, most=6).handle([message(key) for key in keys], lambda: 600)
+    assert len(first) == 6
+    assert trickle(take, most=6).handle([message(key, 2) for key in keys], lambda: 600) == ["m-k2"]
+
+
+def test_time_is_kept_for_what_a_run_took_so_far(keys):
+    left = [600.0]
+
+    def take(study, archives):
+        left[0] -= 250
+        return [ref.uri for ref in archives]
+
+    failed = trickle(take, most=2).handle([message(key) for key in keys], lambda: left[0])
+    assert failed == ["m-k2", "m-k3", "m-k4", "m-k5"]
+
+
+def test_a_busy_warehouse_is_not_asked_again_in_the_same_batch(keys):
+    asked = []
+
+    def take(study, archives):
+        asked.append(archives)
+        raise Busy("held")
+
+    assert len(trickle(take, most=1).handle([message(key) for key in keys], lambda: 600)) == 6
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '[{"name": "x"}]', "[1]"])
+def test_settings_that_make_no_sense_are_said(text):
+    with pytest.raises(handler.SettingsFault, match="INGEST_STUDIES"):
+        handler.studies_of(text)
+
+
+@pytest.mark.parametrize("place", ["s3://raw", "s3://raw/Carrel/main", "s3://raw/other/main/mapping"])
+def test_a_place_of_the_mapping_that_is_none_is_said(aws, place):
+    with pytest.raises(handler.SettingsFault, match="INGEST_MAPPING"):
+        handler.mapping_folder(Aws(), place)
+
+
+def test_the_source_is_one_that_the_engine_knows():
+    from carrel.ingest.sources import Source
+
+    assert isinstance(running.Listed([]), Source)
