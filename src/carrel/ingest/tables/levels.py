@@ -120,27 +120,32 @@ class _Walk:
 
     def _objects(self, objects: list[dict[str, Any]], at: Path) -> None:
         """Keys are guessed from the first objects; counting tells whether that missed a key or a null."""
-        present = sum(map(len, objects))
+        left = sum(map(len, objects))
         guessed = sorted(set().union(*objects[:_GUESS]))
-        filled = self._keys(objects, guessed, at)
-        if filled == present:
-            return
-        others = sorted(set().union(*objects).difference(guessed)) if len(objects) > _GUESS else []
-        filled += self._keys(objects, others, at)
-        if filled != present:
-            self._note_nulls(objects, guessed + others, at)
+        gaps = self._keys(objects, guessed, at)
+        left -= _filled(gaps, objects)
+        if left and len(objects) > _GUESS:
+            others = self._keys(objects, sorted(set().union(*objects).difference(guessed)), at)
+            left -= _filled(others, objects)
+            gaps += others
+        self._note_nulls(objects, gaps, left, at)
 
-    def _keys(self, objects: list[dict[str, Any]], keys: list[str], at: Path) -> int:
-        """How many values these keys have, nulls not counted."""
+    def _keys(self, objects: list[dict[str, Any]], keys: list[str], at: Path) -> list[tuple[int, str]]:
+        """(rows without a value, key) of each key."""
         self.count += len(keys)
         if self.rules.max_keys and self.count > self.rules.max_keys:
             raise TooWide
         "".join(keys).encode()  # UnicodeEncodeError for keys that are no text
-        return sum(self._values(list(map(dict.get, objects, repeat(key))), (*at, key)) for key in keys)
+        count = len(objects)
+        return [(count - self._values(list(map(dict.get, objects, repeat(key))), (*at, key)), key) for key in keys]
 
-    def _note_nulls(self, objects: list[dict[str, Any]], keys: list[str], at: Path) -> None:
-        for key in keys:
+    def _note_nulls(self, objects: list[dict[str, Any]], gaps: list[tuple[int, str]], left: int, at: Path) -> None:
+        """Find the explicit nulls, `left` in all; where most rows have no value, there most likely."""
+        for _, key in sorted(gaps, reverse=True):
+            if not left:
+                break
             rows = [row for row, each in enumerate(objects) if each.get(key, 0) is None]
+            left -= len(rows)
             if rows:
                 self.notes.append((pointer((*at, key)), rows))
 
@@ -232,6 +237,10 @@ class _Walk:
     def _put(self, place: Field, values: list[Any], kind: str, found: set[str] | None = None) -> None:
         array = pa.array(values, kinds.ARROW[kind])
         self.out.cells.append(Cells(place, array, kind, tuple(sorted(found or {kind}))))
+
+
+def _filled(gaps: list[tuple[int, str]], objects: list[dict[str, Any]]) -> int:
+    return sum(len(objects) - gap for gap, _ in gaps)
 
 
 def _spread(lengths: pa.Array, total: int) -> tuple[pa.Array, pa.Array]:
