@@ -10,8 +10,7 @@ from pathlib import Path
 import boto3
 import httpx
 import pytest
-
-from tests.support.waiting import wait_until
+from tests.support.waiting import until
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 REGION = "eu-west-2"
@@ -27,7 +26,7 @@ def moto_server() -> Iterator[str]:
     address = f"http://127.0.0.1:{port}"
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
-            wait_until(lambda: _answers(address), "moto's server answers", seconds=60)
+            until(lambda: _answers(address), "moto's server answers", 60)
             yield address
         finally:
             server.terminate()

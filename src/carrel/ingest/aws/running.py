@@ -41,7 +41,7 @@ def schemas_in(mapping: Path | None) -> "Schemas":
     from carrel.ingest.schemas.library import Library
 
     if mapping is None:
-        return Schemas(load(), Library({}, {}, None, ""))
+        return Schemas(load(), Library())
     own = mapping / "mapping.yaml"
     return Schemas(load(own if own.is_file() else None), SchemaStore(mapping / "schemas").library())
 
