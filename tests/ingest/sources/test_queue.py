@@ -8,7 +8,6 @@ import time
 import pytest
 
 from carrel.ingest.sources import Source, SourceFault, source_of
-from carrel.ingest.sources.events import EventSource
 from carrel.ingest.sources.sqs import SqsSource
 
 
@@ -199,24 +198,3 @@ def test_only_its_own_archives_can_be_acknowledged(aws, queue, put, bucket):
     refs = list(source_of(f"s3://{bucket}/", aws).list())
     with SqsSource(queue, aws) as source, pytest.raises(SourceFault, match="did not come from this queue"):
         source.acknowledge(refs)
-
-
-def test_a_lambda_function_says_which_messages_failed(aws, bucket, put):
-    for name in ("a", "b", "c"):
-        put(name)
-    names = [("m1", ["a"]), ("m2", ["b", "c"]), ("m3", ["gone"]), ("m5", ["c"])]
-    event = {"Records": [{"messageId": name, "body": s3_event(bucket, *these)} for name, these in names]}
-    event["Records"].append({"messageId": "m4", "body": "x", "attributes": {"ApproximateReceiveCount": "2"}})
-    with EventSource(event, aws) as source:
-        assert isinstance(source, Source)
-        refs = list(source.list())
-        assert keys(refs) == ["a", "b", "c", "c"]
-        with pickle.loads(pickle.dumps(source)).open(refs[0]) as fetched:
-            assert fetched.data == b"PK"
-        source.acknowledge(refs[:2])
-        failed = {each["itemIdentifier"] for each in source.response()["batchItemFailures"]}
-        assert failed == {"m2", "m3", "m4", "m5"}
-        source.acknowledge(refs[2:])
-        failed = {each["itemIdentifier"] for each in source.response()["batchItemFailures"]}
-        assert failed == {"m3", "m4"}
-        assert len(source.problems()) == 2

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 from carrel.ingest.values import ArchiveRef, Fault
 
@@ -67,3 +67,22 @@ class Source(Protocol):
     def __exit__(self, *details: object) -> None:
         """What was listed and not acknowledged is given back, to be listed again."""
         ...
+
+
+class Kept:
+    """For sources that keep their archives where they are: the ledger knows what is done, nothing is given back."""
+
+    __slots__ = ()
+
+    def acknowledge(self, refs: Iterable[ArchiveRef]) -> None:
+        """Nothing to do."""
+
+    def problems(self) -> tuple[Problem, ...]:
+        """None: whatever is there is an archive."""
+        return ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        """Nothing to do."""

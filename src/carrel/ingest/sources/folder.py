@@ -4,13 +4,13 @@ import glob
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from carrel.ingest.archives.faults import ArchiveRejected
-from carrel.ingest.sources.base import Changed, Fetched, Problem, SourceFault
+from carrel.ingest.sources.base import Changed, Fetched, Kept, SourceFault
 from carrel.ingest.values import ArchiveRef
 
 IN_MEMORY = 32_000_000
@@ -21,7 +21,7 @@ _END_OF_ZIP = b"PK\x05\x06"
 _TAIL = 65_557
 
 
-class FolderSource:
+class FolderSource(Kept):
     """Every *.zip under a folder (hidden ones aside), or every file that a glob (`**` for folders) finds but *.json."""
 
     def __init__(self, pattern: str | Path):
@@ -46,18 +46,6 @@ class FolderSource:
         yield Fetched(data, metadata)
         if not small:
             _check(path, ref)
-
-    def acknowledge(self, refs: Iterable[ArchiveRef]) -> None:
-        """Nothing to do: the ledger knows, and the files are not ours to move."""
-
-    def problems(self) -> tuple[Problem, ...]:
-        return ()
-
-    def __enter__(self) -> "FolderSource":
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        pass
 
     def _paths(self) -> Sequence[Path]:
         folder = Path(self.pattern)

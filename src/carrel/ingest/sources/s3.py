@@ -1,7 +1,7 @@
 """Archives under an S3 prefix; the record's metadata is the object's user metadata."""
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from carrel.ingest.sources.aws import Aws, code_of
-from carrel.ingest.sources.base import Changed, Fetched, Problem, SourceFault, Unavailable
+from carrel.ingest.sources.base import Changed, Fetched, Kept, SourceFault, Unavailable
 from carrel.ingest.values import ArchiveRef
 
 IN_MEMORY = 32_000_000
@@ -21,7 +21,7 @@ _GONE = frozenset(("PreconditionFailed", "412", "NoSuchKey", "404"))
 
 
 @dataclass(frozen=True, slots=True)
-class S3Source:
+class S3Source(Kept):
     """Every object under `s3://bucket/prefix` but *.json, owner.txt and empty folder markers."""
 
     url: str
@@ -51,18 +51,6 @@ class S3Source:
     def open(self, ref: ArchiveRef) -> "Any":
         """The object as it was listed, and no other version of it."""
         return open_object(self.aws, ref)
-
-    def acknowledge(self, refs: Iterable[ArchiveRef]) -> None:
-        """Nothing to do: the ledger knows."""
-
-    def problems(self) -> tuple[Problem, ...]:
-        return ()
-
-    def __enter__(self) -> "S3Source":
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        pass
 
 
 def place_of(url: str) -> tuple[str, str]:

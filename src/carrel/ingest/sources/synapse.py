@@ -9,13 +9,13 @@ import re
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from carrel.ingest.sources.base import Changed, Fetched, Problem, Refused, SourceFault, Unavailable
+from carrel.ingest.sources.base import Changed, Fetched, Kept, Refused, SourceFault, Unavailable
 from carrel.ingest.values import ArchiveRef
 
 IN_MEMORY = 32_000_000
@@ -125,7 +125,7 @@ def _translated(what: str, status: int) -> Exception:
 
 
 @dataclass(frozen=True, slots=True)
-class SynapseSource:
+class SynapseSource(Kept):
     """Every file of a folder (folders inside too) or file view. `where`: SQL conditions for a view."""
 
     entity: str
@@ -229,18 +229,6 @@ class SynapseSource:
         if found.get("failureCode"):
             raise Refused(f"downloading {each}: Synapse answered {found['failureCode']}; check what the token allows")
         return found["preSignedURL"], found.get("fileHandle", {}).get("contentMd5")
-
-    def acknowledge(self, refs: Iterable[ArchiveRef]) -> None:
-        """Nothing to do: the ledger knows."""
-
-    def problems(self) -> tuple[Problem, ...]:
-        return ()
-
-    def __enter__(self) -> "SynapseSource":
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        pass
 
 
 def _json(body: Any) -> str:
