@@ -1,4 +1,4 @@
-"""`carrel demo`: data, toolchain, site, a request on two backends, and what came out, in one go."""
+"""`carrel demo`: data, toolchain, site, two studies on two backends, and what came out, in one go."""
 
 import csv
 import json
@@ -6,8 +6,9 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
@@ -22,12 +23,26 @@ from carrel.site.submit import StudyRequest
 from carrel.site.up import choose_port, runtime_of
 from carrel.site.watch import Board, follow
 
-STUDY = "examples/health-insurance"
-WORKSPACE = "health-insurance"
 BACKENDS = ("north", "south")
 TABLE_ROWS = 8
 REGISTRY = "carrel"
 """Where the images of `deploy/images/Dockerfile` are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """An example that comes with Carrel: its folder's name, which names its workspace too, and the database it asks."""
+
+    name: str
+    database: str
+
+    @property
+    def folder(self) -> Path:
+        return shipped(f"examples/{self.name}")
+
+
+INSURANCE = Study("health-insurance", "default")
+MOBILE = Study("mobile-assessments", "mobile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +57,16 @@ class Demo:
     def database(self, backend: str) -> Path:
         return self.root / "data" / f"{backend}.duckdb"
 
-    @property
-    def study_repo(self) -> Path:
-        return self.root / "study.git"
+    def warehouse(self, backend: str) -> Path:
+        return self.root / "data" / "mobile" / "warehouses" / backend
+
+    def repo(self, study: Study) -> Path:
+        return self.root / f"{study.name}.git"
+
+    def backend(self, name: str, studies: Sequence[Study]) -> Backend:
+        """What the backend of that name needs for these studies."""
+        more = {MOBILE.database: f"delta:///{self.warehouse(name)}"} if MOBILE in studies else {}
+        return Backend(name, f"duckdb:///{self.database(name)}", more)
 
 
 def run_demo(demo: Demo, console: Console) -> bool:
@@ -55,21 +77,23 @@ def run_demo(demo: Demo, console: Console) -> bool:
     demo.root.mkdir(parents=True, exist_ok=True)
     python = prepare_toolchain(demo, tell)
     load_data(demo, python, tell)
-    commit = commit_folder(shipped(STUDY), demo.study_repo, message="The example study")
-    tell(f"study       {STUDY} at commit {commit[:7]}")
-    backends = tuple(Backend(name, f"duckdb:///{demo.database(name)}") for name in BACKENDS)
+    studies = (INSURANCE, MOBILE) if ingest_data(demo, tell) else (INSURANCE,)
+    commits = {study: commit_folder(study.folder, demo.repo(study), message="The example study") for study in studies}
+    for study, commit in commits.items():
+        tell(f"study       examples/{study.name} at commit {commit[:7]}")
+    backends = tuple(demo.backend(name, studies) for name in BACKENDS)
     images = {"DOCKER_REGISTRY": REGISTRY} if executor in ("docker", "podman") else {}
     site = Site(demo.root, backends, choose_port(demo.port), executor, extra_env=images)
     with running(site, tell) as up:
-        tell(f"site        {site.url}, runtime {executor}, one agent each for {' and '.join(BACKENDS)}\n")
-        board = _request(up, demo, commit, console)
-        good = board.finished and not board.failures
-        show_results(site, board, console)
+        tell(f"site        {site.url}, runtime {executor}, one agent each for {' and '.join(BACKENDS)}")
+        boards = _requests(up, demo, commits, console)
+        for study, board in boards.items():
+            show_results(site, study, board, console)
         _what_next(demo, site, console, time.monotonic() - started_at)
         if demo.keep and not up.stop.is_set():
             tell("the site stays up (--keep); Ctrl-C stops it")
             up.watch()
-    return good
+    return all(board.finished and not board.failures for board in boards.values())
 
 
 def _teller(console: Console) -> Callable[[str], None]:
@@ -118,7 +142,7 @@ def prepare_toolchain(demo: Demo, tell: Callable[[str], None]) -> Path:
 def load_data(demo: Demo, python: Path, tell: Callable[[str], None]) -> None:
     """One DuckDB file per backend, made once."""
     if not all(demo.database(name).exists() for name in BACKENDS):
-        script = shipped(STUDY) / "load_data.py"
+        script = INSURANCE.folder / "load_data.py"
         argv = [sys.executable, str(script), str(demo.root / "data"), "--toolchain-python", str(python)]
         done = subprocess.run(argv, capture_output=True, text=True)
         if done.returncode != 0:
@@ -126,17 +150,51 @@ def load_data(demo: Demo, python: Path, tell: Callable[[str], None]) -> None:
     tell(f"data        RAND Health Insurance Experiment: {', '.join(demo.database(name).name for name in BACKENDS)}")
 
 
-def _request(up: Running, demo: Demo, commit: str, console: Console) -> Board:
-    study = StudyRequest(str(demo.study_repo), commit, "main", WORKSPACE, ("run_all",), force=True, user="demo")
-    requests = Requests(up.site.rap_api, up.keys.client)
-    raps = {requests.create(study, backend).rap_id: backend for backend in BACKENDS}
-    board = Board(raps)
+def ingest_data(demo: Demo, tell: Callable[[str], None]) -> bool:
+    """A warehouse per backend, of archives that are made once; False where ingest is not installed."""
+    if find_spec("deltalake") is None:
+        tell("archives    left out with their study: install the extra carrel[ingest]")
+        return False
+    began = time.monotonic()
+    argv = [sys.executable, str(MOBILE.folder / "make_data.py"), str(demo.root / "data" / "mobile")]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SiteError(f"the example's archives could not be ingested:\n{done.stderr[-2000:]}")
+    what = "; ".join(done.stdout.splitlines())
+    tell(f"archives    ingested into Delta tables: {what} ({time.monotonic() - began:.1f} s)")
+    return True
 
+
+def _requests(up: Running, demo: Demo, commits: Mapping[Study, str], console: Console) -> dict[Study, Board]:
+    """Ask for all studies at once, and watch one after the other."""
+    requests = Requests(up.site.rap_api, up.keys.client)
+    boards = {study: Board(_create(requests, demo, study, commit)) for study, commit in commits.items()}
+    for study, board in boards.items():
+        console.print(f"\n{study.name}", style="bold", highlight=False)
+        _follow(up, requests, board, console)
+    return boards
+
+
+def _create(requests: Requests, demo: Demo, study: Study, commit: str) -> dict[str, str]:
+    asked = StudyRequest(
+        str(demo.repo(study)),
+        commit,
+        "main",
+        study.name,
+        ("run_all",),
+        force=True,
+        user="demo",
+        database=study.database,
+    )
+    return {requests.create(asked, backend).rap_id: backend for backend in BACKENDS}
+
+
+def _follow(up: Running, requests: Requests, board: Board, console: Console) -> None:
     def ask() -> list[dict[str, object]]:
         up.check()
-        return requests.jobs(list(raps))
+        return requests.jobs(list(board.raps))
 
-    return follow(board, ask, console, stop=up.stop.is_set)
+    follow(board, ask, console, stop=up.stop.is_set)
 
 
 # -- what came out
@@ -153,14 +211,14 @@ def level4_outputs(site: Site, backend: str, workspace: str) -> Iterator[tuple[P
             yield folder / name, about
 
 
-def show_results(site: Site, board: Board, console: Console) -> None:
+def show_results(site: Site, study: Study, board: Board, console: Console) -> None:
     for job in board.failures:
         console.print(f"\n[bold red]{job['backend']} {job['action']}[/]: {job['status_message']}")
-        log = site.high_privacy(str(job["backend"])) / "workspaces" / WORKSPACE / "metadata" / f"{job['action']}.log"
+        log = site.high_privacy(str(job["backend"])) / "workspaces" / study.name / "metadata" / f"{job['action']}.log"
         console.print(f"  log: {log}", highlight=False, soft_wrap=True)
     for backend in BACKENDS:
-        console.rule(f"level 4 outputs of {backend}", align="left")
-        for path, about in level4_outputs(site, backend, WORKSPACE):
+        console.rule(f"{study.name}: level 4 outputs of {backend}", align="left")
+        for path, about in level4_outputs(site, backend, study.name):
             console.print(f"{path}  [dim]({about['action']})[/]", highlight=False, soft_wrap=True)
             if path.suffix == ".csv":
                 console.print(csv_table(path))
@@ -184,11 +242,12 @@ def _what_next(demo: Demo, site: Site, console: Console, seconds: float) -> None
     console.rule("what next", align="left")
     lines = [
         f"Took {seconds:.0f} s. Everything is under {demo.root}.",
-        f"  the patient-level files never left   {site.high_privacy(BACKENDS[0])}/workspaces/{WORKSPACE}/",
-        f"  what an output checker sees          {site.level4(BACKENDS[0], WORKSPACE)}/",
+        f"  the patient-level files never left   {site.high_privacy(BACKENDS[0])}/workspaces/",
+        f"  what an output checker sees          {site.level4(BACKENDS[0], INSURANCE.name)}/",
         f"  put carrel on your path              export PATH={Path(sys.executable).parent}:$PATH",
-        f"  the study itself, on dummy data      cd {shipped(STUDY)} && {_run_here(site)}",
+        f"  the study itself, on dummy data      cd {INSURANCE.folder} && {_run_here(site)}",
         "  keep the site up                     ./just demo --keep",
+        f"  the tables that archives became      carrel ingest tables --warehouse {demo.warehouse(BACKENDS[0])}",
         "  write your own                       docs/tutorial/first-study.md",
     ]
     for line in lines:

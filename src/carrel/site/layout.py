@@ -17,10 +17,14 @@ class SiteError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """One place that holds data. `database_url` is what jobs on its database list may query; None: dummy data."""
+    """One place that holds data. `database_url` is what jobs on its database list may query; None: dummy data.
+
+    `more_databases`: name -> URL of others, for requests that name them.
+    """
 
     name: str
     database_url: str | None = None
+    more_databases: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -80,6 +84,8 @@ class Site:
             "DJANGO_DEBUG": "false",
             "ALLOW_LOCAL_GIT_REPOS": "true",
         }
+        more = sorted({name for backend in self.backends for name in backend.more_databases})
+        env["VALID_DATABASE_NAMES"] = ",".join(["default", *more])
         for name in names:
             prefix = name.upper()
             env[f"{prefix}_JOB_SERVER_TOKEN"] = keys.agents[name]
@@ -105,6 +111,7 @@ class Site:
             env["DEFAULT_DATABASE_URL"] = backend.database_url
         else:
             env["USING_DUMMY_DATA_BACKEND"] = "true"
+        env |= {f"{name.upper()}_DATABASE_URL": url for name, url in backend.more_databases.items()}
         return _process_env(env, self.extra_env)
 
     def make_folders(self) -> None:

@@ -25,6 +25,7 @@ class StudyRequest:
     actions: tuple[str, ...]
     force: bool = False
     user: str = "local"
+    database: str = "default"
 
     def body(self, rap_id: str, backend: str) -> dict[str, object]:
         """The body of `rap/create` for one backend."""
@@ -35,7 +36,7 @@ class StudyRequest:
             "repo_url": self.repo,
             "branch": self.branch,
             "commit": self.commit,
-            "database_name": "default",
+            "database_name": self.database,
             "requested_actions": list(self.actions),
             "codelists_ok": True,
             "force_run_dependencies": self.force,
