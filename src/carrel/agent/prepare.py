@@ -3,6 +3,7 @@
 import errno
 import logging
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +116,15 @@ def _study_actions(place: Surroundings, job: JobDefinition, workspace: Path) -> 
 
 def action_names(text: bytes) -> list[str] | None:
     """Names of the actions in a project.yaml, valid or not; None when there are none to be found."""
+    names = _action_names(text)
+    return None if names is None else list(names)
+
+
+@lru_cache(maxsize=16)
+def _action_names(text: bytes) -> tuple[str, ...] | None:
+    """Remembered, because all jobs of a request ask it of the same text."""
     try:
-        return sorted(map(str, yaml.load(text, Loader=_Loader)["actions"]))  # noqa: S506 (a safe loader)
+        return tuple(sorted(map(str, yaml.load(text, Loader=_Loader)["actions"])))  # noqa: S506 (a safe loader)
     except (yaml.YAMLError, KeyError, TypeError, ValueError):
         return None
 
