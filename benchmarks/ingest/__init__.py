@@ -1,0 +1,1 @@
+"""How fast archives become tables, as ratios against a floor, dlt and PySpark in the same run."""
