@@ -8,7 +8,6 @@ All read the same environment as the agent. Those that change a manifest need th
 """
 
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +103,7 @@ def _old_entry(storage: Storage, workspace: str, record: dict[str, Any], output:
             shape = csvshape.csv_shape(stream)
     excluded = record.get("level4_excluded_files", {})
     found = path.stat()
-    entry = asdict(
+    return manifest.entry_of(
         OutputRecord(
             path=output,
             level=level,
@@ -123,8 +122,6 @@ def _old_entry(storage: Storage, workspace: str, record: dict[str, Any], output:
             col_count=shape.cols if shape else None,
         )
     )
-    del entry["path"]
-    return entry
 
 
 @main.command("update_manifest_out_of_date_actions")

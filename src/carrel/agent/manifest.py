@@ -59,7 +59,7 @@ def updated(
 
     `study_actions`: those of the study's present project.yaml; None when they are not known.
     """
-    made = {record.path: _entry(record) for record in records}
+    made = {record.path: entry_of(record) for record in records}
     outputs = {
         path: entry if path in made else _aged(entry, action, study_actions)
         for path, entry in manifest["outputs"].items()
@@ -67,7 +67,8 @@ def updated(
     return {**manifest, "outputs": outputs | made}
 
 
-def _entry(record: OutputRecord) -> dict[str, Any]:
+def entry_of(record: OutputRecord) -> dict[str, Any]:
+    """An output as the manifest shows it, below its path."""
     entry = asdict(record)
     del entry["path"]
     if record.database_version is None:
