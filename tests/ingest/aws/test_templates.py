@@ -53,9 +53,7 @@ def lint(tmp_path: Path):
     def run(text: str) -> list[str]:
         (tmp_path / "template.yaml").write_text(text)
         command = [
-            sys.executable,
-            "-m",
-            "cfnlint",
+            str(Path(sys.executable).with_name("cfn-lint")),
             "--format",
             "parseable",
             "--regions",
