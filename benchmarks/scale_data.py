@@ -99,8 +99,8 @@ def fill(database: Path, jobs: int) -> None:
     """Add `jobs` finished jobs with their requests, attempts and events to a migrated, empty database."""
     with closing(sqlite3.connect(database)) as connection:
         connection.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-1000000")
-        indexes = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
-        indexes = [each for each in indexes if "controller_" in each[1]]
+        made = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
+        indexes = [each for each in made if "controller_" in each[1]]
         for name, _ in indexes:
             connection.execute(f'DROP INDEX "{name}"')
         for table, columns, rows in (
