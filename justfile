@@ -74,4 +74,8 @@ requirements:
     done
     cd requirements && uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
         --no-header --quiet python-v2.in --output-file python-v2.txt
+    cd deploy/aws && for f in requirements image-requirements; do \
+        uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \
+            "$f.in" --output-file "$f.txt"; \
+    done
     cd requirements && awk '/^uv==/{p=1;print;next} p&&/--hash/{print;next} {p=0}' dev.txt > bootstrap.txt
