@@ -60,7 +60,9 @@ def test_the_scenario_ends_as_the_truth_says(study, quiet):
     assert dispositions == expected(study[1])[0]
 
 
-@pytest.mark.parametrize("place", ["first", "middle", "last"])
+@pytest.mark.parametrize(
+    "place", ["first", pytest.param("middle", marks=pytest.mark.slow), pytest.param("last", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("step", STEPS)
 def test_killed_and_run_again_is_as_never_killed(step, place, study, quiet, tmp_path):
     state, passed = quiet

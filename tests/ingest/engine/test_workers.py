@@ -1,0 +1,62 @@
+"""Workers that die: their batches are done again, and what kills every worker is left out, by name."""
+
+import os
+import signal
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.support.ingest import Folder, ingest, state_of
+
+from carrel.ingest.commit import WarehouseBusy, coordinator_lock, open_storage
+from carrel.ingest.engine import Options, inline, processes
+from carrel.ingest.generate import Knobs, write
+
+
+@dataclass(frozen=True)
+class Deadly(Folder):
+    """Opening the archive `victim` kills the worker: the first time, or every time."""
+
+    victim: str = ""
+    marker: Path | None = None
+
+    @contextmanager
+    def open(self, ref):
+        if self.victim in ref.uri and (self.marker is None or not self.marker.exists()):
+            if self.marker:
+                self.marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        with super().open(ref) as fetched:
+            yield fetched
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    write(Knobs(records=8, hz=1, seconds=1), folder)
+    return folder / "archives"
+
+
+def test_a_worker_killed_mid_run_is_replaced_and_its_batch_done(archives, tmp_path):
+    source = Deadly(archives, victim="000003", marker=tmp_path / "killed")
+    report = ingest(tmp_path / "w", source, processes(2), Options(batch_archives=2))
+    assert (tmp_path / "killed").exists()
+    assert report.exit_code == 0
+    ingest(tmp_path / "quiet", Folder(archives))
+    assert state_of(tmp_path / "w") == state_of(tmp_path / "quiet")
+
+
+def test_an_archive_that_kills_every_worker_stops_nothing_else(archives, tmp_path):
+    report = ingest(tmp_path / "w", Deadly(archives, victim="000003"), processes(1), Options(batch_archives=4))
+    assert report.exit_code == 4
+    assert len(report.failures) == 1
+    assert sum(report.dispositions.values()) == 7
+    again = ingest(tmp_path / "w", Folder(archives))
+    assert (again.known, sum(again.dispositions.values())) == (7, 1)
+
+
+def test_one_coordinator_at_a_time(archives, tmp_path):
+    with coordinator_lock(open_storage(str(tmp_path))), pytest.raises(WarehouseBusy):
+        ingest(tmp_path, Folder(archives), inline())
+    assert ingest(tmp_path, Folder(archives), inline()).exit_code == 0
