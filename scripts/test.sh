@@ -1,5 +1,9 @@
 #!/bin/sh
-# The whole suite; then, the database being the difference, the controller's tests again on PostgreSQL.
+# The whole suite on two workers; then, the database being the difference, the controller's tests again on PostgreSQL.
+# With arguments: just what they name.
 set -eu
-pytest -q "$@"
-[ "$#" -gt 0 ] || CARREL_TEST_DATABASE=postgresql pytest -q tests/controller
+if [ "$#" -gt 0 ]; then
+    exec pytest -q "$@"
+fi
+pytest -q -n 2 --dist loadfile --durations 15
+CARREL_TEST_DATABASE=postgresql pytest -q -n 2 --dist loadfile tests/controller
