@@ -175,7 +175,8 @@ def query_site(make_site: Callable[..., Site], warehouse: Path, tmp_path: Path) 
 def ask(site: Site, job_id: str, action: str = "extract") -> dict[str, Any]:
     """Run the query as a job; its `metadata.json`."""
     task = site.task(
-        job_id, action=action, image="ghcr.io/opensafely-core/sqlrunner:v1", args=["q.sql", "--output", f"output/{action}.csv"],
+        job_id, action=action, image="ghcr.io/opensafely-core/sqlrunner:v1",
+        args=["q.sql", "--output", f"output/{action}.csv"],
         allow_database_access=True, database_name="default",
     )  # fmt: skip
     if site.process is None:
