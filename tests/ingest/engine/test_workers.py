@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.support.ingest import Folder, ingest, state_of
+from tests.support.ingest import Folder, ingest, quarantined, state_of
 
 from carrel.ingest.commit import WarehouseBusy, coordinator_lock, open_storage
 from carrel.ingest.engine import Options, inline, processes
 from carrel.ingest.generate import Knobs, write
+from carrel.ingest.sources import Problem
+from carrel.ingest.values import Fault
 
 
 @dataclass(frozen=True)
@@ -60,3 +62,19 @@ def test_one_coordinator_at_a_time(archives, tmp_path):
     with coordinator_lock(open_storage(str(tmp_path))), pytest.raises(WarehouseBusy):
         ingest(tmp_path, Folder(archives), inline())
     assert ingest(tmp_path, Folder(archives), inline()).exit_code == 0
+
+
+@dataclass(frozen=True)
+class Troubled(Folder):
+    """A source that also holds something that is no archive."""
+
+    def problems(self):
+        return (Problem("queue:message-1", Fault("source", "message", "the message is not JSON")),)
+
+
+def test_what_is_no_archive_goes_to_quarantine_once(archives, tmp_path):
+    report = ingest(tmp_path, Troubled(archives))
+    assert report.quarantined == {"source/message": 1}
+    assert report.dispositions["unreadable"] == 1
+    assert ingest(tmp_path, Troubled(archives)).run_id is None
+    assert quarantined(tmp_path) == {"queue:message-1": [[None, "source", "message"]]}

@@ -1,6 +1,7 @@
 """withdraw, compact, archive, export."""
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -70,7 +71,9 @@ def archive(dataset: str, warehouse: str) -> None:
 @click.option("--dataset", "datasets", multiple=True, help="Only these; default: all.")
 @click.option("--dates", type=click.Choice(["plain", "padded"]), default="plain", help="Months as 9 or as 09.")
 @ending
-def export(folder: Path, warehouse: str, layout: str, datasets: tuple[str, ...], dates: str) -> None:
+def export(
+    folder: Path, warehouse: str, layout: str, datasets: tuple[str, ...], dates: Literal["plain", "padded"]
+) -> None:
     """Write plain Parquet folders, with BridgeDownstream's names and columns, under FOLDER."""
     from carrel.ingest.engine.exporting import export_bridge
 

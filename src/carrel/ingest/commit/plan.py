@@ -49,7 +49,7 @@ class Plan:
 
 def _commit(made: dict[str, object]) -> TableCommit:
     files = tuple(DataFile(**each) for each in made["add"])  # type: ignore[attr-defined]
-    removed = tuple(made["remove"])  # type: ignore[arg-type]
+    removed: tuple[str, ...] = tuple(made["remove"])  # type: ignore[arg-type]
     return TableCommit(**{**made, "schema": base64.b64decode(str(made["schema"])), "add": files, "remove": removed})  # type: ignore[arg-type]
 
 

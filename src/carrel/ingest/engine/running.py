@@ -20,12 +20,13 @@ from carrel.ingest.commit import (
 from carrel.ingest.engine.building import Builder, Built
 from carrel.ingest.engine.dispatching import Dispatcher, batches, distinct
 from carrel.ingest.engine.pools import Pool
+from carrel.ingest.engine.problems import of_problems, ref_of
 from carrel.ingest.engine.reporting import Report, counted
 from carrel.ingest.engine.settling import Settled, settled
 from carrel.ingest.engine.values import BatchResult, Context, Options
 from carrel.ingest.ledger import Ledger, archive_key
 from carrel.ingest.schemas import Schemas
-from carrel.ingest.sources import Source
+from carrel.ingest.sources import Problem, Source
 from carrel.ingest.tables import Change
 from carrel.ingest.values import ArchiveRef
 from carrel.telemetry import faults
@@ -79,12 +80,14 @@ class _Run:
     def report(self) -> Report:
         ledger = Ledger(self.storage)
         listed = distinct(self.setting.source.list())
-        known = ledger.known(listed)
+        problems = () if self.setting.replay else self.setting.source.problems()
+        known = ledger.known([*listed, *(ref_of(each) for each in problems)])
         faults.point("ingest.listed")
         todo = [ref for ref in listed if self._wants(ref, known)]
-        report = Report(None, len(listed), len(known))
-        if todo:
-            report = self._take(todo, ledger, report)
+        new = [each for each in problems if archive_key(ref_of(each)) not in known]
+        report = Report(None, len(listed), sum(archive_key(ref) in known for ref in listed))
+        if todo or new:
+            report = self._take(todo, new, ledger, report)
         done = [ref for ref in listed if archive_key(ref) in known] + todo
         self._acknowledge(done, report)
         return report
@@ -93,7 +96,7 @@ class _Run:
         is_known = archive_key(ref) in known
         return is_known and self.setting.replay(ref) if self.setting.replay else not is_known
 
-    def _take(self, todo: list[ArchiveRef], ledger: Ledger, report: Report) -> Report:
+    def _take(self, todo: list[ArchiveRef], problems: list[Problem], ledger: Ledger, report: Report) -> Report:
         number = begin(self.storage)
         entries = catalog.load_all(self.storage)
         context = Context(
@@ -107,7 +110,7 @@ class _Run:
             tombstones=ledger.tombstones(),
             replayed=self.setting.replay is not None,
         )
-        results = self._results(todo, context)
+        results = [*self._results(todo, context), of_problems(problems, number.run_id)]
         faults.point("ingest.batches_done")
         outcome = settled(results)
         replayed = frozenset(line.archive_key for line in outcome.lines) if self.setting.replay else frozenset()

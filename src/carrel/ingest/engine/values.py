@@ -20,8 +20,6 @@ class Options:
     """For records whose metadata names no app."""
     reject_records: bool = False
     """One bad file rejects its whole record (the contract's way); default: that file alone."""
-    raw_json: bool = False
-    """Also keep the checked JSON of each file, in the contract's layout."""
     batch_bytes: int = 16_000_000
     """At most so many bytes of archives (unless one alone is larger) go to a worker at once."""
     batch_archives: int = 200

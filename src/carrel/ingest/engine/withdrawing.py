@@ -1,6 +1,6 @@
 """Withdrawal: a participant, or a record, leaves every table, the ledger, quarantine and raw JSON; and proof of it."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -115,7 +115,7 @@ class _Subjects:
         codes = [tombstone_of("healthcode", each) for each in sorted(self.healthcodes)]
         return codes + [tombstone_of("record", each) for each in sorted(self.asked_records)]
 
-    def owns(self, row: dict[str, Any]) -> bool:
+    def owns(self, row: Mapping[str, Any]) -> bool:
         """Whether a line of the ledger or quarantine is about them."""
         return row["recordid"] in self.record_ids or row["healthcode"] in self.healthcodes
 
