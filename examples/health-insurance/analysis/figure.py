@@ -6,6 +6,7 @@ matplotlib.use("svg")
 
 import matplotlib.pyplot as plt
 import pandas as pd
+
 from disclosure import REDACTED
 
 # The same table gives the same file, byte for byte: no random ids, no date, text kept as text.

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+
 from disclosure import safe_counts, write_table
 
 BANDS = {"none": 1, "up to 250": 250, "up to 500": 500, "up to 750": 750, "over 750": np.inf}  # dollars a year

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import statsmodels.formula.api as smf
+
 from disclosure import ROUND_TO, THRESHOLD, write_table
 
 FORMULA = "visits ~ C(plan) + deductible_plan + physical_limitation + chronic_diseases + C(health)"

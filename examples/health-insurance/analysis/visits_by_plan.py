@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+
 from disclosure import safe_counts, write_table
 
 BANDS = {"0": 0, "1-2": 2, "3-5": 5, "6-10": 10, "11-20": 20, "21-40": 40, "over 40": np.inf}  # at most this many

@@ -111,7 +111,7 @@ class Resolution:
     reason: str
     """How it was found (self reference, archive map, app default, legacy mapping) or why it was not."""
     fault: Fault | None = None
-    """Set when the file should have been taken and cannot be (its schema is not in the store): it goes to quarantine."""
+    """Set when the file should be taken and cannot be (its schema is not in the store): it goes to quarantine."""
 
 
 @dataclass(frozen=True, slots=True)
