@@ -21,7 +21,8 @@ from carrel.ingest.values import Fault, Lineage
 
 MAX_KEYS = 2_000
 """In one table, of one file."""
-_FLUSH_ROWS = 20_000
+_FLUSH_ROWS = 5_000
+"""About one sensor file: its objects are still in the processor's cache when their columns are collected."""
 _FLUSH_FILES = 500
 _HEAD = 1_000
 """So many bytes of blanks before a file's first character are waited for."""
@@ -132,7 +133,7 @@ class Flattener:
             if rows.num_rows:
                 parts.setdefault(each.name, []).append(conform(rows, each.about, schema.table(each.name)))
         for name, tables in sorted(parts.items()):
-            yield name, pa.concat_tables(tables).combine_chunks()
+            yield name, pa.concat_tables(tables)
 
     def _reject_offenders(self, schema: DatasetSchema) -> None:
         if self.policy in (Policy.EVOLVE, Policy.VARIANT):
