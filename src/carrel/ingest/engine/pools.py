@@ -40,9 +40,27 @@ def dask(scheduler: str) -> Pool:
     """The workers of a Dask cluster, by the address of its scheduler."""
     from distributed import Client
 
-    client = Client(scheduler)
-    width = max(1, sum(client.nthreads().values()))
-    return Pool(lambda: client.get_executor(pure=False), width)
+    with Client(scheduler) as client:
+        width = max(1, sum(client.nthreads().values()))
+    return Pool(lambda: _DaskExecutor(scheduler), width)
+
+
+class _DaskExecutor(Executor):
+    """A client of the cluster for as long as the executor is used."""
+
+    def __init__(self, scheduler: str):
+        from distributed import Client
+
+        self.client = Client(scheduler)
+        self.executor = self.client.get_executor(pure=False)
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        made: Future[Any] = self.executor.submit(fn, *args, **kwargs)
+        return made
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self.executor.shutdown(wait=wait)
+        self.client.close()
 
 
 def _process_pool(width: int) -> ProcessPoolExecutor:
