@@ -42,7 +42,8 @@ def parse(data: bytes) -> Any:
 
 def _may_have_long_integer(text: bytes) -> bool:
     """19 digits in a row, not after a point: sensor files are full of long fractions, which need no slow path."""
-    return _LONG_INTEGER in b" " + text.translate(_NUMBERS)
+    numbers = text.translate(_NUMBERS)
+    return _LONG_INTEGER in numbers or numbers.startswith(_LONG_INTEGER.lstrip())
 
 
 def _utf8(data: bytes) -> bytes:
