@@ -32,7 +32,7 @@ def test_a_newer_copy_is_left_alone_and_an_older_one_replaced(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"not gzip", gzip.compress(b"x" * 1000, mtime=0)[:-12], gzip.compress(b"y" * 99)[:12] + b"zz"]
+    "content", [b"not gzip", gzip.compress(b"x" * 1000, mtime=0)[:-12], gzip.compress(b"y" * 99, mtime=0)[:12] + b"zz"]
 )
 def test_a_damaged_file_leaves_nothing_behind(tmp_path, content):
     (tmp_path / "a.csv.gz").write_bytes(content)
