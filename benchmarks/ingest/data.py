@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ def archives(records: int = RECORDS, first: int = 0) -> Archives:
 
 def small(records: int, first: int) -> Archives:
     """As `archives`, without the motion files."""
-    return _some("small", records, first, lambda file: file.name != "motion.json")
+    return _some("small", records, first, lambda file: file.name != "motion.json", replace(_KNOBS, seconds=0))
 
 
 def motion_only(records: int) -> Archives:
@@ -52,10 +52,10 @@ def motion_only(records: int) -> Archives:
     return _some("motion", records, 0, lambda file: file.name == "motion.json")
 
 
-def _some(kind: str, records: int, first: int, wanted: Callable[[File], bool]) -> Archives:
+def _some(kind: str, records: int, first: int, wanted: Callable[[File], bool], knobs: Knobs = _KNOBS) -> Archives:
     folder = _home() / f"{kind}-{_VERSION}-{first}-{records}"
     if not folder.exists():
-        _made_whole(folder, lambda fresh: _write(fresh, range(first, first + records), wanted))
+        _made_whole(folder, lambda fresh: _write(fresh, range(first, first + records), wanted, knobs))
     return Archives(folder, records, int((folder / _SIZE).read_text()))
 
 
@@ -84,10 +84,10 @@ def _made_whole(folder: Path, fill: Callable[[Path], None]) -> None:
         raise
 
 
-def _write(folder: Path, numbers: range, wanted: Callable[[File], bool]) -> None:
+def _write(folder: Path, numbers: range, wanted: Callable[[File], bool], knobs: Knobs) -> None:
     total = 0
     for number in numbers:
-        made, metadata = record(number)
+        made, metadata = record(number, knobs)
         files = [(file, encoded(file.value)) for file in made.files if wanted(file)]
         total += sum(len(data) for file, data in files if file.dataset)
         _put(folder, number, zips.archive((file.name, data) for file, data in files), metadata)
@@ -99,11 +99,11 @@ def _put(folder: Path, number: int, data: bytes, metadata: dict[str, str]) -> No
     (folder / f"{number:06d}.json").write_text(json.dumps(metadata))
 
 
-def record(number: int) -> tuple[Content, dict[str, str]]:
+def record(number: int, knobs: Knobs = _KNOBS) -> tuple[Content, dict[str, str]]:
     """The content and metadata of one record; every record has values of its own."""
     rng = random.Random(number)
     at = _FIRST + timedelta(days=number % 28, minutes=number)
-    made = content(Draw(rng, _KNOBS), "task", at)
+    made = content(Draw(rng, knobs), "task", at)
     for file in made.files:
         if file.name == "motion.json":
             _print_all_digits(file.value, rng)
