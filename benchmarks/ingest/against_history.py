@@ -1,7 +1,7 @@
 """What a batch costs in a warehouse that holds 100 times as much, and in one that holds as much as the batch.
 
 In one process: `python -m benchmarks.ingest.against_history FEW MANY BATCH RUNS`, three folders of archives. It prints
-the median processor seconds of both as JSON.
+the median processor seconds as JSON: into little, into much that one run brought, into much that ten runs brought.
 """
 
 import json
@@ -14,7 +14,7 @@ from benchmarks.ingest.figures import median
 from benchmarks.ingest.ours import ingest
 
 PORTIONS = 10
-"""So many runs fill the full warehouse, so that its tables have a history and many files."""
+"""So many runs fill the third warehouse, so that its tables have a history and many files."""
 
 
 def _filled(warehouse: Path, archives: Path, portions: int) -> Path:
@@ -43,9 +43,10 @@ def main(few: Path, many: Path, batch: Path, runs: int) -> None:
     with tempfile.TemporaryDirectory(prefix="carrel-bench-history-") as folder:
         scratch = Path(folder)
         small = _filled(scratch / "small", few, 1)
-        large = _filled(scratch / "large", many, PORTIONS)
-        pairs = [(_once(small, batch, scratch), _once(large, batch, scratch)) for _ in range(runs)]
-    print(json.dumps({"small": median(a for a, _ in pairs), "large": median(b for _, b in pairs)}))
+        large = _filled(scratch / "large", many, 1)
+        often = _filled(scratch / "often", many, PORTIONS)
+        rounds = [[_once(each, batch, scratch) for each in (small, large, often)] for _ in range(runs)]
+    print(json.dumps(dict(zip(("small", "large", "often"), map(median, zip(*rounds, strict=True)), strict=True))))
 
 
 if __name__ == "__main__":
