@@ -67,7 +67,7 @@ def archive(dataset: str, warehouse: str) -> None:
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @warehouse_option
-@click.option("--layout", type=click.Choice(["bridge"]), default="bridge", show_default=True)
+@click.option("--layout", type=click.Choice(["bridge"]), default="bridge", show_default=True, help="Whose.")
 @click.option("--dataset", "datasets", multiple=True, help="Only these; default: all.")
 @click.option("--dates", type=click.Choice(["plain", "padded"]), default="plain", help="Months as 9 or as 09.")
 @ending

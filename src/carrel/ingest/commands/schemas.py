@@ -92,6 +92,7 @@ _folder = click.option(
     default="schemas",
     show_default=True,
     type=click.Path(path_type=Path),
+    help="The schema store's folder.",
 )
 
 
