@@ -5,5 +5,5 @@ set -eu
 if [ "$#" -gt 0 ]; then
     exec pytest -q "$@"
 fi
-pytest -q -n 2 --dist loadfile --durations 15
-CARREL_TEST_DATABASE=postgresql pytest -q -n 2 --dist loadfile tests/controller
+pytest -q -n 2 --dist worksteal --durations 15
+CARREL_TEST_DATABASE=postgresql pytest -q -n 2 --dist worksteal tests/controller

@@ -59,13 +59,23 @@ class Live:
         self._server = create_server(
             application, host="127.0.0.1", port=0, threads=8, clear_untrusted_proxy_headers=True
         )
-        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
         self.url = f"http://127.0.0.1:{self._server.effective_port}"
 
     client = Web.client
 
+    def _serve(self) -> None:
+        try:
+            self._server.run()
+        except OSError:
+            # waitress has no way to end its loop from another thread: the loop may meet its socket closed.
+            if not self._closing.is_set():
+                raise
+
     def close(self) -> None:
+        self._closing.set()
         self._server.task_dispatcher.shutdown()
         self._server.close()
         self._thread.join(10)
