@@ -51,6 +51,7 @@ def test_from_archives_to_a_query_and_back_out(place, tmp_path):
     run(place, "replay", archives, "--workers", "0", code=3)
     assert json.loads(run(place, "status", "--json"))["quarantined"] == 1
     assert "files" in run(place, "export", str(tmp_path / "out"))
+    assert "withdrawn" in run(place, "export", str(tmp_path / "out"), code=1), "an earlier export keeps withdrawn rows"
     assert "MotionRecord_v1_1" in run(place, "archive", "MotionRecord_v1")
     run(place, "compact")
     assert "no file of the warehouse holds" in run(place, "withdraw", "--healthcode", "participant-0001", "--yes")

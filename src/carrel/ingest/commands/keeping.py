@@ -75,7 +75,10 @@ def export(
     folder: Path, warehouse: str, layout: str, datasets: tuple[str, ...], dates: Literal["plain", "padded"]
 ) -> None:
     """Write plain Parquet folders, with BridgeDownstream's names and columns, under FOLDER."""
-    from carrel.ingest.engine.exporting import export_bridge
+    from carrel.ingest.engine.exporting import FolderInUse, export_bridge
 
-    for dataset, files in export_bridge(warehouse, folder, datasets or None, dates):
-        click.echo(f"{dataset}: {files} files")
+    try:
+        for dataset, files in export_bridge(warehouse, folder, datasets or None, dates):
+            click.echo(f"{dataset}: {files} files")
+    except FolderInUse as error:
+        raise click.ClickException(str(error)) from None
