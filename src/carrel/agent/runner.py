@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 PROCESS_PREFIX = "os-job-"
 WAIT_SECONDS = 300.0
 """Longest single wait for a process to end; then it is looked at again."""
+LOOK_AGAIN_SECONDS = 0.2
+"""The same while a process that has a time limit is so young that the runtime does not say when it began."""
 PAUSES = (0.5, 2.0, 10.0, 30.0)
 """Seconds between tries while the runtime, or the disk, does not answer."""
 
@@ -237,9 +239,12 @@ class Runner:
         self._drain()
 
     def _seconds_left(self) -> float | None:
+        """Until the time limit; None without one. Never a long time while nobody knows yet when the process began."""
         limit = self._timeout()
-        if limit is None or self._seen.started_at is None:
+        if limit is None:
             return None
+        if self._seen.started_at is None:
+            return LOOK_AGAIN_SECONDS
         return limit - (datetime.now(UTC) - self._seen.started_at).total_seconds()
 
     def _is_timed_out(self) -> bool:
