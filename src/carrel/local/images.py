@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from carrel.agent.executors.base import ExecutorError, ImageUnavailable
-from carrel.agent.executors.docker import split_reference
 from carrel.agent.executors.engine import Conflict, Engine, NotFound, registry_auth
+from carrel.agent.executors.references import split_reference
 from carrel.local.settings import LocalSettings, default_tag
 
 KNOWN = ("ehrql", "jupyter", "python", "r", "rstudio", "sqlrunner", "stata-mp")

@@ -18,8 +18,10 @@ from tests.support.docker import Registry, docker
 from tests.support.waiting import until
 
 from carrel.agent.executors.base import ImageUnavailable, Network, NotSupported, Phase, RuntimeUnavailable
-from carrel.agent.executors.docker import DockerExecutor, capabilities, full_reference, is_lost, split_reference
+from carrel.agent.executors.containers import is_lost
+from carrel.agent.executors.docker import DockerExecutor, capabilities
 from carrel.agent.executors.engine import demultiplex
+from carrel.agent.executors.references import full_reference, split_reference
 from carrel.agent.executors.select import ExecutorSettings
 
 pytestmark = pytest.mark.docker

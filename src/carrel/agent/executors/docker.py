@@ -6,14 +6,12 @@ A container is found again by its name; which containers are this agent's is a l
 import contextlib
 import json
 import os
-import re
 import select
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from carrel.agent.executors import cgroups
@@ -23,25 +21,31 @@ from carrel.agent.executors.base import (
     ImageNotAllowed,
     ImageUnavailable,
     Inspection,
-    NotSupported,
     Phase,
     RunSpec,
     RuntimeUnavailable,
     Usage,
 )
+from carrel.agent.executors.containers import (
+    CANNOT_START,
+    OWNER_LABEL,
+    Holder,
+    boot_time,
+    create_body,
+    engine_start,
+    is_lost,
+    notes_of,
+    parse_time,
+    phase_of,
+    redacted,
+    started_at,
+)
 from carrel.agent.executors.engine import Conflict, Engine, NotFound, demultiplex, registry_auth
 from carrel.agent.executors.logs import copy_log
-from carrel.agent.executors.redaction import redacted_environment
+from carrel.agent.executors.references import full_reference, split_reference
 from carrel.telemetry import faults
 
-OWNER_LABEL = "carrel.owner"
-WORKSPACE = "/workspace"
-NO_DNS = "192.0.2.0"  # TEST-NET-1, where nothing answers (RFC 5737)
-LOG_CONFIG = {"Type": "local", "Config": {"max-size": "20m", "max-file": "200", "compress": "true"}}
-ULIMITS = {"nofile": 16384, "core": 0}
 IMAGE_LABELS = ("org.opencontainers.", "org.opensafely.")
-CANNOT_START = (126, 127)
-KILLED_OR_UNKNOWN = (137, 143, 255)
 STOP_SECONDS = 30.0
 REMOVE_SECONDS = 30.0
 
@@ -60,7 +64,7 @@ class DockerExecutor:
         pull: bool = True,
         tmp_bytes: int = 1 << 30,
     ) -> None:
-        self._owner, self._pull_allowed, self._tmp_bytes = owner, pull, tmp_bytes
+        self._pull_allowed = pull
         self._allow = allow_image or (lambda image: True)
         self._engine = Engine(flavour, host)
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -71,9 +75,10 @@ class DockerExecutor:
             self.close()
             raise
         rootless = "rootless" in _security(info)
-        self._userns = "keep-id" if rootless and flavour == "podman" else None
+        userns = "keep-id" if rootless and flavour == "podman" else None
         # Rootless Docker shows its owner as 0 inside, and only as 0 may a job write to its owner's folders.
-        self._user = (0, 0) if rootless and flavour == "docker" else user or (os.getuid(), os.getgid())
+        inside = (0, 0) if rootless and flavour == "docker" else user or (os.getuid(), os.getgid())
+        self._holder = Holder(owner, flavour, inside, userns, tmp_bytes)
 
     def close(self) -> None:
         self._engine.close()
@@ -132,13 +137,13 @@ class DockerExecutor:
 
     def start(self, spec: RunSpec) -> None:
         self._check_allowed(spec.image)
-        body = self._container(spec)
+        body = create_body(spec, self._holder)
         with self._locks[spec.name]:
             try:
                 self._create(spec, body)
                 faults.point("executors.docker.created")
             except Conflict:
-                if _phase(self._state(spec.name)) != Phase.ABSENT:
+                if phase_of(self._state(spec.name)) != Phase.ABSENT:
                     return
             self._start_created(spec.name)
         faults.point("executors.docker.started")
@@ -161,37 +166,6 @@ class DockerExecutor:
                 self.remove(name)
                 raise
 
-    def _container(self, spec: RunSpec) -> dict[str, Any]:
-        """The body of the create request: the contract's flags (agent.md 4.4), and tighter."""
-        limits = spec.limits
-        host = {
-            "Init": True,
-            "ReadonlyRootfs": True,
-            "Tmpfs": {"/tmp": f"rw,exec,nosuid,nodev,mode=1777,size={self._tmp_bytes}"},  # noqa: S108
-            "CapDrop": ["ALL"],
-            "SecurityOpt": ["no-new-privileges"],
-            "PidsLimit": limits.pids,
-            "Memory": limits.memory,
-            "MemorySwap": limits.memory,
-            "NanoCpus": int(limits.cpus * 1e9) if limits.cpus else None,
-            "Ulimits": [{"Name": name, "Soft": value, "Hard": value} for name, value in ULIMITS.items()],
-            "LogConfig": LOG_CONFIG if self._engine.flavour == "docker" else None,
-            "UsernsMode": self._userns,
-            "IpcMode": "private",
-            "Mounts": _mounts(spec),
-            **_network(spec),
-        }
-        env = {"HOME": "/tmp", **spec.env}  # noqa: S108
-        return {
-            "Image": full_reference(spec.image, spec.image_sha) if spec.image_sha else spec.image,
-            "Cmd": list(spec.args),
-            "Env": [f"{key}={value}" for key, value in env.items()],
-            "User": "{}:{}".format(*self._user),
-            "WorkingDir": WORKSPACE,
-            "Labels": {**spec.labels, OWNER_LABEL: self._owner},
-            "HostConfig": {key: value for key, value in host.items() if value is not None},
-        }
-
     def _state(self, name: str) -> dict[str, Any]:
         state: dict[str, Any] = self._engine.get(f"/containers/{name}/json")["State"]
         return state
@@ -202,7 +176,7 @@ class DockerExecutor:
         except NotFound:
             return Inspection(Phase.ABSENT)
         state = record["State"]
-        phase = _phase(state)
+        phase = phase_of(state)
         if phase == Phase.ABSENT:
             return Inspection(Phase.ABSENT)
         ended = phase == Phase.EXITED
@@ -212,13 +186,13 @@ class DockerExecutor:
             phase=phase,
             exit_code=state["ExitCode"] if ended and not lost else None,
             oom_killed=ended and bool(state.get("OOMKilled")),
-            started_at=_started(state, ended),
+            started_at=started_at(state, ended),
             finished_at=parse_time(state.get("FinishedAt")) if ended else None,
             image_id=record.get("Image"),
             labels={key: value for key, value in labels.items() if key.startswith(IMAGE_LABELS)},
             lost=lost,
-            metadata=_redacted(record),
-            notes=_notes(record, lost),
+            metadata=redacted(record),
+            notes=notes_of(record, lost),
         )
 
     def wait(self, names: Iterable[str], timeout: float, wake: int | None = None) -> set[str]:
@@ -248,7 +222,7 @@ class DockerExecutor:
                 yield from demultiplex(stream.chunks())
         except NotFound:
             return
-        if _phase(state) == Phase.EXITED and state.get("Error"):
+        if phase_of(state) == Phase.EXITED and state.get("Error"):
             stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
             yield f"{stamp} carrel: {state['Error']}\n".encode()
 
@@ -274,7 +248,7 @@ class DockerExecutor:
     def usage(self, name: str) -> Usage | None:
         try:
             record = self._engine.get(f"/containers/{name}/json")
-            if _phase(record["State"]) != Phase.RUNNING:
+            if phase_of(record["State"]) != Phase.RUNNING:
                 return None
             return _usage_of_files(record) or self._usage_of_engine(name)
         except NotFound:
@@ -292,12 +266,9 @@ class DockerExecutor:
         )
 
     def list(self) -> list[str]:
-        filters = json.dumps({"label": [f"{OWNER_LABEL}={self._owner}"]})
+        filters = json.dumps({"label": [f"{OWNER_LABEL}={self._holder.owner}"]})
         found = self._engine.get("/containers/json", all=True, filters=filters)
         return sorted(each["Names"][0].removeprefix("/") for each in found)
-
-
-# --- values ------------------------------------------------------------------------------------------------------
 
 
 def capabilities(flavour: str, info: Mapping[str, Any]) -> Capabilities:
@@ -324,107 +295,10 @@ def _security(info: Mapping[str, Any]) -> str:
     return " ".join(option.removeprefix("name=") for option in info.get("SecurityOptions") or ())
 
 
-def split_reference(image: str) -> tuple[str, str]:
-    """`host:5000/x/python:v2` -> ("host:5000/x/python", "v2"); the colon of a port is none of a tag."""
-    name = image.partition("@")[0]
-    head, slash, last = name.rpartition("/")
-    last, _, tag = last.partition(":")
-    return head + slash + last, tag or "latest"
-
-
-def full_reference(image: str, image_sha: str | None) -> str:
-    return f"{split_reference(image)[0]}@{image_sha}" if image_sha else image
-
-
-def _mounts(spec: RunSpec) -> list[dict[str, Any]]:
-    workspace = {"Type": "bind", "Source": str(spec.workspace), "Target": WORKSPACE, "ReadOnly": False}
-    others = [
-        {"Type": "bind", "Source": str(mount.source), "Target": mount.target, "ReadOnly": not mount.writable}
-        for mount in spec.mounts
-    ]
-    return [workspace, *others]
-
-
-def _network(spec: RunSpec) -> dict[str, Any]:
-    if spec.network.mode == "none":
-        return {"NetworkMode": "none"}
-    if spec.network.mode != "database" or not spec.network.name:
-        raise NotSupported("A job's network is none, or the database's, which DATABASE_ACCESS_NETWORK names.")
-    hosts = [f"{host}:{address}" for host, address in spec.network.hosts.items()]
-    return {"NetworkMode": spec.network.name, "Dns": [NO_DNS], "ExtraHosts": hosts}
-
-
-def _phase(state: Mapping[str, Any]) -> Phase:
-    """A container that was made but never started is as good as none: `start` takes it up."""
-    if state["Status"] in ("created", "configured", "initialized"):
-        return Phase.EXITED if state.get("ExitCode") in CANNOT_START else Phase.ABSENT
-    return Phase.EXITED if state["Status"] in ("exited", "dead", "stopped") else Phase.RUNNING
-
-
-def is_lost(state: Mapping[str, Any], booted: datetime | None, engine_started: datetime | None) -> bool:
-    """Whether the machine or the engine ended the container, and not the job itself.
-
-    A clean shutdown kills containers (137, 143) before the machine goes; after a crash the engine finds them dead and
-    says 255, with its own start as the time of their end.
-    """
-    started, finished = parse_time(state.get("StartedAt")), parse_time(state.get("FinishedAt"))
-    if state.get("OOMKilled") or state.get("ExitCode") not in KILLED_OR_UNKNOWN or started is None or finished is None:
-        return False
-    if booted and started < booted:
-        return True
-    return bool(state["ExitCode"] == 255 and engine_started and started < engine_started <= finished)
-
-
-def _started(state: Mapping[str, Any], ended: bool) -> datetime | None:
-    """The engine notes the start after the fact: of a very short process, sometimes after its end."""
-    started, finished = parse_time(state.get("StartedAt")), parse_time(state.get("FinishedAt"))
-    return min(started, finished) if started and finished and ended else started
-
-
-def boot_time() -> datetime | None:
-    with contextlib.suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/stat").read_text().splitlines()
-        seconds = next(line.split()[1] for line in lines if line.startswith("btime"))
-        return datetime.fromtimestamp(int(seconds), UTC)
-    return None
-
-
-def engine_start() -> datetime | None:
-    """When Docker's daemon was started; None where its pid file cannot be read."""
-    with contextlib.suppress(OSError, ValueError):
-        pid = int(Path("/var/run/docker.pid").read_text())
-        return datetime.fromtimestamp(Path(f"/proc/{pid}").stat().st_ctime, UTC)
-    return None
-
-
-def parse_time(text: str | None) -> datetime | None:
-    """RFC 3339 with nanoseconds; None for the engine's zero time."""
-    if not text or text.startswith("0001-"):
-        return None
-    return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text))
-
-
 def _usage_of_files(record: Mapping[str, Any]) -> Usage | None:
     group = cgroups.group_of(record["State"]["Pid"])
     own = {controller: place for controller, place in group.items() if record["Id"] in str(place)}
     return cgroups.usage(own)
-
-
-def _redacted(record: dict[str, Any]) -> dict[str, Any]:
-    config = {**record["Config"], "Env": redacted_environment(record["Config"].get("Env") or ())}
-    return {**record, "Config": config}
-
-
-def _notes(record: Mapping[str, Any], lost: bool) -> tuple[str, ...]:
-    host = record["HostConfig"]
-    wanted = {
-        "memory": f"{host['Memory'] / (1 << 30):.2f} GB" if host.get("Memory") else None,
-        "cpus": f"{host['NanoCpus'] / 1e9:g}" if host.get("NanoCpus") else None,
-        "pids": str(host["PidsLimit"]) if host.get("PidsLimit") else None,
-    }
-    parts = [f"{name} {value}" for name, value in wanted.items() if value]
-    notes = ["Limits by the container engine: " + (", ".join(parts) or "none asked for")]
-    return (*notes, "Lost: the machine or the engine restarted while it ran.") if lost else tuple(notes)
 
 
 def _select(bell: Any, wake: int | None, timeout: float) -> list[Any]:
