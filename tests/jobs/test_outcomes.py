@@ -10,6 +10,7 @@ from carrel.jobs.outcomes import (
     REFUSAL_WORDS,
     ErrorType,
     Outcome,
+    is_infrastructure,
     results_to_outcome,
 )
 from carrel.jobs.statuses import FINAL_CODES, StatusCode
@@ -157,3 +158,12 @@ def test_never_raises_and_always_decides(results, requires_db):
         assert int(results["exit_code"]) == 0
         assert not results.get("error")
         assert not results.get("has_unmatched_patterns")
+
+
+def test_infrastructure_faults_are_those_that_are_tried_again():
+    again = {kind for kind in ErrorType if is_infrastructure(kind)}
+    assert again == set(FAULT_WORDS) | {ErrorType.LOST}
+    for kind in ErrorType:
+        judged = outcome(exit_code=None, error={"type": kind, "action": "a"})
+        retried = judged.code in (StatusCode.WAITING_ON_NEW_TASK, StatusCode.WAITING_ON_REBOOT)
+        assert retried is is_infrastructure(kind), kind

@@ -2,8 +2,6 @@
 
 import contextlib
 import logging
-import os
-import select
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +12,7 @@ from pydantic import ValidationError
 
 from carrel.agent import errors, metadata, publish, results
 from carrel.agent.attempt import Observed, Start, Step, next_step
+from carrel.agent.doorbell import Doorbell
 from carrel.agent.executors.base import Inspection, Phase
 from carrel.agent.finalise import Finalising, Superseded
 from carrel.agent.folder import AttemptFolder
@@ -22,7 +21,7 @@ from carrel.agent.prepare import parse_memory, prepare, run_spec
 from carrel.agent.reporter import Reporter
 from carrel.agent.storage import check_identifier, check_name
 from carrel.agent.surroundings import Surroundings
-from carrel.jobs.outcomes import ErrorType
+from carrel.jobs.outcomes import is_infrastructure
 from carrel.messages.tasks import JobDefinition, Stage, Task, TaskUpdate
 from carrel.telemetry.faults import point
 
@@ -82,8 +81,7 @@ class Runner:
         self._seen = Inspection(Phase.ABSENT)
         self._cancelled: Task | None = None
         self._superseded = self._reported = self._stopping = self._timed_out = False
-        self._wake: int | None = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._wake_lock = threading.Lock()
+        self._bell = Doorbell()
         self._thread = threading.Thread(target=self._run, name=task.id, daemon=True)
 
     # What others tell it
@@ -92,9 +90,7 @@ class Runner:
         self._thread.start()
 
     def wake(self) -> None:
-        with self._wake_lock:
-            if self._wake is not None:
-                os.eventfd_write(self._wake, 1)
+        self._bell.ring()
 
     def cancel(self, task: Task) -> None:
         """The controller wants it ended; `task` is to be told how it went."""
@@ -141,17 +137,10 @@ class Runner:
                 failures = 0
             except Exception:
                 logger.exception("%s: a step failed that will be tried again", self.task.id)
-                self._sleep(PAUSES[min(failures, len(PAUSES) - 1)])
+                self._bell.wait(PAUSES[min(failures, len(PAUSES) - 1)])
                 failures += 1
         self._on_end(self)
-        self._close()
-
-    def _close(self) -> None:
-        """Under the lock: the descriptor's number may soon be another file's."""
-        with self._wake_lock:
-            if self._wake is not None:
-                os.close(self._wake)
-            self._wake = None
+        self._bell.close()
 
     def _advance(self) -> Step:
         step = next_step(self.observe())
@@ -232,11 +221,11 @@ class Runner:
                 self.folder.time_out()
             return
         timeout = WAIT_SECONDS if remaining is None else min(WAIT_SECONDS, remaining)
-        ended = self.place.executor.wait([self.name], timeout, self._wake)
+        ended = self.place.executor.wait([self.name], timeout, self._bell.fd)
         if ended:
             point("attempt.ended")
             self._tell(Stage.EXECUTED)
-        self._drain()
+        self._bell.hear()
 
     def _seconds_left(self) -> float | None:
         """Until the time limit; None without one. Never a long time while nobody knows yet when the process began."""
@@ -283,7 +272,7 @@ class Runner:
         fault = results.error_of(
             errors.kind_of(error), str(stage), results.new_reference(), getattr(error, "action", None)
         )
-        for_people = not _is_ours(error)
+        for_people = not is_infrastructure(errors.kind_of(error))
         log = logger.warning if for_people else logger.error
         log("%s: %s while %s, reference %s", self.task.id, fault["type"], stage, fault["reference"], exc_info=error)
         message = str(error) if for_people else "Job errored"
@@ -331,7 +320,7 @@ class Runner:
         stage = Stage.ERROR if record.get("error") else Stage.FINALIZED
         self._reporter.add(self._update(task, stage, record), tell)
         while not told.is_set() and not self._stopping and not self.superseded and task == self._wants_report():
-            self._sleep(None)
+            self._bell.wait(None)
         self._settle_report(status)
         if status or self.superseded:  # the controller may drop the task from its list before its answer is here
             point("attempt.reported")
@@ -344,7 +333,7 @@ class Runner:
             return
         if status[0] == 500:
             logger.warning("%s: the controller could not take the final report; trying again", self.task.id)
-            self._sleep(PAUSES[1])
+            self._bell.wait(PAUSES[1])
             return
         self._reported = True
         self.settled.add((self._cancellation() or self.task).id)
@@ -363,18 +352,6 @@ class Runner:
             attempt_token=task.carrel.attempt_token if task.carrel else None,
         )
 
-    # Waiting
-
-    def _sleep(self, seconds: float | None) -> None:
-        """Until woken, or for `seconds`."""
-        select.select([self._wake] if self._wake is not None else [], [], [], seconds)
-        self._drain()
-
-    def _drain(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            if self._wake is not None:
-                os.eventfd_read(self._wake)
-
 
 @contextlib.contextmanager
 def _disk_may_be_full(what: str) -> Iterator[None]:
@@ -383,19 +360,3 @@ def _disk_may_be_full(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         logger.warning("%s cannot be written: %s", what, error.strerror)
-
-
-def _is_ours(error: Exception) -> bool:
-    """Whether the fault is infrastructure's, whose text is nothing for a researcher."""
-    retried = {
-        ErrorType.INTERNAL_ERROR,
-        ErrorType.EXECUTOR_ERROR,
-        ErrorType.IMAGE_UNAVAILABLE,
-        ErrorType.DISK_FULL,
-        ErrorType.RUNTIME_UNAVAILABLE,
-        ErrorType.GIT_UNAVAILABLE,
-        ErrorType.DATABASE_UNAVAILABLE,
-        ErrorType.MANIFEST_DAMAGED,
-        ErrorType.LOST,
-    }
-    return errors.kind_of(error) in retried

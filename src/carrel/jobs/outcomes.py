@@ -54,6 +54,12 @@ FAULT_WORDS: Mapping[str, str] = MappingProxyType(
 )
 """Infrastructure faults in words."""
 
+
+def is_infrastructure(kind: str) -> bool:
+    """Whether a fault of this kind is tried again and told to operators, not to the researcher."""
+    return kind in FAULT_WORDS or kind == E.LOST
+
+
 REFUSAL_WORDS: Mapping[str, str] = MappingProxyType(
     {
         E.USER_ERROR: "The job could not be run as it was asked for. See job log for details.",
