@@ -46,9 +46,9 @@ def wants_database(job: JobDefinition, settings: AgentSettings) -> bool:
     return not settings.using_dummy_data_backend
 
 
-def url_of(job: JobDefinition, settings: AgentSettings) -> str:
-    """The URL of the job's database; DatabaseUnavailable when this backend has none of that name."""
-    name = job.database_name or "default"
+def url_of(database_name: str | None, settings: AgentSettings) -> str:
+    """The URL of the database of that name (None: `default`); DatabaseUnavailable when this backend has none of it."""
+    name = database_name or "default"
     try:
         return settings.database_urls[name.lower()]
     except KeyError:
@@ -65,7 +65,7 @@ def access_for(job: JobDefinition, settings: AgentSettings, pins: Path, version:
     """
     if not wants_database(job, settings):
         return Access()
-    return access_by_url(url_of(job, settings), settings, pins, version)
+    return access_by_url(url_of(job.database_name, settings), settings, pins, version)
 
 
 def access_by_url(url: str, settings: AgentSettings, pins: Path, version: str | None = None) -> Access:

@@ -14,7 +14,7 @@ from carrel.agent import databases, results
 from carrel.agent.errors import kind_of
 from carrel.agent.executors.base import RunSpec
 from carrel.agent.surroundings import Surroundings
-from carrel.messages.tasks import JobDefinition, Study, Task, TaskType
+from carrel.messages.tasks import Task, TaskType
 
 logger = logging.getLogger(__name__)
 MAINTENANCE = "db-maintenance"
@@ -67,7 +67,7 @@ def _spec(place: Surroundings, task: Task, definition: Mapping[str, Any], name: 
     workspace = folder / "workspace"
     workspace.mkdir()
     place.executor.prepare_image(place.images.pull_reference(definition["image"]), definition.get("image_sha"))
-    url = databases.url_of(_as_job(definition), place.settings)
+    url = databases.url_of(definition.get("database_name"), place.settings)
     access = databases.access_by_url(url, place.settings, folder / "pins")
     return RunSpec(
         name=name,
@@ -85,10 +85,3 @@ def _args(task: Task, definition: Mapping[str, Any]) -> tuple[str, ...]:
     if task.type is TaskType.DBSTATUS:
         return ("in_maintenance_mode",)
     return ("hes_cutoff_date_check", str(definition["hes_expected_activity_month"]))
-
-
-def _as_job(definition: Mapping[str, Any]) -> JobDefinition:
-    study = Study(git_repo_url="", commit="", branch="")
-    named = {"database_name": definition.get("database_name"), "image": definition["image"]}
-    empty = dict.fromkeys(("id", "rap_id", "repo_url", "commit", "workspace", "action"), "")
-    return JobDefinition(study=study, created_at=0, **empty, **named)  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from carrel.agent.errors import SettingsError
@@ -146,14 +147,14 @@ def database_urls(environ: Mapping[str, str]) -> dict[str, str]:
 def load() -> AgentSettings:
     """The settings of this process; SettingsError with one sentence for each thing that is wrong."""
     try:
-        return AgentSettings()  # type: ignore[call-arg]
+        return AgentSettings()  # type: ignore[call-arg]  # the environment has them
     except ValidationError as error:
         raise SettingsError("\n".join(_sentence(detail) for detail in error.errors())) from None
 
 
-def _sentence(detail: Mapping[str, object]) -> str:
-    place = ".".join(map(str, detail["loc"])).upper()  # type: ignore[call-overload]
+def _sentence(detail: ErrorDetails) -> str:
+    place = ".".join(map(str, detail["loc"])).upper()
     if detail["type"] == "missing":
         return f"{place} must be set in the environment"
-    message = str(detail["msg"]).removeprefix("Value error, ")
+    message = detail["msg"].removeprefix("Value error, ")
     return f"{place}: {message}" if place else message

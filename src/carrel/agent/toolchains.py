@@ -34,6 +34,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import carrel
 from carrel.agent.executors.base import ImageUnavailable
 from carrel.telemetry import faults
 
@@ -158,11 +159,9 @@ def _from_manifest(name: str, version: str, folder: Path, manifest: dict[str, An
 
 def _sqlrunner() -> Toolchain:
     """Carrel's own database action: the Carrel that runs this is the program."""
-    from carrel import __version__
-
-    package = Path(str(importlib.util.find_spec("carrel").submodule_search_locations[0]))  # type: ignore[union-attr,index]
+    package = Path(carrel.__path__[0])
     prefix = Path(sys.prefix)
-    digest = hashlib.sha256(f"sqlrunner {__version__} {sys.version}".encode()).hexdigest()
+    digest = hashlib.sha256(f"sqlrunner {carrel.__version__} {sys.version}".encode()).hexdigest()
     return Toolchain(
         name=SQLRUNNER[0],
         version=SQLRUNNER[1],
@@ -174,7 +173,7 @@ def _sqlrunner() -> Toolchain:
         binds=(*_interpreter_binds(prefix), *_interpreter_binds(Path(sys.base_prefix)), prefix / "pyvenv.cfg")
         if (prefix / "pyvenv.cfg").exists()
         else _interpreter_binds(prefix),
-        labels={"org.opencontainers.image.version": __version__},
+        labels={"org.opencontainers.image.version": carrel.__version__},
     )
 
 

@@ -57,7 +57,10 @@ def walk(root: Path, leave_out: Callable[[str], bool] = lambda path: False) -> L
     fd = os.open(root, _DIRECTORY)
     try:
         for found in _walk(fd, "", 1, leave_out):
-            (files if isinstance(found, FileEntry) else refused).append(found)  # type: ignore[arg-type]
+            if isinstance(found, FileEntry):
+                files.append(found)
+            else:
+                refused.append(found)
             if len(files) + len(refused) >= MAX_ENTRIES:
                 refused.append(Refusal("", f"more than {MAX_ENTRIES} files: the rest was not looked at"))
                 break

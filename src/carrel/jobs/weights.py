@@ -40,6 +40,11 @@ class Weights:
         return next((each.weight for each in patterns if each.regex.fullmatch(text)), None)
 
 
+class _CaseSensitiveParser(configparser.RawConfigParser):
+    def optionxform(self, optionstr: str) -> str:
+        return optionstr
+
+
 def parse_weights(text: str, filename: str = "job-resource-weights.ini") -> Weights:
     """Read the ini text: a section per workspace (regular expression of the action's whole name = weight), and
     `[default]` (regular expression of the whole run command = weight). `=` is the only delimiter, upper and lower case
@@ -48,8 +53,7 @@ def parse_weights(text: str, filename: str = "job-resource-weights.ini") -> Weig
     Raises WeightsError.
     """
     # No section can have this name, so that none has the special meaning that configparser gives to [DEFAULT].
-    parser = configparser.RawConfigParser(delimiters=("=",), default_section="\0")
-    parser.optionxform = str  # type: ignore[method-assign, assignment]
+    parser = _CaseSensitiveParser(delimiters=("=",), default_section="\0")
     try:
         parser.read_string(text, source=filename)
     except configparser.Error as error:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 
-from carrel.jobs.plan import Plan, Reuse, Run
+from carrel.jobs.plan import Entry, Plan, Reuse, Run
 from carrel.local.status import ActionStatus
 
 
@@ -13,7 +13,7 @@ def plan_rows(planned: Plan) -> list[dict[str, object]]:
     return [{"action": each.action, "does": _verb(each), "why": each.words(today)} for each in planned.entries]
 
 
-def _verb(entry: object) -> str:
+def _verb(entry: Entry) -> str:
     if isinstance(entry, Run):
         return "run"
     return "reuse" if isinstance(entry, Reuse) else "wait"
@@ -28,8 +28,8 @@ def plan_lines(planned: Plan) -> Iterator[str]:
         yield str(planned.nothing_to_do)
 
 
-def _with_waits(entry: object, today: date) -> str:
-    words: str = entry.words(today)  # type: ignore[attr-defined]
+def _with_waits(entry: Entry, today: date) -> str:
+    words = entry.words(today)
     waits = entry.wait_for_new if isinstance(entry, Run) else ()
     return f"{words}; waits for {', '.join(waits)}" if waits else words
 

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import pyarrow as pa
 
@@ -40,8 +40,16 @@ class Writer(ABC):
     def close(self) -> None: ...
 
 
+class Sink(Protocol):
+    """What the CSV writers ask of a file: a packed one is none of BinaryIO's."""
+
+    def write(self, data: bytes, /) -> int: ...
+
+    def close(self) -> None: ...
+
+
 class CsvWriter(Writer):
-    def __init__(self, stream: BinaryIO, schema: pa.Schema) -> None:
+    def __init__(self, stream: Sink, schema: pa.Schema) -> None:
         csvtext.check(schema)
         self.stream = stream
         stream.write(csvtext.header(schema.names))
@@ -57,7 +65,7 @@ class GzipCsvWriter(CsvWriter):
     def __init__(self, stream: BinaryIO, schema: pa.Schema) -> None:
         # Neither name nor time in the header, so that equal rows are equal bytes.
         packed = gzip.GzipFile(filename="", fileobj=stream, mode="wb", compresslevel=6, mtime=0)
-        super().__init__(packed, schema)  # type: ignore[arg-type]
+        super().__init__(packed, schema)
 
     def close(self) -> None:
         self.stream.close()

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from carrel.agent.executors import cgroups, supervisor
 from carrel.agent.executors.base import ExecutorError, RuntimeUnavailable
@@ -73,10 +74,10 @@ class Attempt:
         while self.running() and time.monotonic() < deadline:
             time.sleep(0.002)
 
-    def record(self) -> dict[str, object]:
+    def record(self) -> dict[str, Any]:
         """What the agent wrote at the start (see `create`); empty when it was never whole."""
         try:
-            record: dict[str, object] = json.loads((self.folder / "record.json").read_text())
+            record: dict[str, Any] = json.loads((self.folder / "record.json").read_text())
             return record
         except (OSError, ValueError):
             return {}
@@ -100,8 +101,8 @@ class Attempt:
         return Exit(finished=finished, failed=failed, **{key: int(value) for key, value in values.items()})
 
     def cgroups(self) -> dict[str, Path]:
-        groups = self.record().get("cgroups") or {}
-        return {name: Path(place) for name, place in groups.items()}  # type: ignore[attr-defined]
+        groups: dict[str, str] = self.record().get("cgroups") or {}
+        return {name: Path(place) for name, place in groups.items()}
 
     def supervisor_pid(self) -> int:
         """True only while it runs; 0 before it has written it."""

@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from carrel.agent.executors import attempts, cgroups, processes, sandbox, seccomp, supervisor
 from carrel.agent.executors.attempts import Attempt
@@ -178,8 +179,8 @@ class BubblewrapExecutor:
             oom_killed=bool(end and end.oom_kills),
             started_at=attempt.started(),
             finished_at=end.finished if end else None,
-            image_id=record.get("image_id"),  # type: ignore[arg-type]
-            labels=record.get("labels") or {},  # type: ignore[arg-type]
+            image_id=record.get("image_id"),
+            labels=record.get("labels") or {},
             lost=lost,
             metadata=_metadata(record, end),
             notes=_notes(record, lost, end),
@@ -241,8 +242,8 @@ def _readable(fds: list[int], wake: int | None, timeout: float) -> list[int]:
     return [fd for fd, _ in poll.poll(timeout * 1000)]
 
 
-def _metadata(record: Mapping[str, object], end: attempts.Exit | None) -> dict[str, object]:
-    metadata: dict[str, object] = dict(record.get("metadata") or {})  # type: ignore[call-overload]
+def _metadata(record: Mapping[str, Any], end: attempts.Exit | None) -> dict[str, object]:
+    metadata: dict[str, object] = dict(record.get("metadata") or {})
     if end:
         metadata["Usage"] = {"memory_peak": end.memory_peak, "cpu_seconds": end.cpu_microseconds / 1e6}
     return metadata

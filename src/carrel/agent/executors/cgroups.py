@@ -251,4 +251,5 @@ def _io(group: Group) -> tuple[int | None, int | None]:
     if not text:
         return None, None
     rows = [line.split() for line in text.splitlines()]
-    return tuple(sum(int(r[2]) for r in rows if len(r) == 3 and r[1] == kind) for kind in ("Read", "Write"))  # type: ignore[return-value]
+    totals = {kind: sum(int(r[2]) for r in rows if len(r) == 3 and r[1] == kind) for kind in ("Read", "Write")}
+    return totals["Read"], totals["Write"]
