@@ -49,6 +49,7 @@ def test_values_of_one_backend_come_from_variables_with_its_name(env):
         ("BACKENDS", "a-b,a_b", "none twice"),
         ("TEST_MAX_WORKERS", "many", "TEST_MAX_WORKERS: Input should be a valid number"),
         ("TEST_MAX_WORKERS", "0", "TEST_MAX_WORKERS: Input should be greater than 0"),
+        ("TEST_IMAGES", "none", "TEST_IMAGES: Input should be 'registry' or 'local'"),
         ("TEST_JOB_TIMEOUT", "soon", "TEST_JOB_TIMEOUT: 'soon' is not a time"),
         ("TEST_JOB_MEMORY_LIMIT", "big", "TEST_JOB_MEMORY_LIMIT: 'big' is not a size of memory"),
         ("TEST_MAX_JOB_CPU_COUNT", "1", "JOB_CPU_COUNT is above MAX_JOB_CPU_COUNT"),

@@ -82,7 +82,6 @@ WORDS = {
     "{B}_JOB_CPU_COUNT": "Cores of a job. Default: `DEFAULT_JOB_CPU_COUNT`.",
     "{B}_JOB_MEMORY_LIMIT": "Memory of a job. Default: `DEFAULT_JOB_MEMORY_LIMIT`.",
     "{B}_MAX_JOB_MEMORY_LIMIT": "The most a study's `resources` may ask for. Default: `{B}_JOB_MEMORY_LIMIT`.",
-    "{B}_IMAGES": "`registry`: images are pinned to the registry's digests. `local`: they are on the backend already.",
 }
 """Words for settings whose name says enough to a reader of the code, and not to a reader of the page."""
 
@@ -108,7 +107,7 @@ def sections() -> Iterator[tuple[str, list[Setting]]]:
 
     django.setup()
     from carrel.controller.creation import CreationSettings
-    from carrel.controller.images import BackendImages, ImageSettings
+    from carrel.controller.images import ImageSettings
     from carrel.controller.settings import BackendSettings, ControllerSettings
     from carrel.local.settings import LocalSettings
     from carrel.repos.settings import RepoSettings
@@ -116,7 +115,7 @@ def sections() -> Iterator[tuple[str, list[Setting]]]:
     yield "Agent", [*_of(AgentSettings), *_fixed(AGENT)]
     controller = [each for part in (RepoSettings, ImageSettings, CreationSettings) for each in _of(part)]
     yield "Controller", [*_of(ControllerSettings), *_fixed(DJANGO), *controller]
-    yield "Controller, for each backend", [*_of(BackendSettings, "{B}_"), *_of(BackendImages, "{B}_")]
+    yield "Controller, for each backend", list(_of(BackendSettings, "{B}_"))
     yield "`carrel run` and its kin", list(_of(LocalSettings))
 
 

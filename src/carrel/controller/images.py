@@ -8,9 +8,9 @@ import logging
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from carrel.controller import clock, settings
@@ -44,17 +44,10 @@ class ImageSettings(BaseSettings):
     """Seconds for which a remembered digest is used without asking again."""
 
 
-class BackendImages(BaseSettings):
-    """`{B}_IMAGES`: where a backend's images come from."""
-
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
-
-    images: Annotated[Literal["registry", "local"], BeforeValidator(str.lower)] = "registry"
-
-
 def from_registry(backend: str) -> bool:
     """Whether images of this backend are pinned to what a registry says."""
-    return BackendImages(_env_prefix=settings.prefix(backend)).images == "registry"  # type: ignore[call-arg]
+    own = settings.get().per_backend.get(backend)
+    return own is None or own.images == "registry"
 
 
 def full_name(image: str) -> str:

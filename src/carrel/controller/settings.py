@@ -7,7 +7,7 @@ that is missing or contradictory stops the process with a sentence (`SettingsErr
 import re
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -49,6 +49,10 @@ def _size(value: str) -> str:
     return value
 
 
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
 CommaList = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 Size = Annotated[str, BeforeValidator(_size)]
@@ -69,6 +73,8 @@ class BackendSettings(BaseSettings):
     max_job_cpu_count: float = Field(gt=0)
     """The most a study's `resources` may ask for. Default: job_cpu_count, so that a study may only ask for less."""
     max_job_memory_limit: Size
+    images: Annotated[Literal["registry", "local"], BeforeValidator(_lower)] = "registry"
+    """`registry`: images are pinned to the registry's digests. `local`: they are on the backend already."""
     job_timeout: Seconds | None = None
     """How long one attempt may take; None: for ever."""
 
