@@ -46,7 +46,12 @@ def wants_database(job: JobDefinition, settings: AgentSettings) -> bool:
     return not settings.using_dummy_data_backend
 
 
-def url_of(database_name: str | None, settings: AgentSettings) -> str:
+def url_of(job: JobDefinition, settings: AgentSettings) -> str:
+    """The URL of the job's database; DatabaseUnavailable when this backend has none of that name."""
+    return url_named(job.database_name, settings)
+
+
+def url_named(database_name: str | None, settings: AgentSettings) -> str:
     """The URL of the database of that name (None: `default`); DatabaseUnavailable when this backend has none of it."""
     name = database_name or "default"
     try:
@@ -65,13 +70,18 @@ def access_for(job: JobDefinition, settings: AgentSettings, pins: Path, version:
     """
     if not wants_database(job, settings):
         return Access()
-    return access_by_url(url_of(job.database_name, settings), settings, pins, version)
+    return access_by_url(url_of(job, settings), settings, pins, version)
 
 
 def access_by_url(url: str, settings: AgentSettings, pins: Path, version: str | None = None) -> Access:
     """All that a process gets to reach the database at `url`."""
     scheme = urlsplit(url).scheme.partition("+")[0]
-    return _file_access(url, scheme, pins, version) if scheme in FILE_SCHEMES else _network_access(url, settings)
+    return _file_access(url, scheme, pins, version) if is_file(url) else _network_access(url, settings)
+
+
+def is_file(url: str) -> bool:
+    """Whether the address is of a file or folder, not of a server."""
+    return urlsplit(url).scheme.partition("+")[0] in FILE_SCHEMES
 
 
 def _network_access(url: str, settings: AgentSettings) -> Access:
@@ -122,6 +132,22 @@ def _folder_access(root: Path, scheme: str, version: str | None) -> Access:
     return Access({"DATABASE_URL": f"{scheme}://{quote(target)}{query}"}, Network(), (shown,), found)
 
 
+def version_now(url: str) -> str:
+    """The version of a file database that a job would be given now; DatabaseUnavailable when there is none."""
+    path = path_of(url)
+    if not is_file(url):
+        raise DatabaseUnavailable("The database is no file any more, and has no version")
+    try:
+        return warehouses.version_of(path.resolve()) if path.is_dir() else _file_version(path.resolve())
+    except (OSError, ValueError) as error:
+        raise DatabaseUnavailable(f"The database at {path} cannot be read: {error}") from error
+
+
+def changes(url: str, before: str, after: str) -> dict[str, list[str | None]]:
+    """How the data at `url` differs between two of its versions, as `warehouses.changes`."""
+    return warehouses.of_data(path_of(url).resolve(), warehouses.changes(before, after))
+
+
 def path_of(url: str) -> Path:
     """`duckdb:///srv/x.duckdb` -> /srv/x.duckdb; four slashes mean the same."""
     return Path("/" + unquote(urlsplit(url).path).lstrip("/"))
@@ -133,9 +159,14 @@ def _pinned_file(path: Path, pins: Path, version: str | None) -> tuple[Path, str
     if version is not None and pin.exists():
         return pin, version
     real = path.resolve()
-    found = real.stat()
+    found = _file_version(real)
+    return _link(real, pin), found
+
+
+def _file_version(path: Path) -> str:
+    found = path.stat()
     changed = datetime.fromtimestamp(found.st_mtime, UTC).isoformat(timespec="microseconds")
-    return _link(real, pin), f"{changed}/{found.st_size}"
+    return f"{changed}/{found.st_size}"
 
 
 def _link(source: Path, target: Path) -> Path:

@@ -67,7 +67,7 @@ def _spec(place: Surroundings, task: Task, definition: Mapping[str, Any], name: 
     workspace = folder / "workspace"
     workspace.mkdir()
     place.executor.prepare_image(place.images.pull_reference(definition["image"]), definition.get("image_sha"))
-    url = databases.url_of(definition.get("database_name"), place.settings)
+    url = databases.url_named(definition.get("database_name"), place.settings)
     access = databases.access_by_url(url, place.settings, folder / "pins")
     return RunSpec(
         name=name,
