@@ -1,6 +1,7 @@
 """generate: synthetic archives, for trying things out and for tests."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -40,7 +41,7 @@ def generate(
     faults: tuple[str, ...],
     steps: tuple[int, int],
     interactions: int,
-    **given: float,
+    **given: Any,
 ) -> None:
     """Make synthetic archives in FOLDER/archives, with truth.json: every row that the tables must have.
 
@@ -53,7 +54,7 @@ def generate(
     for name, known, what in [(n, FAULTS, "fault") for n in wanted] + [(n, SHAPES, "shape") for n in mix]:
         if name not in known:
             raise click.UsageError(f"there is no {what} {name}; there are: {', '.join(known)}")
-    knobs = Knobs(shapes=mix, faults=wanted, steps=steps, interactions_per_step=interactions, **given)  # type: ignore[arg-type]
+    knobs = Knobs(shapes=mix, faults=wanted, steps=steps, interactions_per_step=interactions, **given)
     try:
         truth = write(knobs, folder)
     except ValueError as error:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -77,12 +77,12 @@ def commit(storage: Storage, number: int, what: TableCommit) -> None:
     )
 
 
-def _create(uri: str, schema: Schema, what: TableCommit, number: int, mode: str) -> None:
+def _create(uri: str, schema: Schema, what: TableCommit, number: int, mode: Literal["error", "overwrite"]) -> None:
     create_table_with_add_actions(
         uri,
         schema,
         list(_adds(what)),
-        mode=mode,  # type: ignore[arg-type]
+        mode=mode,
         configuration=_CONFIGURATION,
         commit_properties=_properties(number),
     )

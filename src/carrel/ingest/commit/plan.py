@@ -8,6 +8,7 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from carrel.ingest.commit.delta import TableCommit, commit, vacuum
 from carrel.ingest.commit.files import DataFile
@@ -47,10 +48,10 @@ class Plan:
         return cls(**{**made, "forget": tuple(made["forget"]), "vacuum": tuple(made["vacuum"])})
 
 
-def _commit(made: dict[str, object]) -> TableCommit:
-    files = tuple(DataFile(**each) for each in made["add"])  # type: ignore[attr-defined]
-    removed: tuple[str, ...] = tuple(made["remove"])  # type: ignore[arg-type]
-    return TableCommit(**{**made, "schema": base64.b64decode(str(made["schema"])), "add": files, "remove": removed})  # type: ignore[arg-type]
+def _commit(made: dict[str, Any]) -> TableCommit:
+    files = tuple(DataFile(**each) for each in made["add"])
+    schema = base64.b64decode(made["schema"])
+    return TableCommit(**{**made, "schema": schema, "add": files, "remove": tuple(made["remove"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class RunNumber:
 
 def begin(storage: Storage) -> RunNumber:
     """Begin the next run, after `recover`; only under the coordinator's lock."""
-    number = RunNumber(int(_state(storage).get("number", 0)) + 1)  # type: ignore[call-overload]
+    number = RunNumber(_state(storage).get("number", 0) + 1)
     _set_state(storage, number.number, "open")
     faults.point("ingest.begun")
     return number
@@ -117,7 +118,7 @@ def recover(storage: Storage) -> Plan | None:
     state = _state(storage)
     if state.get("state") != "open":
         return None
-    number = RunNumber(int(state["number"]))  # type: ignore[call-overload]
+    number = RunNumber(state["number"])
     written = storage.read(run_key(number.run_id, "plan.json"))
     if written is None:
         _sweep(storage, number.run_id, frozenset())
@@ -154,8 +155,8 @@ def all_tables(storage: Storage) -> list[str]:
     return [*table_names(storage), *copies]
 
 
-def _state(storage: Storage) -> dict[str, object]:
-    found: dict[str, object] = json.loads(storage.read(STATE) or b"{}")
+def _state(storage: Storage) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(storage.read(STATE) or b"{}")
     return found
 
 

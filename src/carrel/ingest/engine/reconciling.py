@@ -95,9 +95,9 @@ def _of_rows(lines: Iterable[Line], storage: Storage) -> Iterator[Finding]:
         by_record.setdefault(line.record_key, []).append(line)
     expected: dict[str, dict[str, int]] = {}
     for group in by_record.values():
-        latest = current(group)
-        for table, count in latest.entry.rows.items() if latest else ():
-            expected.setdefault(table, {})[latest.entry.record_id or ""] = count  # type: ignore[union-attr]
+        if latest := current(group):
+            for table, count in latest.entry.rows.items():
+                expected.setdefault(table, {})[latest.entry.record_id or ""] = count
     for table in sorted(set(expected) | set(table_names(storage))):
         yield from _compared(table, expected.get(table, {}), rows_by_record(storage, table))
 

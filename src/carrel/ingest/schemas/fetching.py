@@ -15,6 +15,10 @@ class FetchFault(Exception):
     """The document cannot be had; the message names it, and what to do."""
 
 
+class _Passing(FetchFault):
+    """It may be gone when tried again."""
+
+
 class Fetcher:
     """Reads http(s) and file URLs, and paths. `mirrors`: URL prefix -> prefix to read from instead."""
 
@@ -41,22 +45,27 @@ class Fetcher:
         return place
 
     def _download(self, url: str) -> bytes:
-        import httpx
-
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, ATTEMPTS):
             try:
                 return _get(url)
-            except httpx.HTTPStatusError as error:
-                if error.response.status_code < 500 or attempt == ATTEMPTS:
-                    raise FetchFault(f"{url} answered {error.response.status_code}") from None
-            except httpx.HTTPError as error:
-                if attempt == ATTEMPTS:
-                    raise FetchFault(f"{url} cannot be reached: {type(error).__name__}") from None
-            time.sleep(self.wait * attempt)
-        raise AssertionError("unreachable")  # pragma: no cover
+            except _Passing:
+                time.sleep(self.wait * attempt)
+        return _get(url)
 
 
 def _get(url: str) -> bytes:
+    import httpx
+
+    try:
+        return _stream(url)
+    except httpx.HTTPStatusError as error:
+        status = error.response.status_code
+        raise (_Passing if status >= 500 else FetchFault)(f"{url} answered {status}") from None
+    except httpx.HTTPError as error:
+        raise _Passing(f"{url} cannot be reached: {type(error).__name__}") from None
+
+
+def _stream(url: str) -> bytes:
     import httpx
 
     data = bytearray()

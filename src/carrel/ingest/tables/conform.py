@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -101,10 +102,10 @@ def _misfitting(cells: pa.ChunkedArray, before: str, after: str) -> pa.ChunkedAr
     return pa.chunked_array([pa.array(values, cells.type)])
 
 
-def _as_int(value: object, before: str, after: str) -> int | None:
+def _as_int(value: Decimal | None, before: str, after: str) -> int | None:
     if before != kinds.DECIMAL or after not in (kinds.INT, kinds.FLOAT) or value is None:
         return None
-    number = int(value)  # type: ignore[call-overload]
+    number = int(value)
     return number if kinds.kind_of(number) == kinds.INT else None
 
 
