@@ -3,6 +3,10 @@
 import json
 import os
 import pickle
+import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -118,3 +122,52 @@ def test_a_large_archive_is_not_held_in_memory_and_watched_while_it_is_read(plac
 def test_a_file_that_goes_while_it_is_listed(place, monkeypatch):
     assert folders._etag(place / "gone.zip") is None
     assert folders._is_being_written(place / "gone.zip")
+
+
+def test_a_folder_that_is_linked_into_itself_is_listed_once(place):
+    (place / "deep" / "loop").symlink_to(place)
+    assert names(source_of(str(place))) == ["a%20b.zip", "b.zip", "c.zip"]
+    assert names(source_of(place.as_uri())) == ["a%20b.zip", "b.zip", "c.zip"]
+
+
+@pytest.mark.parametrize("word", ["gs://bucket/prefix", "https://example.org/archives", "sqs", "sqs:", "sqs:queue"])
+def test_what_is_no_source_is_told_the_forms(word):
+    with pytest.raises(SourceFault, match=r"write a folder, a file, a glob, s3://|write sqs:|no folder or file"):
+        list(source_of(word).list())
+
+
+def test_a_name_with_a_colon_is_a_file_when_there_is_one(place, monkeypatch):
+    monkeypatch.chdir(place)
+    (place / "x:y.zip").write_bytes(GOOD)
+    assert names(source_of("x:y.zip")) == names(source_of("x:*.zip")) == ["x%3Ay.zip"]
+
+
+READ_AS_NOBODY = """
+import os, sys
+from carrel.ingest.sources import source_of
+source = source_of(sys.argv[1])
+if os.geteuid() == 0:
+    os.setgroups([]), os.setgid(65534), os.setuid(65534)
+try:
+    for ref in source.list():
+        with source.open(ref):
+            print("read", ref.uri)
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.parametrize("locked", ["b.zip", "deep/er", "deep", "."])
+def test_what_may_not_be_read_is_said_and_not_skipped(place, locked):
+    """As somebody who is not root, because root may read everything."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="carrel-test-") as folder:
+        shutil.copytree(place, folder, dirs_exist_ok=True)
+        Path(folder).chmod(0o755)
+        (Path(folder) / locked).chmod(0)
+        words = [sys.executable, "-c", READ_AS_NOBODY, folder]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+        (Path(folder) / locked).chmod(0o755)
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("SourceFault ")
+    assert str(Path(folder) / locked) in last
+    assert "cannot be read: Permission denied" in last

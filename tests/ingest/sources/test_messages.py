@@ -18,14 +18,79 @@ def s3_record(key="k", name="ObjectCreated:Put"):
     return {"eventName": name, "s3": {"bucket": {"name": "raw"}, "object": {"key": key}}}
 
 
+AWS_EVENT = {
+    "Records": [
+        {
+            "eventVersion": "2.2",
+            "eventSource": "aws:s3",
+            "awsRegion": "us-east-1",
+            "eventTime": "2022-09-01T00:00:00.000Z",
+            "eventName": "ObjectCreated:Put",
+            "s3": {
+                "s3SchemaVersion": "1.0",
+                "configurationId": "carrel",
+                "bucket": {"name": "raw", "ownerIdentity": {"principalId": "A"}, "arn": "arn:aws:s3:::raw"},
+                "object": {"key": "app/2022-09-01/Ab+%2B%C3%A9_-x", "size": 5, "eTag": "e", "sequencer": "00"},
+            },
+        }
+    ]
+}
+"""As the S3 user guide shows it."""
+MINIO_EVENT = {
+    "EventName": "s3:ObjectCreated:Put",
+    "Key": "raw/app/a b",
+    "Records": [
+        {
+            "eventSource": "minio:s3",
+            "eventName": "s3:ObjectCreated:Put",
+            "s3": {"bucket": {"name": "raw"}, "object": {"key": "app%2Fa+b", "size": 5}},
+        }
+    ],
+}
+AWS_TEST_EVENT = {
+    "Service": "Amazon S3",
+    "Event": "s3:TestEvent",
+    "Time": "2014-10-13T15:57:02.089Z",
+    "Bucket": "raw",
+    "RequestId": "5582815E1AEA5ADF",
+    "HostId": "8cLeGAmw098X5cv4Zkwcmo8vvZa3eH3eKxsPzbB9wrR+YstdA6Knx4Ip8EXAMPLE",
+}
+EVENTBRIDGE = {
+    "version": "0",
+    "id": "17793124-05d4-b198-2fde-7ededc63b103",
+    "detail-type": "Object Created",
+    "source": "aws.s3",
+    "resources": ["arn:aws:s3:::raw"],
+    "detail": {
+        "version": "0",
+        "bucket": {"name": "raw"},
+        "object": {"key": "app/a+b%20c", "size": 5, "etag": "e"},
+        "reason": "PutObject",
+    },
+}
+"""Keys are not escaped here."""
+
+
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
         (BRIDGE, [("raw", "app/k")]),
         ({"Records": [s3_record("a+b%2Bc/%C3%A9")]}, [("raw", "a b+c/é")]),
         ({"Records": [s3_record("1"), s3_record("2"), s3_record("1")]}, [("raw", "1"), ("raw", "2")]),
+        ({"Records": [s3_record(name="s3:ObjectCreated:Put")]}, [("raw", "k")]),
+        ({"Records": [s3_record(name="s3:ObjectCreated:CompleteMultipartUpload")]}, [("raw", "k")]),
+        ({"Records": [s3_record(name="ObjectCreated:Copy")]}, [("raw", "k")]),
         ({"Records": [s3_record(name="ObjectRemoved:Delete")]}, []),
-        ({"Event": "s3:TestEvent", "Bucket": "raw"}, []),
+        ({"Records": [s3_record(name="s3:ObjectRemoved:DeleteMarkerCreated")]}, []),
+        ({"Records": [s3_record(name="ObjectTagging:Put")]}, []),
+        (
+            {"Records": [s3_record("a/owner.txt"), s3_record("a/m.json"), s3_record("a/"), s3_record("b/k")]},
+            [("raw", "b/k")],
+        ),
+        (AWS_EVENT, [("raw", "app/2022-09-01/Ab +é_-x")]),
+        (MINIO_EVENT, [("raw", "app/a b")]),
+        (AWS_TEST_EVENT, []),
+        (EVENTBRIDGE, [("raw", "app/a+b%20c")]),
         (
             {
                 "source": "aws.s3",

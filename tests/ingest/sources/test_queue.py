@@ -72,11 +72,8 @@ def test_messages_through_sns(aws, queue, bucket, put):
     assert attributes(aws, queue) == (0, 0)
 
 
-def s3_event(bucket, *names):
-    record = [
-        {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": bucket}, "object": {"key": name}}}
-        for name in names
-    ]
+def s3_event(bucket, *names, event="ObjectCreated:Put"):
+    record = [{"eventName": event, "s3": {"bucket": {"name": bucket}, "object": {"key": name}}} for name in names]
     return json.dumps({"Records": record})
 
 
@@ -92,11 +89,22 @@ def test_a_message_of_several_archives_waits_for_all_of_them(aws, queue, bucket,
         assert attributes(aws, queue) == (0, 0)
 
 
-def test_a_message_about_nothing_is_done_at_once(aws, queue, send):
+def test_a_message_about_nothing_is_done_at_once(aws, queue, bucket, send):
     send(body='{"Event": "s3:TestEvent"}')
+    send(body=s3_event(bucket, "gone", event="ObjectRemoved:Delete"))
+    send(body=s3_event(bucket, "gone", event="s3:ObjectRemoved:Delete"))
+    send(body=s3_event(bucket, "folder/owner.txt"))
     with SqsSource(queue, aws) as source:
         assert list(source.list()) == []
+        assert source.problems() == ()
     assert attributes(aws, queue) == (0, 0)
+
+
+def test_minio_names_events_with_a_prefix(aws, queue, bucket, put, send):
+    put("a b+c", b"zip")
+    send(body=s3_event(bucket, "a+b%2Bc", event="s3:ObjectCreated:Put"))
+    with SqsSource(queue, aws) as source:
+        assert keys(source.list()) == ["a%20b+c"]
 
 
 def test_what_cannot_be_understood_is_reported_and_stays(aws, queue, put, send, bucket):

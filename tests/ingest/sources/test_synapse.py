@@ -2,12 +2,18 @@
 
 import hashlib
 import json
+import os
 import pickle
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
+from tests.support.ingest import DATA
 
+from carrel.ingest.generate import Knobs, write
 from carrel.ingest.sources import Changed, Refused, Source, SourceFault, Unavailable, source_of
 from carrel.ingest.sources import synapse as sources
 from carrel.ingest.sources.synapse import SynapseSettings, SynapseSource
@@ -15,7 +21,10 @@ from carrel.ingest.values import ArchiveRef
 
 
 class Synapse:
-    """Files by id, each (etag, annotations, bytes); a folder syn1 with a folder syn2 inside; a view syn9."""
+    """Files by id, each (etag, annotations, bytes); a folder syn1 with a folder syn2 inside; a view syn9, whose pages
+    have the rows that a test gives; a dataset syn8, a table syn7."""
+
+    kinds = {"syn1": "folder", "syn3": "file", "syn7": "table", "syn8": "dataset", "syn9": "entityview"}
 
     def __init__(self):
         self.files = {
@@ -27,17 +36,18 @@ class Synapse:
         self.damaged = 0
         self.processing = 1
         self.failure = None
+        self.pages = [[{"values": ["syn3"]}, {"values": [4]}], [{"values": ["syn5"]}]]
+        self.sql = None
         self.url = None
 
     def get(self, path):
         if path == "/repo/v1/userProfile":
             return {"userName": "me", "ownerId": "1", "displayName": "me"}
-        if path.startswith("/repo/v1/entity/syn9/table/"):
+        if "/table/" in path:
             return self.query(path)
         parts = path.split("/")
-        kinds = {"syn1": "folder", "syn9": "entityview"}
         if parts[-1] == "type":
-            return {"type": kinds[parts[-2]]} if parts[-2] in kinds else None
+            return {"type": self.kinds[parts[-2]]} if parts[-2] in self.kinds else None
         entity = parts[4]
         if entity not in self.files:
             return None
@@ -54,10 +64,9 @@ class Synapse:
         if self.processing:
             self.processing -= 1
             return {"jobState": "PROCESSING"}
-        page = {"queryResults": {"rows": [{"values": ["syn3"]}, {"values": [4]}]}, "nextPageToken": {"token": "x"}}
         if "nextPage" in path:
-            return {"queryResults": {"rows": [{"values": ["syn5"]}]}}
-        return {"queryResult": page}
+            return {"queryResults": {"rows": self.pages[1]}}
+        return {"queryResult": {"queryResults": {"rows": self.pages[0]}, "nextPageToken": {"token": "x"}}}
 
     def post(self, path, body):
         if path == "/repo/v1/entity/children":
@@ -71,6 +80,7 @@ class Synapse:
                 return {"page": page, "nextPageToken": "more"}
             return {"page": [{"id": "syn4", "type": "x.FileEntity"}]}
         if path.endswith("/async/start"):
+            self.sql = body.get("query", {}).get("sql", self.sql)
             return {"token": "job"}
         (wanted,) = body["requestedFiles"]
         if self.failure:
@@ -156,11 +166,28 @@ def test_a_folder_is_listed_whole_and_read_with_its_annotations(synapse, setting
 
 
 def test_a_view_is_queried_page_by_page(synapse, settings):
-    assert [ref.uri for ref in SynapseSource("syn9", settings, "assessmentId = 'x'").list()] == [
-        "synapse:syn3",
-        "synapse:syn4",
-        "synapse:syn5",
-    ]
+    for view in ("syn9", "syn8"):
+        refs = list(SynapseSource(view, settings, "assessmentId = 'x'").list())
+        assert [(ref.uri, ref.etag) for ref in refs] == [(f"synapse:syn{n}", f"e{n}") for n in (3, 4, 5)]
+        assert synapse.sql == f"SELECT id FROM {view} WHERE assessmentId = 'x'"
+
+
+def test_a_file_view_says_the_etags_itself(synapse, settings):
+    synapse.pages = [[{"values": ["syn3"], "etag": "e3"}], [{"values": ["syn5"], "etag": "late"}]]
+    refs = list(SynapseSource("syn9", settings).list())
+    assert [(ref.uri, ref.etag) for ref in refs] == [("synapse:syn3", "e3"), ("synapse:syn5", "late")]
+    assert not [path for path in synapse.asked if path.endswith(("/entity/syn3", "/entity/syn5"))]
+    with pytest.raises(Changed), SynapseSource("syn9", settings).open(refs[1]):
+        pass
+
+
+def test_one_file_alone(synapse, settings):
+    assert [ref.uri for ref in SynapseSource("syn3", settings).list()] == ["synapse:syn3"]
+
+
+def test_a_file_that_goes_while_it_is_listed_is_not_there(synapse, settings):
+    del synapse.files["syn5"]
+    assert [ref.uri for ref in SynapseSource("syn1", settings).list()] == ["synapse:syn3", "synapse:syn4"]
 
 
 def test_large_files_are_kept_on_disk_while_they_are_open(synapse, settings, monkeypatch):
@@ -217,9 +244,17 @@ def test_no_credentials(settings, monkeypatch):
 
 
 def test_places_that_are_none(synapse, settings):
-    with pytest.raises(SourceFault, match="write as syn123"):
-        source_of("synapse:folder")
-    assert source_of("synapse:syn12") == SynapseSource("syn12")
+    for place in ("synapse:folder", "synapse:", "synapse:syn1?", "synapse:syn1?x=1", "synapse:syn1?where="):
+        with pytest.raises(SourceFault, match="write synapse:syn123"):
+            source_of(place)
+    assert source_of("synapse:syn12") == source_of("synapse://syn12") == SynapseSource("syn12")
+    condition = "assessmentId = 'x' AND osName <> 'a&b=c+d'"
+    assert source_of(f"synapse:syn12?where={condition}") == SynapseSource("syn12", where=condition)
+    assert source_of("synapse://syn12?where=a%20%3D%20'b'") == SynapseSource("syn12", where="a = 'b'")
+    with pytest.raises(SourceFault, match="only a view or dataset"):
+        list(SynapseSource("syn1", settings, "a = 1").list())
+    with pytest.raises(SourceFault, match="it is a table"):
+        list(SynapseSource("syn7", settings).list())
     with pytest.raises(SourceFault, match="does not exist"):
         list(SynapseSource("syn404", settings).list())
     source = SynapseSource("syn1", settings)
@@ -232,3 +267,74 @@ def test_places_that_are_none(synapse, settings):
 def test_a_server_that_is_not_there(synapse):
     with pytest.raises(Unavailable, match="cannot be reached"):
         list(SynapseSource("syn1", SynapseSettings("http://127.0.0.1:1", attempts=1, wait=0.01)).list())
+
+
+def configured(home, url):
+    (home / ".synapseConfig").write_text(
+        f"[endpoints]\nrepoEndpoint = {url}/repo/v1\nauthEndpoint = {url}/auth/v1\n"
+        f"fileHandleEndpoint = {url}/file/v1\nportalEndpoint = {url}\n"
+    )
+
+
+def carrel(*words, home, **environment):
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("SYNAPSE", "CARREL"))}
+    return subprocess.run(
+        [Path(sys.executable).parent / "carrel", "ingest", *words],
+        env={**clean, "HOME": str(home), **environment},
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture
+def study(synapse, tmp_path):
+    """Archives of a made-up study, as files of the stand-in with their metadata as annotations."""
+    truth = write(Knobs(records=3, hz=2, seconds=1), tmp_path / "study")
+    archives = sorted((tmp_path / "study" / "archives").glob("*.zip"))
+    synapse.files = {
+        f"syn{3 + number}": (
+            f"e{number}",
+            {key: [value] for key, value in json.loads(path.with_suffix(".json").read_text()).items()},
+            path.read_bytes(),
+        )
+        for number, path in enumerate(archives)
+    }
+    (tmp_path / "mapping.yaml").write_text("schemas: {https://example.org/schemas/taskData.json: sharedSchema_v1}")
+    configured(tmp_path, synapse.url)
+    added = carrel("schemas", "add", str(DATA), "study/schemas", home=tmp_path)
+    assert added.returncode == 0, added.stderr
+    return truth
+
+
+def test_synapse_on_the_command_line(synapse, study, tmp_path):
+    given = ("--warehouse", "warehouse", "--mapping", "mapping.yaml", "--workers", "0")
+    done = carrel("run", "synapse://syn1", *given, "--json", home=tmp_path, SYNAPSE_AUTH_TOKEN="good")
+    assert (done.returncode, done.stderr) == (0, "")
+    report = json.loads(done.stdout)
+    assert report["dispositions"] == {"ingested": 3}
+    assert report["rows"]["ArchiveMetadata_v1"] == len(study["tables"]["ArchiveMetadata_v1"]["rows"])
+    again = carrel("run", "synapse:syn9?where=a = 1", *given, "--json", home=tmp_path, SYNAPSE_AUTH_TOKEN="good")
+    assert json.loads(again.stdout)["known"] == 3, again.stderr
+    assert synapse.sql == "SELECT id FROM syn9 WHERE a = 1"
+    told = carrel("reconcile", "synapse:syn9", "--warehouse", "warehouse", home=tmp_path, SYNAPSE_AUTH_TOKEN="good")
+    assert "Everything is accounted for." in told.stdout
+
+
+def test_without_credentials_the_command_line_says_where_to_put_them(synapse, tmp_path):
+    configured(tmp_path, synapse.url)
+    given = ("run", "synapse:syn1", "--warehouse", "warehouse")
+    none = carrel(*given, home=tmp_path)
+    assert (none.returncode, none.stderr.count("\n")) == (1, 1)
+    assert "SYNAPSE_AUTH_TOKEN" in none.stderr
+    wrong = carrel(*given, home=tmp_path, SYNAPSE_AUTH_TOKEN="secret")
+    assert wrong.returncode == 1
+    assert "secret" not in wrong.stderr + wrong.stdout
+    assert "Traceback" not in wrong.stderr
+    (tmp_path / ".synapseConfig").write_text("authtoken secret")
+    broken = carrel(*given, home=tmp_path)
+    assert broken.returncode == 1
+    assert broken.stderr.startswith("Error: the configuration file of Synapse")
+    assert "secret" not in broken.stderr

@@ -47,8 +47,8 @@ def _run_options(command: Any) -> Any:
 def run(ctx: click.Context, as_json: bool, metrics: Path | None, **given: Any) -> None:
     """Take every archive of SOURCE that was not taken yet.
 
-    SOURCE is a folder, a file, a glob, an s3://bucket/prefix or sqs:QUEUE-URL. Stopping it at any time is safe: the
-    next run finishes or undoes it.
+    SOURCE is a folder, a file, a glob, s3://bucket/prefix, sqs:QUEUE-URL or synapse:syn123. Stopping it at any time is
+    safe: the next run finishes or undoes it.
     """
     report = _once(_setting(**given))
     _say(report, as_json, metrics)

@@ -34,13 +34,17 @@ class FolderSource(Kept):
             if etag is not None and not _is_being_written(path):
                 yield ArchiveRef(path.absolute().as_uri(), etag, path.stat().st_size)
 
+    def is_there(self) -> bool:
+        """Whether there is such a folder or file, or the glob finds one."""
+        return Path(self.pattern).exists() or any(glob.iglob(self.pattern, recursive=True))  # noqa: PTH207
+
     @contextmanager
     def open(self, ref: ArchiveRef) -> Iterator[Fetched]:
         """Changed is raised at the end, too, when the file changed while it was read: drop what was made of it."""
         path = path_of(ref.uri)
         _check(path, ref)
         small = path.stat().st_size <= IN_MEMORY
-        data = path.read_bytes() if small else path
+        data = _bytes_of(path) if small else path
         metadata = _sidecar(path)
         _check(path, ref)
         yield Fetched(data, metadata)
@@ -50,13 +54,44 @@ class FolderSource(Kept):
     def _paths(self) -> Sequence[Path]:
         folder = Path(self.pattern)
         if folder.is_dir():
-            found = [folder / name for name in glob.glob("**/*.zip", root_dir=folder, recursive=True)]  # noqa: PTH207
+            found = list(_zips(folder))
         elif glob.has_magic(self.pattern) or folder.exists():
             found = [Path(each) for each in glob.glob(self.pattern, recursive=True)]  # noqa: PTH207
             found = [each for each in found if each.suffix != ".json"]
         else:
-            raise SourceFault(f"there is no folder or file {self.pattern}")
-        return sorted(each for each in found if each.is_file())
+            raise SourceFault(f"there is no folder or file {self.pattern}; look whether its name is right")
+        return sorted(each for each in found if _is_file(each))
+
+
+def _zips(folder: Path) -> Iterator[Path]:
+    """Every *.zip below, links followed, each folder once. A folder that cannot be read is never skipped in silence."""
+    seen = set()
+    for place, folders, files in os.walk(folder, onerror=_unreadable, followlinks=True):
+        seen.add(os.path.realpath(place))
+        folders[:] = sorted(
+            each for each in folders if not each.startswith(".") and os.path.realpath(f"{place}/{each}") not in seen
+        )
+        yield from (Path(place, each) for each in files if each.endswith(".zip") and not each.startswith("."))
+
+
+def _unreadable(error: OSError) -> None:
+    raise SourceFault(f"{error.filename} cannot be read: {error.strerror}; its archives cannot be listed") from None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise SourceFault(f"{path} cannot be read: {error.strerror}; its archives cannot be listed") from None
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise Changed(f"{path.as_uri()} went since it was listed") from None
+    except OSError as error:
+        raise SourceFault(f"{path} cannot be read: {error.strerror}") from None
 
 
 def path_of(uri: str) -> Path:
@@ -74,11 +109,11 @@ def _etag(path: Path) -> str | None:
     """Size and time of last change, of the sidecar too; None when the file is gone."""
     try:
         about = path.stat()
-    except OSError:
+    except FileNotFoundError:
         return None
     try:
         sidecar = _sidecar_path(path).stat()
-    except OSError:
+    except FileNotFoundError:
         return f"{about.st_size:x}-{about.st_mtime_ns:x}"
     return f"{about.st_size:x}-{about.st_mtime_ns:x}-{sidecar.st_size:x}-{sidecar.st_mtime_ns:x}"
 
@@ -92,8 +127,10 @@ def _is_being_written(path: Path) -> bool:
     """Changed a moment ago, and not yet a whole zip."""
     try:
         return time.time() - path.stat().st_mtime < SETTLED and not _ends_as_a_zip(path)
-    except OSError:
+    except FileNotFoundError:
         return True
+    except OSError:  # who opens it will say so
+        return False
 
 
 def _ends_as_a_zip(path: Path) -> bool:

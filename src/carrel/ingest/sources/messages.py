@@ -1,7 +1,9 @@
 """What a queue's messages say: which objects are new. Pure.
 
-Taken, with or without an SNS envelope around: Bridge's messages (ingest.md section 1.2), S3 event notifications, and
-S3 events of EventBridge.
+Taken, with or without an SNS envelope around: Bridge's messages (ingest.md section 1.2), S3 event notifications (of
+AWS, and of MinIO and others that write `s3:` before the names of events), and S3 events of EventBridge. Keys are
+escaped as in the query of a URL in the notifications, and as they are in EventBridge.
+Sources: "Event message structure" and "EventBridge event message structure" in the Amazon S3 user guide.
 """
 
 import json
@@ -9,6 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
+
+_TEST = "s3:TestEvent"
+"""Sent once, when somebody sets notifications up."""
+_NOT_ARCHIVES = (".json", "/owner.txt")
+
+
+def may_be_an_archive(key: str, size: int | None) -> bool:
+    """Not what lies beside archives: metadata, Synapse's owner.txt, markers of folders. `size` None: not known."""
+    key = f"/{key}"
+    return not key.endswith(_NOT_ARCHIVES) and not (key.endswith("/") and not size)
 
 
 class NotUnderstood(ValueError):
@@ -26,7 +38,7 @@ class ObjectRef:
 def objects_of(body: str) -> tuple[ObjectRef, ...]:
     """The objects that a message's body names, each once; () for messages about other things. Raises NotUnderstood."""
     message = _unwrapped(_json(body))
-    if message.get("Event") == "s3:TestEvent":
+    if message.get("Event") == _TEST:
         return ()
     if isinstance(message.get("record"), dict):
         return (_object(message["record"].get("s3Bucket"), message["record"].get("s3Key")),)
@@ -53,15 +65,16 @@ def _unwrapped(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def _of_s3(record: Any) -> ObjectRef | None:
-    """None for events about other things than new objects."""
+    """None for events about other things than new archives."""
     if not isinstance(record, Mapping) or not isinstance(record.get("s3"), Mapping):
         raise NotUnderstood("the S3 event has a record without an object")
-    if not str(record.get("eventName", "")).startswith("ObjectCreated"):
+    if not str(record.get("eventName", "")).removeprefix("s3:").startswith("ObjectCreated:"):
         return None
     about = record["s3"]
     key = _inner(about, "object", "key")
-    # Keys come as in the query of a URL: blanks are pluses.
-    return _object(_inner(about, "bucket", "name"), unquote_plus(key) if isinstance(key, str) else key)
+    # Blanks are pluses, pluses %2B.
+    unescaped = unquote_plus(key) if isinstance(key, str) else key
+    return _archive(_inner(about, "bucket", "name"), unescaped, _inner(about, "object", "size"))
 
 
 def _of_eventbridge(message: Mapping[str, Any]) -> tuple[ObjectRef, ...]:
@@ -70,12 +83,20 @@ def _of_eventbridge(message: Mapping[str, Any]) -> tuple[ObjectRef, ...]:
     detail = message.get("detail")
     if not isinstance(detail, Mapping):
         raise NotUnderstood("the S3 event has no detail")
-    return (_object(_inner(detail, "bucket", "name"), _inner(detail, "object", "key")),)
+    about = (_inner(detail, "object", name) for name in ("key", "size"))
+    found = _archive(_inner(detail, "bucket", "name"), *about)
+    return () if found is None else (found,)
 
 
 def _inner(about: Mapping[str, Any], outer: str, inner: str) -> Any:
     found = about.get(outer)
     return found.get(inner) if isinstance(found, Mapping) else None
+
+
+def _archive(bucket: Any, key: Any, size: Any) -> ObjectRef | None:
+    """None when it cannot be one. Bridge's messages are about archives alone; events are about whatever is written."""
+    found = _object(bucket, key)
+    return found if may_be_an_archive(found.key, size if isinstance(size, int) else None) else None
 
 
 def _object(bucket: Any, key: Any) -> ObjectRef:

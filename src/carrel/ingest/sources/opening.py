@@ -1,30 +1,44 @@
-"""A source by how it is written on the command line."""
+"""A source by how it is written, on the command line or in a configuration."""
 
 import re
 
 from carrel.ingest.sources.aws import Aws
-from carrel.ingest.sources.base import Source
+from carrel.ingest.sources.base import Source, SourceFault
+from carrel.ingest.sources.folder import FolderSource, path_of
 
-_QUEUE = re.compile(r"^sqs:(?P<url>.+)$")
+FORMS = "a folder, a file, a glob, s3://bucket/prefix, sqs:QUEUE-URL or synapse:syn123"
+"""Every way to name a source, for help and errors."""
+_SCHEME = re.compile(r"^(?P<name>[A-Za-z][A-Za-z0-9+.-]+):(?P<rest>.*)$", re.DOTALL)
 
 
 def source_of(place: str, aws: Aws | None = None, **queue: object) -> Source:
-    """`s3://bucket/prefix`, `sqs:<queue URL>`, `synapse:syn123`, or a folder, file or glob. `queue`: options of
-    SqsSource.
+    """The source that `place` names, in one of FORMS. `queue`: options of SqsSource.
 
     Raises SourceFault when the place cannot be one; whether it is there, only `list` says.
     """
-    from carrel.ingest.sources.folder import FolderSource
-    from carrel.ingest.sources.s3 import S3Source
+    found = _SCHEME.match(place)
+    name, rest = (found["name"].lower(), found["rest"]) if found else ("", "")
+    if name == "s3":
+        from carrel.ingest.sources.s3 import S3Source
+
+        return S3Source(place, aws or Aws())
+    if name == "sqs":
+        return _queue(place, rest, aws, queue)
+    if name == "synapse":
+        from carrel.ingest.sources.synapse import named
+
+        return named(rest)
+    if name == "file":
+        return FolderSource(path_of(place))
+    source = FolderSource(place)
+    if name and not source.is_there():
+        raise SourceFault(f"{place} is no source; write {FORMS}")
+    return source
+
+
+def _queue(place: str, url: str, aws: Aws | None, options: dict[str, object]) -> Source:
     from carrel.ingest.sources.sqs import SqsSource
 
-    if place.startswith("s3:"):
-        return S3Source(place, aws or Aws())
-    found = _QUEUE.match(place)
-    if found:
-        return SqsSource(found["url"], aws, **queue)  # type: ignore[arg-type]
-    if place.startswith("synapse:"):
-        from carrel.ingest.sources.synapse import SynapseSource
-
-        return SynapseSource(place.removeprefix("synapse:"))
-    return FolderSource(place)
+    if not re.match(r"^https?://[^/]+/.+", url):
+        raise SourceFault(f"{place} names no queue; write sqs: and the queue's whole URL, as sqs:https://...")
+    return SqsSource(url, aws, **options)  # type: ignore[arg-type]

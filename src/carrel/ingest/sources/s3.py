@@ -10,13 +10,13 @@ from urllib.parse import quote, unquote, urlsplit
 
 from carrel.ingest.sources.aws import Aws, code_of
 from carrel.ingest.sources.base import Changed, Fetched, Kept, SourceFault, Unavailable
+from carrel.ingest.sources.messages import may_be_an_archive
 from carrel.ingest.values import ArchiveRef
 
 IN_MEMORY = 32_000_000
 """Archives up to so many bytes are held in memory; larger ones in a temporary file."""
 READS = 3
 _CHUNK = 1_000_000
-_NOT_ARCHIVES = (".json", "/owner.txt")
 _GONE = frozenset(("PreconditionFailed", "412", "NoSuchKey", "404"))
 
 
@@ -36,7 +36,8 @@ class S3Source(Kept):
         token: dict[str, str] = {}
         while True:
             page = self._page(bucket, prefix, token)
-            yield from (_ref(bucket, each) for each in page.get("Contents", ()) if _may_be_an_archive(each))
+            objects = page.get("Contents", ())
+            yield from (_ref(bucket, each) for each in objects if may_be_an_archive(each["Key"], each["Size"]))
             if not page.get("IsTruncated"):
                 return
             token = {"ContinuationToken": page["NextContinuationToken"]}
@@ -64,11 +65,6 @@ def place_of(url: str) -> tuple[str, str]:
 def uri_of(bucket: str, key: str) -> str:
     """The s3: URL of an object; keys may hold anything, so they are escaped."""
     return f"s3://{bucket}/{quote(key, safe='/-_.~=+@,')}"
-
-
-def _may_be_an_archive(about: dict[str, Any]) -> bool:
-    key = f"/{about['Key']}"
-    return not key.endswith(_NOT_ARCHIVES) and not (key.endswith("/") and about["Size"] == 0)
 
 
 def _ref(bucket: str, about: dict[str, Any]) -> ArchiveRef:

@@ -1,7 +1,8 @@
 """Archives as files of a Synapse folder or file view; the record's metadata is the file's annotations.
 
-Credentials are those of synapseclient (`SYNAPSE_AUTH_TOKEN`, or `~/.synapseConfig`). Files are downloaded by the
-pre-signed URL that Synapse gives, asked for anew for every file, so that none is used after it expired.
+Credentials and endpoints are those of synapseclient (`SYNAPSE_AUTH_TOKEN`, or `~/.synapseConfig`). Files are
+downloaded by the pre-signed URL that Synapse gives, asked for anew for every file, so that none is used after it
+expired.
 """
 
 import hashlib
@@ -14,12 +15,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from carrel.ingest.sources.base import Changed, Fetched, Kept, Refused, SourceFault, Unavailable
 from carrel.ingest.values import ArchiveRef
 
+FORM = "synapse:syn123, or of a view some files: synapse:syn123?where=SQL-CONDITION"
 IN_MEMORY = 32_000_000
 _ID = re.compile(r"^syn[0-9]+$")
+_CONTAINERS = frozenset(("folder", "project"))
+_VIEWS = frozenset(("entityview", "dataset", "materializedview"))
+"""What can be queried for the ids of files."""
 _QUERY = 0x1
 """Ask for the rows alone."""
 _CHUNK = 1_000_000
@@ -73,7 +79,10 @@ _lock = threading.Lock()
 
 
 def _logged_in(settings: SynapseSettings) -> Any:
-    import synapseclient
+    try:
+        import synapseclient
+    except ImportError:
+        raise SourceFault("reading Synapse needs its client: pip install 'carrel[ingest,synapse]'") from None
 
     policy = {"retries": settings.attempts - 1, "wait": settings.wait, "max_wait": 30, "back_off": 2}
 
@@ -93,9 +102,12 @@ def _logged_in(settings: SynapseSettings) -> Any:
         "fileHandleEndpoint": f"{base}/file/v1",
         "portalEndpoint": base,
     }  # fmt: skip
-    client = Client(
-        **endpoints, skip_checks=True, silent=True, cache_client=False, http_timeout_seconds=settings.timeout
-    )
+    try:
+        client = Client(
+            **endpoints, skip_checks=True, silent=True, cache_client=False, http_timeout_seconds=settings.timeout
+        )
+    except ValueError:  # what it could not read may hold a token
+        raise SourceFault("the configuration file of Synapse (~/.synapseConfig) cannot be read; repair it") from None
     _in_our_words("logging in to Synapse", lambda each: each.login(silent=True), client)
     return client
 
@@ -121,12 +133,13 @@ def _translated(what: str, status: int) -> Exception:
         return Changed(f"{what}: it is not there")
     if status == 429 or status >= 500:
         return Unavailable(f"{what}: Synapse answered {status}, several times; try again later")
-    return SourceFault(f"{what}: Synapse answered {status}")
+    return SourceFault(f"{what}: Synapse answered {status}; look whether id and condition are right")
 
 
 @dataclass(frozen=True, slots=True)
 class SynapseSource(Kept):
-    """Every file of a folder (folders inside too) or file view. `where`: SQL conditions for a view."""
+    """Every file of a folder or project (folders inside too), of a file view or dataset, or one file alone.
+    `where`: a condition in SQL, which only views can be asked for."""
 
     entity: str
     settings: SynapseSettings = field(default_factory=SynapseSettings)
@@ -134,7 +147,7 @@ class SynapseSource(Kept):
 
     def __post_init__(self) -> None:
         if not _ID.match(self.entity):
-            raise SourceFault(f"{self.entity} is not an id of Synapse; write as syn123")
+            raise SourceFault(f"{self.entity or 'nothing'} is not an id of Synapse; write {FORM}")
 
     def list(self) -> Iterator[ArchiveRef]:
         what = f"listing {self.entity}"
@@ -142,10 +155,33 @@ class SynapseSource(Kept):
             kind = self.settings.get(f"/entity/{self.entity}/type", what)["type"]
         except Changed:
             raise SourceFault(f"{what}: it does not exist, or these credentials do not see it") from None
-        ids = self._of_view(what) if kind in ("entityview", "dataset") else self._of_folder(self.entity, what)
-        for each in ids:
-            entity = self.settings.get(f"/entity/{each}", f"looking up {each}")
-            yield ArchiveRef(_uri(each), entity["etag"])
+        if self.where and kind not in _VIEWS:
+            raise SourceFault(f"{what}: it is a {kind}; only a view or dataset can be asked with ?where=")
+        if kind not in (*_VIEWS, *_CONTAINERS, "file"):
+            raise SourceFault(f"{what}: it is a {kind}; name a folder, project, file, file view or dataset")
+        for each, etag in self._found(kind, what):
+            ref = self._ref(each, etag)
+            if ref is not None:
+                yield ref
+
+    def _ref(self, each: str, etag: str | None) -> ArchiveRef | None:
+        """None when the file went since it was found."""
+        try:
+            current = etag or self.settings.get(f"/entity/{each}", f"looking up {each}")["etag"]
+        except Changed:
+            return None
+        return ArchiveRef(_uri(each), current)
+
+    def _found(self, kind: str, what: str) -> Iterator[tuple[str, str | None]]:
+        """(id, etag if it is known) of every file."""
+        if kind == "entityview":
+            yield from self._of_view(what)
+        elif kind in _VIEWS:  # a row's etag may be that of another version of the file
+            yield from ((each, None) for each, _ in self._of_view(what))
+        elif kind in _CONTAINERS:
+            yield from ((each, None) for each in self._of_folder(self.entity, what))
+        else:
+            yield self.entity, None
 
     def _of_folder(self, folder: str, what: str) -> Iterator[str]:
         token: str | None = None
@@ -161,13 +197,14 @@ class SynapseSource(Kept):
             if token is None:
                 return
 
-    def _of_view(self, what: str) -> Iterator[str]:
+    def _of_view(self, what: str) -> Iterator[tuple[str, str | None]]:
+        """Rows of file views carry the files' etags: a large view is listed in a few calls."""
         sql = f"SELECT id FROM {self.entity}" + (f" WHERE {self.where}" if self.where else "")  # noqa: S608 (own view)
         start = {"entityId": self.entity, "query": {"sql": sql}, "partMask": _QUERY}
         page = self._answer("query", start, what)["queryResult"]
         while True:
             rows = page["queryResults"]["rows"]
-            yield from (f"syn{str(row['values'][0]).removeprefix('syn')}" for row in rows)
+            yield from ((f"syn{str(row['values'][0]).removeprefix('syn')}", row.get("etag")) for row in rows)
             token = page.get("nextPageToken")
             if token is None:
                 return
@@ -229,6 +266,17 @@ class SynapseSource(Kept):
         if found.get("failureCode"):
             raise Refused(f"downloading {each}: Synapse answered {found['failureCode']}; check what the token allows")
         return found["preSignedURL"], found.get("fileHandle", {}).get("contentMd5")
+
+
+def named(text: str) -> SynapseSource:
+    """What stands behind `synapse:` (two slashes may follow) on the command line, as FORM says. The condition is all
+    behind the equals sign; %XX in it is decoded. Raises SourceFault.
+    """
+    entity, question, condition = text.removeprefix("//").partition("?")
+    key, _, where = condition.partition("=")
+    if question and (key != "where" or not where.strip()):
+        raise SourceFault(f"?{condition} says nothing of {entity}; write {FORM}")
+    return SynapseSource(entity, where=unquote(where) or None)
 
 
 def _json(body: Any) -> str:
