@@ -1,12 +1,12 @@
 """Codelists, against a real HTTP server that answers as OpenCodelists does."""
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from urllib.parse import parse_qs
 
 import pytest
 from click.testing import CliRunner
+from tests.support.http_server import Handler, running
 
 from carrel.cli.codelists import codelists as command
 from carrel.local.codelists import Codelists, CodelistsError, UpstreamChanged, parse, sha_of
@@ -16,7 +16,7 @@ class OpenCodelists(ThreadingHTTPServer):
     """Serves `pages` (path -> (status, type, body)); answers the check by comparing with `current` manifest ids."""
 
     def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(("127.0.0.1", 0), Answers)
         self.pages = {}
         self.changed = []
         self.checks = []
@@ -29,9 +29,10 @@ class OpenCodelists(ThreadingHTTPServer):
         self.pages[f"/codelist/{codelist}/download.csv"] = (status, kind, body)
 
 
-class Handler(BaseHTTPRequestHandler):
+class Answers(Handler):
     def do_GET(self):
-        self._answer(*self.server.pages.get(self.path, (404, "text/html", b"<html>Not found</html>")))
+        status, kind, body = self.server.pages.get(self.path, (404, "text/html", b"<html>Not found</html>"))
+        self.send(status, body, {"Content-Type": kind})
 
     def do_POST(self):
         form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
@@ -39,28 +40,14 @@ class Handler(BaseHTTPRequestHandler):
         verdict = (
             {"status": "error", "data": {"changed": self.server.changed}} if self.server.changed else {"status": "ok"}
         )
-        self._answer(200, "application/json", json.dumps(verdict).encode())
-
-    def _answer(self, status, kind, body):
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args):
-        pass
+        self.send(200, json.dumps(verdict).encode(), {"Content-Type": "application/json"})
 
 
 @pytest.fixture
 def server(monkeypatch):
-    with OpenCodelists() as http:
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with running(OpenCodelists()) as http:
         monkeypatch.setenv("OPENCODELISTS_BASE_URL", http.url)
         yield http
-        http.shutdown()
-        thread.join()
 
 
 @pytest.fixture

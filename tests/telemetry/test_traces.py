@@ -1,13 +1,12 @@
 import os
 import subprocess
 import sys
-import threading
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
+from tests.support.http_server import Handler, serving
 
 from carrel.telemetry import traces
 
@@ -138,30 +137,24 @@ def test_the_console_exporter_sends_what_waits_when_the_process_ends():
     assert '"name": "LOOP"' in done.stdout
 
 
-class _Collector(BaseHTTPRequestHandler):
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.received.append((self.path, self.headers.get("x-team"), body))
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-
 def test_otlp_to_a_real_server():
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Collector) as server:
-        server.received = []
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    received = []
+
+    class Collector(Handler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            received.append((self.path, self.headers.get("x-team"), body))
+            self.send(200)
+
+    with serving(Collector) as url:
         environ = {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{server.server_address[1]}/",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"{url}/",
             "OTEL_EXPORTER_OTLP_HEADERS": '"X-Team=secret-key"',
         }
         assert traces.setup("agent", environ=environ)
         traces.status_left(PARENT, "created", T0, at(1))
         traces.shutdown()
-        server.shutdown()
-    ((path, team, body),) = server.received
+    ((path, team, body),) = received
     assert (path, team) == ("/v1/traces", "secret-key")
     assert b"CREATED" in body
 

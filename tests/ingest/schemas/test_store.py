@@ -5,11 +5,10 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from tests.support.http_server import Handler, serving
 
 from carrel.ingest.mapping.model import ArchiveMapSource
 from carrel.ingest.schemas import SchemaStore, StoreFault
@@ -26,29 +25,15 @@ def web(pages):
     """A web server of path -> list of (status, body), the last repeated; `asked` lists the paths asked for."""
     asked = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Answers(Handler):
         def do_GET(self):
             asked.append(self.path)
             answers = pages.get(self.path, [(404, b"")])
             status, body = answers.pop(0) if len(answers) > 1 else answers[0]
-            self.send_response(status)
-            if status in (301, 302):
-                self.send_header("Location", body.decode())
-            self.end_headers()
-            self.wfile.write(body)
+            self.send(status, body, {"Location": body.decode()} if status in (301, 302) else {})
 
-        def log_message(self, *args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Answers) as url:
+        yield url, asked
 
 
 def dumped(value):

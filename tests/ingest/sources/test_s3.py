@@ -4,9 +4,9 @@ import hashlib
 import pickle
 import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from tests.support.http_server import Handler, serving
 
 from carrel.ingest.sources import Aws, Changed, Refused, Source, SourceFault, Unavailable, s3, source_of
 from carrel.ingest.values import ArchiveRef
@@ -84,29 +84,15 @@ def answering(answers):
     """A server that gives the answers (status, headers, body) in turn, the last for ever; `asked`: authorisations."""
     asked = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Answers(Handler):
         def do_GET(self):
             asked.append(self.headers.get("Authorization", ""))
             status, headers, body = answers.pop(0) if len(answers) > 1 else answers[0]
-            self.send_response(status)
-            for key, value in {"Content-Length": str(len(body)), **headers}.items():
-                self.send_header(key, value)
-            self.end_headers()
-            self.wfile.write(body)
+            self.send(status, body, headers)
             self.close_connection = True
 
-        def log_message(self, *args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Answers) as url:
+        yield url, asked
 
 
 def error(code, status=403):
@@ -171,21 +157,11 @@ def test_a_server_that_is_not_there(aws):
 def test_a_slow_server_is_given_up(aws):
     waiting = threading.Event()
 
-    class Slow(BaseHTTPRequestHandler):
+    class Slow(Handler):
         def do_GET(self):
             waiting.wait(30)
 
-        def log_message(self, *args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Slow)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with serving(Slow) as url:
         with pytest.raises(Unavailable, match="cannot be reached"):
-            opened(Aws(f"http://127.0.0.1:{server.server_port}", "us-east-1", attempts=1, timeout=0.2))
-    finally:
+            opened(Aws(url, "us-east-1", attempts=1, timeout=0.2))
         waiting.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -6,11 +6,10 @@ import os
 import pickle
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from tests.support.http_server import Handler, serving
 from tests.support.ingest import DATA
 
 from carrel.ingest.generate import Knobs, write
@@ -96,7 +95,7 @@ class Synapse:
 def synapse(monkeypatch, tmp_path):
     world = Synapse()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Synapses(Handler):
         def do_GET(self):
             if self.path.startswith("/data/"):
                 return self.data(self.path.rpartition("/")[2])
@@ -111,41 +110,28 @@ def synapse(monkeypatch, tmp_path):
             if world.damaged:
                 world.damaged -= 1
                 data = b"damaged"
-            self.send(200, data)
+            self.told(200, data)
 
         def answer(self, make):
             world.asked.append(self.path)
             if world.broken:
-                return self.send(world.broken.pop(0), b'{"reason": "broken"}')
+                return self.told(world.broken.pop(0), b'{"reason": "broken"}')
             if self.headers.get("Authorization", "").removeprefix("Bearer ") not in world.tokens:
-                return self.send(401, b'{"reason": "expired"}')
+                return self.told(401, b'{"reason": "expired"}')
             value = make(self.path)
             return (
-                self.send(404, b'{"reason": "Entity does not exist"}')
+                self.told(404, b'{"reason": "Entity does not exist"}')
                 if value is None
-                else self.send(200, json.dumps(value).encode())
+                else self.told(200, json.dumps(value).encode())
             )
 
-        def send(self, status, body):
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+        def told(self, status, body):
+            self.send(status, body, {"Content-Type": "application/json"})
 
-        def log_message(self, *args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    world.url = f"http://127.0.0.1:{server.server_port}"
-    monkeypatch.setenv("SYNAPSE_AUTH_TOKEN", "good")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    yield world
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Synapses) as world.url:
+        monkeypatch.setenv("SYNAPSE_AUTH_TOKEN", "good")
+        monkeypatch.setenv("HOME", str(tmp_path))
+        yield world
 
 
 @pytest.fixture
