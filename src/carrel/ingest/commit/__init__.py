@@ -1,6 +1,15 @@
 """Making a run visible: data files, the plan, one atomic commit per table; and where a warehouse lives."""
 
-from carrel.ingest.commit.delta import ActiveFile, TableCommit, active_files, existing, holding, schema_bytes, vacuum
+from carrel.ingest.commit.delta import (
+    ActiveFile,
+    TableCommit,
+    active_files,
+    existing,
+    holding,
+    holds,
+    schema_bytes,
+    vacuum,
+)
 from carrel.ingest.commit.files import DataFile, FileWriter, blocks, opened, rewritten, write_file
 from carrel.ingest.commit.layout import ARCHIVE, LEDGER, QUARANTINE, TABLES, run_key, table_key
 from carrel.ingest.commit.lock import WarehouseBusy, coordinator_lock
@@ -32,6 +41,7 @@ __all__ = [
     "existing",
     "finish",
     "holding",
+    "holds",
     "open_storage",
     "opened",
     "recover",

@@ -117,10 +117,11 @@ def holding(storage: Storage, name: str, table: DeltaTable, records: Mapping[str
 
     Reads the footer of every file, and one column where the bounds in it allow a record.
     """
-    return [file.path for file in active_files(table) if records and _holds(storage, name, file.path, records)]
+    return [file.path for file in active_files(table) if records and holds(storage, name, file.path, records)]
 
 
-def _holds(storage: Storage, name: str, path: str, records: Mapping[str, Collection[str]]) -> bool:
+def holds(storage: Storage, name: str, path: str, records: Mapping[str, Collection[str]]) -> bool:
+    """Whether one file of a table, active or not, has rows of `records` (as in `holding`)."""
     wanted = pa.array(list(records))
     with opened(storage, name, path) as file:
         places = {file.metadata.schema.column(each).path: each for each in range(file.metadata.num_columns)}
