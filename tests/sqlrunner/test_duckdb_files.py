@@ -1,16 +1,15 @@
 """DuckDB files: types, what a study's SQL cannot reach, errors that keep values to themselves, constant memory."""
 
-import datetime as dt
 import gzip
 import subprocess
 import sys
-from decimal import Decimal
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.sqlrunner.awkward import check_types_and_values
 from tests.sqlrunner.conftest import Run
 from tests.sqlrunner.failures import check_failure
 from tests.sqlrunner.memory import run_measured
@@ -23,17 +22,7 @@ def test_types_and_values_are_kept(run: Run, duckdb_url: str, tmp_path: Path, na
     done = run("SELECT * FROM t ORDER BY id", "--output", name, env={"DATABASE_URL": duckdb_url})
     assert done.returncode == 0, done.stderr
     path = tmp_path / name
-    table = pq.read_table(path) if name == "o.parquet" else pa.ipc.open_file(path).read_all()
-    assert [str(kind) for kind in table.schema.types] == [
-        *("int32", "int64", "decimal128(18, 3)", "double", "bool", "date32[day]"),
-        *("timestamp[us]", "timestamp[us, tz=UTC]", "string"),
-    ]
-    first, last = table.to_pylist()[0], table.to_pylist()[-1]
-    assert first["big"] == 2**63 - 1
-    assert first["price"] == Decimal("123456789012345.678")
-    assert first["zoned"] == dt.datetime(2019, 12, 31, 23, tzinfo=dt.UTC)
-    assert last["name"] == "Zoë 漢字 🩺"
-    assert table["name"].to_pylist()[2:4] == [None, ""]
+    check_types_and_values(pq.read_table(path) if name == "o.parquet" else pa.ipc.open_file(path).read_all())
 
 
 def test_csv_text(run: Run, duckdb_url: str, tmp_path: Path):
