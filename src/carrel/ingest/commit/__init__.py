@@ -10,15 +10,27 @@ from carrel.ingest.commit.delta import (
     schema_bytes,
     vacuum,
 )
-from carrel.ingest.commit.files import DataFile, FileWriter, blocks, opened, rewritten, write_file
+from carrel.ingest.commit.files import PARTITION_COLUMNS, DataFile, FileWriter, blocks, opened, rewritten, write_file
 from carrel.ingest.commit.layout import ARCHIVE, LEDGER, QUARANTINE, TABLES, run_key, table_key
 from carrel.ingest.commit.lock import WarehouseBusy, coordinator_lock
-from carrel.ingest.commit.plan import Plan, RunNumber, all_tables, apply, begin, decide, finish, recover, table_names
+from carrel.ingest.commit.plan import (
+    Plan,
+    RunNumber,
+    all_tables,
+    apply,
+    begin,
+    decide,
+    finish,
+    recover,
+    table_names,
+    undoable,
+)
 from carrel.ingest.commit.storage import LocalStorage, S3Storage, Storage, open_storage
 
 __all__ = [
     "ARCHIVE",
     "LEDGER",
+    "PARTITION_COLUMNS",
     "QUARANTINE",
     "TABLES",
     "ActiveFile",
@@ -50,6 +62,7 @@ __all__ = [
     "schema_bytes",
     "table_key",
     "table_names",
+    "undoable",
     "vacuum",
     "write_file",
 ]

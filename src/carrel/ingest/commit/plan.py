@@ -6,7 +6,7 @@ finishes it. A run without one has not: its files are swept away.
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from carrel.ingest.commit.storage import Storage
 from carrel.telemetry import faults
 
 STATE = "_runs/state.json"
+_UNDO = "undo.json"
 _LAST = {QUARANTINE: 1, LEDGER: 2}
 
 
@@ -51,7 +52,8 @@ class Plan:
 def _commit(made: dict[str, Any]) -> TableCommit:
     files = tuple(DataFile(**each) for each in made["add"])
     schema = base64.b64decode(made["schema"])
-    return TableCommit(**{**made, "schema": schema, "add": files, "remove": tuple(made["remove"])})
+    by = tuple(made.get("partition_by", ()))
+    return TableCommit(**{**made, "schema": schema, "add": files, "remove": tuple(made["remove"]), "partition_by": by})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,12 @@ def begin(storage: Storage) -> RunNumber:
     return number
 
 
+def undoable(storage: Storage, number: RunNumber, keys: Sequence[str]) -> None:
+    """What a run is about to write where no plan and no prefix of files tells of it; gone, if it is never decided."""
+    storage.write(run_key(number.run_id, _UNDO), json.dumps(list(keys)).encode())
+    faults.point("ingest.undoable")
+
+
 def decide(storage: Storage, plan: Plan) -> None:
     """Write the plan down: the decision point. Before it the run has not happened, after it it has."""
     faults.point("ingest.deciding")
@@ -94,6 +102,7 @@ def apply(storage: Storage, plan: Plan) -> None:
         faults.point("ingest.vacuumed")
     for key in plan.forget:
         storage.delete(key)
+        faults.point("ingest.forgotten")
 
 
 def _place(plan: Plan, what: TableCommit) -> int:
@@ -109,6 +118,8 @@ def finish(storage: Storage, plan: Plan) -> None:
     if plan.forget:
         # Their names tell whose they were.
         storage.write(run_key(plan.run_id, "plan.json"), replace(plan, forget=()).to_json())
+        faults.point("ingest.names_forgotten")
+    storage.delete(run_key(plan.run_id, _UNDO))
     _set_state(storage, plan.number, "done")
     faults.point("ingest.done")
 
@@ -116,11 +127,15 @@ def finish(storage: Storage, plan: Plan) -> None:
 def recover(storage: Storage) -> Plan | None:
     """Finish or undo the run that was interrupted, if there is one; the plan that was rolled forward, or None."""
     state = _state(storage)
+    number = RunNumber(state.get("number", 0))
+    _sweep_half_written(storage, number.run_id)
     if state.get("state") != "open":
         return None
-    number = RunNumber(state["number"])
     written = storage.read(run_key(number.run_id, "plan.json"))
     if written is None:
+        for key in json.loads(storage.read(run_key(number.run_id, _UNDO)) or b"[]"):
+            storage.delete(key)
+            faults.point("ingest.undone")
         _sweep(storage, number.run_id, frozenset())
         _set_state(storage, number.number, "abandoned")
         return None
@@ -138,6 +153,13 @@ def _sweep(storage: Storage, run_id: str, keep: frozenset[str] | set[str]) -> No
             if key not in keep:
                 storage.delete(key)
     storage.delete(run_key(run_id, "scratch"))
+
+
+def _sweep_half_written(storage: Storage, run_id: str) -> None:
+    """What `Storage.write` had not yet put in its place when it was interrupted."""
+    for start in (f"_runs/{run_id}/.", "_runs/.", "catalog/."):
+        for key in list(storage.keys(start)):
+            storage.delete(key)
 
 
 def table_names(storage: Storage) -> list[str]:
