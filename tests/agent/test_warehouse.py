@@ -1,6 +1,8 @@
 """Warehouses of Delta tables: pinned once for an attempt, whatever comes meanwhile, and told apart afterwards."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,13 +10,16 @@ from urllib.parse import parse_qs, urlsplit
 
 import pyarrow as pa
 import pytest
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Field, Transaction, write_deltalake
+from deltalake.schema import PrimitiveType
 from tests.support.agents import Site, make_repo
 
 from carrel.agent import databases, manifest, settings, warehouses
 from carrel.agent.errors import DatabaseUnavailable
 from carrel.agent.executors.base import Mount
+from carrel.agent.freshness import changed_since
 from carrel.agent.settings import AgentSettings
+from carrel.agent.storage import Storage
 from carrel.messages.tasks import JobDefinition, Study
 
 Load = Callable[[str], AgentSettings]
@@ -119,6 +124,43 @@ def test_what_moved_in_words() -> None:
     assert warehouses.told(moved) == ["a: 1 -> 3", "b: not there -> 0", "c: 0 -> not there"]
 
 
+def moved_data(root: Path, before: str, after: str) -> dict[str, list[str | None]]:
+    return databases.changes(f"delta://{root}", before, after)
+
+
+def test_versions_of_the_same_rows_are_no_change(warehouse: Path) -> None:
+    table = DeltaTable(str(warehouse / "tables/Motion"))
+    assert table.optimize.compact()["numFilesRemoved"] == 2
+    assert warehouses.version_of(warehouse) == "Motion=2,Weather=0"
+    assert moved_data(warehouse, "Motion=1,Weather=0", "Motion=2,Weather=0") == {}
+    assert moved_data(warehouse / "tables", "Motion=1", "Motion=2") == {}
+    assert moved_data(warehouse / "tables/Motion", "delta:1", "delta:2") == {}
+    assert moved_data(warehouse, "Motion=0", "Motion=2") == {"Motion": ["0", "2"]}
+
+
+def test_changed_columns_and_what_cannot_be_told_count_as_changes(warehouse: Path) -> None:
+    table = DeltaTable(str(warehouse / "tables/Motion"))
+    table.alter.add_columns([Field("y", PrimitiveType("integer"))])
+    table.optimize.compact()
+    (warehouse / "tables/Weather/_delta_log" / f"{0:020}.json").unlink()
+    found = moved_data(warehouse, "Motion=1,Weather=0", "Motion=3,Weather=1")
+    assert found == {"Motion": ["1", "3"], "Weather": ["0", "1"]}
+    assert moved_data(warehouse, "Motion=2", "Motion=3") == {}
+    assert moved_data(warehouse, "Motion=3,Gone=1", "Motion=2") == {"Motion": ["3", "2"], "Gone": ["1", None]}
+    assert set(moved_data(warehouse, "2024-01-01T00:00:00+00:00/7", "Motion=1")) == {"Motion", "database"}
+
+
+def test_the_version_now_is_what_a_job_would_get(warehouse: Path, load: Load, tmp_path: Path) -> None:
+    assert databases.version_now(f"delta://{warehouse}") == access(warehouse, load).version
+    path = tmp_path / "a.duckdb"
+    path.write_text("x")
+    url = f"duckdb://{path}"
+    assert databases.version_now(url) == databases.access_by_url(url, load(url), tmp_path / "pins").version
+    for url in ("postgresql://host/db", f"delta://{tmp_path}/none"):
+        with pytest.raises(DatabaseUnavailable):
+            databases.version_now(url)
+
+
 def access(root: Path, load: Load, version: str | None = None) -> databases.Access:
     job = JobDefinition(
         id="j", rap_id="r", repo_url="u", commit="c", workspace="w", action="a", created_at=0,
@@ -208,3 +250,20 @@ def test_a_later_run_says_that_the_data_changed(query_site: Site, warehouse: Pat
     entries = manifest.read(site.medium / "workspaces/wspace/metadata/manifest.json", "wspace")["outputs"]
     assert {entry["database_version"] for entry in entries.values()} == {changed["database_version"]}
     assert str(warehouse) not in json.dumps(site.server.final("job3-001"))
+    urls = {"default": f"delta://{warehouse}"}
+    assert set(changed_since(storage_of(site), urls, "wspace")) == {"extract", "other"}
+    assert told_by_hand(site) == "wspace extract: made from the data of now\nwspace other: made from the data of now\n"
+    add(warehouse, "Motion", 4)
+    state(warehouse, 4, "done")
+    assert json.loads(told_by_hand(site, "--json"))["wspace"]["extract"]["tables"] == {"Motion": ["2", "3"]}
+    assert "no database 'default'" in changed_since(storage_of(site), {}, "wspace")["extract"].unknown
+
+
+def storage_of(site: Site) -> Storage:
+    return Storage(site.high, site.medium, site.high / "archives", site.high / "volumes")
+
+
+def told_by_hand(site: Site, *words: str) -> str:
+    """The command of the secure side, while the agent runs."""
+    argv = [sys.executable, "-m", "carrel.agent.commands", "data_changes", "wspace", *words]
+    return subprocess.run(argv, env=site.environment(), check=True, capture_output=True, text=True).stdout

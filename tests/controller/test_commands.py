@@ -1,10 +1,11 @@
 """Admin commands: output word for word, what they change, and that each leaves an event with who and when."""
 
 import io
+import json
 import re
 import sqlite3
 import subprocess
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -226,6 +227,19 @@ def test_purge_deletes_what_ended_long_ago_and_keeps_what_plans_need():
     assert Event.objects.count() == events + 2
     with pytest.raises(CommandError, match="number of days"):
         run("purge", "--older-than", "soon")
+
+
+def test_latest_jobs_are_those_that_a_plan_reads():
+    replaced, latest = make_jobs("a")["a"], make_jobs("a", "b")["a"]
+    end(replaced, 2)
+    end(latest, 1)
+    make_jobs("c", workspace="other")
+    found = json.loads("\n".join(run("latest_jobs", "--workspace", latest.workspace)))
+    assert {backend: set(jobs) for backend, jobs in found.items()} == {"test": {"a", "b"}, "tpp": set()}
+    assert found["test"]["a"]["id"] == latest.pk
+    assert (found["test"]["a"]["state"], found["test"]["b"]["completed_at"]) == ("succeeded", None)
+    planned = service.latest_jobs("test", latest.workspace, ["a"])["a"]
+    assert datetime.fromisoformat(found["test"]["a"]["completed_at"]) == planned.completed_at
 
 
 def test_add_job_runs_a_local_repository(controller_env, tmp_path):

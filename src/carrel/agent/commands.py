@@ -1,12 +1,14 @@
 """What a platform engineer may do on the secure side by hand (controller.md section 6).
 
     python -m carrel.agent.commands kill_task PARTIAL_ID...
+    python -m carrel.agent.commands data_changes WORKSPACE... [--json]
     python -m carrel.agent.commands update_manifest_for_old_job WORKSPACE PARTIAL_ID BRANCH
     python -m carrel.agent.commands update_manifest_out_of_date_actions WORKSPACE REPO COMMIT
 
 All read the same environment as the agent. Those that change a manifest need the agent of that storage stopped.
 """
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import click
 
 from carrel.agent import csvshape, gate, manifest, metadata, publish
 from carrel.agent import settings as agent_settings
+from carrel.agent.freshness import changed_since
 from carrel.agent.manifest import OutputRecord
 from carrel.agent.prepare import PROJECT_FILE, action_names
 from carrel.agent.runner import PROCESS_PREFIX
@@ -59,6 +62,22 @@ def _choose(partial: str, running: list[str]) -> str | None:
     if exact or click.confirm(f"Kill task {found[0].removeprefix(PROCESS_PREFIX)}?"):
         return found[0]
     return None
+
+
+@main.command("data_changes")
+@click.argument("workspaces", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def data_changes(settings: AgentSettings, workspaces: tuple[str, ...], as_json: bool) -> None:
+    """Say which outputs of each workspace were made from data that has changed since. Nothing is run or changed."""
+    found = {name: changed_since(settings.storage, settings.database_urls, name) for name in workspaces}
+    if as_json:
+        shown = {name: {action: each.as_json() for action, each in actions.items()} for name, actions in found.items()}
+        click.echo(json.dumps(shown, indent=2))
+        return
+    for name, actions in found.items():
+        for action, change in actions.items():
+            click.echo(f"{name} {action}: {change.words() or 'made from the data of now'}")
 
 
 @main.command("update_manifest_for_old_job")

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from carrel.agent import csvshape, gate, logs, manifest, metadata, warehouses
+from carrel.agent import csvshape, databases, gate, logs, manifest, metadata, warehouses
+from carrel.agent.errors import DatabaseUnavailable
 from carrel.agent.executors.base import Inspection, Phase
 from carrel.agent.folder import AttemptFolder, Prepared
 from carrel.agent.matching import Matched, match_outputs
@@ -111,7 +112,13 @@ class Finalising:
             return {}
         present = manifest.read(self.place.storage.manifest(self.job.workspace), self.job.workspace)
         before = manifest.database_version(present, self.job.action)
-        return warehouses.changes(before, prepared.database_version) if before is not None else {}
+        if before is None:
+            return {}
+        try:
+            url = databases.url_of(self.job, self.place.settings)
+        except DatabaseUnavailable:  # the agent was started again without it: what is known is enough
+            return warehouses.changes(before, prepared.database_version)
+        return databases.changes(url, before, prepared.database_version)
 
     def _match(self, listing: Listing, prepared: Prepared | None) -> Matched:
         return match_outputs(self.job.output_spec, listing.files, prepared.at_ns if prepared else 0)

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 LOG = "_delta_log"
 STATE = "_runs/state.json"
@@ -48,6 +49,36 @@ def changes(before: str, after: str) -> dict[str, list[str | None]]:
     """
     old, new = _tables(before), _tables(after)
     return {name: [old.get(name), new.get(name)] for name in sorted(old | new) if old.get(name) != new.get(name)}
+
+
+def of_data(root: Path, moved: Mapping[str, list[str | None]]) -> dict[str, list[str | None]]:
+    """Those of `changes` whose rows or columns changed: compacting and cleaning make versions with the same data."""
+    return {name: pair for name, pair in moved.items() if _data_changed(_log_of(root, name), *pair)}
+
+
+def _log_of(root: Path, table: str) -> Path:
+    return (root if (root / LOG).is_dir() else tables_folder(root) / table) / LOG
+
+
+def _data_changed(log: Path, old: str | None, new: str | None) -> bool:
+    """Whether any commit from `old` (without it) to `new` changed data; also when that cannot be told."""
+    if old is None or new is None or not (old.isdigit() and new.isdigit()) or int(new) < int(old):
+        return True
+    return any(_changes_data(log / f"{version:020}.json") for version in range(int(old) + 1, int(new) + 1))
+
+
+def _changes_data(commit: Path) -> bool:
+    try:
+        with commit.open("rb") as stream:
+            return any(_is_change(json.loads(line)) for line in stream if line.strip())
+    except (OSError, ValueError):
+        return True
+
+
+def _is_change(action: Mapping[str, Any]) -> bool:
+    """A file with other rows came or went, or the table's columns may be others (format: Delta protocol, actions)."""
+    files = (action.get(kind) for kind in ("add", "remove"))
+    return "metaData" in action or any(file.get("dataChange", True) for file in files if file)
 
 
 def told(moved: Mapping[str, list[str | None]]) -> list[str]:

@@ -9,21 +9,41 @@ import click
 
 @click.command()
 @click.option("--backend", help="Only the actions of this backend.")
+@click.option("--site", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+              help="What ran at the site that `carrel up` keeps in DIR, in place of here.")  # fmt: skip
+@click.option("--workspace", help="With --site. Default: the folder's name.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def status(backend: str | None, as_json: bool) -> None:
-    """Show what ran here, when, from which commit, and whether its code, inputs or image have changed since."""
+def status(backend: str | None, site: Path | None, workspace: str | None, as_json: bool) -> None:
+    """Show what ran here, when, from which commit, and whether its code, inputs or image have changed since.
+
+    With --site: what ran there, and whether the data that it read has changed since. Nothing is run again by that."""
     from carrel.cli.common import explained
+
+    with explained(as_json):
+        lines = _at_site(site, workspace, backend, as_json) if site else _here(backend, as_json)
+    click.echo("\n".join(lines))
+
+
+def _here(backend: str | None, as_json: bool) -> list[str]:
     from carrel.local.settings import LocalSettings
     from carrel.local.show import columns, status_rows
     from carrel.local.status import statuses
     from carrel.local.study import Study
 
-    with explained(as_json):
-        found = statuses(Study.at(Path()), LocalSettings.from_env(), backend)
-    if as_json:
-        click.echo(json.dumps([asdict(each) for each in found], indent=2))
-    else:
-        click.echo("\n".join(columns(status_rows(found))))
+    found = statuses(Study.at(Path()), LocalSettings.from_env(), backend)
+    return [json.dumps([asdict(each) for each in found], indent=2)] if as_json else list(columns(status_rows(found)))
+
+
+def _at_site(site: Path, workspace: str | None, backend: str | None, as_json: bool) -> list[str]:
+    from carrel.local.study import Study
+    from carrel.site.show import status_lines, status_rows
+    from carrel.site.submit import workspace_name
+    from carrel.site.workspaces import workspaces
+
+    study = Study.at(Path())
+    found = workspaces(site, workspace or workspace_name(str(study.folder)), backend)
+    rows = list(status_rows(found, study.pipeline()))
+    return [json.dumps(rows, indent=2)] if as_json else list(status_lines(rows))
 
 
 @click.command()

@@ -8,6 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from carrel.agent.databases import is_file
+from carrel.agent.storage import Storage
+
+DESCRIPTION = "site.json"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
@@ -29,6 +33,12 @@ class Backend:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise SiteError(f"'{self.name}' cannot name a backend: use lower-case letters, digits and _ (tpp, north)")
+
+    @property
+    def file_databases(self) -> dict[str, str]:
+        """Name -> URL. Others are servers, whose addresses hold passwords."""
+        default = {"default": self.database_url} if self.database_url else {}
+        return {name: url for name, url in (default | {**self.more_databases}).items() if is_file(url)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +82,16 @@ class Site:
     def level4(self, backend: str, workspace: str) -> Path:
         """Where the moderately sensitive outputs of a workspace are, for output checkers."""
         return self.medium_privacy(backend) / "workspaces" / workspace
+
+    def storage(self, backend: str) -> Storage:
+        """The folders of a backend, as its agent has them."""
+        high = self.high_privacy(backend)
+        return Storage(high, self.medium_privacy(backend), high / "archives", high / "volumes")
+
+    def describe(self) -> None:
+        """Write `site.json`, from which `described` knows the site again; of databases, those that are files."""
+        databases = {backend.name: backend.file_databases for backend in self.backends}
+        write_private(self.root / DESCRIPTION, json.dumps({"port": self.port, "databases": databases}))
 
     def controller_env(self, keys: "Secrets") -> dict[str, str]:
         names = [backend.name for backend in self.backends]
@@ -151,11 +171,21 @@ class Secrets:
         client = known.get("client") or secrets.token_urlsafe(32)
         found = {"django": django, "client": client, "agents": agents}
         if found != known:
-            _write_private(path, json.dumps(found, indent=2))
+            write_private(path, json.dumps(found, indent=2))
         return cls(django, client, agents)
 
 
-def _write_private(path: Path, text: str) -> None:
+def described(root: Path) -> Site:
+    """The site that was last up in `root`; SiteError when there was none."""
+    try:
+        found = json.loads((root / DESCRIPTION).read_bytes())
+        backends = [Backend(name, urls.pop("default", None), urls) for name, urls in found["databases"].items()]
+        return Site(root.resolve(), tuple(backends), int(found["port"]))
+    except (OSError, ValueError, KeyError, AttributeError):
+        raise SiteError(f"no site in {root}: start one with `carrel up --dir {root}`") from None
+
+
+def write_private(path: Path, text: str) -> None:
     """Write whole or not at all, readable by the owner alone from the first byte."""
     part = path.with_suffix(".part")
     part.unlink(missing_ok=True)

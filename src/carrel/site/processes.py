@@ -6,7 +6,6 @@ outlives the agent, and the next start adopts them.
 
 import ctypes
 import fcntl
-import json
 import os
 import signal
 import subprocess
@@ -194,7 +193,7 @@ def _answers(url: str) -> bool:
 def running(site: Site, tell: Callable[[str], object]) -> Iterator[Running]:
     """The site, up; Ctrl-C and SIGTERM set `stop`; whatever happens, its processes end with the block."""
     with owned(site):
-        (site.root / "site.json").write_text(json.dumps({"port": site.port}))
+        site.describe()
         started = Running(site, Secrets.of(site), tell)
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         for number in before:

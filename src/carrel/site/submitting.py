@@ -1,25 +1,21 @@
 """Sending a study to a site that is up, and watching what becomes of it."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
+from carrel.agent.freshness import changed_since
 from carrel.site.client import Requests
-from carrel.site.layout import Site, SiteError
+from carrel.site.layout import Secrets, Site, described
 from carrel.site.submit import StudyRequest, choose_backends
 from carrel.site.watch import Board, follow
 
 
 def requests_of(root: Path) -> Requests:
     """A client of the site in `root`; SiteError when none is up there."""
-    try:
-        port = json.loads((root / "site.json").read_text())["port"]
-        token = json.loads((root / "secrets.json").read_text())["client"]
-    except (OSError, ValueError, KeyError):
-        raise SiteError(f"no site in {root}: start one with `carrel up --dir {root}`") from None
-    return Requests(f"http://127.0.0.1:{port}/controller/v1/", token)
+    site = described(root)
+    return Requests(site.rap_api, Secrets.of(site).client)
 
 
 def send_and_watch(
@@ -27,13 +23,22 @@ def send_and_watch(
 ) -> bool:
     """Send to each backend, then watch; True when nothing failed."""
     raps = {}
-    for backend in choose_backends(wanted, requests.backends()):
+    chosen = choose_backends(wanted, requests.backends())
+    for backend in chosen:
         answer = requests.create(study, backend)
         _say(console, f"{backend}: {answer.details}")
         if answer.count:
             raps[answer.rap_id] = backend
-    if not raps or not wait:
+    if not wait:
         return True
+    failed = bool(raps) and _watch(requests, root, study, raps, console)
+    for line in data_lines(described(root), study.workspace, chosen):
+        _say(console, line)
+    return not failed
+
+
+def _watch(requests: Requests, root: Path, study: StudyRequest, raps: Mapping[str, str], console: Console) -> bool:
+    """Watch until all is final; True when something failed."""
     board = follow(Board(raps), lambda: requests.jobs(list(raps)), console)
     site = Site(root.resolve(), ())
     for job in board.failures:
@@ -43,7 +48,16 @@ def send_and_watch(
             _say(console, f"  log: {log}")
     for backend in board.backends:
         _say(console, f"{backend}: level 4 files in {site.level4(backend, study.workspace)}/")
-    return not board.failures
+    return bool(board.failures)
+
+
+def data_lines(site: Site, workspace: str, backends: Sequence[str]) -> Iterator[str]:
+    """Of the outputs that are there now: which were made from data that has changed since. Of those just made: none."""
+    for backend in (each for each in site.backends if each.name in backends):
+        changes = changed_since(site.storage(backend.name), backend.file_databases, workspace)
+        for action, change in changes.items():
+            if change.tables:
+                yield f"{backend.name} {action}: {change.words()} (name it to run it again, or give --force)"
 
 
 def _say(console: Console, text: str) -> None:

@@ -1,0 +1,41 @@
+"""Which outputs of a workspace were made from data that has changed since: the manifest against the databases of now.
+
+Only read, so the agent may be running. What is found stays on the secure side: it names tables.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from carrel.agent import databases, manifest, metadata
+from carrel.agent.errors import DatabaseUnavailable
+from carrel.agent.storage import Storage
+from carrel.jobs.freshness import DataChange
+
+
+def changed_since(storage: Storage, urls: Mapping[str, str], workspace: str) -> dict[str, DataChange]:
+    """By action, for each that has outputs made from a pinned database; `urls`: database name -> its address now.
+
+    Raises StorageDamaged when the workspace's manifest cannot be read.
+    """
+    found: dict[str, DataChange] = {}
+    for entry in manifest.read(storage.manifest(workspace), workspace)["outputs"].values():
+        action, version = entry.get("action", ""), entry.get("database_version")
+        if version and action not in found and not entry.get("out_of_date_output"):
+            found[action] = _compared(storage, urls, entry["job_id"], version)
+    return found
+
+
+def _compared(storage: Storage, urls: Mapping[str, str], job_id: str, version: str) -> DataChange:
+    name = _database_name(storage, job_id)
+    if name not in urls:
+        return DataChange(unknown=f"no database '{name}' is configured here now")
+    try:
+        return DataChange(databases.changes(urls[name], version, databases.version_now(urls[name])))
+    except DatabaseUnavailable as error:
+        return DataChange(unknown=str(error))
+
+
+def _database_name(storage: Storage, job_id: str) -> str:
+    folder = storage.find_job_folder(job_id)
+    record: dict[str, Any] = (metadata.read(folder) if folder else None) or {}
+    return str(record.get("database_name") or "default").lower()
