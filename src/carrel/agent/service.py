@@ -36,6 +36,7 @@ def executor_of(settings: AgentSettings) -> Executor:
                 owner=settings.backend,
                 user=(settings.docker_user_id, settings.docker_group_id),
                 allow_image=images_of(settings).allows,
+                pull_seconds=settings.image_pull_timeout,
             )
         )
     except RuntimeUnavailable as error:

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.waiting import until
@@ -57,9 +58,9 @@ class Bench:
     def __post_init__(self) -> None:
         self.executor = self.another()
 
-    def another(self, **changes: object) -> Executor:
+    def another(self, **changes: Any) -> Executor:
         """A second executor of the same owner, as after a restart of the agent."""
-        made = choose_executor(replace(self.settings, **changes))  # type: ignore[arg-type]
+        made = choose_executor(replace(self.settings, **changes))
         self.opened.append(made)
         return made
 
@@ -72,11 +73,11 @@ class Bench:
         place.mkdir(parents=True)
         return place
 
-    def spec(self, *args: str, **options: object) -> RunSpec:
+    def spec(self, *args: str, **options: Any) -> RunSpec:
         given = {"name": self.name(), "image": self.image, "workspace": self.workspace(), **options}
-        return RunSpec(args=args, **given)  # type: ignore[arg-type]
+        return RunSpec(args=args, **given)
 
-    def python(self, code: str, *args: str, **options: object) -> RunSpec:
+    def python(self, code: str, *args: str, **options: Any) -> RunSpec:
         return self.spec("python3", "-c", textwrap.dedent(code), *args, **options)
 
     def start(self, spec: RunSpec) -> str:
@@ -99,7 +100,7 @@ class Bench:
         """The log without its timestamps."""
         return "".join(STAMP.sub(b"", line).decode() for line in self.log(name).splitlines(keepends=True))
 
-    def answer(self, spec: RunSpec) -> object:
+    def answer(self, spec: RunSpec) -> Any:
         """What a program printed as JSON; it must have ended well."""
         end = self.run(spec)
         assert end.exit_code == 0, self.text(spec.name)
@@ -680,7 +681,7 @@ class Isolated:
                 killed = False
             print(json.dumps([max(pids), any("py" + "test" in line for line in lines), killed]))
         """
-        highest, seen, killed = bench.answer(bench.python(code, env={"AGENT_PID": str(os.getpid())}))  # type: ignore[misc]
+        highest, seen, killed = bench.answer(bench.python(code, env={"AGENT_PID": str(os.getpid())}))
         assert highest < 50
         assert not seen
         assert not killed

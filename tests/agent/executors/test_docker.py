@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +16,17 @@ from hypothesis import strategies as st
 from tests.agent.executors.conformance import Bench, Contained, Images, Isolated, Lifecycle, Limited, agent_that_dies
 from tests.agent.executors.conformance import bench as make_bench
 from tests.support.docker import Registry, docker
+from tests.support.http_server import Handler, serving
 from tests.support.waiting import until
 
-from carrel.agent.executors.base import ImageUnavailable, Network, NotSupported, Phase, RuntimeUnavailable
+from carrel.agent.executors.base import (
+    ExecutorError,
+    ImageUnavailable,
+    Network,
+    NotSupported,
+    Phase,
+    RuntimeUnavailable,
+)
 from carrel.agent.executors.containers import is_lost
 from carrel.agent.executors.docker import DockerExecutor, capabilities
 from carrel.agent.executors.engine import demultiplex
@@ -115,6 +124,20 @@ def test_a_registry_that_is_down(bench: Bench) -> None:
         bench.executor.prepare_image("127.0.0.1:1/x/y:v1", None)
 
 
+def test_a_registry_that_hangs(bench: Bench) -> None:
+    over = threading.Event()
+
+    class Hanging(Handler):
+        def do_GET(self) -> None:
+            over.wait(30)
+
+    with serving(Hanging) as url:
+        impatient = bench.another(pull_seconds=0.5)
+        with pytest.raises(ImageUnavailable, match=r"did not come within 0.5 seconds \(IMAGE_PULL_TIMEOUT\)"):
+            impatient.prepare_image(f"{url.removeprefix('http://')}/x/y:v1", None)
+        over.set()
+
+
 def test_a_local_image_may_be_named_by_its_id(bench: Bench) -> None:
     found = bench.executor.prepare_image(bench.image, None)
     assert bench.executor.prepare_image(bench.image, found) == found
@@ -163,14 +186,14 @@ def test_a_database_network_must_have_a_name(bench: Bench) -> None:
 
 def test_a_network_that_is_not_there_leaves_nothing(bench: Bench) -> None:
     spec = bench.spec("true", network=Network("database", "carrel-test-no-such-network"))
-    with pytest.raises(Exception, match="carrel-test-no-such-network"):
+    with pytest.raises(ExecutorError, match="carrel-test-no-such-network"):
         bench.executor.start(spec)
     assert spec.name not in bench.executor.list()
 
 
 def test_values_are_masked_in_the_record(bench: Bench) -> None:
     end = bench.run(bench.spec("true", env={"DATABASE_URL": "secret", "OPENSAFELY_BACKEND": "north"}))
-    words = end.metadata["Config"]["Env"]  # type: ignore[index]
+    words = end.metadata["Config"]["Env"]
     assert "DATABASE_URL=xxxx-REDACTED-xxxx" in words
     assert "OPENSAFELY_BACKEND=north" in words
 
@@ -188,8 +211,8 @@ def test_flags_of_the_contract_and_tighter(bench: Bench) -> None:
         "Privileged": False,
         "IpcMode": "private",
     }
-    assert {key: host[key] for key in expected} == expected  # type: ignore[index]
-    assert host["LogConfig"]["Config"]["max-file"] == "200"  # type: ignore[index]
+    assert {key: host[key] for key in expected} == expected
+    assert host["LogConfig"]["Config"]["max-file"] == "200"
 
 
 def test_no_engine_says_how_to_get_one(tmp_path: Path) -> None:
@@ -234,7 +257,7 @@ def test_an_engine_that_dies_ends_the_wait(bench: Bench, tmp_path: Path) -> None
 
 def _try(bench: Bench, relay: Path) -> DockerExecutor | None:
     try:
-        return bench.another(docker_host=f"unix://{relay}")  # type: ignore[return-value]
+        return bench.another(docker_host=f"unix://{relay}")
     except RuntimeUnavailable:
         return None
 

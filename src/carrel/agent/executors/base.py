@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 
 class Phase(StrEnum):
@@ -81,7 +81,7 @@ class Inspection:
     """Image labels (org.opencontainers.image.*), for metadata.json."""
     lost: bool = False
     """Ended without an exit code of its own (host rebooted, runtime restarted): run it again, blame nobody."""
-    metadata: Mapping[str, object] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     """The runtime's full record, for metadata.json; environment values already redacted."""
     notes: tuple[str, ...] = ()
     """Sentences for the log's summary: how the limits were held, why it was lost."""

@@ -62,9 +62,10 @@ class DockerExecutor:
         user: tuple[int, int] | None = None,
         allow_image: Callable[[str], bool] | None = None,
         pull: bool = True,
+        pull_seconds: float | None = None,
         tmp_bytes: int = 1 << 30,
     ) -> None:
-        self._pull_allowed = pull
+        self._pull_allowed, self._pull_seconds = pull, pull_seconds
         self._allow = allow_image or (lambda image: True)
         self._engine = Engine(flavour, host)
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -120,11 +121,18 @@ class DockerExecutor:
         name, tag = split_reference(image)
         try:
             with self._engine.stream(
-                "POST", "/images/create", headers=registry_auth(name), fromImage=name, tag=image_sha or tag
+                "POST",
+                "/images/create",
+                headers=registry_auth(name),
+                seconds=self._pull_seconds,
+                fromImage=name,
+                tag=image_sha or tag,
             ) as progress:
                 errors = [line["error"] for line in progress.lines() if "error" in line]
         except RuntimeUnavailable:
             raise
+        except TimeoutError:
+            errors = [f"it did not come within {self._pull_seconds:g} seconds (IMAGE_PULL_TIMEOUT)"]
         except ExecutorError as error:
             errors = [str(error)]
         if errors:

@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -113,12 +114,25 @@ class Engine:
     def delete(self, path: str, **params: Any) -> None:
         self.request("DELETE", path, params=params)
 
-    def stream(self, method: str, path: str, headers: Mapping[str, str] | None = None, **params: Any) -> "Stream":
-        """An answer that is read bit by bit. To be used as a context manager; no time limit between the bits."""
-        timeout = httpx.Timeout(None, connect=CONNECT_SECONDS)
+    def stream(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        seconds: float | None = None,
+        **params: Any,
+    ) -> "Stream":
+        """An answer that is read bit by bit. To be used as a context manager.
+
+        TimeoutError, here or while it is read, when it is not whole after `seconds`; None: however long it takes.
+        """
+        deadline = None if seconds is None else time.monotonic() + seconds
+        timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS)
         request = self._client.build_request(method, path, params=params, headers=headers, timeout=timeout)
         try:
             response = self._client.send(request, stream=True)
+        except httpx.ReadTimeout as error:
+            raise TimeoutError from error
         except httpx.HTTPError as error:
             raise self._silent(error) from error
         if response.is_error:
@@ -127,7 +141,7 @@ class Engine:
                 self._check(response)
             finally:
                 response.close()
-        return Stream(self, response)
+        return Stream(self, response, deadline)
 
     def _check(self, response: httpx.Response) -> None:
         if response.status_code < 400:
@@ -164,8 +178,8 @@ def _message(response: httpx.Response) -> str:
 class Stream:
     """An open answer: its bytes, or its socket to be waited on."""
 
-    def __init__(self, engine: Engine, response: httpx.Response) -> None:
-        self._engine, self._response = engine, response
+    def __init__(self, engine: Engine, response: httpx.Response, deadline: float | None = None) -> None:
+        self._engine, self._response, self._deadline = engine, response, deadline
 
     def __enter__(self) -> "Stream":
         return self
@@ -179,7 +193,12 @@ class Stream:
 
     def chunks(self) -> Iterator[bytes]:
         try:
-            yield from self._response.iter_raw()
+            for chunk in self._response.iter_raw():
+                if self._deadline is not None and time.monotonic() > self._deadline:
+                    raise TimeoutError
+                yield chunk
+        except httpx.ReadTimeout as error:
+            raise TimeoutError from error
         except httpx.HTTPError as error:
             raise self._engine._silent(error) from error
 

@@ -31,6 +31,8 @@ class ExecutorSettings:
     """Asked before any pull or start; False refuses the image."""
     pull: bool = True
     """False: only images that are already here."""
+    pull_seconds: float | None = None
+    """How long one pull may take; None: however long."""
     tmp_bytes: int = 1 << 30
     docker_host: str | None = None
     """`unix:///path`; None: DOCKER_HOST, else the usual places."""
@@ -80,6 +82,7 @@ def _container(flavour: str) -> Callable[[ExecutorSettings], Executor]:
             user=settings.user,
             allow_image=settings.allow_image,
             pull=settings.pull,
+            pull_seconds=settings.pull_seconds,
             tmp_bytes=settings.tmp_bytes,
         )
 
