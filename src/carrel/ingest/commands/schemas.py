@@ -28,7 +28,9 @@ def check(
 
     known = schemas_of(mapping_file, schema_folder)
     entries = catalog.load_all(open_storage(warehouse)) if warehouse else {}
-    found = look(known.mapping, known.library, {name: entry.schema for name, entry in entries.items()})
+    built = {name: entry.schema for name, entry in entries.items()}
+    partitioned = {name: entry.partition_by for name, entry in entries.items()}
+    found = look(known.mapping, known.library, built, partitioned)
     if as_json:
         click.echo(json.dumps([asdict(each) for each in found], indent=1))
     else:

@@ -96,6 +96,7 @@ def ending(command: Command) -> Command:
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         from carrel.ingest.commit import WarehouseBusy
         from carrel.ingest.mapping import MappingInvalid
+        from carrel.ingest.mapping.partitioning import PartitionsChanged
         from carrel.ingest.schemas import StoreFault
         from carrel.ingest.sources import SourceFault
 
@@ -104,7 +105,7 @@ def ending(command: Command) -> Command:
         except WarehouseBusy as busy:
             click.echo(str(busy), err=True)
             sys.exit(EXIT_BUSY)
-        except (MappingInvalid, StoreFault, SourceFault) as fault:
+        except (MappingInvalid, PartitionsChanged, StoreFault, SourceFault) as fault:
             raise click.ClickException(str(fault)) from fault
 
     return wrapped

@@ -1,7 +1,7 @@
 """One Delta table: what is in it now, which of its files hold a record, and one atomic commit per table and run."""
 
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,7 +24,8 @@ class TableCommit:
     """What one run does to one table, at once. `schema`: the table's Arrow schema, serialised.
 
     `replace`: all files go, and the table has `schema` from now on; else `schema` may only add columns.
-    `moves`: the same rows in other files (readers of changes need not look).
+    `moves`: the same rows in other files (readers of changes need not look). `partition_by`: of a table that this
+    creates; one that is there keeps its own.
     """
 
     table: str
@@ -33,15 +34,17 @@ class TableCommit:
     remove: tuple[str, ...] = ()
     replace: bool = False
     moves: bool = False
+    partition_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ActiveFile:
-    """A file of the table's current version."""
+    """A file of the table's current version. `partition`: its values of the partition columns, in their order."""
 
     path: str
     size: int
     rows: int
+    partition: tuple[object, ...] = ()
 
 
 def existing(storage: Storage, table: str, version: int | None = None) -> DeltaTable | None:
@@ -53,7 +56,10 @@ def existing(storage: Storage, table: str, version: int | None = None) -> DeltaT
 def active_files(table: DeltaTable) -> list[ActiveFile]:
     """Its files, in order of their names."""
     rows = pa.table(table.get_add_actions(flatten=False)).to_pylist()
-    made = [ActiveFile(row["path"], row["size_bytes"], row["num_records"] or 0) for row in rows]
+    made = [
+        ActiveFile(row["path"], row["size_bytes"], row["num_records"] or 0, tuple((row.get("partition") or {}).values()))
+        for row in rows
+    ]
     return sorted(made, key=lambda file: file.path)
 
 
@@ -63,26 +69,34 @@ def commit(storage: Storage, number: int, what: TableCommit) -> None:
     schema = Schema.from_arrow(pa.ipc.read_schema(pa.py_buffer(what.schema)))
     table = existing(storage, what.table)
     if table is None:
-        _create(uri, schema, what, number, "error")
+        _create(uri, schema, what, number, "error", what.partition_by)
         return
     if (table.transaction_version(APPLICATION) or 0) >= number:
         return
+    by = tuple(table.metadata().partition_columns)
     if what.replace:
-        _create(uri, schema, what, number, "overwrite")
+        _create(uri, schema, what, number, "overwrite", by)
         return
     _add_columns(table, schema)
     sizes = {file.path: file.size for file in active_files(table)} if what.remove else {}
     table.create_write_transaction(
-        [*_removes(what, sizes), *_adds(what)], "append", table.schema(), commit_properties=_properties(number)
+        [*_removes(what, sizes), *_adds(what, by)],
+        "append",
+        table.schema(),
+        partition_by=list(by) or None,
+        commit_properties=_properties(number),
     )
 
 
-def _create(uri: str, schema: Schema, what: TableCommit, number: int, mode: Literal["error", "overwrite"]) -> None:
+def _create(
+    uri: str, schema: Schema, what: TableCommit, number: int, mode: Literal["error", "overwrite"], by: Sequence[str]
+) -> None:
     create_table_with_add_actions(
         uri,
         schema,
-        list(_adds(what)),
+        list(_adds(what, by)),
         mode=mode,
+        partition_by=list(by) or None,
         configuration=_CONFIGURATION,
         commit_properties=_properties(number),
     )
@@ -92,10 +106,13 @@ def _properties(number: int) -> CommitProperties:
     return CommitProperties(app_transactions=[Transaction(APPLICATION, number)])
 
 
-def _adds(what: TableCommit) -> Iterator[AddAction]:
+def _adds(what: TableCommit, by: Sequence[str]) -> Iterator[AddAction]:
+    """The files hold the partition columns too, so that each can be read and rewritten for itself; and they all lie in
+    the table's own folder, because a partition is what the log says, and folder names would have to be escaped."""
     now = int(time.time() * 1000)
     for file in what.add:
-        yield AddAction(file.path, file.size, {}, now, not what.moves, file.stats)
+        partition = {name: file.partition[name] for name in by}
+        yield AddAction(file.path, file.size, partition, now, not what.moves, file.stats)
 
 
 def _removes(what: TableCommit, sizes: Mapping[str, int]) -> Iterator[RemoveAction]:

@@ -2,9 +2,9 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -15,15 +15,19 @@ from carrel.ingest.commit.storage import Storage
 from carrel.ingest.tables.parquet import write_options
 
 ROW_GROUP = 131_072
+PARTITION_COLUMNS = ("assessmentid", "assessmentrevision", "year", "month", "day")
+"""What tables of data may be partitioned by."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """A Parquet file of a table. `path` is its name in the table's folder."""
+    """A Parquet file of a table. `path` is its name in the table's folder; `partition`: the values of
+    `PARTITION_COLUMNS` in its first row, as text, which in a partitioned table all its rows share."""
 
     path: str
     size: int
     rows: int
+    partition: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def stats(self) -> str:
@@ -45,10 +49,13 @@ class FileWriter:
         self.local = storage.scratch(run_id) / f"{table.replace('/', '-')}-{self.path}"
         self.schema = schema
         self.rows = 0
+        self.partition: dict[str, str | None] = {}
         self._writer = pq.ParquetWriter(self.local, schema, **_options(schema))
 
     def write(self, table: pa.Table, row_group: int = ROW_GROUP) -> None:
         """Add rows; `table` has the columns of `schema`."""
+        if not self.rows and table.num_rows:
+            self.partition = partition_of(table)
         self.rows += table.num_rows
         self._writer.write_table(table.select(self.schema.names).cast(self.schema), row_group)
 
@@ -62,12 +69,18 @@ class FileWriter:
         self._writer.close()
         size = self.size
         self.storage.put_file(self.local, f"{table_key(self.table)}/{self.path}")
-        return DataFile(self.path, size, self.rows)
+        return DataFile(self.path, size, self.rows, self.partition)
 
     def abandon(self) -> None:
         """Throw away what was written."""
         self._writer.close()
         self.local.unlink(missing_ok=True)
+
+
+def partition_of(rows: pa.Table) -> dict[str, str | None]:
+    """The values of `PARTITION_COLUMNS` in the first row, as Delta's log has them."""
+    first = {name: rows.column(name)[0].as_py() for name in PARTITION_COLUMNS if name in rows.column_names}
+    return {name: None if value is None else str(value) for name, value in first.items()}
 
 
 def _options(schema: pa.Schema) -> dict[str, Any]:

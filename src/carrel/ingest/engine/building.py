@@ -105,13 +105,15 @@ class Builder:
         before = entry.schema if entry else None
         schema, changes = unify(before, settled.schemas.get(dataset, ()), policy, self.number.run_id)
         if changes or entry is None:
-            grown = (entry or CatalogEntry(DatasetSchema(dataset))).grown(schema, changes)
+            by = self.schemas.mapping.options(dataset).partition_by
+            grown = (entry or CatalogEntry(DatasetSchema(dataset), partition_by=by)).grown(schema, changes)
             self.catalog[dataset] = grown.to_json().decode()
             self.changes += changes
         parts = [part for part in settled.parts if part.dataset == dataset]
         found = self._offenders(parts, schema) if policy in (Policy.QUARANTINE, Policy.FREEZE) else _Found()
         for name in sorted(schema.tables):
             table = _Table(self, settled, schema.tables[name], before.tables.get(name) if before else None, found)
+            table.partition_by = entry.partition_by if entry else self.schemas.mapping.options(dataset).partition_by
             table.commit([part for part in parts if part.table == name])
         return found
 
@@ -178,6 +180,7 @@ class _Table:
         self.want = want
         self.before = before
         self.found = found
+        self.partition_by: tuple[str, ...] = ()
         self.losing = pa.array([_joined(*archive) for archives in settled.losers.values() for archive in archives])
 
     def commit(self, parts: list[Part]) -> None:
@@ -188,7 +191,11 @@ class _Table:
             self.builder.rows[self.want.name] = sum(file.rows for file in add)
         if add or remove:
             schema = schema_bytes(self.want.to_arrow())
-            self.builder.commits.append(TableCommit(self.want.name, schema, (*add, *kept), tuple(remove), replaces))
+            files = (*add, *kept)
+            made = TableCommit(
+                self.want.name, schema, files, tuple(remove), replaces, partition_by=self.partition_by
+            )
+            self.builder.commits.append(made)
 
     def _part(self, part: Part) -> DataFile | None:
         """The part itself where it can stay as it is, else rewritten; None when nothing of it is left."""

@@ -67,7 +67,8 @@ def _merged(storage: Storage, number: RunNumber, name: str, target: int) -> Iter
         return
     schema = pa.schema(table.schema().to_arrow())
     add, remove = [], []
-    for group in _groups([file for file in active_files(table) if file.size < target // 2], target):
+    small = [file for file in active_files(table) if file.size < target // 2]
+    for group in (each for part in _by_partition(small) for each in _groups(part, target)):
         rows = pa.concat_tables(
             (block for file in group for block in blocks(storage, name, file.path)), promote_options="default"
         )
@@ -77,6 +78,14 @@ def _merged(storage: Storage, number: RunNumber, name: str, target: int) -> Iter
         remove += [file.path for file in group]
     if remove:
         yield TableCommit(name, schema_bytes(schema), tuple(add), tuple(remove), moves=True)
+
+
+def _by_partition(files: list[ActiveFile]) -> list[list[ActiveFile]]:
+    """A file of a partitioned table holds rows of one partition, now and afterwards."""
+    found: dict[tuple[object, ...], list[ActiveFile]] = {}
+    for file in files:
+        found.setdefault(file.partition, []).append(file)
+    return list(found.values())
 
 
 def _groups(files: list[ActiveFile], target: int) -> Iterator[list[ActiveFile]]:

@@ -25,6 +25,7 @@ from carrel.ingest.engine.reporting import Report, counted
 from carrel.ingest.engine.settling import Settled, settled
 from carrel.ingest.engine.values import BatchResult, Context, Options
 from carrel.ingest.ledger import Ledger, archive_key
+from carrel.ingest.mapping.partitioning import PartitionsChanged, repartitioned
 from carrel.ingest.schemas import Schemas
 from carrel.ingest.sources import Problem, Source
 from carrel.ingest.tables import Change
@@ -97,8 +98,11 @@ class _Run:
         return is_known and self.setting.replay(ref) if self.setting.replay else not is_known
 
     def _take(self, todo: list[ArchiveRef], problems: list[Problem], ledger: Ledger, report: Report) -> Report:
-        number = begin(self.storage)
         entries = catalog.load_all(self.storage)
+        partitioned = {dataset: entry.partition_by for dataset, entry in entries.items()}
+        for problem in repartitioned(self.setting.schemas.mapping, partitioned):
+            raise PartitionsChanged(problem)
+        number = begin(self.storage)
         context = Context(
             warehouse=self.setting.warehouse,
             run_id=number.run_id,

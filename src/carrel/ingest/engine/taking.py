@@ -199,7 +199,10 @@ class Taker:
         self.schemas += schemas
 
     def _new_writers(self, name: str) -> Writers:
-        return Writers(self.storage, self.context.run_id, name, self.context.options.file_bytes)
+        def partition_by(dataset: str) -> tuple[str, ...]:
+            return self.context.schemas.mapping.options(dataset).partition_by
+
+        return Writers(self.storage, self.context.run_id, name, self.context.options.file_bytes, partition_by)
 
     def _flattener(self, dataset: str) -> Flattener:
         if dataset not in self.flatteners:

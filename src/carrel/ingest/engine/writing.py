@@ -1,6 +1,6 @@
 """Tables of a batch into Parquet files: one open file per table, a new one when its schema changes or it is large."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -8,7 +8,14 @@ import pyarrow as pa
 from carrel.ingest.commit import FileWriter, Storage
 from carrel.ingest.engine.values import Part
 from carrel.ingest.tables import DatasetSchema, Flat, TableSchema
+from carrel.ingest.tables.partitions import Values, partitions
 from carrel.telemetry import faults
+
+
+MAX_OPEN = 100
+"""Files of partitioned tables that are open at once; beyond that, all are closed and others begun."""
+Place = tuple[str, Values]
+"""(table, values of the columns that it is partitioned by)"""
 
 
 @dataclass(slots=True)
@@ -22,12 +29,20 @@ class _Open:
 class Writers:
     """The open files of one batch (or of one streamed file, which may be abandoned)."""
 
-    def __init__(self, storage: Storage, run_id: str, name: str, file_bytes: int):
+    def __init__(
+        self,
+        storage: Storage,
+        run_id: str,
+        name: str,
+        file_bytes: int,
+        partition_by: Callable[[str], tuple[str, ...]] = lambda dataset: (),
+    ):
         self.storage = storage
         self.run_id = run_id
         self.name = name
         self.file_bytes = file_bytes
-        self._open: dict[str, _Open] = {}
+        self.partition_by = partition_by
+        self._open: dict[Place, _Open] = {}
         self._parts: list[Part] = []
         self._schemas: list[DatasetSchema] = []
 
@@ -35,32 +50,37 @@ class Writers:
         """Add the tables of one `finish`."""
         self._schemas.append(flat.schema)
         for name, rows in flat.tables.items():
-            if rows.num_rows:
-                self._write(flat.schema.dataset, flat.schema.table(name), rows)
+            for values, part in partitions(rows, self.partition_by(flat.schema.dataset)):
+                self._write(flat.schema.dataset, flat.schema.table(name), part, (name, values))
 
-    def _write(self, dataset: str, about: TableSchema, rows: pa.Table) -> None:
+    def _write(self, dataset: str, about: TableSchema, rows: pa.Table, place: Place) -> None:
         schema = about.to_bytes()
-        mine = self._open.get(about.name)
+        mine = self._open.get(place)
         if mine and (mine.schema != schema or mine.writer.size > self.file_bytes):
-            self._close(about.name)
+            self._close(place)
             mine = None
+        if mine is None and place[1] and len(self._open) >= MAX_OPEN:
+            self._close_all()
         if mine is None:
             writer = FileWriter(self.storage, self.run_id, about.name, self.name, about.to_arrow())
-            mine = self._open[about.name] = _Open(dataset, schema, writer)
+            mine = self._open[place] = _Open(dataset, schema, writer)
         mine.writer.write(rows)
         mine.records |= set(rows.column("recordid").unique().to_pylist())
 
-    def _close(self, table: str) -> None:
-        done = self._open.pop(table)
+    def _close(self, place: Place) -> None:
+        done = self._open.pop(place)
         file = done.writer.close()
-        self._parts.append(Part(done.dataset, table, file, done.schema, frozenset(done.records)))
+        self._parts.append(Part(done.dataset, place[0], file, done.schema, frozenset(done.records)))
         faults.point("ingest.part_written")
 
     def close(self) -> tuple[list[Part], list[DatasetSchema]]:
         """Every file that was written, and every schema that was found."""
-        for table in sorted(self._open):
-            self._close(table)
+        self._close_all()
         return self._parts, list(_distinct(self._schemas))
+
+    def _close_all(self) -> None:
+        for place in sorted(self._open, key=str):
+            self._close(place)
 
     def abandon(self) -> None:
         """Throw away everything."""

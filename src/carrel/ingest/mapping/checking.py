@@ -7,6 +7,8 @@
 | schema_unusable | error | a mapped schema cannot be compiled: such files go to quarantine |
 | collision | error | two datasets whose tables would have one name |
 | unmapped_schema | warning | the archive map names a schema that has no dataset: such files are skipped |
+| partitions_changed | error | the mapping partitions a dataset in another way than its tables are: no run begins |
+| fine_partitions | warning | tables are partitioned by day: a file for each run, table and day |
 | mapped_twice | warning | one file has two schemas; the later one wins |
 | never_built | warning | a dataset that no legacy file and no schema of the store leads to |
 | unused_options | warning | options of a dataset that nothing leads to |
@@ -25,6 +27,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal
 
 from carrel.ingest.mapping.model import Mapping, Rule
+from carrel.ingest.mapping.partitioning import Partitioned, repartitioned
 from carrel.ingest.schemas.archive_map import ArchiveMapDocument
 from carrel.ingest.schemas.compiling import SchemaUnusable, compile_schema
 from carrel.ingest.schemas.library import Library, plain_uri
@@ -51,10 +54,15 @@ class Finding:
 
 
 def check(
-    mapping: Mapping, library: Library, built: "AbstractMapping[str, DatasetSchema] | None" = None
+    mapping: Mapping,
+    library: Library,
+    built: "AbstractMapping[str, DatasetSchema] | None" = None,
+    partitioned: Partitioned | None = None,
 ) -> list[Finding]:
-    """Everything found, errors first. `built`: dataset -> its schema in the catalog."""
-    view = _View(mapping, library, library.archive_map() or ArchiveMapDocument(assessments=()), built or {})
+    """Everything found, errors first. `built`: dataset -> its schema in the catalog; `partitioned`: and its
+    partition columns."""
+    archive_map = library.archive_map() or ArchiveMapDocument(assessments=())
+    view = _View(mapping, library, archive_map, built or {}, partitioned or {})
     found = [finding for look in _LOOKS for finding in look(view)]
     return sorted(dict.fromkeys(found), key=lambda each: (_ORDER.index(each.severity), each.code, each.where))
 
@@ -65,6 +73,7 @@ class _View:
     library: Library
     archive_map: ArchiveMapDocument
     built: "AbstractMapping[str, DatasetSchema]"
+    partitioned: Partitioned
 
     def dataset_of(self, url: str) -> str | None:
         document = self.library.document(url)
@@ -206,6 +215,18 @@ def _contradictions(view: _View) -> Iterator[Finding]:
             yield from _against_tables(view, dataset, table, path, kind)
 
 
+def _partitions(view: _View) -> Iterator[Finding]:
+    for problem in repartitioned(view.mapping, view.partitioned):
+        yield Finding("error", "partitions_changed", "partition_by", problem)
+    for dataset in sorted(view.mapping.named_datasets()):
+        if "day" in view.mapping.options(dataset).partition_by:
+            message = (
+                "partitions of a day make a file for each run, table and day, and many small files are slow to read: "
+                "partition by year and month at most, unless there are millions of rows a day"
+            )
+            yield Finding("warning", "fine_partitions", f"datasets.{dataset}.partition_by", message)
+
+
 def _against_tables(view: _View, dataset: str, table: str, path: tuple[str, ...], kind: str) -> Iterator[Finding]:
     schema = view.built.get(dataset)
     columns = schema.table(table).columns if schema else ()
@@ -292,5 +313,6 @@ _LOOKS: tuple[Callable[[_View], Iterator[Finding]], ...] = (
     _bridge_names,
     _schemas,
     _contradictions,
+    _partitions,
     _rules,
 )

@@ -5,7 +5,7 @@ from collections.abc import Mapping as AbstractMapping
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from carrel.ingest.mapping.clients import parse_comparisons
 from carrel.ingest.values import Record
@@ -15,6 +15,15 @@ DatasetName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_
 Policy = Literal["evolve", "variant", "quarantine", "freeze"]
 Naming = Literal["carrel", "bridge"]
 PartitionColumn = Literal["assessmentid", "assessmentrevision", "year", "month", "day"]
+
+
+def _each_once(columns: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    if columns and len(set(columns)) < len(columns):
+        raise ValueError("a column is named twice")
+    return columns
+
+
+PartitionColumns = Annotated[tuple[PartitionColumn, ...], AfterValidator(_each_once)]
 FileName = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^/]+$")]
 Text = Annotated[str, StringConstraints(min_length=1)]
 
@@ -119,7 +128,7 @@ class DatasetOptions(_Part):
     """How one dataset is kept; None: as `defaults` says."""
 
     policy: Policy | None = None
-    partition_by: tuple[PartitionColumn, ...] | None = None
+    partition_by: PartitionColumns | None = None
     naming: Naming | None = None
     description: str = ""
 
@@ -128,7 +137,7 @@ class Defaults(_Part):
     """How datasets are kept that say nothing themselves."""
 
     policy: Policy = "evolve"
-    partition_by: tuple[PartitionColumn, ...] = ()
+    partition_by: PartitionColumns = ()
     naming: Naming = "carrel"
 
 
@@ -136,7 +145,7 @@ class Options(_Part):
     """The settled options of one dataset."""
 
     policy: Policy
-    partition_by: tuple[PartitionColumn, ...]
+    partition_by: PartitionColumns
     naming: Naming
 
 

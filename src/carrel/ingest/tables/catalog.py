@@ -20,14 +20,15 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class CatalogEntry:
-    """Append-only history beside the current schema."""
+    """Append-only history beside the current schema. `partition_by`: as its tables were made, for good."""
 
     schema: DatasetSchema
     changes: tuple[Change, ...] = ()
+    partition_by: tuple[str, ...] = ()
 
     def grown(self, schema: DatasetSchema, changes: Iterable[Change]) -> "CatalogEntry":
         """After a run."""
-        return CatalogEntry(schema, (*self.changes, *changes))
+        return CatalogEntry(schema, (*self.changes, *changes), self.partition_by)
 
     def to_json(self) -> bytes:
         """Deterministic: sorted keys, UTF-8."""
@@ -36,6 +37,7 @@ class CatalogEntry:
             "dataset": self.schema.dataset,
             "tables": {name: _table_to_json(table) for name, table in self.schema.tables.items()},
             "changes": [asdict(change) for change in self.changes],
+            "partition_by": list(self.partition_by),
         }
         return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False).encode()
 
@@ -46,7 +48,8 @@ class CatalogEntry:
         if value["format"] != FORMAT:
             raise ValueError(f"the catalog is of format {value['format']}, this Carrel reads {FORMAT}; upgrade Carrel")
         tables = {name: _table_from_json(name, each) for name, each in value["tables"].items()}
-        return cls(DatasetSchema(value["dataset"], tables), tuple(_change(each) for each in value["changes"]))
+        schema = DatasetSchema(value["dataset"], tables)
+        return cls(schema, tuple(map(_change, value["changes"])), tuple(value.get("partition_by", ())))
 
 
 def _table_to_json(table: TableSchema) -> dict[str, Any]:
