@@ -161,7 +161,7 @@ def serve(repo: str, commit: str) -> None:
     for line in sys.stdin:
         verb, _, number = line.strip().partition(" ")
         acts: dict[str, Callable[[], Any]] = {
-            "life": lambda number=number: worker.life(int(number)),  # type: ignore[misc]
+            "life": lambda number=number: worker.life(int(number)),
             "crowd": worker.crowd,
             "passing": worker.passing,
         }
@@ -256,7 +256,7 @@ def main() -> int:
         ]
         figures = measure(workers[0], workers[1])
         for worker in workers:
-            worker.stdin.close()  # type: ignore[union-attr]
+            worker.stdin.close()
     print(f"{scale_data.JOBS:,} finished jobs; the floor is the same call on an empty database")
     print(*figures, sep="\n")
     return 0 if all(each.good for each in figures) else 1

@@ -29,8 +29,8 @@ def test_samples_survive_a_restart_and_end_with_the_wall_time(tmp_path: Path) ->
 
     folder = AttemptFolder(tmp_path)
     for _ in range(2):
-        Meter(Runtime(), 2).sample("running", folder)  # type: ignore[arg-type]
-    meter = Meter(Runtime(), 2)  # type: ignore[arg-type]
+        Meter(Runtime(), 2).sample("running", folder)
+    meter = Meter(Runtime(), 2)
     meter.sample("gone", folder)
     moments = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 0, 0, 3, tzinfo=UTC)
     seen = Inspection(Phase.EXITED, 0, started_at=moments[0], finished_at=moments[1])

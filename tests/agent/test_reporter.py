@@ -37,7 +37,7 @@ def client() -> Client:
 
 @pytest.fixture
 def reporter(client: Client) -> Iterator[Reporter]:
-    started = Reporter(client)  # type: ignore[arg-type]
+    started = Reporter(client)
     started.start()
     yield started
     started.stop(DEADLINE)

@@ -176,7 +176,7 @@ def test_memory_as_docker_reads_it(text: str, size: int | None) -> None:
 
 @pytest.mark.parametrize("text", ["lots", "4X", "-"])
 def test_memory_that_makes_no_sense(text: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(ValueError, match="could not convert"):
         parse_memory(text)
 
 

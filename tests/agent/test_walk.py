@@ -40,7 +40,7 @@ def test_symlinks_are_refused_and_never_followed(inside: Path, outside: Path) ->
 
 def test_the_root_itself_may_not_be_a_symlink(inside: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(inside)
-    with pytest.raises(OSError):  # noqa: PT011
+    with pytest.raises(NotADirectoryError):
         walk(tmp_path / "link")
 
 
@@ -106,7 +106,7 @@ def test_open_beneath_reads_a_file(inside: Path) -> None:
 def test_open_beneath_follows_no_symlink(inside: Path, outside: Path, path: str) -> None:
     (inside / "link").symlink_to(outside)
     (inside / "link.csv").symlink_to(outside / "secret.csv")
-    with pytest.raises(OSError):  # noqa: PT011
+    with pytest.raises(OSError, match=r"symbolic links|Not a directory"):
         open_beneath(inside, path)
 
 

@@ -4,11 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.support.docker import docker_engine, docker_image  # noqa: F401  (fixtures)
+from tests.support.docker import docker_engine, docker_image
 from tests.support.site import free_port, live_site
 
 from carrel.agent.toolchains import build
 from carrel.site.layout import Backend, Site
+
+__all__ = ["docker_engine", "docker_image"]
 
 EXECUTORS = [pytest.param("bubblewrap", marks=pytest.mark.bubblewrap), pytest.param("docker", marks=pytest.mark.docker)]
 

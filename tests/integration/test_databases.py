@@ -5,7 +5,6 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from tests.support.docker import docker_engine, docker_image  # noqa: F401  (fixtures)
 from tests.support.site import free_port, live_site
 
 from carrel.site.layout import Backend, Site

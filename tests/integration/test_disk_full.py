@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.admin import end_pauses
-from tests.support.docker import docker_engine, docker_image, missing  # noqa: F401  (fixtures)
+from tests.support.docker import missing
 from tests.support.site import free_port, live_site
 from tests.support.waiting import until
 

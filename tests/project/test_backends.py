@@ -39,7 +39,7 @@ actions:
 
 def rules(text: str, **options: object) -> list[tuple[str, int, int, str]]:
     with pytest.raises(ProjectValidationError) as caught:
-        load_pipeline(text, **options)  # type: ignore[arg-type]
+        load_pipeline(text, **options)
     return [(each.rule, each.line, each.column, each.message) for each in caught.value.problems]
 
 

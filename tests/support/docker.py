@@ -47,7 +47,7 @@ def engine_answers() -> bool:
 
 def docker(*words: str, **options: object) -> str:
     """Docker's command line, for what tests set up; its output."""
-    return subprocess.run(["docker", *words], check=True, capture_output=True, text=True, **options).stdout.strip()  # type: ignore[call-overload]
+    return subprocess.run(["docker", *words], check=True, capture_output=True, text=True, **options).stdout.strip()
 
 
 def _image_is_there() -> bool:

@@ -33,7 +33,7 @@ class Cluster:
 
     def execute(self, sql: str, database: str = "postgres") -> None:
         with psycopg.connect(self.url(database), autocommit=True) as connection:
-            connection.execute(sql)  # type: ignore[call-overload]
+            connection.execute(sql)
 
     @cached_property
     def _as_owner(self) -> list[str]:

@@ -9,12 +9,11 @@ import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from carrel.agent.executors.base import Mount
+from carrel.agent.executors.base import WORKSPACE, Mount
 from carrel.agent.walk import open_beneath, parts_of
 
 SMALL = 8 * 1024 * 1024
 """Files up to this size (bytes) are copied; larger ones are cloned or shown read-only."""
-CONTAINER_WORKSPACE = "/workspace"
 
 _FICLONE = 0x40049409
 """ioctl of linux/fs.h: share the blocks of one file with another, copy on write."""
@@ -43,7 +42,7 @@ def place_file(source_root: Path, path: str, workspace: Path, pins: Path | None 
             os.fchmod(target, 0o444)
         finally:
             os.close(target)
-        return Mount(_pin(source, source_root / path, pins, path), f"{CONTAINER_WORKSPACE}/{path}")
+        return Mount(_pin(source, source_root / path, pins, path), f"{WORKSPACE}/{path}")
     finally:
         os.close(source)
 

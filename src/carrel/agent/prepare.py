@@ -11,9 +11,9 @@ import yaml
 
 from carrel.agent import databases, metadata
 from carrel.agent.errors import InputMissing, UserError
-from carrel.agent.executors.base import Limits, Mount, RunSpec
+from carrel.agent.executors.base import WORKSPACE, Limits, Mount, RunSpec
 from carrel.agent.folder import AttemptFolder, Prepared
-from carrel.agent.inputs import CONTAINER_WORKSPACE, place_file
+from carrel.agent.inputs import place_file
 from carrel.agent.surroundings import Surroundings
 from carrel.messages.tasks import JobDefinition
 from carrel.repos import FileNotInRepo
@@ -41,7 +41,7 @@ def prepare(place: Surroundings, job: JobDefinition, folder: AttemptFolder) -> P
     mounts = place_inputs(place, job, folder)
     access = databases.access_for(job, place.settings, folder.pins)
     point("prepare.placed")
-    prefix = CONTAINER_WORKSPACE + "/"
+    prefix = WORKSPACE + "/"
     bound = {mount.target.removeprefix(prefix): str(mount.source) for mount in mounts}
     prepared = Prepared(image_id, 0, bound, _study_actions(place, job, folder.workspace), access.version)
     folder.write_prepared(prepared)
@@ -132,7 +132,7 @@ def _action_names(text: bytes) -> tuple[str, ...] | None:
 def run_spec(place: Surroundings, job: JobDefinition, name: str, folder: AttemptFolder, prepared: Prepared) -> RunSpec:
     """What the executor is to start."""
     access = databases.access_for(job, place.settings, folder.pins, prepared.database_version)
-    bound = (Mount(Path(source), f"{CONTAINER_WORKSPACE}/{path}") for path, source in (prepared.bound or {}).items())
+    bound = (Mount(Path(source), f"{WORKSPACE}/{path}") for path, source in (prepared.bound or {}).items())
     mounts = (*bound, *access.mounts)
     return RunSpec(
         name=name,

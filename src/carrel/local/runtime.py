@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from carrel.agent.executors.base import Executor, Limits, RunSpec
+from carrel.agent.executors.base import JOB_TMP, Executor, Limits, RunSpec
 from carrel.agent.executors.select import ExecutorSettings, choose_executor
 from carrel.local.errors import LocalError
 from carrel.local.report import without_timestamp
@@ -60,7 +60,7 @@ def _executor(settings: LocalSettings, folder: Path) -> Executor:
 
 
 def _environment(asked: Execution) -> dict[str, str]:
-    return {"HOME": "/tmp", "OPENSAFELY_BACKEND": NO_BACKEND, **asked.env}  # noqa: S108
+    return {"HOME": JOB_TMP, "OPENSAFELY_BACKEND": NO_BACKEND, **asked.env}
 
 
 def _in_foreground(asked: Execution, settings: LocalSettings, executor: Executor) -> int:

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
-from tests.support.docker import docker_engine, docker_image, local_registry  # noqa: F401
+from tests.support.docker import docker_engine, docker_image, local_registry
 
 from carrel.agent import toolchains
+
+__all__ = ["docker_engine", "docker_image", "local_registry"]
 
 
 @pytest.fixture(scope="session")

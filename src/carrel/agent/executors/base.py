@@ -11,6 +11,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+WORKSPACE = "/workspace"
+"""Where every job finds its working folder."""
+JOB_TMP, JOB_SHM = "/tmp", "/dev/shm"  # noqa: S108  (as a job sees them: its own, and gone with it)
+
 
 class Phase(StrEnum):
     """Where a process is."""

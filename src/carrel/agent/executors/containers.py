@@ -8,12 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from carrel.agent.executors.base import NotSupported, Phase, RunSpec
+from carrel.agent.executors.base import JOB_TMP, WORKSPACE, NotSupported, Phase, RunSpec
 from carrel.agent.executors.redaction import redacted_environment
 from carrel.agent.executors.references import full_reference
 
 OWNER_LABEL = "carrel.owner"
-WORKSPACE = "/workspace"
 NO_DNS = "192.0.2.0"  # TEST-NET-1, where nothing answers (RFC 5737)
 LOG_CONFIG = {"Type": "local", "Config": {"max-size": "20m", "max-file": "200", "compress": "true"}}
 ULIMITS = {"nofile": 16384, "core": 0}
@@ -38,7 +37,7 @@ def create_body(spec: RunSpec, holder: "Holder") -> dict[str, Any]:
     host = {
         "Init": True,
         "ReadonlyRootfs": True,
-        "Tmpfs": {"/tmp": f"rw,exec,nosuid,nodev,mode=1777,size={holder.tmp_bytes}"},  # noqa: S108
+        "Tmpfs": {JOB_TMP: f"rw,exec,nosuid,nodev,mode=1777,size={holder.tmp_bytes}"},
         "CapDrop": ["ALL"],
         "SecurityOpt": ["no-new-privileges"],
         "PidsLimit": limits.pids,
@@ -52,7 +51,7 @@ def create_body(spec: RunSpec, holder: "Holder") -> dict[str, Any]:
         "Mounts": _mounts(spec),
         **_network(spec),
     }
-    env = {"HOME": "/tmp", **spec.env}  # noqa: S108
+    env = {"HOME": JOB_TMP, **spec.env}
     return {
         "Image": full_reference(spec.image, spec.image_sha) if spec.image_sha else spec.image,
         "Cmd": list(spec.args),

@@ -11,12 +11,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from carrel.agent.executors import attempts
-from carrel.agent.executors.base import Capabilities, Mount, NotSupported, RunSpec
+from carrel.agent.executors.base import JOB_TMP, WORKSPACE, Capabilities, Mount, NotSupported, RunSpec
 from carrel.agent.executors.bubblewrap import DEFAULT_LOG_BYTES, BubblewrapExecutor
 from carrel.telemetry import faults
 
 IMAGE_ID = "process"
-WORKSPACE = "/workspace/"
 
 # Stands where bwrap stands, is called as bwrap is called, and says of the exit what bwrap says.
 _LAUNCHER = """
@@ -60,7 +59,7 @@ class ProcessExecutor(BubblewrapExecutor):
         lock = attempts.create(self._state, spec.name, record)
         if lock is None:
             return
-        env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp", **spec.env}  # noqa: S108
+        env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": JOB_TMP, **spec.env}
         options = [str(spec.workspace), *(f"{key}={value}" for key, value in env.items())]
         try:
             faults.point("executors.process.created")
@@ -82,8 +81,8 @@ def _write_launcher(path: Path) -> Path:
 
 def _copy_mounts(mounts: Iterable[Mount], workspace: Path) -> None:
     for mount in mounts:
-        if not mount.target.startswith(WORKSPACE):
+        if not mount.target.startswith(f"{WORKSPACE}/"):
             raise NotSupported("Plain processes get mounts below /workspace only")
-        target = workspace / mount.target.removeprefix(WORKSPACE)
+        target = workspace / mount.target.removeprefix(f"{WORKSPACE}/")
         target.unlink(missing_ok=True)
         shutil.copyfile(mount.source, target)

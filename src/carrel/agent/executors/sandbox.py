@@ -10,10 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from carrel.agent.executors.base import Limits, RunSpec
+from carrel.agent.executors.base import JOB_SHM, JOB_TMP, WORKSPACE, Limits, RunSpec
 from carrel.agent.toolchains import Toolchain
 
-WORKSPACE = "/workspace"
 SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
 NAMESPACES = ("user", "ipc", "pid", "net", "uts", "cgroup")
 JOB_ID = 1000  # uid and gid that a job sees when the agent is root
@@ -68,7 +67,7 @@ def root_filesystem(etc: Path, tmp_bytes: int) -> list[str]:
     for name in ETC_FROM_HOST:
         words += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
     words += ["--proc", "/proc", "--dev", "/dev"]
-    for name in ("/tmp", "/dev/shm"):  # noqa: S108
+    for name in (JOB_TMP, JOB_SHM):
         words += ["--perms", "1777", "--size", str(tmp_bytes), "--tmpfs", name]
     return words
 
@@ -99,7 +98,7 @@ def _outermost(places: Iterable[Path]) -> list[Path]:
 def environment(spec: RunSpec, toolchain: Toolchain) -> dict[str, str]:
     """Exactly what the job gets: the least a program needs, the toolchain's, and the spec's over them."""
     path = ":".join((*toolchain.path, *SYSTEM_PATH))
-    return {"PATH": path, "HOME": "/tmp", "HOSTNAME": "carrel", **toolchain.env, **spec.env}  # noqa: S108
+    return {"PATH": path, "HOME": JOB_TMP, "HOSTNAME": "carrel", **toolchain.env, **spec.env}
 
 
 def environment_words(env: Mapping[str, str]) -> list[str]:

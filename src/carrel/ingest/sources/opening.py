@@ -1,6 +1,7 @@
 """A source by how it is written, on the command line or in a configuration."""
 
 import re
+from typing import Any
 
 from carrel.ingest.sources.aws import Aws
 from carrel.ingest.sources.base import Source, SourceFault
@@ -11,7 +12,7 @@ FORMS = "a folder, a file, a glob, s3://bucket/prefix, sqs:QUEUE-URL or synapse:
 _SCHEME = re.compile(r"^(?P<name>[A-Za-z][A-Za-z0-9+.-]+):(?P<rest>.*)$", re.DOTALL)
 
 
-def source_of(place: str, aws: Aws | None = None, **queue: object) -> Source:
+def source_of(place: str, aws: Aws | None = None, **queue: Any) -> Source:
     """The source that `place` names, in one of FORMS. `queue`: options of SqsSource.
 
     Raises SourceFault when the place cannot be one; whether it is there, only `list` says.
@@ -36,9 +37,9 @@ def source_of(place: str, aws: Aws | None = None, **queue: object) -> Source:
     return source
 
 
-def _queue(place: str, url: str, aws: Aws | None, options: dict[str, object]) -> Source:
+def _queue(place: str, url: str, aws: Aws | None, options: dict[str, Any]) -> Source:
     from carrel.ingest.sources.sqs import SqsSource
 
     if not re.match(r"^https?://[^/]+/.+", url):
         raise SourceFault(f"{place} names no queue; write sqs: and the queue's whole URL, as sqs:https://...")
-    return SqsSource(url, aws, **options)  # type: ignore[arg-type]
+    return SqsSource(url, aws, **options)

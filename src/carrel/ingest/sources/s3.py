@@ -82,14 +82,15 @@ def _fetched(aws: Aws, ref: ArchiveRef, file: Path) -> Fetched:
     """A connection that breaks half-way is begun again from the start."""
     from botocore.exceptions import BotoCoreError, HTTPClientError
 
-    for attempt in range(1, READS + 1):
+    attempt = 1
+    while True:
         try:
             answer = _get(aws, ref)
             return Fetched(_body(answer, file), _metadata(answer))
         except (BotoCoreError, HTTPClientError, OSError) as error:
             if attempt == READS:
                 raise Unavailable(f"reading {ref.uri}: broken off {READS} times ({type(error).__name__})") from None
-    raise AssertionError("unreachable")  # pragma: no cover
+            attempt += 1
 
 
 def _get(aws: Aws, ref: ArchiveRef) -> dict[str, Any]:
