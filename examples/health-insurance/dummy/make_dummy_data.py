@@ -27,7 +27,7 @@ def person(number: int, rng: random.Random) -> dict[str, object]:
 
 def person_years(count: int, seed: int):
     """(person, record_number, visits), three years for each of `count` people."""
-    rng = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)  # noqa: S311  (made-up data)
     for number in range(1, count + 1):
         who = person(number, rng)
         for record in (1, 2, 3):

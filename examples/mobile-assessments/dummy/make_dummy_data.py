@@ -25,7 +25,7 @@ def session(rng: random.Random, number: int) -> dict[str, object]:
 
 
 def main() -> None:
-    rng = random.Random(20)  # noqa: S311
+    rng = random.Random(20)  # noqa: S311  (made-up data)
     rows = [session(rng, number) for number in range(200)]
     with (HERE / "sessions.csv").open("w", newline="") as stream:
         writer = csv.DictWriter(stream, rows[0], lineterminator="\n")

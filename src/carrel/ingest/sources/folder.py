@@ -36,7 +36,7 @@ class FolderSource(Kept):
 
     def is_there(self) -> bool:
         """Whether there is such a folder or file, or the glob finds one."""
-        return Path(self.pattern).exists() or any(glob.iglob(self.pattern, recursive=True))  # noqa: PTH207
+        return Path(self.pattern).exists() or any(glob.iglob(self.pattern, recursive=True))  # noqa: PTH207  (it may be absolute)
 
     @contextmanager
     def open(self, ref: ArchiveRef) -> Iterator[Fetched]:
@@ -56,7 +56,7 @@ class FolderSource(Kept):
         if folder.is_dir():
             found = list(_zips(folder))
         elif glob.has_magic(self.pattern) or folder.exists():
-            found = [Path(each) for each in glob.glob(self.pattern, recursive=True)]  # noqa: PTH207
+            found = [Path(each) for each in glob.glob(self.pattern, recursive=True)]  # noqa: PTH207  (it may be absolute)
             found = [each for each in found if each.suffix != ".json"]
         else:
             raise SourceFault(f"there is no folder or file {self.pattern}; look whether its name is right")
