@@ -9,8 +9,8 @@ from tests.support.ingest import Folder, ingest, quarantined, tables_of
 from tests.support.ingest_tables import cells, of_truth
 
 from carrel.ingest.commit import open_storage
+from carrel.ingest.engine.copying import copy_dataset
 from carrel.ingest.engine.reconciling import reconcile
-from carrel.ingest.engine.warehouses import copy_dataset
 from carrel.ingest.engine.withdrawing import withdraw
 from carrel.ingest.generate import Knobs, write
 

@@ -55,7 +55,7 @@ def compact(warehouse: str, target_mb: int, vacuum_hours: int | None) -> None:
 @ending
 def archive(dataset: str, warehouse: str) -> None:
     """Keep a copy of DATASET (as MotionRecord_v1) as it is now, with its history."""
-    from carrel.ingest.engine.warehouses import copy_dataset
+    from carrel.ingest.engine.copying import copy_dataset
 
     try:
         place = copy_dataset(warehouse, dataset)
@@ -75,8 +75,12 @@ def export(
     folder: Path, warehouse: str, layout: str, datasets: tuple[str, ...], dates: Literal["plain", "padded"]
 ) -> None:
     """Write plain Parquet folders, with BridgeDownstream's names and columns, under FOLDER."""
+    from carrel.ingest.commit import open_storage
+    from carrel.ingest.engine.asked import unfinished
     from carrel.ingest.engine.exporting import FolderInUse, export_bridge
 
+    if warning := unfinished(open_storage(warehouse)):
+        raise click.ClickException(f"nothing was exported. {warning}")
     try:
         for dataset, files in export_bridge(warehouse, folder, datasets or None, dates):
             click.echo(f"{dataset}: {files} files")

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from carrel.ingest.commands.shared import ending, json_option, warehouse_option
+from carrel.ingest.commands.shared import ending, json_option, looking, warehouse_option
 
 
 @click.command()
@@ -28,6 +28,7 @@ def status(warehouse: str, as_json: bool) -> None:
 @json_option
 @click.pass_context
 @ending
+@looking
 def reconcile(ctx: click.Context, source: str, warehouse: str, as_json: bool) -> None:
     """Explain each archive of SOURCE that is not simply in the tables.
 
@@ -63,6 +64,7 @@ def _tell(found: Any) -> None:
 @json_option
 @click.option("--version", type=int, help="Columns as of this version of TABLE.")
 @ending
+@looking
 def tables(table: str | None, warehouse: str, as_json: bool, version: int | None) -> None:
     """List the tables, or the columns of TABLE."""
     from carrel.ingest.commit import existing, open_storage
@@ -113,6 +115,7 @@ def _rows(rows: list[dict[str, Any]], as_json: bool, columns: tuple[str, ...]) -
 @warehouse_option
 @click.option("--csv", "as_csv", is_flag=True, help="Answer as CSV.")
 @ending
+@looking
 def sql(query: str, warehouse: str, as_csv: bool) -> None:
     """Answer QUERY with DuckDB, over the tables as they are now; `ledger` and `quarantine` are tables too."""
     import duckdb
@@ -155,6 +158,7 @@ def _filtered(command: Any) -> Any:
 @json_option
 @_filtered
 @ending
+@looking
 def quarantine_list(warehouse: str, as_json: bool, **given: Any) -> None:
     """One line per file that was not taken."""
     from carrel.ingest.commit import open_storage
@@ -169,6 +173,7 @@ def quarantine_list(warehouse: str, as_json: bool, **given: Any) -> None:
 @click.argument("line")
 @warehouse_option
 @ending
+@looking
 def quarantine_show(line: str, warehouse: str) -> None:
     """Everything about one LINE (its id): every fault, and where its bytes are."""
     from carrel.ingest.commit import open_storage

@@ -111,6 +111,21 @@ def ending(command: Command) -> Command:
     return wrapped
 
 
+def looking(command: Command) -> Command:
+    """What a command shows may hold rows that a withdrawal has not reached yet: it says so, on the standard error."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, warehouse: str, **kwargs: Any) -> Any:
+        from carrel.ingest.commit import open_storage
+        from carrel.ingest.engine.asked import unfinished
+
+        if warning := unfinished(open_storage(warehouse)):
+            click.echo(f"Warning: {warning}", err=True)
+        return command(*args, warehouse=warehouse, **kwargs)
+
+    return wrapped
+
+
 def write_file(path: Path, data: bytes) -> None:
     """All or nothing, because a collector may read it at any time."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")

@@ -22,13 +22,14 @@ from carrel.ingest.commit import (
     existing,
     finish,
     open_storage,
-    recover,
     schema_bytes,
     table_names,
     vacuum,
     write_file,
 )
+from carrel.ingest.engine.withdrawing import resume
 from carrel.ingest.ledger import ROW_GROUP
+from carrel.telemetry import faults
 
 _ORDER = {LEDGER: ("record_key", "archive_key"), QUARANTINE: ("record_key", "id")}
 _ROWS = ("recordid", "_source_file", "_row_key")
@@ -47,7 +48,7 @@ def compact(warehouse: str, target_bytes: int = 64_000_000, vacuum_hours: int | 
     so many hours need (time travel to those ends). WarehouseBusy when somebody else is at it."""
     storage = open_storage(warehouse)
     with coordinator_lock(storage):
-        recover(storage)
+        resume(storage)
         number = begin(storage)
         names = [*table_names(storage), QUARANTINE, LEDGER]
         made = {name: list(_merged(storage, number, name, target_bytes)) for name in names}
@@ -75,6 +76,7 @@ def _merged(storage: Storage, number: RunNumber, name: str, target: int) -> Iter
         rows = rows.sort_by([(key, "ascending") for key in _ORDER.get(name, _ROWS)]).combine_chunks()
         row_group = ROW_GROUP if name == LEDGER else 131_072
         add.append(write_file(storage, number.run_id, name, "compacted", rows, row_group))
+        faults.point("ingest.files_merged")
         remove += [file.path for file in group]
     if remove:
         yield TableCommit(name, schema_bytes(schema), tuple(add), tuple(remove), moves=True)

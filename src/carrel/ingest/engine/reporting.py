@@ -32,6 +32,8 @@ class Report:
     seconds: float = 0.0
     rolled_forward: str | None = None
     """The interrupted run that was finished first."""
+    withdrawal_finished: bool = False
+    """An interrupted withdrawal was finished first."""
 
     @property
     def exit_code(self) -> int:
@@ -62,6 +64,8 @@ class Report:
     def _lines(self) -> Iterator[str]:
         if self.rolled_forward:
             yield f"Finished the interrupted run {self.rolled_forward} first."
+        if self.withdrawal_finished:
+            yield "Finished an interrupted withdrawal first; `carrel ingest withdraw` with the same codes proves it."
         yield f"{self.listed} archives listed, {self.known} known already, {sum(self.dispositions.values())} looked at"
         if self.run_id:
             speed = self.json_bytes / 1e6 / self.seconds if self.seconds else 0

@@ -14,7 +14,6 @@ from carrel.ingest.commit import (
     decide,
     finish,
     open_storage,
-    recover,
     run_key,
 )
 from carrel.ingest.engine.building import Builder, Built
@@ -24,6 +23,7 @@ from carrel.ingest.engine.problems import of_problems, ref_of
 from carrel.ingest.engine.reporting import Report, counted
 from carrel.ingest.engine.settling import Settled, settled
 from carrel.ingest.engine.values import BatchResult, Context, Options
+from carrel.ingest.engine.withdrawing import resume
 from carrel.ingest.ledger import Ledger, archive_key
 from carrel.ingest.mapping.partitioning import PartitionsChanged, repartitioned
 from carrel.ingest.schemas import Schemas
@@ -57,18 +57,17 @@ def run(setting: Setting, progress: Progress = no_progress) -> Report:
     """Take every archive of the source that the ledger does not know. WarehouseBusy when somebody else is at it."""
     storage = open_storage(setting.warehouse)
     with coordinator_lock(storage):
-        rolled = recover(storage)
+        resumed = resume(storage)
         with setting.source:
             report = _Run(setting, storage, progress).report()
-        return replace(report, rolled_forward=rolled.run_id if rolled else None)
+        return replace(report, rolled_forward=resumed.run_id, withdrawal_finished=resumed.withdrawal)
 
 
 def recovered(warehouse: str) -> str | None:
-    """Finish or undo an interrupted run and do nothing else; the run that was rolled forward."""
+    """Finish or undo what was interrupted and do nothing else; the run that was rolled forward."""
     storage = open_storage(warehouse)
     with coordinator_lock(storage):
-        plan = recover(storage)
-        return plan.run_id if plan else None
+        return resume(storage).run_id
 
 
 class _Run:

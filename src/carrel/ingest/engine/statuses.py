@@ -7,8 +7,14 @@ from typing import Any
 
 from carrel.ingest.commit import Storage, run_key
 from carrel.ingest.commit.plan import STATE
+from carrel.ingest.engine.asked import unfinished
 from carrel.ingest.engine.warehouses import quarantine, tables
 from carrel.ingest.ledger import Ledger
+
+_STATES = {
+    "open": "it goes on, or was interrupted: the next command that writes then finishes or undoes it",
+    "abandoned": "it was interrupted before anything of it was decided, and undone",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +30,16 @@ class Status:
     rows: int
     size: int
     last_run: dict[str, Any] | None
+    unfinished: str | None = None
+    """What a withdrawal that is not finished means for who reads the tables."""
 
     def text(self) -> str:
         """For people."""
-        lines = [f"Last run: {self.run or 'none'} ({self.state})"]
+        lines = [f"Last run: {self.run or 'none'} ({_STATES.get(self.state, self.state)})"]
         lines += [f"  {name:<12} {count:>10,}" for name, count in self.dispositions.items()]
         lines.append(f"{self.tables} tables, {self.rows:,} rows, {self.size / 1e6:.1f} MB")
         lines.append(f"{self.quarantined} files in quarantine")
+        lines += [self.unfinished] if self.unfinished else []
         return "\n".join(lines)
 
 
@@ -51,4 +60,5 @@ def status_of(storage: Storage) -> Status:
         sum(each.rows for each in made),
         sum(each.size for each in made),
         json.loads(report) if report else None,
+        unfinished(storage),
     )

@@ -1,4 +1,4 @@
-"""Reading a warehouse: its tables, what quarantine holds, and copies of datasets."""
+"""Reading a warehouse: its tables, and what quarantine holds."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,20 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from carrel.ingest import catalog
-from carrel.ingest.commit import (
-    ARCHIVE,
-    LEDGER,
-    QUARANTINE,
-    Storage,
-    active_files,
-    coordinator_lock,
-    existing,
-    open_storage,
-    recover,
-    table_key,
-    table_names,
-)
+from carrel.ingest.commit import LEDGER, QUARANTINE, Storage, active_files, existing, open_storage, table_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,34 +71,6 @@ def quarantine(storage: Storage, wanted: Filter | None = None) -> list[dict[str,
     rows = table.to_pyarrow_table().to_pylist() if table is not None else []
     meant = [row for row in rows if wanted is None or wanted(row)]
     return sorted(meant, key=lambda row: (row["_run_id"], row["archive_uri"], row["source_file"] or ""))
-
-
-def copy_dataset(warehouse: str, dataset: str) -> str:
-    """Copy every table of `dataset` to `archive/<dataset>_<next number>/`; where. KeyError when there is none."""
-    storage = open_storage(warehouse)
-    with coordinator_lock(storage):
-        recover(storage)
-        entry = catalog.load(storage, dataset)
-        if entry is None:
-            raise KeyError(dataset)
-        numbers = [_number(name, dataset) for name in storage.folders(f"{ARCHIVE}/")]
-        target = f"{ARCHIVE}/{dataset}_{max(numbers, default=0) + 1}"
-        for name in entry.schema.tables:
-            _copy(storage, name, f"{target}/{name}")
-        return target
-
-
-def _number(name: str, dataset: str) -> int:
-    start, _, number = name.rpartition("_")
-    return int(number) if start == dataset and number.isdigit() else 0
-
-
-def _copy(storage: Storage, name: str, target: str) -> None:
-    """Data files first and the log last, so that a copy that was interrupted is no table."""
-    start = f"{table_key(name)}/"
-    keys = sorted(storage.keys(start), key=lambda key: "_delta_log" in key)
-    for key in keys:
-        storage.write(f"{target}/{key.removeprefix(start)}", storage.read(key) or b"")
 
 
 def dataset_tables(storage: Storage, names: Sequence[str]) -> dict[str, pa.Table]:

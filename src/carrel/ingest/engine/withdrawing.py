@@ -1,13 +1,15 @@
-"""Withdrawal: a participant, or a record, leaves every table, the ledger, quarantine and raw JSON; and proof of it."""
+"""Withdrawal: a participant, or a record, leaves every table, the ledger, quarantine and raw JSON; and proof of it.
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+What was asked for is written down first, as tombstones (`asked`). So a withdrawal that is killed anywhere is finished
+by whichever command writes to the warehouse next.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
-import pyarrow.parquet as pq
+from deltalake import DeltaTable
 
 from carrel.ingest.commit import (
     LEDGER,
@@ -17,6 +19,7 @@ from carrel.ingest.commit import (
     RunNumber,
     Storage,
     TableCommit,
+    active_files,
     all_tables,
     apply,
     begin,
@@ -24,40 +27,20 @@ from carrel.ingest.commit import (
     decide,
     existing,
     finish,
-    holding,
+    holds,
     open_storage,
     recover,
     rewritten,
     schema_bytes,
+    table_key,
     write_file,
 )
-from carrel.ingest.engine.building import without_lines
-from carrel.ingest.ledger import ROW_GROUP, SCHEMA, Line, from_arrow, key_of, to_arrow, tombstone_line, tombstone_of
-from carrel.ingest.values import Disposition
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What a search through every file of the warehouse found afterwards. `holding`: files that still name somebody."""
-
-    run_id: str
-    records: int
-    rows: int
-    files_rewritten: int
-    files_searched: int
-    cells_searched: int
-    holding: tuple[str, ...]
-
-    def text(self) -> str:
-        """For the file of the request."""
-        done = (
-            f"Withdrawal {self.run_id}: {self.records} records, {self.rows} rows removed, "
-            f"{self.files_rewritten} files rewritten, old files deleted.\n"
-            f"Searched {self.files_searched} files ({self.cells_searched:,} texts in tables): "
-        )
-        if self.holding:
-            return done + "STILL FOUND in\n" + "\n".join(f"  {name}" for name in self.holding)
-        return done + "no file of the warehouse holds the withdrawn codes."
+from carrel.ingest.engine.asked import answered, ask, asked
+from carrel.ingest.engine.proofs import KIND, Proof, Removal, TableRemoval
+from carrel.ingest.engine.searching import Search
+from carrel.ingest.engine.subjects import WHO, Subjects, named, read, remembered
+from carrel.ingest.ledger import CURRENT, ROW_GROUP, SCHEMA, Line, from_arrow, to_arrow, tombstone_line
+from carrel.telemetry import faults
 
 
 def withdraw(warehouse: str, healthcodes: Collection[str] = (), record_ids: Collection[str] = ()) -> Proof:
@@ -67,122 +50,201 @@ def withdraw(warehouse: str, healthcodes: Collection[str] = (), record_ids: Coll
     """
     storage = open_storage(warehouse)
     with coordinator_lock(storage):
-        recover(storage)
-        number = begin(storage)
-        found = _Subjects.of(storage, frozenset(healthcodes), frozenset(record_ids))
-        made = _Withdrawal(storage, number, found)
-        plan = made.plan()
-        decide(storage, plan)
-        apply(storage, plan)
-        finish(storage, plan)
-        searched = _Search(storage, found.codes).run()
-        return Proof(
-            number.run_id,
-            len(found.record_ids),
-            made.rows,
-            made.rewritten,
-            searched.files,
-            searched.cells,
-            tuple(searched.holding),
-        )
+        resume(storage)
+        subjects = named(storage, healthcodes, record_ids)
+        before = _earlier(storage, subjects)
+        ask(storage, subjects.tombstones)
+        removed = _remove(storage, subjects)
+        answered(storage)
+        searched = Search(storage, subjects.codes).run()
+    found = {
+        each: max([count, *(past.asked.get(each, 0) for past in before)]) for each, count in subjects.records.items()
+    }
+    return Proof(
+        found,
+        removed,
+        before,
+        searched.files,
+        searched.cells,
+        len(subjects.codes),
+        tuple(searched.holding),
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class _Subjects:
-    """Who withdraws: what was asked for, and the records that it comes to."""
+class Resumed:
+    """What was interrupted and is finished now: a run whose plan was decided, and a withdrawal."""
 
-    healthcodes: frozenset[str]
-    asked_records: frozenset[str]
-    record_ids: frozenset[str]
+    run_id: str | None = None
+    withdrawal: bool = False
 
-    @classmethod
-    def of(cls, storage: Storage, healthcodes: frozenset[str], records: frozenset[str]) -> "_Subjects":
-        found = set(records)
-        for name in (LEDGER, QUARANTINE):
-            table = existing(storage, name)
-            if table is not None and healthcodes:
-                wanted = ds.field("healthcode").isin(pa.array(sorted(healthcodes)))
-                rows = table.to_pyarrow_dataset().to_table(columns=["recordid"], filter=wanted)
-                found |= {each for each in rows.column(0).to_pylist() if each}
-        return cls(healthcodes, records, frozenset(found))
 
-    @property
-    def codes(self) -> frozenset[str]:
-        """Every text that must not be found afterwards."""
-        return self.healthcodes | self.record_ids
+def resume(storage: Storage) -> Resumed:
+    """Finish or undo what was interrupted; every command that writes begins with it, under the coordinator's lock."""
+    plan = recover(storage)
+    waiting = asked(storage)
+    if not waiting:
+        return Resumed(plan.run_id if plan else None)
+    removed = _remove(storage, remembered(storage, waiting))
+    answered(storage)
+    run_id = removed.run_id if removed else (plan.run_id if plan else None)
+    return Resumed(run_id, True)
 
-    def tombstones(self) -> list[str]:
-        codes = [tombstone_of("healthcode", each) for each in sorted(self.healthcodes)]
-        return codes + [tombstone_of("record", each) for each in sorted(self.asked_records)]
 
-    def owns(self, row: Mapping[str, Any]) -> bool:
-        """Whether a line of the ledger or quarantine is about them."""
-        return row["recordid"] in self.record_ids or row["healthcode"] in self.healthcodes
+def _earlier(storage: Storage, subjects: Subjects) -> tuple[Removal, ...]:
+    """What the runs that first withdrew these codes removed."""
+    runs = sorted({line.run_id for line in _known_tombstones(storage) if line.tombstone in subjects.tombstones})
+    found = (Removal.read(storage, run_id) for run_id in runs)
+    return tuple(each for each in found if each)
+
+
+def _known_tombstones(storage: Storage) -> Iterator[Line]:
+    table = existing(storage, LEDGER)
+    for file in active_files(table) if table else ():
+        for block in read(storage, LEDGER, file.path, SCHEMA.names):
+            yield from from_arrow(block.filter(pc.is_valid(block.column("tombstone"))))
+
+
+def _remove(storage: Storage, subjects: Subjects) -> Removal | None:
+    """One run that removes all that there is of them; None when there is nothing, and nothing to remember."""
+    number = begin(storage)
+    made = _Withdrawal(storage, number, subjects)
+    plan = made.plan()
+    removal = Removal(number.run_id, subjects.records, len(made.lines), tuple(made.tables), made.raw_json)
+    if plan.commits or plan.vacuum or plan.forget:
+        removal.write(storage)
+    decide(storage, plan)
+    apply(storage, plan)
+    finish(storage, plan)
+    return removal if plan.commits or plan.vacuum or plan.forget else None
+
+
+_Change = Callable[[pa.Table], pa.Table]
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """Data files of a table: those of its current version, and those that earlier versions or nobody names."""
+
+    active: list[str]
+    stale: list[str]
 
 
 class _Withdrawal:
-    def __init__(self, storage: Storage, number: RunNumber, subjects: _Subjects):
+    """Makes the plan, and counts. Reads file by file, row group by row group."""
+
+    def __init__(self, storage: Storage, number: RunNumber, subjects: Subjects):
         self.storage = storage
         self.run_id = number.run_id
         self.number = number
         self.subjects = subjects
-        self.rows = 0
-        self.rewritten = 0
+        self.lines: list[Line] = []
+        self.tables: list[TableRemoval] = []
+        self.forget: list[str] = []
+        self.raw_json = 0
+        self._runs: dict[str, frozenset[str]] = {}
 
     def plan(self) -> Plan:
-        commits = [self._ledger(), *self._quarantine()]
+        commits = [*self._ledger(), *self._quarantine()]
         for name in all_tables(self.storage):
             commits += self._table(name)
-        tables = tuple(commit.table for commit in commits)
-        forget = tuple(self._raw_json())
-        return Plan(self.number.number, self.run_id, "withdraw", tuple(commits), forget=forget, vacuum=tables)
+        raw = list(self._raw_json())
+        self.raw_json = len(raw)
+        vacuum = tuple(each.table for each in self.tables)
+        return Plan(self.number.number, self.run_id, KIND, tuple(commits), forget=(*self.forget, *raw), vacuum=vacuum)
 
-    def _ledger(self) -> TableCommit:
+    def _ledger(self) -> Iterator[TableCommit]:
         """Tombstones, and in place of the records' lines what is enough to know their archives again."""
-        lines = self._lines_of_subjects()
-        left = dict(without_lines(self.storage, self.run_id, LEDGER, self.subjects.owns, ROW_GROUP))
-        blank = [replace(line.blanked(), run_id=line.run_id) for line in lines]
-        made = [*blank, *(tombstone_line(each, self.run_id) for each in self.subjects.tombstones())]
-        add = [file for file in left.values() if file]
-        add.append(write_file(self.storage, self.run_id, LEDGER, "withdrawn", to_arrow(made), ROW_GROUP))
-        self.rewritten += len(left)
-        return TableCommit(LEDGER, schema_bytes(SCHEMA), tuple(add), tuple(left))
 
-    def _lines_of_subjects(self) -> list[Line]:
+        def blank(block: pa.Table) -> pa.Table:
+            mine = self.subjects.own(block)
+            self.lines += from_arrow(block.filter(mine))
+            return block.filter(pc.invert(mine))
+
+        have = {line.tombstone for line in _known_tombstones(self.storage)}
         table = existing(self.storage, LEDGER)
-        if table is None:
-            return []
-        keys = pa.array([key_of(each) for each in sorted(self.subjects.record_ids)], pa.int64())
-        codes = pa.array(sorted(self.subjects.healthcodes), pa.string())
-        wanted = ds.field("record_key").isin(keys) | ds.field("healthcode").isin(codes)
-        lines = from_arrow(table.to_pyarrow_dataset().to_table(filter=wanted))
-        return [line for line in lines if line.entry.disposition is not Disposition.WITHDRAWN]
+        old = self._files(LEDGER, table)
+        left = {path: self._rewritten(LEDGER, path, blank) for path in self._lines_in(LEDGER, old.active)}
+        new = [tombstone_line(each, self.run_id) for each in self.subjects.tombstones if each not in have]
+        made = [*(line.blanked() for line in self.lines), *new]
+        add = [file for file in left.values() if file]
+        if made:
+            add.append(write_file(self.storage, self.run_id, LEDGER, "withdrawn", to_arrow(made), ROW_GROUP))
+        self._runs = _runs_of(self.lines, self.subjects)
+        stale = any(self._lines_in(LEDGER, old.stale))
+        self._note(LEDGER, table, len(self.lines), left, old, stale)
+        if add or left:
+            yield TableCommit(LEDGER, schema_bytes(SCHEMA), tuple(add), tuple(left))
 
     def _quarantine(self) -> Iterator[TableCommit]:
-        left = dict(without_lines(self.storage, self.run_id, QUARANTINE, self.subjects.owns))
-        yield from self._commit(QUARANTINE, left)
+        gone = 0
 
-    def _table(self, name: str) -> Iterator[TableCommit]:
-        table = existing(self.storage, name)
-        records: dict[str, frozenset[str]] = {each: frozenset() for each in self.subjects.record_ids}
-        paths = holding(self.storage, name, table, records) if table is not None else []
-        gone = pa.array(sorted(self.subjects.record_ids), pa.string())
-
-        def change(block: pa.Table) -> pa.Table:
-            left = block.filter(pc.invert(pc.is_in(block.column("recordid"), gone)))
-            self.rows += block.num_rows - left.num_rows
+        def keep(block: pa.Table) -> pa.Table:
+            nonlocal gone
+            left = block.filter(pc.invert(self.subjects.own(block)))
+            gone += block.num_rows - left.num_rows
             return left
 
-        yield from self._commit(
-            name, {path: rewritten(self.storage, self.run_id, name, path, change) for path in paths}
-        )
+        table = existing(self.storage, QUARANTINE)
+        old = self._files(QUARANTINE, table)
+        left = {path: self._rewritten(QUARANTINE, path, keep) for path in self._lines_in(QUARANTINE, old.active)}
+        self._note(QUARANTINE, table, gone, left, old, any(self._lines_in(QUARANTINE, old.stale)))
+        yield from _commit(QUARANTINE, table, left)
 
-    def _commit(self, name: str, left: dict[str, DataFile | None]) -> Iterator[TableCommit]:
+    def _lines_in(self, name: str, paths: Collection[str]) -> Iterator[str]:
+        """Which files have lines about the subjects."""
+        for path in paths:
+            if any(pc.any(self.subjects.own(block)).as_py() for block in read(self.storage, name, path, WHO)):
+                yield path
+
+    def _table(self, name: str) -> Iterator[TableCommit]:
+        rows = 0
+        gone = pa.array(sorted(self.subjects.record_ids), pa.string())
+
+        def keep(block: pa.Table) -> pa.Table:
+            nonlocal rows
+            left = block.filter(pc.invert(pc.is_in(block.column("recordid"), gone)))
+            rows += block.num_rows - left.num_rows
+            return left
+
         table = existing(self.storage, name)
-        if left and table is not None:
-            self.rewritten += len(left)
-            schema = schema_bytes(pa.schema(table.schema().to_arrow()))
-            yield TableCommit(name, schema, tuple(file for file in left.values() if file), tuple(left))
+        old = self._files(name, table)
+        any_run: dict[str, frozenset[str]] = {each: frozenset() for each in self.subjects.record_ids}
+        # Copies may hold what earlier runs wrote, and so may files that the current version does not name.
+        runs = any_run if "/" in name else {**any_run, **self._runs}
+        left = {path: self._rewritten(name, path, keep) for path in self._holding(name, old.active, runs)}
+        stale = list(self._holding(name, old.stale, any_run))
+        if table is None:
+            self.forget += [f"{table_key(name)}/{path}" for path in stale]
+            self.tables += [TableRemoval(name, 0, 0, len(stale), 0)] if stale else []
+            return
+        self._note(name, table, rows, left, old, bool(stale))
+        yield from _commit(name, table, left)
+
+    def _holding(self, name: str, paths: Collection[str], records: dict[str, frozenset[str]]) -> Iterator[str]:
+        for path in paths if records else ():
+            if holds(self.storage, name, path, records):
+                yield path
+
+    def _files(self, name: str, table: DeltaTable | None) -> _Files:
+        start = f"{table_key(name)}/"
+        found = {key.removeprefix(start) for key in self.storage.keys(start) if key.endswith(".parquet")}
+        active = [file.path for file in active_files(table)] if table else []
+        stale = {path for path in found if not path.startswith("_delta_log/")} - set(active)
+        return _Files(active, sorted(stale))
+
+    def _rewritten(self, name: str, path: str, change: _Change) -> DataFile | None:
+        made = rewritten(self.storage, self.run_id, name, path, change)
+        faults.point("ingest.file_rewritten")
+        return made
+
+    def _note(
+        self, name: str, table: DeltaTable | None, rows: int, left: dict[str, DataFile | None], old: _Files, stale: bool
+    ) -> None:
+        """A table that holds them, or held them in files that earlier versions name: those versions go."""
+        if table is not None and (left or stale):
+            before = table.version() + (1 if left else 0)
+            self.tables.append(TableRemoval(name, rows, len(left), len(left) + len(old.stale), before))
 
     def _raw_json(self) -> Iterator[str]:
         for key in self.storage.keys("raw_json/"):
@@ -190,41 +252,16 @@ class _Withdrawal:
                 yield key
 
 
-class _Search:
-    """Looks for codes in every file: in each text of every Parquet file, in the bytes of all others."""
+def _commit(name: str, table: DeltaTable | None, left: dict[str, DataFile | None]) -> Iterator[TableCommit]:
+    if left and table is not None:
+        schema = schema_bytes(pa.schema(table.schema().to_arrow()))
+        yield TableCommit(name, schema, tuple(file for file in left.values() if file), tuple(left))
 
-    def __init__(self, storage: Storage, codes: Collection[str]):
-        self.storage = storage
-        self.codes = sorted(codes)
-        self.files = 0
-        self.cells = 0
-        self.holding: list[str] = []
 
-    def run(self) -> "_Search":
-        for key in self.storage.keys(""):
-            self.files += 1
-            found = self._in_parquet(key) if key.endswith(".parquet") else self._in_bytes(key)
-            if found or any(code in key for code in self.codes):
-                self.holding.append(key)
-        return self
-
-    def _in_bytes(self, key: str) -> bool:
-        data = self.storage.read(key) or b""
-        return any(code.encode() in data for code in self.codes)
-
-    def _in_parquet(self, key: str) -> bool:
-        with self.storage.open(key) as stream, pq.ParquetFile(stream) as file:
-            groups = range(file.num_row_groups)
-            return any(self._in_texts(file.read_row_group(number)) for number in groups)
-
-    def _in_texts(self, rows: pa.Table) -> bool:
-        texts = [column for column in rows.columns if pa.types.is_string(column.type)]
-        texts += [pc.list_flatten(column) for column in rows.columns if pa.types.is_list(column.type)]
-        self.cells += sum(len(column) for column in texts)
-        distinct = [column.unique() for column in texts]
-        return any(
-            pc.any(pc.match_substring(column, code)).as_py()
-            for column in distinct
-            for code in self.codes
-            if len(column)
-        )
+def _runs_of(lines: Iterable[Line], subjects: Subjects) -> dict[str, frozenset[str]]:
+    """record -> runs whose rows of it the tables may hold; a record that is not there may be of any run."""
+    runs: dict[str, set[str]] = {}
+    for line in lines:
+        if line.entry.record_id in subjects.record_ids and line.entry.disposition in CURRENT:
+            runs.setdefault(line.entry.record_id or "", set()).add(line.run_id)
+    return {record: frozenset(each) for record, each in runs.items()}

@@ -1,0 +1,64 @@
+"""Copies of whole datasets, kept in the warehouse: whole, or not there at all."""
+
+import shutil
+
+from carrel.ingest import catalog
+from carrel.ingest.commit import (
+    ARCHIVE,
+    Plan,
+    RunNumber,
+    Storage,
+    apply,
+    begin,
+    coordinator_lock,
+    decide,
+    finish,
+    open_storage,
+    table_key,
+    undoable,
+)
+from carrel.ingest.engine.withdrawing import resume
+from carrel.telemetry import faults
+
+_CHUNK = 4_000_000
+
+
+def copy_dataset(warehouse: str, dataset: str) -> str:
+    """Copy every table of `dataset` to `archive/<dataset>_<next number>/`; where. KeyError when there is none.
+
+    A run like any other: one that was killed before all was there is undone by the next. WarehouseBusy when somebody
+    else is at it.
+    """
+    storage = open_storage(warehouse)
+    with coordinator_lock(storage):
+        resume(storage)
+        entry = catalog.load(storage, dataset)
+        if entry is None:
+            raise KeyError(dataset)
+        numbers = [_number(name, dataset) for name in storage.folders(f"{ARCHIVE}/")]
+        target = f"{ARCHIVE}/{dataset}_{max(numbers, default=0) + 1}"
+        number = begin(storage)
+        undoable(storage, number, [target])
+        for name in sorted(entry.schema.tables):
+            _copy(storage, number, name, f"{target}/{name}")
+        plan = Plan(number.number, number.run_id, "archive")
+        decide(storage, plan)
+        apply(storage, plan)
+        finish(storage, plan)
+        return target
+
+
+def _number(name: str, dataset: str) -> int:
+    start, _, number = name.rpartition("_")
+    return int(number) if start == dataset and number.isdigit() else 0
+
+
+def _copy(storage: Storage, number: RunNumber, name: str, target: str) -> None:
+    """Data files first and the log last, so that a copy that was interrupted is no table."""
+    start = f"{table_key(name)}/"
+    local = storage.scratch(number.run_id) / "copied"
+    for key in sorted(storage.keys(start), key=lambda key: ("_delta_log" in key, key)):
+        with storage.open(key) as source, local.open("wb") as file:
+            shutil.copyfileobj(source, file, _CHUNK)
+        storage.put_file(local, f"{target}/{key.removeprefix(start)}")
+        faults.point("ingest.copied")

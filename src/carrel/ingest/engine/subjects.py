@@ -1,0 +1,90 @@
+"""Who withdraws: the codes that were asked for, and the records that they come to in the ledger and quarantine."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from carrel.ingest.commit import LEDGER, QUARANTINE, Storage, active_files, existing, opened
+from carrel.ingest.engine.searching import Codes
+from carrel.ingest.ledger import tombstone_of
+
+_WHO = ("recordid", "healthcode")
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """`tombstones`: one for each code that was asked for; `records`: how many records each came to."""
+
+    tombstones: tuple[str, ...]
+    healthcodes: frozenset[str]
+    record_ids: frozenset[str]
+    records: dict[str, int]
+
+    @property
+    def codes(self) -> frozenset[str]:
+        """Every text that must not be found afterwards."""
+        return self.healthcodes | self.record_ids
+
+    def own(self, lines: pa.Table) -> pa.ChunkedArray:
+        """Which lines of the ledger or quarantine (at least their `WHO` columns) are about them.
+
+        A line of an archive that nothing could be read of names no record; its address may.
+        """
+        mine = pc.or_(_is_in(lines, "recordid", self.record_ids), _is_in(lines, "healthcode", self.healthcodes))
+        nameless = pc.is_null(lines.column("recordid"))
+        return pc.or_(mine, pc.and_(nameless, Codes(self.record_ids, apart=True).inside(lines.column("archive_uri"))))
+
+
+WHO = (*_WHO, "archive_uri")
+"""Columns that say whom a line is about."""
+
+
+def named(storage: Storage, healthcodes: Collection[str], record_ids: Collection[str]) -> Subjects:
+    """The subjects by their codes. Reads two columns of the ledger and of quarantine."""
+    found: dict[str, set[str]] = {code: set() for code in healthcodes}
+    known: set[str] = set()
+    for block in _people(storage):
+        mine = block.filter(_is_in(block, "healthcode", healthcodes)).to_pylist()
+        for row in mine:
+            found[row["healthcode"]] |= {row["recordid"]} - {None}
+        records = block.column("recordid")
+        known |= set(records.filter(_is_in(block, "recordid", record_ids)).to_pylist())
+    counts = {tombstone_of("healthcode", code): len(records) for code, records in sorted(found.items())}
+    counts |= {tombstone_of("record", each): int(each in known) for each in sorted(record_ids)}
+    everything = frozenset(record_ids).union(*found.values())
+    return Subjects(tuple(counts), frozenset(healthcodes), everything, counts)
+
+
+def remembered(storage: Storage, tombstones: Collection[str]) -> Subjects:
+    """The subjects of tombstones whose codes nobody says any more: those that the ledger or quarantine still has."""
+    wanted = frozenset(tombstones)
+    codes: Counter[tuple[str, str]] = Counter()
+    for block in _people(storage):
+        for kind, column in (("record", "recordid"), ("healthcode", "healthcode")):
+            values = block.column(column).unique().drop_null().to_pylist()
+            codes.update((kind, each) for each in values if tombstone_of(kind, each) in wanted)
+    healthcodes = [code for kind, code in codes if kind == "healthcode"]
+    found = named(storage, healthcodes, [code for kind, code in codes if kind == "record"])
+    counts = {each: found.records.get(each, 0) for each in sorted(wanted)}
+    return Subjects(tuple(counts), found.healthcodes, found.record_ids, counts)
+
+
+def _people(storage: Storage) -> Iterator[pa.Table]:
+    for name in (LEDGER, QUARANTINE):
+        table = existing(storage, name)
+        for file in active_files(table) if table else ():
+            yield from read(storage, name, file.path, _WHO)
+
+
+def read(storage: Storage, name: str, path: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Some columns of a file, row group by row group."""
+    with opened(storage, name, path) as file:
+        for number in range(file.num_row_groups):
+            yield file.read_row_group(number, list(columns))
+
+
+def _is_in(block: pa.Table, column: str, values: Collection[str]) -> pa.ChunkedArray:
+    return pc.is_in(block.column(column), pa.array(sorted(values), pa.string()))
