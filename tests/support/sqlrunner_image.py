@@ -1,4 +1,4 @@
-"""The sqlrunner image for tests: the test image with this Python's DuckDB and Arrow, and the Carrel under test.
+"""The sqlrunner image for tests: the test image with this Python's DuckDB, Arrow and Delta, and the Carrel under test.
 
 `deploy/images/Dockerfile` makes the real one, from a registry and a package index; this one needs neither.
 """
@@ -19,8 +19,8 @@ from tests.support.docker import docker
 import carrel
 
 SQLRUNNER_IMAGE = "carrel-test/sqlrunner:v1"
-COMPILED = ("_duckdb", "duckdb", "pyarrow")
-PACKAGES = ("duckdb", "pyarrow")
+MODULES = ("_duckdb", "duckdb", "pyarrow", "deltalake", "arro3", "deprecated", "wrapt", "typing_extensions")
+PACKAGES = ("duckdb", "pyarrow", "deltalake")
 INSIDE = "/opt/carrel"
 
 
@@ -45,7 +45,7 @@ def _packages() -> list[Path]:
     """The modules, and what says their versions (DuckDB asks for its own)."""
     sites = [Path(str(metadata.distribution(name).locate_file(""))) for name in PACKAGES]
     notes = [next(site.glob(f"{name}-*.dist-info")) for site, name in zip(sites, PACKAGES, strict=True)]
-    return [*(_place_of(name) for name in COMPILED), *notes]
+    return [*(_place_of(name) for name in MODULES), *notes]
 
 
 def _check_python(base: str) -> None:
@@ -58,8 +58,10 @@ def _check_python(base: str) -> None:
 def _place_of(name: str) -> Path:
     spec = find_spec(name)
     assert spec is not None, name
+    if spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations)))
     assert spec.origin is not None, name
-    return Path(spec.origin) if not spec.submodule_search_locations else Path(spec.origin).parent
+    return Path(spec.origin)
 
 
 def _layer(base: str, name: str, sources: list[Path], *, always: bool = False) -> str:
