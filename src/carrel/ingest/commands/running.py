@@ -76,12 +76,12 @@ def watch(as_json: bool, metrics: Path | None, every: float, **given: Any) -> No
 
 def _attempt(setting: "Setting") -> "Report | None":
     """One run; what may pass by itself (the source, another ingest) is said, and tried again later."""
-    from carrel.ingest.commit import WarehouseBusy
+    from carrel.ingest.commit import WarehouseBusy, WarehouseFault
     from carrel.ingest.sources import SourceFault
 
     try:
         return _once(setting)
-    except (WarehouseBusy, SourceFault) as fault:
+    except (WarehouseBusy, WarehouseFault, SourceFault) as fault:
         click.echo(str(fault), err=True)
         return None
 

@@ -94,7 +94,7 @@ def ending(command: Command) -> Command:
 
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        from carrel.ingest.commit import WarehouseBusy
+        from carrel.ingest.commit import WarehouseBusy, WarehouseFault
         from carrel.ingest.mapping import MappingInvalid
         from carrel.ingest.mapping.partitioning import PartitionsChanged
         from carrel.ingest.schemas import StoreFault
@@ -105,7 +105,7 @@ def ending(command: Command) -> Command:
         except WarehouseBusy as busy:
             click.echo(str(busy), err=True)
             sys.exit(EXIT_BUSY)
-        except (MappingInvalid, PartitionsChanged, StoreFault, SourceFault) as fault:
+        except (MappingInvalid, PartitionsChanged, StoreFault, SourceFault, WarehouseFault) as fault:
             raise click.ClickException(str(fault)) from fault
 
     return wrapped

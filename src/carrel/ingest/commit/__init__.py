@@ -12,7 +12,9 @@ from carrel.ingest.commit.delta import (
 )
 from carrel.ingest.commit.files import PARTITION_COLUMNS, DataFile, FileWriter, blocks, opened, rewritten, write_file
 from carrel.ingest.commit.layout import ARCHIVE, LEDGER, QUARANTINE, TABLES, run_key, table_key
-from carrel.ingest.commit.lock import WarehouseBusy, coordinator_lock
+from carrel.ingest.commit.lock import WarehouseBusy, WarehouseLost, coordinator_lock, ensure_held
+from carrel.ingest.commit.opening import open_storage
+from carrel.ingest.commit.places import WarehouseFault
 from carrel.ingest.commit.plan import (
     Plan,
     RunNumber,
@@ -25,7 +27,8 @@ from carrel.ingest.commit.plan import (
     table_names,
     undoable,
 )
-from carrel.ingest.commit.storage import LocalStorage, S3Storage, Storage, open_storage
+from carrel.ingest.commit.reading import dataset_of, whole
+from carrel.ingest.commit.storage import LocalStorage, Storage
 
 __all__ = [
     "ARCHIVE",
@@ -39,17 +42,20 @@ __all__ = [
     "LocalStorage",
     "Plan",
     "RunNumber",
-    "S3Storage",
     "Storage",
     "TableCommit",
     "WarehouseBusy",
+    "WarehouseFault",
+    "WarehouseLost",
     "active_files",
     "all_tables",
     "apply",
     "begin",
     "blocks",
     "coordinator_lock",
+    "dataset_of",
     "decide",
+    "ensure_held",
     "existing",
     "finish",
     "holding",
@@ -64,5 +70,6 @@ __all__ = [
     "table_names",
     "undoable",
     "vacuum",
+    "whole",
     "write_file",
 ]

@@ -50,7 +50,8 @@ class ActiveFile:
 def existing(storage: Storage, table: str, version: int | None = None) -> DeltaTable | None:
     """The table as it is now (or was at `version`), if there is one."""
     uri = storage.uri(table_key(table))
-    return DeltaTable(uri, version=version) if DeltaTable.is_deltatable(uri) else None
+    options = storage.delta_options()
+    return DeltaTable(uri, version, options) if DeltaTable.is_deltatable(uri, options) else None
 
 
 def active_files(table: DeltaTable) -> list[ActiveFile]:
@@ -65,17 +66,16 @@ def active_files(table: DeltaTable) -> list[ActiveFile]:
 
 def commit(storage: Storage, number: int, what: TableCommit) -> None:
     """Apply `what` as run `number`; nothing when the table has that run already."""
-    uri = storage.uri(table_key(what.table))
     schema = Schema.from_arrow(pa.ipc.read_schema(pa.py_buffer(what.schema)))
     table = existing(storage, what.table)
     if table is None:
-        _create(uri, schema, what, number, "error", what.partition_by)
+        _create(storage, schema, what, number, "error", what.partition_by)
         return
     if (table.transaction_version(APPLICATION) or 0) >= number:
         return
     by = tuple(table.metadata().partition_columns)
     if what.replace:
-        _create(uri, schema, what, number, "overwrite", by)
+        _create(storage, schema, what, number, "overwrite", by)
         return
     _add_columns(table, schema)
     sizes = {file.path: file.size for file in active_files(table)} if what.remove else {}
@@ -89,15 +89,21 @@ def commit(storage: Storage, number: int, what: TableCommit) -> None:
 
 
 def _create(
-    uri: str, schema: Schema, what: TableCommit, number: int, mode: Literal["error", "overwrite"], by: Sequence[str]
+    storage: Storage,
+    schema: Schema,
+    what: TableCommit,
+    number: int,
+    mode: Literal["error", "overwrite"],
+    by: Sequence[str],
 ) -> None:
     create_table_with_add_actions(
-        uri,
+        storage.uri(table_key(what.table)),
         schema,
         list(_adds(what, by)),
         mode=mode,
         partition_by=list(by) or None,
         configuration=_CONFIGURATION,
+        storage_options=storage.delta_options(),
         commit_properties=_properties(number),
     )
 

@@ -1,30 +1,48 @@
 """One coordinator at a time per warehouse: by the kernel's lock on a local disk, which dies with its holder; by a lease
-on S3."""
+on S3.
+
+The lease is an object that names its holder. Taking it, renewing it and giving it back are each one compare-and-swap (a
+PUT on condition of the ETag that was read), so of any number who try one succeeds. It spares work; it is not what keeps
+two coordinators apart that both believe to hold it (a process may sleep for an hour between two instructions): that is
+`plan.json`, which can be created once.
+"""
 
 import fcntl
 import json
 import os
+import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
+from carrel.ingest.commit.places import WarehouseFault
 from carrel.ingest.commit.storage import LocalStorage, Storage
 from carrel.telemetry import faults
 
+if TYPE_CHECKING:
+    from carrel.ingest.commit.s3_storage import S3Storage, Version
+
 KEY = "_runs/lock"
 LEASE_SECONDS = 60.0
+"""After so long without a renewal others may take a lease over. Its holder gives it up for lost somewhat earlier."""
+_PRUDENCE = 0.9
 
 
 class WarehouseBusy(Exception):
     """Another coordinator works on this warehouse."""
 
 
+class WarehouseLost(WarehouseBusy):
+    """Another coordinator took the warehouse over, because it believed us dead. Nothing of ours happened."""
+
+
 @contextmanager
-def coordinator_lock(storage: Storage) -> Iterator[None]:
+def coordinator_lock(storage: Storage, lease_seconds: float = LEASE_SECONDS) -> Iterator[None]:
     """Hold the warehouse; raises WarehouseBusy at once when somebody else does."""
-    taken = _local(storage) if isinstance(storage, LocalStorage) else _lease(storage)
+    taken = _local(storage) if isinstance(storage, LocalStorage) else _lease(storage, lease_seconds)
     with taken:
         faults.point("ingest.locked")
         yield
@@ -44,43 +62,110 @@ def _local(storage: LocalStorage) -> Iterator[None]:
 
 
 @contextmanager
-def _lease(storage: Storage) -> Iterator[None]:
-    """An object that says who holds the warehouse and until when; an expired one may be taken over."""
-    token = uuid.uuid4().hex
-    if not storage.create(KEY, _lease_text(token)) and not _take_over(storage, token):
-        raise WarehouseBusy(f"another ingest holds {storage.url}; its lease ends within {LEASE_SECONDS:.0f} seconds")
-    ended = threading.Event()
-    renewer = threading.Thread(target=_renew, args=(storage, token, ended), daemon=True)
+def _lease(storage: Any, seconds: float) -> Iterator[None]:
+    lease = Lease(storage, seconds)
+    lease.take()
+    storage.lease = lease
+    renewer = threading.Thread(target=lease.keep, daemon=True)
     renewer.start()
     try:
         yield
     finally:
-        ended.set()
+        storage.lease = None
+        lease.ended.set()
         renewer.join()
-        if _holder(storage).get("token") == token:
-            storage.delete(KEY)
+        with suppress(WarehouseFault):  # it ends by itself
+            lease.release()
 
 
-def _lease_text(token: str) -> bytes:
-    return json.dumps({"token": token, "until": time.time() + LEASE_SECONDS}).encode()
+def ensure_held(storage: Storage, ask: bool = False) -> None:
+    """WarehouseLost when the lease of this coordinator ended or was taken over. `ask`: look at S3, not only at what is
+    known of it. A lock on a local disk is never lost."""
+    lease: Lease | None = getattr(storage, "lease", None)
+    if lease:
+        lease.check(ask)
 
 
-def _holder(storage: Storage) -> dict[str, object]:
-    found: dict[str, object] = json.loads(storage.read(KEY) or b"{}")
-    return found
+class Lease:
+    """A hold on a warehouse in S3 that has to be renewed. `clock`: seconds, of any origin."""
+
+    def __init__(
+        self, storage: "S3Storage", seconds: float = LEASE_SECONDS, clock: Callable[[], float] = time.monotonic
+    ):
+        self.storage = storage
+        self.seconds = seconds
+        self.clock = clock
+        self.token = uuid.uuid4().hex
+        self.ended = threading.Event()
+        self._turn = 0
+        self._etag = ""
+        self._until = 0.0
+        self._is_lost = False
+
+    def take(self) -> None:
+        """Become the holder, at once or not at all: then WarehouseBusy."""
+        found = self.storage.version(KEY)
+        if found and not _is_free(found):
+            raise WarehouseBusy(_busy(self.storage.url, found))
+        if not self._put(found.etag if found else None):
+            raise WarehouseBusy(f"another ingest has just begun on {self.storage.url}; try again when it has ended")
+
+    def keep(self) -> None:
+        """Renew the lease until `ended`, or until it is lost."""
+        while not self.ended.wait(self.seconds / 4):
+            with suppress(WarehouseFault):  # perhaps the next time; until then the lease goes on
+                self.renew()
+            if self.is_lost:
+                return
+
+    def renew(self) -> None:
+        """Another `seconds` from now; without effect when it is lost."""
+        if self.is_lost or self._put(self._etag):
+            return
+        # An earlier renewal may have arrived although its answer did not.
+        found = self.storage.version(KEY)
+        self._is_lost = found is None or not self._is_ours(found) or not self._put(found.etag)
+
+    @property
+    def is_lost(self) -> bool:
+        """Others hold the lease, or may."""
+        return self._is_lost or self.clock() > self._until
+
+    def check(self, ask: bool) -> None:
+        """WarehouseLost unless it is held."""
+        if not self.is_lost and ask:
+            found = self.storage.version(KEY)
+            self._is_lost = found is None or not self._is_ours(found)
+        if self.is_lost:
+            raise WarehouseLost(f"another ingest took over {self.storage.url}, since this one's lease had ended")
+
+    def _is_ours(self, found: "Version") -> bool:
+        return bool(json.loads(found.data)["token"] == self.token)
+
+    def release(self) -> None:
+        """Let others in; without effect when it was lost."""
+        self.storage.swap(KEY, json.dumps({"token": None, "was": self.token}).encode(), self._etag)
+
+    def _put(self, etag: str | None) -> bool:
+        """What is written differs each time, so that an ETag (which may be a hash of it) stands for one renewal."""
+        began = self.clock()
+        self._turn += 1
+        holder = f"process {os.getpid()} on {socket.gethostname()}"
+        text = {"token": self.token, "turn": self._turn, "seconds": self.seconds, "holder": holder}
+        made = self.storage.swap(KEY, json.dumps(text).encode(), etag)
+        if made is None:
+            return False
+        self._etag = made
+        self._until = began + self.seconds * _PRUDENCE
+        return True
 
 
-def _take_over(storage: Storage, token: str) -> bool:
-    holder = _holder(storage)
-    if float(str(holder.get("until", 0))) > time.time():
-        return False
-    storage.delete(KEY)
-    return storage.create(KEY, _lease_text(token))
+def _is_free(found: "Version") -> bool:
+    told = json.loads(found.data)
+    return told["token"] is None or found.age >= told["seconds"]
 
 
-def _renew(storage: Storage, token: str, ended: threading.Event) -> None:
-    while not ended.wait(LEASE_SECONDS / 4):
-        if _holder(storage).get("token") != token:
-            # Somebody believed us dead and took over: two coordinators are worse than one that is gone.
-            os._exit(70)
-        storage.write(KEY, _lease_text(token))
+def _busy(url: str, found: "Version") -> str:
+    told = json.loads(found.data)
+    left = max(1, round(told["seconds"] - found.age))
+    return f"another ingest holds {url} ({told['holder']}); if it is dead, its lease ends in {left} seconds"

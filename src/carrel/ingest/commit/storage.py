@@ -1,16 +1,19 @@
-"""Where a warehouse lives: a folder, or a prefix of a bucket. The few operations that ingest needs, each atomic."""
+"""What a warehouse needs of the place where it lives, each operation atomic; and a local folder as such a place."""
 
+import errno
 import os
 import shutil
-import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Protocol
-from urllib.parse import urlsplit
+from typing import IO, TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pyarrow import fs
 
 
 class Storage(Protocol):
-    """Keys are `/`-separated paths below the warehouse. `write`, `create` and `put_file` are all or nothing."""
+    """Keys are `/`-separated paths below the warehouse. What writes is all or nothing."""
 
     url: str
 
@@ -21,7 +24,11 @@ class Storage(Protocol):
         """Make or replace `key`; on return it is durable."""
 
     def create(self, key: str, data: bytes) -> bool:
-        """Make `key`, unless there is one; False then."""
+        """Make `key`, unless there is one; False then. Of many who try, one succeeds."""
+
+    def exchange(self, key: str, old: bytes | None, new: bytes) -> bool:
+        """Make `key` hold `new` if it holds `old` (None: if there is none); False otherwise. Only for the coordinator,
+        of whom there may be two by mistake on S3: then one of them succeeds."""
 
     def put_file(self, path: Path, key: str) -> None:
         """Give a file of `scratch()` to the warehouse as `key`; durable on return, and gone from `path`."""
@@ -41,18 +48,21 @@ class Storage(Protocol):
     def delete(self, key: str) -> None:
         """Away with `key`, and with all below it, if it is there."""
 
+    def copy(self, key: str, target: str) -> None:
+        """`target` becomes a copy of `key`, however large; durable on return."""
+
     def uri(self, key: str) -> str:
-        """What other libraries open `key` by."""
+        """What delta-rs opens `key` by, with `delta_options`."""
 
+    def delta_options(self) -> dict[str, str] | None:
+        """delta-rs's storage options."""
 
-def open_storage(url: str) -> Storage:
-    """The storage at `url`: `s3://bucket/prefix`, or a folder (also as `file://` or `delta://` URL)."""
-    parts = urlsplit(url)
-    if parts.scheme == "s3":
-        return S3Storage(url.rstrip("/"))
-    if parts.scheme in ("file", "delta"):
-        url = parts.path
-    return LocalStorage(Path(url).absolute())
+    def arrow(self, key: str) -> "fs.FileSystem":
+        """The folder `key` as a file system of Arrow's own.
+
+        deltalake's is Python code. A thread of Arrow that lets go of its buffers while the process ends aborts it, and
+        a run that had nothing to do ends soon enough after reading a table for that.
+        """
 
 
 class LocalStorage:
@@ -71,7 +81,7 @@ class LocalStorage:
     def write(self, key: str, data: bytes) -> None:
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+        temporary = _temporary(path)
         _write_through(temporary, data)
         temporary.replace(path)
         _sync_folder(path.parent)
@@ -79,15 +89,21 @@ class LocalStorage:
     def create(self, key: str, data: bytes) -> bool:
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+        temporary = _temporary(path)
         _write_through(temporary, data)
         try:
-            os.link(temporary, path)
+            _link(temporary, path)
         except FileExistsError:
             return False
         finally:
-            temporary.unlink()
+            temporary.unlink(missing_ok=True)
         _sync_folder(path.parent)
+        return True
+
+    def exchange(self, key: str, old: bytes | None, new: bytes) -> bool:
+        if self.read(key) != old:
+            return False
+        self.write(key, new)
         return True
 
     def put_file(self, path: Path, key: str) -> None:
@@ -128,11 +144,43 @@ class LocalStorage:
         else:
             path.unlink(missing_ok=True)
 
+    def copy(self, key: str, target: str) -> None:
+        path = self._path(target)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _temporary(path)
+        shutil.copyfile(self._path(key), temporary)
+        self.put_file(temporary, target)
+
     def uri(self, key: str) -> str:
-        return str(self._path(key))
+        return self._path(key).as_uri()
+
+    def delta_options(self) -> None:
+        return None
+
+    def arrow(self, key: str) -> "fs.FileSystem":
+        from pyarrow import fs
+
+        return fs.SubTreeFileSystem(str(self._path(key)), fs.LocalFileSystem())
 
     def _path(self, key: str) -> Path:
         return self.root / key
+
+
+def _temporary(path: Path) -> Path:
+    """Beside it; of this thread alone. Names with a dot at their start are nobody's data."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.new")
+
+
+def _link(temporary: Path, path: Path) -> None:
+    """Not every file system has hard links. Whoever creates holds the warehouse's lock, so looking first is enough."""
+    try:
+        os.link(temporary, path)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        if path.exists():
+            raise FileExistsError(path) from None
+        temporary.replace(path)
 
 
 def _write_through(path: Path, data: bytes) -> None:
@@ -148,87 +196,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-class S3Storage:
-    """A prefix of a bucket; endpoint, region and credentials from the environment, as boto3 and deltalake read them."""
-
-    def __init__(self, url: str):
-        self.url = url
-        parts = urlsplit(url)
-        self.bucket = parts.netloc
-        self.prefix = parts.path.strip("/")
-        self._made: Any = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_made": None}
-
-    @property
-    def client(self) -> Any:
-        """boto3's client, made when first needed in this process."""
-        if self._made is None:
-            import boto3
-
-            self._made = boto3.client("s3")
-        return self._made
-
-    def read(self, key: str) -> bytes | None:
-        try:
-            data: bytes = self.client.get_object(Bucket=self.bucket, Key=self._key(key))["Body"].read()
-        except self.client.exceptions.NoSuchKey:
-            return None
-        return data
-
-    def write(self, key: str, data: bytes) -> None:
-        self.client.put_object(Bucket=self.bucket, Key=self._key(key), Body=data)
-
-    def create(self, key: str, data: bytes) -> bool:
-        from botocore.exceptions import ClientError
-
-        try:
-            self.client.put_object(Bucket=self.bucket, Key=self._key(key), Body=data, IfNoneMatch="*")
-        except ClientError as error:
-            if error.response["Error"]["Code"] in ("PreconditionFailed", "ConditionalRequestConflict"):
-                return False
-            raise
-        return True
-
-    def put_file(self, path: Path, key: str) -> None:
-        self.client.upload_file(str(path), self.bucket, self._key(key))
-        path.unlink()
-
-    def scratch(self, name: str) -> Path:
-        folder = Path(tempfile.gettempdir()) / f"carrel-ingest-{os.getuid()}" / str(os.getpid()) / name
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return folder
-
-    def open(self, key: str) -> IO[bytes]:
-        from pyarrow import fs
-
-        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-        made = fs.S3FileSystem(endpoint_override=endpoint, region=os.environ.get("AWS_REGION"))
-        opened: IO[bytes] = made.open_input_file(f"{self.bucket}/{self._key(key)}")
-        return opened
-
-    def keys(self, prefix: str) -> Iterator[str]:
-        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self._key(prefix))
-        cut = len(self.prefix) + 1 if self.prefix else 0
-        for page in pages:
-            yield from (each["Key"][cut:] for each in page.get("Contents", ()))
-
-    def folders(self, prefix: str) -> list[str]:
-        whole = self._key(prefix)
-        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=whole, Delimiter="/")
-        found = [each["Prefix"] for page in pages for each in page.get("CommonPrefixes", ())]
-        return sorted(name[len(whole) :].rstrip("/") for name in found)
-
-    def delete(self, key: str) -> None:
-        self.client.delete_object(Bucket=self.bucket, Key=self._key(key))
-        for below in list(self.keys(f"{key}/")):
-            self.client.delete_object(Bucket=self.bucket, Key=self._key(below))
-
-    def uri(self, key: str) -> str:
-        return f"s3://{self.bucket}/{self._key(key)}"
-
-    def _key(self, key: str) -> str:
-        return f"{self.prefix}/{key}" if self.prefix else key

@@ -4,9 +4,8 @@ from collections.abc import Collection, Iterable
 
 import pyarrow as pa
 import pyarrow.dataset as ds
-import pyarrow.fs as pafs
 
-from carrel.ingest.commit import LEDGER, LocalStorage, Storage, existing, table_key
+from carrel.ingest.commit import LEDGER, Storage, dataset_of, existing
 from carrel.ingest.ledger.lines import Line, archive_key, from_arrow, key_of
 from carrel.ingest.values import ArchiveRef
 
@@ -27,7 +26,7 @@ class Ledger:
     def dataset(self) -> ds.Dataset | None:
         """As an Arrow dataset, made when first asked for."""
         if self._dataset is None and self.table is not None:
-            self._dataset = self.table.to_pyarrow_dataset(filesystem=_files(self.storage))
+            self._dataset = dataset_of(self.storage, LEDGER, self.table)
         return self._dataset
 
     def known(self, refs: Iterable[ArchiveRef]) -> frozenset[int]:
@@ -63,14 +62,3 @@ class Ledger:
     def lines(self) -> list[Line]:
         """The whole ledger; for reports and tests."""
         return from_arrow(self.dataset.to_table()) if self.dataset is not None else []
-
-
-def _files(storage: Storage) -> pafs.FileSystem | None:
-    """Arrow's own file system on a local disk; None: deltalake's.
-
-    deltalake's is Python code. A thread of Arrow that lets go of its buffers while the process ends aborts it, and a
-    run that had nothing to do ends soon enough after reading the ledger for that.
-    """
-    if not isinstance(storage, LocalStorage):
-        return None
-    return pafs.SubTreeFileSystem(str(storage.root / table_key(LEDGER)), pafs.LocalFileSystem())

@@ -64,7 +64,7 @@ class Aws:
         """
         from botocore.exceptions import ClientError
 
-        with _in_our_words(what):
+        with in_our_words(what):
             try:
                 return use(self.client(service))
             except ClientError as error:
@@ -84,7 +84,8 @@ def code_of(error: Any) -> str:
 
 
 @contextmanager
-def _in_our_words(what: str) -> Iterator[None]:
+def in_our_words(what: str) -> Iterator[None]:
+    """Faults of AWS and of the way there as SourceFault; ClientError for what only the caller can judge."""
     from botocore.exceptions import (
         BotoCoreError,
         ClientError,

@@ -1,0 +1,106 @@
+"""S3 as moto's server plays it, over HTTP: for boto3, deltalake and Arrow alike.
+
+`python -m tests.support.s3 PORT` is the server: moto's own application, each request done whole before the next begins.
+Real S3 decides conditional writes one after another; moto looks first and writes then, and its threads could come
+between. A process of its own, because a native library that waits for it may hold this one's GIL.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+from tests.support.waiting import free_port, until
+
+REGION = "eu-west-2"
+ROOT = Path(__file__).parents[2]
+
+
+def environment(address: str) -> dict[str, str]:
+    """What leads every S3 client to the server."""
+    return {
+        "AWS_ENDPOINT_URL": address,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",  # what moto takes
+        "AWS_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+
+
+@contextmanager
+def s3_server() -> Iterator[str]:
+    """The server's address."""
+    port = free_port()
+    command = [sys.executable, "-W", "ignore", "-m", "tests.support.s3", str(port)]
+    path = {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+    address = f"http://127.0.0.1:{port}"
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, stdout=quiet, stderr=quiet, cwd=ROOT, env={**os.environ, **path}) as server:
+        try:
+            until(lambda: _answers(address), "moto's server answers", 60)
+            yield address
+        finally:
+            server.terminate()
+
+
+def _answers(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/moto-api/data.json").is_success
+    except httpx.TransportError:
+        return False
+
+
+def new_bucket(address: str) -> str:
+    """An empty bucket."""
+    name = f"b-{uuid4().hex[:12]}"
+    client(address).create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    return name
+
+
+def client(address: str) -> Any:
+    """A client of the server, whatever the environment says."""
+    import boto3
+
+    session = boto3.Session(aws_access_key_id="testing", aws_secret_access_key="testing", region_name=REGION)
+    return session.client("s3", endpoint_url=address)
+
+
+def pass_time(storage: Any) -> None:
+    """As if the lease on a warehouse had not been renewed for a long time."""
+    from carrel.ingest.commit.lock import KEY
+
+    storage.write(KEY, json.dumps({**json.loads(storage.read(KEY)), "seconds": 0}).encode())
+
+
+class _OneByOne:
+    """A WSGI application whose requests never overlap."""
+
+    def __init__(self, application: Any):
+        self.application = application
+        self.lock = threading.Lock()
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        with self.lock:
+            return list(self.application(environ, start_response))
+
+
+def serve(port: int) -> None:
+    """Until killed."""
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+    from werkzeug.serving import run_simple
+
+    application = _OneByOne(DomainDispatcherApplication(create_backend_app))
+    run_simple("127.0.0.1", port, application, threaded=True)
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]))
