@@ -124,19 +124,3 @@ class Lineage:
     archive_etag: str
     schema_id: str | None
     run_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One Parquet file that a worker wrote for one table, not yet visible to readers. `size` in bytes."""
-
-    table: str
-    path: str
-    rows: int
-    size: int
-    schema: bytes
-    """Arrow schema, serialised (`pa.Schema.serialize()`)."""
-    record_ids: tuple[str, ...]
-    partition: Mapping[str, str] = field(default_factory=dict)
-    stats: str | None = None
-    """Delta statistics JSON."""

@@ -30,9 +30,9 @@ def status(warehouse: str, as_json: bool) -> None:
 @ending
 @looking
 def reconcile(ctx: click.Context, source: str, warehouse: str, as_json: bool) -> None:
-    """Explain each archive of SOURCE that is not simply in the tables.
+    """Explain each archive of SOURCE that is not simply in the tables, and hold the tables' rows to the ledger.
 
-    Exit code 3 when archives wait to be read, or the tables do not hold the rows that the ledger says.
+    Exit code 3 when archives wait to be taken, or the tables do not hold the rows that the ledger says.
     """
     from carrel.ingest.commit import open_storage
     from carrel.ingest.engine.reconciling import reconcile as compare
@@ -48,14 +48,48 @@ def reconcile(ctx: click.Context, source: str, warehouse: str, as_json: bool) ->
 
 
 def _tell(found: Any) -> None:
-    click.echo(
-        f"{found.listed} archives at the source, {found.in_ledger} of them in the ledger; {found.records} records"
-    )
+    from carrel.ingest.engine.reporting import many
+
+    listed, records = many(found.listed, "archive"), many(found.records, "record")
+    click.echo(f"{listed} at the source, {found.in_ledger:,} of them in the ledger; {records}")
     for name, count in found.counts.items():
         click.echo(f"  {name:<12} {count:>10,}")
+    if found.open_run:
+        click.echo(f"Run {found.open_run} is under way or was interrupted; the next run finishes or undoes it.")
     for each in found.findings:
-        click.echo(f"{each.kind}: {each.archive_uri or each.record_id or 'somebody'}: {each.why}")
-    click.echo("Everything is accounted for." if found.is_sound else "Something is missing: see above.")
+        click.echo(
+            f"{each.kind}: {each.archive_uri or each.record_id or _NOBODY.get(each.kind, 'no record')}: {each.why}"
+        )
+    _tell_rows(found)
+    click.echo("Everything is accounted for." if found.is_sound else _next_step({each.kind for each in found.findings}))
+
+
+_NOBODY = {"withdrawn": "somebody", "damaged": "the warehouse"}
+
+
+def _tell_rows(found: Any) -> None:
+    from carrel.ingest.engine.reporting import many
+
+    differing = {name: counts for name, counts in found.tables.items() if counts[0] != counts[1]}
+    for name, (wanted, have) in differing.items():
+        click.echo(f"Table {name} has {many(have, 'row')}, the ledger says {wanted:,}.")
+    if found.tables and not differing:
+        rows = many(sum(have for _, have in found.tables.values()), "row")
+        click.echo(f"{rows} in {many(len(found.tables), 'table')}, as many as the ledger says.")
+
+
+def _next_step(kinds: set[str]) -> str:
+    steps = ["Something is missing: see above."]
+    if kinds & {"rows_missing", "rows_extra"}:
+        steps.append(
+            "Somebody changed tables by other means than Carrel: `carrel ingest replay --all SOURCE` takes every record "
+            "of the source again."
+        )
+    if "damaged" in kinds:
+        steps.append(
+            "Files of the warehouse are missing or damaged: restore them from a backup before you run anything."
+        )
+    return "\n".join(steps)
 
 
 @click.command()

@@ -152,7 +152,8 @@ def holds(storage: Storage, name: str, path: str, records: Mapping[str, Collecti
             group = file.metadata.row_group(number)
             if not any(_may_hold(group, places, record, runs) for record, runs in records.items()):
                 continue
-            if pc.any(pc.is_in(file.read_row_group(number, ["recordid"]).column(0), wanted)).as_py():
+            found = file.read_row_group(number, ["recordid"]).column(0).cast(pa.string())
+            if pc.any(pc.is_in(found, wanted)).as_py():
                 return True
     return False
 

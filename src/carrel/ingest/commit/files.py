@@ -108,10 +108,26 @@ def opened(storage: Storage, table: str, path: str) -> Iterator[pq.ParquetFile]:
 
 
 def blocks(storage: Storage, table: str, path: str) -> Iterator[pa.Table]:
-    """A file, row group by row group."""
+    """A file, row group by row group; text as `plain` has it."""
     with opened(storage, table, path) as file:
+        schema = plain(file.schema_arrow)
         for number in range(file.num_row_groups):
-            yield file.read_row_group(number)
+            block = file.read_row_group(number)
+            yield block if block.schema.equals(schema) else block.cast(schema)
+
+
+def plain(schema: pa.Schema) -> pa.Schema:
+    """`schema` with Arrow's usual text and lists. Files that others wrote into a table (deltalake, when somebody
+    deletes rows by hand) ask for views, which Arrow's functions do not take."""
+    return pa.schema([field.with_type(_plain(field.type)) for field in schema])
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_string_view(kind) or pa.types.is_large_string(kind):
+        return pa.string()
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_list_view(kind):
+        return pa.list_(kind.value_field.with_type(_plain(kind.value_type)))
+    return kind
 
 
 def rewritten(
@@ -125,7 +141,7 @@ def rewritten(
     """A new file with what `change` makes of each block of an old one, in `schema` (default: as it was); None when no
     row is left."""
     with opened(storage, table, path) as file:
-        schema = schema or file.schema_arrow
+        schema = schema or plain(file.schema_arrow)
     writer = FileWriter(storage, run_id, table, "rewritten", schema)
     try:
         for block in blocks(storage, table, path):

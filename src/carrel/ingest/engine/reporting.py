@@ -25,8 +25,11 @@ class Report:
     """What happened to schemas, in words."""
     failures: list[str] = field(default_factory=list)
     """Why archives could not be fetched; they are tried again in the next run."""
+    not_fetched: list[int] = field(default_factory=list)
+    """Which: the keys that the ledger would know them by."""
     replaced: int = 0
-    """Records whose rows were replaced by a later export."""
+    """Records whose rows were replaced: by a later export, or because they were taken again."""
+    is_replay: bool = False
     bytes_read: int = 0
     json_bytes: int = 0
     seconds: float = 0.0
@@ -66,7 +69,8 @@ class Report:
             yield f"Finished the interrupted run {self.rolled_forward} first."
         if self.withdrawal_finished:
             yield "Finished an interrupted withdrawal first; `carrel ingest withdraw` with the same codes proves it."
-        yield f"{self.listed} archives listed, {self.known} known already, {sum(self.dispositions.values())} looked at"
+        looked_at = sum(self.dispositions.values())
+        yield f"{many(self.listed, 'archive')} listed, {self.known:,} known already, {looked_at:,} looked at"
         if self.run_id:
             speed = self.json_bytes / 1e6 / self.seconds if self.seconds else 0
             size = self.json_bytes / 1e6
@@ -75,7 +79,11 @@ class Report:
         yield from _block("Rows added", self.rows)
         yield from _block("Files in quarantine", self.quarantined)
         if self.replaced:
-            yield f"{self.replaced} records were replaced by a later export"
+            how = "what was taken again" if self.is_replay else "a later export of them"
+            yield f"Rows of {many(self.replaced, 'record')} were replaced by {how}"
+        if self.is_replay and self.known < self.listed:
+            new = many(self.listed - self.known, "archive")
+            yield f"{new} new at the source, or rewritten there: `carrel ingest run` takes them, a replay does not"
         yield from _list("Schema changes", self.changes)
         yield from _list("Not fetched (the next run tries again)", self.failures)
 
@@ -90,6 +98,11 @@ class Report:
         yield _one("carrel_ingest_not_fetched", "Archives that it could not fetch.", len(self.failures))
         yield _one("carrel_ingest_json_bytes", "Bytes of JSON that it took.", self.json_bytes)
         yield _one("carrel_ingest_duration_seconds", "How long it took.", self.seconds)
+
+
+def many(number: int, noun: str) -> str:
+    """In words, as "1 record" or "2 records"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _block(title: str, counts: dict[str, int]) -> Iterator[str]:

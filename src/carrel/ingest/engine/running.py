@@ -85,7 +85,8 @@ class _Run:
         faults.point("ingest.listed")
         todo = [ref for ref in listed if self._wants(ref, known)]
         new = [each for each in problems if archive_key(ref_of(each)) not in known]
-        report = Report(None, len(listed), sum(archive_key(ref) in known for ref in listed))
+        in_ledger = sum(archive_key(ref) in known for ref in listed)
+        report = Report(None, len(listed), in_ledger, is_replay=self.setting.replay is not None)
         if todo or new:
             report = self._take(todo, new, ledger, report)
         done = [ref for ref in listed if archive_key(ref) in known] + todo
@@ -149,6 +150,7 @@ class _Run:
             rows=built.rows,
             changes=[in_words(change) for change in built.changes],
             failures=[failure.reason for failure in outcome.failures],
+            not_fetched=[archive_key(failure.ref) for failure in outcome.failures],
             replaced=len(outcome.priors),
             bytes_read=sum(result.bytes_read for result in results),
             json_bytes=sum(result.json_bytes for result in results),
