@@ -3,11 +3,12 @@
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
 from carrel.ingest.commit.files import DataFile, opened
@@ -65,43 +66,51 @@ def active_files(table: DeltaTable) -> list[ActiveFile]:
 
 
 def commit(storage: Storage, number: int, what: TableCommit) -> None:
-    """Apply `what` as run `number`; nothing when the table has that run already."""
+    """Apply `what` as run `number`; nothing when the table has that run already, even if it got it just now.
+
+    Of two who commit on the same version only one succeeds: on S3 each version is a conditional PUT, and the other
+    finds the run's number in what was committed meanwhile. So does who did not hear that its own commit came through.
+    """
+    try:
+        _commit(storage, number, what)
+    except DeltaError:
+        table = existing(storage, what.table)
+        if table is None or not _has(table, number):
+            raise
+
+
+def _has(table: DeltaTable, number: int) -> bool:
+    return (table.transaction_version(APPLICATION) or 0) >= number
+
+
+def _commit(storage: Storage, number: int, what: TableCommit) -> None:
     schema = Schema.from_arrow(pa.ipc.read_schema(pa.py_buffer(what.schema)))
     table = existing(storage, what.table)
     if table is None:
-        _create(storage, schema, what, number, "error", what.partition_by)
+        _create(storage, schema, what, number)
         return
-    if (table.transaction_version(APPLICATION) or 0) >= number:
+    if _has(table, number):
         return
     by = tuple(table.metadata().partition_columns)
-    if what.replace:
-        _create(storage, schema, what, number, "overwrite", by)
-        return
-    _add_columns(table, schema)
+    if not what.replace:
+        _add_columns(table, schema)
     sizes = {file.path: file.size for file in active_files(table)} if what.remove else {}
     table.create_write_transaction(
-        [*_removes(what, sizes), *_adds(what, by)],
-        "append",
-        table.schema(),
+        list(_adds(what, by)) if what.replace else [*_removes(what, sizes), *_adds(what, by)],
+        "overwrite" if what.replace else "append",
+        schema if what.replace else table.schema(),
         partition_by=list(by) or None,
         commit_properties=_properties(number),
     )
 
 
-def _create(
-    storage: Storage,
-    schema: Schema,
-    what: TableCommit,
-    number: int,
-    mode: Literal["error", "overwrite"],
-    by: Sequence[str],
-) -> None:
+def _create(storage: Storage, schema: Schema, what: TableCommit, number: int) -> None:
     create_table_with_add_actions(
         storage.uri(table_key(what.table)),
         schema,
-        list(_adds(what, by)),
-        mode=mode,
-        partition_by=list(by) or None,
+        list(_adds(what, what.partition_by)),
+        mode="error",
+        partition_by=list(what.partition_by) or None,
         configuration=_CONFIGURATION,
         storage_options=storage.delta_options(),
         commit_properties=_properties(number),

@@ -1,7 +1,11 @@
 """The plan of a run: everything it will make visible, decided and written down before anything is.
 
 `_runs/state.json` names the last run and whether it is done. A run whose plan exists has happened: whoever starts next
-finishes it. A run without one has not: its files are swept away.
+finishes it. A run without one has not: whoever starts next says so in place of the plan, and sweeps its files away.
+
+On S3 two coordinators may believe to hold the warehouse, one of them long asleep. A plan can be created once, by the
+run itself or by who gives it up; the state and the catalog are exchanged, not overwritten; so the sleeper changes
+nothing when it wakes, and is told by WarehouseLost.
 """
 
 import base64
@@ -13,10 +17,13 @@ from typing import Any
 from carrel.ingest.commit.delta import TableCommit, commit, vacuum
 from carrel.ingest.commit.files import DataFile
 from carrel.ingest.commit.layout import ARCHIVE, LEDGER, QUARANTINE, TABLES, file_prefix, run_key, table_key
+from carrel.ingest.commit.lock import WarehouseLost, ensure_held
 from carrel.ingest.commit.storage import Storage
 from carrel.telemetry import faults
 
 STATE = "_runs/state.json"
+_GIVEN_UP = b'{"given_up": true}'
+"""In place of the plan of a run that was interrupted before it had one."""
 _UNDO = "undo.json"
 _LAST = {QUARANTINE: 1, LEDGER: 2}
 
@@ -70,8 +77,10 @@ class RunNumber:
 
 def begin(storage: Storage) -> RunNumber:
     """Begin the next run, after `recover`; only under the coordinator's lock."""
-    number = RunNumber(_state(storage).get("number", 0) + 1)
-    _set_state(storage, number.number, "open")
+    before = storage.read(STATE)
+    number = RunNumber(json.loads(before or b"{}").get("number", 0) + 1)
+    if not storage.exchange(STATE, before, _state_text(number.number, "open")):
+        raise _lost(storage, number.run_id)
     faults.point("ingest.begun")
     return number
 
@@ -83,26 +92,58 @@ def undoable(storage: Storage, number: RunNumber, keys: Sequence[str]) -> None:
 
 
 def decide(storage: Storage, plan: Plan) -> None:
-    """Write the plan down: the decision point. Before it the run has not happened, after it it has."""
+    """Write the plan down: the decision point. Before it the run has not happened, after it it has.
+
+    WarehouseLost when another coordinator gave the run up meanwhile; its files are gone then.
+    """
     faults.point("ingest.deciding")
-    storage.write(run_key(plan.run_id, "plan.json"), plan.to_json())
+    try:
+        ensure_held(storage, ask=True)
+        if not storage.create(run_key(plan.run_id, "plan.json"), plan.to_json()):
+            raise _lost(storage, plan.run_id)
+    except WarehouseLost:
+        _sweep(storage, plan.run_id, frozenset())
+        raise
     faults.point("ingest.decided")
 
 
 def apply(storage: Storage, plan: Plan) -> None:
-    """Make the plan visible; each step is skipped when it was done before."""
+    """Make the plan visible; each step is skipped when it was done before.
+
+    WarehouseLost when another coordinator has done so, and closed the run.
+    """
+    _ensure_open(storage, plan)
     for dataset, text in sorted(plan.catalog.items()):
-        storage.write(f"catalog/{dataset}.json", text.encode())
+        _write_catalog(storage, plan, f"catalog/{dataset}.json", text.encode())
         faults.point("ingest.catalog_written")
     for each in sorted(plan.commits, key=lambda made: (_place(plan, made), made.table)):
         commit(storage, plan.number, each)
         faults.point("ingest.table_committed")
     for table in plan.vacuum:
+        _ensure_open(storage, plan)
         vacuum(storage, table)
         faults.point("ingest.vacuumed")
     for key in plan.forget:
         storage.delete(key)
         faults.point("ingest.forgotten")
+
+
+def _write_catalog(storage: Storage, plan: Plan, key: str, data: bytes) -> None:
+    """What was there is read first: if it is of a later run, that run has begun, and the state says so."""
+    before = storage.read(key)
+    _ensure_open(storage, plan)
+    if before != data and not storage.exchange(key, before, data):
+        raise _lost(storage, plan.run_id)
+
+
+def _ensure_open(storage: Storage, plan: Plan) -> None:
+    """WarehouseLost when another coordinator has finished the run."""
+    if _state(storage) != {"number": plan.number, "state": "open"}:
+        raise _lost(storage, plan.run_id)
+
+
+def _lost(storage: Storage, run_id: str) -> WarehouseLost:
+    return WarehouseLost(f"another ingest took over {storage.url} from run {run_id}")
 
 
 def _place(plan: Plan, what: TableCommit) -> int:
@@ -131,8 +172,11 @@ def recover(storage: Storage) -> Plan | None:
     _sweep_half_written(storage, number.run_id)
     if state.get("state") != "open":
         return None
-    written = storage.read(run_key(number.run_id, "plan.json"))
+    key = run_key(number.run_id, "plan.json")
+    written = storage.read(key)
     if written is None:
+        written = _GIVEN_UP if storage.create(key, _GIVEN_UP) else storage.read(key)
+    if written is None or written == _GIVEN_UP:
         for key in json.loads(storage.read(run_key(number.run_id, _UNDO)) or b"[]"):
             storage.delete(key)
             faults.point("ingest.undone")
@@ -183,4 +227,11 @@ def _state(storage: Storage) -> dict[str, Any]:
 
 
 def _set_state(storage: Storage, number: int, state: str) -> None:
-    storage.write(STATE, json.dumps({"number": number, "state": state}).encode())
+    """Close the run that is open; nothing to do when somebody else has."""
+    text = _state_text(number, state)
+    if not storage.exchange(STATE, _state_text(number, "open"), text) and storage.read(STATE) != text:
+        raise _lost(storage, RunNumber(number).run_id)
+
+
+def _state_text(number: int, state: str) -> bytes:
+    return json.dumps({"number": number, "state": state}).encode()
