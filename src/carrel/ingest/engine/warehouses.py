@@ -5,9 +5,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 
-from carrel.ingest.commit import LEDGER, QUARANTINE, Storage, active_files, existing, open_storage, table_names
+from carrel.ingest.commit import (
+    LEDGER,
+    QUARANTINE,
+    Storage,
+    active_files,
+    dataset_of,
+    existing,
+    open_storage,
+    table_names,
+    whole,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +48,9 @@ def query(warehouse: str, sql: str) -> Any:
     storage = open_storage(warehouse)
     connection = duckdb.connect()
     for name in [*table_names(storage), LEDGER, QUARANTINE]:
-        table = existing(storage, name)
-        if table is not None:
-            connection.register(name.removeprefix("_"), table.to_pyarrow_dataset())
+        dataset = dataset_of(storage, name)
+        if dataset is not None:
+            connection.register(name.removeprefix("_"), dataset)
     return connection.sql(sql)
 
 
@@ -67,23 +76,22 @@ class Filter:
 
 def quarantine(storage: Storage, wanted: Filter | None = None) -> list[dict[str, Any]]:
     """Lines of the quarantine, newest run last."""
-    table = existing(storage, QUARANTINE)
-    rows = table.to_pyarrow_table().to_pylist() if table is not None else []
+    held = whole(storage, QUARANTINE)
+    rows = held.to_pylist() if held is not None else []
     meant = [row for row in rows if wanted is None or wanted(row)]
     return sorted(meant, key=lambda row: (row["_run_id"], row["archive_uri"], row["source_file"] or ""))
 
 
 def dataset_tables(storage: Storage, names: Sequence[str]) -> dict[str, pa.Table]:
     """Whole tables in memory, by name."""
-    found = {name: existing(storage, name) for name in names}
-    return {name: table.to_pyarrow_table() for name, table in found.items() if table is not None}
+    found = {name: whole(storage, name) for name in names}
+    return {name: table for name, table in found.items() if table is not None}
 
 
 def rows_by_record(storage: Storage, name: str) -> dict[str, int]:
     """record id -> rows of one table; reads one column."""
-    table = existing(storage, name)
-    if table is None:
+    dataset = dataset_of(storage, name)
+    if dataset is None:
         return {}
-    data: ds.Dataset = table.to_pyarrow_dataset()
-    counted = data.to_table(columns=["recordid"]).group_by("recordid").aggregate([([], "count_all")])
+    counted = dataset.to_table(columns=["recordid"]).group_by("recordid").aggregate([([], "count_all")])
     return dict(zip(counted["recordid"].to_pylist(), counted["count_all"].to_pylist(), strict=True))
