@@ -24,7 +24,7 @@ STEPS = (
     "ingest.locked", "ingest.listed", "ingest.begun", "ingest.archive_read", "ingest.archive_taken", "ingest.flushed",
     "ingest.part_written", "ingest.batches_done", "ingest.part_rewritten", "ingest.file_rewritten", "ingest.deciding",
     "ingest.decided", "ingest.catalog_written", "ingest.table_committed", "ingest.swept", "ingest.done",
-    "ingest.acknowledged",
+    "ingest.acknowledged", "ingest.raw_packed", "ingest.raw_published",
 )  # fmt: skip
 
 
@@ -80,4 +80,4 @@ def strays(warehouse):
         lines = [json.loads(line) for file in log.glob("*.json") for line in file.read_text().splitlines()]
         named = {line["add"]["path"] for line in lines if "add" in line}
         found |= {str(file) for file in log.parent.glob("*.parquet") if file.name not in named}
-    return found | {str(path) for path in warehouse.glob("_runs/*/scratch/*")}
+    return found | {str(path) for kind in ("scratch", "raw") for path in warehouse.glob(f"_runs/*/{kind}/*")}

@@ -108,7 +108,22 @@ def state_of(warehouse: Path) -> dict[str, Any]:
         "ledger": ledger_of(warehouse),
         "quarantine": quarantine_of(warehouse),
         "catalog": {path.name: _schema(path) for path in sorted((warehouse / "catalog").glob("*.json"))},
+        "raw_json": raw_json_of(warehouse),
     }
+
+
+def raw_json_of(warehouse: Path) -> dict[str, Any]:
+    """key -> the value of its one line. The ledger must name exactly these."""
+    folder = warehouse / "raw_json"
+    found = {str(path.relative_to(folder)): _one_line(path) for path in sorted(folder.rglob("*.ndjson"))}
+    told = [key for line in Ledger(open_storage(str(warehouse))).lines() for key in line.raw]
+    assert set(found) <= set(told)
+    return found
+
+
+def _one_line(path: Path) -> Any:
+    (line,) = path.read_text().splitlines()
+    return json.loads(line)
 
 
 def _schema(path: Path) -> Any:

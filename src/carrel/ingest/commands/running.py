@@ -33,6 +33,11 @@ def _run_options(command: Any) -> Any:
         click.option(
             "--reject", type=click.Choice(["file", "record"]), default="file", help="What one bad file rejects."
         ),
+        click.option(
+            "--raw-json",
+            is_flag=True,
+            help="Also keep each file as raw JSON, as BridgeDownstream does; every later run then does.",
+        ),
         click.option("--metrics", type=click.Path(path_type=Path), help="Write Prometheus text to this file."),
         json_option,
     ):
@@ -128,11 +133,12 @@ def _setting(
     scheduler: str | None,
     app: str | None,
     reject: str,
+    raw_json: bool,
 ) -> "Setting":
     from carrel.ingest.engine import Options, Setting
     from carrel.ingest.sources import source_of
 
-    options = Options(app_id=app, reject_records=reject == "record")
+    options = Options(app_id=app, reject_records=reject == "record", raw_json=raw_json)
     pool = pool_of(workers, scheduler)
     return Setting(warehouse, source_of(source), schemas_of(mapping_file, schema_folder), pool, options)
 

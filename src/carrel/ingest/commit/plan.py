@@ -18,6 +18,7 @@ from carrel.ingest.commit.delta import TableCommit, commit, vacuum
 from carrel.ingest.commit.files import DataFile
 from carrel.ingest.commit.layout import ARCHIVE, LEDGER, QUARANTINE, TABLES, file_prefix, run_key, table_key
 from carrel.ingest.commit.lock import WarehouseLost, ensure_held
+from carrel.ingest.commit.raw_files import discard, publish
 from carrel.ingest.commit.storage import Storage
 from carrel.telemetry import faults
 
@@ -40,6 +41,8 @@ class Plan:
     catalog: Mapping[str, str] = field(default_factory=dict)
     forget: tuple[str, ...] = ()
     vacuum: tuple[str, ...] = ()
+    raw_json: bool = False
+    """There are packs of raw JSON to publish."""
 
     def to_json(self) -> bytes:
         """As written to disk."""
@@ -116,6 +119,8 @@ def apply(storage: Storage, plan: Plan) -> None:
     for dataset, text in sorted(plan.catalog.items()):
         _write_catalog(storage, plan, f"catalog/{dataset}.json", text.encode())
         faults.point("ingest.catalog_written")
+    if plan.raw_json:
+        publish(storage, plan.run_id)
     for each in sorted(plan.commits, key=lambda made: (_place(plan, made), made.table)):
         commit(storage, plan.number, each)
         faults.point("ingest.table_committed")
@@ -196,6 +201,7 @@ def _sweep(storage: Storage, run_id: str, keep: frozenset[str] | set[str]) -> No
         for key in list(storage.keys(f"{table}/{file_prefix(run_id)}")):
             if key not in keep:
                 storage.delete(key)
+    discard(storage, run_id)
     storage.delete(run_key(run_id, "scratch"))
 
 

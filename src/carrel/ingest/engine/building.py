@@ -24,8 +24,9 @@ from carrel.ingest.commit import (
     schema_bytes,
     write_file,
 )
+from carrel.ingest.commit.raw_files import prepare
 from carrel.ingest.engine.settling import Settled, is_replaced_row
-from carrel.ingest.engine.values import Part
+from carrel.ingest.engine.values import Part, RawFile
 from carrel.ingest.ledger import ROW_GROUP, Line
 from carrel.ingest.ledger import to_arrow as ledger_rows
 from carrel.ingest.quarantine import Held
@@ -58,6 +59,8 @@ class Built:
     held: tuple[Held, ...]
     rows: dict[str, int]
     changes: tuple[Change, ...] = ()
+    raw: dict[str, int] = field(default_factory=dict)
+    """Raw JSON files "written" and "deleted"; neither: none."""
 
 
 class Builder:
@@ -80,6 +83,9 @@ class Builder:
         self.catalog: dict[str, str] = {}
         self.rows: dict[str, int] = {}
         self.changes: list[Change] = []
+        self.offending: set[tuple[str, str]] = set()
+        self.raw: list[RawFile] = []
+        self.raw_gone: list[str] = []
 
     def built(self, settled: Settled) -> Built:
         """The plan that makes `settled` visible."""
@@ -87,11 +93,15 @@ class Builder:
         for dataset in self._datasets(settled):
             found = self._dataset(dataset, settled)
             lines, held = _after_offenders(found, lines, held, settled)
+            self.offending |= {(each.recordid, each.source_file) for each in found.offenders}
+        lines = self._raw_json(settled, lines)
         self._quarantine(held, settled)
         self._ledger(lines)
         kind = "replay" if self.replayed else "run"
-        plan = Plan(self.number.number, self.number.run_id, kind, tuple(self.commits), self.catalog)
-        return Built(plan, tuple(lines), tuple(held), self.rows, tuple(self.changes))
+        raw = bool(self.raw or self.raw_gone)
+        plan = Plan(self.number.number, self.number.run_id, kind, tuple(self.commits), self.catalog, raw_json=raw)
+        counts = {"written": len(self.raw), "deleted": len(self.raw_gone)} if raw else {}
+        return Built(plan, tuple(lines), tuple(held), self.rows, tuple(self.changes), counts)
 
     def _datasets(self, settled: Settled) -> list[str]:
         """Those with something new, and those that held rows of replaced records."""
@@ -128,6 +138,24 @@ class Builder:
                     if key not in seen:
                         seen[key], rows[key] = each, _row_of(block, each)
         return _Found(tuple(seen[key] for key in sorted(seen)), rows)
+
+    def _raw_json(self, settled: Settled, lines: list[Line]) -> list[Line]:
+        """Prepare the raw JSON that the run adds and takes away; the lines with what they have of it."""
+        self.raw = [raw for raw in settled.raw if (raw.record_id, raw.source_file) not in self.offending]
+        packed: dict[str, dict[str, str]] = {}
+        keys: dict[tuple[str, str], list[str]] = {}
+        for raw in self.raw:
+            packed.setdefault(raw.pack, {})[raw.name] = raw.key
+            keys.setdefault(raw.archive, []).append(raw.key)
+        before = {key for prior in settled.priors.values() for key in prior.raw}
+        self.raw_gone = sorted(before - {raw.key for raw in self.raw})
+        if self.raw or self.raw_gone:
+            prepare(self.storage, self.number.run_id, packed, self.raw_gone)
+        archives = [(line.entry.archive_uri, line.entry.archive_etag) for line in lines]
+        return [
+            replace(line, raw=tuple(sorted(keys.get(archive, ()))))
+            for line, archive in zip(lines, archives, strict=True)
+        ]
 
     def _quarantine(self, held: list[Held], settled: Settled) -> None:
         def is_gone(row: Mapping[str, Any]) -> bool:

@@ -27,6 +27,8 @@ class Report:
     """Why archives could not be fetched; they are tried again in the next run."""
     not_fetched: list[int] = field(default_factory=list)
     """Which: the keys that the ledger would know them by."""
+    raw_json: dict[str, int] = field(default_factory=dict)
+    """Files "written" and "deleted", where raw JSON is kept."""
     replaced: int = 0
     """Records whose rows were replaced: by a later export, or because they were taken again."""
     is_replay: bool = False
@@ -77,6 +79,7 @@ class Report:
             yield f"Run {self.run_id}: {size:.1f} MB of JSON in {self.seconds:.1f} s ({speed:.1f} MB/s)"
         yield from _block("Archives", self.dispositions)
         yield from _block("Rows added", self.rows)
+        yield from _block("Raw JSON files", self.raw_json)
         yield from _block("Files in quarantine", self.quarantined)
         if self.replaced:
             how = "what was taken again" if self.is_replay else "a later export of them"

@@ -16,6 +16,7 @@ from carrel.ingest.commit import (
     open_storage,
     run_key,
 )
+from carrel.ingest.commit.raw_files import is_kept, keep
 from carrel.ingest.engine.building import Builder, Built
 from carrel.ingest.engine.dispatching import Dispatcher, batches, distinct
 from carrel.ingest.engine.pools import Pool
@@ -103,12 +104,13 @@ class _Run:
         for problem in repartitioned(self.setting.schemas.mapping, partitioned):
             raise PartitionsChanged(problem)
         number = begin(self.storage)
+        options = replace(self.setting.options, raw_json=self._keeps_raw_json())
         context = Context(
             warehouse=self.setting.warehouse,
             run_id=number.run_id,
             source=self.setting.source,
             schemas=self.setting.schemas,
-            options=self.setting.options,
+            options=options,
             known={dataset: entry.schema for dataset, entry in entries.items()},
             ledger_version=ledger.version,
             tombstones=ledger.tombstones(),
@@ -127,6 +129,11 @@ class _Run:
         self.storage.write(run_key(number.run_id, "report.json"), report.stored())
         finish(self.storage, built.plan)
         return report
+
+    def _keeps_raw_json(self) -> bool:
+        if self.setting.options.raw_json:
+            keep(self.storage)
+        return is_kept(self.storage)
 
     def _results(self, todo: list[ArchiveRef], context: Context) -> list[BatchResult]:
         dispatcher = Dispatcher(self.setting.pool, context)
@@ -148,6 +155,7 @@ class _Run:
             dispositions=counted(line.entry.disposition.value for line in built.lines),
             quarantined=counted(f"{fault.stage}/{fault.keyword}" for fault in first),
             rows=built.rows,
+            raw_json=built.raw,
             changes=[in_words(change) for change in built.changes],
             failures=[failure.reason for failure in outcome.failures],
             not_fetched=[archive_key(failure.ref) for failure in outcome.failures],

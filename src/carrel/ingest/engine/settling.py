@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from carrel.ingest.engine.values import BatchResult, Failure, Part, Prior
+from carrel.ingest.engine.values import BatchResult, Failure, Part, Prior, RawFile
 from carrel.ingest.ledger import CURRENT, Line, current, settle
 from carrel.ingest.quarantine import Held
 from carrel.ingest.tables import DatasetSchema
@@ -31,6 +31,8 @@ class Settled:
     priors: Mapping[str, Prior]
     replaced_faults: Mapping[int, Line]
     failures: tuple[Failure, ...]
+    raw: tuple[RawFile, ...] = ()
+    """Of the archives whose rows stay."""
 
 
 def settled(results: Sequence[BatchResult]) -> Settled:
@@ -46,12 +48,13 @@ def settled(results: Sequence[BatchResult]) -> Settled:
     lines.sort(key=lambda line: (line.entry.archive_uri, line.entry.archive_etag, line.archive_key))
     priors = {prior.record_id: prior for result in results for prior in result.priors}
     taken_again = {line.entry.record_id for line in winners.values()}
+    losers = _losers(results, lines, winners)
     return Settled(
         parts=tuple(sorted(_parts(results), key=lambda part: (part.table, part.file.path))),
         schemas=_schemas(results),
         lines=tuple(lines),
         held=tuple(_held(results, lines, winners)),
-        losers=_losers(results, lines, winners),
+        losers=losers,
         priors={record: prior for record, prior in sorted(priors.items()) if prior.is_lost or record in taken_again},
         replaced_faults={
             winner.record_key: winner
@@ -59,6 +62,9 @@ def settled(results: Sequence[BatchResult]) -> Settled:
             if (prior := priors.get(winner.entry.record_id or "")) and prior.has_faults
         },
         failures=tuple(failure for result in results for failure in result.failures),
+        raw=tuple(
+            raw for result in results for raw in result.raw if raw.archive not in losers.get(raw.record_id, frozenset())
+        ),
     )
 
 

@@ -2,13 +2,15 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import IO, Any
 
 from carrel.ingest.archives import Archive, ArchiveRejected, Entry, FileRejected, open_archive, parse
 from carrel.ingest.commit import Storage
 from carrel.ingest.engine.fetching import Arrival
-from carrel.ingest.engine.values import Context, Part
+from carrel.ingest.engine.packing import Packer
+from carrel.ingest.engine.values import Context, Part, RawFile
 from carrel.ingest.engine.writing import Writers
 from carrel.ingest.schemas import Schemas, described
 from carrel.ingest.tables import DatasetSchema, Declared, Flat, Flattener, Policy, declared_of, flatten_stream, merged
@@ -29,6 +31,8 @@ class Files:
     skipped: list[str] = field(default_factory=list)
     held: list[QuarantineEntry] = field(default_factory=list)
     rows: Counter[str] = field(default_factory=Counter)
+    datasets: Counter[str] = field(default_factory=Counter)
+    """How many files of it belong to each dataset, taken or not."""
 
     @property
     def disposition(self) -> Disposition:
@@ -63,6 +67,8 @@ class Taker:
         self.parts: list[Part] = []
         self.schemas: list[DatasetSchema] = []
         self.json_bytes = 0
+        self.raw: tuple[RawFile, ...] = ()
+        self.packer = Packer(storage, context.run_id, name) if context.options.raw_json else None
         self._pending = 0
 
     def take(self, arrival: Arrival) -> None:
@@ -88,13 +94,16 @@ class Taker:
         """Finish the tables; `parts`, `schemas`, `files` and `dropped` then say everything."""
         self._flush()
         self._keep(self.writers)
+        self.raw = self.packer.close() if self.packer else ()
 
     def _archive(self, archive: Archive, record: Record, files: Files) -> None:
         for path, fault in sorted(archive.rejected.items()):
             files.held.append(files.arrival.held(path, None, (fault,)))
         told = self_description(archive)
+        resolved = {entry.path: self.resolver.resolve(record, entry.path, told) for entry in archive.entries}
+        files.datasets = Counter(each.dataset for each in resolved.values() if each.dataset)
         for entry in archive.entries:
-            resolution = self.resolver.resolve(record, entry.path, told)
+            resolution = resolved[entry.path]
             if resolution.fault:
                 files.held.append(files.arrival.held(entry.path, resolution.schema_id, (resolution.fault,)))
             elif resolution.dataset is None:
@@ -122,6 +131,8 @@ class Taker:
         self._check(resolution, lineage)(value)
         assert resolution.dataset
         self._flattener(resolution.dataset).add(lineage, _completed(value, resolution.dataset, lineage.record))
+        if self.packer:
+            self.packer.add(lineage, resolution.dataset, value, self._is_alone(lineage, resolution.dataset))
         self._pending += entry.size
         if self._pending > self.context.options.flush_bytes:
             self._flush()
@@ -140,9 +151,10 @@ class Taker:
         writers = self._new_writers(f"{self.name}s{len(self.parts):04d}")
         rows: Counter[str] = Counter()
         try:
-            with archive.stream(entry) as stream:
+            with archive.stream(entry) as stream, self._packing(resolution.dataset, lineage) as pack:
                 flattener = self._new_flattener(resolution.dataset)
-                for flat in flatten_stream(flattener, lineage, _chunks(stream), self._check(resolution, lineage)):
+                check = self._check(resolution, lineage, pack)
+                for flat in flatten_stream(flattener, lineage, _chunks(stream), check):
                     _refuse(flat)
                     rows.update({name: table.num_rows for name, table in flat.tables.items()})
                     writers.write(flat)
@@ -152,8 +164,19 @@ class Taker:
         self._keep(writers)
         self.files[lineage.archive_uri, lineage.archive_etag].rows.update(rows)
 
-    def _check(self, resolution: Resolution, lineage: Lineage) -> Callable[[Any], None]:
-        """For a whole value, or for the blocks of a long array one after the other."""
+    def _packing(self, dataset: str, lineage: Lineage) -> AbstractContextManager[Callable[[Any], None]]:
+        """For the blocks of a long array, when they have been checked."""
+        if self.packer is None:
+            return nullcontext(lambda block: None)
+        return self.packer.blocks(lineage, dataset, self._is_alone(lineage, dataset))
+
+    def _is_alone(self, lineage: Lineage, dataset: str) -> bool:
+        return self.files[lineage.archive_uri, lineage.archive_etag].datasets[dataset] == 1
+
+    def _check(
+        self, resolution: Resolution, lineage: Lineage, sound: Callable[[Any], None] = lambda value: None
+    ) -> Callable[[Any], None]:
+        """For a whole value, or for the blocks of a long array one after the other; then `sound` gets it."""
         seen = 0
 
         def check(value: Any) -> None:
@@ -162,6 +185,7 @@ class Taker:
             if found:
                 raise _Unsound(found)
             seen += len(value) if isinstance(value, list) else 0
+            sound(value)
 
         return check
 
@@ -180,6 +204,8 @@ class Taker:
             files = self.files[lineage.archive_uri, lineage.archive_etag]
             files.taken -= 1
             files.held.append(files.arrival.held(lineage.source_file, lineage.schema_id, (rejection.fault,)))
+            if self.packer:
+                self.packer.leave_out(files.arrival.key, lineage.source_file)
             if self.context.options.reject_records:
                 self._drop(files)
         for table, rows in flat.tables.items():
@@ -191,6 +217,8 @@ class Taker:
         """The whole record is rejected: rows that are written already must not be committed."""
         if files.taken and files.arrival.record:
             self.dropped.add((files.arrival.record.record_id, *files.arrival.key))
+        if self.packer:
+            self.packer.leave_out(files.arrival.key)
         files.taken = 0
 
     def _keep(self, writers: Writers) -> None:

@@ -29,6 +29,8 @@ class Options:
     """A worker turns JSON into Parquet whenever it holds this much."""
     file_bytes: int = 256_000_000
     """A Parquet file that has grown beyond this is closed, and another begun."""
+    raw_json: bool = False
+    """Keep each file that is taken as raw JSON too. A warehouse that does so once does so in every run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,22 @@ class Prior:
     tables: frozenset[str]
     has_faults: bool
     """It may have lines in quarantine."""
+    raw: frozenset[str] = frozenset()
+    """Keys of its raw JSON."""
     is_lost: bool = False
     """A replay found that nothing of it can be taken any more: its rows go although none replace them."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawFile:
+    """Raw JSON of one file, as `name` in a pack; `archive`: (uri, etag); `key`: its place below `raw_json/`."""
+
+    record_id: str
+    archive: tuple[str, str]
+    source_file: str
+    pack: str
+    name: str
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,5 +115,6 @@ class BatchResult:
     priors: tuple[Prior, ...] = ()
     failures: tuple[Failure, ...] = ()
     dropped: frozenset[tuple[str, str, str]] = field(default_factory=frozenset)
+    raw: tuple[RawFile, ...] = ()
     bytes_read: int = 0
     json_bytes: int = 0

@@ -35,11 +35,13 @@ from carrel.ingest.commit import (
     table_key,
     write_file,
 )
+from carrel.ingest.commit.raw_files import RAW_JSON
 from carrel.ingest.engine.asked import answered, ask, asked
 from carrel.ingest.engine.proofs import KIND, Proof, Removal, TableRemoval
 from carrel.ingest.engine.searching import Search
 from carrel.ingest.engine.subjects import WHO, Subjects, named, read, remembered
 from carrel.ingest.ledger import CURRENT, ROW_GROUP, SCHEMA, Line, from_arrow, to_arrow, tombstone_line
+from carrel.ingest.tables.raw_json import raw_json_stem, stem_of
 from carrel.telemetry import faults
 
 
@@ -247,8 +249,11 @@ class _Withdrawal:
             self.tables.append(TableRemoval(name, rows, len(left), len(left) + len(old.stale), before))
 
     def _raw_json(self) -> Iterator[str]:
-        for key in self.storage.keys("raw_json/"):
-            if any(record in key.rsplit("/", 1)[-1] for record in self.subjects.record_ids):
+        """What the ledger says that they have, and whatever else bears their records' names."""
+        known = {f"{RAW_JSON}/{key}" for line in self.lines for key in line.raw}
+        stems = {raw_json_stem(record) for record in self.subjects.record_ids}
+        for key in self.storage.keys(f"{RAW_JSON}/"):
+            if key in known or stem_of(key) in stems:
                 yield key
 
 

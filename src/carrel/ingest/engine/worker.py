@@ -52,6 +52,7 @@ def work(context: Context, batch: Batch) -> BatchResult:
         priors=tuple(_priors(lines, history)),
         failures=tuple(failures),
         dropped=frozenset(taker.dropped),
+        raw=taker.raw,
         bytes_read=sum(each.ref.size or 0 for each in kept),
         json_bytes=taker.json_bytes,
     )
@@ -120,5 +121,6 @@ def _priors(lines: Sequence[Line], history: History) -> Iterator[Prior]:
                 frozenset(each.run_id for each in current),
                 frozenset(table for each in current for table in each.entry.rows),
                 any(each.entry.disposition in _FAULTY for each in before),
+                frozenset(key for each in current for key in each.raw),
                 is_lost,
             )

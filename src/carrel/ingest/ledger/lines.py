@@ -26,10 +26,11 @@ SCHEMA = pa.schema(
         ("rows", pa.string()),
         ("skipped", pa.list_(pa.string())),
         ("tombstone", pa.string()),
+        ("raw_json", pa.list_(pa.string())),
         ("_run_id", pa.string()),
     ]
 )
-"""`record_key`, `archive_key`: what lines are found by; `rows`: JSON, table -> rows."""
+"""`record_key`, `archive_key`: what lines are found by; `rows`: JSON, table -> rows; `raw_json`: keys below that folder."""
 
 CURRENT = frozenset({Disposition.INGESTED, Disposition.PARTIAL})
 """Dispositions of archives whose rows are (or were) in the tables."""
@@ -46,6 +47,8 @@ class Line:
     tombstone: str | None = None
     keys: tuple[int, int] | None = None
     """(record key, archive key) of a line that no longer says what they were made from."""
+    raw: tuple[str, ...] = ()
+    """Keys of the raw JSON of its files."""
 
     @property
     def record_key(self) -> int:
@@ -127,6 +130,7 @@ def _row(line: Line) -> dict[str, Any]:
         "rows": json.dumps(dict(entry.rows), sort_keys=True),
         "skipped": list(entry.skipped),
         "tombstone": line.tombstone,
+        "raw_json": list(line.raw) or None,
         "_run_id": line.run_id,
     }
 
@@ -148,4 +152,5 @@ def _line(row: dict[str, Any]) -> Line:
         rows=json.loads(row["rows"] or "{}"),
         skipped=tuple(row["skipped"] or ()),
     )
-    return Line(entry, row["metadata_hash"], row["_run_id"], row["tombstone"], (row["record_key"], row["archive_key"]))
+    keys = row["record_key"], row["archive_key"]
+    return Line(entry, row["metadata_hash"], row["_run_id"], row["tombstone"], keys, tuple(row.get("raw_json") or ()))

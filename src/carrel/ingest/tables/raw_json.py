@@ -1,54 +1,113 @@
 """The contract's raw JSON datasets (ingest.md section 1.3, step 6): one line per file, the record's fields in it."""
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC
-from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import quote
 
-from carrel.ingest.archives import FileRejected
+import orjson
+
 from carrel.ingest.values import Record
 
 _HIDDEN = ("_", ".")
 """Crawlers ignore objects whose names begin so; the contract's job puts a 0 before them."""
+_LONGEST = 240
+"""Bytes of a name that every file system takes, with room for a temporary one beside it."""
+_BRIDGE = 24
+"""Letters in a record id of Bridge."""
+_ZERO = "%30"
 METADATA = "ArchiveMetadata"
+END = b"]\n"
+
+
+class RawJson:
+    """How the files of one record become lines of one dataset.
+
+    ArchiveMetadata gets the date and all of the record's metadata; others get assessmentid, date and recordid, each
+    object of a list its own. Keys of the same name are overwritten. Elements that are no objects stay as they are (the
+    contract's job dies of them).
+    """
+
+    def __init__(self, dataset: str, record: Record):
+        uploaded = record.uploaded_on.astimezone(UTC)
+        date = {"year": uploaded.year, "month": uploaded.month, "day": uploaded.day}
+        if dataset.split("_")[0] == METADATA:
+            self.added = {**date, **record.metadata}
+        else:
+            self.added = {"assessmentid": record.assessment_id, **date, "recordid": record.record_id}
+
+    def line(self, value: Any) -> bytes:
+        """The file as one line, a list as an array on one line."""
+        return _dumped(self._with_fields(value)) + b"\n"
+
+    def piece(self, block: Sequence[Any], is_first: bool) -> bytes:
+        """A part of the line of a list, for lists that come in blocks; `END` goes after the last."""
+        return (b"[" if is_first else b",") + _dumped(self._with_fields(list(block)))[1:-1]
+
+    def _with_fields(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [{**each, **self.added} if isinstance(each, Mapping) else each for each in value]
+        return {**value, **self.added} if isinstance(value, Mapping) else value
 
 
 def raw_json_line(dataset: str, record: Record, value: Any) -> bytes:
-    """The file as one line of JSON with the record's fields injected, overwriting keys of the same name.
-
-    ArchiveMetadata gets the date and all of the record's metadata; others get assessmentid, date and recordid, each
-    element of a list its own. FileRejected `raw_json` when a list has elements that are no objects.
-    """
-    added = _added(dataset, record)
-    if isinstance(value, Mapping):
-        return _line({**value, **added})
-    if not isinstance(value, list) or not all(isinstance(each, Mapping) for each in value):
-        raise FileRejected("types", "raw_json", "raw JSON datasets hold objects and lists of objects only")
-    return _line([{**each, **added} for each in value])
+    """A whole file as its line."""
+    return RawJson(dataset, record).line(value)
 
 
-def _added(dataset: str, record: Record) -> dict[str, Any]:
-    uploaded = record.uploaded_on.astimezone(UTC)
-    date = {"year": uploaded.year, "month": uploaded.month, "day": uploaded.day}
-    if dataset.split("_")[0] == METADATA:
-        return {**date, **record.metadata}
-    return {"assessmentid": record.assessment_id, **date, "recordid": record.record_id}
-
-
-def _line(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode() + b"\n"
+def _dumped(value: Any) -> bytes:
+    """orjson knows no integers beyond 64 bits, and refuses halves of characters (the tables refuse such a file)."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return text.encode("utf-8", "surrogatepass")
 
 
 def raw_json_key(prefix: str, dataset: str, record: Record, source_file: str | None = None) -> str:
     """`{prefix}/dataset=/assessmentid=/year=/month=/day=/{recordid}.ndjson`, month and day without leading zeros.
 
     `prefix` is the contract's `{namespace}/{app}/{study}/raw_json`. `source_file` goes into the name where a record
-    has several files of one dataset: the contract lets them overwrite one another, we keep all.
+    has several files of one dataset, as `{recordid}.{source file}.ndjson`: the contract lets them overwrite one
+    another. No two files have one key: what is no letter, digit, `-`, `_` or `.` is escaped as in a URL.
     """
     uploaded = record.uploaded_on.astimezone(UTC)
-    stem = f"-{str(PurePosixPath(source_file).with_suffix('')).replace('/', '_')}" if source_file else ""
-    name = f"{record.record_id}{stem}.ndjson"
-    name = f"0{name}" if name.startswith(_HIDDEN) else name
-    folders = f"dataset={dataset}/assessmentid={record.assessment_id}"
+    folders = f"dataset={dataset}/assessmentid={quote(record.assessment_id or '', safe='')}"
+    name = _name(record.record_id, source_file)
     return f"{prefix}/{folders}/year={uploaded.year}/month={uploaded.month}/day={uploaded.day}/{name}"
+
+
+def _name(record_id: str, source_file: str | None) -> str:
+    name = raw_json_stem(record_id) + (f".{quote(source_file, safe='')}" if source_file else "")
+    if len(name) > _LONGEST - len(".ndjson"):
+        name = f"{name[:150]}.{hashlib.sha256(name.encode()).hexdigest()}"
+    return f"{name}.ndjson"
+
+
+def raw_json_stem(record_id: str) -> str:
+    """What the names of all raw JSON files of a record begin with, before a dot, and those of no other record do.
+
+    The 0 that goes before `_` and `.` could make two ids one: not those of Bridge, of which none is longer than
+    another. Of ids that have another length, the one that could be mistaken has its 0 escaped.
+    """
+    if record_id.startswith(_HIDDEN):
+        zero = _ZERO if len(record_id) == _BRIDGE - 1 else "0"
+        return zero + record_id[0] + _without_dots(record_id[1:])
+    if record_id == "0":
+        return f"{_ZERO}0"
+    if record_id.startswith(("0_", "0.")) and len(record_id) != _BRIDGE:
+        return _ZERO + _without_dots(record_id[1:])
+    return _without_dots(record_id)
+
+
+def _without_dots(text: str) -> str:
+    return quote(text, safe="").replace(".", "%2E")
+
+
+def stem_of(key: str) -> str:
+    """`raw_json_stem` of the record that a key belongs to."""
+    name = key.rpartition("/")[2]
+    start = next((each for each in ("0.", f"{_ZERO}.") if name.startswith(each)), "")
+    return start + name.removeprefix(start).partition(".")[0]
