@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from carrel.ingest.archives import record_of
 from carrel.ingest.generate.truth import Tables, timestamp
 from carrel.ingest.tables import DatasetSchema, Flat, Flattener, Policy, conform, unify
+from carrel.ingest.tables.reserved import encoded
 from carrel.ingest.values import Lineage, Record
 
 WHERE = ("_archive_uri", "_archive_etag", "_run_id")
@@ -76,7 +77,7 @@ def together(parts: Sequence[Flat], schema: DatasetSchema) -> dict[str, pa.Table
     for part in parts:
         for name, table in part.tables.items():
             have = part.schema.tables[name]
-            assert table.schema == have.to_arrow()
+            assert table.schema == encoded(have.to_arrow())
             tables.setdefault(name, []).append(conform(table, have, schema.tables[name]))
     return {name: pa.concat_tables(group) for name, group in tables.items()}
 

@@ -1,5 +1,7 @@
 """What must be right before a process of the controller starts."""
 
+import os
+
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
@@ -11,10 +13,11 @@ class CannotStart(Exception):
 
 
 def set_up_telemetry(process: str) -> None:
-    """Logs and traces of this process, as the environment says."""
-    from carrel.telemetry.start import start
+    """Logs (plain, or JSON with LOG_FORMAT=json) and traces of this process, as the environment says."""
+    from carrel.telemetry import logs, traces
 
-    start(process, "controller")
+    logs.setup(process, json=os.environ.get("LOG_FORMAT") == "json")
+    traces.setup("controller", version=os.environ.get("VERSION") or "unknown")
 
 
 def before_start() -> None:

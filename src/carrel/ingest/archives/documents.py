@@ -43,6 +43,8 @@ def parse(data: bytes) -> Any:
 def _may_have_long_integer(text: bytes) -> bool:
     """19 digits in a row, not after a point: sensor files are full of long fractions, which need no slow path."""
     numbers = text.translate(_NUMBERS)
+    if _LONG_INTEGER[1:] not in numbers:  # the search for one character that repeats skips through the text
+        return False
     return _LONG_INTEGER in numbers or numbers.startswith(_LONG_INTEGER.lstrip())
 
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from carrel.ingest.commit.layout import file_prefix, table_key
 from carrel.ingest.commit.storage import Storage
 from carrel.ingest.tables.parquet import write_options
+from carrel.ingest.tables.reserved import encoded
 
 ROW_GROUP = 131_072
 PARTITION_COLUMNS = ("assessmentid", "assessmentrevision", "year", "month", "day")
@@ -47,17 +48,19 @@ class FileWriter:
         self.table = table
         self.path = f"{file_prefix(run_id)}{name}-{os.urandom(4).hex()}.parquet"
         self.local = storage.scratch(run_id) / f"{table.replace('/', '-')}-{self.path}"
-        self.schema = schema
+        self.schema = encoded(schema)
         self.rows = 0
         self.partition: dict[str, str | None] = {}
-        self._writer = pq.ParquetWriter(self.local, schema, **_options(schema))
+        # Without Arrow's own schema in the file, what is a dictionary here is plain text to every reader.
+        self._writer = pq.ParquetWriter(self.local, self.schema, store_schema=False, **_options(schema))
 
     def write(self, table: pa.Table, row_group: int = ROW_GROUP) -> None:
         """Add rows; `table` has the columns of `schema`."""
         if not self.rows and table.num_rows:
             self.partition = partition_of(table)
         self.rows += table.num_rows
-        self._writer.write_table(table.select(self.schema.names).cast(self.schema), row_group)
+        rows = table.select(self.schema.names).cast(self.schema)
+        self._writer.write_table(rows.unify_dictionaries(), row_group)
 
     @property
     def size(self) -> int:

@@ -27,7 +27,7 @@ from carrel.ingest.commit import (
 from carrel.ingest.commit.raw_files import prepare
 from carrel.ingest.engine.settling import Settled, is_replaced_row
 from carrel.ingest.engine.values import Part, RawFile
-from carrel.ingest.ledger import ROW_GROUP, Line
+from carrel.ingest.ledger import ROW_GROUP, Line, in_order
 from carrel.ingest.ledger import to_arrow as ledger_rows
 from carrel.ingest.quarantine import Held
 from carrel.ingest.quarantine import to_arrow as quarantine_rows
@@ -48,6 +48,11 @@ from carrel.ingest.tables import (
 from carrel.ingest.tables.flatten import fault_of
 from carrel.ingest.values import Disposition, QuarantineEntry, Record
 from carrel.telemetry import faults
+
+_SMALL = 65_536
+"""A file of the ledger with fewer lines is small;"""
+_MANY = 16
+"""so many small ones are merged."""
 
 
 @dataclass(slots=True)
@@ -170,7 +175,23 @@ class Builder:
         def is_gone(row: Mapping[str, Any]) -> bool:
             return row["archive_key"] in self.replayed
 
-        self._lines(LEDGER, ledger_rows(lines), is_gone if self.replayed else None, ROW_GROUP)
+        if self.replayed:
+            self._lines(LEDGER, ledger_rows(lines), is_gone, ROW_GROUP)
+        else:
+            self._lines_and_small_files(lines)
+
+    def _lines_and_small_files(self, lines: list[Line]) -> None:
+        """Every run brings a small file, and every run looks into each file: so many of them become one."""
+        rows = ledger_rows(lines)
+        table = existing(self.storage, LEDGER)
+        small = [file.path for file in active_files(table) if file.rows < _SMALL] if table else []
+        if len(small) < _MANY or not rows.num_rows:
+            self._lines(LEDGER, rows, None, ROW_GROUP)
+            return
+        old = [block for path in small for block in blocks(self.storage, LEDGER, path)]
+        whole = in_order(pa.concat_tables([*old, rows]))
+        file = write_file(self.storage, self.number.run_id, LEDGER, "lines", whole, ROW_GROUP)
+        self.commits.append(TableCommit(LEDGER, schema_bytes(rows.schema), (file,), tuple(small)))
 
     def _lines(
         self, table: str, rows: pa.Table, is_gone: Callable[[Mapping[str, Any]], bool] | None, row_group: int = 131_072

@@ -12,24 +12,31 @@ from carrel.ingest.values import ArchiveRef
 
 _UNKNOWN_SIZE = 100_000
 _SMALL = 2_000_000
+_LEAST = 1_000_000
 ATTEMPTS = 3
 """So often a batch is tried; then its archives one by one, alone; then an archive is given up for this run."""
 
 
 def batches(refs: Sequence[ArchiveRef], options: Options, width: int) -> list[Batch]:
-    """Batches in the order of `refs`, of at most the options' bytes and archives; small enough that all workers share
-    the work, where there is enough of it."""
+    """Batches in the order of `refs`, of at most the options' bytes and archives. Large ones first and ever smaller
+    ones after them, so that all workers end at nearly the same time."""
     sizes = [ref.size or _UNKNOWN_SIZE for ref in refs]
-    limit = min(options.batch_bytes, max(sum(sizes) // (3 * width), 1_000_000))
+    left = sum(sizes)
     made: list[list[ArchiveRef]] = []
-    filled = 0
+    filled = limit = 0
     for ref, size in zip(refs, sizes, strict=True):
         if not made or filled + size > limit or len(made[-1]) >= options.batch_archives:
             made.append([])
-            filled = 0
+            filled, limit = 0, _share(left, options, width)
         made[-1].append(ref)
         filled += size
+        left -= size
     return [Batch(number, tuple(each)) for number, each in enumerate(made)]
+
+
+def _share(left: int, options: Options, width: int) -> int:
+    """Bytes of the next batch: half of what a worker would get if all shared what is left."""
+    return options.batch_bytes if width == 1 else min(options.batch_bytes, max(left // (2 * width), _LEAST))
 
 
 @dataclass(slots=True)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import Any
 
+from carrel.ingest import forkserver
+
 
 @dataclass(frozen=True, slots=True)
 class Pool:
@@ -64,10 +66,7 @@ class _DaskExecutor(Executor):
 
 
 def _process_pool(width: int) -> ProcessPoolExecutor:
-    # Not fork: a forked worker would hold our lock, and Arrow's threads do not survive a fork.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["carrel.ingest.engine.worker"])
-    return ProcessPoolExecutor(width, mp_context=context, initializer=_end_with_parent)
+    return ProcessPoolExecutor(width, mp_context=forkserver.context(), initializer=_end_with_parent)
 
 
 def _end_with_parent() -> None:

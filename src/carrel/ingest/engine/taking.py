@@ -208,10 +208,9 @@ class Taker:
                 self.packer.leave_out(files.arrival.key, lineage.source_file)
             if self.context.options.reject_records:
                 self._drop(files)
-        for table, rows in flat.tables.items():
-            keys = ["_archive_uri", "_archive_etag"]
-            for row in rows.select(keys).group_by(keys).aggregate([([], "count_all")]).to_pylist():
-                self.files[row["_archive_uri"], row["_archive_etag"]].rows[table] += row["count_all"]
+        for table, archives in flat.rows.items():
+            for archive, rows in archives.items():
+                self.files[archive].rows[table] += rows
 
     def _drop(self, files: Files) -> None:
         """The whole record is rejected: rows that are written already must not be committed."""

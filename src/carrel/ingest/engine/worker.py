@@ -3,7 +3,9 @@
 Nothing it does is visible before the coordinator's plan says so.
 """
 
+import gc
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from carrel.ingest.commit import open_storage
@@ -26,6 +28,23 @@ History = Mapping[int, Sequence[Line]]
 
 def work(context: Context, batch: Batch) -> BatchResult:
     """Do one batch. Only faults of the machinery are raised; whatever an archive does ends in the result."""
+    with _without_collector():
+        return _work(context, batch)
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Python's collector would walk millions of fresh JSON objects again and again, and none of them is in a circle."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _work(context: Context, batch: Batch) -> BatchResult:
     storage = open_storage(context.warehouse)
     fetched, failures = _fetch(context, batch)
     history = Ledger(storage, context.ledger_version).of_records({each.line.record_key for each in fetched})

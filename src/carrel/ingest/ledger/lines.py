@@ -135,6 +135,11 @@ def _row(line: Line) -> dict[str, Any]:
     }
 
 
+def in_order(rows: pa.Table) -> pa.Table:
+    """The lines of several tables, as `to_arrow` sorts them."""
+    return rows.sort_by([("record_key", "ascending"), ("archive_key", "ascending")]).combine_chunks()
+
+
 def from_arrow(table: pa.Table) -> list[Line]:
     """What `to_arrow` made."""
     return [_line(row) for row in table.to_pylist()]

@@ -48,7 +48,8 @@ def bridge_tables(schema: DatasetSchema, tables: Mapping[str, pa.Table], dates: 
     made: dict[str, pa.Table] = {}
     for name, array in places.items():
         if name in tables and name in schema.tables:
-            made[_table_name(schema.dataset, array)] = _table(schema.tables[name], tables[name], array, dates)
+            plain = tables[name].cast(schema.tables[name].to_arrow())
+            made[_table_name(schema.dataset, array)] = _table(schema.tables[name], plain, array, dates)
     return made
 
 

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from carrel.ingest.tables import kinds
 from carrel.ingest.tables.kinds import STRING
 from carrel.ingest.tables.names import Field, pointer
+from carrel.ingest.tables.reserved import encoded
 from carrel.ingest.tables.schema import Column, TableSchema
 
 
@@ -41,7 +42,7 @@ def conform(table: pa.Table, have: TableSchema, want: TableSchema) -> pa.Table:
     Values that do not fit a column of `want` go to its variant column where `want` has one, else become text.
     Columns that `want` does not have are left out. A ValueError when values would be lost that `offenders` names.
     """
-    schema = want.to_arrow()
+    schema = encoded(want.to_arrow()) if pa.types.is_dictionary(table.field("recordid").type) else want.to_arrow()
     cells = _Cells(table, have)
     data = {column.name: cells.of(column, want) for column in want.columns}
     columns = [data[name] if name in data else table.column(name) for name in schema.names]

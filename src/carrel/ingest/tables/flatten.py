@@ -1,7 +1,8 @@
 """From JSON values of many files to Arrow tables, one batch at a time; a worker runs this."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -12,7 +13,7 @@ from carrel.ingest.archives import FileRejected, parse
 from carrel.ingest.tables import kinds
 from carrel.ingest.tables.blocks import blocks_of, starts_array
 from carrel.ingest.tables.conform import Offender, conform, homeless
-from carrel.ingest.tables.levels import Level, Rules, Segment, TooWide, joined_keys, segment_of
+from carrel.ingest.tables.levels import Level, Rules, Segment, TooWide, numbered_keys, segment_of
 from carrel.ingest.tables.names import Field, Path, pointer
 from carrel.ingest.tables.reserved import FileColumns, file_key
 from carrel.ingest.tables.schema import Column, DatasetSchema, Declared, Policy, TableSchema
@@ -26,8 +27,9 @@ _FLUSH_ROWS = 5_000
 _FLUSH_FILES = 500
 _HEAD = 1_000
 """So many bytes of blanks before a file's first character are waited for."""
+Archive = tuple[str, str]
+"""(uri, etag)"""
 _NO_PLACE = pa.array([None], pa.int64())
-_NO_ROWS = pa.array([], pa.int64())
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,8 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Flat:
-    """What a batch of files came to: `tables[name]` has the Arrow schema `schema.tables[name].to_arrow()`.
+    """What a batch of files came to: `tables[name]` has the Arrow schema `schema.tables[name].to_arrow()`, but that texts
+    which are the same for all rows of a file are dictionaries; `rows[name]` of each archive.
 
     `schema` also tells the kinds of rejected files, so that every worker and the coordinator decide alike.
     """
@@ -48,6 +51,7 @@ class Flat:
     tables: Mapping[str, pa.Table]
     schema: DatasetSchema
     rejected: tuple[Rejection, ...] = ()
+    rows: Mapping[str, Mapping[Archive, int]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -114,26 +118,36 @@ class Flattener:
         )
         self._reject_offenders(schema)
         touched = {each.name: schema.table(each.name) for each in self._segments}
+        kept = self._kept()
         flat = Flat(
-            dict(self._tables(schema)),
+            {name: _whole(segments, schema.table(name)) for name, segments in kept.items()},
             DatasetSchema(self.dataset, touched),
             tuple(Rejection(self._lineages[number], fault) for number, fault in sorted(self._rejected.items())),
+            {name: self._rows_of(segments) for name, segments in kept.items()},
         )
         self._seen, _ = unify(None, [self._seen, flat.schema], self.policy)
         self._clear()
         return flat
 
-    def _tables(self, schema: DatasetSchema) -> Iterator[tuple[str, pa.Table]]:
+    def _kept(self) -> dict[str, list["_Typed"]]:
+        """Segments by table, without the rows of rejected files."""
         gone = pa.array(list(self._rejected), pa.int32())
-        parts: dict[str, list[pa.Table]] = {}
-        for each in self._segments:
+        kept: dict[str, list[_Typed]] = {}
+        for each in sorted(self._segments, key=lambda segment: segment.name):
             rows = each.table
             if len(gone):
                 rows = rows.filter(pc.invert(pc.is_in(rows.column(_FILE), value_set=gone)))
             if rows.num_rows:
-                parts.setdefault(each.name, []).append(conform(rows, each.about, schema.table(each.name)))
-        for name, tables in sorted(parts.items()):
-            yield name, pa.concat_tables(tables)
+                kept.setdefault(each.name, []).append(_Typed(rows, each.about))
+        return kept
+
+    def _rows_of(self, segments: list["_Typed"]) -> Mapping[Archive, int]:
+        rows: Counter[Archive] = Counter()
+        for segment in segments:
+            for each in pc.value_counts(segment.table.column(_FILE)).to_pylist():
+                lineage = self._lineages[each["values"]]
+                rows[lineage.archive_uri, lineage.archive_etag] += each["counts"]
+        return rows
 
     def _reject_offenders(self, schema: DatasetSchema) -> None:
         if self.policy in (Policy.EVOLVE, Policy.VARIANT):
@@ -171,7 +185,10 @@ class Flattener:
         """Level by level from the top; each level's arrays make the next."""
         rules = Rules(self._keep, self.max_table_depth, self.policy is Policy.FREEZE, max_keys)
         done: list[_Typed] = []
-        columns = FileColumns(self._lineages)
+        if not pending:
+            return done
+        first = pending[0].number
+        columns = FileColumns(self._lineages[first : pending[-1].number + 1], first)
         levels = [level for level in [self._top(pending)] if level.elements]
         while levels:
             segments = [segment_of(level, rules) for level in levels]
@@ -180,20 +197,26 @@ class Flattener:
         return done
 
     def _top(self, pending: list[_File]) -> Level:
-        elements: list[Any] = []
-        places, files = [], []
-        for each in pending:
-            many = isinstance(each.value, list)
-            count = len(each.value) if many else 1
-            elements += each.value if many else [each.value]
-            places.append(pa.arange(each.first, each.first + count) if many else _NO_PLACE)
-            files.append(pa.repeat(pa.scalar(each.number, pa.int32()), count))
-        place, file = pa.concat_arrays([_NO_ROWS, *places]), pa.concat_arrays([pa.array([], pa.int32()), *files])
-        return Level(self.dataset, 1, elements, self._top_keys(file, place), None, place, file)
+        tops = [self._top_of(each) for each in pending]
+        return Level(
+            table=self.dataset,
+            depth=1,
+            elements=tops[0].elements if len(tops) == 1 else list(chain.from_iterable(each.elements for each in tops)),
+            keys=pa.concat_arrays([each.keys for each in tops]),
+            parents=None,
+            index=pa.concat_arrays([each.index for each in tops]),
+            files=pa.concat_arrays([each.files for each in tops]),
+        )
 
-    def _top_keys(self, files: pa.Array, places: pa.Array) -> pa.Array:
-        heads = pa.array(map(file_key, self._lineages), pa.string()).take(files)
-        return pc.coalesce(joined_keys(heads, places), heads)
+    def _top_of(self, file: _File) -> Level:
+        head = file_key(self._lineages[file.number])
+        number = pa.scalar(file.number, pa.int32())
+        if not isinstance(file.value, list):
+            return Level(self.dataset, 1, [file.value], pa.array([head]), None, _NO_PLACE, pa.repeat(number, 1))
+        count = len(file.value)
+        index = pa.arange(file.first, file.first + count)
+        keys = numbered_keys(head, file.first, count)
+        return Level(self.dataset, 1, file.value, keys, None, index, pa.repeat(number, count))
 
     def _keep(self, table: str, path: Path, found: set[str]) -> str | None:
         if self.policy is Policy.EVOLVE:
@@ -241,6 +264,11 @@ class _Typed:
 
     def schema(self, dataset: str) -> DatasetSchema:
         return DatasetSchema(dataset, {self.name: self.about})
+
+
+def _whole(segments: list[_Typed], schema: TableSchema) -> pa.Table:
+    tables = [conform(each.table, each.about, schema) for each in segments]
+    return pa.concat_tables(tables).unify_dictionaries()
 
 
 def fault_of(offender: Offender) -> Fault:

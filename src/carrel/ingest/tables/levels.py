@@ -39,6 +39,7 @@ _FLOATS: dict[frozenset[type], tuple[str, ...]] = {
 }
 """Arrow makes floats of booleans among floats, so that floats are looked at."""
 _GUESS = 64
+_MANY = 100_000
 
 
 class TooWide(Exception):
@@ -181,7 +182,7 @@ class _Walk:
             raise
         except (OverflowError, TypeError, pa.ArrowInvalid):
             return None
-        found = _FLOATS.get(frozenset(map(type, values))) if array.type == pa.float64() else _WHOLE.get(array.type)
+        found = _floats(values, array) if array.type == pa.float64() else _WHOLE.get(array.type)
         return (array, found) if found is not None and not (self.rules.exact_numbers and len(found) > 1) else None
 
     def _structs(self, values: list[Any], path: Path) -> None:
@@ -239,6 +240,13 @@ class _Walk:
         self.out.cells.append(Cells(place, array, kind, tuple(sorted(found or {kind}))))
 
 
+def _floats(values: list[Any], array: pa.Array) -> tuple[str, ...] | None:
+    """The kinds of a column that Arrow made floats of; None when there are booleans among them."""
+    if list(map(type, values)).count(float) == len(array) - array.null_count:
+        return (kinds.FLOAT,)
+    return _FLOATS.get(frozenset(map(type, values)))
+
+
 def _filled(gaps: list[tuple[int, str]], objects: list[dict[str, Any]]) -> int:
     return sum(len(objects) - gap for gap, _ in gaps)
 
@@ -256,6 +264,24 @@ def joined_keys(parents: pa.Array, index: pa.Array, prefix: str = "") -> pa.Arra
     numbers = pc.cast(index, pa.string())
     tail = pc.binary_join_element_wise(prefix, numbers, "") if prefix else numbers
     return pc.binary_join_element_wise(parents, tail, "/")
+
+
+def numbered_keys(parent: str, first: int, count: int) -> pa.Array:
+    """`<parent>/<number>` for so many numbers."""
+    return pc.binary_join_element_wise(pa.scalar(parent), _numerals(first, count), "/")
+
+
+_known_numerals = pa.array([], pa.string())
+
+
+def _numerals(first: int, count: int) -> pa.Array:
+    """Every sensor file needs the same ones."""
+    global _known_numerals
+    if first + count > _MANY:
+        return pc.cast(pa.arange(first, first + count), pa.string())
+    if first + count > len(_known_numerals):
+        _known_numerals = pc.cast(pa.arange(0, min(2 * (first + count), _MANY)), pa.string())
+    return _known_numerals.slice(first, count)
 
 
 def _nulls(notes: list[tuple[str, list[int]]], count: int) -> pa.Array:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from carrel.ingest.tables.schema import reserved_type
 from carrel.ingest.values import Lineage
@@ -39,15 +40,35 @@ _OF: Mapping[str, Callable[[Lineage], Any]] = {
 }
 
 
-class FileColumns:
-    """Values of these columns, one per file, spread over rows on demand."""
+PER_FILE = frozenset(name for name in _OF if pa.types.is_string(reserved_type(name)))
+"""Texts that are the same in all rows of a file: in memory they are dictionaries, and are written as such."""
+_ENCODED = pa.dictionary(pa.int32(), pa.string())
 
-    def __init__(self, files: Sequence[Lineage]):
+
+def encoded(schema: pa.Schema) -> pa.Schema:
+    """The schema of a table with its `PER_FILE` columns as dictionaries; of one that is no table of rows, itself."""
+    if "_row_key" not in schema.names:
+        return schema
+    return pa.schema([each.with_type(_ENCODED) if each.name in PER_FILE else each for each in schema])
+
+
+class FileColumns:
+    """Values of these columns, one per file, spread over rows on demand. `first`: the number of the first file."""
+
+    def __init__(self, files: Sequence[Lineage], first: int = 0):
         self.arrays = {name: pa.array(map(of, files), reserved_type(name)) for name, of in _OF.items()}
+        self.texts = {name: self.arrays.pop(name).dictionary_encode() for name in PER_FILE}
+        self.first = first
         self.is_one = len(files) == 1
 
     def of(self, files: pa.Array) -> dict[str, pa.Array]:
         """For rows whose files have these numbers."""
-        if self.is_one:
-            return {name: pa.repeat(values[0], len(files)) for name, values in self.arrays.items()}
-        return {name: values.take(files) for name, values in self.arrays.items()}
+        places = pc.subtract(files, self.first)
+        others = {name: self._spread(values, places) for name, values in self.arrays.items()}
+        return others | {
+            name: pa.DictionaryArray.from_arrays(self._spread(texts.indices, places), texts.dictionary)
+            for name, texts in self.texts.items()
+        }
+
+    def _spread(self, values: pa.Array, places: pa.Array) -> pa.Array:
+        return pa.repeat(values[0], len(places)) if self.is_one else values.take(places)
