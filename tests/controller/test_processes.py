@@ -71,18 +71,52 @@ def test_what_goes_wrong_with_one_backend_does_not_stop_the_sweep_of_another(dat
     assert "The sweep of backend test failed" in caplog.text
 
 
-def test_a_jobs_life_is_one_trace(database):
+@pytest.fixture
+def spans():
+    """Of one tracer, those that have ended."""
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
-    from carrel.controller import service
 
     exporter = InMemorySpanExporter()
     traces.setup("controller", exporter=exporter)
-    try:
-        job = make_jobs("a")["a"]
-        service.cancel_actions(job.rap_id, ["a"], ["test"])
-        spans = exporter.get_finished_spans()
-    finally:
-        traces.shutdown()
-    assert [span.name for span in spans] == ["CREATED", "INITIATED", "CANCELLED_BY_USER", "JOB"]
-    assert {f"{span.context.trace_id:032x}" for span in spans} == {job.trace_context["traceparent"].split("-")[1]}
+    yield lambda tracer: [each for each in exporter.get_finished_spans() if each.instrumentation_scope.name == tracer]
+    traces.shutdown()
+
+
+def test_a_jobs_life_is_one_trace(database, spans):
+    from carrel.controller import service
+
+    job = make_jobs("a")["a"]
+    service.cancel_actions(job.rap_id, ["a"], ["test"])
+    made = spans("jobs")
+    assert [span.name for span in made] == ["CREATED", "INITIATED", "CANCELLED_BY_USER", "JOB"]
+    assert {f"{span.context.trace_id:032x}" for span in made} == {job.trace_context["traceparent"].split("-")[1]}
+
+
+def test_a_scheduling_pass_is_a_span_with_one_for_each_decision(database, spans):
+    job = make_jobs("a")["a"]
+    *decisions, whole = spans("loop")[:2]
+    assert (whole.name, dict(whole.attributes)) == ("LOOP", {"backend": "test"})
+    assert [(each.name, dict(each.attributes)) for each in decisions] == [
+        ("LOOP_JOB", {"job.id": job.id, "job.final_code": "initiated"})
+    ]
+    assert decisions[0].parent.span_id == whole.context.span_id
+    assert [span.name for span in spans("create_or_update_jobs")] == ["create_jobs"]
+    assert "TRANSACTION" in {span.name for span in spans("db")}
+
+
+def test_a_tick_shows_each_active_job_and_comes_again_after_the_interval(database, spans, monkeypatch):
+    from datetime import timedelta
+
+    from carrel.controller import clock, settings
+
+    job = make_jobs("a")["a"]
+    sweep = Sweep()
+    sweep.once()
+    sweep.once()
+    *jobs, tick = spans("ticks")
+    assert (tick.name, [each.name for each in jobs]) == ("TICK", ["INITIATED"])
+    assert (jobs[0].attributes["job.id"], jobs[0].attributes["job.request"]) == (job.id, job.rap_id)
+    later = clock.now() + timedelta(seconds=settings.get().tick_poll_interval)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    sweep.once()
+    assert [span.name for span in spans("ticks")].count("TICK") == 2

@@ -254,6 +254,7 @@ def test_database_status_sets_the_mode_unless_a_person_has(monkeypatch):
     from carrel.controller.service import maintenance
 
     object.__setattr__(settings.get(), "maintenance_enabled_backends", ["test"])
+    object.__setattr__(settings.get().backend("test"), "images", "local")
     job = make_jobs(new_job("a", requires_db=True))["a"]
 
     def answer(status: str) -> None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from tests.support.ingest_tables import cells
 
-from carrel.ingest.commit import LEDGER, QUARANTINE, open_storage, table_names
+from carrel.ingest.commit import LEDGER, QUARANTINE, Storage, existing, open_storage, table_key, table_names
 from carrel.ingest.engine import Options, Pool, Report, Setting, inline, run
 from carrel.ingest.generate.shapes import ANYTHING, ANYTHING_SCHEMA, TASK_DATA, TASK_DATA_SCHEMA
 from carrel.ingest.ledger import Ledger
@@ -72,7 +72,7 @@ def schemas(mapping: str = MAPPING) -> Schemas:
 
 
 def ingest(
-    warehouse: Path,
+    warehouse: Path | str,
     source: Any,
     pool: Pool | None = None,
     options: Options | None = None,
@@ -82,15 +82,16 @@ def ingest(
     return run(Setting(str(warehouse), source, schemas(mapping), pool or inline(), options or Options()))
 
 
-def tables_of(warehouse: Path) -> dict[str, pa.Table]:
+def tables_of(warehouse: Path | str) -> dict[str, pa.Table]:
     """Every table that has rows, columns in the order of the description."""
     storage = open_storage(str(warehouse))
-    found = {name: pa.table(_read(warehouse / "tables" / name)) for name in table_names(storage)}
+    found = {name: pa.table(_read(storage, name)) for name in table_names(storage)}
     return {name: _ordered(table) for name, table in found.items() if table.num_rows}
 
 
-def _read(path: Path) -> pa.Table:
-    return DeltaTable(str(path)).to_pyarrow_table()
+def _read(storage: Storage, name: str) -> pa.Table:
+    """By deltalake alone, as somebody without Carrel reads it."""
+    return DeltaTable(storage.uri(table_key(name)), storage_options=storage.delta_options()).to_pyarrow_table()
 
 
 def _ordered(table: pa.Table) -> pa.Table:
@@ -101,40 +102,42 @@ def _ordered(table: pa.Table) -> pa.Table:
     return table.select([*before, *data, *AFTER])
 
 
-def state_of(warehouse: Path) -> dict[str, Any]:
+def state_of(warehouse: Path | str) -> dict[str, Any]:
     """All that two warehouses of the same archives must share: cells, ledger, quarantine, schemas; not run ids."""
+    storage = open_storage(str(warehouse))
     return {
         "tables": cells(tables_of(warehouse)),
         "ledger": ledger_of(warehouse),
         "quarantine": quarantine_of(warehouse),
-        "catalog": {path.name: _schema(path) for path in sorted((warehouse / "catalog").glob("*.json"))},
+        "catalog": {key: _schema(storage.read(key)) for key in sorted(storage.keys("catalog/"))},
         "raw_json": raw_json_of(warehouse),
     }
 
 
-def raw_json_of(warehouse: Path) -> dict[str, Any]:
+def raw_json_of(warehouse: Path | str) -> dict[str, Any]:
     """key -> the value of its one line. The ledger must name exactly these."""
-    folder = warehouse / "raw_json"
-    found = {str(path.relative_to(folder)): _one_line(path) for path in sorted(folder.rglob("*.ndjson"))}
-    told = [key for line in Ledger(open_storage(str(warehouse))).lines() for key in line.raw]
+    storage = open_storage(str(warehouse))
+    keys = [key for key in sorted(storage.keys("raw_json/")) if key.endswith(".ndjson")]
+    found = {key.removeprefix("raw_json/"): _one_line(storage.read(key) or b"") for key in keys}
+    told = [key for line in Ledger(storage).lines() for key in line.raw]
     assert set(found) <= set(told)
     return found
 
 
-def _one_line(path: Path) -> Any:
-    (line,) = path.read_text().splitlines()
+def _one_line(data: bytes) -> Any:
+    (line,) = data.splitlines()
     return json.loads(line)
 
 
-def _schema(path: Path) -> Any:
-    tables = json.loads(path.read_text())["tables"]
+def _schema(data: bytes | None) -> Any:
+    tables = json.loads(data or b"")["tables"]
     for table in tables.values():
         for column in table["columns"]:
             del column["since"]
     return tables
 
 
-def ledger_of(warehouse: Path) -> list[Any]:
+def ledger_of(warehouse: Path | str) -> list[Any]:
     """Lines without run ids, sorted."""
     lines = Ledger(open_storage(str(warehouse))).lines()
     return sorted(
@@ -152,20 +155,21 @@ def ledger_of(warehouse: Path) -> list[Any]:
     )
 
 
-def quarantine_of(warehouse: Path) -> list[dict[str, Any]]:
+def quarantine_of(warehouse: Path | str) -> list[dict[str, Any]]:
     """Lines without run ids, sorted."""
-    if not (warehouse / QUARANTINE).is_dir():
+    storage = open_storage(str(warehouse))
+    if existing(storage, QUARANTINE) is None:
         return []
-    rows = _read(warehouse / QUARANTINE).drop_columns(["_run_id"]).to_pylist()
+    rows = _read(storage, QUARANTINE).drop_columns(["_run_id"]).to_pylist()
     return sorted(rows, key=lambda row: (row["archive_uri"], row["source_file"] or ""))
 
 
-def dispositions_of(warehouse: Path) -> dict[str, str]:
+def dispositions_of(warehouse: Path | str) -> dict[str, str]:
     """archive name -> what became of it."""
     return {line[0].removeprefix("folder:").removesuffix(".zip"): line[3] for line in ledger_of(warehouse)}
 
 
-def quarantined(warehouse: Path) -> dict[str, list[list[str | None]]]:
+def quarantined(warehouse: Path | str) -> dict[str, list[list[str | None]]]:
     """archive name -> [source file, stage, keyword] of each line, sorted."""
     found: dict[str, list[list[str | None]]] = {}
     for row in quarantine_of(warehouse):

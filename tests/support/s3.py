@@ -17,6 +17,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import pytest
 from tests.support.waiting import free_port, until
 
 REGION = "eu-west-2"
@@ -79,6 +80,22 @@ def pass_time(storage: Any) -> None:
     from carrel.ingest.commit.lock import KEY
 
     storage.write(KEY, json.dumps({**json.loads(storage.read(KEY)), "seconds": 0}).encode())
+
+
+@pytest.fixture(scope="session")
+def s3_address() -> Iterator[str]:
+    with s3_server() as address:
+        yield address
+
+
+@pytest.fixture
+def s3(s3_address: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The server's address; every client of this process, and of those it starts, finds it by the environment."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in environment(s3_address).items():
+        monkeypatch.setenv(name, value)
+    return s3_address
 
 
 class _OneByOne:

@@ -98,6 +98,27 @@ def test_the_resource(spans):
     assert expected.items() <= dict(made.resource.attributes).items()
 
 
+def test_what_is_known_later_is_noted_on_the_open_span(spans):
+    with traces.span("LOOP", "loop"):
+        traces.note(handled_tasks=3, nothing=None)
+    assert dict(spans()[0].attributes) == {"handled_tasks": 3}
+
+
+def test_an_attribute_may_have_any_name(spans):
+    with traces.span("LOOP", "loop", name="n", tracer="t"):
+        pass
+    assert dict(spans()[0].attributes) == {"name": "n", "tracer": "t"}
+
+
+def test_a_fault_inside_a_span_tells_its_kind_and_not_its_words(spans):
+    with pytest.raises(ValueError, match="patient 7"), traces.span("LOOP", "loop"):
+        raise ValueError("patient 7")
+    (made,) = spans()
+    assert made.status.status_code is StatusCode.ERROR
+    assert dict(made.attributes) == {"fault": "ValueError"}
+    assert "patient 7" not in made.to_json()
+
+
 @pytest.mark.parametrize("traceparent", ["", "nonsense", "00-xyz-abc-01"])
 def test_a_traceparent_of_another_shape_makes_no_span(spans, traceparent):
     traces.status_left(traceparent, "created", T0, at(1))
@@ -110,7 +131,7 @@ def test_off_means_that_nothing_happens():
     traces.job_moved(PARENT, "created", "succeeded", T0, at(1), T0, final=True)
     traces.status_left(PARENT, "created", T0, at(1))
     with traces.span("LOOP"):
-        pass
+        traces.note(handled=3)
     traces.shutdown()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from carrel.agent.executors.base import Executor, Inspection, Usage
 from carrel.agent.folder import AttemptFolder
+from carrel.telemetry import traces
 
 logger = logging.getLogger(__name__)
 MEGABYTE = 1024 * 1024
@@ -40,8 +41,9 @@ class Meter(threading.Thread):
 
     def run(self) -> None:
         while self._wait_for_work():
-            for name, folder in list(self._watched.items()):
-                self._sample_safely(name, folder)
+            with traces.span("METRICS_TICK", "metrics"):
+                for name, folder in list(self._watched.items()):
+                    self._sample_safely(name, folder)
 
     def _wait_for_work(self) -> bool:
         with self._changed:
@@ -60,15 +62,22 @@ class Meter(threading.Thread):
         usage = self._executor.usage(name)
         if usage is None or not folder.exists():
             self.forget(name)
-        else:
-            folder.write_metrics(updated(folder.metrics(), usage, time.time()))
+            return
+        figures = updated(folder.metrics(), usage, time.time())
+        with traces.span("METRICS", "metrics", task=folder.root.name, **_public(figures)):
+            folder.write_metrics(figures)
 
     def final(self, folder: AttemptFolder, seen: Inspection) -> Mapping[str, Any]:
         """The figures of an attempt at its end, with its wall time in seconds."""
-        figures = {key: value for key, value in folder.metrics().items() if not key.startswith("_")}
+        figures = _public(folder.metrics())
         if seen.started_at and seen.finished_at:
             figures["wall_seconds"] = round((seen.finished_at - seen.started_at).total_seconds(), 3)
         return figures
+
+
+def _public(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what is only there to make the next sample from."""
+    return {key: value for key, value in figures.items() if not key.startswith("_")}
 
 
 def updated(old: Mapping[str, Any], usage: Usage, now: float) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from carrel.agent.storage import check_identifier, check_name
 from carrel.agent.surroundings import Surroundings
 from carrel.jobs.outcomes import is_infrastructure
 from carrel.messages.tasks import JobDefinition, Stage, Task, TaskUpdate
+from carrel.telemetry import logs
 from carrel.telemetry.faults import point
 
 logger = logging.getLogger(__name__)
@@ -129,6 +130,12 @@ class Runner:
     # The loop
 
     def _run(self) -> None:
+        with logs.tags(workspace=self.job.workspace, action=self.job.action, id=self.job.id, task=self.task.id):
+            self._take_steps()
+        self._on_end(self)
+        self._bell.close()
+
+    def _take_steps(self) -> None:
         failures = 0
         step = None
         while not self._stopping and step is not Step.DONE:
@@ -139,8 +146,6 @@ class Runner:
                 logger.exception("%s: a step failed that will be tried again", self.task.id)
                 self._bell.wait(PAUSES[min(failures, len(PAUSES) - 1)])
                 failures += 1
-        self._on_end(self)
-        self._bell.close()
 
     def _advance(self) -> Step:
         step = next_step(self.observe())

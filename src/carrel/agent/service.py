@@ -16,6 +16,7 @@ from carrel.agent.storage import owned
 from carrel.agent.supervisor import Supervisor
 from carrel.agent.surroundings import Surroundings
 from carrel.repos import Mirrors
+from carrel.telemetry.start import start
 
 logger = logging.getLogger(__name__)
 
@@ -71,16 +72,18 @@ def _forward(stop: threading.Event, supervisor: Supervisor) -> None:
     supervisor.stop()
 
 
+def _start_telemetry(settings: AgentSettings) -> None:
+    try:
+        start("agent", "agent", backend=settings.backend, level=settings.loglevel, secrets=settings.secrets())
+    except (ValueError, RuntimeError) as error:
+        raise SettingsError(f"LOGLEVEL, or OTEL_*: {error}") from error
+
+
 def main() -> int:
     """Entry point; returns the exit code. SIGTERM and SIGINT end the agent, not the jobs it started."""
     try:
         settings = agent_settings.load()
-        logging.basicConfig(
-            level=settings.loglevel.upper(),
-            format="%(asctime)s %(levelname)s %(threadName)s %(message)s",
-            stream=sys.stderr,
-        )
-        logging.getLogger("httpx").setLevel(logging.WARNING)
+        _start_telemetry(settings)
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())

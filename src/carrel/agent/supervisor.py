@@ -23,6 +23,7 @@ from carrel.agent.runner import Runner, process_name
 from carrel.agent.surroundings import Surroundings
 from carrel.jobs.outcomes import ErrorType
 from carrel.messages.tasks import Stage, Task, TaskType, TaskUpdate
+from carrel.telemetry import traces
 from carrel.telemetry.faults import point
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,15 @@ STOP_SECONDS = 3.0
 def attempt_id(task: Task) -> str:
     """The attempt a task is about: its own id, or the id of what it cancels."""
     return task.id.removesuffix(CANCEL_SUFFIX) if task.type is TaskType.CANCELJOB else task.id
+
+
+def _attributes(task: Task) -> dict[str, Any]:
+    """Of a task's span, with the contract's names (controller.md section 7)."""
+    given = task.definition
+    named = {"job": given.get("id"), "job_request": given.get("rap_id"), "repo_url": given.get("repo_url")}
+    asked = {name: task.attributes.get(name) for name in ("user", "project", "orgs")}
+    same = {name: given.get(name) for name in ("workspace", "action", "commit", "image", "cpu_count", "memory_limit")}
+    return {"backend": task.backend, "task": task.id, "task_type": str(task.type), **asked, **named, **same}
 
 
 class Supervisor:
@@ -136,13 +146,15 @@ class Supervisor:
 
     def sync(self, listed: Sequence[Mapping[str, Any]]) -> None:
         """Make the attempts be what the list says. Safe to call with the same list again."""
-        with self._lock:
+        with self._lock, traces.span("AGENT_LOOP", "agent_loop", backend=self.place.settings.backend):
             self._listed = [task for record in listed if (task := self._understand(record))]
+            traces.note(handled_tasks=len(self._listed), errored_tasks=len(listed) - len(self._listed))
             point("supervisor.listed")
             self._settled &= {task.id for task in self._listed}
             wanted = {attempt_id(task) for task in self._listed}
             for task in self._listed:
-                self._take(task)
+                with traces.span("LOOP_TASK", "agent_loop", **_attributes(task)):
+                    self._take(task)
             for name, runner in list(self._runners.items()):
                 if name not in wanted:
                     runner.supersede()

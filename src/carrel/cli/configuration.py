@@ -26,6 +26,17 @@ DJANGO = {
     "DJANGO_CONTROLLER_ALLOWED_HOSTS": ("required", "Host names the controller answers to, by commas."),
     "DJANGO_DEBUG": ("false", "`true` on a machine of your own only."),
 }
+TELEMETRY = {
+    "LOGLEVEL": ("INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`."),
+    "LOG_FORMAT": ("", "`json`: each record as a JSON object on one line."),
+    "DEBUG_LOG_FILE": ("", "A file for all from DEBUG on; a new one each day, 14 are kept."),
+    "TRACE_LOG_LEVEL": ("ERROR", "Of what OpenTelemetry says of itself."),
+    "OTEL_EXPORTER_OTLP_ENDPOINT": ("", "Send traces there, by OTLP over HTTP; needs `carrel[otlp]`."),
+    "OTEL_EXPORTER_OTLP_HEADERS": ("", "`name=value,...` to send with them; alone, they go to Honeycomb."),
+    "OTEL_EXPORTER_CONSOLE": ("", "Set to anything: traces on stdout."),
+    "OTEL_SERVICE_NAME": ("jobrunner", "What traces call the service."),
+    "VERSION": ("unknown", "What traces call its version."),
+}
 AGENT = {
     "{NAME}_DATABASE_URL": ("", "What a job gets as `DATABASE_URL` when it asks for the database NAME."),
 }
@@ -112,6 +123,7 @@ def sections() -> Iterator[tuple[str, list[Setting]]]:
     from carrel.local.settings import LocalSettings
     from carrel.repos.settings import RepoSettings
 
+    yield "Every process of a backend and of the controller: logs and traces", list(_fixed(TELEMETRY))
     yield "Agent", [*_of(AgentSettings), *_fixed(AGENT)]
     controller = [each for part in (RepoSettings, ImageSettings, CreationSettings) for each in _of(part)]
     yield "Controller", [*_of(ControllerSettings), *_fixed(DJANGO), *controller]

@@ -1,7 +1,5 @@
 """What must be right before a process of the controller starts."""
 
-import os
-
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
@@ -13,11 +11,10 @@ class CannotStart(Exception):
 
 
 def set_up_telemetry(process: str) -> None:
-    """Logs (plain, or JSON with LOG_FORMAT=json) and traces of this process, as the environment says."""
-    from carrel.telemetry import logs, traces
+    """Logs and traces of this process, as the environment says."""
+    from carrel.telemetry.start import start
 
-    logs.setup(process, json=os.environ.get("LOG_FORMAT") == "json")
-    traces.setup("controller", version=os.environ.get("VERSION") or "unknown")
+    start(process, "controller")
 
 
 def before_start() -> None:

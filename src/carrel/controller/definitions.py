@@ -10,6 +10,9 @@ from carrel.controller.models import ImageDigest, Job
 from carrel.controller.sizes import smaller_memory
 from carrel.messages.tasks import JobDefinition, Study
 
+DATABASE_UTILS = "tpp-database-utils:latest"
+"""The image that regular tasks ask the database with."""
+
 
 def image_and_args(run_command: str) -> tuple[str, list[str]]:
     """`"python:v2 python a.py"` -> `("<DOCKER_REGISTRY>/python:v2", ["python", "a.py"])`."""
@@ -84,15 +87,15 @@ def attributes(job: Job) -> dict[str, str]:
     return {"user": job.rap.created_by, "project": job.rap.project, "orgs": ",".join(job.rap.orgs)}
 
 
-def _database_utils() -> dict[str, Any]:
-    image, _ = image_and_args("tpp-database-utils:latest")
-    return {"image": image, "image_sha": known_digest(image)}
+def _database_utils(backend: str) -> dict[str, Any]:
+    image, _ = image_and_args(DATABASE_UTILS)
+    return {"image": image, "image_sha": known_digest(image, backend)}
 
 
-def dbstatus_definition() -> dict[str, Any]:
-    return {"database_name": "default", **_database_utils()}
+def dbstatus_definition(backend: str) -> dict[str, Any]:
+    return {"database_name": "default", **_database_utils(backend)}
 
 
-def dbdatacheck_definition() -> dict[str, Any]:
+def dbdatacheck_definition(backend: str) -> dict[str, Any]:
     month = settings.get().data_check_hes_expected_activity_month
-    return {"hes_expected_activity_month": month, **_database_utils()}
+    return {"hes_expected_activity_month": month, **_database_utils(backend)}

@@ -74,19 +74,13 @@ def make_known(backend: str, images: Iterable[str]) -> None:
         _take(name, answer, name in remembered)
 
 
-def refresh() -> int:
-    """Ask the registry again for every remembered digest that is no longer fresh; the number that were written.
-
-    For a sweep to call now and then, outside any transaction, so that requests seldom have to wait. Never raises for
-    a registry that does not answer.
-    """
-    own = ImageSettings()
-    stale = clock.now() - timedelta(seconds=own.image_digest_max_age)
-    names = list(ImageDigest.objects.filter(fetched_at__lt=stale).values_list("image", flat=True))
-    answers = {name: answer for name, answer in _ask(names, own).items() if isinstance(answer, str)}
-    for name, digest in answers.items():
-        _remember(name, digest, clock.now())
-    return len(answers)
+def try_to_know(backend: str, image: str) -> None:
+    """As `make_known` of one image, for a task that goes without a digest where none can be had. Never raises for what
+    a registry says or does not say."""
+    try:
+        make_known(backend, [image])
+    except (ImageUnknown, ImageUnavailable) as error:
+        logger.warning("The digest of %s is not known: %s", image, error)
 
 
 def _ask(names: list[str], own: ImageSettings) -> dict[str, str | RegistryError]:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from django.db import close_old_connections, connection
 
-from carrel.controller import clock, settings
+from carrel.controller import clock, settings, ticks
 from carrel.controller.models import Event, Job
 from carrel.controller.service import maintenance, scheduling
 from carrel.controller.service.loading import ACTIVE
@@ -37,15 +37,28 @@ class Sweep:
 
     def __init__(self) -> None:
         self._looked: dict[str, _Looked] = {}
+        self._ticked: datetime | None = None
 
     def once(self) -> None:
         """One look at each backend. What goes wrong with one is logged and does not stop the others."""
+        self._tick()
         for backend in settings.get().backends:
             try:
                 self._look_at(backend)
             except Exception:
                 logger.exception("The sweep of backend %s failed; it is tried again.", backend)
                 connection.close()
+
+    def _tick(self) -> None:
+        interval = timedelta(seconds=settings.get().tick_poll_interval)
+        if self._ticked is not None and clock.now() - self._ticked < interval:
+            return
+        self._ticked = clock.now()
+        try:
+            ticks.tick()
+        except Exception:
+            logger.exception("No tick could be traced; jobs are not affected.")
+            connection.close()
 
     def _look_at(self, backend: str) -> None:
         maintenance.keep_regular_tasks(backend)

@@ -73,13 +73,34 @@ def shutdown() -> None:
 
 
 @contextmanager
-def span(name: str, tracer: str = "carrel", **attributes: Any) -> Iterator[None]:
-    """A span around some work: `with span("LOOP", "loop", backend="north"): ...`. Does nothing while tracing is off."""
+def span(name: str, tracer: str = "carrel", /, **attributes: Any) -> Iterator[None]:
+    """A span around some work: `with span("LOOP", "loop", backend="north"): ...`. Does nothing while tracing is off.
+
+    An exception marks it as failed and says no more: its text may hold what must not leave this machine.
+    """
     if _provider is None:
         yield
         return
-    with _provider.get_tracer(tracer).start_as_current_span(name, attributes=_clean(attributes)):
-        yield
+    with _provider.get_tracer(tracer).start_as_current_span(
+        name, attributes=_clean(attributes), record_exception=False, set_status_on_exception=False
+    ) as made:
+        try:
+            yield
+        except Exception as error:
+            from opentelemetry.trace import StatusCode
+
+            made.set_status(StatusCode.ERROR)
+            made.set_attribute("fault", type(error).__name__)
+            raise
+
+
+def note(**attributes: Any) -> None:
+    """More attributes for the span that is open here, once they are known: `note(handled_tasks=3)`."""
+    if _provider is None:
+        return
+    from opentelemetry.trace import get_current_span
+
+    get_current_span().set_attributes(_clean(attributes))
 
 
 def job_moved(

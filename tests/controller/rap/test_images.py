@@ -194,7 +194,7 @@ def test_an_image_whose_name_is_too_long_to_be_one(requests):
 
 
 def test_a_stale_digest_is_asked_again_a_fresh_one_not(requests, pushed):
-    from carrel.controller import clock, images
+    from carrel.controller import clock
     from carrel.controller.models import ImageDigest
 
     create(requests)
@@ -205,20 +205,41 @@ def test_a_stale_digest_is_asked_again_a_fresh_one_not(requests, pushed):
     create(requests, workspace="w3")
     assert remembered() == pushed
     ImageDigest.objects.update(fetched_at=clock.now() - timedelta(hours=1), digest="sha256:" + "0" * 64)
-    assert images.refresh() == 2
+    create(requests, workspace="w4")
     assert remembered() == pushed
-    assert images.refresh() == 0
 
 
-def test_refresh_survives_a_registry_that_is_down(requests, rap_env, pushed):
-    from carrel.controller import clock, images
+def regular_task():
+    """The definition of a new status task of `test`."""
+    from carrel.controller import settings
+    from carrel.controller.models import Task
+    from carrel.controller.service import maintenance
+
+    object.__setattr__(settings.get(), "maintenance_enabled_backends", ["test"])
+    Task.objects.all().delete()
+    maintenance.keep_regular_tasks("test")
+    return Task.objects.get().definition
+
+
+def test_a_regular_task_carries_the_digest_of_its_image(requests, rap_env):
+    from carrel.controller import settings
     from carrel.controller.models import ImageDigest
 
-    create(requests)
+    host = settings.get().docker_registry
+    digest = support.push(host.removesuffix("/org"), "org/tpp-database-utils:latest", b"utils")
+    expected = {"database_name": "default", "image": f"{host}/tpp-database-utils:latest", "image_sha": digest}
+    assert regular_task() == expected
     registry_goes_down(rap_env)
-    ImageDigest.objects.update(fetched_at=clock.now() - timedelta(hours=1))
-    assert images.refresh() == 0
-    assert remembered() == pushed
+    assert regular_task()["image_sha"] == digest, "remembered"
+    ImageDigest.objects.all().delete()
+    assert regular_task()["image_sha"] is None
+
+
+def test_a_regular_task_of_a_backend_with_images_of_its_own_asks_no_registry(requests, rap_env):
+    rap_env.setenv("TEST_IMAGES", "local")
+    registry_goes_down(rap_env)
+    assert regular_task()["image_sha"] is None
+    assert remembered() == {}
 
 
 def test_a_digest_learnt_for_one_backend_is_not_told_to_one_with_images_of_its_own(requests, rap_env, pushed):

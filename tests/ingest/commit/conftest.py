@@ -1,23 +1,9 @@
 import pytest
-from tests.support.s3 import environment, new_bucket, s3_server
+from tests.support.s3 import new_bucket, s3, s3_address
 
 from carrel.ingest.commit import open_storage
 
-
-@pytest.fixture(scope="session")
-def s3_address():
-    with s3_server() as address:
-        yield address
-
-
-@pytest.fixture
-def s3(s3_address, monkeypatch):
-    """The server's address; every client of this process finds it by the environment."""
-    for name, value in environment(s3_address).items():
-        monkeypatch.setenv(name, value)
-    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN", "AWS_ALLOW_HTTP"):
-        monkeypatch.delenv(name, raising=False)
-    return s3_address
+__all__ = ["s3", "s3_address"]
 
 
 @pytest.fixture(params=["folder", "s3"])

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from django.db import connection, transaction
 
 from carrel.controller.models import Backend
+from carrel.telemetry import traces
 
 
 @contextmanager
@@ -15,7 +16,7 @@ def locked(backend: str) -> Iterator[None]:
     On SQLite every transaction begins IMMEDIATE (see `carrel.web.databases`): the write lock is the backend's lock. On
     PostgreSQL it is the backend's row. Lock one backend at a time, and before any row of it.
     """
-    with transaction.atomic():
+    with traces.span("TRANSACTION", "db", backend=backend), transaction.atomic():
         if connection.vendor == "postgresql":
             _lock_row(backend)
         yield

@@ -3,7 +3,7 @@
 import secrets
 from datetime import datetime, timedelta
 
-from carrel.controller import changes, clock, definitions, identifiers, settings
+from carrel.controller import changes, clock, definitions, identifiers, images, settings
 from carrel.controller.models import Task
 from carrel.controller.service import events, flags
 from carrel.controller.service.locks import locked
@@ -31,6 +31,7 @@ def _keep(backend: str, kind: TaskType, interval: float, *, wanted: bool) -> Non
         if active_tasks(backend).filter(type=kind).exists():
             _end(backend, kind)
     elif _is_due(backend, kind, interval, clock.now()):
+        images.try_to_know(backend, definitions.DATABASE_UTILS)
         with locked(backend):
             if _is_due(backend, kind, interval, clock.now()):
                 _create(backend, kind)
@@ -50,7 +51,7 @@ def _create(backend: str, kind: TaskType) -> Task:
         task_id=identifiers.scheduled_task_id(kind, now.date()),
         backend=backend,
         type=kind,
-        definition=make(),
+        definition=make(backend),
         created_at=now,
         attempt_token=secrets.token_urlsafe(24),
     )

@@ -124,7 +124,7 @@ def create_jobs(rap_id: str, jobs: Iterable[NewJob]) -> tuple[list[Job], bool]:
     The first caller wins: when the request has jobs already they are returned as they are, with created False.
     """
     backend = _backend_of(rap_id)
-    with locked(backend):
+    with traces.span("create_jobs", "create_or_update_jobs", backend=backend, rap=rap_id), locked(backend):
         rap = Rap.objects.get(pk=rap_id)
         if rap.outcome == Rap.Outcome.CREATED:
             return queries.rap_jobs(rap_id), False

@@ -18,6 +18,7 @@ from carrel.controller.service.statuses import change_status
 from carrel.jobs.models import ActiveJob
 from carrel.jobs.schedule import Decision, Effect, fault_decision, next_wakeup, schedule
 from carrel.jobs.statuses import STATUSES, State, StatusCode, is_final
+from carrel.telemetry import traces
 from carrel.telemetry.faults import point
 
 logger = logging.getLogger(__name__)
@@ -30,9 +31,10 @@ def run(backend: str) -> datetime | None:
     """Do all that can be done now for one backend's jobs. Returns when time alone makes the next thing due."""
     while True:
         now = clock.now()
-        inp, unreadable = loading.load(backend)
-        ended = _apply_all(schedule(inp, now), inp.jobs, now)
-        _give_up_unreadable(unreadable, now)
+        with traces.span("LOOP", "loop", backend=backend):
+            inp, unreadable = loading.load(backend)
+            ended = _apply_all(schedule(inp, now), inp.jobs, now)
+            _give_up_unreadable(unreadable, now)
         if not ended:
             return next_wakeup(inp, now)
 
@@ -53,7 +55,8 @@ def _apply_all(decisions: Iterable[Decision], jobs: Iterable[ActiveJob], now: da
     by_id = {job.id: job for job in jobs}
     ended = False
     for decision, job in _with_rows(list(decisions)):
-        applied = _apply_or_fault(decision, job, by_id[decision.job_id], now)
+        with traces.span("LOOP_JOB", "loop", **{"job.id": decision.job_id, "job.final_code": decision.status_code}):
+            applied = _apply_or_fault(decision, job, by_id[decision.job_id], now)
         ended |= applied and (is_final(decision.status_code) or decision.effect is Effect.STOP)
         point("controller.decision.applied")
     return ended

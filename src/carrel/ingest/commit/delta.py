@@ -14,6 +14,7 @@ from deltalake.transaction import AddAction, RemoveAction, create_table_with_add
 from carrel.ingest.commit.files import DataFile, opened
 from carrel.ingest.commit.layout import table_key
 from carrel.ingest.commit.storage import Storage
+from carrel.telemetry import faults
 
 APPLICATION = "carrel-ingest"
 """Application id of our transactions; their version is the number of the run."""
@@ -142,6 +143,7 @@ def _add_columns(table: DeltaTable, schema: Schema) -> None:
     missing = [field for field in schema.fields if field.name not in have]
     if missing:
         table.alter.add_columns(missing)
+        faults.point("ingest.columns_added")
 
 
 def holding(storage: Storage, name: str, table: DeltaTable, records: Mapping[str, Collection[str]]) -> list[str]:

@@ -185,6 +185,7 @@ def recover(storage: Storage) -> Plan | None:
         for key in json.loads(storage.read(run_key(number.run_id, _UNDO)) or b"[]"):
             storage.delete(key)
             faults.point("ingest.undone")
+        storage.delete(run_key(number.run_id, _UNDO))
         _sweep(storage, number.run_id, frozenset())
         _set_state(storage, number.number, "abandoned")
         return None

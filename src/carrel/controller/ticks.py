@@ -1,0 +1,24 @@
+"""Ticks: now and then, a span for each active job, so that traces show what has not moved (controller.md section 7)."""
+
+from carrel.controller.models import Job
+from carrel.jobs.statuses import StatusCode
+from carrel.telemetry import traces
+
+COLUMNS = ("id", "rap_id", "backend", "workspace", "action", "state", "status_code", "requires_db")
+
+
+def tick() -> None:
+    """One span TICK and under it one for each active job, called as its status code. Nothing while tracing is off."""
+    if not traces.is_on():
+        return
+    active = Job.objects.filter(state__in=["pending", "running"]).order_by("created_at", "position")
+    with traces.span("TICK", "ticks"):
+        for row in active.values(*COLUMNS).iterator():
+            with traces.span(StatusCode(row["status_code"]).name, "ticks", **_attributes(row)):
+                pass
+
+
+def _attributes(row: dict[str, object]) -> dict[str, object]:
+    """With the contract's names: `job.request`, `job.workspace` and so on."""
+    named = {"job.request": row["rap_id"], "rap.backend": row["backend"]}
+    return named | {f"job.{name}": row[name] for name in COLUMNS if name != "rap_id"}

@@ -1,0 +1,60 @@
+"""Everything that changes a warehouse, as functions of texts, for processes that are killed while they are at it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb  # noqa: F401 (what is imported here need not be imported by every child)
+import pyarrow.dataset  # noqa: F401
+from tests.support.ingest import MAPPING, Folder, schemas
+
+from carrel.ingest.engine import Options, Setting, inline, run
+from carrel.ingest.engine.compacting import compact as merge
+from carrel.ingest.engine.copying import copy_dataset
+from carrel.ingest.engine.withdrawing import withdraw as remove
+from carrel.ingest.generate.shapes import TASK_DATA
+
+BROKEN = MAPPING.replace(TASK_DATA, "https://example.org/other.json")
+"""A mapping that does not know a schema: its files are passed over."""
+POLICIES = {
+    policy: f"{MAPPING}datasets: {{Anything_v1: {{policy: {policy}}}}}\n"
+    for policy in ("evolve", "variant", "quarantine", "freeze")
+}
+
+
+def take(
+    warehouse: str,
+    archives: str,
+    mapping: str = MAPPING,
+    streamed: bool = False,
+    batch: int = 5,
+    names: tuple[str, ...] = (),
+) -> None:
+    """A run over all archives, or those of `names`."""
+    options = Options(batch_archives=batch)
+    options = replace(options, stream_from=300, flush_bytes=2_000) if streamed else options
+    run(Setting(warehouse, Folder(Path(archives), tuple(names) or None), schemas(mapping), inline(), options))
+
+
+def replay(warehouse: str, archives: str, mapping: str = MAPPING) -> None:
+    """Take everything again."""
+    setting = Setting(warehouse, Folder(Path(archives)), schemas(mapping), inline(), replay=lambda ref: True)
+    run(setting)
+
+
+def withdraw(warehouse: str, archives: str, healthcode: str) -> None:
+    """One participant."""
+    assert not remove(warehouse, healthcodes=[healthcode]).holding
+
+
+def compact(warehouse: str, archives: str) -> None:
+    """All into one file, and old files away."""
+    merge(warehouse, vacuum_hours=0)
+
+
+def archive(warehouse: str, archives: str, dataset: str = "MotionRecord_v1") -> None:
+    """A copy of one dataset."""
+    copy_dataset(warehouse, dataset)
+
+
+for each in (MAPPING, BROKEN, *POLICIES.values()):
+    schemas(each)
