@@ -49,6 +49,7 @@ class _Lazy(click.Group):
 def ingest() -> None:
     """Turn archives into typed tables, each record exactly once.
 
-    Exit codes: 0 all taken, 1 it failed, 2 wrong usage, 3 some files are in quarantine, 4 some archives could not be
-    fetched (the next run tries again), 5 another ingest works on the warehouse.
+    Exit codes: 0 done, 1 it could not be done, 2 wrong usage, 3 done, and something needs a look (files in quarantine,
+    archives that are missing, a schema that does not fit), 4 some archives could not be fetched (the next run tries
+    again), 5 another ingest works on the warehouse, 130 stopped by Ctrl-C.
     """

@@ -5,7 +5,7 @@ from typing import Literal
 
 import click
 
-from carrel.ingest.commands.shared import ending, warehouse_option
+from carrel.ingest.commands.shared import ending, warehouse_at, warehouse_option
 
 
 @click.command()
@@ -27,6 +27,9 @@ def withdraw(
 
     if not (healthcodes or records):
         raise click.UsageError("Say whom: --healthcode H or --record R.")
+    if not all(each.strip() for each in (*healthcodes, *records)):
+        raise click.UsageError("A code is empty: nobody has that one.")
+    warehouse_at(warehouse)
     if not yes:
         click.confirm(f"Remove {len(healthcodes)} participants and {len(records)} records for good?", abort=True)
     proof = remove(warehouse, healthcodes, records)
@@ -43,6 +46,7 @@ def compact(warehouse: str, target_mb: int, vacuum_hours: int | None) -> None:
     """Merge small files into large ones, rows of a record together."""
     from carrel.ingest.engine.compacting import compact as merge
 
+    warehouse_at(warehouse)
     made = merge(warehouse, target_mb * 1_000_000, vacuum_hours)
     for name, (before, after) in sorted(made.tables.items()):
         click.echo(f"{name}: {before} files became {after}")
@@ -57,6 +61,7 @@ def archive(dataset: str, warehouse: str) -> None:
     """Keep a copy of DATASET (as MotionRecord_v1) as it is now, with its history."""
     from carrel.ingest.engine.copying import copy_dataset
 
+    warehouse_at(warehouse)
     try:
         place = copy_dataset(warehouse, dataset)
     except KeyError:
@@ -75,11 +80,10 @@ def export(
     folder: Path, warehouse: str, layout: str, datasets: tuple[str, ...], dates: Literal["plain", "padded"]
 ) -> None:
     """Write plain Parquet folders, with BridgeDownstream's names and columns, under FOLDER."""
-    from carrel.ingest.commit import open_storage
     from carrel.ingest.engine.asked import unfinished
     from carrel.ingest.engine.exporting import FolderInUse, export_bridge
 
-    if warning := unfinished(open_storage(warehouse)):
+    if warning := unfinished(warehouse_at(warehouse)):
         raise click.ClickException(f"nothing was exported. {warning}")
     try:
         for dataset, files in export_bridge(warehouse, folder, datasets or None, dates):

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from carrel.ingest.commands.shared import ending, json_option, looking, warehouse_option
+from carrel.ingest.commands.shared import ending, json_option, looking, warehouse_at, warehouse_option
+from carrel.ingest.engine.exits import EXIT_FOUND, EXIT_TAKEN
 
 
 @click.command()
@@ -15,10 +16,9 @@ from carrel.ingest.commands.shared import ending, json_option, looking, warehous
 @ending
 def status(warehouse: str, as_json: bool) -> None:
     """Show what the warehouse holds, and how its last run went."""
-    from carrel.ingest.commit import open_storage
     from carrel.ingest.engine.statuses import status_of
 
-    found = status_of(open_storage(warehouse))
+    found = status_of(warehouse_at(warehouse))
     click.echo(json.dumps(asdict(found), indent=1, default=str) if as_json else found.text())
 
 
@@ -44,7 +44,7 @@ def reconcile(ctx: click.Context, source: str, warehouse: str, as_json: bool) ->
         click.echo(json.dumps(asdict(found) | {"is_sound": found.is_sound}, indent=1))
     else:
         _tell(found)
-    ctx.exit(0 if found.is_sound else 3)
+    ctx.exit(EXIT_TAKEN if found.is_sound else EXIT_FOUND)
 
 
 def _tell(found: Any) -> None:
@@ -82,8 +82,8 @@ def _next_step(kinds: set[str]) -> str:
     steps = ["Something is missing: see above."]
     if kinds & {"rows_missing", "rows_extra"}:
         steps.append(
-            "Somebody changed tables by other means than Carrel: `carrel ingest replay --all SOURCE` takes every record "
-            "of the source again."
+            "Somebody changed tables by other means than Carrel: `carrel ingest replay --all SOURCE` takes every "
+            "record of the source again."
         )
     if "damaged" in kinds:
         steps.append(
@@ -109,11 +109,25 @@ def tables(table: str | None, warehouse: str, as_json: bool, version: int | None
         found = [asdict(each) for each in list_tables(storage)]
         _rows(found, as_json, ("name", "version", "rows", "files", "size", "columns"))
         return
-    opened = existing(storage, table, version)
+    opened = existing(storage, table)
     if opened is None:
         raise click.ClickException(f"there is no table {table}; `carrel ingest tables` lists them")
+    if version is not None:
+        opened = _as_of(opened, table, version)
     fields = [{"column": each.name, "type": str(each.type.type)} for each in _fields(opened)]
     _rows(fields, as_json, ("column", "type"))
+
+
+def _as_of(table: Any, name: str, version: int) -> Any:
+    from deltalake.exceptions import DeltaError
+
+    try:
+        table.load_as_version(version)
+    except DeltaError:
+        raise click.ClickException(
+            f"{name} has no version {version}, or it is no longer kept; now it has version {table.version()}"
+        ) from None
+    return table
 
 
 def _fields(table: Any) -> Any:
@@ -157,6 +171,7 @@ def sql(query: str, warehouse: str, as_csv: bool) -> None:
     from carrel.ingest.engine.warehouses import query as ask
 
     try:
+        _refuse_changes(query)
         found = ask(warehouse, query)
         if found is None:
             return
@@ -166,6 +181,24 @@ def sql(query: str, warehouse: str, as_csv: bool) -> None:
             found.show(max_rows=1_000, max_width=200)
     except duckdb.Error as error:
         raise click.ClickException(str(error)) from None
+
+
+def _refuse_changes(query: str) -> None:
+    """Only questions: DuckDB would also write files, and make tables that vanish with the command."""
+    import duckdb
+
+    asking = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
+    statements = duckdb.extract_statements(query)
+    if not statements:
+        raise click.ClickException(
+            "the query is empty; write SELECT ... FROM a table that `carrel ingest tables` lists"
+        )
+    for statement in statements:
+        if statement.type not in asking:
+            raise click.ClickException(
+                f"{statement.type.name} is not a query: this command only reads, as by SELECT. To keep an answer, "
+                "use --csv > FILE; tables change by `carrel ingest run`, `replay` and `withdraw` alone"
+            )
 
 
 def _csv(found: Any) -> None:

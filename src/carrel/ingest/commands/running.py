@@ -15,12 +15,21 @@ from carrel.ingest.commands.shared import (
     pool_options,
     progress_bar,
     schemas_of,
+    warehouse_at,
     warehouse_option,
     write_file,
 )
 
 if TYPE_CHECKING:
     from carrel.ingest.engine import Report, Setting
+    from carrel.ingest.schemas import Schemas
+
+
+def _in_a_folder(ctx: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
+    """Better before the run than after it."""
+    if path is not None and not path.absolute().parent.is_dir():
+        raise click.BadParameter(f"there is no folder {path.parent} to write it in", ctx, option)
+    return path
 
 
 def _run_options(command: Any) -> Any:
@@ -38,7 +47,12 @@ def _run_options(command: Any) -> Any:
             is_flag=True,
             help="Also keep each file as raw JSON, as BridgeDownstream does; every later run then does.",
         ),
-        click.option("--metrics", type=click.Path(path_type=Path), help="Write Prometheus text to this file."),
+        click.option(
+            "--metrics",
+            type=click.Path(path_type=Path, dir_okay=False),
+            callback=_in_a_folder,
+            help="Write Prometheus text to this file.",
+        ),
         json_option,
     ):
         command = option(command)
@@ -111,13 +125,18 @@ def replay(
     """
     from dataclasses import replace
 
-    from carrel.ingest.commit import open_storage
     from carrel.ingest.engine.warehouses import Filter, quarantine
     from carrel.ingest.ledger import archive_key
 
     wanted = Filter(ids, *(given.pop(name) for name in ("record", "stage", "keyword", "schema_id")))
+    storage = warehouse_at(given["warehouse"])
     setting = _setting(**given)
-    keys = {row["archive_key"] for row in quarantine(open_storage(setting.warehouse), wanted)}
+    lines = quarantine(storage, wanted)
+    if unknown := sorted({*ids} - {row["id"] for row in lines}):
+        raise click.ClickException(
+            f"quarantine has no line {', '.join(unknown)} that fits; `carrel ingest quarantine list` lists them"
+        )
+    keys = {row["archive_key"] for row in lines}
     setting = replace(setting, replay=lambda ref: everything or archive_key(ref) in keys)
     report = _once(setting)
     _say(report, as_json, metrics)
@@ -139,8 +158,20 @@ def _setting(
     from carrel.ingest.sources import source_of
 
     options = Options(app_id=app, reject_records=reject == "record", raw_json=raw_json)
-    pool = pool_of(workers, scheduler)
-    return Setting(warehouse, source_of(source), schemas_of(mapping_file, schema_folder), pool, options)
+    schemas = _filled(schema_folder, schemas_of(mapping_file, schema_folder))
+    found = source_of(source)
+    return Setting(warehouse, found, schemas, pool_of(workers, scheduler), options)
+
+
+def _filled(folder: Path, schemas: "Schemas") -> "Schemas":
+    """Without a store every file would go to quarantine; that is a mistyped name, or a step that was left out."""
+    if schemas.mapping.schemas and not folder.is_dir():
+        raise click.ClickException(
+            f"there is no schema store in {folder}, so no file could be checked: fill it by "
+            "`carrel ingest schemas add FILES` or `carrel ingest schemas pull`, or say where it is by --schemas "
+            "(or CARREL_INGEST_SCHEMAS)"
+        )
+    return schemas
 
 
 def _once(setting: "Setting") -> "Report":

@@ -3,10 +3,17 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from carrel.ingest.commands.shared import ending, json_option, mapping_options, schemas_of
+from carrel.ingest.engine.exits import EXIT_FOUND, EXIT_TAKEN
+from carrel.ingest.engine.reporting import many
+
+if TYPE_CHECKING:
+    from carrel.ingest.schemas.diff import SchemaChange
+    from carrel.ingest.schemas.sampling import Outcome
 
 
 @click.command()
@@ -57,29 +64,56 @@ def diff_schema(
 ) -> None:
     """Say what the schema in the file NEW would change against the stored one, URI.
 
-    With --sample, one record for each assessment revision, operating system and app version is checked by both. Exit
-    code 3 when files that are taken now would be refused, or a column would change its kind.
+    With --sample, one record for each assessment revision, operating system and app version is checked by both.
+
+    Exit code 0: compatible. 3: not, or nobody knows: a column would change its kind, files of the sample that are taken
+    now would be refused, or files may be refused and no file of a sample shows that they are not. 1: it could not be
+    said (NEW is no schema, URI is not in the store, ...).
     """
     from carrel.ingest.engine.trying import replaced, trial
-    from carrel.ingest.schemas.diff import ChangeClass, worst
     from carrel.ingest.schemas.diff import diff_schema as compare
+    from carrel.ingest.schemas.incoming import document_of
     from carrel.ingest.sources import source_of
 
     known = schemas_of(mapping_file, schema_folder)
     if uri not in known.library:
         raise click.ClickException(f"{uri} is not in the store; `carrel ingest schemas list` lists what is")
-    other = replaced(known.library, uri, new.read_bytes())
+    document = document_of(new.read_bytes(), str(new), uri)
+    if not document.uris:
+        raise click.ClickException(f"{new} is an archive map, not a schema; `carrel ingest check` looks at those")
+    if len(document.uris) > 1:
+        click.echo(f"Note: the $id of {new} is {document.uris[1]}: adding it would not change {uri}.", err=True)
+    other = replaced(known.library, uri, document.data)
     changes = compare(known.library.document(uri), other.document(uri), known.library, other)
     for change in changes:
         click.echo(f"{change.change.value:<9} {change.pointer or 'the whole'}: {change.message}")
-    click.echo(f"{len(changes)} changes")
+    click.echo(many(len(changes), "change"))
     outcomes = list(trial(source_of(source), known, other, uri, app)) if source else []
     for outcome in outcomes:
         click.echo(f"{outcome.verdict}: {' '.join(str(each) for each in outcome.group)}: {outcome.source_file}")
         for fault in outcome.after:
             click.echo(f"  {fault.keyword} at {fault.pointer or 'the whole'}: {fault.message}")
-    refused = any(outcome.verdict == "refused now" for outcome in outcomes)
-    ctx.exit(3 if refused or worst(changes) is ChangeClass.KIND else 0)
+    against = _against(changes, outcomes)
+    click.echo("; ".join(against) or "compatible")
+    ctx.exit(EXIT_FOUND if against else EXIT_TAKEN)
+
+
+def _against(changes: "list[SchemaChange]", outcomes: "list[Outcome]") -> list[str]:
+    """What speaks against the new schema."""
+    from carrel.ingest.schemas.diff import ChangeClass
+
+    classes = {each.change for each in changes}
+    refused = sum(each.verdict == "refused now" for each in outcomes)
+    found = []
+    if ChangeClass.KIND in classes:
+        found.append("a column would change its kind: choose a policy, or a new dataset version")
+    if refused:
+        found.append(
+            f"{many(refused, 'file')} of the sample would be refused, and {'is' if refused == 1 else 'are'} taken now"
+        )
+    if ChangeClass.NARROWING in classes and not outcomes:
+        found.append("files may be refused: try it with --sample SOURCE on archives that have such files")
+    return found
 
 
 @click.group()

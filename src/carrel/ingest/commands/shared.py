@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from carrel.ingest.engine.exits import EXIT_BUSY
+from carrel.ingest.commands.faults import in_words
+from carrel.ingest.engine.exits import EXIT_BUSY, EXIT_STOPPED
 
 if TYPE_CHECKING:
+    from carrel.ingest.commit import Storage
     from carrel.ingest.engine import Pool
     from carrel.ingest.engine.running import Progress
     from carrel.ingest.schemas import Schemas
@@ -68,8 +70,22 @@ def pool_of(workers: int | None, scheduler: str | None) -> "Pool":
     from carrel.ingest import engine
 
     if scheduler:
-        return engine.dask(scheduler)
+        return _cluster(scheduler)
     return engine.inline() if workers == 0 else engine.processes(workers)
+
+
+def _cluster(scheduler: str) -> "Pool":
+    from carrel.ingest import engine
+
+    try:
+        return engine.dask(scheduler)
+    except ImportError:
+        raise click.ClickException("a cluster needs Dask: pip install 'carrel[ingest,dask]'") from None
+    except (OSError, ValueError) as error:
+        raise click.ClickException(
+            f"no Dask scheduler answers at {scheduler} ({type(error).__name__}): look whether it runs and the address "
+            "is right, as tcp://host:8786. Nothing was changed"
+        ) from None
 
 
 @contextmanager
@@ -103,12 +119,41 @@ def ending(command: Command) -> Command:
         try:
             return command(*args, **kwargs)
         except WarehouseBusy as busy:
-            click.echo(str(busy), err=True)
+            click.echo(f"Error: {busy}", err=True)
             sys.exit(EXIT_BUSY)
         except (MappingInvalid, PartitionsChanged, StoreFault, SourceFault, WarehouseFault) as fault:
             raise click.ClickException(str(fault)) from fault
+        except KeyboardInterrupt:
+            click.echo("Stopped. Nothing is lost: the next run finishes or undoes what was begun.", err=True)
+            sys.exit(EXIT_STOPPED)
+        except Exception as error:
+            words = in_words(error)
+            if words is None or _debugging():
+                raise
+            raise click.ClickException(words) from error
 
     return wrapped
+
+
+def _debugging() -> bool:
+    context = click.get_current_context(silent=True)
+    return bool(context and context.find_root().params.get("debug"))
+
+
+def warehouse_at(place: str) -> "Storage":
+    """The warehouse that is there. A command that only looks, or removes, must not take a mistyped name for one."""
+    from carrel.ingest.commit import open_storage
+    from carrel.ingest.commit.plan import STATE
+
+    if "://" not in place and Path(place).is_file():
+        raise click.ClickException(f"{place} is a file; a warehouse is a folder, or s3://bucket/prefix")
+    storage = open_storage(place)
+    if storage.read(STATE) is None:
+        raise click.ClickException(
+            f"there is no warehouse in {place}: look whether --warehouse (or CARREL_WAREHOUSE) is right. "
+            "`carrel ingest run` makes one."
+        )
+    return storage
 
 
 def looking(command: Command) -> Command:
@@ -116,10 +161,9 @@ def looking(command: Command) -> Command:
 
     @functools.wraps(command)
     def wrapped(*args: Any, warehouse: str, **kwargs: Any) -> Any:
-        from carrel.ingest.commit import open_storage
         from carrel.ingest.engine.asked import unfinished
 
-        if warning := unfinished(open_storage(warehouse)):
+        if warning := unfinished(warehouse_at(warehouse)):
             click.echo(f"Warning: {warning}", err=True)
         return command(*args, warehouse=warehouse, **kwargs)
 

@@ -68,6 +68,8 @@ def document_of(data: bytes, place: str, url: str | None) -> Incoming:
 def _parsed(data: bytes, place: str) -> Any:
     try:
         value = json.loads(data)
+    except json.JSONDecodeError as error:
+        raise StoreFault(f"{place} is not JSON: line {error.lineno}, column {error.colno}: {error.msg}") from None
     except (ValueError, RecursionError):
         raise StoreFault(f"{place} is not JSON") from None
     if not isinstance(value, (dict, bool)):
