@@ -5,21 +5,23 @@ import json
 import shutil
 import signal
 import urllib.parse
-import zipfile
 from collections import Counter
 from dataclasses import dataclass, field
 
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 from deltalake import DeltaTable
 from tests.support.forked import Forker
-from tests.support.ingest import state_of
+from tests.support.ingest import deliver, state_of
 from tests.support.ingest_operations import BROKEN, POLICIES, archive, take
 from tests.support.ingest_tables import cells
 
-from carrel.ingest.commit import open_storage
+from carrel.ingest.cli import ingest
+from carrel.ingest.commit import WarehouseBusy, coordinator_lock, open_storage
+from carrel.ingest.engine.asked import asked
+from carrel.ingest.engine.withdrawing import withdraw
 from carrel.ingest.generate import Knobs, generate, write
-from carrel.ingest.generate.shapes import ANYTHING
 from carrel.ingest.ledger import Ledger
 
 KNOBS = Knobs(
@@ -49,8 +51,8 @@ class Operation:
 
 
 WITHDRAWAL_STEPS = (
-    *BEGUN, "ingest.withdrawal_asked", "ingest.file_rewritten", *DECIDED, "ingest.vacuumed",
-    "ingest.withdrawal_answered",
+    *BEGUN, "ingest.withdrawal_asked", "ingest.file_rewritten", *DECIDED, "ingest.vacuumed", "ingest.forgotten",
+    "ingest.names_forgotten", "ingest.withdrawal_answered",
 )  # fmt: skip
 OPERATIONS = {
     "withdraw": Operation("withdraw", "whole", WITHDRAWAL_STEPS, {"healthcode": PERSON}),
@@ -99,19 +101,6 @@ def changing(tmp_path_factory):
     return str(folder)
 
 
-def deliver(folder, name, record, value, day=1):
-    about = {
-        "recordid": record, "assessmentid": "any", "assessmentrevision": "1", "appid": "mobile-toolbox",
-        "healthcode": f"of {record}", "uploadedon": "2024-01-01T00:00:00.000Z",
-        "exportedon": f"2024-01-{day:02d}T00:00:00.000Z",
-    }  # fmt: skip
-    (folder / f"{name}.json").write_text(json.dumps(about))
-    with zipfile.ZipFile(folder / f"{name}.zip", "w") as made:
-        told = [{"filename": "anything.json", "jsonSchema": ANYTHING}]
-        made.writestr("metadata.json", json.dumps({"files": told}))
-        made.writestr("anything.json", json.dumps(value))
-
-
 @pytest.fixture(scope="module")
 def bases(archives, changing, tmp_path_factory):
     """Warehouses to begin with: before the corrections came; with all; with a file that the mapping did not know."""
@@ -120,7 +109,7 @@ def bases(archives, changing, tmp_path_factory):
     early = tuple(name for name in names if not name.endswith("-corrected"))
     take(str(folder / "early"), archives, names=early)
     shutil.copytree(folder / "early", folder / "whole")
-    take(str(folder / "whole"), archives)
+    take(str(folder / "whole"), archives, raw_json=True)
     archive(str(folder / "whole"), archives)
     take(str(folder / "unmapped"), archives, mapping=BROKEN)
     take(str(folder / "changing"), changing, names=("1", "2"))
@@ -228,6 +217,13 @@ def numbers_of(value):
 STEPS = [(name, step) for name, operation in OPERATIONS.items() for step in operation.steps]
 
 
+def test_what_is_looked_for_is_there_before(bases, hers):
+    everywhere = "".join(text for _, text in texts_in(bases / "whole"))
+    assert {text for text in hers if text in everywhere} >= {PERSON, *(text for text in hers if "-corrected" in text)}
+    assert sum(text in everywhere for text in hers) > 20
+    assert {path.parent.name for path in naming(bases / "whole", hers)} >= {"_ledger", "_quarantine", "MotionRecord_v1"}
+
+
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_no_step_was_forgotten(name, quiet):
     assert set(quiet(name)[1]) == set(OPERATIONS[name].steps)
@@ -262,7 +258,7 @@ def again(do, quiet, hers):
 
 
 def naming(warehouse, texts):
-    return [str(path) for path, text in texts_in(warehouse) if any(each in text for each in texts)]
+    return [path for path, text in texts_in(warehouse) if any(each in text for each in texts)]
 
 
 @pytest.mark.parametrize(("name", "step"), STEPS)
@@ -289,3 +285,68 @@ def test_changes_of_schemas_survive_a_kill_at_every_step(name, kill, again, quie
 
 def test_the_changes_pass_every_step(quiet):
     assert {step for name in CHANGES for step in BUILDING if quiet(name)[1][step]} == set(BUILDING)
+
+
+AFTER = {
+    "ingest.withdrawal_asked": "take",
+    "ingest.file_rewritten": "compact",
+    "ingest.deciding": "archive",
+    "ingest.decided": "replay",
+    "ingest.table_committed": "take",
+    "ingest.vacuumed": "compact",
+    "ingest.forgotten": "archive",
+    "ingest.done": "take",
+}
+
+
+@pytest.mark.parametrize("step", AFTER)
+def test_whatever_writes_next_finishes_a_withdrawal(step, kill, again, forker, archives, hers):
+    warehouse = kill("withdraw", step)
+    assert asked(open_storage(str(warehouse)))
+    assert forker.call(AFTER[step], str(warehouse), archives) == 0
+    assert not asked(open_storage(str(warehouse)))
+    assert naming(warehouse, hers) == []
+    again("withdraw", warehouse, ("tables", "quarantine", "keys"))
+
+
+@pytest.mark.parametrize("step", ["ingest.batches_done", "ingest.decided", "ingest.table_committed"])
+def test_a_withdrawal_amid_a_run_that_was_killed(step, kill, do, forker, archives, bases, hers, tmp_path):
+    """What had been decided is withdrawn; what had not is never taken when it comes again."""
+    warehouse, other = kill("files are streamed", step), tmp_path / "never killed"
+    shutil.copytree(bases / "early", other)
+    for each in (warehouse, other):
+        assert do("withdraw", each) == 0
+        assert naming(each, hers) == []
+        assert forker.call("take", str(each), archives) == 0
+        assert naming(each, hers) == []
+    found, wanted = everything(warehouse), everything(other)
+    assert {part: found[part] for part in ("tables", "quarantine", "keys")} == {
+        part: wanted[part] for part in ("tables", "quarantine", "keys")
+    }
+    assert leftovers(warehouse) == set()
+
+
+def test_a_withdrawal_while_another_is_at_it_changes_nothing(bases, tmp_path):
+    warehouse = tmp_path / "w"
+    shutil.copytree(bases / "whole", warehouse)
+    before = {path: path.read_bytes() for path in warehouse.rglob("*") if path.is_file()}
+    with coordinator_lock(open_storage(str(warehouse))), pytest.raises(WarehouseBusy):
+        withdraw(str(warehouse), healthcodes=[PERSON])
+    assert {path: path.read_bytes() for path in warehouse.rglob("*") if path.is_file()} == before
+
+
+def test_readers_say_that_a_withdrawal_is_not_finished(kill, archives, tmp_path):
+    warehouse = kill("withdraw", "ingest.withdrawal_asked")
+
+    def told(*words):
+        done = CliRunner().invoke(ingest, [*words, "--warehouse", str(warehouse)])
+        return done.exit_code, "A withdrawal is not finished" in done.output
+
+    readers = [("status",), ("tables",), ("sql", "select 1"), ("quarantine", "list"), ("reconcile", archives)]
+    assert [told(*words)[1] for words in readers] == [True] * len(readers)
+    assert told("export", str(tmp_path / "out")) == (1, True)
+    assert not (tmp_path / "out").exists()
+    done = CliRunner().invoke(ingest, ["withdraw", "--healthcode", PERSON, "--yes", "--warehouse", str(warehouse)])
+    assert "That was done before" in done.output
+    assert [told(*words)[1] for words in readers] == [False] * len(readers)
+    assert told("export", str(tmp_path / "out")) == (0, False)

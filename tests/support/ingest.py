@@ -3,6 +3,7 @@
 import hashlib
 import json
 import tempfile
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,6 +59,20 @@ class Folder:
         return self
 
     def __exit__(self, *details: object) -> None: ...
+
+
+def deliver(folder: Path, name: str, record: str, value: Any, day: int = 1) -> None:
+    """Put an archive of one file of dataset Anything_v1 into a folder."""
+    about = {
+        "recordid": record, "assessmentid": "any", "assessmentrevision": "1", "appid": "mobile-toolbox",
+        "healthcode": f"of {record}", "uploadedon": "2024-01-01T00:00:00.000Z",
+        "exportedon": f"2024-01-{day:02d}T00:00:00.000Z",
+    }  # fmt: skip
+    (folder / f"{name}.json").write_text(json.dumps(about))
+    with zipfile.ZipFile(folder / f"{name}.zip", "w") as made:
+        told = [{"filename": "anything.json", "jsonSchema": ANYTHING}]
+        made.writestr("metadata.json", json.dumps({"files": told}))
+        made.writestr("anything.json", json.dumps(value))
 
 
 @cache

@@ -28,9 +28,10 @@ def take(
     streamed: bool = False,
     batch: int = 5,
     names: tuple[str, ...] = (),
+    raw_json: bool = False,
 ) -> None:
     """A run over all archives, or those of `names`."""
-    options = Options(batch_archives=batch)
+    options = Options(batch_archives=batch, raw_json=raw_json)
     options = replace(options, stream_from=300, flush_bytes=2_000) if streamed else options
     run(Setting(warehouse, Folder(Path(archives), tuple(names) or None), schemas(mapping), inline(), options))
 

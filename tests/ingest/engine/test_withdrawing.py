@@ -1,16 +1,22 @@
 """Withdrawals: nothing of who withdrew is left in any file, now or when their archives come again."""
 
+import hashlib
 import json
+import re
+import shutil
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.support.ingest import Folder, ingest, quarantined, tables_of
+from deltalake import DeltaTable
+from tests.support.ingest import Folder, deliver, ingest, quarantined, state_of, tables_of
 from tests.support.ingest_tables import cells, of_truth
 
 from carrel.ingest.commit import open_storage
 from carrel.ingest.engine.copying import copy_dataset
 from carrel.ingest.engine.reconciling import reconcile
+from carrel.ingest.engine.searching import _CHUNK, Search
 from carrel.ingest.engine.withdrawing import withdraw
 from carrel.ingest.generate import Knobs, write
 
@@ -89,8 +95,121 @@ def test_somebody_unknown_can_withdraw_beforehand(study, tmp_path):
     about = metadata(archives)
     code = next(iter(about.values()))["healthcode"]
     warehouse = tmp_path / "other"
-    assert withdraw(str(warehouse), healthcodes=[code]).holding == ()
+    proof = withdraw(str(warehouse), healthcodes=[code])
+    assert (proof.records, proof.rows, proof.holding) == (0, 0, ())
+    assert f"healthcode {hashlib.sha256(code.encode()).hexdigest()}  no record: none is known" in proof.text()
     report = ingest(warehouse, Folder(archives))
     hers = [name for name, each in about.items() if each["healthcode"] == code]
     assert report.dispositions["withdrawn"] == len(hers)
     assert not set(hers) & set(quarantined(warehouse))
+
+
+def test_the_proof_counts_what_can_be_counted_again(study):
+    archives, warehouse, truth = study
+    about = metadata(archives)
+    code = next(iter(about.values()))["healthcode"]
+    hers = {name for name, each in about.items() if each["healthcode"] == code}
+    records = {about[name]["recordid"] for name in hers}
+    before = {name: DeltaTable(str(warehouse / "tables" / name)) for name in truth["tables"]}
+    counts = {name: rows_of(table, records) for name, table in before.items()}
+    quarantined_before = sum(len(lines) for name, lines in quarantined(warehouse).items() if name in hers)
+    proof = withdraw(str(warehouse), healthcodes=[code])
+    found = {each.table: each for each in proof.removed.tables}
+    assert {name: each.rows for name, each in found.items() if not name.startswith("_")} == {
+        name: count for name, count in counts.items() if count
+    }
+    assert (found["_ledger"].rows, proof.removed.archives) == (len(hers), len(hers))
+    assert found["_quarantine"].rows == quarantined_before > 0
+    for name, each in found.items():
+        if name in before and before[name].version() < each.before:
+            with pytest.raises(OSError, match=r"(?i)no such file|not found"):
+                before[name].to_pyarrow_table()
+    text = proof.text()
+    assert code not in text
+    assert not any(record in text for record in records)
+    for name, count in counts.items():
+        assert not count or re.search(rf"^  {name} +{count} ", text, re.MULTILINE)
+
+
+def rows_of(table, records):
+    return sum(each in records for each in table.to_pyarrow_table().column("recordid").to_pylist())
+
+
+def test_a_repeated_withdrawal_changes_nothing_and_proves_the_same(study):
+    archives, warehouse, _ = study
+    code = next(iter(metadata(archives).values()))["healthcode"]
+    first = withdraw(str(warehouse), healthcodes=[code])
+    before, files = state_of(warehouse), data_files(warehouse)
+    again = withdraw(str(warehouse), healthcodes=[code])
+    assert (again.removed, again.earlier, again.asked) == (None, (first.removed,), first.asked)
+    assert set(first.removed.lines()) <= set(again.text().splitlines())
+    assert "now there was nothing left to remove" in again.text()
+    assert (state_of(warehouse), data_files(warehouse)) == (before, files)
+    assert withdraw(str(warehouse), healthcodes=[code]).earlier == again.earlier
+
+
+def data_files(warehouse):
+    return {path for path in warehouse.rglob("*.parquet") if "_runs" not in path.parts}
+
+
+def test_rows_that_only_earlier_versions_have_go_too(tmp_path):
+    """A correction took the rows out of a table; the file that it replaced is still there for time travel."""
+    warehouse, archives = tmp_path / "w", tmp_path / "a"
+    archives.mkdir()
+    deliver(archives, "1", "record-one", {"a": 1, "l": ["only in the first"]})
+    deliver(archives, "2", "record-two", {"a": 2, "l": ["somebody else"]})
+    ingest(warehouse, Folder(archives))
+    deliver(archives, "3", "record-one", {"a": 1}, day=2)
+    ingest(warehouse, Folder(archives))
+    assert found_in(warehouse, "only in the first")
+    proof = withdraw(str(warehouse), record_ids=["record-one"])
+    assert proof.holding == ()
+    assert not found_in(warehouse, "only in the first")
+    assert not found_in(warehouse, "record-one")
+    assert [each.rows for each in proof.removed.tables if each.table == "Anything_v1__l"] == [0]
+    assert found_in(warehouse, "somebody else")
+
+
+def test_files_that_no_log_names_go_too(tmp_path):
+    """As a killed worker of a cluster may leave them, after its run was swept."""
+    warehouse, archives = tmp_path / "w", tmp_path / "a"
+    archives.mkdir()
+    deliver(archives, "1", "record-one", {"a": 1})
+    ingest(warehouse, Folder(archives))
+    (file,) = (warehouse / "tables" / "Anything_v1").glob("*.parquet")
+    for folder in (file.parent, warehouse / "archive" / "Anything_v1_1" / "Anything_v1"):
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, folder / "part-r00000000-late.parquet")
+    assert withdraw(str(warehouse), record_ids=["record-one"]).holding == ()
+    assert not found_in(warehouse, "record-one")
+
+
+def test_an_archive_that_could_not_be_read_is_known_by_its_address(tmp_path):
+    warehouse, archives = tmp_path / "w", tmp_path / "a"
+    archives.mkdir()
+    for name in ("record-one-77f0", "record-oneself"):
+        (archives / f"{name}.zip").write_bytes(b"no zip")
+        (archives / f"{name}.json").write_text("{}")
+    ingest(warehouse, Folder(archives))
+    assert withdraw(str(warehouse), record_ids=["record-one"]).removed.archives == 1
+    assert set(quarantined(warehouse)) == {"record-oneself"}
+    assert ingest(warehouse, Folder(archives)).run_id is None
+
+
+@pytest.mark.parametrize(
+    "code", ["plain", "with space", 'with "quotes" and \\', "ümläut/slash", "a.b*c", "日本語", "x" * 300]
+)
+def test_the_search_finds_codes_however_they_are_written(code, tmp_path):
+    storage = open_storage(str(tmp_path))
+    deep = pa.array([[{"m": [("key", f"<{code}>")]}]], pa.list_(pa.struct([("m", pa.map_(pa.string(), pa.string()))])))
+    pq.write_table(pa.table({"deep": deep}), tmp_path / "deep.parquet")
+    pq.write_table(pa.table({"d": pa.array([code, None]).dictionary_encode()}), tmp_path / "dictionary.parquet")
+    pq.write_table(pa.table({"b": pa.array([code.encode()])}), tmp_path / "bytes.parquet")
+    pq.write_table(pa.table({code: [1]}), tmp_path / "name.parquet")
+    (tmp_path / "json.json").write_text(json.dumps({"who": code}))
+    (tmp_path / "url.txt").write_text(f"s3://bucket/{quote(code)}")
+    (tmp_path / "long.txt").write_bytes(b"." * (_CHUNK - 3) + code.encode() + b"." * 100)
+    others = set(tmp_path.iterdir())
+    pq.write_table(pa.table({"n": [1, 2], "t": ["axb", None]}), tmp_path / "innocent.parquet")
+    (tmp_path / "innocent.txt").write_bytes(b"\xff\x00 nothing")
+    assert {tmp_path / key for key in Search(storage, [code]).run().holding} == others
