@@ -6,7 +6,7 @@ from tests.support.controller import add_jobs, make_jobs, new_job, rap_fields, r
 from carrel.controller import clock, service
 from carrel.controller.identifiers import job_id
 from carrel.controller.models import Event, Job, Rap, Task
-from carrel.controller.service import flags, scheduling, updates
+from carrel.controller.service import administration, flags, scheduling, updates
 from carrel.controller.service.locks import locked
 from carrel.controller.sweep import Sweep
 from carrel.messages.tasks import TaskUpdate, UpdateOutcome
@@ -108,7 +108,7 @@ def test_a_backend_runs_no_more_than_it_has_room_for():
 
 
 def test_one_backends_flags_and_room_are_not_anothers():
-    flags.set_flags("tpp", {"paused": "true"}, "admin:x")
+    administration.set_flags("tpp", {"paused": "true"}, "admin:x")
     assert code(make_jobs("a")["a"]) == "initiated"
     assert code(make_jobs("a", backend="tpp")["a"]) == "paused"
 
@@ -270,10 +270,10 @@ def test_database_status_sets_the_mode_unless_a_person_has(monkeypatch):
     maintenance.keep_regular_tasks("test")
     assert not Task.objects.filter(type="dbstatus", active=True).exists(), "not again within 300 s"
     Task.objects.filter(type="dbstatus").update(finished_at=clock.now().replace(year=2020))
-    flags.set_flags("test", {"manual-db-maintenance": "on"}, "admin:x")
+    administration.set_flags("test", {"manual-db-maintenance": "on"}, "admin:x")
     answer("")
     assert flags.value_of("test", "mode") == "db-maintenance"
-    flags.set_flags("test", {"db-maintenance-checks-disabled": "true"}, "admin:x")
+    administration.set_flags("test", {"db-maintenance-checks-disabled": "true"}, "admin:x")
     Task.objects.filter(type="dbstatus").update(finished_at=clock.now().replace(year=2020))
     maintenance.keep_regular_tasks("test")
     assert not Task.objects.filter(type="dbstatus", active=True).exists(), "checks are disabled"

@@ -13,7 +13,7 @@ from tests.support.legacy_agent import LegacyAgent
 
 from carrel.controller import service
 from carrel.controller.models import Event, Flag, Job, Task
-from carrel.controller.service import flags
+from carrel.controller.service import administration, flags
 
 
 @pytest.fixture
@@ -299,10 +299,10 @@ def test_a_superseded_token_is_refused_and_changes_nothing(carrels):
     first = Task.objects.get(job=job)
     send(carrels, first, "finalized", complete=True, error={"type": "executor_error", "stage": "x", "reference": "r"})
     assert job_of(job).status_code == "waiting_on_new_task"
-    flags.set_flags("test", {"paused": "true"}, "admin:test")
-    flags.set_flags("test", {"paused": None}, "admin:test")
+    administration.set_flags("test", {"paused": "true"}, "admin:test")
+    administration.set_flags("test", {"paused": None}, "admin:test")
     Job.objects.filter(pk=job.pk).update(not_before=None)
-    flags.set_flags("test", {"mode": ""}, "admin:test")
+    administration.set_flags("test", {"mode": ""}, "admin:test")
     second = Task.objects.filter(job=job).latest("id")
     assert second.task_id == f"{job.id}-002"
     assert send(carrels, second, "executing", token=first.attempt_token).status_code == 409

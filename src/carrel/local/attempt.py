@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from carrel.agent.executors.base import Executor, Limits, Mount, Phase, RunSpec
+from carrel.agent.executors.base import Executor, Limits, Mount, RunSpec
 from carrel.agent.inputs import copy_tree, place_outputs
 from carrel.jobs.statuses import StatusCode
-from carrel.local import finalise
 from carrel.local.code import Hashes, LeaveOut, Version
 from carrel.local.records import Record
 from carrel.local.settings import LocalSettings
@@ -102,25 +101,8 @@ class Attempt:
         self.skipped: list[str] = []
         self.memory_peak: int | None = None
 
-    def run(self) -> Record:
-        """The record of the finished attempt, already published with its outputs and log.
-
-        Raises `Stopped`, and `ExecutorError` or `OSError` for a fault of the machine: then nothing was published.
-        """
-        try:
-            mounts = self._prepare()
-            self._execute(mounts)
-            record = self._finalise()
-        except BaseException:
-            self._clean_up()
-            raise
-        self._tell(StatusCode(record.status_code), record.status_message)
-        self.detail(StatusCode(record.status_code), "Cleaning up container and volume")
-        self._clean_up()
-        return record
-
-    def _prepare(self) -> list[Mount]:
-        self._tell(StatusCode.PREPARING, "Preparing your code and workspace files")
+    def prepare(self) -> list[Mount]:
+        self.tell(StatusCode.PREPARING, "Preparing your code and workspace files")
         self.image_id = self.around.image_id(self.image)
         folder = self.around.study.folder
         self.workspace.mkdir(parents=True)
@@ -136,7 +118,7 @@ class Attempt:
         # Files the job makes are newer than this one, by the file system's own clock.
         self._marker.touch()
         faults.point("local.prepared")
-        self._tell(StatusCode.PREPARED, "Prepared and ready to run")
+        self.tell(StatusCode.PREPARED, "Prepared and ready to run")
         return mounts
 
     def _inputs(self) -> list[str]:
@@ -155,17 +137,17 @@ class Attempt:
     def _marker(self) -> Path:
         return self.folder / "prepared"
 
-    def _execute(self, mounts: list[Mount]) -> None:
+    def execute(self, mounts: list[Mount]) -> None:
         if self.around.stopping.is_set():
             raise Stopped
         self.started_at = now()
         self.around.executor.start(self._spec(mounts))
         faults.point("local.started")
-        self._tell(StatusCode.EXECUTING, "Executing job on the backend")
+        self.tell(StatusCode.EXECUTING, "Executing job on the backend")
         if self.action.resources.timeout:
             self.deadline = time.monotonic() + self.action.resources.timeout
         self._wait()
-        self._tell(StatusCode.EXECUTED, "Job has finished executing and is waiting to be finalized")
+        self.tell(StatusCode.EXECUTED, "Job has finished executing and is waiting to be finalized")
 
     def _spec(self, mounts: list[Mount]) -> RunSpec:
         import shlex
@@ -199,18 +181,7 @@ class Attempt:
         """Kill the process, if there is one; called from another thread once `stopping` is set."""
         self.around.executor.stop(self.name)
 
-    def _finalise(self) -> Record:
-        self._tell(StatusCode.FINALIZING, "Recording job results")
-        inspection = self.around.executor.inspect(self.name)
-        if inspection.phase is Phase.ABSENT or inspection.lost:
-            from carrel.agent.executors.base import ExecutorError
-
-            raise ExecutorError("its process was lost (was the machine or the runtime restarted?)")
-        record = finalise.finalise(self, inspection)
-        self._tell(StatusCode.FINALIZED, "Finished recording results")
-        return record
-
-    def _clean_up(self) -> None:
+    def clean_up(self) -> None:
         if self.around.keep:
             return
         self.around.executor.stop(self.name)
@@ -221,7 +192,7 @@ class Attempt:
         """A line of progress within a step."""
         self.around.tell(self.action.action_id, code, message, True)
 
-    def _tell(self, code: StatusCode, message: str) -> None:
+    def tell(self, code: StatusCode, message: str) -> None:
         self.around.tell(self.action.action_id, code, message, False)
 
     def sample(self) -> int | None:

@@ -7,7 +7,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from carrel.agent import logs, manifest
 from carrel.agent.csvshape import csv_shape
@@ -19,11 +18,9 @@ from carrel.agent.publish import PublishConflict, Stage, Staged
 from carrel.agent.walk import Listing, open_beneath, walk
 from carrel.jobs.outcomes import results_to_outcome
 from carrel.jobs.statuses import StatusCode
+from carrel.local.attempt import Attempt, now
 from carrel.local.records import Record, record_path, to_bytes
 from carrel.telemetry import faults
-
-if TYPE_CHECKING:
-    from carrel.local.attempt import Attempt
 
 MAX_LOG_BYTES = 64 * 1024 * 1024
 
@@ -44,7 +41,7 @@ class Judgement:
     """The runtime's: which limits it could keep, and how."""
 
 
-def finalise(attempt: "Attempt", inspection: Inspection) -> Record:
+def finalise(attempt: Attempt, inspection: Inspection) -> Record:
     """Publish the ended attempt and return its record; `OSError` when it cannot be: then nothing has changed."""
     listing = walk(attempt.workspace)
     judgement = judge(attempt, inspection, listing)
@@ -58,7 +55,7 @@ def finalise(attempt: "Attempt", inspection: Inspection) -> Record:
         return record
 
 
-def judge(attempt: "Attempt", inspection: Inspection, listing: Listing) -> Judgement:
+def judge(attempt: Attempt, inspection: Inspection, listing: Listing) -> Judgement:
     since = (attempt.folder / "prepared").stat().st_mtime_ns
     matched = match_outputs(attempt.action.outputs.flat(), listing.files, since)
     excluded = _gate(attempt.workspace, matched)
@@ -82,7 +79,7 @@ def _gate(workspace: Path, matched: Matched) -> dict[str, str]:
     return {path: found.reason for path, found in findings if found is not None}
 
 
-def _status(attempt: "Attempt", inspection: Inspection, outcome: Outcome, matched: Matched) -> tuple[StatusCode, str]:
+def _status(attempt: Attempt, inspection: Inspection, outcome: Outcome, matched: Matched) -> tuple[StatusCode, str]:
     """The server's status; its words too, but where the server must say less than a researcher may know here."""
     if attempt.timed_out:
         return StatusCode.TIMED_OUT, outcome.message or ""
@@ -108,9 +105,7 @@ def _conflicted(judgement: Judgement, conflict: PublishConflict) -> Judgement:
     return Judgement(StatusCode.JOB_ERROR, message, message, "", nothing, {}, judgement.refused, judgement.notes)
 
 
-def _record(attempt: "Attempt", inspection: Inspection, judgement: Judgement) -> Record:
-    from carrel.local.attempt import now
-
+def _record(attempt: Attempt, inspection: Inspection, judgement: Judgement) -> Record:
     around, action = attempt.around, attempt.action
     return Record(
         id=attempt.id,
@@ -139,7 +134,7 @@ def _record(attempt: "Attempt", inspection: Inspection, judgement: Judgement) ->
     )
 
 
-def _publish(attempt: "Attempt", record: Record, judgement: Judgement) -> None:
+def _publish(attempt: Attempt, record: Record, judgement: Judgement) -> None:
     study = attempt.around.study
     with attempt.around.publishing:
         stage = Stage(attempt.id, [study.folder])
@@ -157,7 +152,7 @@ def _publish(attempt: "Attempt", record: Record, judgement: Judgement) -> None:
     attempt.detail(StatusCode.FINALIZING, f"Logs written to: {study.log(record.action)}")
 
 
-def _stage_output(attempt: "Attempt", stage: Stage, record: Record, path: str) -> manifest.OutputRecord:
+def _stage_output(attempt: Attempt, stage: Stage, record: Record, path: str) -> manifest.OutputRecord:
     source = open_beneath(attempt.workspace, path)
     try:
         staged = stage.add_file(source, attempt.around.study.folder / path, link=True)
@@ -190,7 +185,7 @@ def _manifest_entry(record: Record, path: str, staged: Staged) -> manifest.Outpu
     )
 
 
-def _write_log(attempt: "Attempt", place: Path, record: Record, judgement: Judgement) -> None:
+def _write_log(attempt: Attempt, place: Path, record: Record, judgement: Judgement) -> None:
     with place.open("wb") as log:
         cut = attempt.around.executor.logs(attempt.name, log.write, MAX_LOG_BYTES)
         if cut:
@@ -198,7 +193,7 @@ def _write_log(attempt: "Attempt", place: Path, record: Record, judgement: Judge
         log.write(_summary(attempt, record, judgement).encode())
 
 
-def _summary(attempt: "Attempt", record: Record, judgement: Judgement) -> str:
+def _summary(attempt: Attempt, record: Record, judgement: Judgement) -> str:
     fields = {
         "job_definition_id": record.id,
         "request_id": record.request_id,

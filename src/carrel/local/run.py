@@ -18,6 +18,7 @@ from carrel.agent.publish import STAGING
 from carrel.agent.publish import recover as finish_publications
 from carrel.jobs.plan import Plan, Run, plan
 from carrel.jobs.statuses import StatusCode
+from carrel.local import lifecycle
 from carrel.local.attempt import Attempt, Stopped, Surroundings
 from carrel.local.code import leave_out, output_patterns, version_of
 from carrel.local.errors import LocalError
@@ -183,7 +184,7 @@ class LocalRun:
         while True:
             for action in self._startable():
                 attempt = self._attempt(action)
-                self.running[pool.submit(attempt.run)] = attempt
+                self.running[pool.submit(lifecycle.run, attempt)] = attempt
             if not self.running:
                 return
             ended, _ = wait(self.running, timeout=SAMPLE_SECONDS, return_when=FIRST_COMPLETED)

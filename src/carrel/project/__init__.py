@@ -3,7 +3,8 @@
 from carrel.project.commands import Command, is_database_action
 from carrel.project.constants import LEVEL4_FILE_TYPES, RUN_ALL_COMMAND
 from carrel.project.loader import get_all_output_patterns_from_project_file, load_pipeline
-from carrel.project.models import Action, Expectations, Outputs, Pipeline, Resources, RunOn
+from carrel.project.models import Action, Expectations, Outputs, Resources, RunOn
+from carrel.project.pipeline import Pipeline
 from carrel.project.problems import Problem, ProjectValidationError, UnknownActionError, YAMLError
 
 __all__ = [

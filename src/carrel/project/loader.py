@@ -12,7 +12,8 @@ from carrel.project.backends import BackendNames, SideFile, read_run_on, resolve
 from carrel.project.constants import DEFAULT_BACKENDS, MAX_BYTES
 from carrel.project.document import Document
 from carrel.project.findings import DICTIONARY, Findings, check_keys
-from carrel.project.models import EVERYWHERE, Action, Pipeline
+from carrel.project.models import EVERYWHERE, Action
+from carrel.project.pipeline import Pipeline
 from carrel.project.problems import Problem, ProjectValidationError, YAMLError, listed
 from carrel.project.projection import backend_findings
 from carrel.project.tree import image_findings, need_findings

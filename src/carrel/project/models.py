@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from carrel.project.commands import Command
-from carrel.project.constants import LEVELS, RUN_ALL_COMMAND
-from carrel.project.problems import Problem, ProjectValidationError, UnknownActionError, did_you_mean
+from carrel.project.constants import LEVELS
 
 # Outputs has a method named dict, which hides the type inside of its class.
 Patterns = dict[str, str]
@@ -131,52 +130,4 @@ class Action:
         return replace(self, command=self.commands[backend], commands={})
 
 
-@dataclass(frozen=True, slots=True)
-class Pipeline:
-    """A checked project file. `actions` keeps the file's order."""
-
-    version: float
-    actions: dict[str, Action]
-    expectations: Expectations | None = None
-    warnings: tuple[Problem, ...] = ()
-    run_on: tuple[str, ...] = ()
-    """Backends the study runs on; the installation's default where the file does not say."""
-    where: RunOn = EVERYWHERE
-    """What the file says of backends; a file that says nothing may run on any that is asked for."""
-    backend: str | None = None
-    """The backend this was projected onto, if it was."""
-    filename: str | None = None
-    text: str = field(default="", repr=False, compare=False)
-    """What it was read from: to find the line of what a later projection has to say."""
-
-    @property
-    def all_actions(self) -> list[str]:
-        """Names in the file's order, without a user-defined `run_all`."""
-        return [name for name in self.actions if name != RUN_ALL_COMMAND]
-
-    @property
-    def action_images(self) -> set[str]:
-        """`image:version` of every command, with `latest` written as `v1`."""
-        commands = (command for action in self.actions.values() for command in action.all_commands)
-        return {f"{each.name}:{'v1' if each.version == 'latest' else each.version}" for each in commands}
-
-    def action(self, name: str) -> Action:
-        """The action of that name; raises UnknownActionError."""
-        try:
-            return self.actions[name]
-        except KeyError:
-            hint = did_you_mean(name, self.actions)
-            raise UnknownActionError(f"Action '{name}' not found in project.yaml{hint}") from None
-
-    def runs_on(self, backend: str) -> bool:
-        """Whether `for_backend(backend)` may be asked for."""
-        return self.where.allows(backend)
-
-    def for_backend(self, backend: str) -> Pipeline:
-        """The plain single tree that one backend runs; raises ProjectValidationError where it does not hold."""
-        from carrel.project.projection import project
-
-        return project(self, backend)
-
-
-__all__ = ["Action", "Expectations", "Outputs", "Pipeline", "ProjectValidationError", "Resources", "RunOn"]
+__all__ = ["Action", "Expectations", "Outputs", "Resources", "RunOn"]

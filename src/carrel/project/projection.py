@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from carrel.project.document import Document
-from carrel.project.findings import Finding, Findings
-from carrel.project.models import Pipeline, ProjectValidationError
+from carrel.project.findings import Finding
 from carrel.project.tree import Actions, absent_findings, tree_findings
 from carrel.project.versions import Features
 
@@ -49,26 +47,3 @@ def backend_findings(
 def _visible(actions: Actions, backend: str) -> Actions:
     """As `tree_on`, but commands stay under their backend, so that a finding knows where its text stands."""
     return {name: action for name, action in actions.items() if action.runs_on(backend)}
-
-
-def project(pipeline: Pipeline, backend: str) -> Pipeline:
-    """`Pipeline.for_backend`. Backends in `run_on` were checked when the file was read; others are checked now."""
-    if pipeline.backend is not None:
-        if pipeline.backend == backend:
-            return pipeline
-        raise ValueError(f"the pipeline was already projected onto {pipeline.backend}")
-    if not pipeline.runs_on(backend):
-        message = f"The study does not run on backend `{backend}` (its `run_on` gives {', '.join(pipeline.run_on)})"
-        raise ProjectValidationError(f"Invalid project: {pipeline.filename or ''}\n{message}")
-    if backend not in pipeline.run_on:
-        _check(pipeline, backend)
-    return replace(pipeline, actions=tree_on(pipeline.actions, backend), run_on=(backend,), backend=backend)
-
-
-def _check(pipeline: Pipeline, backend: str) -> None:
-    found = list(backend_findings(pipeline.actions, Features.of(pipeline.version), [backend]))
-    if not found:
-        return
-    findings = Findings(Document(pipeline.text, pipeline.filename or "project.yaml"))
-    findings.items = found
-    raise ProjectValidationError.of(findings.errors(), pipeline.filename)

@@ -254,20 +254,20 @@ def test_backend_status_of_the_tokens_backends(api):
 
 
 def test_backend_status_after_changes(api):
-    from carrel.controller.service import flags
+    from carrel.controller.service import administration, flags
 
     values = {"paused": "true", "mode": "db-maintenance", "manual-db-maintenance": "on"}
-    rows = {row.name: row for row in flags.set_flags("test", values, "admin:t")}
+    rows = {row.name: row for row in administration.set_flags("test", values, "admin:t")}
     flags.saw_agent("test")
     (backend,) = api.request("GET", "backend/status/").json()["backends"]
     assert backend["last_seen"].endswith("Z")
     assert backend["paused"] == {"status": "on", "since": _iso(rows["paused"])}
     assert backend["db_maintenance"] == {"status": "on", "since": _iso(rows["mode"]), "type": "manual"}
-    cleared = flags.set_flags("test", {"mode": None, "paused": None, "manual-db-maintenance": None}, "admin:t")
+    cleared = administration.set_flags("test", {"mode": None, "paused": None, "manual-db-maintenance": None}, "admin:t")
     (backend,) = api.request("GET", "backend/status/").json()["backends"]
     assert backend["paused"] == {"status": "off", "since": _iso(cleared[1])}, "since when it is off"
     assert backend["db_maintenance"] == {"status": "off", "since": _iso(cleared[0]), "type": None}
-    flags.set_flags("test", {"mode": "db-maintenance"}, "agent")
+    administration.set_flags("test", {"mode": "db-maintenance"}, "agent")
     (backend,) = api.request("GET", "backend/status/").json()["backends"]
     assert backend["db_maintenance"]["type"] == "scheduled"
 

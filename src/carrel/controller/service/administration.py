@@ -1,11 +1,12 @@
 """What people who run the installation may do to jobs and old rows. Each records who did it."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from carrel.controller import clock
 from carrel.controller.models import Event, Flag, Job, Rap, Task
-from carrel.controller.service import attempts, events, flags, queries
+from carrel.controller.service import attempts, events, flags, queries, scheduling
 from carrel.controller.service.locks import locked
 from carrel.controller.service.statuses import change_status
 from carrel.jobs.statuses import STATUSES, State, StatusCode
@@ -39,20 +40,36 @@ def reset_for_reboot(job_id: str, backend: str, actor: str) -> bool:
     return True
 
 
+def set_flags(backend: str, values: Mapping[str, str | None], actor: str) -> list[Flag]:
+    """Set flags (None clears) and let the scheduler act on them at once. Returns the rows, in the order given."""
+    with locked(backend):
+        rows = [flags.write(backend, name, value, actor) for name, value in values.items()]
+        scheduling.run(backend)
+    return rows
+
+
+def create_flags(backend: str, names: Iterable[str], actor: str) -> None:
+    """Make flags that do not exist yet, with no value."""
+    with locked(backend):
+        for name in names:
+            if not Flag.objects.filter(backend=backend, name=name).exists():
+                flags.write(backend, name, None, actor)
+
+
 def pause(backend: str, on: bool, actor: str) -> list[Flag]:
     """Start nothing new on a backend, or go on. Returns the flags."""
-    return flags.set_flags(backend, {flags.PAUSED: "true" if on else None}, actor)
+    return set_flags(backend, {flags.PAUSED: "true" if on else None}, actor)
 
 
 def database_maintenance(backend: str, on: bool, actor: str, *, disable_checks: bool = False) -> list[Flag]:
     """Say by hand that the database is being maintained, or that it is no more. Returns the flags."""
     if not on:
         values = dict.fromkeys((flags.MODE, flags.MANUAL_DB_MAINTENANCE, flags.CHECKS_DISABLED))
-        return flags.set_flags(backend, values, actor)
+        return set_flags(backend, values, actor)
     values = {flags.MODE: flags.DB_MAINTENANCE, flags.MANUAL_DB_MAINTENANCE: "on"}
     if disable_checks:
         values[flags.CHECKS_DISABLED] = "true"
-    return flags.set_flags(backend, values, actor)
+    return set_flags(backend, values, actor)
 
 
 def purge(before: datetime, actor: str, *, dry_run: bool = False) -> dict[str, int]:

@@ -1,12 +1,11 @@
 """Flags: named values of one backend that people and status tasks set."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from carrel.controller import clock
 from carrel.controller.models import Flag
 from carrel.controller.service import events
-from carrel.controller.service.locks import locked
 from carrel.jobs.models import BackendFlags
 
 PAUSED = "paused"
@@ -38,24 +37,6 @@ def scheduler_flags(backend: str) -> BackendFlags:
 
 def is_true(value: str | None) -> bool:
     return (value or "").lower() == "true"
-
-
-def set_flags(backend: str, values: Mapping[str, str | None], actor: str) -> list[Flag]:
-    """Set flags (None clears) and let the scheduler act on them at once. Returns the rows, in the order given."""
-    from carrel.controller.service import scheduling
-
-    with locked(backend):
-        flags = [write(backend, name, value, actor) for name, value in values.items()]
-        scheduling.run(backend)
-    return flags
-
-
-def create_flags(backend: str, names: Iterable[str], actor: str) -> None:
-    """Make flags that do not exist yet, with no value."""
-    with locked(backend):
-        for name in names:
-            if not Flag.objects.filter(backend=backend, name=name).exists():
-                write(backend, name, None, actor)
 
 
 def write(backend: str, name: str, value: str | None, actor: str) -> Flag:

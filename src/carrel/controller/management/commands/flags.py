@@ -4,7 +4,7 @@ from argparse import ArgumentTypeError
 from typing import Any
 
 from carrel.controller.management.base import AdminCommand, actor, backend_slug
-from carrel.controller.service import flags
+from carrel.controller.service import administration, flags
 
 
 def assignment(text: str) -> tuple[str, str | None]:
@@ -31,8 +31,8 @@ class Command(AdminCommand):
     def handle(self, **options: Any) -> None:
         backend = options["backend"]
         if options["verb"] == "set":
-            self.say_flags(flags.set_flags(backend, dict(options["assignments"]), actor()))
+            self.say_flags(administration.set_flags(backend, dict(options["assignments"]), actor()))
             return
         if options["create"] and options["names"]:
-            flags.create_flags(backend, options["names"], actor())
+            administration.create_flags(backend, options["names"], actor())
         self.say_flags(flags.get_flags(backend, options["names"] or None))
