@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 ALL = ("project", "jobs", "repos", "cli", "executors", "dag", "cancel", "scale")
-WHEN_NAMED = ("idle",)
+WHEN_NAMED = ("idle", "ingest")
 
 
 def main(names: list[str]) -> int:

@@ -80,7 +80,7 @@ class Bench:
         for which, name in (("large", "in one run"), ("often", "in ten runs")):
             ratio = found[which] / found["small"]
             note = f"{found[which]:.2f} s to {found['small']:.2f} s"
-            yield Line(f"a batch after 100 times as much {name} / after 1", ratio, "", at_most=1.2, note=note)
+            yield Line(f"20 runs after 100 times as much {name} / after 1", ratio, "", at_most=1.2, note=note)
 
     def growth(self) -> Iterator[Line]:
         """Twice the records at twice the cost, not more."""

@@ -1,13 +1,17 @@
-"""What a batch costs in a warehouse that holds 100 times as much, and in one that holds as much as the batch.
+"""What archives cost in a warehouse that holds 100 times as much, and in one that holds as much as they are.
 
-In one process: `python -m benchmarks.ingest.against_history FEW MANY BATCH RUNS`, three folders of archives. It prints
-the median processor seconds as JSON: into little, into much that one run brought, into much that ten runs brought.
+In one process: `python -m benchmarks.ingest.against_history FEW MANY BATCH RUNS`, three folders of archives. The batch
+comes an archive at a time, each by a run of its own: a run reads what the logs of the tables say since their last
+checkpoint, which is up to 20 runs ago, so only a whole round of 20 runs can be compared with another. It prints the
+median processor seconds of the round as JSON: into little, into much that one run brought, into much that ten runs
+brought.
 """
 
 import json
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.ingest.figures import median
@@ -18,6 +22,13 @@ PORTIONS = 10
 
 
 def _filled(warehouse: Path, archives: Path, portions: int) -> Path:
+    for portion in _portions(archives, portions):
+        ingest(portion, warehouse)
+    return warehouse
+
+
+def _portions(archives: Path, portions: int) -> Iterator[Path]:
+    """The archives of a folder in so many folders, one after the other."""
     paths = sorted(archives.glob("*.zip"))
     size = -(-len(paths) // portions)
     for start in range(0, len(paths), size):
@@ -25,16 +36,15 @@ def _filled(warehouse: Path, archives: Path, portions: int) -> Path:
             for path in paths[start : start + size]:
                 for each in (path, path.with_suffix(".json")):
                     shutil.copy2(each, portion)
-            ingest(Path(portion), warehouse)
-    return warehouse
+            yield Path(portion)
 
 
-def _once(filled: Path, batch: Path, scratch: Path) -> float:
-    """On a copy, so that each run finds the same."""
+def _round(filled: Path, batch: Path, scratch: Path) -> float:
+    """On a copy, so that each round finds the same."""
     copy = scratch / "copy"
     shutil.copytree(filled, copy)
     try:
-        return ingest(batch, copy)[1]
+        return sum(ingest(portion, copy)[1] for portion in _portions(batch, len(list(batch.glob("*.zip")))))
     finally:
         shutil.rmtree(copy)
 
@@ -45,7 +55,7 @@ def main(few: Path, many: Path, batch: Path, runs: int) -> None:
         small = _filled(scratch / "small", few, 1)
         large = _filled(scratch / "large", many, 1)
         often = _filled(scratch / "often", many, PORTIONS)
-        rounds = [[_once(each, batch, scratch) for each in (small, large, often)] for _ in range(runs)]
+        rounds = [[_round(each, batch, scratch) for each in (small, large, often)] for _ in range(runs)]
     print(json.dumps(dict(zip(("small", "large", "often"), map(median, zip(*rounds, strict=True)), strict=True))))
 
 
