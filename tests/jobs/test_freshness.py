@@ -8,11 +8,11 @@ MOVED = DataChange({"Weather": (None, "0"), "Motion": ("4", "5")})
 def test_words_name_each_table_and_both_versions() -> None:
     assert MOVED.words() == "data changed since: Motion 4 -> 5, Weather not there -> 0"
     assert DataChange({"Motion": ("4", None)}).words() == "data changed since: Motion 4 -> not there"
-    assert DataChange(through=("a", "b")).words() == "data changed since, that came through: a, b"
+    assert DataChange(through=("a", "b")).words() == "data of a, b changed since"
     assert DataChange(unknown="no").words() == "whether its data changed cannot be told: no"
     assert DataChange().words() == ""
     assert DataChange({"a": ("1", "2")}, ("b",)).words() == (
-        "data changed since: a 1 -> 2; data changed since, that came through: b"
+        "data changed since: a 1 -> 2; data of b changed since"
     )
 
 

@@ -20,4 +20,4 @@ def safe_means(means: pd.Series, people: pd.Series) -> pd.Series:
 
 def write_table(table: pd.DataFrame, path: str) -> None:
     """A CSV in which what is missing says why."""
-    table.to_csv(path, index=False, na_rep=REDACTED, lineterminator="\n")
+    table.to_csv(path, index=False, na_rep=REDACTED, float_format="%.2f", lineterminator="\n")

@@ -25,12 +25,12 @@ class DataChange:
     def words(self) -> str:
         """ "data changed since: Motion_v1 4 -> 5"; empty when nothing did."""
         tables = ", ".join(f"{name} {old or 'not there'} -> {new or 'not there'}" for name, (old, new) in self._sorted)
-        told = {
-            "data changed since": tables,
-            "data changed since, that came through": ", ".join(self.through),
-            "whether its data changed cannot be told": self.unknown,
-        }
-        return "; ".join(f"{what}: {of}" for what, of in told.items() if of)
+        told = [
+            (tables, f"data changed since: {tables}"),
+            (self.through, f"data of {', '.join(self.through)} changed since"),
+            (self.unknown, f"whether its data changed cannot be told: {self.unknown}"),
+        ]
+        return "; ".join(words for of, words in told if of)
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -25,6 +26,7 @@ from carrel.site.watch import Board, follow
 
 BACKENDS = ("north", "south")
 TABLE_ROWS = 8
+WIDEST = 1000
 REGISTRY = "carrel"
 """Where the images of `deploy/images/Dockerfile` are named."""
 
@@ -221,21 +223,26 @@ def show_results(site: Site, study: Study, board: Board, console: Console) -> No
         for path, about in level4_outputs(site, backend, study.name):
             console.print(f"{path}  [dim]({about['action']})[/]", highlight=False, soft_wrap=True)
             if path.suffix == ".csv":
-                console.print(csv_table(path))
+                print_whole(csv_table(path), console)
 
 
 def csv_table(path: Path, rows: int = TABLE_ROWS) -> Table:
     """The head of a level 4 table, as it would be looked at."""
     with path.open(newline="") as stream:
         lines = list(csv.reader(stream))
-    shown = Table(pad_edge=False, header_style="bold")
+    shown = Table(pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", box=box.SIMPLE_HEAD, show_edge=False)
     for name in lines[0] if lines else []:
-        shown.add_column(name)
+        shown.add_column(name.replace("_", "_\n"), overflow="fold", vertical="bottom")
     for line in lines[1 : rows + 1]:
         shown.add_row(*line)
     if len(lines) > rows + 1:
         shown.add_row(*["…"] * len(lines[0]))
     return shown
+
+
+def print_whole(table: Table, console: Console) -> None:
+    """With no cell cut: folded on a terminal that is too narrow, and as wide as it is in a file, which has no width."""
+    (console if console.is_terminal else Console(file=console.file, width=WIDEST)).print(table)
 
 
 def _what_next(demo: Demo, site: Site, console: Console, seconds: float) -> None:
@@ -248,6 +255,7 @@ def _what_next(demo: Demo, site: Site, console: Console, seconds: float) -> None
         f"  the study itself, on dummy data      cd {INSURANCE.folder} && {_run_here(site)}",
         "  keep the site up                     ./just demo --keep",
         f"  the tables that archives became      carrel ingest tables --warehouse {demo.warehouse(BACKENDS[0])}",
+        f"  which outputs are of older data      cd {MOBILE.folder} && carrel status --site {demo.root}",
         "  write your own                       docs/tutorial/first-study.md",
     ]
     for line in lines:

@@ -1,0 +1,45 @@
+"""How the demo shows tables: the head, with no cell cut, wherever it is printed."""
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from carrel.site.demo import TABLE_ROWS, csv_table, print_whole
+
+NAMES = [f"mean_of_a_long_name_{number}" for number in range(12)]
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "wide.csv"
+    rows = [",".join(f"[REDACTED]{line}" for _ in NAMES) for line in range(TABLE_ROWS + 2)]
+    path.write_text("\n".join([",".join(NAMES), *rows]) + "\n")
+    return path
+
+
+def printed(path: Path, **how: object) -> str:
+    stream = io.StringIO()
+    print_whole(csv_table(path), Console(file=stream, **how))  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
+def test_a_file_has_no_width(table: Path) -> None:
+    text = printed(table)
+    assert text.count("[REDACTED]0") == len(NAMES)
+    assert [line.count("…") for line in text.splitlines() if "…" in line] == [len(NAMES)]
+    assert f"[REDACTED]{TABLE_ROWS}" not in text
+
+
+def test_a_narrow_terminal_folds_and_cuts_nothing(table: Path) -> None:
+    text = printed(table, width=100, force_terminal=True, color_system=None)
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert sum(line.count("…") for line in lines) == len(NAMES)
+    assert sum(character == "[" for character in text.replace("\x1b[", "")) == len(NAMES) * TABLE_ROWS
+
+
+def test_an_empty_table_is_no_mistake(tmp_path: Path) -> None:
+    (tmp_path / "empty.csv").write_text("")
+    assert csv_table(tmp_path / "empty.csv").row_count == 0
