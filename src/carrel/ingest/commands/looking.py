@@ -102,12 +102,14 @@ def _next_step(kinds: set[str]) -> str:
 def tables(table: str | None, warehouse: str, as_json: bool, version: int | None) -> None:
     """List the tables, or the columns of TABLE."""
     from carrel.ingest.commit import existing, open_storage
+    from carrel.ingest.engine.reporting import size
     from carrel.ingest.engine.warehouses import tables as list_tables
 
     storage = open_storage(warehouse)
     if table is None:
         found = [asdict(each) for each in list_tables(storage)]
-        _rows(found, as_json, ("name", "version", "rows", "files", "size", "columns"))
+        shown = found if as_json else [{**each, "size": size(each["size"])} for each in found]
+        _rows(shown, as_json, ("name", "version", "rows", "files", "size", "columns"))
         return
     opened = existing(storage, table)
     if opened is None:

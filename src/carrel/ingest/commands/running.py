@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,10 +85,14 @@ def watch(as_json: bool, metrics: Path | None, every: float, **given: Any) -> No
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     setting = _setting(**given)
+    told = None
     while not stop.is_set():
         report = _attempt(setting)
         if report is not None and report.run_id:
-            _say(report, as_json, metrics)
+            click.echo(_told(report, as_json))
+        if report is not None:
+            told = report if report.run_id or told is None else told
+            _measure(told, metrics)
         # A queue gives a batch at a time: when there was one, there may be more at once.
         more = report is not None and report.run_id and str(given["source"]).startswith("sqs:")
         stop.wait(0 if more else every)
@@ -182,6 +187,14 @@ def _once(setting: "Setting") -> "Report":
 
 
 def _say(report: "Report", as_json: bool, metrics: Path | None) -> None:
-    click.echo(report.to_json().decode() if as_json else report.text())
+    click.echo(_told(report, as_json))
+    _measure(report, metrics)
+
+
+def _told(report: "Report", as_json: bool) -> str:
+    return report.to_json().decode() if as_json else report.text()
+
+
+def _measure(report: "Report", metrics: Path | None) -> None:
     if metrics:
-        write_file(metrics, report.metrics())
+        write_file(metrics, report.metrics(time.time()))

@@ -116,14 +116,15 @@ def _of_ledger(refs: Iterable[ArchiveRef], lines: Mapping[int, Line], storage: S
         reasons.setdefault(row["archive_key"], []).append(row)
     places = {archive_key(ref): ref.uri for ref in refs}
     replaced = _replaced(lines.values())
-    for line in sorted(lines.values(), key=lambda each: (each.entry.archive_uri, each.archive_key)):
+    # The ledger no longer names archives of who withdrew; the source may, while they lie there.
+    named = ((line.entry.archive_uri or places.get(line.archive_key, ""), line) for line in lines.values())
+    for uri, line in sorted(named, key=lambda each: (each[0], each[1].archive_key)):
         entry = line.entry
         if entry.disposition in _IN_FULL:
             continue
         why = "; ".join(map(_reason, reasons.get(line.archive_key, ()))) or _why(line, replaced)
-        # The ledger no longer names archives of who withdrew; the source may, while they lie there.
-        uri = entry.archive_uri or places.get(line.archive_key)
-        yield Finding(entry.disposition.value if why else "unexplained", uri, entry.record_id, why or _UNEXPLAINED)
+        kind = entry.disposition.value if why else "unexplained"
+        yield Finding(kind, uri or None, entry.record_id, why or _UNEXPLAINED)
 
 
 def _replaced(lines: Iterable[Line]) -> frozenset[int]:

@@ -30,7 +30,7 @@ class Report:
     raw_json: dict[str, int] = field(default_factory=dict)
     """Files "written" and "deleted", where raw JSON is kept."""
     replaced: int = 0
-    """Records whose rows were replaced: by a later export, or because they were taken again."""
+    """Records of which something was there already: replaced by a newer export, or because it was taken again."""
     is_replay: bool = False
     bytes_read: int = 0
     json_bytes: int = 0
@@ -68,33 +68,37 @@ class Report:
 
     def _lines(self) -> Iterator[str]:
         if self.rolled_forward:
-            yield f"Finished the interrupted run {self.rolled_forward} first."
+            yield f"Finished the interrupted run {self.rolled_forward} first; `carrel ingest status` has what it took."
         if self.withdrawal_finished:
             yield "Finished an interrupted withdrawal first; `carrel ingest withdraw` with the same codes proves it."
         looked_at = sum(self.dispositions.values())
         yield f"{many(self.listed, 'archive')} listed, {self.known:,} known already, {looked_at:,} looked at"
         if self.run_id:
-            speed = self.json_bytes / 1e6 / self.seconds if self.seconds else 0
-            size = self.json_bytes / 1e6
-            yield f"Run {self.run_id}: {size:.1f} MB of JSON in {self.seconds:.1f} s ({speed:.1f} MB/s)"
+            yield f"Run {self.run_id}: {size(self.json_bytes)} of JSON in {self.seconds:.1f} s{self._speed()}"
         yield from _block("Archives", self.dispositions)
         yield from _block("Rows added", self.rows)
         yield from _block("Raw JSON files", self.raw_json)
         yield from _block("Files in quarantine", self.quarantined)
         if self.replaced:
-            how = "what was taken again" if self.is_replay else "a later export of them"
-            yield f"Rows of {many(self.replaced, 'record')} were replaced by {how}"
+            how = "what was taken again" if self.is_replay else "a newer export"
+            yield f"What the warehouse had of {many(self.replaced, 'record')} was replaced by {how}"
         if self.is_replay and self.known < self.listed:
             new = many(self.listed - self.known, "archive")
-            yield f"{new} new at the source, or rewritten there: `carrel ingest run` takes them, a replay does not"
+            yield f"Not taken by a replay, but by `carrel ingest run`: {new}, new at the source or rewritten there"
         yield from _list("Schema changes", self.changes)
         yield from _list("Not fetched (the next run tries again)", self.failures)
 
-    def metrics(self) -> bytes:
-        """Prometheus text, for a textfile collector."""
-        return exposition(self._gauges())[0]
+    def _speed(self) -> str:
+        """Says nothing of little: starting takes longer than the work."""
+        return f" ({self.json_bytes / 1e6 / self.seconds:.1f} MB/s)" if self.json_bytes > 1e6 and self.seconds else ""
+
+    def metrics(self, finished: float) -> bytes:
+        """Prometheus text, for a textfile collector. `finished`: seconds since 1970."""
+        return exposition([*self._gauges(), _one(_FINISHED, "When the source was last looked at.", finished)])[0]
 
     def _gauges(self) -> Iterator[Gauge]:
+        yield _one("carrel_ingest_listed", "Archives that the source listed.", self.listed)
+        yield _one("carrel_ingest_known", "Listed archives that the ledger had already.", self.known)
         yield _by_label("carrel_ingest_archives", "Archives of the last run.", "disposition", self.dispositions)
         yield _by_label("carrel_ingest_rows", "Rows that the last run added.", "table", self.rows)
         yield _by_label("carrel_ingest_quarantined_files", "Files it put in quarantine.", "fault", self.quarantined)
@@ -103,9 +107,17 @@ class Report:
         yield _one("carrel_ingest_duration_seconds", "How long it took.", self.seconds)
 
 
+_FINISHED = "carrel_ingest_finished_timestamp_seconds"
+
+
 def many(number: int, noun: str) -> str:
     """In words, as "1 record" or "2 records"."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def size(number: int) -> str:
+    """Bytes, for people."""
+    return f"{number / 1e6:,.1f} MB" if number >= 1e6 else f"{number / 1e3:.1f} kB"
 
 
 def _block(title: str, counts: dict[str, int]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from carrel.ingest.commit import Storage, run_key
 from carrel.ingest.commit.plan import STATE
 from carrel.ingest.engine.asked import unfinished
+from carrel.ingest.engine.reporting import many, size
 from carrel.ingest.engine.warehouses import quarantine, tables
 from carrel.ingest.ledger import Ledger
 
@@ -37,8 +38,8 @@ class Status:
         """For people."""
         lines = [f"Last run: {self.run or 'none'} ({_STATES.get(self.state, self.state)})"]
         lines += [f"  {name:<12} {count:>10,}" for name, count in self.dispositions.items()]
-        lines.append(f"{self.tables} tables, {self.rows:,} rows, {self.size / 1e6:.1f} MB")
-        lines.append(f"{self.quarantined} files in quarantine")
+        lines.append(f"{many(self.tables, 'table')}, {many(self.rows, 'row')}, {size(self.size)}")
+        lines.append(f"{many(self.quarantined, 'file')} in quarantine")
         lines += [self.unfinished] if self.unfinished else []
         return "\n".join(lines)
 
