@@ -4,21 +4,50 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.support.ingest_tables import lineage
 
 from carrel.ingest.archives import record_of
 from carrel.ingest.tables import (
+    Bridge,
     Flattener,
     Policy,
-    bridge_tables,
+    part_files,
     raw_json_key,
     raw_json_line,
     read_bridge,
-    write_bridge,
 )
+from carrel.ingest.tables.bridge_layout import FILE_BYTES
+from carrel.ingest.tables.parting import DEFAULT, Bounds
 from carrel.ingest.values import Lineage
+
+
+def bridge_tables(schema, tables, dates="plain"):
+    bridge = Bridge(schema, dates)
+    return {there: bridge.table(name, tables[name]) for name, there in bridge.names.items() if name in tables}
+
+
+def write_bridge(folder, tables, bounds=DEFAULT, block_rows=None, file_bytes=FILE_BYTES):
+    """As the export does; how many files."""
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    count = 0
+    for name, table in tables.items():
+
+        def blocks(columns, table=table):
+            for start in range(0, table.num_rows, block_rows or table.num_rows):
+                part = table.slice(start, block_rows or table.num_rows)
+                yield part if columns is None else part.select(columns)
+
+        for made in part_files(name, blocks, scratch, bounds, file_bytes):
+            (folder / made.key).parent.mkdir(parents=True, exist_ok=True)
+            made.path.replace(folder / made.key)
+            count += 1
+    scratch.rmdir()
+    return count
+
 
 PARTITIONED = {"assessmentid", "year", "month", "day"}
 DAYS = {"one": "01", "two": "01", "three": "02"}
@@ -45,7 +74,7 @@ def bridged(value, dataset="sharedSchema_v1"):
 def test_case_j1_flat(tmp_path):
     tables = case("pytest_flat_table", {name: {"recordid": name} for name in DAYS})
     assert set(tables) == {"dataset_pytest_flat_table"}
-    assert write_bridge(str(tmp_path), tables, "export") > 0
+    assert write_bridge(tmp_path, tables) > 0
     read = read_bridge(str(tmp_path), "dataset_pytest_flat_table")
     assert (read.num_rows, set(read.column_names)) == (3, {"recordid"} | PARTITIONED)
     assert sorted(read.column("recordid").to_pylist()) == ["one", "three", "two"]
@@ -59,7 +88,7 @@ def test_case_j2_nested(tmp_path):
     root_name, child_name = "dataset_pytest_nested_table", "dataset_pytest_nested_table_arrayofobjectsfield"
     tables = case("pytest_nested_table", values)
     assert set(tables) == {root_name, child_name}
-    write_bridge(str(tmp_path), tables, "export")
+    write_bridge(tmp_path, tables)
     root, child = read_bridge(str(tmp_path), root_name), read_bridge(str(tmp_path), child_name)
     fields = {"recordid", "arrayofobjectsfield", "objectfield_filename", "objectfield_timestamp"}
     assert (root.num_rows, set(root.column_names)) == (3, fields | PARTITIONED)
@@ -76,22 +105,50 @@ def test_case_j2_nested(tmp_path):
 
 def test_folders_and_files_are_the_contracts(tmp_path):
     tables = bridged({"a": 1, "b": [1]})
-    assert write_bridge(str(tmp_path), tables, "export") == 2
+    assert write_bridge(tmp_path, tables) == 2
     (part,) = (tmp_path / "dataset_sharedschema_v1").rglob("*.parquet")
     place = part.relative_to(tmp_path).parent
     assert str(place) == "dataset_sharedschema_v1/assessmentid=walk/year=2024/month=3/day=9"
-    assert part.name.startswith("part-0-")
+    assert part.name.startswith("part-00000-")
     assert part.name.endswith(".c000.snappy.parquet")
     body = pq.ParquetFile(part)
     assert set(body.schema_arrow.names) == {"a", "b", "recordid"}
     assert body.metadata.row_group(0).column(0).compression == "SNAPPY"
 
 
-def test_the_same_export_again_replaces_itself_and_others_stay(tmp_path):
-    tables = bridged({"a": 1})
-    for export in ("one", "one", "two"):
-        write_bridge(str(tmp_path), tables, export)
-    assert read_bridge(str(tmp_path), "dataset_sharedschema_v1").num_rows == 2
+PARTED = pa.table(
+    {
+        "x": pa.array(range(2_000)),
+        "assessmentid": [None if row % 7 == 0 else f"a{row % 7}" for row in range(2_000)],
+        "year": ["2024"] * 2_000,
+        "month": [str(row % 12) for row in range(2_000)],
+        "day": [str(1 + row % 3) if row % 12 else "1" for row in range(2_000)],
+    }
+)
+"""Rows of one partition lie apart; partitions are of very different sizes."""
+
+
+@pytest.mark.parametrize(
+    ("bounds", "block_rows"),
+    [(DEFAULT, 1), (DEFAULT, 2_000), (Bounds(1, 5), 700), (Bounds(20_000, 2), 100)],
+)
+def test_each_partition_is_one_file_however_little_memory_there_is(tmp_path, bounds, block_rows):
+    count = write_bridge(tmp_path, {"t": PARTED}, bounds, block_rows)
+    assert count == PARTED.group_by(list(PARTITIONED)).aggregate([]).num_rows > 80
+    assert not list(tmp_path.rglob("*.arrow"))
+    for part in (tmp_path / "t").rglob("*.parquet"):
+        body = pq.read_table(part, partitioning=None)
+        assert body.column("x").to_pylist() == sorted(body.column("x").to_pylist()), "rows keep their order"
+    read = read_bridge(str(tmp_path), "t").select(PARTED.column_names).sort_by("x")
+    assert read.to_pylist() == PARTED.to_pylist()
+
+
+def test_a_large_partition_is_split_into_files(tmp_path):
+    one = pa.table({"x": pa.array(range(400_000)), **{name: ["1"] * 400_000 for name in sorted(PARTITIONED)}})
+    assert write_bridge(tmp_path, {"t": one}, Bounds(group_bytes=1), 1_000, file_bytes=10_000) == 4
+    names = sorted(path.name[:10] for path in (tmp_path / "t").rglob("*.parquet"))
+    assert names == [f"part-0000{number}" for number in range(4)]
+    assert read_bridge(str(tmp_path), "t").column("x").to_pylist() == list(range(400_000))
 
 
 def test_strange_assessments_are_escaped_in_folders(tmp_path):
@@ -103,7 +160,7 @@ def test_strange_assessments_are_escaped_in_folders(tmp_path):
     for each in (strange, nobody):
         flattener.add(each, {"x": 1})
     flat = flattener.finish()
-    write_bridge(str(tmp_path), bridge_tables(flat.schema, flat.tables), "export")
+    write_bridge(tmp_path, bridge_tables(flat.schema, flat.tables))
     read = read_bridge(str(tmp_path), "dataset_d_v1")
     assert set(read.column("assessmentid").to_pylist()) == {"a/b=c d", None}
 

@@ -1,6 +1,5 @@
 """withdraw, compact, archive, export."""
 
-from pathlib import Path
 from typing import Literal
 
 import click
@@ -70,23 +69,44 @@ def archive(dataset: str, warehouse: str) -> None:
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder")
 @warehouse_option
 @click.option("--layout", type=click.Choice(["bridge"]), default="bridge", show_default=True, help="Whose.")
 @click.option("--dataset", "datasets", multiple=True, help="Only these; default: all.")
 @click.option("--dates", type=click.Choice(["plain", "padded"]), default="plain", help="Months as 9 or as 09.")
+@click.option("--raw-json", is_flag=True, help="Also the raw JSON that `run --raw-json` keeps.")
+@click.pass_context
 @ending
 def export(
-    folder: Path, warehouse: str, layout: str, datasets: tuple[str, ...], dates: Literal["plain", "padded"]
+    ctx: click.Context,
+    folder: str,
+    warehouse: str,
+    layout: str,
+    datasets: tuple[str, ...],
+    dates: Literal["plain", "padded"],
+    raw_json: bool,
 ) -> None:
-    """Write plain Parquet folders, with BridgeDownstream's names and columns, under FOLDER."""
+    """Write plain Parquet folders, with BridgeDownstream's names and columns, to FOLDER (or an s3:// URL).
+
+    FOLDER must be new or empty; it is finished when it has a file _SUCCESS. No run can begin meanwhile. Exit code 3 when
+    records have no raw JSON, because they were taken before it was kept.
+    """
     from carrel.ingest.engine.asked import unfinished
-    from carrel.ingest.engine.exporting import FolderInUse, export_bridge
+    from carrel.ingest.engine.exporting import NotExported, export_bridge
 
     if warning := unfinished(warehouse_at(warehouse)):
         raise click.ClickException(f"nothing was exported. {warning}")
     try:
-        for dataset, files in export_bridge(warehouse, folder, datasets or None, dates):
-            click.echo(f"{dataset}: {files} files")
-    except FolderInUse as error:
+        without = 0
+        for done in export_bridge(warehouse, folder, datasets or None, dates, raw_json):
+            click.echo(f"{done.dataset or 'raw JSON'}: {done.files} files")
+            if done.without:
+                click.echo(
+                    f"{done.without} records have no raw JSON: they were taken before it was kept. `carrel ingest replay "
+                    "SOURCE --all` makes it.",
+                    err=True,
+                )
+                without += done.without
+    except NotExported as error:
         raise click.ClickException(str(error)) from None
+    ctx.exit(3 if without else 0)

@@ -1,10 +1,8 @@
 """Reading a warehouse: its tables, and what quarantine holds."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-
-import pyarrow as pa
 
 from carrel.ingest.commit import (
     LEDGER,
@@ -80,12 +78,6 @@ def quarantine(storage: Storage, wanted: Filter | None = None) -> list[dict[str,
     rows = held.to_pylist() if held is not None else []
     meant = [row for row in rows if wanted is None or wanted(row)]
     return sorted(meant, key=lambda row: (row["_run_id"], row["archive_uri"], row["source_file"] or ""))
-
-
-def dataset_tables(storage: Storage, names: Sequence[str]) -> dict[str, pa.Table]:
-    """Whole tables in memory, by name."""
-    found = {name: whole(storage, name) for name in names}
-    return {name: table for name, table in found.items() if table is not None}
 
 
 def rows_by_record(storage: Storage, name: str) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """From JSON values to typed Arrow tables, and their schemas as values; pure but for the bridge layout's writer."""
 
-from carrel.ingest.tables.bridge import bridge_tables
-from carrel.ingest.tables.bridge_layout import read_bridge, write_bridge
+from carrel.ingest.tables.bridge import Bridge
+from carrel.ingest.tables.bridge_layout import part_files, read_bridge
 from carrel.ingest.tables.catalog import CatalogEntry
 from carrel.ingest.tables.conform import Offender, conform, needs_rewrite, offenders, without
 from carrel.ingest.tables.declared import declared_of, merged
@@ -21,6 +21,7 @@ from carrel.ingest.tables.schema import (
 from carrel.ingest.tables.unify import unify
 
 __all__ = [
+    "Bridge",
     "CatalogEntry",
     "Change",
     "ChangeKind",
@@ -34,18 +35,17 @@ __all__ = [
     "Policy",
     "Rejection",
     "TableSchema",
-    "bridge_tables",
     "conform",
     "declared_of",
     "flatten_stream",
     "merged",
     "needs_rewrite",
     "offenders",
+    "part_files",
     "raw_json_key",
     "raw_json_line",
     "read_bridge",
     "unify",
     "without",
-    "write_bridge",
     "write_options",
 ]

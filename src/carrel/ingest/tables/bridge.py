@@ -5,7 +5,7 @@ or crashes on has the nearest sensible name; docs/reference/ingest-tables.md lis
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,19 +38,27 @@ def root_name(dataset: str) -> str:
     return f"dataset_{dataset.lower()}"
 
 
-def bridge_tables(schema: DatasetSchema, tables: Mapping[str, pa.Table], dates: Dates = "plain") -> dict[str, pa.Table]:
-    """The tables of one dataset under the contract's names; `tables` by native name, conformed to `schema`.
+class Bridge:
+    """One dataset under the contract's names. `names`: native table -> its name there, from the root down."""
 
-    `id` of a child's row equals the value in its parent's column of the array's name: 63 bits of a hash of the
-    parent's row key, so that it is the same in every export.
-    """
-    places = dict(_places(schema))
-    made: dict[str, pa.Table] = {}
-    for name, array in places.items():
-        if name in tables and name in schema.tables:
-            plain = tables[name].cast(schema.tables[name].to_arrow())
-            made[_table_name(schema.dataset, array)] = _table(schema.tables[name], plain, array, dates)
-    return made
+    def __init__(self, schema: DatasetSchema, dates: Dates = "plain"):
+        self.schema = schema
+        self.dates: Dates = dates
+        self._places = {name: array for name, array in _places(schema) if name in schema.tables}
+        self.names = {name: _table_name(schema.dataset, array) for name, array in self._places.items()}
+
+    def table(self, name: str, rows: pa.Table) -> pa.Table:
+        """Rows of the native table `name`, conformed to the schema, as the contract has them.
+
+        `id` of a child's row equals the value in its parent's column of the array's name: 63 bits of a hash of the
+        parent's row key, so that it is the same in every export.
+        """
+        plain = rows.cast(self.schema.tables[name].to_arrow())
+        return _table(self.schema.tables[name], plain, self._places[name], self.dates)
+
+    def partitions(self, rows: pa.Table) -> pa.Table:
+        """Of rows of any native table, only the columns that the contract's folders are named by."""
+        return pa.table({name: _partition(rows.column(name), name, self.dates) for name in PARTITIONS})
 
 
 def _places(schema: DatasetSchema) -> Iterator[tuple[str, _Array | None]]:
@@ -99,8 +107,8 @@ def _table(schema: TableSchema, table: pa.Table, array: _Array | None, dates: Da
         if column.field in names:
             cells = table.column(column.name)
             columns[names[column.field]] = _array_ids(table, cells) if column.field.role == "len" else cells
-    columns |= {name: _date(table.column(name), name, dates) for name in ("year", "month", "day")}
-    columns |= {name: table.column(name) for name in ("assessmentid", "recordid")}
+    columns |= {name: _partition(table.column(name), name, dates) for name in PARTITIONS}
+    columns["recordid"] = table.column("recordid")
     return pa.table(columns)
 
 
@@ -144,6 +152,6 @@ def _id(key: str) -> int:
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) >> 1
 
 
-def _date(cells: pa.ChunkedArray, name: str, dates: Dates) -> pa.ChunkedArray:
+def _partition(cells: pa.ChunkedArray, name: str, dates: Dates) -> pa.ChunkedArray:
     text = pc.cast(cells, pa.string())
-    return pc.utf8_lpad(text, 2, "0") if dates == "padded" and name != "year" else text
+    return pc.utf8_lpad(text, 2, "0") if dates == "padded" and name in ("month", "day") else text

@@ -1,45 +1,69 @@
 """The contract's plain Parquet folders: `<table>/assessmentid=/year=/month=/day=/part-....parquet`."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 from pyarrow import fs
 
 from carrel.ingest.tables.bridge import PARTITIONS
+from carrel.ingest.tables.parting import DEFAULT, Blocks, Bounds, parted
 
 _PARTITIONING = ds.partitioning(pa.schema([(name, pa.string()) for name in PARTITIONS]), flavor="hive")
 _NAMES = uuid.UUID("6f1d6c4e-3c62-4a35-9d4b-8b9a4f0f6f1d")
-"""Names of part files are derived from the export and the table, so that the same export gives the same files."""
+"""Names of part files are derived from the table's, so that the same export gives the same names."""
+_NULL = "__HIVE_DEFAULT_PARTITION__"
+FILE_BYTES = 256_000_000
+"""A part that has grown beyond this is closed, and another begun."""
 
 
-def write_bridge(
-    folder: str, tables: Mapping[str, pa.Table], export_id: str, filesystem: fs.FileSystem | None = None
-) -> int:
-    """Write `bridge_tables` under `folder` (`.../parquet`), Snappy-compressed; how many files.
+@dataclass(frozen=True, slots=True)
+class PartFile:
+    """A finished file. `key`: its place below `parquet/`; `path`: where it lies until somebody puts it there."""
 
-    Files of other exports stay; writing the same export again replaces its own.
-    """
-    count = 0
-    for name, table in sorted(tables.items()):
-        part = uuid.uuid5(_NAMES, f"{export_id}\0{name}")
-        written: list[str] = []
-        ds.write_dataset(
-            table.sort_by([(key, "ascending") for key in PARTITIONS]),
-            f"{folder}/{name}",
-            format="parquet",
-            file_options=ds.ParquetFileFormat().make_write_options(compression="snappy"),
-            partitioning=_PARTITIONING,
-            basename_template=f"part-{{i}}-{part}.c000.snappy.parquet",
-            existing_data_behavior="overwrite_or_ignore",
-            filesystem=filesystem or fs.LocalFileSystem(),
-            file_visitor=lambda file, seen=written: seen.append(file.path),
-            max_partitions=100_000,
-            use_threads=False,
-        )
-        count += len(written)
-    return count
+    key: str
+    path: Path
+    rows: int
+
+
+def part_files(
+    table: str, blocks: Blocks, scratch: Path, bounds: Bounds = DEFAULT, file_bytes: int = FILE_BYTES
+) -> Iterator[PartFile]:
+    """One table of the layout, partition by partition, Snappy-compressed; `blocks` are those of `Bridge`."""
+    name = uuid.uuid5(_NAMES, table)
+    for values, chunks in parted(blocks, PARTITIONS, scratch, bounds):
+        for number, made in enumerate(_files(chunks, scratch / f"{name}.parquet", file_bytes)):
+            place = "/".join(_segment(*each) for each in zip(PARTITIONS, values, strict=True))
+            yield PartFile(f"{table}/{place}/part-{number:05d}-{name}.c000.snappy.parquet", made.path, made.rows)
+
+
+def _segment(column: str, value: object) -> str:
+    return f"{column}={_NULL if value is None else quote(str(value), safe='')}"
+
+
+@dataclass(slots=True)
+class _Written:
+    path: Path
+    rows: int
+
+
+def _files(chunks: Iterator[pa.Table], path: Path, file_bytes: int) -> Iterator[_Written]:
+    """The rows of one partition in as few files as their size allows; each is to be taken away before the next."""
+    chunk = next(chunks, None)
+    while chunk is not None:
+        schema = pa.schema([field for field in chunk.schema if field.name not in PARTITIONS])
+        rows = 0
+        with pq.ParquetWriter(path, schema, compression="snappy") as writer:
+            while chunk is not None and not (rows and path.stat().st_size > file_bytes):
+                writer.write_table(chunk.select(schema.names))
+                rows += chunk.num_rows
+                chunk = next(chunks, None)
+        yield _Written(path, rows)
 
 
 def read_bridge(folder: str, table: str, filesystem: fs.FileSystem | None = None) -> pa.Table:
