@@ -15,8 +15,6 @@ from carrel.ingest.commit.scratch import scratch_folder
 if TYPE_CHECKING:
     from pyarrow import fs
 
-    from carrel.ingest.commit.lock import Lease
-
 _ABSENT = frozenset(("NoSuchKey", "404"))
 _LOST = _ABSENT | {"PreconditionFailed", "412"}
 _AT_ONCE = frozenset(("ConditionalRequestConflict", "OperationAborted", "409"))
@@ -36,8 +34,8 @@ class Version:
 class S3Storage:
     """A prefix of a bucket; how to reach it is in `reach`. Picklable."""
 
-    lease: "Lease | None" = None
-    """Of the coordinator that works through this."""
+    lease: Any = None
+    """Of the coordinator that works through this, while it has one: see `lock`."""
 
     def __init__(self, bucket: Bucket):
         self.bucket = bucket.name
@@ -109,16 +107,15 @@ class S3Storage:
         from botocore.exceptions import ClientError
 
         condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
-        for last in (*(False,) * (_TRIES - 1), True):
+        for _ in range(_TRIES):
             try:
                 made: str = self._call("put_object", Key=self._key(key), Body=data, **condition)["ETag"]
+                return made
             except ClientError as error:
-                if code_of(error) in _AT_ONCE and not last:
-                    continue
-                found = self.version(key)
-                return found.etag if found and found.data == data else None
-            return made
-        raise AssertionError("unreachable")  # pragma: no cover
+                if code_of(error) not in _AT_ONCE:
+                    break
+        found = self.version(key)
+        return found.etag if found and found.data == data else None
 
     def exchange(self, key: str, old: bytes | None, new: bytes) -> bool:
         found = self.version(key)

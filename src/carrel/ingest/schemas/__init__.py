@@ -1,8 +1,9 @@
 """Which schema a file has, and whether the file keeps to it; all from an offline store."""
 
 from carrel.ingest.schemas.checker import Checker
+from carrel.ingest.schemas.factory import Schemas
 from carrel.ingest.schemas.incoming import Stored, StoreFault
-from carrel.ingest.schemas.library import Library, Schemas
+from carrel.ingest.schemas.library import Library
 from carrel.ingest.schemas.resolver import Resolver, described
 from carrel.ingest.schemas.store import SchemaStore
 
