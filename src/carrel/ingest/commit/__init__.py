@@ -10,7 +10,17 @@ from carrel.ingest.commit.delta import (
     schema_bytes,
     vacuum,
 )
-from carrel.ingest.commit.files import PARTITION_COLUMNS, DataFile, FileWriter, blocks, opened, rewritten, write_file
+from carrel.ingest.commit.files import (
+    PARTITION_COLUMNS,
+    ROW_GROUP,
+    DataFile,
+    FileWriter,
+    blocks,
+    opened,
+    plain,
+    rewritten,
+    write_file,
+)
 from carrel.ingest.commit.layout import ARCHIVE, LEDGER, QUARANTINE, TABLES, run_key, table_key
 from carrel.ingest.commit.lock import WarehouseBusy, WarehouseLost, coordinator_lock, ensure_held
 from carrel.ingest.commit.opening import open_storage
@@ -35,6 +45,7 @@ __all__ = [
     "LEDGER",
     "PARTITION_COLUMNS",
     "QUARANTINE",
+    "ROW_GROUP",
     "TABLES",
     "ActiveFile",
     "DataFile",
@@ -62,6 +73,7 @@ __all__ = [
     "holds",
     "open_storage",
     "opened",
+    "plain",
     "recover",
     "rewritten",
     "run_key",

@@ -8,7 +8,10 @@ import pyarrow as pa
 from carrel.ingest.commit import (
     LEDGER,
     QUARANTINE,
+    ROW_GROUP,
     ActiveFile,
+    DataFile,
+    FileWriter,
     Plan,
     RunNumber,
     Storage,
@@ -22,17 +25,31 @@ from carrel.ingest.commit import (
     existing,
     finish,
     open_storage,
+    plain,
     schema_bytes,
     table_names,
     vacuum,
-    write_file,
 )
+from carrel.ingest.engine.ordering import Ordering
 from carrel.ingest.engine.withdrawing import resume
-from carrel.ingest.ledger import ROW_GROUP
+from carrel.ingest.ledger import ROW_GROUP as LEDGER_ROWS
 from carrel.telemetry import faults
 
 _ORDER = {LEDGER: ("record_key", "archive_key"), QUARANTINE: ("record_key", "id")}
-_ROWS = ("recordid", "_source_file", "_row_key")
+_ROWS = ("recordid", "_source_file")
+"""Rows of one file stay as they were in it: samples follow one another in time, which reads and packs better."""
+
+_AT_ONCE = 8
+"""Small files that come to so many large ones are put in order together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`target_bytes`: about how large files become, and files smaller than half of it are merged; `memory_bytes`:
+    about how much of their rows is held at once."""
+
+    target_bytes: int
+    memory_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +60,21 @@ class Compacted:
     deleted: int = 0
 
 
-def compact(warehouse: str, target_bytes: int = 64_000_000, vacuum_hours: int | None = None) -> Compacted:
-    """Merge files smaller than half of `target_bytes`. `vacuum_hours`: then delete files that only versions older than
-    so many hours need (time travel to those ends). WarehouseBusy when somebody else is at it."""
+def compact(
+    warehouse: str,
+    target_bytes: int = 64_000_000,
+    vacuum_hours: int | None = None,
+    memory_bytes: int = 256_000_000,
+) -> Compacted:
+    """Merge small files: one commit per table, of the same rows. `vacuum_hours`: then delete files that only versions
+    older than so many hours need (time travel to those ends). WarehouseBusy when somebody else is at it."""
+    limits = Limits(target_bytes, memory_bytes)
     storage = open_storage(warehouse)
     with coordinator_lock(storage):
         resume(storage)
         number = begin(storage)
         names = [*table_names(storage), QUARANTINE, LEDGER]
-        made = {name: list(_merged(storage, number, name, target_bytes)) for name in names}
+        made = {name: list(_merged(storage, number, name, limits)) for name in names}
         commits = tuple(commit for each in made.values() for commit in each)
         plan = Plan(number.number, number.run_id, "compact", commits)
         decide(storage, plan)
@@ -62,24 +85,83 @@ def compact(warehouse: str, target_bytes: int = 64_000_000, vacuum_hours: int | 
         return Compacted({each.table: (len(each.remove), len(each.add)) for each in commits}, deleted)
 
 
-def _merged(storage: Storage, number: RunNumber, name: str, target: int) -> Iterator[TableCommit]:
+def _merged(storage: Storage, number: RunNumber, name: str, limits: Limits) -> Iterator[TableCommit]:
     table = existing(storage, name)
     if table is None:
         return
-    schema = pa.schema(table.schema().to_arrow())
+    schema = plain(pa.schema(table.schema().to_arrow()))
+    small = [file for file in active_files(table) if file.size < limits.target_bytes // 2]
     add, remove = [], []
-    small = [file for file in active_files(table) if file.size < target // 2]
-    for group in (each for part in _by_partition(small) for each in _groups(part, target)):
-        rows = pa.concat_tables(
-            (block for file in group for block in blocks(storage, name, file.path)), promote_options="default"
-        )
-        rows = rows.sort_by([(key, "ascending") for key in _ORDER.get(name, _ROWS)]).combine_chunks()
-        row_group = ROW_GROUP if name == LEDGER else 131_072
-        add.append(write_file(storage, number.run_id, name, "compacted", rows, row_group))
+    for group in (each for part in _by_partition(small) for each in _groups(part, _AT_ONCE * limits.target_bytes)):
+        add += _Merge(storage, number, name, schema, limits).files(group)
         faults.point("ingest.files_merged")
         remove += [file.path for file in group]
     if remove:
         yield TableCommit(name, schema_bytes(schema), tuple(add), tuple(remove), moves=True)
+
+
+class _Merge:
+    """A group of files into one, or a few."""
+
+    def __init__(self, storage: Storage, number: RunNumber, name: str, schema: pa.Schema, limits: Limits):
+        self.storage = storage
+        self.number = number
+        self.name = name
+        self.schema = schema
+        self.limits = limits
+        self.row_group = LEDGER_ROWS if name == LEDGER else ROW_GROUP
+
+    def files(self, group: list[ActiveFile]) -> list[DataFile]:
+        """What was made of them, in the table's folder."""
+        made: list[DataFile] = []
+        writer = self._writer()
+        try:
+            for rows in self._row_groups(group):
+                if writer.rows and writer.size > self.limits.target_bytes:
+                    made.append(writer.close())
+                    writer = self._writer()
+                writer.write(rows, self.row_group)
+        except BaseException:
+            writer.abandon()
+            raise
+        return [*made, writer.close()]
+
+    def _writer(self) -> FileWriter:
+        return FileWriter(self.storage, self.number.run_id, self.name, "compacted", self.schema)
+
+    def _row_groups(self, group: list[ActiveFile]) -> Iterator[pa.Table]:
+        """The group's rows in order, so many at a time as make a row group, or less where they are large."""
+        ordering = Ordering(
+            self.storage.scratch(self.number.run_id), _ORDER.get(self.name, _ROWS), self.limits.memory_bytes
+        )
+        held: list[pa.Table] = []
+        count = size = 0
+        for rows in ordering.ordered(self._blocks(group)):
+            while rows.num_rows:
+                part = rows.slice(0, self.row_group - count)
+                rows = rows.slice(part.num_rows)
+                held.append(part)
+                count, size = count + part.num_rows, size + part.nbytes
+                if count == self.row_group or size > self.limits.memory_bytes // 4:
+                    yield pa.concat_tables(held)
+                    held, count, size = [], 0, 0
+        if held:
+            yield pa.concat_tables(held)
+
+    def _blocks(self, group: list[ActiveFile]) -> Iterator[pa.Table]:
+        for file in group:
+            for block in blocks(self.storage, self.name, file.path):
+                yield _completed(block, self.schema)
+
+
+def _completed(block: pa.Table, schema: pa.Schema) -> pa.Table:
+    """With columns that came after the file was written."""
+    have = set(block.column_names)
+    columns = [
+        block.column(field.name).cast(field.type) if field.name in have else pa.nulls(block.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
 
 
 def _by_partition(files: list[ActiveFile]) -> list[list[ActiveFile]]:
@@ -90,12 +172,14 @@ def _by_partition(files: list[ActiveFile]) -> list[list[ActiveFile]]:
     return list(found.values())
 
 
-def _groups(files: list[ActiveFile], target: int) -> Iterator[list[ActiveFile]]:
-    """Groups of at least two files, each of about `target` bytes."""
+def _groups(files: list[ActiveFile], most: int) -> Iterator[list[ActiveFile]]:
+    """Groups of at least two files, each of about `most` bytes; what they unpack to must fit on the local disk."""
     group: list[ActiveFile] = []
-    for file in files:
-        if group and sum(each.size for each in group) + file.size > target:
-            yield from [group] if len(group) > 1 else []
-            group = []
+    for number, file in enumerate(files, 1):
         group.append(file)
-    yield from [group] if len(group) > 1 else []
+        is_full = sum(each.size for each in group) > most and len(group) > 1
+        if is_full and number < len(files) - 1:
+            yield group
+            group = []
+    if len(group) > 1:
+        yield group
