@@ -27,6 +27,7 @@ from carrel.site.watch import Board, follow
 BACKENDS = ("north", "south")
 TABLE_ROWS = 8
 WIDEST = 1000
+LONG_HEADING = 14
 REGISTRY = "carrel"
 """Where the images of `deploy/images/Dockerfile` are named."""
 
@@ -232,7 +233,8 @@ def csv_table(path: Path, rows: int = TABLE_ROWS) -> Table:
         lines = list(csv.reader(stream))
     shown = Table(pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", box=box.SIMPLE_HEAD, show_edge=False)
     for name in lines[0] if lines else []:
-        shown.add_column(name.replace("_", "_\n"), overflow="fold", vertical="bottom")
+        heading = name.replace("_", "_\n") if len(name) > LONG_HEADING else name
+        shown.add_column(heading, overflow="fold", vertical="bottom")
     for line in lines[1 : rows + 1]:
         shown.add_row(*line)
     if len(lines) > rows + 1:
