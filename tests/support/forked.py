@@ -7,6 +7,7 @@
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -28,11 +29,21 @@ class Forker:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, cwd=ROOT, text=True
         )
 
-    def call(self, name: str, *args: str, kill_at: str | None = None, points: Path | None = None, **named: Any) -> int:
-        """The exit code. `kill_at`: as CARREL_FAULT; `points`: a file that gets the fault points passed, one a line."""
+    def call(
+        self,
+        name: str,
+        *args: str,
+        kill_at: str | None = None,
+        kill_after: int = 0,
+        points: Path | None = None,
+        **named: Any,
+    ) -> int:
+        """The exit code. `kill_at`: as CARREL_FAULT; `kill_after`: so many fault points of whatever name (0: never);
+        `points`: a file that gets those passed, one a line."""
         assert self.process.stdin
         assert self.process.stdout
-        call = {"name": name, "args": args, "named": named, "kill_at": kill_at, "points": str(points or "")}
+        call = {"name": name, "args": args, "named": named, "kill_at": kill_at, "kill_after": kill_after}
+        call["points"] = str(points or "")
         self.process.stdin.write(json.dumps(call) + "\n")
         self.process.stdin.flush()
         return int(self.process.stdout.readline())
@@ -49,8 +60,13 @@ def _child(module: Any, call: Mapping[str, Any]) -> None:
     if call["kill_at"]:
         os.environ["CARREL_FAULT"] = call["kill_at"]
     passed: list[str] = []
-    if call["points"]:
-        faults.on_point(passed.append)
+
+    def note(step: str) -> None:
+        passed.append(step)
+        if len(passed) == call["kill_after"]:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    faults.on_point(note)
     getattr(module, call["name"])(*call["args"], **call["named"])
     if call["points"]:
         Path(call["points"]).write_text("\n".join(passed))

@@ -53,8 +53,9 @@ def compact(warehouse: str, archives: str) -> None:
 
 
 def archive(warehouse: str, archives: str, dataset: str = "MotionRecord_v1") -> None:
-    """A copy of one dataset."""
-    copy_dataset(warehouse, dataset)
+    """A copy of one dataset, if it is there."""
+    if (Path(warehouse) / "catalog" / f"{dataset}.json").exists():
+        copy_dataset(warehouse, dataset)
 
 
 for each in (MAPPING, BROKEN, *POLICIES.values()):

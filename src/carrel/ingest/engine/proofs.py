@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from carrel.ingest.commit import LEDGER, QUARANTINE, Storage, run_key
@@ -35,6 +36,8 @@ class Removal:
     tables: tuple[TableRemoval, ...] = ()
     raw_json: int = 0
     """Files of raw JSON that were deleted."""
+    at: str = ""
+    """When, in UTC."""
 
     @property
     def rows(self) -> int:
@@ -66,8 +69,11 @@ class Removal:
 
     def lines(self) -> Iterator[str]:
         """For people."""
-        records = _many(sum(self.asked.values()), "record")
-        yield f"Withdrawal {self.run_id}: {records} in {_many(self.archives, 'archive')}; removed:"
+        start = f"Withdrawal {self.run_id}, {self.at}: "
+        if not self.tables and not self.raw_json:
+            yield start + "the warehouse held nothing of these."
+            return
+        yield start + f"{_many(sum(self.asked.values()), 'record')} in {_many(self.archives, 'archive')}; removed:"
         yield from _columns(
             ("table", "rows", "files rewritten", "old files deleted", "no longer readable"),
             *(
@@ -75,7 +81,13 @@ class Removal:
                 for each in self.tables
             ),
         )
-        yield f"  raw JSON: {_many(self.raw_json, 'file')} deleted"
+        if self.raw_json:
+            yield f"  raw JSON: {_many(self.raw_json, 'file')} deleted"
+
+
+def now() -> str:
+    """For `at`, to the second."""
+    return datetime.now(UTC).isoformat(sep=" ", timespec="seconds").replace("+00:00", " UTC")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +104,8 @@ class Proof:
     cells_searched: int
     codes_searched: int
     holding: tuple[str, ...] = field(default=())
+    at: str = field(default_factory=now)
+    """When the search was."""
 
     @property
     def run_id(self) -> str | None:
@@ -134,7 +148,7 @@ class Proof:
 
     def _of_search(self) -> Iterator[str]:
         searched = f"{_many(self.files_searched, 'file')} and {_many(self.cells_searched, 'text')} in tables"
-        start = f"Searched {searched} for {_many(self.codes_searched, 'code')}: "
+        start = f"Searched on {self.at}: {searched}, for {_many(self.codes_searched, 'code')}: "
         if not self.holding:
             yield start + "no file of the warehouse holds any of them."
             return

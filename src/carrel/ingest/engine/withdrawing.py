@@ -37,7 +37,7 @@ from carrel.ingest.commit import (
 )
 from carrel.ingest.commit.raw_files import RAW_JSON
 from carrel.ingest.engine.asked import answered, ask, asked
-from carrel.ingest.engine.proofs import KIND, Proof, Removal, TableRemoval
+from carrel.ingest.engine.proofs import KIND, Proof, Removal, TableRemoval, now
 from carrel.ingest.engine.searching import Search
 from carrel.ingest.engine.subjects import WHO, Subjects, named, read, remembered
 from carrel.ingest.ledger import CURRENT, ROW_GROUP, SCHEMA, Line, from_arrow, to_arrow, tombstone_line
@@ -112,7 +112,7 @@ def _remove(storage: Storage, subjects: Subjects) -> Removal | None:
     number = begin(storage)
     made = _Withdrawal(storage, number, subjects)
     plan = made.plan()
-    removal = Removal(number.run_id, subjects.records, len(made.lines), tuple(made.tables), made.raw_json)
+    removal = Removal(number.run_id, subjects.records, len(made.lines), tuple(made.tables), made.raw_json, now())
     if plan.commits or plan.vacuum or plan.forget:
         removal.write(storage)
     decide(storage, plan)
