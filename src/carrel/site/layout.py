@@ -179,7 +179,8 @@ def described(root: Path) -> Site:
     """The site that was last up in `root`; SiteError when there was none."""
     try:
         found = json.loads((root / DESCRIPTION).read_bytes())
-        backends = [Backend(name, urls.pop("default", None), urls) for name, urls in found["databases"].items()]
+        databases = found.get("databases", {})  # a site that was started before they were noted has none here
+        backends = [Backend(name, urls.pop("default", None), urls) for name, urls in databases.items()]
         return Site(root.resolve(), tuple(backends), int(found["port"]))
     except (OSError, ValueError, KeyError, AttributeError):
         raise SiteError(f"no site in {root}: start one with `carrel up --dir {root}`") from None

@@ -1,0 +1,42 @@
+"""What a site notes of itself, and how it is known again."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from carrel.site.layout import Backend, Site, SiteError, described
+
+
+def test_a_site_is_known_again_without_the_addresses_of_servers(tmp_path: Path) -> None:
+    backends = (
+        Backend(
+            "north", "delta:///srv/a warehouse", {"more": "duckdb:///srv/x.duckdb", "far": "postgresql://u:secret@h/d"}
+        ),
+        Backend("south", "mssql+pymssql://u:secret@h/d"),
+        Backend("west"),
+    )
+    Site(tmp_path, backends, 8123).describe()
+    found = described(tmp_path)
+    assert found.port == 8123
+    assert {each.name: each.file_databases for each in found.backends} == {
+        "north": {"default": "delta:///srv/a warehouse", "more": "duckdb:///srv/x.duckdb"},
+        "south": {},
+        "west": {},
+    }
+    note = tmp_path / "site.json"
+    assert "secret" not in note.read_text()
+    assert note.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_note_of_an_earlier_version_still_says_where_the_site_answers(tmp_path: Path) -> None:
+    (tmp_path / "site.json").write_text(json.dumps({"port": 8123}))
+    assert (described(tmp_path).port, described(tmp_path).backends) == (8123, ())
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", "{}", '{"port": "x"}'])
+def test_a_folder_that_is_no_site_is_refused(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "site.json").write_text(text)
+    with pytest.raises(SiteError, match="no site in"):
+        described(tmp_path)
