@@ -110,7 +110,7 @@ def test_files_that_share_one_raw_file(found):
     walk = {"assessmentIdentifier": "w", "assessmentRevision": 1, "files": [file("l", URL), file("r", URL)]}
     mapping = f"schemas: {{{URL}: A_v1}}\ndefaults: {{naming: %s}}"
     assert found(mapping % "carrel", {URL: {}}, archive_map(assessments=[walk])) == set()
-    wanted = {("warning", "one_file_name", "assessment w revision 1")}
+    wanted = {("note", "one_file_name", "assessment w revision 1")}
     assert found(mapping % "bridge", {URL: {"title": "b"}}, archive_map(assessments=[walk])) == wanted
 
 

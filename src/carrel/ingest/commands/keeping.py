@@ -88,8 +88,8 @@ def export(
 ) -> None:
     """Write plain Parquet folders, with BridgeDownstream's names and columns, to FOLDER (or an s3:// URL).
 
-    FOLDER must be new or empty; it is finished when it has a file _SUCCESS. No run can begin meanwhile. Exit code 3 when
-    records have no raw JSON, because they were taken before it was kept.
+    FOLDER must be new or empty; it is finished when it has a file _SUCCESS. No run can begin meanwhile. Exit code 3
+    when records have no raw JSON, because they were taken before it was kept.
     """
     from carrel.ingest.engine.asked import unfinished
     from carrel.ingest.engine.exporting import NotExported, export_bridge
@@ -102,8 +102,8 @@ def export(
             click.echo(f"{done.dataset or 'raw JSON'}: {done.files} files")
             if done.without:
                 click.echo(
-                    f"{done.without} records have no raw JSON: they were taken before it was kept. `carrel ingest replay "
-                    "SOURCE --all` makes it.",
+                    f"{done.without} records have no raw JSON: they were taken before it was kept. "
+                    "`carrel ingest replay SOURCE --all` makes it.",
                     err=True,
                 )
                 without += done.without

@@ -14,7 +14,7 @@
 | unused_options | warning | options of a dataset that nothing leads to |
 | contradiction | warning | two schemas of one dataset, or a schema and the tables, say different types |
 | unsatisfiable | warning | no file can keep to the schema, unless errors are forgiven |
-| one_file_name | warning | files of one assessment that `naming: bridge` writes to one raw JSON file |
+| one_file_name | note | files of one assessment that BridgeDownstream writes to one raw JSON file, and Carrel to several |
 | unmapped_file | note | the archive map names the file without a schema, and the mapping does not ignore it |
 | never_matches | warning or note | an alias, ignored glob, legacy file or rule that nothing can match |
 """
@@ -164,7 +164,7 @@ def _collisions(view: _View) -> Iterator[Finding]:
 
 
 def _bridge_names(view: _View) -> Iterator[Finding]:
-    """The contract's raw JSON has one file for each record and dataset."""
+    """The contract's raw JSON has one file for each record and dataset: who reads it may look for that name."""
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
     for place, file in view.archive_map.all_files():
         dataset = view.dataset_of(file.jsonSchema) if file.jsonSchema and file.jsonSchema in view.library else None
@@ -172,8 +172,11 @@ def _bridge_names(view: _View) -> Iterator[Finding]:
             found[place, dataset].append(file.filename)
     for (place, dataset), names in found.items():
         if len(names) > 1:
-            message = f"{', '.join(names)} all go to {dataset}, and its raw JSON keeps one file for each record"
-            yield Finding("warning", "one_file_name", place, message)
+            message = (
+                f"{', '.join(names)} all go to {dataset}: raw JSON has a file for each, with its name in the file's "
+                "(BridgeDownstream keeps the last one under the record's name)"
+            )
+            yield Finding("note", "one_file_name", place, message)
 
 
 def _schemas(view: _View) -> Iterator[Finding]:
