@@ -1,0 +1,157 @@
+"""A warehouse on S3, over HTTP: every command, and a whole study held against the ground truth cell by cell."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from tests.support.ingest import (
+    DATA,
+    Folder,
+    dispositions_of,
+    expected,
+    ingest,
+    quarantined,
+    state_of,
+    tables_of,
+)
+from tests.support.ingest_tables import cells, of_truth
+from tests.support.s3 import client, new_bucket, s3, s3_address
+
+from carrel.ingest.commit import WarehouseBusy, open_storage
+from carrel.ingest.commit.lock import Lease
+from carrel.ingest.engine import Options, processes
+from carrel.ingest.generate import FAULTS, Knobs, write
+
+__all__ = ["s3", "s3_address"]
+
+START = "from carrel.cli.main import main; main()"
+KNOBS = Knobs(
+    seed=4, records=30, faults=dict.fromkeys(FAULTS, 1), reexports=0.4, duplicates=0.3, odd_keys=0.5, nulls=0.3, hz=5
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    return folder / "archives", write(KNOBS, folder)
+
+
+@pytest.fixture
+def warehouse(s3):
+    return f"s3://{new_bucket(s3)}/my study/ünder way"
+
+
+def test_a_study_by_worker_processes_is_as_the_truth_says(study, warehouse):
+    archives, truth = study
+    names = sorted(path.stem for path in archives.glob("*.zip"))
+    later = {name for name in names if name.endswith(("-again", "-corrected"))} | set(names[-4:])
+    source = Folder(archives, tuple(name for name in names if name not in later))
+    ingest(warehouse, source, processes(2), Options(batch_archives=5))
+    report = ingest(warehouse, Folder(archives), processes(2), Options(batch_archives=5))
+    assert report.known == len(names) - len(later)
+    assert cells(tables_of(warehouse)) == of_truth(truth["tables"])
+    dispositions, lines = expected(truth)
+    assert dispositions_of(warehouse) == dispositions
+    assert quarantined(warehouse) == lines
+    before = state_of(warehouse)
+    again = ingest(warehouse, Folder(archives), processes(2))
+    assert (again.run_id, again.known, again.exit_code) == (None, len(names), 0)
+    assert state_of(warehouse) == before
+
+
+def test_two_coordinators_do_not_work_at_once(study, warehouse):
+    lease = Lease(open_storage(warehouse))
+    lease.take()
+    with pytest.raises(WarehouseBusy, match="another ingest holds s3://"):
+        ingest(warehouse, Folder(study[0]))
+    lease.release()
+    assert ingest(warehouse, Folder(study[0])).run_id == "r00000001"
+
+
+@pytest.fixture
+def site(tmp_path, warehouse):
+    """What somebody at a terminal has: archives in the same S3, and a warehouse there."""
+    place = Site(tmp_path, warehouse)
+    place.carrel("generate", str(tmp_path / "study"), "--records", "12", "--fault", "nan=1", "--hz", "2")
+    place.carrel("schemas", "add", str(DATA), str(tmp_path / "study" / "schemas"))
+    return place
+
+
+class Site:
+    def __init__(self, folder, warehouse):
+        self.folder = folder
+        self.warehouse = warehouse
+        self.archives = str(folder / "study" / "archives")
+
+    def carrel(self, *words, code=0):
+        """A process of its own, as the shell starts it; it must end as it says, and not by a signal."""
+        environment = {
+            **os.environ,
+            "CARREL_WAREHOUSE": self.warehouse,
+            "CARREL_INGEST_SCHEMAS": str(self.folder / "schemas"),
+        }
+        mapping = self.folder / "study" / "mapping.yaml"
+        environment |= {"CARREL_INGEST_MAPPING": str(mapping)} if mapping.exists() else {}
+        command = [sys.executable, "-c", START, "ingest", *words]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
+    def json(self, *words, code=0):
+        return json.loads(self.carrel(*words, "--json", code=code))
+
+
+def test_every_command_works_on_a_warehouse_on_s3(site, s3, tmp_path):
+    report = site.json("run", site.archives, "--workers", "2", code=3)
+    assert report["dispositions"]["partial"] == 1
+    assert site.json("run", site.archives)["known"] == 12
+    assert site.json("status")["state"] == "done"
+    counts = {each["name"]: each["rows"] for each in site.json("tables")}
+    assert counts["ArchiveMetadata_v1"] == 12
+    told = site.carrel("sql", "SELECT count(*), count(DISTINCT recordid) FROM ArchiveMetadata_v1", "--csv")
+    assert told.splitlines()[1] == "12,12"
+    (line,) = site.json("quarantine", "list")
+    assert "json/nan" in site.carrel("quarantine", "show", line["id"])
+    assert "Everything is accounted for" in site.carrel("reconcile", site.archives)
+    site.carrel("replay", site.archives, "--workers", "0", code=3)
+    assert site.json("status")["quarantined"] == 1
+    site.carrel("export", str(tmp_path / "out"))
+    assert list((tmp_path / "out").rglob("*.parquet"))
+    assert "MotionRecord_v1_1" in site.carrel("archive", "MotionRecord_v1")
+    assert "files became" in site.carrel("compact", "--vacuum-hours", "0")
+    assert {each["name"]: each["rows"] for each in site.json("tables")} == counts
+    assert "Everything is accounted for" in site.carrel("reconcile", site.archives)
+    proof = site.carrel("withdraw", "--healthcode", "participant-0001", "--yes")
+    assert "no file of the warehouse holds" in proof
+    assert nowhere(s3, site.warehouse, "participant-0001")
+    assert site.json("run", site.archives)["run_id"] is None
+    assert "Everything is accounted for" in site.carrel("reconcile", site.archives)
+
+
+def nowhere(s3, warehouse, code):
+    """By boto3 alone: neither in a name nor, as it is, in the bytes of any object."""
+    found = client(s3)
+    bucket = warehouse.split("/")[2]
+    keys = [each["Key"] for each in found.list_objects_v2(Bucket=bucket)["Contents"]]
+    bodies = (found.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys)
+    return not any(code.encode() in body for body in bodies) and not any(code in key for key in keys)
+
+
+@pytest.mark.parametrize(
+    ("warehouse", "said"),
+    [
+        ("s3://no-such-bucket-anywhere/w", "does not exist"),
+        ("s3://bucket/a%20b", "cannot be in a warehouse's prefix"),
+        ("gs://bucket/w", "a folder or s3://bucket/prefix"),
+    ],
+)
+def test_a_place_that_is_none_is_a_sentence(s3, tmp_path, warehouse, said):
+    environment = {**os.environ, "CARREL_WAREHOUSE": warehouse}
+    for words in (["status"], ["tables"], ["sql", "SELECT 1"], ["reconcile", str(tmp_path)], ["compact"]):
+        command = [sys.executable, "-c", START, "ingest", *words]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 1
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
