@@ -3,32 +3,17 @@
 `python -m tests.support.raw_json_crash WAREHOUSE FOLDER`
 """
 
-import json
 import sys
-import zipfile
 from pathlib import Path
 
 from tests.support.ingest import MAPPING, Folder, ingest
+from tests.support.ingest_archives import archive
 
 from carrel.ingest.engine import Options
 from carrel.ingest.engine.withdrawing import withdraw
-from carrel.ingest.generate.shapes import ANYTHING
 
 MAPPED = MAPPING + "ignored: {metadata.json: not here}\n"
 WITHDRAWN = "record-2"
-
-
-def archive(folder: Path, name: str, record: str, files: dict[str, object], **metadata: str) -> None:
-    """One archive with its sidecar."""
-    about = {"recordid": record, "assessmentid": "any", "assessmentrevision": "1", "healthcode": f"of-{record}"}
-    about |= {"uploadedon": "2024-03-09T00:00:00Z", "exportedon": "2024-04-01T00:00:00Z", **metadata}
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(json.dumps(about))
-    with zipfile.ZipFile(folder / f"{name}.zip", "w") as made:
-        told = [{"filename": file, "jsonSchema": ANYTHING} for file in files]
-        made.writestr("metadata.json", json.dumps({"files": told}))
-        for file, each in files.items():
-            made.writestr(file, json.dumps(each))
 
 
 def archives(folder: Path) -> None:
@@ -37,8 +22,8 @@ def archives(folder: Path) -> None:
         files = {"anything.json": {"a": number}, "left/anything.json": [{"a": -number}]}
         archive(folder, f"first-{number}", f"record-{number}", files)
     for number in range(2):
-        late = {"uploadedon": "2024-03-10T00:00:00Z", "exportedon": "2024-04-02T00:00:00Z"}
-        archive(folder, f"second-{number}", f"record-{number}", {"anything.json": {"a": 10 + number}}, **late)
+        value = {"anything.json": {"a": 10 + number}}
+        archive(folder, f"second-{number}", f"record-{number}", value, 2, uploadedon="2024-03-10T00:00:00Z")
 
 
 def deliver(warehouse: Path, folder: Path) -> None:

@@ -5,7 +5,8 @@ import json
 import pyarrow.parquet as pq
 import pytest
 from tests.support.ingest import Folder, ingest, raw_json_of, state_of
-from tests.support.raw_json_crash import MAPPED, WITHDRAWN, archive, archives
+from tests.support.ingest_archives import archive
+from tests.support.raw_json_crash import MAPPED, WITHDRAWN, archives
 from tests.support.s3 import new_bucket, s3, s3_address
 
 from carrel.ingest.commit import open_storage
@@ -41,8 +42,8 @@ def test_raw_json_in_a_bucket_is_as_in_a_folder(warehouse, tmp_path):
     assert set(names(warehouse)) == {
         "record-0.ndjson", "record-1.ndjson", "record-2.anything.json.ndjson", "record-2.left%2Fanything.json.ndjson",
     }  # fmt: skip
-    late = {"uploadedon": "2024-03-11T00:00:00Z", "exportedon": "2024-04-09T00:00:00Z"}
-    archive(tmp_path / "archives", "third", "record-0", {"anything.json": {"a": 30}}, **late)
+    value = {"anything.json": {"a": 30}}
+    archive(tmp_path / "archives", "third", "record-0", value, 9, uploadedon="2024-03-11T00:00:00Z")
     assert ingest(warehouse, Folder(tmp_path / "archives"), mapping=MAPPED).raw_json == {"written": 1, "deleted": 1}
     assert names(warehouse)["record-0.ndjson"]["a"] == 30
     assert withdraw(warehouse, record_ids=[WITHDRAWN]).holding == ()

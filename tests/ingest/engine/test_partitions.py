@@ -1,7 +1,6 @@
 """`partition_by` of the mapping: tables that Delta knows as partitioned, through everything that happens to them."""
 
 import json
-import zipfile
 
 import duckdb
 import polars
@@ -9,6 +8,7 @@ import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 from tests.support.ingest import MAPPING, Folder, ingest, schemas, state_of, tables_of
+from tests.support.ingest_archives import archive
 
 from carrel.ingest.commit import open_storage
 from carrel.ingest.engine import Options, Setting, inline, run
@@ -17,7 +17,6 @@ from carrel.ingest.engine.reconciling import reconcile
 from carrel.ingest.engine.withdrawing import withdraw
 from carrel.ingest.engine.writing import MAX_OPEN
 from carrel.ingest.generate import Knobs, write
-from carrel.ingest.generate.shapes import ANYTHING
 from carrel.ingest.mapping import MappingInvalid, loads
 from carrel.ingest.mapping.checking import check
 from carrel.ingest.mapping.partitioning import PartitionsChanged
@@ -73,13 +72,9 @@ def parting_holds(warehouse):
 
 
 def test_the_cells_are_the_same_as_without(plain, parted):
-    assert without_partitions(state_of(parted)) == without_partitions(state_of(plain))
+    assert state_of(parted) == state_of(plain)
     assert parting_holds(parted)
     assert max(len(table.file_uris()) for table in opened(parted).values()) > 4
-
-
-def without_partitions(state):
-    return {name: each for name, each in state.items() if name != "partitions"}
 
 
 def test_so_many_partitions_that_files_are_closed_early(study, plain, tmp_path, monkeypatch):
@@ -125,23 +120,12 @@ def test_withdrawal_keeps_partitions(study, parted):
     assert all(person not in table["healthcode"].to_pylist() for table in tables_of(parted).values())
 
 
-def archive(folder, name, record, value, exported=1, **metadata):
-    about = {"recordid": record, "assessmentid": "any", "assessmentrevision": "1", "healthcode": "p"}
-    about |= {"uploadedon": "2024-01-01T00:00:00Z", "exportedon": f"2024-01-0{exported}T00:00:00Z", **metadata}
-    folder.mkdir(exist_ok=True)
-    (folder / f"{name}.json").write_text(json.dumps({key: each for key, each in about.items() if each}))
-    with zipfile.ZipFile(folder / f"{name}.zip", "w") as made:
-        told = [{"filename": "anything.json", "jsonSchema": ANYTHING}]
-        made.writestr("metadata.json", json.dumps({"files": told}))
-        made.writestr("anything.json", json.dumps(value))
-
-
 def test_a_record_moves_to_another_partition_and_types_widen(tmp_path):
     folder, warehouse = tmp_path / "archives", tmp_path / "warehouse"
-    archive(folder, "one", "r1", {"a": 1})
-    archive(folder, "other", "r2", {"a": 5}, assessmentid="a/b=c %d é", assessmentrevision=None)
+    archive(folder, "one", "r1", {"anything.json": {"a": 1}})
+    archive(folder, "other", "r2", {"anything.json": {"a": 5}}, assessmentid="a/b=c %d é", assessmentrevision=None)
     ingest(warehouse, Folder(folder), mapping=PARTITIONED)
-    archive(folder, "two", "r1", {"a": 2.5, "l": [1]}, exported=2, uploadedon="2023-12-31T00:00:00Z")
+    archive(folder, "two", "r1", {"anything.json": {"a": 2.5, "l": [1]}}, exported=2, uploadedon="2023-12-31T00:00:00Z")
     ingest(warehouse, Folder(folder), mapping=PARTITIONED)
     rows = {row["recordid"]: row for row in tables_of(warehouse)["Anything_v1"].to_pylist()}
     assert {name: (row["a"], row["year"], row["assessmentid"]) for name, row in rows.items()} == {
@@ -154,10 +138,10 @@ def test_a_record_moves_to_another_partition_and_types_widen(tmp_path):
 
 def test_tables_keep_their_partitions(tmp_path):
     folder, warehouse = tmp_path / "archives", tmp_path / "warehouse"
-    archive(folder, "one", "r1", {"a": 1})
+    archive(folder, "one", "r1", {"anything.json": {"a": 1}})
     ingest(warehouse, Folder(folder), mapping=PARTITIONED)
     before = state_of(warehouse)
-    archive(folder, "two", "r2", {"a": 1})
+    archive(folder, "two", "r2", {"anything.json": {"a": 1}})
     with pytest.raises(PartitionsChanged, match=r"Anything_v1: \{partition_by: \[assessmentid, assessmentrevision,"):
         run(Setting(str(warehouse), Folder(folder), schemas(MAPPING), inline()))
     assert state_of(warehouse) == before
@@ -174,5 +158,5 @@ def test_check_says_it_beforehand():
 
 
 def test_a_column_twice_is_refused_with_its_place():
-    with pytest.raises(MappingInvalid, match="line 1: defaults.partition_by: a column is named twice"):
+    with pytest.raises(MappingInvalid, match=r"line 1: defaults\.partition_by: a column is named twice"):
         loads("defaults: {partition_by: [year, year]}\n")

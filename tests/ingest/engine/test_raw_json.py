@@ -8,6 +8,7 @@ from dataclasses import replace
 import duckdb
 import pytest
 from tests.support.ingest import MAPPING, Folder, ingest, raw_json_of, schemas, state_of, tables_of
+from tests.support.ingest_archives import archive
 
 from carrel.ingest.commit import open_storage
 from carrel.ingest.engine import Options, Setting, inline, processes, run
@@ -137,17 +138,9 @@ def test_nothing_is_left_of_the_packs_and_no_plan_names_a_record(study, plain):
 def archives(tmp_path):
     """Make an archive of one record: `archives(name, record, {file: JSON})`."""
     folder = tmp_path / "archives"
-    folder.mkdir()
 
     def make(name, record="r1", files=None, exported=1, **metadata):
-        about = {"recordid": record, "assessmentid": "any", "assessmentrevision": "1", "healthcode": "p"}
-        about |= {"uploadedon": "2024-03-09T00:00:00Z", "exportedon": f"2024-04-0{exported}T00:00:00Z", **metadata}
-        (folder / f"{name}.json").write_text(json.dumps(about))
-        with zipfile.ZipFile(folder / f"{name}.zip", "w") as made:
-            told = [{"filename": file, "jsonSchema": ANYTHING} for file in files]
-            made.writestr("metadata.json", json.dumps({"files": told}))
-            for file, each in files.items():
-                made.writestr(file, each if isinstance(each, str) else json.dumps(each))
+        archive(folder, name, record, files, exported, **metadata)
 
     make.folder = folder
     return make

@@ -20,8 +20,8 @@ def repartitioned(mapping: Mapping, built: Partitioned) -> Iterator[str]:
         if want != have:
             yield (
                 f"the tables of {dataset} are partitioned by {_listed(have)}, and the mapping says {_listed(want)}. "
-                f"Tables keep their partitions: write `datasets: {{{dataset}: {{partition_by: [{', '.join(have)}]}}}}`, "
-                "or make a new version of the dataset, or ingest anew into another warehouse"
+                f"Tables keep their partitions: write `datasets: {{{dataset}: {{partition_by: [{', '.join(have)}]}}}}` "
+                "to go on, or make a new version of the dataset, or ingest anew into another warehouse"
             )
 
 
