@@ -74,6 +74,8 @@ requirements:
     done
     cd requirements && uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
         --no-header --quiet python-v2.in --output-file python-v2.txt
+    cd requirements && uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+        --no-header --quiet bench.in --output-file bench.txt
     cd deploy/aws && for f in requirements image-requirements; do \
         uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \
             "$f.in" --output-file "$f.txt"; \
