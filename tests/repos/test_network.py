@@ -142,7 +142,12 @@ def test_the_token_is_in_no_argument_and_no_file(remote_mirrors, git_server, hos
     assert b"ls-remote" in arguments
     assert TOKEN.encode() not in arguments
     assert BASIC.encode() not in arguments
-    assert all(TOKEN.encode() not in _read(path) for path in remote_mirrors.root.rglob("*") if path.is_file())
+    remote_mirrors.branch_head(URL, "main")
+    commit = hosted.commit({"project.yaml": "fetched"})
+    assert remote_mirrors.read_file(URL, commit, "project.yaml") == b"fetched"
+    kept = [path for path in remote_mirrors.root.rglob("*") if path.is_file()]
+    assert "HEAD" in {path.name for path in kept}
+    assert [path for path in kept if TOKEN.encode() in _read(path) or BASIC.encode() in _read(path)] == []
 
 
 def test_a_fetch_killed_half_way_is_repaired(remote_mirrors, git_server, hosted):
