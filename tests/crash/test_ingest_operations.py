@@ -173,12 +173,13 @@ def copies_of(warehouse):
 
 def leftovers(warehouse):
     """Data files that no version of their table ever named, scratch, half-written files, notes of what to undo."""
-    notes = ("_runs/*/scratch/*", "**/.*.new", "_runs/*/undo.json", "_runs/withdrawal.json")
+    notes = ("_runs/*/scratch/*", "**/.*.new", "_runs/*/undo.json")
     found = {str(path) for pattern in notes for path in warehouse.glob(pattern)}
     for log in warehouse.glob("**/_delta_log"):
         lines = [json.loads(line) for file in log.glob("*.json") for line in file.read_text().splitlines()]
         named = {urllib.parse.unquote(line["add"]["path"]) for line in lines if "add" in line}
         found |= {str(file) for file in log.parent.glob("*.parquet") if file.name not in named}
+    found |= asked(open_storage(str(warehouse)))
     for folder in warehouse.glob("archive/*/*"):
         found |= set() if (folder / "_delta_log").is_dir() else {str(folder)}
     return found

@@ -1,12 +1,9 @@
 """Copies of whole datasets, kept in the warehouse: whole, or not there at all."""
 
-import shutil
-
 from carrel.ingest import catalog
 from carrel.ingest.commit import (
     ARCHIVE,
     Plan,
-    RunNumber,
     Storage,
     apply,
     begin,
@@ -19,8 +16,6 @@ from carrel.ingest.commit import (
 )
 from carrel.ingest.engine.withdrawing import resume
 from carrel.telemetry import faults
-
-_CHUNK = 4_000_000
 
 
 def copy_dataset(warehouse: str, dataset: str) -> str:
@@ -40,7 +35,7 @@ def copy_dataset(warehouse: str, dataset: str) -> str:
         number = begin(storage)
         undoable(storage, number, [target])
         for name in sorted(entry.schema.tables):
-            _copy(storage, number, name, f"{target}/{name}")
+            _copy(storage, name, f"{target}/{name}")
         plan = Plan(number.number, number.run_id, "archive")
         decide(storage, plan)
         apply(storage, plan)
@@ -53,12 +48,9 @@ def _number(name: str, dataset: str) -> int:
     return int(number) if start == dataset and number.isdigit() else 0
 
 
-def _copy(storage: Storage, number: RunNumber, name: str, target: str) -> None:
+def _copy(storage: Storage, name: str, target: str) -> None:
     """Data files first and the log last, so that a copy that was interrupted is no table."""
     start = f"{table_key(name)}/"
-    local = storage.scratch(number.run_id) / "copied"
     for key in sorted(storage.keys(start), key=lambda key: ("_delta_log" in key, key)):
-        with storage.open(key) as source, local.open("wb") as file:
-            shutil.copyfileobj(source, file, _CHUNK)
-        storage.put_file(local, f"{target}/{key.removeprefix(start)}")
+        storage.copy(key, f"{target}/{key.removeprefix(start)}")
         faults.point("ingest.copied")

@@ -57,7 +57,7 @@ def withdraw(warehouse: str, healthcodes: Collection[str] = (), record_ids: Coll
         before = _earlier(storage, subjects)
         ask(storage, subjects.tombstones)
         removed = _remove(storage, subjects)
-        answered(storage)
+        answered(storage, subjects.tombstones)
         searched = Search(storage, subjects.codes).run()
     found = {
         each: max([count, *(past.asked.get(each, 0) for past in before)]) for each, count in subjects.records.items()
@@ -88,23 +88,28 @@ def resume(storage: Storage) -> Resumed:
     if not waiting:
         return Resumed(plan.run_id if plan else None)
     removed = _remove(storage, remembered(storage, waiting))
-    answered(storage)
+    answered(storage, waiting)
     run_id = removed.run_id if removed else (plan.run_id if plan else None)
     return Resumed(run_id, True)
 
 
 def _earlier(storage: Storage, subjects: Subjects) -> tuple[Removal, ...]:
     """What the runs that first withdrew these codes removed."""
-    runs = sorted({line.run_id for line in _known_tombstones(storage) if line.tombstone in subjects.tombstones})
+    known = _known_tombstones(storage)
+    runs = sorted({known[each] for each in subjects.tombstones if each in known})
     found = (Removal.read(storage, run_id) for run_id in runs)
     return tuple(each for each in found if each)
 
 
-def _known_tombstones(storage: Storage) -> Iterator[Line]:
+def _known_tombstones(storage: Storage) -> dict[str, str]:
+    """tombstone -> the run that made it. Reads two columns of the ledger."""
     table = existing(storage, LEDGER)
+    known: dict[str, str] = {}
     for file in active_files(table) if table else ():
-        for block in read(storage, LEDGER, file.path, SCHEMA.names):
-            yield from from_arrow(block.filter(pc.is_valid(block.column("tombstone"))))
+        for block in read(storage, LEDGER, file.path, ("tombstone", "_run_id")):
+            told = block.filter(pc.is_valid(block.column("tombstone"))).to_pylist()
+            known |= {row["tombstone"]: row["_run_id"] for row in told}
+    return known
 
 
 def _remove(storage: Storage, subjects: Subjects) -> Removal | None:
@@ -163,7 +168,7 @@ class _Withdrawal:
             self.lines += from_arrow(block.filter(mine))
             return block.filter(pc.invert(mine))
 
-        have = {line.tombstone for line in _known_tombstones(self.storage)}
+        have = _known_tombstones(self.storage)
         table = existing(self.storage, LEDGER)
         old = self._files(LEDGER, table)
         left = {path: self._rewritten(LEDGER, path, blank) for path in self._lines_in(LEDGER, old.active)}
