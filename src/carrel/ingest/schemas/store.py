@@ -34,6 +34,10 @@ from carrel.telemetry import faults
 
 MAX_DOCUMENTS = 2_000
 ARCHIVE_MAP = "archive map"
+_INSTEAD = (
+    "Try again, name copies under archive_map.mirrors in the mapping file, or take files that you have by "
+    "`carrel ingest schemas add`"
+)
 
 
 @dataclass(slots=True)
@@ -71,7 +75,7 @@ class SchemaStore:
         try:
             found = list(_pulled(source, fetcher))
         except FetchFault as fault:
-            raise StoreFault(str(fault)) from None
+            raise StoreFault(f"{fault}. Nothing was taken. {_INSTEAD}") from None
         return self._write(found, [])
 
     def library(self) -> Library:
