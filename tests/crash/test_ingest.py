@@ -25,6 +25,7 @@ STEPS = (
     "ingest.part_written", "ingest.batches_done", "ingest.part_rewritten", "ingest.file_rewritten", "ingest.deciding",
     "ingest.decided", "ingest.catalog_written", "ingest.table_committed", "ingest.swept", "ingest.done",
     "ingest.acknowledged", "ingest.raw_packed", "ingest.raw_published",
+    "ingest.columns_added",
 )  # fmt: skip
 
 
