@@ -4,11 +4,11 @@ import pytest
 from tests.support.controller import add_jobs, make_jobs, new_job, rap_fields, results
 
 from carrel.controller import clock, service
-from carrel.controller.identifiers import job_id
 from carrel.controller.models import Event, Job, Rap, Task
 from carrel.controller.service import administration, flags, scheduling, updates
 from carrel.controller.service.locks import locked
 from carrel.controller.sweep import Sweep
+from carrel.jobs.identifiers import job_id
 from carrel.messages.tasks import TaskUpdate, UpdateOutcome
 
 pytestmark = pytest.mark.usefixtures("database")

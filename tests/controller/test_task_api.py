@@ -41,7 +41,7 @@ def job_of(job: Job) -> Job:
 
 def dag() -> dict[str, Job]:
     """a -> (b, c) -> d, where c fails in some tests; e needs nothing."""
-    from carrel.controller.identifiers import job_id
+    from carrel.jobs.identifiers import job_id
 
     rap, _ = service.open_rap(rap_fields())
     ids = {name: job_id(rap.id, name) for name in "abcd"}

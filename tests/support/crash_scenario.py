@@ -31,7 +31,7 @@ def scenario() -> None:
     from tests.support.controller import new_job, rap_fields
 
     from carrel.controller import service
-    from carrel.controller.identifiers import job_id
+    from carrel.jobs.identifiers import job_id
 
     rap, _ = service.open_rap(rap_fields(id=RAP_ID, requested_actions=("a", "b", "c", "d")))
     a = job_id(RAP_ID, "a")

@@ -14,11 +14,12 @@ from typing import Any
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from carrel.controller import identifiers, images, service, settings
+from carrel.controller import images, service, settings
 from carrel.controller.models import Rap
 from carrel.controller.reusable import ActionResolver, Resolved, ReusableActionError
 from carrel.controller.service import NewJob, RapFields
 from carrel.jobs.checks import check_codelists, check_weights
+from carrel.jobs.identifiers import job_id
 from carrel.jobs.plan import NothingToDo, Plan, PlanError, Run, plan
 from carrel.jobs.weights import Weights, WeightsError, parse_weights
 from carrel.messages.rap import CreateResult, RapCreateRequest, RapCreateResponse
@@ -231,7 +232,7 @@ def _plan_under_lock(study: _Study) -> Iterator[NewJob]:
     check_codelists(planned, study.rap.codelists_ok)
     weights = _weights_of(study, planned)
     check_weights(planned, weights, settings.get().capacity(study.rap.backend))
-    ids = {run.action: identifiers.job_id(study.rap.id, run.action) for run in planned.runs}
+    ids = {run.action: job_id(study.rap.id, run.action) for run in planned.runs}
     for run in planned.runs:
         yield _new_job(study, run, ids, weights[run.action])
 

@@ -1,8 +1,6 @@
 """One attempt at one action on this machine: prepare, execute, finalize, clean up (local-run.md section 4)."""
 
-import base64
 import contextlib
-import hashlib
 import os
 import shutil
 import threading
@@ -14,6 +12,7 @@ from pathlib import Path
 
 from carrel.agent.executors.base import Executor, Limits, Mount, RunSpec
 from carrel.agent.inputs import copy_tree, place_outputs
+from carrel.jobs.identifiers import job_id
 from carrel.jobs.statuses import StatusCode
 from carrel.local.code import Hashes, LeaveOut, Version
 from carrel.local.records import Record
@@ -75,12 +74,6 @@ class Surroundings:
             cpus=min(cpus, self.cpus) if self.cpus_given else cpus,
             memory=min(memory, self.memory) if self.memory_given else memory,
         )
-
-
-def job_id(request_id: str, action: str) -> str:
-    """The contract's id of a job: 16 characters (controller.md section 2.1)."""
-    digest = hashlib.sha1(f"{request_id}\n{action}".encode(), usedforsecurity=False).digest()
-    return base64.b32encode(digest[:10]).decode().lower()
 
 
 class Attempt:

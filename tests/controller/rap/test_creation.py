@@ -59,7 +59,7 @@ def test_jobs_hold_all_that_their_definitions_need(requests):
 
 
 def test_a_job_id_is_derived_from_the_request_and_the_action(requests):
-    from carrel.controller.identifiers import job_id
+    from carrel.jobs.identifiers import job_id
 
     answer = create(requests, rap_id="a" * 16)
     assert {job.id for job in jobs(answer.rap_id).values()} == {

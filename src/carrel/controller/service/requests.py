@@ -6,10 +6,11 @@ from typing import Any
 
 from django.db import transaction
 
-from carrel.controller import clock, identifiers, settings
+from carrel.controller import clock, settings
 from carrel.controller.models import Job, Rap
 from carrel.controller.service import events, queries, scheduling
 from carrel.controller.service.locks import locked
+from carrel.jobs.identifiers import job_id
 from carrel.jobs.statuses import STATUSES, StatusCode, is_final
 from carrel.telemetry import traces
 from carrel.telemetry.faults import point
@@ -146,7 +147,7 @@ def _row(rap: Rap, job: NewJob, position: int) -> Job:
     now = clock.now()
     default_timeout = settings.get().backend(rap.backend).job_timeout
     return Job(
-        id=identifiers.job_id(rap.id, job.action),
+        id=job_id(rap.id, job.action),
         rap=rap,
         backend=rap.backend,
         workspace=rap.workspace,
