@@ -12,7 +12,7 @@ from carrel.ingest.engine import Options
 from carrel.telemetry import faults
 
 
-def deliver(warehouse: Path, archives: Path) -> None:
+def deliver(warehouse: Path | str, archives: Path) -> None:
     """First some archives, one record's correction among them; then all."""
     names = sorted(path.stem for path in archives.glob("*.zip"))
     corrected = [name for name in names if name.endswith("-corrected")]
@@ -26,7 +26,7 @@ def main(warehouse: str, archives: str, points: str | None = None) -> None:
     passed: list[str] = []
     if points:
         faults.on_point(passed.append)
-    deliver(Path(warehouse), Path(archives))
+    deliver(warehouse, Path(archives))
     if points:
         Path(points).write_text("\n".join(passed))
 

@@ -1,0 +1,87 @@
+"""Kill an ingest into S3 where it is decisive, run it again, and find what a folder holds that was never interrupted."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from tests.support.ingest import state_of
+from tests.support.ingest_crash import deliver
+from tests.support.s3 import new_bucket, pass_time, s3, s3_address
+
+from carrel.ingest.commit import WarehouseBusy, open_storage
+from carrel.ingest.generate import Knobs, write
+
+__all__ = ["s3", "s3_address"]
+
+KNOBS = Knobs(seed=7, records=8, hz=2, seconds=1, odd_keys=0.5, reexports=0.5, duplicates=0.3, faults={"nan": 1})
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    write(KNOBS, folder)
+    return folder / "archives"
+
+
+@pytest.fixture(scope="module")
+def quiet(archives, tmp_path_factory):
+    """(what a folder holds after two deliveries that nobody interrupted, how often each step is passed)"""
+    warehouse = tmp_path_factory.mktemp("quiet")
+    points = warehouse / "points"
+    assert scenario(str(warehouse), archives, points=points) == 0
+    return state_of(warehouse), Counter(points.read_text().split())
+
+
+@pytest.fixture
+def warehouse(s3):
+    return f"s3://{new_bucket(s3)}/study"
+
+
+def scenario(warehouse, archives, points=None, kill_at=None):
+    command = [sys.executable, "-m", "tests.support.ingest_crash", warehouse, str(archives)]
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+    environment |= {"CARREL_FAULT": kill_at} if kill_at else {}
+    command += [str(points)] if points else []
+    return subprocess.run(command, env=environment, cwd=ROOT, check=False, timeout=120).returncode
+
+
+PLACES = (
+    ("ingest.part_written", "middle"), ("ingest.deciding", "last"), ("ingest.decided", "first"),
+    ("ingest.table_committed", "middle"), ("ingest.table_committed", "before the ledger"),
+)  # fmt: skip
+MORE = (
+    ("ingest.locked", "first"), ("ingest.batches_done", "last"), ("ingest.deciding", "first"),
+    ("ingest.decided", "last"), ("ingest.catalog_written", "last"), ("ingest.raw_published", "middle"),
+    ("ingest.table_committed", "first"), ("ingest.swept", "first"), ("ingest.done", "first"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("step", "place"), [*PLACES, *(pytest.param(*each, marks=pytest.mark.slow) for each in MORE)])
+def test_killed_and_run_again_is_as_never_killed(step, place, archives, quiet, warehouse):
+    state, passed = quiet
+    last = passed[step]
+    count = {"first": 1, "middle": (last + 1) // 2, "last": last, "before the ledger": last - 1}[place]
+    assert scenario(warehouse, archives, kill_at=f"{step}:{count}") == -signal.SIGKILL
+    storage = open_storage(warehouse)
+    with pytest.raises(WarehouseBusy, match="if it is dead, its lease ends in"):
+        deliver(warehouse, archives)
+    pass_time(storage)
+    deliver(warehouse, archives)
+    assert state_of(warehouse) == state
+    assert strays(storage) == set()
+
+
+def strays(storage):
+    """Data files that no version of their table ever named, and what a run leaves in its own folder."""
+    keys = list(storage.keys(""))
+    logs = [key for key in keys if "/_delta_log/" in key and key.endswith(".json")]
+    lines = [json.loads(line) for log in logs for line in (storage.read(log) or b"").splitlines()]
+    named = {line["add"]["path"] for line in lines if "add" in line}
+    data = {key for key in keys if "/part-" in key and key.rpartition("/")[2] not in named}
+    return data | {key for key in keys if "/scratch/" in key or "/raw/" in key}
