@@ -77,9 +77,8 @@ ALL = OPERATIONS | CHANGES
 
 @pytest.fixture(scope="module")
 def forker():
-    made = Forker("tests.support.ingest_operations")
-    yield made
-    made.close()
+    with Forker("tests.support.ingest_operations") as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Forker:
-    """Calls functions of a module, each in a process of its own. Close it."""
+    """Calls functions of a module, each in a process of its own; a context, because it is a process itself."""
 
     def __init__(self, module: str):
         environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
@@ -48,7 +48,10 @@ class Forker:
         self.process.stdin.flush()
         return int(self.process.stdout.readline())
 
-    def close(self) -> None:
+    def __enter__(self) -> "Forker":
+        return self
+
+    def __exit__(self, *details: object) -> None:
         with self.process:
             assert self.process.stdin
             self.process.stdin.close()

@@ -82,9 +82,8 @@ def person_of(name):
 
 @pytest.fixture(scope="module")
 def forker():
-    made = Forker("tests.support.ingest_operations")
-    yield made
-    made.close()
+    with Forker("tests.support.ingest_operations") as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
