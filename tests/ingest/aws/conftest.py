@@ -10,7 +10,10 @@ from pathlib import Path
 import boto3
 import httpx
 import pytest
+from tests.support.docker import docker_engine, docker_image
 from tests.support.waiting import until
+
+__all__ = ["docker_engine", "docker_image"]
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 REGION = "eu-west-2"
@@ -60,6 +63,11 @@ def environment(address: str) -> dict[str, str]:
         "AWS_ALLOW_HTTP": "true",
         "AWS_EC2_METADATA_DISABLED": "true",
     }
+
+
+@pytest.fixture
+def aws_environment(aws: str) -> dict[str, str]:
+    return environment(aws)
 
 
 @pytest.fixture

@@ -5,17 +5,18 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import boto3
 import pytest
+from tests.support.lambda_runtime import as_lambda_has_it, bridge_message
 
 from carrel.ingest.aws import handler, running
 from carrel.ingest.aws.artifacts import upload
 from carrel.ingest.aws.batch import Trickle
-from carrel.ingest.aws.queue import Queue
+from carrel.ingest.aws.queue import LONGEST_IN_ALL, MOST_TRIED, Queue
 from carrel.ingest.aws.work import Busy, Delivery, Study
 from carrel.ingest.commit import coordinator_lock, open_storage
 from carrel.ingest.generate import Knobs, generate
@@ -51,11 +52,8 @@ class Pipeline:
         return key
 
     def publish(self, key: str, *studies: str) -> None:
-        """As section 1.2 has it; the study-level blocks name another place, which must not be looked at."""
-        block = {"parentProjectId": "syn1", "rawFolderId": "syn2", "fileEntityId": "syn3", "s3Bucket": "raw"}
-        others = {study: {**block, "s3Bucket": "other", "s3Key": "other"} for study in studies}
-        message = {"appId": APP, "recordId": "r", "record": {**block, "s3Key": key}, "studyRecords": others}
-        self.sns.publish(TopicArn=self.topic, Message=json.dumps(message))
+        """As section 1.2 has it."""
+        self.sns.publish(TopicArn=self.topic, Message=bridge_message(APP, "raw", key, studies))
 
     def invoke(self, monkeypatch: pytest.MonkeyPatch, seconds: float = 600) -> list[str]:
         """One poll of the event source: receive, call, delete what did not fail. The ids that failed."""
@@ -72,7 +70,9 @@ class Pipeline:
         return failed
 
     def event(self) -> dict:
-        got = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10, AttributeNames=["All"])
+        got = self.sqs.receive_message(
+            QueueUrl=self.queue, MaxNumberOfMessages=10, AttributeNames=["All"], MessageAttributeNames=["All"]
+        )
         return {"Records": [as_lambda_has_it(each) for each in got.get("Messages", ())]}
 
     def ledger(self) -> dict[str, str]:
@@ -89,16 +89,6 @@ class Pipeline:
             QueueUrl=self.invalid, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=0
         )
         return got.get("Messages", [])
-
-
-def as_lambda_has_it(message: Mapping) -> dict:
-    return {
-        "messageId": message["MessageId"],
-        "receiptHandle": message["ReceiptHandle"],
-        "body": message["Body"],
-        "attributes": message["Attributes"],
-        "eventSource": "aws:sqs",
-    }
 
 
 @pytest.fixture
@@ -181,6 +171,72 @@ def test_while_another_commits_the_messages_stay(pipeline, monkeypatch):
         assert len(pipeline.invoke(monkeypatch)) == 1
     assert pipeline.invoke(monkeypatch) == []
     assert len(pipeline.ledger()) == 1
+
+
+@pytest.fixture
+def held(pipeline, monkeypatch, bucket) -> Pipeline:
+    """A pipeline whose warehouse is in S3, whose messages are dead letters at the third delivery, and never delayed."""
+    dead = pipeline.sqs.create_queue(QueueName="study-dead")["QueueUrl"]
+    arn = pipeline.sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 3})
+    pipeline.sqs.set_queue_attributes(QueueUrl=pipeline.queue, Attributes={"RedrivePolicy": policy})
+    pipeline.variables["INGEST_QUEUE_URL"] = pipeline.queue
+    pipeline.warehouse = "s3://raw/warehouse/one"
+    studies = [{"name": "one", "app": APP, "warehouse": pipeline.warehouse}]
+    pipeline.variables["INGEST_STUDIES"] = json.dumps(studies)
+    monkeypatch.setattr("carrel.ingest.aws.queue.FIRST_WAIT", 0)
+    return pipeline
+
+
+def test_waiting_for_another_lambda_however_often_brings_nothing_to_the_dead_letters(held, monkeypatch, capsys):
+    for number in range(2):
+        held.publish(held.put(MADE[number], f"{APP}/{number}"), "one")
+    with coordinator_lock(open_storage(held.warehouse)):
+        for _ in range(8):
+            assert held.invoke(monkeypatch) == []
+            assert held.waiting() == 2
+    assert '"waiting": 2' in capsys.readouterr().out
+    deliveries = [Delivery.from_record(record) for record in held.event()["Records"]]
+    assert [(each.receives, each.waits) for each in deliveries] == [(1, 8)] * 2
+    assert held.invoke(monkeypatch) == []
+    assert (held.waiting(), len(held.ledger())) == (0, 2)
+
+
+def test_what_breaks_each_run_gets_to_the_dead_letters_though_it_sometimes_waits(held, monkeypatch):
+    held.publish(held.put(MADE[0], f"{APP}/a"), "one")
+    invocations = 0
+
+    def broken(study, archives):
+        if invocations % 3 == 0:
+            raise Busy("held")
+        raise RuntimeError("the engine fell over")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("carrel.ingest.aws.running.taker", lambda mapping: broken)
+        while held.waiting():
+            invocations += 1
+            assert invocations < 30
+            held.invoke(monkeypatch)
+    dead = held.sqs.get_queue_url(QueueName="study-dead")["QueueUrl"]
+    assert len(held.sqs.receive_message(QueueUrl=dead)["Messages"]) == 1
+    assert held.ledger() == {}
+
+
+@pytest.mark.parametrize(
+    "delivery",
+    [
+        Delivery("m", "r", MOST_TRIED + 2, "x", since=time.time()),
+        Delivery("m", "r", 1, "x", since=time.time() - LONGEST_IN_ALL - 60),
+    ],
+)
+def test_a_message_is_not_put_back_for_ever(pipeline, delivery):
+    assert Queue(Aws(), pipeline.queue, None).put_back(delivery) is False
+    assert pipeline.waiting() == 0
+
+
+def test_a_message_stays_when_the_queue_does_not_take_it_anew(pipeline):
+    queue = Queue(Aws(attempts=1), pipeline.queue + "-gone", None)
+    assert queue.put_back(Delivery("m", "r", 1, "x", since=time.time())) is False
 
 
 def test_with_too_little_time_nothing_is_begun(pipeline, monkeypatch):

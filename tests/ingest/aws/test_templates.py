@@ -1,42 +1,21 @@
-"""The templates and the configuration: linted, launched by sceptre against moto's server, and deleted again."""
+"""The templates, as a linter and a reviewer of security read them."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
-import boto3
 import jinja2
 import pytest
-import yaml
+from tests.support.cloudformation import TEMPLATES, parsed, resources
 
-from carrel.ingest.aws.artifacts import upload
-from carrel.ingest.aws.handler import studies_of
+from carrel.ingest.aws.counting import log_report
+from carrel.ingest.engine import Report
 
-DEPLOY = Path(__file__).resolve().parents[3] / "deploy/aws"
-TEMPLATES = DEPLOY / "templates"
 ROWS = [
     {"app": "mobile-toolbox", "study": "mtb-alpha", "parameters": {"MaxReceive": 20}},
     {"app": "example-app-1", "study": "study-1", "raw_bucket": "other-raw"},
 ]
-
-
-def parsed(text: str) -> dict:
-    """A template with `!Ref x` and its like read as plain values, for looking at."""
-
-    class Loader(yaml.SafeLoader):
-        pass
-
-    def plain(loader: yaml.SafeLoader, suffix: str, node: yaml.Node):
-        kinds = {yaml.ScalarNode: "scalar", yaml.SequenceNode: "sequence", yaml.MappingNode: "mapping"}
-        build = getattr(loader, f"construct_{kinds[type(node)]}")
-        value = build(node) if isinstance(node, yaml.ScalarNode) else build(node, deep=True)
-        return {suffix: value}
-
-    Loader.add_multi_constructor("!", plain)
-    return yaml.load(text, Loader)
 
 
 def rendered(rows: list[dict]) -> str:
@@ -81,9 +60,9 @@ def test_the_linter_does_find(lint):
 
 
 def test_each_queue_has_one_policy_since_a_second_would_replace_the_first():
-    resources = parsed((TEMPLATES / "study.yaml").read_text())["Resources"]
-    queues = [name for name, each in resources.items() if each["Type"] == "AWS::SQS::Queue"]
-    policies = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::SQS::QueuePolicy"]
+    found = resources("study.yaml")
+    queues = [name for name, each in found.items() if each["Type"] == "AWS::SQS::Queue"]
+    policies = [each["Properties"] for each in found.values() if each["Type"] == "AWS::SQS::QueuePolicy"]
     assert (
         sorted(each["Queues"][0]["Ref"] for each in policies) == sorted(queues) == ["DeadLetters", "Invalid", "Queue"]
     )
@@ -93,7 +72,7 @@ def test_each_queue_has_one_policy_since_a_second_would_replace_the_first():
 
 
 def test_patients_data_is_kept_private_encrypted_and_versioned():
-    bucket = parsed((TEMPLATES / "bucket.yaml").read_text())["Resources"]["Bucket"]
+    bucket = resources("bucket.yaml")["Bucket"]
     assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("Retain", "Retain")
     properties = bucket["Properties"]
     assert all(properties["PublicAccessBlockConfiguration"].values())
@@ -102,11 +81,11 @@ def test_patients_data_is_kept_private_encrypted_and_versioned():
 
 
 def test_no_role_may_do_everything_nor_anything_everywhere():
-    resources = parsed((TEMPLATES / "study.yaml").read_text())["Resources"]
-    documents = [each["Properties"].get("PolicyDocument") for each in resources.values() if "IAM" in each["Type"]]
+    found = resources("study.yaml")
+    documents = [each["Properties"].get("PolicyDocument") for each in found.values() if "IAM" in each["Type"]]
     documents += [
         policy["PolicyDocument"]
-        for each in resources.values()
+        for each in found.values()
         if each["Type"] == "AWS::IAM::Role"
         for policy in each["Properties"].get("Policies", ())
     ]
@@ -148,66 +127,67 @@ def test_the_dashboard_is_json():
     assert [len(each["properties"]["metrics"]) for each in widgets] == [2] * 6
 
 
-@pytest.fixture
-def launch(aws, sceptre):
-    """Runs sceptre on the configuration that is committed."""
-
-    def run(*args: str) -> str:
-        command = [str(sceptre), "--dir", str(DEPLOY), "--no-colour", *args]
-        done = subprocess.run(command, env=os.environ, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    return run
+def statements(policy: str) -> list[dict]:
+    document = resources("bucket.yaml")[policy]["Properties"]["PolicyDocument"]
+    return list(document["Statement"])
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_an_environment_is_launched_and_a_namespace_deleted_again(launch, s3):
-    launch("launch", "-y", "develop/shared")
-    _has_private_buckets(s3)
-    upload(s3, "carrel-example-develop-artifacts", "feature-x", {"templates": TEMPLATES})
-    chosen = ("--var", "namespace=feature-x", "--var", "ref=feature-x", "--var", "image=abc")
-    launch(*chosen, "launch", "-y", "develop/namespaced")
-    _has_a_pipeline()
-    launch(*chosen, "delete", "-y", "develop/namespaced")
-    assert "QueueUrls" not in boto3.client("sqs").list_queues()
-    assert boto3.client("lambda").list_functions()["Functions"] == []
-    assert "carrel-example-develop-warehouse" in _buckets(s3)
+def test_a_bucket_speaks_only_tls_of_today():
+    conditions = [each["Condition"] for each in statements("Policy")]
+    assert {"Bool": {"aws:SecureTransport": "false"}} in conditions
+    assert {"NumericLessThan": {"s3:TlsVersion": "1.2"}} in conditions
+    for each in statements("Policy"):
+        assert (each["Effect"], each["Principal"], each["Action"], len(each["Resource"])) == ("Deny", "*", "s3:*", 2)
 
 
-def _buckets(s3) -> list[str]:
-    return [each["Name"] for each in s3.list_buckets()["Buckets"]]
+def test_what_was_withdrawn_does_not_stay_as_an_old_version():
+    rules = resources("bucket.yaml")["Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    (old,) = [each for each in rules if "NoncurrentVersionExpiration" in each]
+    assert old["Status"] == "Enabled"
+    assert not {"Prefix", "TagFilters"} & old.keys()  # of every object
+    assert old["NoncurrentVersionExpiration"] == {"NoncurrentDays": {"Ref": "OldVersionDays"}}
+    assert old["ExpiredObjectDeleteMarker"] is True
 
 
-def _has_private_buckets(s3) -> None:
-    names = {f"carrel-example-develop-{name}" for name in ("warehouse", "artifacts", "raw")}
-    assert names == set(_buckets(s3))
-    rule = s3.get_bucket_encryption(Bucket="carrel-example-develop-warehouse")
-    method = rule["ServerSideEncryptionConfiguration"]["Rules"][0]["ApplyServerSideEncryptionByDefault"]
-    assert method["SSEAlgorithm"] == "AES256"
-    (repository,) = boto3.client("ecr").describe_repositories()["repositories"]
-    assert repository["imageTagMutability"] == "IMMUTABLE"
+def test_who_may_read_an_object_that_is_not_there_is_told_so():
+    """S3 says 404 only to who may list the bucket, and a reading has no prefix: with a plain StringLike it says 403."""
+    data = resources("study.yaml")["Data"]["Properties"]["PolicyDocument"]["Statement"]
+    listed = [each for each in data if each["Action"] == "s3:ListBucket"]
+    assert len(listed) == 3
+    assert [list(each["Condition"]) for each in listed] == [["StringLikeIfExists"]] * 3
 
 
-def _has_a_pipeline() -> None:
-    name = "feature-x-example-app-1-study-1"
-    sqs, functions = boto3.client("sqs"), boto3.client("lambda")
-    found = {url.rsplit("/", 1)[1]: url for url in sqs.list_queues()["QueueUrls"]}
-    assert set(found) == {name, f"{name}-dead", f"{name}-invalid"}
-    got = SimpleNamespace(**sqs.get_queue_attributes(QueueUrl=found[name], AttributeNames=["All"])["Attributes"])
-    assert (got.VisibilityTimeout, got.MessageRetentionPeriod) == ("3600", "1209600")
-    redrive = json.loads(got.RedrivePolicy)
-    assert redrive["deadLetterTargetArn"].endswith(f"{name}-dead")
-    assert int(redrive["maxReceiveCount"]) == 10
-    made = functions.get_function(FunctionName=name)
-    assert made["Concurrency"]["ReservedConcurrentExecutions"] == 1
-    variables = made["Configuration"]["Environment"]["Variables"]
-    (study,) = studies_of(variables["INGEST_STUDIES"]).values()
-    assert study.warehouse == "s3://carrel-example-develop-warehouse/feature-x/example-app-1/study-1"
-    assert variables["INGEST_MAPPING"] == "s3://carrel-example-develop-artifacts/Carrel/feature-x/mapping"
-    (trickle,) = functions.list_event_source_mappings()["EventSourceMappings"]
-    assert trickle["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    (task,) = boto3.client("ecs").list_task_definitions()["taskDefinitionArns"]
-    described = boto3.client("ecs").describe_task_definition(taskDefinition=task)["taskDefinition"]
-    assert described["containerDefinitions"][0]["image"].endswith("carrel-example-develop-ingest:abc")
+def test_nothing_waits_fails_or_is_refused_without_an_alarm():
+    found = resources("study.yaml")
+    alarms = {name: each["Properties"] for name, each in found.items() if each["Type"] == "AWS::CloudWatch::Alarm"}
+    watched = {name: each.get("MetricName") or _metric(each) for name, each in alarms.items()}
+    assert watched == {
+        "DeadLettersAlarm": "ApproximateNumberOfMessagesVisible",
+        "InvalidAlarm": "ApproximateNumberOfMessagesVisible",
+        "OldestAlarm": "ApproximateAgeOfOldestMessage",
+        "WaitingAlarm": "WaitedSeconds",
+        "TroubledAlarm": "Archives",
+        "ThrottlesAlarm": "Throttles",
+        "ErrorsAlarm": "Errors",
+    }
+    filters = [each["Properties"] for each in found.values() if each["Type"] == "AWS::Logs::MetricFilter"]
+    made = {each["MetricTransformations"][0]["MetricName"] for each in filters}
+    assert made == {"Archives", "Troubled", "WaitedSeconds"}
+    assert all(each["AlarmActions"] for each in alarms.values())
+
+
+def _metric(alarm: dict) -> str:
+    return next(each["MetricStat"]["Metric"]["MetricName"] for each in alarm["Metrics"] if "MetricStat" in each)
+
+
+def test_the_log_has_what_the_metric_filters_read(capsys):
+    log_report(Report("r", dispositions={"ingested": 5, "partial": 1, "unreadable": 1}, failures=["x"]))
+    line = json.loads(capsys.readouterr().out)
+    assert line == {"carrel": "ingest", "archives": 7, "troubled": 2, "unfetched": 1}
+    for each in resources("study.yaml").values():
+        if each["Type"] == "AWS::Logs::MetricFilter" and "waited" not in each["Properties"]["FilterPattern"]:
+            (made,) = each["Properties"]["MetricTransformations"]
+            assert made["MetricValue"].removeprefix("$.") in line
+            assert made["MetricValue"] in each["Properties"]["FilterPattern"]
+    log_report(Report(None))
+    assert capsys.readouterr().out == ""

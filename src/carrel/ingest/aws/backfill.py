@@ -1,6 +1,7 @@
 """The Fargate task: `python3 -m carrel.ingest.aws.backfill s3://bucket/prefix`; everything below it, once each.
 
-INGEST_WAREHOUSE and INGEST_MAPPING are as the Lambda has them. Stopped anywhere, starting again goes on.
+INGEST_WAREHOUSE, INGEST_APP and INGEST_MAPPING say what the Lambda's settings say. Stopped anywhere, starting again
+goes on.
 Exit codes: 0 all is in the ledger, 1 some archives could not be fetched (run it again), 75 the warehouse was held.
 """
 
@@ -8,6 +9,7 @@ import logging
 import os
 import sys
 
+from carrel.ingest.aws.counting import log_report
 from carrel.ingest.aws.handler import SettingsFault, mapping_folder
 from carrel.ingest.aws.running import schemas_in
 from carrel.ingest.sources.aws import Aws
@@ -29,15 +31,17 @@ def main(places: list[str]) -> int:
 
 
 def _take(place: str) -> int:
-    from carrel.ingest.engine import Setting, processes, run
+    from carrel.ingest.engine import Options, Setting, processes, run
     from carrel.ingest.sources.opening import source_of
 
     warehouse = os.environ.get("INGEST_WAREHOUSE")
     if not warehouse:
         raise SettingsFault("INGEST_WAREHOUSE is not set")
     schemas = schemas_in(mapping_folder(Aws(), os.environ.get("INGEST_MAPPING")))
-    report = run(Setting(warehouse, source_of(place), schemas, processes()))
-    logger.info("%s", report.to_json().decode())
+    options = Options(app_id=os.environ.get("INGEST_APP"))
+    report = run(Setting(warehouse, source_of(place), schemas, processes(), options))
+    logger.info("%s", report.text())
+    log_report(report)
     return 1 if report.failures else 0
 
 

@@ -1,9 +1,11 @@
 """One invocation: a batch of deliveries in, the ids of those that must come again out."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from carrel.ingest.aws.counting import log_counts
 from carrel.ingest.aws.messages import Notice
 from carrel.ingest.aws.queue import Queue
 from carrel.ingest.aws.work import Busy, Delivery, Need, Study, TakeArchives, Wanted, slices, wanted
@@ -30,15 +32,25 @@ class Trickle:
 
     def handle(self, deliveries: Sequence[Delivery], remaining: Remaining) -> list[str]:
         """Ids of the messages that are not settled. A message is settled when each of its archives is in the ledger
-        of each of its studies, or when it went to the invalid queue; nothing else acknowledges it.
+        of each of its studies, when it went to the invalid queue, or when it was put back, because nobody had time to
+        try it; nothing else acknowledges it.
         """
         asked = [self._look(each) for each in (wanted(each, self.studies) for each in deliveries)]
-        settled = {need for study in self.studies.values() for need in self._settle(study, asked, remaining)}
+        settled, untried = set[Need](), set[Need]()
+        for study in self.studies.values():
+            self._settle(study, asked, remaining, settled, untried)
         faults.point("ingest.lambda_settled")
-        failed = [each.wanted.delivery for each in asked if not self._is_done(each, settled)]
+        left = [each for each in asked if not self._is_done(each, settled)]
+        failed = [each.wanted.delivery for each in left if not self._is_put_back(each, settled | untried)]
         for delivery in failed:
             self.queue.again(delivery)
+        _log_waiting(each.wanted.delivery for each in left if each.wanted.delivery not in failed)
         return [delivery.message_id for delivery in failed]
+
+    def _is_put_back(self, asked: "_Looked", harmless: set[Need]) -> bool:
+        """A message of which something was tried, in vain, is none of these: it may be what breaks the run."""
+        only_waits = asked.reason is None and not asked.unreadable and asked.refs.keys() <= harmless
+        return only_waits and self.queue.put_back(asked.wanted.delivery)
 
     def _is_done(self, asked: "_Looked", settled: set[Need]) -> bool:
         if asked.reason is not None:
@@ -63,17 +75,26 @@ class Trickle:
                 refs[need] = found
         return _Looked(asked, refs, reason, unreadable)
 
-    def _settle(self, study: Study, asked: Iterable["_Looked"], remaining: Remaining) -> Iterator[Need]:
+    def _settle(
+        self,
+        study: Study,
+        asked: Iterable["_Looked"],
+        remaining: Remaining,
+        settled: set[Need],
+        untried: set[Need],
+    ) -> None:
+        """Run after run while there is time; adds to `settled`, and to `untried` what no run was begun with."""
         longest = 0.0
-        for part in slices(_archives_for(study, asked), self.most):
+        parts = list(slices(_archives_for(study, asked), self.most))
+        for number, part in enumerate(parts):
             before = remaining()
-            if before < self.reserve + 1.5 * longest:
-                logger.info("%s: %.0f seconds are too few for another run; the rest comes again", study.name, before)
-                return
             try:
-                yield from ((study.name, uri) for uri in self.take(study, part))
+                if before < self.reserve + 1.5 * longest:
+                    raise Busy(f"{before:.0f} seconds are too few for another run")
+                settled.update((study.name, uri) for uri in self.take(study, part))
             except Busy as busy:
-                logger.info("%s: %s", study.name, busy)
+                logger.info("%s: %s; what is left waits", study.name, busy)
+                untried.update((study.name, ref.uri) for rest in parts[number:] for ref in rest)
                 return
             except Exception:
                 logger.exception("%s: a run with %d archives failed; they come again", study.name, len(part))
@@ -86,6 +107,11 @@ class _Looked:
     refs: Mapping[Need, ArchiveRef]
     reason: str | None
     unreadable: bool
+
+
+def _log_waiting(deliveries: Iterable[Delivery]) -> None:
+    waited = [int(time.time() - each.since) for each in deliveries]
+    log_counts(waiting=len(waited), waited_seconds=max(waited, default=0))
 
 
 def _archives_for(study: Study, asked: Iterable[_Looked]) -> list[tuple[ArchiveRef, int]]:

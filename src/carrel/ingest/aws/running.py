@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from carrel.ingest.aws.counting import log_report
 from carrel.ingest.aws.work import Busy, Study, TakeArchives
 from carrel.ingest.sources.aws import Aws
 from carrel.ingest.sources.base import Fetched, Problem, Source
@@ -26,7 +27,7 @@ def taker(mapping: Path | None) -> TakeArchives:
         source = Listed(archives)
         # In this process: a Lambda has no shared memory, without which Python's process pools do not start.
         try:
-            run(Setting(study.warehouse, source, schemas, inline(), Options(app_id=study.app)))
+            log_report(run(Setting(study.warehouse, source, schemas, inline(), Options(app_id=study.app))))
         except WarehouseBusy as busy:
             raise Busy(str(busy)) from None
         return source.acknowledged

@@ -19,8 +19,12 @@ class Study:
     app: str | None = None
 
 
+WAITS, SINCE, TRIED = "carrel_waits", "carrel_since", "carrel_tried"
+"""Attributes of a message that was put back; see Delivery."""
+
+
 class Busy(Exception):
-    """Somebody else commits to this warehouse just now: its messages come again later."""
+    """Somebody else commits to this warehouse just now: its messages wait for their turn."""
 
 
 class TakeArchives(Protocol):
@@ -37,18 +41,32 @@ class TakeArchives(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One message of the queue, delivered for the `receives`-th time."""
+    """One message of the queue, delivered for the `receives`-th time.
+
+    `waits`: how often it was put back since it was first sent, at `since` (seconds since 1970), because nobody had
+    time for it. The queue counts deliveries anew each time; `receives` has those before as well, but for such.
+    """
 
     message_id: str
     receipt: str
     receives: int
     body: str
+    waits: int = 0
+    since: float = 0.0
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "Delivery":
         """From a record of Lambda's SQS event."""
-        receives = record.get("attributes", {}).get("ApproximateReceiveCount", 1)
-        return cls(record["messageId"], record.get("receiptHandle", ""), int(receives), record["body"])
+        attributes = record.get("attributes", {})
+        ours = {name: each.get("stringValue") for name, each in record.get("messageAttributes", {}).items()}
+        return cls(
+            record["messageId"],
+            record.get("receiptHandle", ""),
+            int(attributes.get("ApproximateReceiveCount", 1)) + int(ours.get(TRIED, 0)),
+            record["body"],
+            int(ours.get(WAITS, 0)),
+            float(ours.get(SINCE, int(attributes.get("SentTimestamp", 0)) / 1000)),
+        )
 
 
 Need = tuple[str, str]

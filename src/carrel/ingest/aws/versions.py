@@ -1,0 +1,78 @@
+"""Old versions in a versioned bucket: `python3 -m carrel.ingest.aws.versions s3://bucket/prefix/` counts them.
+
+What a withdrawal, a compaction or a deletion took away stays as an old version until the bucket's rule forgets it.
+`--forget` forgets at once what is not current below the prefix; `--forget-all` whatever is there, current or not.
+Needs s3:ListBucketVersions and s3:DeleteObjectVersion, which neither the Lambda nor the task has.
+"""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+
+class NotForgotten(Exception):
+    """S3 kept versions that it should have deleted; the sentence says how many and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of an object, or (`size` None) the mark that it was deleted. Sizes in bytes."""
+
+    key: str
+    version_id: str
+    is_current: bool
+    size: int | None
+
+
+def versions(client: Any, bucket: str, prefix: str) -> Iterator[Version]:
+    """Every version and mark below the prefix, current ones too."""
+    for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
+        for kind in ("Versions", "DeleteMarkers"):
+            for each in page.get(kind, ()):
+                yield Version(each["Key"], each["VersionId"], each["IsLatest"], each.get("Size"))
+
+
+def old(found: Version) -> bool:
+    """Whether nobody sees it who does not ask for old versions."""
+    return not found.is_current or found.size is None
+
+
+def forget(client: Any, bucket: str, gone: list[Version]) -> None:
+    """Delete these versions for good. Raises NotForgotten; then calling again goes on."""
+    # Marks last: without its mark, an object whose old versions are still there would be current again.
+    ordered = sorted(gone, key=lambda each: each.size is None)
+    for start in range(0, len(ordered), 1000):
+        objects = [{"Key": each.key, "VersionId": each.version_id} for each in ordered[start : start + 1000]]
+        errors = client.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True}).get("Errors")
+        if errors:
+            raise NotForgotten(f"{len(errors)} versions were not deleted; {errors[0]['Key']}: {errors[0]['Code']}")
+
+
+@click.command(help=__doc__)
+@click.argument("place")
+@click.option("--forget", "which", flag_value="old", help="Forget old versions below PLACE.")
+@click.option("--forget-all", "which", flag_value="all", help="Forget everything below PLACE.")
+def main(place: str, which: str | None) -> None:
+    import boto3
+
+    parts = urlsplit(place)
+    if parts.scheme != "s3" or not parts.netloc or not parts.path.strip("/"):
+        raise click.UsageError("PLACE is s3://BUCKET/PREFIX; a whole bucket is not taken.")
+    client, prefix = boto3.client("s3"), f"{parts.path.strip('/')}/"
+    found = [each for each in versions(client, parts.netloc, prefix) if which == "all" or old(each)]
+    size = sum(each.size or 0 for each in found)
+    if which:
+        try:
+            forget(client, parts.netloc, found)
+        except NotForgotten as fault:
+            raise click.ClickException(str(fault)) from None
+    what = "versions forgotten" if which else "old versions"
+    click.echo(f"{place}: {len(found)} {what} ({size / 1e6:.1f} MB)")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
