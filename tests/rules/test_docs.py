@@ -177,6 +177,14 @@ def test_wrong_commands_are_found(text: str, wrong: list[str]) -> None:
     assert list(mistakes(words)) == wrong
 
 
+def test_every_room_is_on_the_map() -> None:
+    """The table of docs/architecture.md has each package of Carrel, and no other."""
+    rows = re.findall(r"^\| `([\w/]+)` \|", (ROOT / "docs/architecture.md").read_text(), re.MULTILINE)
+    rooms = {place.parent.name for place in (ROOT / "src/carrel").glob("*/__init__.py")}
+    assert rooms
+    assert {row for row in rows if "/" not in row} == rooms
+
+
 def test_every_recipe_and_module_is_real() -> None:
     recipes = set(re.findall(r"^([a-z][\w-]*)[^\n=]*:(?!=)", (ROOT / "justfile").read_text(), re.MULTILINE))
     named = {words[0] for page in PAGES for words in calls(page.read_text(), "./just") if words}
