@@ -36,6 +36,15 @@ def made(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """Archives that keep two workers busy for a while."""
+    folder = tmp_path_factory.mktemp("large")
+    done = carrel(folder, "generate", "study", "--records", "150", "--hz", "50", "--seconds", "5", "--seed", "9")
+    assert done.returncode == 0, done.stderr
+    return str(folder / "study" / "archives")
+
+
 @pytest.fixture
 def site(made, tmp_path):
     """A study with schemas and a warehouse, to be spoilt."""
@@ -321,18 +330,16 @@ def small_disk(site, tmp_path):
     subprocess.run(["umount", disk], check=True)
 
 
-def test_a_disk_that_is_full(site, small_disk):
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_disk_that_is_full(site, small_disk, workers, large):
+    archives = large if workers == "2" else "study/archives"
     where = {"CARREL_WAREHOUSE": str(small_disk / "warehouse")}
-    carrel(site, "generate", "large", "--records", "60", "--hz", "40", "--seed", "5")
-    for path in (site / "large" / "archives").iterdir():
-        path.rename(site / "study" / "archives" / f"large-{path.name}")
-    for workers in ("0", "2"):
-        refused(
-            carrel(site, "run", "study/archives", "--workers", workers, **where), 1, "the disk is full", "make room"
-        )
+    subprocess.run(["mount", "-o", f"remount,size={'200k' if workers == '0' else '900k'}", small_disk], check=True)
+    done = program(site, "run", archives, "--workers", workers, **where)
+    refused(done, 1, "the disk is full", "make room")
     subprocess.run(["mount", "-o", "remount,size=60m", small_disk], check=True)
-    assert carrel(site, "run", "study/archives", "--workers", "0", **where).returncode in (0, 3)
-    assert "Everything is accounted for." in carrel(site, "reconcile", "study/archives", **where).stdout
+    assert carrel(site, "run", archives, "--workers", "0", **where).returncode in (0, 3)
+    assert "Everything is accounted for." in carrel(site, "reconcile", archives, **where).stdout
 
 
 def test_a_disk_that_can_only_be_read(site, small_disk):
@@ -349,12 +356,11 @@ def test_a_disk_that_can_only_be_read(site, small_disk):
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
-def test_ctrl_c_during_a_run(site, workers):
+def test_ctrl_c_during_a_run(site, workers, large):
     """As a terminal does it: to every process of the group."""
-    carrel(site, "generate", "more", "--records", "150", "--hz", "50", "--seconds", "5", "--seed", "9")
     where = {**os.environ, **environment(site, CARREL_WAREHOUSE="fresh")}
     process = subprocess.Popen(
-        [PROGRAM, "ingest", "run", "more/archives", "--workers", workers],
+        [PROGRAM, "ingest", "run", large, "--workers", workers],
         cwd=site,
         env=where,
         stdout=subprocess.PIPE,
@@ -367,7 +373,7 @@ def test_ctrl_c_during_a_run(site, workers):
     out, error = process.communicate(timeout=60)
     assert (process.returncode, out) == (EXIT_STOPPED, ""), error
     assert error == "Stopped. Nothing is lost: the next run finishes or undoes what was begun.\n"
-    again = carrel(site, "run", "more/archives", "--workers", "0", "--json", CARREL_WAREHOUSE="fresh")
+    again = carrel(site, "run", large, "--workers", "0", "--json", CARREL_WAREHOUSE="fresh")
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["dispositions"]["ingested"] == 150
-    assert "Everything is accounted for." in carrel(site, "reconcile", "more/archives", CARREL_WAREHOUSE="fresh").stdout
+    assert "Everything is accounted for." in carrel(site, "reconcile", large, CARREL_WAREHOUSE="fresh").stdout

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,7 +60,8 @@ class FileWriter:
             self.partition = partition_of(table)
         self.rows += table.num_rows
         rows = table.select(self.schema.names).cast(self.schema)
-        self._writer.write_table(rows.unify_dictionaries(), row_group)
+        with self._or_given_up():
+            self._writer.write_table(rows.unify_dictionaries(), row_group)
 
     @property
     def size(self) -> int:
@@ -69,15 +70,26 @@ class FileWriter:
 
     def close(self) -> DataFile:
         """The finished file, in its table's folder."""
-        self._writer.close()
+        with self._or_given_up():
+            self._writer.close()
         size = self.size
         self.storage.put_file(self.local, f"{table_key(self.table)}/{self.path}")
         return DataFile(self.path, size, self.rows, self.partition)
 
     def abandon(self) -> None:
         """Throw away what was written."""
-        self._writer.close()
+        with suppress(OSError), self._or_given_up():
+            self._writer.close()
         self.local.unlink(missing_ok=True)
+
+    @contextmanager
+    def _or_given_up(self) -> Iterator[None]:
+        """On a full disk Arrow would try once more when the writer is forgotten, and print a traceback."""
+        try:
+            yield
+        except OSError:
+            self._writer.is_open = False
+            raise
 
 
 def partition_of(rows: pa.Table) -> dict[str, str | None]:

@@ -1,5 +1,6 @@
 """Splitting archives into batches, and having each done by some worker, although workers may die."""
 
+import errno
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
@@ -13,6 +14,8 @@ from carrel.ingest.values import ArchiveRef
 _UNKNOWN_SIZE = 100_000
 _SMALL = 2_000_000
 _LEAST = 1_000_000
+_HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""The warehouse's disk takes nothing: no other attempt, worker or archive fares better."""
 ATTEMPTS = 3
 """So often a batch is tried; then its archives one by one, alone; then an archive is given up for this run."""
 
@@ -103,6 +106,8 @@ class Dispatcher:
 
     def _note(self, future: "Future[BatchResult]") -> None:
         error = future.exception()
+        if isinstance(error, OSError) and error.errno in _HOPELESS:
+            raise error
         self.last_error = f"{type(error).__name__}: {error}"
 
     def _singles(self, batch: Batch) -> list[Batch]:

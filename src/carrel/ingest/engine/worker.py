@@ -49,19 +49,11 @@ def _work(context: Context, batch: Batch) -> BatchResult:
     fetched, failures = _fetch(context, batch)
     history = Ledger(storage, context.ledger_version).of_records({each.line.record_key for each in fetched})
     taker = Taker(context, storage, f"b{batch.number:05d}")
-    kept: list[Arrival] = []
-    for each in fetched:
-        each.outcome = judged_before(each.line, _others(each, history, context), context.tombstones)
-        if each.outcome is None:
-            taker.take(each)
-            faults.point("ingest.archive_taken")
-        failure = _released(each)
-        if failure is None:
-            kept.append(each)
-        else:
-            failures.append(failure)
-            taker.take_back(each)
-    taker.close()
+    try:
+        kept = _taken(fetched, taker, history, failures)
+    except BaseException:
+        taker.writers.abandon()
+        raise
     lines = [_line(each, taker, _others(each, history, context)) for each in kept]
     return BatchResult(
         parts=tuple(taker.parts),
@@ -75,6 +67,25 @@ def _work(context: Context, batch: Batch) -> BatchResult:
         bytes_read=sum(each.ref.size or 0 for each in kept),
         json_bytes=taker.json_bytes,
     )
+
+
+def _taken(fetched: Sequence[Arrival], taker: Taker, history: History, failures: list[Failure]) -> list[Arrival]:
+    """Those that stayed what they were while they were read; the others are added to `failures`."""
+    context = taker.context
+    kept: list[Arrival] = []
+    for each in fetched:
+        each.outcome = judged_before(each.line, _others(each, history, context), context.tombstones)
+        if each.outcome is None:
+            taker.take(each)
+            faults.point("ingest.archive_taken")
+        failure = _released(each)
+        if failure is None:
+            kept.append(each)
+        else:
+            failures.append(failure)
+            taker.take_back(each)
+    taker.close()
+    return kept
 
 
 def _fetch(context: Context, batch: Batch) -> tuple[list[Arrival], list[Failure]]:
