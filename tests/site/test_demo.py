@@ -21,7 +21,7 @@ def table(tmp_path: Path) -> Path:
 
 def printed(path: Path, **how: object) -> str:
     stream = io.StringIO()
-    print_whole(csv_table(path), Console(file=stream, **how))  # type: ignore[arg-type]
+    print_whole(csv_table(path), Console(file=stream, **how))
     return stream.getvalue()
 
 

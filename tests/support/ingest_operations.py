@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import duckdb  # noqa: F401 (what is imported here need not be imported by every child)
-import pyarrow.dataset  # noqa: F401
+import pyarrow.dataset  # noqa: F401  (likewise)
 from tests.support.ingest import MAPPING, Folder, schemas
 
 from carrel.ingest.engine import Options, Setting, inline, run

@@ -54,7 +54,7 @@ class Reader:
 
     def __post_init__(self) -> None:
         unset = [name for name in os.environ if name.startswith("CARREL")]
-        self.environment = {**dict.fromkeys(unset), "HOME": str(self.folder), "PWD": str(self.folder)}  # type: ignore[dict-item]
+        self.environment = {**dict.fromkeys(unset), "HOME": str(self.folder), "PWD": str(self.folder)}
 
     def does(self, command: str, shown: str = "") -> str:
         """What the command printed; AssertionError when that is not what is shown."""

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -56,7 +56,7 @@ def show_plan_at_site(site: Path, workspace: str | None, study: "Study", options
     from carrel.site.submit import workspace_name
     from carrel.site.workspaces import workspaces
 
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     whole = study.pipeline()
     for there in workspaces(site, workspace or workspace_name(str(study.folder)), options.backend):
         pipeline = whole.for_backend(there.backend)
@@ -66,7 +66,7 @@ def show_plan_at_site(site: Path, workspace: str | None, study: "Study", options
             click.echo("\n".join([f"{there.backend}:", *planned_lines(planned, data)]))
     if as_json:
         click.echo(json.dumps(rows, indent=2))
-    elif any(row["data"]["tables"] for row in rows):  # type: ignore[index]
+    elif any(row["data"]["tables"] for row in rows):
         click.echo(AGAIN)
 
 

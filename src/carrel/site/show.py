@@ -59,7 +59,7 @@ def _line(row: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def planned_rows(backend: str, planned: Plan, data: Mapping[str, DataChange]) -> list[dict[str, object]]:
+def planned_rows(backend: str, planned: Plan, data: Mapping[str, DataChange]) -> list[dict[str, Any]]:
     """As the local plan's, with `backend` and `data`; that of a job which is active already cannot be known yet."""
     known = {name: change for name, change in data.items() if name not in _active(planned)}
     rows = plan_rows(planned)

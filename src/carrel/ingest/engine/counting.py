@@ -44,10 +44,11 @@ def _wanted(lines: Iterable[Line]) -> dict[str, dict[str, int]]:
         by_record.setdefault(line.record_key, []).append(line)
     wanted: dict[str, dict[str, int]] = {}
     for group in by_record.values():
-        latest = current(group)
-        for table, count in latest.entry.rows.items() if latest else ():
-            if count:
-                wanted.setdefault(table, {})[latest.entry.record_id or ""] = count  # type: ignore[union-attr]
+        if latest := current(group):
+            record = latest.entry.record_id or ""
+            for table, count in latest.entry.rows.items():
+                if count:
+                    wanted.setdefault(table, {})[record] = count
     return wanted
 
 
