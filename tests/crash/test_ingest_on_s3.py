@@ -1,4 +1,4 @@
-"""Kill an ingest into S3 where it is decisive, run it again, and find what a folder holds that was never interrupted."""
+"""Kill an ingest into S3 where it is decisive, run it again, and find what a folder holds that was not interrupted."""
 
 import json
 import os

@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import pytest
 from tests.support.ingest import (
@@ -17,9 +19,9 @@ from tests.support.ingest import (
     tables_of,
 )
 from tests.support.ingest_tables import cells, of_truth
-from tests.support.s3 import client, new_bucket, s3, s3_address
+from tests.support.s3 import client, new_bucket, pass_time, s3, s3_address
 
-from carrel.ingest.commit import WarehouseBusy, open_storage
+from carrel.ingest.commit import WarehouseBusy, WarehouseLost, open_storage
 from carrel.ingest.commit.lock import Lease
 from carrel.ingest.engine import Options, processes
 from carrel.ingest.generate import FAULTS, Knobs, write
@@ -155,3 +157,29 @@ def test_a_place_that_is_none_is_a_sentence(s3, tmp_path, warehouse, said):
         assert done.returncode == 1
         assert said in done.stderr
         assert "Traceback" not in done.stderr
+
+
+@dataclass(frozen=True)
+class Overtaken(Folder):
+    """While its second archive is read, another ingest takes the warehouse over, runs and ends."""
+
+    warehouse: str = ""
+
+    @contextmanager
+    def open(self, ref):
+        with super().open(ref) as fetched:
+            storage = open_storage(self.warehouse)
+            if len(list(storage.keys("_runs/r00000002/"))) == 0 and ref.uri.startswith("folder:000001"):
+                pass_time(storage)
+                ingest(self.warehouse, Folder(self.path))
+            yield fetched
+
+
+def test_a_run_that_was_taken_over_ends_and_leaves_nothing(study, warehouse, tmp_path):
+    with pytest.raises(WarehouseLost, match="another ingest took over"):
+        ingest(warehouse, Overtaken(study[0], warehouse=warehouse), options=Options(batch_archives=1))
+    storage = open_storage(warehouse)
+    assert not [key for key in storage.keys("") if "r00000001" in key and key.endswith(".parquet")]
+    ingest(tmp_path, Folder(study[0]))
+    assert state_of(warehouse) == state_of(tmp_path)
+    assert ingest(warehouse, Folder(study[0])).run_id is None

@@ -22,7 +22,7 @@ from carrel.ingest.commit.files import (
     write_file,
 )
 from carrel.ingest.commit.layout import ARCHIVE, LEDGER, QUARANTINE, TABLES, run_key, table_key
-from carrel.ingest.commit.lock import WarehouseBusy, WarehouseLost, coordinator_lock, ensure_held
+from carrel.ingest.commit.lock import WarehouseBusy, WarehouseLost, coordinator_lock, ensure_held, is_held
 from carrel.ingest.commit.opening import open_storage
 from carrel.ingest.commit.places import WarehouseFault
 from carrel.ingest.commit.plan import (
@@ -32,6 +32,7 @@ from carrel.ingest.commit.plan import (
     apply,
     begin,
     decide,
+    ensure_ours,
     finish,
     recover,
     table_names,
@@ -67,10 +68,12 @@ __all__ = [
     "dataset_of",
     "decide",
     "ensure_held",
+    "ensure_ours",
     "existing",
     "finish",
     "holding",
     "holds",
+    "is_held",
     "open_storage",
     "opened",
     "plain",

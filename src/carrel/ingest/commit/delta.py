@@ -59,11 +59,12 @@ def existing(storage: Storage, table: str, version: int | None = None) -> DeltaT
 def active_files(table: DeltaTable) -> list[ActiveFile]:
     """Its files, in order of their names."""
     rows = pa.table(table.get_add_actions(flatten=False)).to_pylist()
-    made = [
-        ActiveFile(row["path"], row["size_bytes"], row["num_records"] or 0, tuple((row.get("partition") or {}).values()))
-        for row in rows
-    ]
-    return sorted(made, key=lambda file: file.path)
+    return sorted((_active(row) for row in rows), key=lambda file: file.path)
+
+
+def _active(row: Mapping[str, Any]) -> ActiveFile:
+    partition = tuple((row.get("partition") or {}).values())
+    return ActiveFile(row["path"], row["size_bytes"], row["num_records"] or 0, partition)
 
 
 def commit(storage: Storage, number: int, what: TableCommit) -> None:

@@ -86,6 +86,16 @@ def ensure_held(storage: Storage, ask: bool = False) -> None:
         lease.check(ask)
 
 
+def is_held(storage: Storage) -> bool:
+    """False when the lease of this coordinator is known to be lost. What S3 does not answer just now is not known."""
+    with suppress(WarehouseFault):
+        try:
+            ensure_held(storage, ask=True)
+        except WarehouseLost:
+            return False
+    return True
+
+
 class Lease:
     """A hold on a warehouse in S3 that has to be renewed. `clock`: seconds, of any origin."""
 

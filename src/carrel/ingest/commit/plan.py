@@ -100,14 +100,23 @@ def decide(storage: Storage, plan: Plan) -> None:
     WarehouseLost when another coordinator gave the run up meanwhile; its files are gone then.
     """
     faults.point("ingest.deciding")
+    ensure_ours(storage, RunNumber(plan.number))
     try:
-        ensure_held(storage, ask=True)
         if not storage.create(run_key(plan.run_id, "plan.json"), plan.to_json()):
             raise _lost(storage, plan.run_id)
     except WarehouseLost:
         _sweep(storage, plan.run_id, frozenset())
         raise
     faults.point("ingest.decided")
+
+
+def ensure_ours(storage: Storage, number: RunNumber) -> None:
+    """Before a run is decided: WarehouseLost when another coordinator took over; the run's files are gone then."""
+    try:
+        ensure_held(storage, ask=True)
+    except WarehouseLost:
+        _sweep(storage, number.run_id, frozenset())
+        raise
 
 
 def apply(storage: Storage, plan: Plan) -> None:

@@ -12,7 +12,9 @@ from carrel.ingest.commit import (
     begin,
     coordinator_lock,
     decide,
+    ensure_ours,
     finish,
+    is_held,
     open_storage,
     run_key,
 )
@@ -117,6 +119,7 @@ class _Run:
             replayed=self.setting.replay is not None,
         )
         results = [*self._results(todo, context), of_problems(problems, number.run_id)]
+        ensure_ours(self.storage, number)
         faults.point("ingest.batches_done")
         outcome = settled(results)
         replayed = frozenset(line.archive_key for line in outcome.lines) if self.setting.replay else frozenset()
@@ -143,6 +146,8 @@ class _Run:
             results.append(result)
             count += len(result.lines) + len(result.failures)
             self.progress(count, len(todo))
+            if not is_held(self.storage):
+                break
         return results
 
     def _reported(
