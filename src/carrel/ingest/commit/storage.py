@@ -125,9 +125,8 @@ class LocalStorage:
     def keys(self, prefix: str) -> Iterator[str]:
         folder, _, start = prefix.rpartition("/")
         base = self._path(folder)
-        for entry in sorted(base.iterdir()) if base.is_dir() else ():
-            if entry.name.startswith(start):
-                yield from self._below(entry)
+        for name in sorted(_names(base, start)):
+            yield from self._below(base / name)
 
     def _below(self, entry: Path) -> Iterator[str]:
         files = sorted(each for each in entry.rglob("*") if each.is_file()) if entry.is_dir() else [entry]
@@ -164,6 +163,14 @@ class LocalStorage:
 
     def _path(self, key: str) -> Path:
         return self.root / key
+
+
+def _names(folder: Path, start: str) -> list[str]:
+    """What is in a folder and begins so; a folder of all runs has many entries, of which few are looked for."""
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        return [entry.name for entry in entries if entry.name.startswith(start)]
 
 
 def _temporary(path: Path) -> Path:
