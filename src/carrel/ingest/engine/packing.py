@@ -10,6 +10,8 @@ from carrel.ingest.engine.values import RawFile
 from carrel.ingest.tables.raw_json import END, RawJson, raw_json_key
 from carrel.ingest.values import Lineage
 
+_AT_ONCE = 10_000
+"""Elements of a list that are copied with the record's fields at a time."""
 _Place = tuple[str, str, str]
 """(archive uri, etag, source file)"""
 
@@ -23,6 +25,11 @@ class Packer:
 
     def add(self, lineage: Lineage, dataset: str, value: Any, is_alone: bool) -> None:
         """One file. `is_alone`: the only one of its archive that belongs to the dataset."""
+        if isinstance(value, list):
+            with self.blocks(lineage, dataset, is_alone) as add:
+                for start in range(0, len(value), _AT_ONCE):
+                    add(value[start : start + _AT_ONCE])
+            return
         with self.pack.file() as (name, stream):
             stream.write(RawJson(dataset, lineage.record).line(value))
         self._note(lineage, dataset, is_alone, name)
