@@ -42,6 +42,15 @@ def test_nothing_to_look_at(text):
 def test_short_rows_and_many_findings():
     assert rules("a,n\nx\ny,10\n") == []
     assert len(check_table("n\n" + "3\n" * 500, most=10)) == 10
+    assert len(check_table("n\n" + "3\n" * 500)) == 100
+
+
+def test_a_finding_says_what_to_do():
+    (small, odd, middle) = check_table("n,n_midpoint6\n3,9\n11,15\n10,10\n")
+    assert (small.line, small.column, small.message) == (2, "n", "a count of 7 or fewer must be redacted")
+    assert (odd.line, odd.column, odd.message) == (3, "n", "not rounded to the nearest 5")
+    assert (middle.line, middle.column) == (4, "n_midpoint6")
+    assert middle.message == "not rounded to the midpoint of 6 (3, 9, 15, ...)"
 
 
 @settings(max_examples=50)
