@@ -155,6 +155,12 @@ def test_a_source_that_is_none(site, words, source, part):
     refused(carrel(site, *with_source(words, source)), 1, part)
 
 
+@pytest.mark.parametrize("words", TAKING[1:], ids=lambda words: words[0])
+def test_a_queue_where_everything_is_needed(site, words):
+    done = carrel(site, *with_source(words, "sqs:https://sqs.us-east-1.amazonaws.com/1/q"))
+    refused(done, 1, "a queue tells only of what is new", "s3://bucket/prefix")
+
+
 def test_no_schema_store(site):
     for command in ("run", "replay"):
         refused(
@@ -230,6 +236,7 @@ def test_names_that_nothing_has(site):
     refused(carrel(site, "tables", "NoSuch_v1"), 1, "there is no table NoSuch_v1", "carrel ingest tables")
     refused(carrel(site, "tables", "MotionRecord_v1", "--version", "99"), 1, "99")
     refused(carrel(site, "archive", "NoSuch_v1"), 1, "there is no dataset NoSuch_v1")
+    refused(carrel(site, "export", "out", "--dataset", "NoSuch_v1"), 1, "NoSuch_v1")
     refused(carrel(site, "quarantine", "show", "0"), 1, "quarantine has no line 0")
     refused(carrel(site, "replay", "study/archives", "--id", "0"), 1, "quarantine has no line 0")
     refused(carrel(site, "withdraw", "--healthcode", "", "--yes"), 2, "empty")
@@ -293,6 +300,10 @@ def test_options_that_are_none(site):
     refused(carrel(site, "run"), 2, "SOURCE")
     refused(carrel(site, "nonsense"), 2, "nonsense")
     refused(carrel(site, "watch", "study/archives", "--every", "soon"), 2, "--every")
+    refused(carrel(site, "watch", "study/archives", "--every", "0"), 2, "--every")
+    refused(carrel(site, "compact", "--target-mb", "0"), 2, "--target-mb")
+    refused(carrel(site, "compact", "--vacuum-hours", "-1"), 2, "--vacuum-hours")
+    refused(carrel(site, "run", "study/archives", "--reject", "all"), 2, "--reject")
 
 
 def test_a_warehouse_that_somebody_damaged(site):

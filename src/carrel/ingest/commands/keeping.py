@@ -5,6 +5,8 @@ from typing import Literal
 import click
 
 from carrel.ingest.commands.shared import ending, warehouse_at, warehouse_option
+from carrel.ingest.engine.exits import EXIT_FOUND, EXIT_TAKEN
+from carrel.ingest.engine.reporting import many
 
 
 @click.command()
@@ -30,7 +32,9 @@ def withdraw(
         raise click.UsageError("A code is empty: nobody has that one.")
     warehouse_at(warehouse)
     if not yes:
-        click.confirm(f"Remove {len(healthcodes)} participants and {len(records)} records for good?", abort=True)
+        each = [(len(healthcodes), "participant"), (len(records), "record")]
+        whom = " and ".join(many(number, noun) for number, noun in each if number)
+        click.confirm(f"Remove {whom} for good?", abort=True)
     proof = remove(warehouse, healthcodes, records)
     click.echo(proof.text())
     ctx.exit(1 if proof.holding else 0)
@@ -38,8 +42,10 @@ def withdraw(
 
 @click.command()
 @warehouse_option
-@click.option("--target-mb", default=64, show_default=True, help="About how large files become.")
-@click.option("--vacuum-hours", type=int, help="Delete files that only versions older than this need.")
+@click.option(
+    "--target-mb", type=click.IntRange(1), default=64, show_default=True, help="About how large files become."
+)
+@click.option("--vacuum-hours", type=click.IntRange(0), help="Delete files that only versions older than this need.")
 @ending
 def compact(warehouse: str, target_mb: int, vacuum_hours: int | None) -> None:
     """Merge small files into large ones, rows of a record together."""
@@ -49,7 +55,7 @@ def compact(warehouse: str, target_mb: int, vacuum_hours: int | None) -> None:
     made = merge(warehouse, target_mb * 1_000_000, vacuum_hours)
     for name, (before, after) in sorted(made.tables.items()):
         click.echo(f"{name}: {before} files became {after}")
-    click.echo(f"{len(made.tables)} tables compacted, {made.deleted} old files deleted")
+    click.echo(f"{many(len(made.tables), 'table')} compacted, {many(made.deleted, 'old file')} deleted")
 
 
 @click.command()
@@ -99,14 +105,14 @@ def export(
     try:
         without = 0
         for done in export_bridge(warehouse, folder, datasets or None, dates, raw_json):
-            click.echo(f"{done.dataset or 'raw JSON'}: {done.files} files")
+            click.echo(f"{done.dataset or 'raw JSON'}: {many(done.files, 'file')}")
             if done.without:
                 click.echo(
-                    f"{done.without} records have no raw JSON: they were taken before it was kept. "
+                    f"{many(done.without, 'record')} without raw JSON: taken before it was kept. "
                     "`carrel ingest replay SOURCE --all` makes it.",
                     err=True,
                 )
                 without += done.without
     except NotExported as error:
         raise click.ClickException(str(error)) from None
-    ctx.exit(3 if without else 0)
+    ctx.exit(EXIT_FOUND if without else EXIT_TAKEN)

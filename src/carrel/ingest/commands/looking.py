@@ -36,9 +36,9 @@ def reconcile(ctx: click.Context, source: str, warehouse: str, as_json: bool) ->
     """
     from carrel.ingest.commit import open_storage
     from carrel.ingest.engine.reconciling import reconcile as compare
-    from carrel.ingest.sources import source_of
+    from carrel.ingest.sources import whole_source_of
 
-    with source_of(source) as opened:
+    with whole_source_of(source) as opened:
         found = compare(open_storage(warehouse), opened.list())
     if as_json:
         click.echo(json.dumps(asdict(found) | {"is_sound": found.is_sound}, indent=1))

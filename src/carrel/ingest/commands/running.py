@@ -3,6 +3,7 @@
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from carrel.ingest.commands.shared import (
 if TYPE_CHECKING:
     from carrel.ingest.engine import Report, Setting
     from carrel.ingest.schemas import Schemas
+    from carrel.ingest.sources import Source
 
 
 def _in_a_folder(ctx: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
@@ -77,7 +79,13 @@ def run(ctx: click.Context, as_json: bool, metrics: Path | None, **given: Any) -
 
 @click.command()
 @_run_options
-@click.option("--every", default=60.0, show_default=True, help="Seconds between looks at the source.")
+@click.option(
+    "--every",
+    type=click.FloatRange(0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="Seconds between looks at the source.",
+)
 @ending
 def watch(as_json: bool, metrics: Path | None, every: float, **given: Any) -> None:
     """Run again and again, as archives arrive, until it is told to stop (the run that goes on is finished first)."""
@@ -132,10 +140,11 @@ def replay(
 
     from carrel.ingest.engine.warehouses import Filter, quarantine
     from carrel.ingest.ledger import archive_key
+    from carrel.ingest.sources import whole_source_of
 
     wanted = Filter(ids, *(given.pop(name) for name in ("record", "stage", "keyword", "schema_id")))
     storage = warehouse_at(given["warehouse"])
-    setting = _setting(**given)
+    setting = _setting(**given, find=whole_source_of)
     lines = quarantine(storage, wanted)
     if unknown := sorted({*ids} - {row["id"] for row in lines}):
         raise click.ClickException(
@@ -158,13 +167,14 @@ def _setting(
     app: str | None,
     reject: str,
     raw_json: bool,
+    find: "Callable[[str], Source] | None" = None,
 ) -> "Setting":
     from carrel.ingest.engine import Options, Setting
     from carrel.ingest.sources import source_of
 
     options = Options(app_id=app, reject_records=reject == "record", raw_json=raw_json)
     schemas = _filled(schema_folder, schemas_of(mapping_file, schema_folder))
-    found = source_of(source)
+    found = (find or source_of)(source)
     return Setting(warehouse, found, schemas, pool_of(workers, scheduler), options)
 
 

@@ -73,7 +73,7 @@ def diff_schema(
     from carrel.ingest.engine.trying import replaced, trial
     from carrel.ingest.schemas.diff import diff_schema as compare
     from carrel.ingest.schemas.incoming import document_of
-    from carrel.ingest.sources import source_of
+    from carrel.ingest.sources import whole_source_of
 
     known = schemas_of(mapping_file, schema_folder)
     if uri not in known.library:
@@ -88,7 +88,7 @@ def diff_schema(
     for change in changes:
         click.echo(f"{change.change.value:<9} {change.pointer or 'the whole'}: {change.message}")
     click.echo(many(len(changes), "change"))
-    outcomes = list(trial(source_of(source), known, other, uri, app)) if source else []
+    outcomes = list(trial(whole_source_of(source), known, other, uri, app)) if source else []
     for outcome in outcomes:
         click.echo(f"{outcome.verdict}: {' '.join(str(each) for each in outcome.group)}: {outcome.source_file}")
         for fault in outcome.after:

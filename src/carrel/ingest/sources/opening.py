@@ -37,6 +37,20 @@ def source_of(place: str, aws: Aws | None = None, **queue: Any) -> Source:
     return source
 
 
+def whole_source_of(place: str) -> Source:
+    """A source that lists everything there is. A queue does not: it tells of what is new, and looking at its messages
+    counts as having tried them. Raises SourceFault.
+    """
+    from carrel.ingest.sources.sqs import SqsSource
+
+    source = source_of(place)
+    if isinstance(source, SqsSource):
+        raise SourceFault(
+            f"{place}: a queue tells only of what is new; name the place where the archives lie, as s3://bucket/prefix"
+        )
+    return source
+
+
 def _queue(place: str, url: str, aws: Aws | None, options: dict[str, Any]) -> Source:
     from carrel.ingest.sources.sqs import SqsSource
 
