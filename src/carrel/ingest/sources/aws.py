@@ -1,5 +1,6 @@
 """Clients of AWS (or what speaks like it), and its errors in our words."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -55,7 +56,9 @@ class Aws:
             connect_timeout=min(self.timeout, 10.0),
             read_timeout=self.timeout,
         )
-        session = boto3.Session(profile_name=self.profile, region_name=self.region)
+        # boto3 alone does not look at AWS_REGION, which containers and functions have.
+        region = self.region or os.environ.get("AWS_REGION") or None
+        session = boto3.Session(profile_name=self.profile, region_name=region)
         return session.client(service, endpoint_url=self.endpoint, config=config)
 
     def call(self, service: str, what: str, use: Callable[[Any], Answer]) -> Answer:
@@ -90,6 +93,7 @@ def in_our_words(what: str) -> Iterator[None]:
         BotoCoreError,
         ClientError,
         NoCredentialsError,
+        NoRegionError,
         PartialCredentialsError,
         ProfileNotFound,
     )
@@ -98,6 +102,8 @@ def in_our_words(what: str) -> Iterator[None]:
         yield
     except (NoCredentialsError, PartialCredentialsError, ProfileNotFound):
         raise Refused(f"{what}: there are no AWS credentials; set them as for the AWS command line") from None
+    except NoRegionError:
+        raise Refused(f"{what}: AWS wants to know the region; set AWS_DEFAULT_REGION, as us-east-1") from None
     except ClientError as error:
         _translate(what, error)
         raise
