@@ -13,6 +13,7 @@ from tests.support.ingest_archives import archive
 from carrel.ingest.commit import open_storage
 from carrel.ingest.engine import Options, Setting, inline, processes, run
 from carrel.ingest.engine.compacting import compact
+from carrel.ingest.engine.reconciling import reconcile
 from carrel.ingest.engine.withdrawing import withdraw
 from carrel.ingest.generate import FAULTS, Knobs, write
 from carrel.ingest.generate.shapes import ANYTHING
@@ -291,6 +292,26 @@ def test_a_withdrawal_of_a_person_takes_theirs(study, tmp_path):
 
 def named(records):
     return {f"0{each}" if each[0] in "_." else each for each in records}
+
+
+def test_reconciliation_finds_what_somebody_changed(archives, tmp_path):
+    for number in range(2):
+        archives(f"n{number}", f"r{number}", {"anything.json": {"a": number}})
+    take(tmp_path, archives)
+    archives("again", "r1", {"anything.json": {"a": 9}}, exported=3, uploadedon="2024-05-05T00:00:00Z")
+    take(tmp_path, archives)
+    storage, listed = open_storage(str(tmp_path / "warehouse")), list(Folder(archives.folder).list())
+    assert reconcile(storage, listed).is_sound
+    (lost,) = (tmp_path / "warehouse").rglob("r0.ndjson")
+    lost.rename(lost.with_name("stray.ndjson"))
+    found = reconcile(storage, listed)
+    assert [(each.kind, each.record_id) for each in found.findings] == [
+        ("raw_json_missing", "r0"), ("raw_json_extra", None),
+    ]  # fmt: skip
+    assert not found.is_sound
+    lost.with_name("stray.ndjson").unlink()
+    take(tmp_path, archives, replay=lambda ref: True)
+    assert reconcile(storage, listed).is_sound
 
 
 def test_compaction_leaves_it(archives, tmp_path):

@@ -10,8 +10,9 @@ from carrel.ingest import catalog
 from carrel.ingest.commit import Storage, active_files, coordinator_lock, existing, open_storage, opened
 from carrel.ingest.commit.raw_files import RAW_JSON, is_kept
 from carrel.ingest.engine.export_folders import ExportFolder, FolderInUse, NotExported, address_of
+from carrel.ingest.engine.raw_keys import in_tables
 from carrel.ingest.engine.withdrawing import resume
-from carrel.ingest.ledger import Ledger, Line, current
+from carrel.ingest.ledger import Ledger
 from carrel.ingest.tables import Bridge, CatalogEntry, TableSchema, conform, part_files
 from carrel.ingest.tables.bridge import PARTITIONS, Dates
 from carrel.ingest.tables.parting import DEFAULT, Bounds
@@ -112,10 +113,7 @@ class _Source:
 
 def _raw_json(storage: Storage, target: ExportFolder, datasets: Collection[str] | None) -> Exported:
     """What the ledger says of the records whose rows are in the tables."""
-    records: dict[int, list[Line]] = {}
-    for line in Ledger(storage).lines():
-        records.setdefault(line.record_key, []).append(line)
-    taken = [latest for lines in records.values() if (latest := current(lines))]
+    taken = in_tables(Ledger(storage).lines())
     wanted = None if datasets is None else {f"dataset={each}" for each in datasets}
     keys = sorted(key for line in taken for key in line.raw if wanted is None or key.partition("/")[0] in wanted)
     for key in keys:

@@ -9,13 +9,16 @@ from typing import Any
 from carrel.ingest.commit import Storage, run_key
 from carrel.ingest.commit.plan import STATE
 from carrel.ingest.engine.counting import Count, counts
+from carrel.ingest.engine.raw_keys import differing
 from carrel.ingest.engine.reporting import Report
 from carrel.ingest.engine.warehouses import quarantine
 from carrel.ingest.ledger import Ledger, Line, archive_key, current
 from carrel.ingest.values import ArchiveRef, Disposition
 
 _IN_FULL = frozenset({Disposition.INGESTED, Disposition.UNCHANGED})
-_UNSOUND = frozenset({"waiting", "unexplained", "rows_missing", "rows_extra", "damaged"})
+_UNSOUND = frozenset(
+    {"waiting", "unexplained", "rows_missing", "rows_extra", "damaged", "raw_json_missing", "raw_json_extra"}
+)
 _RUNS = 20
 """So many of the last runs are asked what they could not fetch."""
 _NAMED = 5
@@ -27,7 +30,8 @@ class Finding:
     """One archive, record or table that is not simply as it should be, and why."""
 
     kind: str
-    """waiting, a disposition of the ledger, unexplained, gone, rows_missing, rows_extra or damaged"""
+    """waiting, a disposition of the ledger, unexplained, gone, rows_missing, rows_extra, damaged, raw_json_missing or
+    raw_json_extra"""
     archive_uri: str | None
     record_id: str | None
     why: str
@@ -58,6 +62,7 @@ def reconcile(storage: Storage, listed: Iterable[ArchiveRef]) -> Reconciliation:
     lines = {line.archive_key: line for line in Ledger(storage).lines() if line.tombstone is None}
     counted = list(counts(lines.values(), storage))
     findings = [*_of_source(refs, lines, storage), *_of_ledger(refs, lines, storage), *_of_rows(counted)]
+    findings += _of_raw_json(lines.values(), storage)
     dispositions = Counter(line.entry.disposition.value for line in lines.values())
     return Reconciliation(
         listed=len(refs),
@@ -169,6 +174,15 @@ def _named(skipped: tuple[str, ...]) -> str:
 def _reason(row: dict[str, Any]) -> str:
     what = row["source_file"] or "the archive"
     return f"{what}: {row['message']} ({row['stage']}/{row['keyword']}, quarantine {row['id']})"
+
+
+def _of_raw_json(lines: Iterable[Line], storage: Storage) -> Iterator[Finding]:
+    why = {
+        "missing": "is named by the ledger and is not there: `carrel ingest replay --all` makes it again",
+        "extra": "is there and the ledger does not name it: nobody takes care of it, delete it",
+    }
+    for what, record, key in differing(storage, lines):
+        yield Finding(f"raw_json_{what}", None, record, f"raw_json/{key} {why[what]}")
 
 
 def _of_rows(counted: Iterable[Count]) -> Iterator[Finding]:
