@@ -10,7 +10,6 @@ from carrel.ingest.commit import Storage, run_key
 from carrel.ingest.commit.plan import STATE
 from carrel.ingest.engine.counting import Count, counts
 from carrel.ingest.engine.raw_keys import differing
-from carrel.ingest.engine.reporting import Report
 from carrel.ingest.engine.warehouses import quarantine
 from carrel.ingest.ledger import Ledger, Line, archive_key, current
 from carrel.ingest.values import ArchiveRef, Disposition
@@ -100,7 +99,8 @@ def _not_fetched(storage: Storage) -> dict[int, str]:
     for number in range(max(1, last - _RUNS + 1), last + 1):
         run_id = f"r{number:08d}"
         report = storage.read(run_key(run_id, "report.json"))
-        found |= dict.fromkeys(Report.from_json(report).not_fetched, run_id) if report else {}
+        # A withdrawal's report is another: it fetches nothing.
+        found |= dict.fromkeys(json.loads(report or b"{}").get("not_fetched", ()), run_id)
     return found
 
 
