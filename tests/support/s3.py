@@ -1,8 +1,9 @@
 """S3 as moto's server plays it, over HTTP: for boto3, deltalake and Arrow alike.
 
-`python -m tests.support.s3 PORT` is the server: moto's own application, each request done whole before the next begins.
-Real S3 decides conditional writes one after another; moto looks first and writes then, and its threads could come
-between. A process of its own, because a native library that waits for it may hold this one's GIL.
+`python -m tests.support.s3 PORT [IGNORED HEADER ...]` is the server: moto's own application, each request done whole
+before the next begins. Real S3 decides conditional writes one after another; moto looks first and writes then,
+and its threads could come between. A process of its own, because a native library that waits for it may hold this one's
+GIL.
 """
 
 import json
@@ -38,10 +39,10 @@ def environment(address: str) -> dict[str, str]:
 
 
 @contextmanager
-def s3_server() -> Iterator[str]:
-    """The server's address."""
+def s3_server(*ignored: str) -> Iterator[str]:
+    """The server's address. `ignored`: headers that this server does not look at in a PUT."""
     port = free_port()
-    command = [sys.executable, "-W", "ignore", "-m", "tests.support.s3", str(port)]
+    command = [sys.executable, "-W", "ignore", "-m", "tests.support.s3", str(port), *ignored]
     path = {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
     address = f"http://127.0.0.1:{port}"
     quiet = subprocess.DEVNULL
@@ -101,23 +102,26 @@ def s3(s3_address: str, monkeypatch: pytest.MonkeyPatch) -> str:
 class _OneByOne:
     """A WSGI application whose requests never overlap."""
 
-    def __init__(self, application: Any):
+    def __init__(self, application: Any, ignored: Iterable[str]):
         self.application = application
+        self.ignored = [f"HTTP_{name.upper().replace('-', '_')}" for name in ignored]
         self.lock = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        for name in self.ignored if environ["REQUEST_METHOD"] == "PUT" else ():
+            environ.pop(name, None)
         with self.lock:
             return list(self.application(environ, start_response))
 
 
-def serve(port: int) -> None:
+def serve(port: int, *ignored: str) -> None:
     """Until killed."""
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import run_simple
 
-    application = _OneByOne(DomainDispatcherApplication(create_backend_app))
+    application = _OneByOne(DomainDispatcherApplication(create_backend_app), ignored)
     run_simple("127.0.0.1", port, application, threaded=True)
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]))
+    serve(int(sys.argv[1]), *sys.argv[2:])

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
-from tests.support.s3 import pass_time
+from tests.support.s3 import new_bucket, pass_time, s3_server
 
 from carrel.ingest.commit import (
     WarehouseBusy,
@@ -153,3 +153,15 @@ def test_the_age_of_a_lease_is_told_by_s3s_clock_not_by_ours(on_s3, monkeypatch)
     monkeypatch.setattr(s3_storage, "datetime", Later)
     Lease(on_s3).take()
     assert 0 <= on_s3.version(KEY).age < 30
+
+
+@pytest.mark.parametrize("header", ["If-Match", "If-None-Match"])
+def test_a_server_that_ignores_conditions_is_refused(header, s3, monkeypatch):
+    with s3_server(header) as deaf:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", deaf)
+        storage = open_storage(f"s3://{new_bucket(deaf)}/w")
+        with (
+            pytest.raises(WarehouseFault, match="the server ignores If-Match or If-None-Match"),
+            coordinator_lock(storage),
+        ):
+            pass

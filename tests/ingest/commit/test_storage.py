@@ -12,6 +12,7 @@ from tests.support.s3 import new_bucket
 
 from carrel.ingest.commit import WarehouseFault, open_storage, scratch
 from carrel.ingest.commit.reach import way
+from carrel.ingest.sources import Aws
 
 
 def test_keys_are_written_read_listed_copied_and_deleted(storage):
@@ -209,3 +210,7 @@ def test_a_server_that_is_not_there_is_said_in_words(s3, monkeypatch):
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(WarehouseFault, match="cannot be reached"):
         open_storage("s3://some-bucket/w").read("a")
+
+
+def test_sources_know_the_same_region(s3):
+    assert Aws(attempts=7).client("sqs").meta.region_name == "eu-west-2"

@@ -119,6 +119,16 @@ class Lease:
             raise WarehouseBusy(_busy(self.storage.url, found))
         if not self._put(found.etag if found else None):
             raise WarehouseBusy(f"another ingest has just begun on {self.storage.url}; try again when it has ended")
+        self._try_conditions()
+
+    def _try_conditions(self) -> None:
+        """Not every server that speaks S3 looks at the conditions of a PUT; without them nothing here holds."""
+        for etag in (None, '"another"'):
+            if self.storage.swap(KEY, self._free(), etag) is not None:
+                raise WarehouseFault(
+                    f"{self.storage.url}: the server ignores If-Match or If-None-Match of a PUT, so two could write at "
+                    "once; a warehouse needs a server that does not"
+                )
 
     def keep(self) -> None:
         """Renew the lease until `ended`, or until it is lost."""
@@ -154,7 +164,10 @@ class Lease:
 
     def release(self) -> None:
         """Let others in; without effect when it was lost."""
-        self.storage.swap(KEY, json.dumps({"token": None, "was": self.token}).encode(), self._etag)
+        self.storage.swap(KEY, self._free(), self._etag)
+
+    def _free(self) -> bytes:
+        return json.dumps({"token": None, "was": self.token}).encode()
 
     def _put(self, etag: str | None) -> bool:
         """What is written differs each time, so that an ETag (which may be a hash of it) stands for one renewal."""
