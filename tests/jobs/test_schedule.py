@@ -182,6 +182,18 @@ class TestRoom:
         }
         assert decisions["small"].message == "Waiting on available workers, behind a resource intensive job"
 
+    def test_a_heavy_job_of_the_database_pool_has_the_pools_plain_words(self):
+        decision = only(
+            running("r", requires_db=True), active("a", requires_db=True, weight=2), capacity=Capacity(0, 2)
+        )
+        assert decision.message == "Waiting on available database workers"
+
+    @pytest.mark.parametrize(("weight", "words"), [(1, ""), (1.5, ", behind a resource intensive job")])
+    def test_what_waits_behind_another_is_told_so_when_that_is_heavy(self, weight, words):
+        first = active("first", weight=weight, created_at=ago(50))
+        decisions = decide(running("r"), first, active("second", created_at=ago(40)), capacity=Capacity(1.75, 0))
+        assert decisions["second"].message == f"Waiting on available workers{words}"
+
     def test_a_job_too_heavy_for_a_pool_that_shrank_blocks_nobody(self):
         decisions = decide(active("heavy", weight=4), active("small"), capacity=Capacity(3, 3))
         assert decisions["heavy"].message == (
