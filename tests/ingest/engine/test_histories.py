@@ -81,29 +81,25 @@ def person_of(name):
 
 
 @pytest.fixture(scope="module")
-def forker():
-    with Forker("tests.support.ingest_operations") as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def archives(tmp_path_factory):
+def call(tmp_path_factory):
+    """Do something to a warehouse, in a process of its own."""
     folder = tmp_path_factory.mktemp("study")
     write(KNOBS, folder)
-    return str(folder / "archives")
+    with Forker("tests.support.ingest_operations") as forker:
+        yield lambda name, warehouse, **more: forker.call(name, warehouse, str(folder / "archives"), **more)
 
 
 @settings(max_examples=8, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 @given(histories)
-def test_tables_are_what_the_truth_says_after_any_history(forker, archives, history):
+def test_tables_are_what_the_truth_says_after_any_history(call, history):
     model = Model()
     with tempfile.TemporaryDirectory() as folder:
         for (name, what), kill_after in history:
             named = {"take": {"names": what}, "withdraw": {"healthcode": what}}.get(name, {})
-            code = forker.call(name, folder, archives, kill_after=kill_after, **named)
+            code = call(name, folder, kill_after=kill_after, **named)
             assert code in (0, -signal.SIGKILL)
             if code:
-                assert forker.call(name, folder, archives, **named) == 0
+                assert call(name, folder, **named) == 0
             if name in ("take", "withdraw"):
                 getattr(model, name)(what)
         got, wanted = cells(tables_of(Path(folder))), of_truth(model.tables())
