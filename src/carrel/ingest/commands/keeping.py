@@ -79,7 +79,9 @@ def archive(dataset: str, warehouse: str) -> None:
 @warehouse_option
 @click.option("--layout", type=click.Choice(["bridge"]), default="bridge", show_default=True, help="Whose.")
 @click.option("--dataset", "datasets", multiple=True, help="Only these; default: all.")
-@click.option("--dates", type=click.Choice(["plain", "padded"]), default="plain", help="Months as 9 or as 09.")
+@click.option(
+    "--dates", type=click.Choice(["plain", "padded"]), default="plain", show_default=True, help="Months as 9 or as 09."
+)
 @click.option("--raw-json", is_flag=True, help="Also the raw JSON that `run --raw-json` keeps.")
 @click.pass_context
 @ending

@@ -43,7 +43,11 @@ def _run_options(command: Any) -> Any:
         pool_options,
         click.option("--app", help="App id of records whose metadata names none."),
         click.option(
-            "--reject", type=click.Choice(["file", "record"]), default="file", help="What one bad file rejects."
+            "--reject",
+            type=click.Choice(["file", "record"]),
+            default="file",
+            show_default=True,
+            help="What one bad file rejects.",
         ),
         click.option(
             "--raw-json",

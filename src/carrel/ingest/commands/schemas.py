@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @mapping_options
-@click.option("--warehouse", envvar="CARREL_WAREHOUSE", help="Also check against the tables there.")
+@click.option("--warehouse", envvar="CARREL_WAREHOUSE", show_envvar=True, help="Also check against the tables there.")
 @json_option
 @click.pass_context
 @ending
@@ -125,6 +125,7 @@ _folder = click.option(
     "--schemas",
     "folder",
     envvar="CARREL_INGEST_SCHEMAS",
+    show_envvar=True,
     default="schemas",
     show_default=True,
     type=click.Path(path_type=Path),

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 
 warehouse_option = click.option(
-    "--warehouse", required=True, envvar="CARREL_WAREHOUSE", help="Folder or s3:// URL of the tables."
+    "--warehouse",
+    required=True,
+    envvar="CARREL_WAREHOUSE",
+    show_envvar=True,
+    help="Folder or s3:// URL of the tables.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
 
@@ -33,6 +37,7 @@ def mapping_options(command: Command) -> Command:
         "--mapping",
         "mapping_file",
         envvar="CARREL_INGEST_MAPPING",
+        show_envvar=True,
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         help="Your mapping file, laid over the shipped one.",
     )(command)
@@ -40,6 +45,7 @@ def mapping_options(command: Command) -> Command:
         "--schemas",
         "schema_folder",
         envvar="CARREL_INGEST_SCHEMAS",
+        show_envvar=True,
         default="schemas",
         show_default=True,
         type=click.Path(path_type=Path),

@@ -181,5 +181,6 @@ class _Run:
 def in_words(change: Change) -> str:
     """One change of a schema, for people."""
     place = "/" + "/".join(change.path) if change.path else ""
+    place += f" ({change.role})" if change.role else ""
     fromto = f": {change.before} to {change.after}" if change.before else (f": {change.after}" if change.after else "")
     return f"{change.table}{place} {change.what.value.replace('_', ' ')}{fromto}"
