@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from carrel.site.layout import Backend, Site, SiteError, described
+from carrel.site.layout import Backend, Secrets, Site, SiteError, described
 
 
 def test_a_site_is_known_again_without_the_addresses_of_servers(tmp_path: Path) -> None:
@@ -40,3 +40,16 @@ def test_a_folder_that_is_no_site_is_refused(tmp_path: Path, text: str | None) -
         (tmp_path / "site.json").write_text(text)
     with pytest.raises(SiteError, match="no site in"):
         described(tmp_path)
+
+
+def test_processes_get_what_they_need_of_the_environment_and_no_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOGLEVEL", "DEBUG")
+    monkeypatch.setenv("OTEL_EXPORTER_CONSOLE", "1")
+    monkeypatch.setenv("GITHUB_TOKEN", "of the laptop's owner")
+    site = Site(tmp_path, (Backend("north"),), 8123)
+    keys = Secrets("django", "client", {"north": "agent"})
+    for env in (site.controller_env(keys), site.agent_env(site.backends[0], keys)):
+        assert (env["LOGLEVEL"], env["OTEL_EXPORTER_CONSOLE"]) == ("DEBUG", "1")
+        assert "of the laptop's owner" not in env.values()

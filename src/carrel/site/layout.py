@@ -197,8 +197,11 @@ def write_private(path: Path, text: str) -> None:
     part.replace(path)
 
 
+KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LOGLEVEL", "LOG_FORMAT")
+
+
 def _process_env(env: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
     """Only what the process needs of ours: a laptop's environment may hold tokens that are no business of a site."""
-    kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR") if key in os.environ}
+    kept = {key: os.environ[key] for key in KEPT if key in os.environ}
     passed = {key: value for key, value in os.environ.items() if key.startswith(("CARREL_FAULT", "DOCKER_", "OTEL_"))}
     return {**kept, **passed, **env, **extra}
