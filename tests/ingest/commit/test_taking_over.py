@@ -9,6 +9,7 @@ from tests.support.s3 import pass_time
 
 from carrel.ingest.commit import (
     Plan,
+    RunNumber,
     TableCommit,
     WarehouseLost,
     apply,
@@ -21,6 +22,7 @@ from carrel.ingest.commit import (
     open_storage,
     recover,
     schema_bytes,
+    vacuum,
     write_file,
 )
 from carrel.ingest.commit.delta import commit
@@ -210,3 +212,14 @@ def test_who_did_not_hear_that_its_commit_came_through_is_not_told_that_it_faile
     monkeypatch.setattr("carrel.ingest.commit.delta.existing", lambda *_: next(seen))
     commit(storage, 2, again)
     assert rows(storage) == 4
+
+
+def test_a_sleeper_that_wakes_to_vacuum_leaves_the_files_of_later_runs(storage):
+    whole_run(storage)
+    old = planned(storage, RunNumber(1)).commits[0].add[0]
+    later = planned(storage, RunNumber(3)).commits[0].add[0]
+    assert vacuum(storage, "t", 2) == [old.path]
+    assert vacuum(storage, "t", 2) == []
+    assert f"tables/t/{later.path}" in storage.keys("tables/t/")
+    assert vacuum(storage, "t", 3) == [later.path]
+    assert rows(storage) == 2

@@ -12,7 +12,7 @@ from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
 from carrel.ingest.commit.files import DataFile, opened
-from carrel.ingest.commit.layout import table_key
+from carrel.ingest.commit.layout import run_of, table_key
 from carrel.ingest.commit.storage import Storage
 from carrel.telemetry import faults
 
@@ -181,12 +181,21 @@ def _between(bounds: Any, value: str) -> bool:
     return bounds is None or not bounds.has_min_max or bounds.min <= value <= bounds.max
 
 
-def vacuum(storage: Storage, name: str, hours: int = 0) -> list[str]:
-    """Delete files that no version younger than `hours` names; what was deleted."""
+def vacuum(storage: Storage, name: str, number: int, hours: int = 0) -> list[str]:
+    """Delete files that no version younger than `hours` names; what was deleted.
+
+    Files of runs after `number` stay: another coordinator, who took over while this one slept, has written them, and
+    no version names them yet.
+    """
     table = existing(storage, name)
     if table is None:
         return []
-    return table.vacuum(retention_hours=hours, dry_run=False, enforce_retention_duration=False, full=True)
+    found = table.vacuum(retention_hours=hours, dry_run=True, enforce_retention_duration=False, full=True)
+    there = set(storage.keys(f"{table_key(name)}/"))
+    gone = [path for path in found if f"{table_key(name)}/{path}" in there and run_of(path) <= number]
+    for path in gone:
+        storage.delete(f"{table_key(name)}/{path}")
+    return gone
 
 
 def schema_bytes(schema: pa.Schema) -> bytes:

@@ -1,5 +1,7 @@
 """Names in a warehouse. Data files carry the id of the run that wrote them, so that strays can be told."""
 
+import re
+
 LEDGER = "_ledger"
 QUARANTINE = "_quarantine"
 TABLES = "tables"
@@ -15,6 +17,12 @@ def table_key(table: str) -> str:
 def file_prefix(run_id: str) -> str:
     """What the name of each data file of a run begins with."""
     return f"part-{run_id}-"
+
+
+def run_of(path: str) -> int:
+    """Number of the run that wrote a data file; 0 when it was none of ours."""
+    found = re.match(r"part-r(\d+)-", path)
+    return int(found.group(1)) if found else 0
 
 
 def run_key(run_id: str, name: str) -> str:

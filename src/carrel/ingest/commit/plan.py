@@ -135,7 +135,7 @@ def apply(storage: Storage, plan: Plan) -> None:
         faults.point("ingest.table_committed")
     for table in plan.vacuum:
         _ensure_open(storage, plan)
-        vacuum(storage, table)
+        vacuum(storage, table, plan.number)
         faults.point("ingest.vacuumed")
     for key in plan.forget:
         storage.delete(key)

@@ -81,7 +81,8 @@ def compact(
         apply(storage, plan)
         finish(storage, plan)
         hours = vacuum_hours
-        deleted = sum(len(vacuum(storage, name, hours)) for name in names) if hours is not None else 0
+        last = number.number
+        deleted = sum(len(vacuum(storage, name, last, hours)) for name in names) if hours is not None else 0
         return Compacted({each.table: (len(each.remove), len(each.add)) for each in commits}, deleted)
 
 
