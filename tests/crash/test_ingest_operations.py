@@ -309,6 +309,16 @@ def test_whatever_writes_next_finishes_a_withdrawal(step, kill, again, forker, a
     again("withdraw", warehouse, ("tables", "quarantine", "keys"))
 
 
+def test_a_withdrawal_of_somebody_else_says_what_it_finished(kill, hers):
+    warehouse = kill("withdraw", "ingest.withdrawal_asked")
+    told = withdraw(str(warehouse), healthcodes=["participant-0000"]).text()
+    assert "an interrupted withdrawal of other codes: repeat it for its proof" in told
+    assert naming(warehouse, hers) == []
+    told = withdraw(str(warehouse), healthcodes=[PERSON]).text()
+    assert "other codes" not in told
+    assert "That was done before" in told
+
+
 @pytest.mark.parametrize("step", ["ingest.batches_done", "ingest.decided", "ingest.table_committed"])
 def test_a_withdrawal_amid_a_run_that_was_killed(step, kill, do, forker, archives, bases, hers, tmp_path):
     """What had been decided is withdrawn; what had not is never taken when it comes again."""

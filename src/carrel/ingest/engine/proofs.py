@@ -106,6 +106,8 @@ class Proof:
     holding: tuple[str, ...] = field(default=())
     at: str = field(default_factory=now)
     """When the search was."""
+    finished: str | None = None
+    """An interrupted withdrawal of other codes, which this one finished first."""
 
     @property
     def run_id(self) -> str | None:
@@ -131,6 +133,8 @@ class Proof:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
+        if self.finished:
+            yield f"Finished {self.finished} first, an interrupted withdrawal of other codes: repeat it for its proof."
         for each in self.earlier:
             yield from each.lines()
         if self.earlier and not self.removed:

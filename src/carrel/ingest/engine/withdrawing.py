@@ -52,7 +52,7 @@ def withdraw(warehouse: str, healthcodes: Collection[str] = (), record_ids: Coll
     """
     storage = open_storage(warehouse)
     with coordinator_lock(storage):
-        resume(storage)
+        resumed = resume(storage)
         subjects = named(storage, healthcodes, record_ids)
         before = _earlier(storage, subjects)
         ask(storage, subjects.tombstones)
@@ -70,6 +70,9 @@ def withdraw(warehouse: str, healthcodes: Collection[str] = (), record_ids: Coll
         searched.cells,
         len(subjects.codes),
         tuple(searched.holding),
+        finished=resumed.run_id
+        if resumed.withdrawal and resumed.run_id not in {each.run_id for each in before}
+        else None,
     )
 
 
