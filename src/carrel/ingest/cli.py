@@ -26,6 +26,14 @@ COMMANDS = {
 """name -> (module and attribute, below `carrel.ingest.commands` unless named whole; one line of help)"""
 
 
+def not_installed(error: ModuleNotFoundError) -> str:
+    """What to do about a library that is missing; raises `error` again when it is a part of Carrel."""
+    name = error.name or ""
+    if not name or name.partition(".")[0] == "carrel":
+        raise error
+    return f"{name} is not installed: pip install 'carrel[ingest]'"
+
+
 class _Lazy(click.Group):
     """Lists commands without importing them."""
 
@@ -37,7 +45,10 @@ class _Lazy(click.Group):
             return None
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         whole = module if "." in module else f"carrel.ingest.commands.{module}"
-        command: click.Command = getattr(import_module(whole), attribute)
+        try:
+            command: click.Command = getattr(import_module(whole), attribute)
+        except ModuleNotFoundError as error:
+            raise click.ClickException(not_installed(error)) from None
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

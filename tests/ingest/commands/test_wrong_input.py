@@ -295,6 +295,21 @@ def test_no_scheduler_there(site):
     refused(done, 1, "tcp://127.0.0.1:1")
 
 
+@pytest.mark.parametrize("missing", ["deltalake", "duckdb", "orjson", "jsonschema_rs", "boto3"])
+def test_a_library_that_is_not_installed(site, missing):
+    """Each of them, by the command that needs it first."""
+    needs = {"duckdb": ["sql", "select 1"], "boto3": ["run", "s3://bucket/prefix"]}
+    words = needs.get(missing, ["run", "study/archives"])
+    code = f"import sys; sys.modules[{missing!r}] = None; from carrel.ingest.cli import ingest; ingest({words!r})"
+    variables = {**os.environ, **environment(site)}
+    (site / "study" / "archives" / "new.zip").write_bytes(b"PK")
+    os.utime(site / "study" / "archives" / "new.zip", (1, 1))
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=site, env=variables, capture_output=True, text=True, timeout=60, check=False
+    )
+    refused(Done(done.returncode, done.stdout, done.stderr), 1, missing, "pip install 'carrel[ingest]'")
+
+
 def test_options_that_are_none(site):
     refused(carrel(site, "run", "study/archives", "--workers", "-1"), 2, "--workers")
     refused(carrel(site, "run"), 2, "SOURCE")

@@ -6,6 +6,8 @@ Only what is known to name no data is quoted: names of files, and the operating 
 import errno
 import sys
 
+from carrel.ingest.cli import not_installed
+
 _SAFE = "Nothing is lost: run it again when that is repaired."
 _NEXT = {
     errno.ENOSPC: f"the disk is full: make room. {_SAFE}",
@@ -26,6 +28,8 @@ _RECONCILE = "`carrel ingest reconcile SOURCE` says which file is missing or dam
 
 def in_words(error: BaseException) -> str | None:
     """A sentence for people; None when this is a fault of ours, which a traceback should show."""
+    if isinstance(error, ModuleNotFoundError):
+        return not_installed(error)
     if isinstance(error, OSError):
         return _of_system(error)
     if isinstance(error, MemoryError):
