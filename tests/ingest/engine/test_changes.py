@@ -222,6 +222,39 @@ def test_offenders_that_only_the_whole_run_shows_are_rejected_alike(archives, wa
     assert results[0] == results[1] == results[2]
 
 
+@pytest.mark.parametrize("policy", ["quarantine", "freeze"])
+@pytest.mark.parametrize("bad", [1, 2], ids=["corrected", "spoilt"])
+def test_a_record_does_not_fall_with_another_export_of_it(archives, warehouse, policy, bad):
+    """One of two exports of a record does not fit, and only the whole run shows it."""
+    mapping = MAPPED + f"datasets: {{Anything_v1: {{policy: {policy}}}}}\n"
+    for number in range(3):
+        archives(f"n{number}", f"r{number}", {"a": number, "l": [1]})
+    archives("bad", "rx", {"a": "text", "l": [1]}, exported=bad)
+    archives("good", "rx", {"a": 7, "l": [1, 2]}, exported=3 - bad)
+    states = []
+    for batch in (1, 2, 100):
+        one = warehouse / str(batch)
+        take(one, archives, mapping=mapping, options=Options(batch_archives=batch, raw_json=True))
+        assert ("rx", 7) in values(one)
+        assert dispositions_of(one)["bad"] == "quarantined"
+        assert dispositions_of(one)["good"] == "ingested"
+        assert reconcile(open_storage(str(one)), list(Folder(archives.folder).list())).is_sound
+        states.append(state_of(one))
+    assert states[0] == states[1] == states[2]
+
+
+def test_one_file_that_only_the_whole_run_refuses_rejects_its_record(archives, warehouse):
+    mapping = MAPPED + "datasets: {Anything_v1: {policy: quarantine}}\n"
+    for number in range(3):
+        archives(f"n{number}", f"r{number}", {"a": number})
+    archives("bad", "rx", files={"anything.json": {"a": 1}, "left/anything.json": {"a": "text"}})
+    for batch in (1, 100):
+        one = warehouse / str(batch)
+        take(one, archives, mapping=mapping, options=Options(batch_archives=batch, reject_records=True))
+        assert values(one) == [("r0", 0), ("r1", 1), ("r2", 2)]
+        assert dispositions_of(one)["bad"] == "quarantined"
+
+
 def test_a_replay_after_a_repair_takes_what_was_held(archives, warehouse):
     archives("one", "r1", {"a": 1})
     unknown = MAPPED.replace(ANYTHING, "https://example.org/other.json")

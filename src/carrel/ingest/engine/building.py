@@ -1,6 +1,6 @@
 """From what a run came to, to its plan: schemas unified, parts brought into them, rows of replaced records left out."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -41,12 +41,9 @@ from carrel.ingest.tables import (
     TableSchema,
     conform,
     needs_rewrite,
-    offenders,
     unify,
     without,
 )
-from carrel.ingest.tables.flatten import fault_of
-from carrel.ingest.values import Disposition, QuarantineEntry, Record
 from carrel.telemetry import faults
 
 _SMALL = 65_536
@@ -78,17 +75,18 @@ class Builder:
         schemas: Schemas,
         known: Mapping[str, CatalogEntry],
         replayed: frozenset[int] = frozenset(),
+        refused: Sequence[Offender] = (),
     ):
         self.storage = storage
         self.number = number
         self.schemas = schemas
         self.known = known
         self.replayed = replayed
+        self.refused = refused
         self.commits: list[TableCommit] = []
         self.catalog: dict[str, str] = {}
         self.rows: dict[str, int] = {}
         self.changes: list[Change] = []
-        self.offending: set[tuple[str, str]] = set()
         self.raw: list[RawFile] = []
         self.raw_gone: list[str] = []
 
@@ -96,9 +94,7 @@ class Builder:
         """The plan that makes `settled` visible."""
         lines, held = list(settled.lines), list(settled.held)
         for dataset in self._datasets(settled):
-            found = self._dataset(dataset, settled)
-            lines, held = _after_offenders(found, lines, held, settled)
-            self.offending |= {(each.recordid, each.source_file) for each in found.offenders}
+            self._dataset(dataset, settled)
         lines = self._raw_json(settled, lines)
         self._quarantine(held, settled)
         self._ledger(lines)
@@ -114,7 +110,7 @@ class Builder:
         touched = {dataset for dataset, entry in self.known.items() if tables & set(entry.schema.tables)}
         return sorted(touched | set(settled.schemas))
 
-    def _dataset(self, dataset: str, settled: Settled) -> "_Found":
+    def _dataset(self, dataset: str, settled: Settled) -> None:
         entry = self.known.get(dataset)
         policy = Policy(self.schemas.mapping.options(dataset).policy)
         before = entry.schema if entry else None
@@ -125,28 +121,15 @@ class Builder:
             self.catalog[dataset] = grown.to_json().decode()
             self.changes += changes
         parts = [part for part in settled.parts if part.dataset == dataset]
-        found = self._offenders(parts, schema) if policy in (Policy.QUARANTINE, Policy.FREEZE) else _Found()
         for name in sorted(schema.tables):
-            table = _Table(self, settled, schema.tables[name], before.tables.get(name) if before else None, found)
+            table = _Table(self, settled, schema.tables[name], before.tables.get(name) if before else None)
             table.partition_by = entry.partition_by if entry else self.schemas.mapping.options(dataset).partition_by
             table.commit([part for part in parts if part.table == name])
-        return found
-
-    def _offenders(self, parts: Iterable[Part], schema: DatasetSchema) -> "_Found":
-        seen: dict[tuple[str, str], Offender] = {}
-        rows: dict[tuple[str, str], dict[str, Any]] = {}
-        for part in parts:
-            have = TableSchema.from_bytes(part.table, part.schema)
-            for block in blocks(self.storage, part.table, part.file.path):
-                for each in offenders(block, have, schema.table(part.table)):
-                    key = each.recordid, each.source_file
-                    if key not in seen:
-                        seen[key], rows[key] = each, _row_of(block, each)
-        return _Found(tuple(seen[key] for key in sorted(seen)), rows)
 
     def _raw_json(self, settled: Settled, lines: list[Line]) -> list[Line]:
         """Prepare the raw JSON that the run adds and takes away; the lines with what they have of it."""
-        self.raw = [raw for raw in settled.raw if (raw.record_id, raw.source_file) not in self.offending]
+        gone = {each.file for each in self.refused}
+        self.raw = [raw for raw in settled.raw if (raw.record_id, raw.source_file, *raw.archive) not in gone]
         packed: dict[str, dict[str, str]] = {}
         keys: dict[tuple[str, str], list[str]] = {}
         for raw in self.raw:
@@ -205,30 +188,16 @@ class Builder:
             self.commits.append(TableCommit(table, schema_bytes(rows.schema), tuple(add), tuple(left)))
 
 
-@dataclass(slots=True)
-class _Found:
-    """Files that do not fit the tables, and how many of each record's rows went with them."""
-
-    offenders: tuple[Offender, ...] = ()
-    rows: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
-    """(record, source file) of an offender -> the record's columns in one of its rows"""
-    lost: dict[tuple[str, str], int] = field(default_factory=dict)
-    """(record, table) -> rows"""
-
-
 class _Table:
     """One table of the run's plan."""
 
-    def __init__(
-        self, builder: Builder, settled: Settled, want: TableSchema, before: TableSchema | None, found: _Found
-    ):
+    def __init__(self, builder: Builder, settled: Settled, want: TableSchema, before: TableSchema | None):
         self.storage = builder.storage
         self.run_id = builder.number.run_id
         self.builder = builder
         self.settled = settled
         self.want = want
         self.before = before
-        self.found = found
         self.partition_by: tuple[str, ...] = ()
         self.losing = pa.array([_joined(*archive) for archives in settled.losers.values() for archive in archives])
 
@@ -241,23 +210,21 @@ class _Table:
         if add or remove:
             schema = schema_bytes(self.want.to_arrow())
             files = (*add, *kept)
-            made = TableCommit(
-                self.want.name, schema, files, tuple(remove), replaces, partition_by=self.partition_by
-            )
+            made = TableCommit(self.want.name, schema, files, tuple(remove), replaces, partition_by=self.partition_by)
             self.builder.commits.append(made)
 
     def _part(self, part: Part) -> DataFile | None:
         """The part itself where it can stay as it is, else rewritten; None when nothing of it is left."""
         have = TableSchema.from_bytes(part.table, part.schema)
         loses = bool(part.records & set(self.settled.losers))
-        offends = bool(part.records & {each.recordid for each in self.found.offenders})
+        offends = bool(part.records & {each.recordid for each in self.builder.refused})
         reshape = needs_rewrite(have, self.want)
         if not (loses or offends or reshape):
             return part.file
 
         def change(block: pa.Table) -> pa.Table:
             left = self._without_losers(block) if loses else block
-            left = self._without_offenders(left) if offends else left
+            left = without(left, self.builder.refused) if offends else left
             return conform(left, have, self.want) if reshape else left
 
         schema = self.want.to_arrow() if reshape else None
@@ -270,16 +237,6 @@ class _Table:
             block.column("_archive_uri").cast(pa.string()), block.column("_archive_etag").cast(pa.string()), "\n"
         )
         return block.filter(pc.invert(pc.is_in(archives, self.losing)))
-
-    def _without_offenders(self, block: pa.Table) -> pa.Table:
-        left = without(block, self.found.offenders)
-        gone = _counts(block)
-        for record, count in _counts(left).items():
-            gone[record] -= count
-        for record, count in gone.items():
-            key = record, self.want.name
-            self.found.lost[key] = self.found.lost.get(key, 0) + count
-        return left
 
     def _committed(self) -> tuple[list[DataFile], list[str], bool]:
         """(files in place of old ones, old files to remove, whether all go): nothing, on the plain append path."""
@@ -322,10 +279,6 @@ def _joined(uri: str, etag: str) -> str:
     return f"{uri}\n{etag}"
 
 
-def _counts(block: pa.Table) -> dict[str, int]:
-    return {each["values"]: each["counts"] for each in pc.value_counts(block.column("recordid")).to_pylist()}
-
-
 def without_lines(
     storage: Storage, run_id: str, name: str, is_gone: Callable[[Mapping[str, Any]], bool], row_group: int = 131_072
 ) -> Iterator[tuple[str, DataFile | None]]:
@@ -337,69 +290,3 @@ def without_lines(
         if not all(keep):
             left = rows.filter(pa.array(keep))
             yield file.path, write_file(storage, run_id, name, "left", left, row_group) if left.num_rows else None
-
-
-def _after_offenders(
-    found: _Found, lines: list[Line], held: list[Held], settled: Settled
-) -> tuple[list[Line], list[Held]]:
-    """Lines and quarantine, now that some files proved not to fit the tables."""
-    if not found.offenders:
-        return lines, held
-    by_record = {line.entry.record_id: at for at, line in enumerate(lines) if _is_taken(line, settled)}
-    held = list(held)
-    for offender in found.offenders:
-        line = lines[by_record[offender.recordid]]
-        held.append(Held(_entry(line, offender, found.rows[offender.recordid, offender.source_file]), line.run_id))
-    for (record, table), count in found.lost.items():
-        lines[by_record[record]] = _with_fewer(lines[by_record[record]], table, count)
-    return lines, held
-
-
-def _is_taken(line: Line, settled: Settled) -> bool:
-    archive = line.entry.archive_uri, line.entry.archive_etag
-    taken = line.entry.disposition in (Disposition.INGESTED, Disposition.PARTIAL)
-    return taken and archive not in settled.losers.get(line.entry.record_id or "", frozenset())
-
-
-def _row_of(block: pa.Table, offender: Offender) -> dict[str, Any]:
-    """The reserved columns of a row of this file."""
-    is_it = pc.and_(
-        pc.equal(block.column("recordid"), offender.recordid),
-        pc.equal(block.column("_source_file"), offender.source_file),
-    )
-    row: dict[str, Any] = block.filter(is_it).slice(0, 1).select(_OF_RECORD).to_pylist()[0]
-    return row
-
-
-_OF_RECORD = ["assessmentid", "assessmentrevision", "healthcode", "uploadedon", "exportedon", "_schema_id"]
-
-
-def _entry(line: Line, offender: Offender, row: dict[str, Any]) -> QuarantineEntry:
-    """As the worker would have made it, had it known."""
-    entry = line.entry
-    record = Record(
-        record_id=offender.recordid,
-        app_id=None,
-        assessment_id=row["assessmentid"],
-        assessment_revision=row["assessmentrevision"],
-        uploaded_on=row["uploadedon"],
-        exported_on=row["exportedon"],
-        healthcode=row["healthcode"],
-        client_info="",
-        metadata={},
-    )
-    return QuarantineEntry(
-        entry.record_id,
-        entry.archive_uri,
-        entry.archive_etag,
-        offender.source_file,
-        entry.content_hash,
-        row["_schema_id"],
-        (fault_of(offender),),
-        record,
-    )
-
-
-def _with_fewer(line: Line, table: str, count: int) -> Line:
-    rows = {name: left for name, had in line.entry.rows.items() if (left := had - (count if name == table else 0))}
-    return line.having(Disposition.PARTIAL if rows else Disposition.QUARANTINED, rows)

@@ -23,6 +23,7 @@ from carrel.ingest.engine.building import Builder, Built
 from carrel.ingest.engine.dispatching import Dispatcher, batches, distinct
 from carrel.ingest.engine.pools import Pool
 from carrel.ingest.engine.problems import of_problems, ref_of
+from carrel.ingest.engine.refusing import amended, refused
 from carrel.ingest.engine.reporting import Report, counted
 from carrel.ingest.engine.settling import Settled, settled
 from carrel.ingest.engine.values import BatchResult, Context, Options
@@ -121,9 +122,10 @@ class _Run:
         results = [*self._results(todo, context), of_problems(problems, number.run_id)]
         ensure_ours(self.storage, number)
         faults.point("ingest.batches_done")
-        outcome = settled(results)
+        gone = refused(self.storage, self.setting.schemas, entries, results)
+        outcome = settled(list(amended(results, gone, options.reject_records)))
         replayed = frozenset(line.archive_key for line in outcome.lines) if self.setting.replay else frozenset()
-        built = Builder(self.storage, number, self.setting.schemas, entries, replayed).built(outcome)
+        built = Builder(self.storage, number, self.setting.schemas, entries, replayed, gone.files).built(outcome)
         report = self._reported(report, number, results, outcome, built)
         self.storage.write(run_key(number.run_id, "report.json"), report.stored())
         decide(self.storage, built.plan)

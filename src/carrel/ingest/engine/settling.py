@@ -51,7 +51,7 @@ def settled(results: Sequence[BatchResult]) -> Settled:
     losers = _losers(results, lines, winners)
     return Settled(
         parts=tuple(sorted(_parts(results), key=lambda part: (part.table, part.file.path))),
-        schemas=_schemas(results),
+        schemas=schemas_of(results),
         lines=tuple(lines),
         held=tuple(_held(results, lines, winners)),
         losers=losers,
@@ -81,7 +81,8 @@ def _by_record(results: Iterable[BatchResult]) -> dict[int, list[Line]]:
     return groups
 
 
-def _schemas(results: Iterable[BatchResult]) -> dict[str, tuple[DatasetSchema, ...]]:
+def schemas_of(results: Iterable[BatchResult]) -> dict[str, tuple[DatasetSchema, ...]]:
+    """dataset -> every schema that a batch found."""
     found: dict[str, list[DatasetSchema]] = {}
     for result in results:
         for schema in result.schemas:

@@ -80,6 +80,8 @@ class Prior:
     """It may have lines in quarantine."""
     raw: frozenset[str] = frozenset()
     """Keys of its raw JSON."""
+    archives: frozenset[int] = frozenset()
+    """Keys of the archives that the ledger says its rows come from."""
     is_lost: bool = False
     """A replay found that nothing of it can be taken any more: its rows go although none replace them."""
 

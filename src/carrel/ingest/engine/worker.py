@@ -152,5 +152,6 @@ def _priors(lines: Sequence[Line], history: History) -> Iterator[Prior]:
                 frozenset(table for each in current for table in each.entry.rows),
                 any(each.entry.disposition in _FAULTY for each in before),
                 frozenset(key for each in current for key in each.raw),
+                frozenset(each.archive_key for each in current),
                 is_lost,
             )

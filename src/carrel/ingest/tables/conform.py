@@ -20,7 +20,14 @@ class Offender:
 
     recordid: str
     source_file: str
+    archive_uri: str
+    archive_etag: str
     pointer: str
+
+    @property
+    def file(self) -> tuple[str, ...]:
+        """What tells files apart: two exports of a record may have one of the same name."""
+        return self.recordid, self.source_file, self.archive_uri, self.archive_etag
 
 
 def needs_rewrite(have: TableSchema, want: TableSchema) -> bool:
@@ -129,10 +136,10 @@ def offenders(table: pa.Table, have: TableSchema, want: TableSchema) -> tuple[Of
 
     Each file once, with the first place that does not fit.
     """
-    found: dict[tuple[str, str], Offender] = {}
+    found: dict[tuple[str, ...], Offender] = {}
     for column in have.columns:
         for each in _files_with(table, column, homeless(table, column, want)):
-            found.setdefault((each.recordid, each.source_file), each)
+            found.setdefault(each.file, each)
     return tuple(sorted(found.values()))
 
 
@@ -150,15 +157,19 @@ def homeless(table: pa.Table, column: Column, want: TableSchema) -> pa.ChunkedAr
 def _files_with(table: pa.Table, column: Column, cells: pa.ChunkedArray | None) -> Iterator[Offender]:
     if cells is None:
         return
-    rows = table.filter(pc.is_valid(cells)).select(["recordid", "_source_file"])
-    for row in rows.group_by(["recordid", "_source_file"]).aggregate([]).to_pylist():
-        yield Offender(row["recordid"], row["_source_file"], pointer(column.field.path))
+    rows = table.filter(pc.is_valid(cells)).select(_FILE)
+    for row in rows.group_by(_FILE).aggregate([]).to_pylist():
+        recordid, source_file, uri, etag = (row[name] for name in _FILE)
+        yield Offender(recordid, source_file, uri, etag, pointer(column.field.path))
+
+
+_FILE = ["recordid", "_source_file", "_archive_uri", "_archive_etag"]
 
 
 def without(table: pa.Table, files: Iterable[Offender]) -> pa.Table:
     """The table without the rows of these files."""
-    gone = {(each.recordid, each.source_file) for each in files}
+    gone = {each.file for each in files}
     if not gone:
         return table
-    pairs = zip(table.column("recordid").to_pylist(), table.column("_source_file").to_pylist(), strict=True)
-    return table.filter(pa.array([pair not in gone for pair in pairs], pa.bool_()))
+    rows = zip(*(table.column(name).to_pylist() for name in _FILE), strict=True)
+    return table.filter(pa.array([row not in gone for row in rows], pa.bool_()))
