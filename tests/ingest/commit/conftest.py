@@ -1,9 +1,7 @@
 import pytest
-from tests.support.s3 import new_bucket, s3, s3_address
+from tests.support.s3 import new_bucket
 
 from carrel.ingest.commit import open_storage
-
-__all__ = ["s3", "s3_address"]
 
 
 @pytest.fixture(params=["folder", "s3"])

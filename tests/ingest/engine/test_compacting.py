@@ -4,7 +4,7 @@ import json
 
 import pyarrow as pa
 import pytest
-from tests.support.s3 import new_bucket, s3, s3_address
+from tests.support.s3 import new_bucket
 
 from carrel.ingest.commit import (
     Plan,
@@ -21,8 +21,6 @@ from carrel.ingest.commit import (
     write_file,
 )
 from carrel.ingest.engine.compacting import compact
-
-__all__ = ["s3", "s3_address"]
 
 FILES, ROWS = 9, 1_000
 

@@ -7,15 +7,13 @@ import pytest
 from tests.support.ingest import Folder, ingest, raw_json_of, state_of
 from tests.support.ingest_archives import archive
 from tests.support.raw_json_crash import MAPPED, WITHDRAWN, archives
-from tests.support.s3 import new_bucket, s3, s3_address
+from tests.support.s3 import new_bucket
 
 from carrel.ingest.commit import open_storage
 from carrel.ingest.engine import Options
 from carrel.ingest.engine.exporting import FolderInUse, NoRawJson, export_bridge
 from carrel.ingest.engine.withdrawing import withdraw
 from carrel.telemetry import faults
-
-__all__ = ["s3", "s3_address"]
 
 RAW = Options(raw_json=True)
 

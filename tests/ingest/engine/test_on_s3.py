@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
+from click.testing import CliRunner
 from tests.support.ingest import (
     DATA,
     Folder,
@@ -19,14 +20,13 @@ from tests.support.ingest import (
     tables_of,
 )
 from tests.support.ingest_tables import cells, of_truth
-from tests.support.s3 import client, new_bucket, pass_time, s3, s3_address
+from tests.support.s3 import client, new_bucket, pass_time
 
+from carrel.ingest.cli import ingest as ingest_command
 from carrel.ingest.commit import WarehouseBusy, WarehouseLost, open_storage
 from carrel.ingest.commit.lock import Lease
 from carrel.ingest.engine import Options, processes
 from carrel.ingest.generate import FAULTS, Knobs, write
-
-__all__ = ["s3", "s3_address"]
 
 START = "from carrel.cli.main import main; main()"
 KNOBS = Knobs(
@@ -87,16 +87,24 @@ class Site:
         self.warehouse = warehouse
         self.archives = str(folder / "study" / "archives")
 
-    def carrel(self, *words, code=0):
-        """A process of its own, as the shell starts it; it must end as it says, and not by a signal."""
-        environment = {
-            **os.environ,
+    @property
+    def environment(self):
+        mapping = self.folder / "study" / "mapping.yaml"
+        return {
             "CARREL_WAREHOUSE": self.warehouse,
             "CARREL_INGEST_SCHEMAS": str(self.folder / "schemas"),
+            **({"CARREL_INGEST_MAPPING": str(mapping)} if mapping.exists() else {}),
         }
-        mapping = self.folder / "study" / "mapping.yaml"
-        environment |= {"CARREL_INGEST_MAPPING": str(mapping)} if mapping.exists() else {}
+
+    def carrel(self, *words, code=0):
+        done = CliRunner().invoke(ingest_command, words, env=self.environment)
+        assert done.exit_code == code, done.output
+        return done.stdout
+
+    def apart(self, *words, code=0):
+        """A process of its own, as the shell starts it; it must end as it says, and not by a signal."""
         command = [sys.executable, "-c", START, "ingest", *words]
+        environment = {**os.environ, **self.environment}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout
@@ -106,13 +114,13 @@ class Site:
 
 
 def test_every_command_works_on_a_warehouse_on_s3(site, s3, tmp_path):
-    report = site.json("run", site.archives, "--workers", "2", code=3)
+    report = json.loads(site.apart("run", site.archives, "--workers", "2", "--json", code=3))
     assert report["dispositions"]["partial"] == 1
-    assert site.json("run", site.archives)["known"] == 12
+    assert json.loads(site.apart("run", site.archives, "--json"))["known"] == 12
     assert site.json("status")["state"] == "done"
     counts = {each["name"]: each["rows"] for each in site.json("tables")}
     assert counts["ArchiveMetadata_v1"] == 12
-    told = site.carrel("sql", "SELECT count(*), count(DISTINCT recordid) FROM ArchiveMetadata_v1", "--csv")
+    told = site.apart("sql", "SELECT count(*), count(DISTINCT recordid) FROM ArchiveMetadata_v1", "--csv")
     assert told.splitlines()[1] == "12,12"
     (line,) = site.json("quarantine", "list")
     assert "json/nan" in site.carrel("quarantine", "show", line["id"])
@@ -150,13 +158,11 @@ def nowhere(s3, warehouse, code):
     ],
 )
 def test_a_place_that_is_none_is_a_sentence(s3, tmp_path, warehouse, said):
-    environment = {**os.environ, "CARREL_WAREHOUSE": warehouse}
     for words in (["status"], ["tables"], ["sql", "SELECT 1"], ["reconcile", str(tmp_path)], ["compact"]):
-        command = [sys.executable, "-c", START, "ingest", *words]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
-        assert done.returncode == 1
+        done = CliRunner().invoke(ingest_command, words, env={"CARREL_WAREHOUSE": warehouse})
+        assert isinstance(done.exception, SystemExit)
+        assert done.exit_code == 1
         assert said in done.stderr
-        assert "Traceback" not in done.stderr
 
 
 @dataclass(frozen=True)
