@@ -202,6 +202,17 @@ class TestRoom:
         assert decisions["small"].status_code is S.INITIATED
 
 
+class TestLookingAgain:
+    """A running job that could not be looked at is left alone until `not_before`, and no longer."""
+
+    def test_it_is_left_alone_until_then(self):
+        assert decide(finished("a", not_before=later(1))) == {}
+
+    @pytest.mark.parametrize("at", [NOW, ago(1)])
+    def test_from_then_on_it_is_looked_at(self, at):
+        assert codes(finished("a", not_before=at)) == {"a": S.SUCCEEDED}
+
+
 class TestOrder:
     def starts(self, *jobs, room=1):
         decisions = schedule(given(*jobs, capacity=Capacity(room, room)), NOW)
