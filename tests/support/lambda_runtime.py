@@ -88,7 +88,7 @@ class Function:
             self._run()
         request_id = str(uuid.uuid4())
         self.api.waiting.put((request_id, json.dumps(event).encode()))
-        until(lambda: request_id in self.api.answers or not self._is_running(), "the function answers", 60)
+        until(lambda: request_id in self.api.answers or not self._is_running(), "the function answers", 120)
         kind, body = self.api.answers.pop(request_id, ("crash", b""))
         if kind != "response":
             raise Crashed(f"{kind}: {body.decode()}\n{self.log()}")

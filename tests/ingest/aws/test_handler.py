@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,6 +24,7 @@ from carrel.ingest.commit import coordinator_lock, open_storage
 from carrel.ingest.generate import Knobs, generate
 from carrel.ingest.ledger import Ledger
 from carrel.ingest.sources.aws import Aws
+from carrel.telemetry import faults
 
 MADE = list(generate(Knobs(seed=4, records=4, shapes={"task": 1.0}, android=0.0)))
 APP = "mobile-toolbox"
@@ -57,7 +60,9 @@ class Pipeline:
 
     def invoke(self, monkeypatch: pytest.MonkeyPatch, seconds: float = 600) -> list[str]:
         """One poll of the event source: receive, call, delete what did not fail. The ids that failed."""
-        event = self.event()
+        return self.handle(monkeypatch, self.event(), seconds)
+
+    def handle(self, monkeypatch: pytest.MonkeyPatch, event: dict, seconds: float = 600) -> list[str]:
         for name, value in self.variables.items():
             monkeypatch.setenv(name, value)
         handler.trickle.cache_clear()
@@ -198,6 +203,33 @@ def test_waiting_for_another_lambda_however_often_brings_nothing_to_the_dead_let
     assert '"waiting": 2' in capsys.readouterr().out
     deliveries = [Delivery.from_record(record) for record in held.event()["Records"]]
     assert [(each.receives, each.waits) for each in deliveries] == [(1, 8)] * 2
+    assert held.invoke(monkeypatch) == []
+    assert (held.waiting(), len(held.ledger())) == (0, 2)
+
+
+def test_of_two_lambdas_at_once_one_commits_and_the_other_s_messages_wait(held, monkeypatch):
+    """The first is stopped where it has just taken the warehouse, until the second is done."""
+    for number in range(2):
+        held.publish(held.put(MADE[number], f"{APP}/{number}"), "one")
+    one, two = ({"Records": [record]} for record in held.event()["Records"])
+    has_it, is_done = threading.Event(), threading.Event()
+
+    def stop(name: str) -> None:
+        if name == "ingest.locked":
+            has_it.set()
+            assert is_done.wait(30)
+
+    with ThreadPoolExecutor(1) as first:
+        faults.on_point(stop)
+        try:
+            answer = first.submit(held.handle, monkeypatch, one)
+            assert has_it.wait(30)
+            assert held.handle(monkeypatch, two) == []
+        finally:
+            faults.on_point(None)
+            is_done.set()
+        assert answer.result() == []
+    assert (held.waiting(), len(held.ledger())) == (1, 1)
     assert held.invoke(monkeypatch) == []
     assert (held.waiting(), len(held.ledger())) == (0, 2)
 

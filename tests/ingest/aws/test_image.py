@@ -8,7 +8,7 @@ from typing import Any
 
 import boto3
 import pytest
-from tests.support.cloudformation import TEMPLATES, resources
+from tests.support.cloudformation import launch_study, resources
 from tests.support.docker import docker
 from tests.support.ingest import DATA, MAPPING, TASK_DATA_SCHEMA, state_of
 from tests.support.ingest_image import base_for_ingest, build_ingest
@@ -62,8 +62,7 @@ class Deployed:
             self.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=where)
         upload(self.s3, "artifacts", "main", {"mapping": mapping})
         self.topic = self.sns.create_topic(Name="uploads")["TopicArn"]
-        outputs = self._launch(image)
-        self._unmap()
+        outputs = launch_study(APP, STUDY, image, TopicArn=self.topic, MaxReceive="4")
         self.queue, self.invalid, self.dead = (outputs[f"{name}Url"] for name in ("Queue", "Invalid", "DeadLetters"))
         self.sns.subscribe(
             TopicArn=self.topic,
@@ -71,33 +70,6 @@ class Deployed:
             Endpoint=outputs["QueueArn"],
             Attributes={"FilterPolicyScope": "MessageBody", "FilterPolicy": json.dumps(FILTER)},
         )
-
-    def _launch(self, image: str) -> dict[str, str]:
-        given = {
-            "Namespace": "carrel",
-            "App": APP,
-            "Study": STUDY,
-            "ArtifactsRef": "main",
-            "ImageUri": image,
-            "RepositoryArn": "arn:aws:ecr:eu-west-2:123456789012:repository/x",
-            "WarehouseBucket": "warehouse",
-            "ArtifactsBucket": "artifacts",
-            "RawBucket": "raw",
-            "TopicArn": self.topic,
-            "MaxReceive": "4",
-        }
-        stacks = boto3.client("cloudformation")
-        parameters = [{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()]
-        body = (TEMPLATES / "study.yaml").read_text()
-        stacks.create_stack(StackName=NAME, TemplateBody=body, Parameters=parameters)
-        (stack,) = stacks.describe_stacks(StackName=NAME)["Stacks"]
-        assert stack["StackStatus"] == "CREATE_COMPLETE"
-        return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
-
-    def _unmap(self) -> None:
-        """From here on the test is the event source: moto's knows no container images."""
-        (mapped,) = boto3.client("lambda").list_event_source_mappings()["EventSourceMappings"]
-        boto3.client("lambda").update_event_source_mapping(UUID=mapped["UUID"], Enabled=False)
 
     def variables(self, aws: dict[str, str]) -> dict[str, str]:
         made = boto3.client("lambda").get_function_configuration(FunctionName=NAME)["Environment"]["Variables"]

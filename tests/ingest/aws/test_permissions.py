@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import boto3
 import httpx
 import pytest
-from tests.support.cloudformation import TEMPLATES
+from tests.support.cloudformation import launch_study
 from tests.support.lambda_runtime import as_lambda_has_it, bridge_message
 
 from carrel.ingest.aws import backfill, handler
@@ -102,7 +102,7 @@ def recorded(aws: str, s3, monkeypatch: pytest.MonkeyPatch, tmp_path):
         s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-2"})
     (tmp_path / "mapping.yaml").write_text("{}\n")
     upload(s3, "artifacts", "main", {"mapping": tmp_path})
-    launch()
+    launch_study(APP, STUDY, "x:y")
     for number, made in enumerate(MADE):
         s3.put_object(Bucket="raw", Key=f"{APP}/{number}", Body=made.data, Metadata=dict(made.metadata))
 
@@ -116,25 +116,6 @@ def recorded(aws: str, s3, monkeypatch: pytest.MonkeyPatch, tmp_path):
         return sorted({each for one in requests if "/moto-api/" not in one["url"] for each in asked_of(one)}, key=str)
 
     return record
-
-
-def launch() -> None:
-    given = {
-        "Namespace": "carrel",
-        "App": APP,
-        "Study": STUDY,
-        "ArtifactsRef": "main",
-        "ImageUri": "x:y",
-        "RepositoryArn": "arn:aws:ecr:eu-west-2:123456789012:repository/x",
-        "WarehouseBucket": "warehouse",
-        "ArtifactsBucket": "artifacts",
-        "RawBucket": "raw",
-    }
-    parameters = [{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()]
-    body = (TEMPLATES / "study.yaml").read_text()
-    boto3.client("cloudformation").create_stack(StackName=NAME, TemplateBody=body, Parameters=parameters)
-    (mapped,) = boto3.client("lambda").list_event_source_mappings()["EventSourceMappings"]
-    boto3.client("lambda").update_event_source_mapping(UUID=mapped["UUID"], Enabled=False)
 
 
 def event(sqs) -> dict[str, Any]:
