@@ -311,6 +311,7 @@ def test_synapse_on_the_command_line(synapse, study, tmp_path):
 
 def test_without_credentials_the_command_line_says_where_to_put_them(synapse, tmp_path):
     configured(tmp_path, synapse.url)
+    (tmp_path / "schemas").mkdir()
     given = ("run", "synapse:syn1", "--warehouse", "warehouse")
     none = carrel(*given, home=tmp_path)
     assert (none.returncode, none.stderr.count("\n")) == (1, 1)
