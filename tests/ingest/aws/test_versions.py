@@ -1,9 +1,18 @@
 """Old versions in a versioned bucket, on moto's S3."""
 
+import io
+
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
+from carrel.ingest.aws.running import taker
 from carrel.ingest.aws.versions import NotForgotten, Version, forget, main, versions
+from carrel.ingest.aws.work import Study
+from carrel.ingest.engine.withdrawing import withdraw
+from carrel.ingest.generate import Knobs, generate
+from carrel.ingest.sources.s3 import uri_of
+from carrel.ingest.values import ArchiveRef
 
 
 @pytest.fixture
@@ -62,3 +71,32 @@ def test_marks_go_last_and_what_is_refused_is_said():
     with pytest.raises(NotForgotten, match="AccessDenied"):
         forget(Refusing(), "raw", gone)
     assert asked == ["old", "mark"]
+
+
+def test_who_withdrew_is_in_old_versions_until_they_are_forgotten(s3, bucket):
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    refs = []
+    for number, made in enumerate(generate(Knobs(seed=4, records=2, shapes={"task": 1.0}, android=0.0))):
+        etag = s3.put_object(Bucket=bucket, Key=f"in/{number}", Body=made.data, Metadata=dict(made.metadata))["ETag"]
+        refs.append(ArchiveRef(uri_of(bucket, f"in/{number}"), etag.strip('"'), None, dict(made.metadata)))
+    taker(None)(Study("one", "s3://raw/out"), refs)
+    code = dict(refs[0].metadata or {})["healthcode"]
+    assert holding(s3, bucket, code)
+    assert not withdraw("s3://raw/out", [code]).holding
+    assert holding(s3, bucket, code)
+    assert run("s3://raw/out", "--forget").exit_code == 0
+    assert holding(s3, bucket, code) == []
+    left = list(versions(s3, bucket, "out/"))
+    assert left
+    assert all(each.is_current and each.size is not None for each in left)
+
+
+def holding(s3, bucket: str, code: str) -> list[str]:
+    """Versions of files of the warehouse, old ones too, that hold the code."""
+    found = []
+    for each in versions(s3, bucket, "out/"):
+        if each.size is not None:
+            data = s3.get_object(Bucket=bucket, Key=each.key, VersionId=each.version_id)["Body"].read()
+            text = str(pq.read_table(io.BytesIO(data)).to_pylist()) if each.key.endswith(".parquet") else data.decode()
+            found += [each.key] if code in text else []
+    return found
