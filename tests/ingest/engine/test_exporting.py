@@ -153,7 +153,7 @@ def test_records_without_raw_json_are_counted(archives, tmp_path):
     ingest(warehouse, Folder(archives), options=Options(raw_json=True))
     done = CliRunner().invoke(command, ["export", str(tmp_path / "out"), "--warehouse", str(warehouse), "--raw-json"])
     assert done.exit_code == 3
-    assert "records have no raw JSON" in done.output
+    assert "records without raw JSON" in done.output
     next(iter((warehouse / "raw_json").rglob("*.ndjson"))).unlink()
     done = CliRunner().invoke(command, ["export", str(tmp_path / "more"), "--warehouse", str(warehouse), "--raw-json"])
     assert done.exit_code == 1
