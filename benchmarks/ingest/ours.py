@@ -14,7 +14,7 @@ from pathlib import Path
 from carrel.ingest import forkserver
 
 if __name__ == "__main__" and sys.argv[3] != "0":
-    forkserver.begin()  # where the command does: before the heavy imports
+    forkserver.begin_early()  # as the command does, before the heavy imports
 
 from carrel.ingest.engine import Options, Report, Setting, inline, processes, run
 from carrel.ingest.generate.shapes import TASK_DATA, TASK_DATA_SCHEMA

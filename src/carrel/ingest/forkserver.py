@@ -2,6 +2,7 @@
 coordinator itself is still importing. So this module imports next to nothing."""
 
 import multiprocessing
+import os
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 
@@ -16,7 +17,9 @@ def context() -> ForkServerContext:
     return made
 
 
-def begin() -> None:
-    """Start the server, if it is not there yet; it ends with this process."""
-    context()
-    forkserver.ensure_running()
+def begin_early() -> None:
+    """Start the server beside what this process is doing, where there is a processor to spare for it; it ends with
+    this process."""
+    if len(os.sched_getaffinity(0)) > 1:
+        context()
+        forkserver.ensure_running()

@@ -20,14 +20,16 @@ REGION = "eu-west-2"
 
 
 @pytest.fixture(scope="session")
-def moto_server() -> Iterator[str]:
+def moto_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The server's address. A process of its own: a native library that waits for it may hold this one's GIL."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     address = f"http://127.0.0.1:{port}"
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+    recording = tmp_path_factory.mktemp("moto") / "recording"
+    given = {**os.environ, "MOTO_RECORDER_FILEPATH": str(recording)}
+    with subprocess.Popen(command, env=given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             until(lambda: _answers(address), "moto's server answers", 60)
             yield address

@@ -17,7 +17,7 @@ from tests.support.waiting import until
 
 from carrel.ingest.cli import ingest
 from carrel.ingest.commit import coordinator_lock, open_storage
-from carrel.ingest.engine.exits import EXIT_BUSY, EXIT_STOPPED
+from carrel.ingest.exits import EXIT_BUSY, EXIT_STOPPED
 
 PROGRAM = Path(sys.executable).parent / "carrel"
 SECRET = "participant-0001"

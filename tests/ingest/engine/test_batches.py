@@ -41,5 +41,7 @@ def test_a_single_worker_gets_as_much_as_the_options_allow():
 
 
 def test_the_server_of_the_workers_can_be_begun_before_anything_heavy_is_imported():
-    program = "import sys, carrel.ingest.forkserver; print(*sorted({'pyarrow', 'deltalake', 'orjson'} & set(sys.modules)))"
+    program = (
+        "import sys, carrel.ingest.forkserver; print(*sorted({'pyarrow', 'deltalake', 'orjson'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "\n"

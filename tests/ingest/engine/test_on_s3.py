@@ -72,6 +72,29 @@ def test_two_coordinators_do_not_work_at_once(study, warehouse):
     assert ingest(warehouse, Folder(study[0])).run_id == "r00000001"
 
 
+def test_a_warehouse_moves_between_a_folder_and_s3_by_copying(study, warehouse, s3, tmp_path):
+    names = sorted(path.stem for path in study[0].glob("*.zip"))
+    ingest(tmp_path / "before", Folder(study[0], tuple(names[:12])))
+    copied(tmp_path / "before", open_storage(warehouse))
+    ingest(warehouse, Folder(study[0], tuple(names[:24])))
+    assert ingest(warehouse, Folder(study[0], tuple(names[:24]))).run_id is None
+    storage = open_storage(warehouse)
+    for key in storage.keys(""):
+        path = tmp_path / "after" / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(storage.read(key))
+    ingest(tmp_path / "after", Folder(study[0]))
+    for part in (names[:12], names[:24], names):
+        ingest(tmp_path / "never moved", Folder(study[0], tuple(part)))
+    assert state_of(tmp_path / "after") == state_of(tmp_path / "never moved")
+
+
+def copied(folder, storage):
+    for path in folder.rglob("*"):
+        if path.is_file():
+            storage.write(str(path.relative_to(folder)), path.read_bytes())
+
+
 @pytest.fixture
 def site(tmp_path, warehouse):
     """What somebody at a terminal has: archives in the same S3, and a warehouse there."""

@@ -5,8 +5,8 @@ from typing import Literal
 import click
 
 from carrel.ingest.commands.shared import ending, warehouse_at, warehouse_option
-from carrel.ingest.engine.exits import EXIT_FOUND, EXIT_TAKEN
 from carrel.ingest.engine.reporting import many
+from carrel.ingest.exits import EXIT_FOUND, EXIT_TAKEN
 
 
 @click.command()

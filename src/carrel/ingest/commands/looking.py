@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from carrel.ingest.commands.shared import ending, json_option, looking, warehouse_at, warehouse_option
-from carrel.ingest.engine.exits import EXIT_FOUND, EXIT_TAKEN
+from carrel.ingest.exits import EXIT_FOUND, EXIT_TAKEN
 
 
 @click.command()

@@ -21,6 +21,7 @@ from carrel.ingest.commands.shared import (
     warehouse_option,
     write_file,
 )
+from carrel.ingest.forkserver import begin_early
 
 if TYPE_CHECKING:
     from carrel.ingest.engine import Report, Setting
@@ -173,6 +174,8 @@ def _setting(
     raw_json: bool,
     find: "Callable[[str], Source] | None" = None,
 ) -> "Setting":
+    if workers != 0 and not scheduler:
+        begin_early()  # it imports while we do
     from carrel.ingest.engine import Options, Setting
     from carrel.ingest.sources import source_of
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from carrel.ingest.commands.shared import ending, json_option, mapping_options, schemas_of
-from carrel.ingest.engine.exits import EXIT_FOUND, EXIT_TAKEN
 from carrel.ingest.engine.reporting import many
+from carrel.ingest.exits import EXIT_FOUND, EXIT_TAKEN
 
 if TYPE_CHECKING:
     from carrel.ingest.schemas.diff import SchemaChange

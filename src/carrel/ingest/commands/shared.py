@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from carrel.ingest.commands.faults import in_words
-from carrel.ingest.engine.exits import EXIT_BUSY, EXIT_STOPPED
+from carrel.ingest.exits import EXIT_BUSY, EXIT_STOPPED
 
 if TYPE_CHECKING:
     from carrel.ingest.commit import Storage

@@ -160,7 +160,7 @@ class Lease:
             raise WarehouseLost(f"another ingest took over {self.storage.url}, since this one's lease had ended")
 
     def _is_ours(self, found: "Version") -> bool:
-        return bool(json.loads(found.data)["token"] == self.token)
+        return bool(_told(found)["token"] == self.token)
 
     def release(self) -> None:
         """Let others in; without effect when it was lost."""
@@ -184,11 +184,17 @@ class Lease:
 
 
 def _is_free(found: "Version") -> bool:
-    told = json.loads(found.data)
+    told = _told(found)
     return told["token"] is None or found.age >= told["seconds"]
 
 
+def _told(found: "Version") -> dict[str, Any]:
+    """An empty one was the lock of a folder, which somebody has copied here."""
+    told = json.loads(found.data) if found.data.strip() else {}
+    return {"token": None, "seconds": LEASE_SECONDS, "holder": "somebody", **told}
+
+
 def _busy(url: str, found: "Version") -> str:
-    told = json.loads(found.data)
+    told = _told(found)
     left = max(1, round(told["seconds"] - found.age))
     return f"another ingest holds {url} ({told['holder']}); if it is dead, its lease ends in {left} seconds"

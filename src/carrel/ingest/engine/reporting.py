@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from carrel.ingest.engine.exits import EXIT_NOT_FETCHED, EXIT_QUARANTINED, EXIT_TAKEN
+from carrel.ingest.exits import EXIT_NOT_FETCHED, EXIT_QUARANTINED, EXIT_TAKEN
 from carrel.telemetry.metrics import Gauge, exposition
 
 

@@ -11,7 +11,6 @@ from carrel.ingest.tables import DatasetSchema, Flat, TableSchema
 from carrel.ingest.tables.partitions import Values, partitions
 from carrel.telemetry import faults
 
-
 MAX_OPEN = 100
 """Files of partitioned tables that are open at once; beyond that, all are closed and others begun."""
 Place = tuple[str, Values]

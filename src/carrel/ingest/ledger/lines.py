@@ -30,7 +30,7 @@ SCHEMA = pa.schema(
         ("_run_id", pa.string()),
     ]
 )
-"""`record_key`, `archive_key`: what lines are found by; `rows`: JSON, table -> rows; `raw_json`: keys below that folder."""
+"""`record_key`, `archive_key`: what lines are found by; `rows`: JSON, table -> rows; `raw_json`: keys below it."""
 
 CURRENT = frozenset({Disposition.INGESTED, Disposition.PARTIAL})
 """Dispositions of archives whose rows are (or were) in the tables."""

@@ -14,7 +14,7 @@
 | unused_options | warning | options of a dataset that nothing leads to |
 | contradiction | warning | two schemas of one dataset, or a schema and the tables, say different types |
 | unsatisfiable | warning | no file can keep to the schema, unless errors are forgiven |
-| one_file_name | note | files of one assessment that BridgeDownstream writes to one raw JSON file, and Carrel to several |
+| one_file_name | note | files of one assessment that BridgeDownstream has in one raw JSON file, Carrel in several |
 | unmapped_file | note | the archive map names the file without a schema, and the mapping does not ignore it |
 | never_matches | warning or note | an alias, ignored glob, legacy file or rule that nothing can match |
 """

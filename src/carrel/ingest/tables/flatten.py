@@ -42,8 +42,8 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Flat:
-    """What a batch of files came to: `tables[name]` has the Arrow schema `schema.tables[name].to_arrow()`, but that texts
-    which are the same for all rows of a file are dictionaries; `rows[name]` of each archive.
+    """What a batch of files came to: `tables[name]` has the Arrow schema `schema.tables[name].to_arrow()`, but that
+    texts which are the same for all rows of a file are dictionaries; `rows[name]` of each archive.
 
     `schema` also tells the kinds of rejected files, so that every worker and the coordinator decide alike.
     """
