@@ -181,7 +181,7 @@ def test_pulling_is_all_or_nothing(store):
     with web(pages) as (server, _):
         pages["/map.json"] = dumped(archive_map(f"{server}/a.json", f"{server}/gone.json"))
         pages["/a.json"] = dumped({})
-        with pytest.raises(StoreFault, match="answered 404. Nothing was taken. Try again"):
+        with pytest.raises(StoreFault, match=r"answered 404\. Nothing was taken\. Try again"):
             store.pull(ArchiveMapSource(url=f"{server}/map.json"))
         pages["/map.json"] = dumped({"type": "object", "$id": f"{server}/map.json"})
         with pytest.raises(StoreFault, match="is not an archive map"):
