@@ -213,6 +213,25 @@ class TestLookingAgain:
         assert codes(finished("a", not_before=at)) == {"a": S.SUCCEEDED}
 
 
+class TestManyAttempts:
+    @pytest.mark.parametrize(("exit_code", "code"), [("0", S.SUCCEEDED), ("1", S.NONZERO_EXIT)])
+    def test_a_job_that_ends_well_after_all_is_believed(self, exit_code, code):
+        """Only one more restart of the server would be one too many."""
+        job = finished("a", {"exit_code": exit_code}, attempts=RetryPolicy().reboots + 1)
+        assert codes(job) == {"a": code}
+
+
+class TestWhatIsWritten:
+    def test_another_code_is_written_though_the_words_are_the_same(self):
+        job = active(status_message=STATUSES[S.WAITING_PAUSED].message)
+        assert codes(job, flags=PAUSED) == {"j1": S.WAITING_PAUSED}
+
+    @pytest.mark.parametrize("at", [NOW, ago(1)])
+    def test_a_pause_that_is_over_is_forgotten(self, at):
+        decisions = decide(running("r"), active("a", not_before=at), capacity=Capacity(1, 0))
+        assert (decisions["a"].status_code, decisions["a"].not_before) == (S.WAITING_ON_WORKERS, None)
+
+
 class TestOrder:
     def starts(self, *jobs, room=1):
         decisions = schedule(given(*jobs, capacity=Capacity(room, room)), NOW)
