@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from tests.support.disks import small_disk
 from tests.support.ingest import DATA
 from tests.support.waiting import until
 
@@ -345,35 +346,30 @@ def test_a_data_file_that_is_gone(site):
 
 
 @pytest.fixture
-def small_disk(site, tmp_path):
-    """A disk that takes next to nothing, with the warehouse on it."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("mounting a disk needs root")
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", disk], check=True)
-    yield disk
-    subprocess.run(["umount", disk], check=True)
+def disk(tmp_path):
+    """A disk that takes next to nothing, for the warehouse."""
+    with small_disk(tmp_path / "disk", "600k") as made:
+        yield made
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
-def test_a_disk_that_is_full(site, small_disk, workers, large):
+def test_a_disk_that_is_full(site, disk, workers, large):
     archives = large if workers == "2" else "study/archives"
-    where = {"CARREL_WAREHOUSE": str(small_disk / "warehouse")}
-    subprocess.run(["mount", "-o", f"remount,size={'200k' if workers == '0' else '900k'}", small_disk], check=True)
+    where = {"CARREL_WAREHOUSE": str(disk.path / "warehouse")}
+    disk.change("size=200k" if workers == "0" else "size=900k")
     done = program(site, "run", archives, "--workers", workers, **where)
     refused(done, 1, "the disk is full", "make room")
-    subprocess.run(["mount", "-o", "remount,size=60m", small_disk], check=True)
+    disk.change("size=60m")
     assert carrel(site, "run", archives, "--workers", "0", **where).returncode in (0, 3)
     assert "Everything is accounted for." in carrel(site, "reconcile", archives, **where).stdout
 
 
-def test_a_disk_that_can_only_be_read(site, small_disk):
-    where = {"CARREL_WAREHOUSE": str(small_disk / "warehouse")}
+def test_a_disk_that_can_only_be_read(site, disk):
+    where = {"CARREL_WAREHOUSE": str(disk.path / "warehouse")}
     carrel(site, "run", "study/archives", "--workers", "0", **where)
     (site / "study" / "archives" / "new.zip").write_bytes(b"")
     os.utime(site / "study" / "archives" / "new.zip", (1, 1))
-    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    disk.change("ro")
     for words in [*WRITE, *WITHDRAW]:
         refused(carrel(site, *words, **where), 1, "can only be read")
     assert carrel(site, "status", **where).returncode == 0
