@@ -169,6 +169,7 @@ class TestWords:
 
     def test_run_after_a_failure_says_which(self):
         assert Run("a", Reason.LAST_FAILED, previous=latest("a", S.NONZERO_EXIT)).words().endswith("(nonzero_exit)")
+        assert Run("a", Reason.FORCED, previous=latest("a")).words() == "will run: dependencies are forced to run again"
 
     def test_reuse(self):
         done = datetime(2026, 5, 3, tzinfo=UTC)
