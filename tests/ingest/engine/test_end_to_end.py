@@ -68,3 +68,12 @@ def test_the_same_archives_again_change_nothing(study, plain, tmp_path):
     report = ingest(plain, Folder(study[0]))
     assert (report.run_id, report.known, report.exit_code) == (None, report.listed, 0)
     assert state_of(plain) == before
+
+
+def test_how_archives_come_in_runs_does_not_show(tmp_path):
+    write(Knobs(seed=11, records=12, hz=1, int_noise=0.5), tmp_path)
+    names = sorted(path.stem for path in (tmp_path / "archives").glob("*.zip"))
+    ingest(tmp_path / "at once", Folder(tmp_path / "archives"))
+    for name in names:
+        ingest(tmp_path / "one by one", Folder(tmp_path / "archives", (name,)))
+    assert state_of(tmp_path / "one by one") == state_of(tmp_path / "at once")

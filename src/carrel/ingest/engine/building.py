@@ -115,7 +115,7 @@ class Builder:
         policy = Policy(self.schemas.mapping.options(dataset).policy)
         before = entry.schema if entry else None
         schema, changes = unify(before, settled.schemas.get(dataset, ()), policy, self.number.run_id)
-        if changes or entry is None:
+        if schema != before:  # kinds that were seen are kept too, though they change no column
             by = self.schemas.mapping.options(dataset).partition_by
             grown = (entry or CatalogEntry(DatasetSchema(dataset), partition_by=by)).grown(schema, changes)
             self.catalog[dataset] = grown.to_json().decode()
