@@ -11,9 +11,7 @@ def test_words_name_each_table_and_both_versions() -> None:
     assert DataChange(through=("a", "b")).words() == "data of a, b changed since"
     assert DataChange(unknown="no").words() == "whether its data changed cannot be told: no"
     assert DataChange().words() == ""
-    assert DataChange({"a": ("1", "2")}, ("b",)).words() == (
-        "data changed since: a 1 -> 2; data of b changed since"
-    )
+    assert DataChange({"a": ("1", "2")}, ("b",)).words() == ("data changed since: a 1 -> 2; data of b changed since")
 
 
 def test_json_is_plain() -> None:
