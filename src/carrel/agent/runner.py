@@ -81,7 +81,9 @@ class Runner:
         self._stage: publish.Stage | None = None
         self._seen = Inspection(Phase.ABSENT)
         self._cancelled: Task | None = None
-        self._superseded = self._reported = self._stopping = self._timed_out = False
+        self._superseded = self._stopping = self._timed_out = False
+        self._reported = ""
+        """Id of the task whose final report the controller has: that of the attempt itself, or of its cancelling."""
         self._bell = Doorbell()
         self._thread = threading.Thread(target=self._run, name=task.id, daemon=True)
 
@@ -99,7 +101,6 @@ class Runner:
             self._cancelled = task
             with _disk_may_be_full(f"{self.task.id}: that it is cancelled"):
                 self.folder.cancel(task)
-            self._reported = False
             self.wake()
 
     def _cancellation(self) -> Task | None:
@@ -168,7 +169,7 @@ class Runner:
             prepared=self.folder.prepared() is not None,
             start=self.folder.start(),
             recorded=self.record() is not None,
-            reported=self._reported,
+            reported=self._reported == self._wants_report().id,
             cancelled=self._cancellation() is not None,
             timed_out=self._is_timed_out(),
             superseded=self.superseded,
@@ -321,27 +322,28 @@ class Runner:
             told.set()
             self.wake()
 
-        task = self._cancellation() or self.task
+        task = self._wants_report()
         stage = Stage.ERROR if record.get("error") else Stage.FINALIZED
         self._reporter.add(self._update(task, stage, record), tell)
         while not told.is_set() and not self._stopping and not self.superseded and task == self._wants_report():
             self._bell.wait(None)
-        self._settle_report(status)
+        self._settle_report(task, status)
         if status or self.superseded:  # the controller may drop the task from its list before its answer is here
             point("attempt.reported")
 
     def _wants_report(self) -> Task:
         return self._cancellation() or self.task
 
-    def _settle_report(self, status: list[int]) -> None:
+    def _settle_report(self, task: Task, status: list[int]) -> None:
+        """`task` has been told of, and no other: that it is to be cancelled may have come meanwhile."""
         if not status:
             return
         if status[0] == 500:
             logger.warning("%s: the controller could not take the final report; trying again", self.task.id)
             self._bell.wait(PAUSES[1])
             return
-        self._reported = True
-        self.settled.add((self._cancellation() or self.task).id)
+        self._reported = task.id
+        self.settled.add(task.id)
 
     def _update(self, task: Task, stage: Stage, record: Mapping[str, Any] | None) -> TaskUpdate:
         final = None
