@@ -180,7 +180,13 @@ class TestWords:
 
     @pytest.mark.parametrize(
         ("commits", "words"),
-        [(None, "abc1234"), (0, "abc1234"), (1, "abc1234, 1 commit ago"), (14, ", 14 commits ago")],
+        [
+            (None, "abc1234"),
+            (0, "abc1234"),
+            (1, "abc1234, 1 commit ago"),
+            (2, ", 2 commits ago"),
+            (14, ", 14 commits ago"),
+        ],
     )
     def test_reuse_of_an_older_commit(self, commits, words):
         assert Reuse("a", latest("a")).words(commits_ago=commits).endswith(words)
