@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,12 +41,19 @@ def environment(address: str) -> dict[str, str]:
 @contextmanager
 def s3_server(*ignored: str) -> Iterator[str]:
     """The server's address. `ignored`: headers that this server does not look at in a PUT."""
-    port = free_port()
-    command = [sys.executable, "-W", "ignore", "-m", "tests.support.s3", str(port), *ignored]
     path = {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+    with moto_running(lambda port: ["tests.support.s3", str(port), *ignored], path) as address:
+        yield address
+
+
+@contextmanager
+def moto_running(module: Callable[[int], list[str]], environment: Mapping[str, str]) -> Iterator[str]:
+    """Runs a module that serves moto on a port, until the end of the block; its address."""
+    port = free_port()
+    command = [sys.executable, "-W", "ignore", "-m", *module(port)]
     address = f"http://127.0.0.1:{port}"
     quiet = subprocess.DEVNULL
-    with subprocess.Popen(command, stdout=quiet, stderr=quiet, cwd=ROOT, env={**os.environ, **path}) as server:
+    with subprocess.Popen(command, stdout=quiet, stderr=quiet, cwd=ROOT, env={**os.environ, **environment}) as server:
         try:
             until(lambda: _answers(address), "moto's server answers", 60)
             yield address

@@ -1,9 +1,6 @@
 """AWS as moto's server plays it: real HTTP, and empty again before each test."""
 
 import os
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +8,7 @@ import boto3
 import httpx
 import pytest
 from tests.support.docker import docker_engine, docker_image
-from tests.support.waiting import until
+from tests.support.s3 import moto_running
 
 __all__ = ["docker_engine", "docker_image"]
 
@@ -22,26 +19,9 @@ REGION = "eu-west-2"
 @pytest.fixture(scope="session")
 def moto_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The server's address. A process of its own: a native library that waits for it may hold this one's GIL."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    address = f"http://127.0.0.1:{port}"
-    recording = tmp_path_factory.mktemp("moto") / "recording"
-    given = {**os.environ, "MOTO_RECORDER_FILEPATH": str(recording)}
-    with subprocess.Popen(command, env=given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        try:
-            until(lambda: _answers(address), "moto's server answers", 60)
-            yield address
-        finally:
-            server.terminate()
-
-
-def _answers(address: str) -> bool:
-    try:
-        return httpx.get(f"{address}/moto-api/data.json").is_success
-    except httpx.TransportError:
-        return False
+    recording = {"MOTO_RECORDER_FILEPATH": str(tmp_path_factory.mktemp("moto") / "recording")}
+    with moto_running(lambda port: ["moto.server", "-H", "127.0.0.1", "-p", str(port)], recording) as address:
+        yield address
 
 
 @pytest.fixture

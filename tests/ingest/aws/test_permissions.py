@@ -106,8 +106,6 @@ def recorded(aws: str, s3, monkeypatch: pytest.MonkeyPatch, tmp_path):
     for number, made in enumerate(MADE):
         s3.put_object(Bucket="raw", Key=f"{APP}/{number}", Body=made.data, Metadata=dict(made.metadata))
 
-    monkeypatch.setenv("MOTO_RECORDER_FILEPATH", str(tmp_path / "recording"))
-
     def record(work) -> list[Asked]:
         for step in ("reset-recording", "start-recording"):
             httpx.post(f"{aws}/moto-api/recorder/{step}").raise_for_status()
