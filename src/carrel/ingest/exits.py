@@ -1,7 +1,6 @@
 """Exit codes of the commands, for scripts."""
 
 EXIT_TAKEN = 0
-EXIT_ERROR = 1
 EXIT_FOUND = 3
 """It was done, and found something that somebody must look at."""
 EXIT_QUARANTINED = EXIT_FOUND

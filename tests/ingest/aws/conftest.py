@@ -1,6 +1,7 @@
 """AWS as moto's server plays it: real HTTP, and empty again before each test."""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -28,7 +28,7 @@ from carrel.ingest.engine.compacting import compact
 from carrel.ingest.engine.reconciling import reconcile
 from carrel.ingest.engine.warehouses import query
 from carrel.ingest.generate.shapes import ANYTHING
-from carrel.ingest.ledger import Ledger
+from carrel.ingest.ledger import Ledger, key_of
 
 
 @pytest.fixture
@@ -328,7 +328,7 @@ def test_ledger_lookups_are_of_one_version(archives, warehouse):
     take(warehouse, archives)
     assert len(first.lines()) == 1
     assert len(Ledger(storage, first.version).lines()) == 1
-    assert len(Ledger(storage).of_record("r2")) == 1
+    assert len(Ledger(storage).of_records([key_of("r2")])[key_of("r2")]) == 1
 
 
 def test_filters_on_any_column_find_their_rows(archives, warehouse):

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from carrel.ingest.commit import LEDGER, Storage, dataset_of, existing
-from carrel.ingest.ledger.lines import Line, archive_key, from_arrow, key_of
+from carrel.ingest.ledger.lines import Line, archive_key, from_arrow
 from carrel.ingest.values import ArchiveRef
 
 ROW_GROUP = 4_096
@@ -47,10 +47,6 @@ class Ledger:
         for line in from_arrow(self.dataset.to_table(filter=wanted)):
             found.setdefault(line.record_key, []).append(line)
         return found
-
-    def of_record(self, record_id: str) -> list[Line]:
-        """Every line of one record."""
-        return self.of_records([key_of(record_id)]).get(key_of(record_id), [])
 
     def tombstones(self) -> frozenset[str]:
         """Of everything that was withdrawn."""
