@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import signal
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -73,6 +75,23 @@ def deliver(folder: Path, name: str, record: str, value: Any, day: int = 1) -> N
         told = [{"filename": "anything.json", "jsonSchema": ANYTHING}]
         made.writestr("metadata.json", json.dumps({"files": told}))
         made.writestr("anything.json", json.dumps(value))
+
+
+@dataclass(frozen=True)
+class Deadly(Folder):
+    """Opening the archive `victim` kills the worker: the first time, or every time."""
+
+    victim: str = ""
+    marker: Path | None = None
+
+    @contextmanager
+    def open(self, ref):
+        if self.victim in ref.uri and (self.marker is None or not self.marker.exists()):
+            if self.marker:
+                self.marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        with super().open(ref) as fetched:
+            yield fetched
 
 
 @cache

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.support.ingest import Folder, ingest, state_of
+from tests.support.ingest import Deadly, Folder, ingest, state_of
 
 from carrel.ingest.engine import Options, dask
 from carrel.ingest.generate import Knobs, write
@@ -53,6 +53,19 @@ def test_a_dask_cluster_comes_to_the_same(tmp_path):
     archives = tmp_path / "study" / "archives"
     with cluster(tmp_path) as address:
         report = ingest(tmp_path / "w", Folder(archives), dask(address), Options(batch_archives=2))
+    assert report.exit_code == 0
+    ingest(tmp_path / "quiet", Folder(archives))
+    assert state_of(tmp_path / "w") == state_of(tmp_path / "quiet")
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_worker_of_the_cluster_that_is_killed_mid_run_takes_nothing_with_it(tmp_path):
+    write(Knobs(records=10, hz=1, seconds=1), tmp_path / "study")
+    archives = tmp_path / "study" / "archives"
+    source = Deadly(archives, victim="000003", marker=tmp_path / "killed")
+    with cluster(tmp_path) as address:
+        report = ingest(tmp_path / "w", source, dask(address), Options(batch_archives=2))
+    assert (tmp_path / "killed").exists()
     assert report.exit_code == 0
     ingest(tmp_path / "quiet", Folder(archives))
     assert state_of(tmp_path / "w") == state_of(tmp_path / "quiet")

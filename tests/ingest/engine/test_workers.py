@@ -1,36 +1,15 @@
 """Workers that die: their batches are done again, and what kills every worker is left out, by name."""
 
-import os
-import signal
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-from tests.support.ingest import Folder, ingest, quarantined, state_of
+from tests.support.ingest import Deadly, Folder, ingest, quarantined, state_of
 
 from carrel.ingest.commit import WarehouseBusy, coordinator_lock, open_storage
 from carrel.ingest.engine import Options, inline, processes
 from carrel.ingest.generate import Knobs, write
 from carrel.ingest.sources import Problem
 from carrel.ingest.values import Fault
-
-
-@dataclass(frozen=True)
-class Deadly(Folder):
-    """Opening the archive `victim` kills the worker: the first time, or every time."""
-
-    victim: str = ""
-    marker: Path | None = None
-
-    @contextmanager
-    def open(self, ref):
-        if self.victim in ref.uri and (self.marker is None or not self.marker.exists()):
-            if self.marker:
-                self.marker.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        with super().open(ref) as fetched:
-            yield fetched
 
 
 @pytest.fixture(scope="module")
