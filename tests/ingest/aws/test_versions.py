@@ -9,6 +9,8 @@ from click.testing import CliRunner
 from carrel.ingest.aws.running import taker
 from carrel.ingest.aws.versions import NotForgotten, Version, forget, main, versions
 from carrel.ingest.aws.work import Study
+from carrel.ingest.commit import open_storage
+from carrel.ingest.engine.proofs import of_old_versions
 from carrel.ingest.engine.withdrawing import withdraw
 from carrel.ingest.generate import Knobs, generate
 from carrel.ingest.sources.s3 import uri_of
@@ -82,7 +84,12 @@ def test_who_withdrew_is_in_old_versions_until_they_are_forgotten(s3, bucket):
     taker(None)(Study("one", "s3://raw/out"), refs)
     code = dict(refs[0].metadata or {})["healthcode"]
     assert holding(s3, bucket, code)
-    assert not withdraw("s3://raw/out", [code]).holding
+    proof = withdraw("s3://raw/out", [code])
+    assert not proof.holding
+    assert proof.text().endswith(
+        "THE BUCKET KEEPS OLD VERSIONS: what was deleted can be read there until they are forgotten, by\n"
+        "  python3 -m carrel.ingest.aws.versions s3://raw/out --forget"
+    )
     assert holding(s3, bucket, code)
     assert run("s3://raw/out", "--forget").exit_code == 0
     assert holding(s3, bucket, code) == []
@@ -100,3 +107,12 @@ def holding(s3, bucket: str, code: str) -> list[str]:
             text = str(pq.read_table(io.BytesIO(data)).to_pylist()) if each.key.endswith(".parquet") else data.decode()
             found += [each.key] if code in text else []
     return found
+
+
+def test_old_versions_are_spoken_of_where_there_may_be_some(s3, bucket, monkeypatch):
+    storage = open_storage(f"s3://{bucket}/out")
+    assert of_old_versions(storage) == ""
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+    assert of_old_versions(storage).startswith("THE BUCKET KEEPS OLD VERSIONS")
+    assert of_old_versions(open_storage("s3://not-ours/out")).startswith("Whether the bucket keeps old versions")

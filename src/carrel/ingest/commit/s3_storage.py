@@ -74,6 +74,12 @@ class S3Storage:
                 raise
             raise WarehouseFault(f"{self.url}: S3 answered {code_of(error)} to {operation}") from None
 
+    def keeps_old(self) -> bool | None:
+        try:
+            return "Status" in self._call("get_bucket_versioning")
+        except WarehouseFault:
+            return None
+
     def read(self, key: str) -> bytes | None:
         found = self.version(key)
         return found.data if found else None

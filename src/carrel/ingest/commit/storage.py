@@ -64,6 +64,9 @@ class Storage(Protocol):
         a run that had nothing to do ends soon enough after reading a table for that.
         """
 
+    def keeps_old(self) -> bool | None:
+        """Whether what is deleted or replaced can still be read as an old version; None: it could not be asked."""
+
 
 class LocalStorage:
     """A folder of a local (POSIX) file system."""
@@ -71,6 +74,9 @@ class LocalStorage:
     def __init__(self, root: Path):
         self.root = root
         self.url = str(root)
+
+    def keeps_old(self) -> bool | None:
+        return False
 
     def read(self, key: str) -> bytes | None:
         try:

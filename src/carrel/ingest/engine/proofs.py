@@ -108,6 +108,8 @@ class Proof:
     """When the search was."""
     finished: str | None = None
     """An interrupted withdrawal of other codes, which this one finished first."""
+    old_versions: str = ""
+    """What is to be said of old versions in the warehouse's bucket, which no search can see."""
 
     @property
     def run_id(self) -> str | None:
@@ -143,6 +145,8 @@ class Proof:
             yield from self.removed.lines()
         yield from self._of_asked()
         yield from self._of_search()
+        if self.old_versions:
+            yield self.old_versions
 
     def _of_asked(self) -> Iterator[str]:
         yield "Archives of these are never taken again (SHA-256 of the code; compare: printf %s CODE | sha256sum):"
@@ -159,6 +163,19 @@ class Proof:
         yield start + "STILL FOUND in"
         yield from (f"  {name}" for name in self.holding)
         yield "Look at these: what Carrel did not write stays, and a code may also be part of somebody else's text."
+
+
+def of_old_versions(storage: Storage) -> str:
+    """For `Proof.old_versions`; nothing where there can be none."""
+    keeps = storage.keeps_old()
+    if keeps is False:
+        return ""
+    start = (
+        "THE BUCKET KEEPS OLD VERSIONS: what was deleted can be read there until they are forgotten"
+        if keeps
+        else "Whether the bucket keeps old versions could not be asked (s3:GetBucketVersioning). If so, forget them"
+    )
+    return f"{start}, by\n  python3 -m carrel.ingest.aws.versions {storage.url} --forget"
 
 
 def _many(count: int, what: str) -> str:

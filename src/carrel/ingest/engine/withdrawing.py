@@ -37,7 +37,7 @@ from carrel.ingest.commit import (
 )
 from carrel.ingest.commit.raw_files import RAW_JSON
 from carrel.ingest.engine.asked import answered, ask, asked
-from carrel.ingest.engine.proofs import KIND, Proof, Removal, TableRemoval, now
+from carrel.ingest.engine.proofs import KIND, Proof, Removal, TableRemoval, now, of_old_versions
 from carrel.ingest.engine.searching import Search
 from carrel.ingest.engine.subjects import WHO, Subjects, named, read, remembered
 from carrel.ingest.ledger import CURRENT, ROW_GROUP, SCHEMA, Line, from_arrow, to_arrow, tombstone_line
@@ -59,21 +59,24 @@ def withdraw(warehouse: str, healthcodes: Collection[str] = (), record_ids: Coll
         removed = _remove(storage, subjects)
         answered(storage, subjects.tombstones)
         searched = Search(storage, subjects.codes).run()
-    found = {
-        each: max([count, *(past.asked.get(each, 0) for past in before)]) for each, count in subjects.records.items()
-    }
+        old_versions = of_old_versions(storage)
+    repeated = resumed.run_id in {each.run_id for each in before}
     return Proof(
-        found,
+        {each: max([count, *_counts(before, each)]) for each, count in subjects.records.items()},
         removed,
         before,
         searched.files,
         searched.cells,
         len(subjects.codes),
         tuple(searched.holding),
-        finished=resumed.run_id
-        if resumed.withdrawal and resumed.run_id not in {each.run_id for each in before}
-        else None,
+        finished=resumed.run_id if resumed.withdrawal and not repeated else None,
+        old_versions=old_versions,
     )
+
+
+def _counts(removals: Iterable[Removal], tombstone: str) -> Iterator[int]:
+    """How many records earlier withdrawals of it came to."""
+    return (each.asked.get(tombstone, 0) for each in removals)
 
 
 @dataclass(frozen=True, slots=True)
