@@ -11,7 +11,7 @@ import pytest
 from deltalake import DeltaTable
 from tests.support.agents import Site, make_repo
 from tests.support.docker import docker, docker_engine, docker_image  # noqa: F401  (fixtures)
-from tests.support.ingest import Folder, ingest
+from tests.support.ingest import MAPPING, Folder, ingest
 from tests.support.sqlrunner_image import build_sqlrunner
 
 from carrel.agent import manifest, warehouses
@@ -97,6 +97,12 @@ class Place:
     def log(self, task: dict[str, Any]) -> str:
         return (self.site.high / f"logs/2023-11/os-job-{task['definition']['id']}/logs.txt").read_text()
 
+    def pin(self, task: dict[str, Any]) -> None:
+        """The agent pins the version, and is killed before it starts the job: the next agent does."""
+        agent = self.site.start(CARREL_FAULT="attempt.prepared")
+        self.site.server.add(task)
+        assert agent.wait(60) == -9
+
     def rows(self) -> set[str]:
         lines = (self.site.high / "workspaces/wspace/output/rows.csv").read_text().splitlines()
         return set(lines[1:])
@@ -152,6 +158,7 @@ def _files(data: Path, site: Site) -> dict[str, str]:
     return {
         "project.yaml": "version: 5\nactions: {}\n",
         "q.sql": f"SELECT recordid FROM {TABLE}",
+        "bridge.sql": "SELECT recordid FROM dataset_archivemetadata_v1 WHERE year = '2023' OR year <> '2023'",
         "write.sql": f"DELETE FROM {TABLE}",
         "look.py": f"PATHS = {hidden!r}\nPORT = {port}\n{LOOK}",
     }
@@ -186,9 +193,7 @@ def test_a_commit_between_pin_and_read_is_not_seen(place: Place) -> None:
     """The agent is killed when it has pinned and not yet started the job: the one moment that is the same each time."""
     old, pin = place.records(), warehouses.version_of(place.warehouse)
     task = place.task("pinned")
-    agent = place.site.start(CARREL_FAULT="attempt.prepared")
-    place.site.server.add(task)
-    assert agent.wait(60) == -9
+    place.pin(task)
     place.ingest_late()
     assert warehouses.version_of(place.warehouse) != pin
     assert place.records() > old
@@ -209,11 +214,33 @@ def test_a_commit_between_pin_and_read_is_not_seen(place: Place) -> None:
     assert TABLE in again["database_changes"]
 
 
+def test_a_job_reads_by_the_contracts_name_and_its_pin_holds_for_that_too(place: Place) -> None:
+    """`naming: bridge` is given up, and more rows come, between pin and read."""
+    nothing = Folder(place.archives, ())
+    unnamed = warehouses.version_of(place.warehouse)
+    assert ingest(place.warehouse, nothing, mapping=MAPPING + "defaults: {naming: bridge}\n").run_id
+    old, pin = place.records(), warehouses.version_of(place.warehouse)
+    assert TABLE in warehouses.of_data(place.warehouse, warehouses.changes(unnamed, pin))
+    task = place.task("named", "bridge.sql")
+    place.pin(task)
+    place.ingest_late()
+    assert place.records() > old
+    place.site.start()
+    place.site.server.final(task["id"])
+    record = place.record(task)
+    assert record["exit_code"] == "0", place.log(task)
+    assert place.rows() == old
+    assert record["database_version"] == pin
+
+    assert place.ran(place.task("native"))["exit_code"] == "0"
+    assert place.rows() == place.records()
+    again = place.task("again", "bridge.sql")
+    assert place.ran(again)["exit_code"] == "10", place.log(again)
+
+
 def test_a_version_that_a_withdrawal_removed_is_said_to_be_gone_and_a_new_attempt_works(place: Place) -> None:
     task = place.task("withdrawn")
-    agent = place.site.start(CARREL_FAULT="attempt.prepared")
-    place.site.server.add(task)
-    assert agent.wait(60) == -9
+    place.pin(task)
     record = min(place.records())
     proof = withdraw(str(place.warehouse), record_ids=[record])
     assert (proof.holding, proof.rows > 0) == ((), True)

@@ -290,3 +290,72 @@ def test_memory_does_not_grow_with_the_table(tmp_path: Path):
         peaks.append(peak)
     assert (tmp_path / "o.csv").stat().st_size > 140_000_000
     assert peaks[1] - peaks[0] < 70_000_000
+
+
+VIEW = {"name": "dataset_people_Café", "select": '"Score" AS "a.b""c", CAST("n" AS VARCHAR) AS "n"'}
+
+
+def name_otherwise(root: Path, table: str, text: str) -> None:
+    DeltaTable(str(root / "tables" / table)).alter.set_table_properties({"carrel.bridge": text}, False)
+
+
+def test_a_table_can_be_asked_by_its_other_name_whatever_the_case(warehouse: Path):
+    name_otherwise(warehouse, "People", json.dumps(VIEW))
+    sql = 'SELECT n, "A.B""c" FROM dataset_PEOPLE_café WHERE n < \'3\' ORDER BY 1'
+    assert ask(warehouse, sql) == [
+        {"n": "1", 'a.b"c': 1.5},
+        {"n": "1152921504606846976", 'a.b"c': 3.0},
+        {"n": "2", 'a.b"c': None},
+    ]
+    assert count(warehouse) == 4
+    both = "SELECT count(*) AS n FROM people JOIN dataset_people_café v ON v.n = people.n::VARCHAR"
+    assert ask(warehouse, both) == [{"n": 4}]
+
+
+def test_another_name_belongs_to_a_version_of_its_table(warehouse: Path):
+    """Version 2 has one, 4 another; 1 and 6 none: each pin has what its columns were then."""
+    name_otherwise(warehouse, "People", json.dumps({"name": "dataset_people", "select": '"n"'}))
+    add(warehouse, "People", {"recordid": ["e"], "Score": [5.0], "n": [5]})
+    name_otherwise(warehouse, "People", json.dumps({"name": "dataset_people", "select": '"Score" AS "n"'}))
+    add(warehouse, "People", {"recordid": ["f"], "Score": [6.0], "n": [6]})
+    name_otherwise(warehouse, "People", "")
+    found = {number: f"?versions=People%3D{number}" for number in range(1, 7)}
+    sql = "SELECT count(*) AS rows, max(n) AS most FROM dataset_people"
+    assert ask(warehouse, sql, found[2]) == [{"rows": 4, "most": 2**60}]
+    assert ask(warehouse, sql, found[3]) == [{"rows": 5, "most": 2**60}]
+    assert ask(warehouse, sql, found[4]) == [{"rows": 5, "most": 5.0}]
+    assert ask(warehouse, sql, found[5]) == [{"rows": 6, "most": 6.0}]
+    for query in (found[1], found[6], ""):
+        with pytest.raises(QueryError, match="dataset_people"):
+            ask(warehouse, sql, query)
+
+
+def test_a_tables_own_name_wins(warehouse: Path):
+    add(warehouse, "Dataset_People", {"mine": [1]})
+    name_otherwise(warehouse, "People", json.dumps({"name": "dataset_people", "select": '"n"'}))
+    assert ask(warehouse, "SELECT * FROM dataset_people") == [{"mine": 1}]
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("no json", DatabaseFault),
+        ('{"name": "dataset_people"}', DatabaseFault),
+        ("[1]", DatabaseFault),
+        ('{"name": "dataset_people", "select": "n n n"}', DatabaseFault),
+        ('{"name": "dataset_people", "select": "gone"}', Transient),
+    ],
+)
+def test_another_name_that_cannot_be_made_harms_no_other_query(warehouse: Path, text: str, error: type[SqlrunnerError]):
+    name_otherwise(warehouse, "People", text)
+    assert count(warehouse) == 4
+    with pytest.raises(error):
+        ask(warehouse, "SELECT * FROM dataset_people")
+
+
+def test_another_name_reaches_no_file(warehouse: Path, tmp_path: Path):
+    (tmp_path / "secret.csv").write_text("a\n1\n")
+    select = f"(SELECT a FROM read_csv('{tmp_path}/secret.csv')) AS a"
+    name_otherwise(warehouse, "People", json.dumps({"name": "dataset_people", "select": select}))
+    with pytest.raises(SqlrunnerError):
+        ask(warehouse, "SELECT * FROM dataset_people")

@@ -4,10 +4,14 @@ One Delta table alone, and a folder of them, are warehouses too. A query sees on
 table's name: those that `?versions=Motion_v1=4,Weather_v1=2` names (`?version=4` for one table alone), and no other
 tables; without them, the newest. DuckDB is given the rows, never a path: it reads columns and row groups that the query
 needs from the files of that version, and can itself reach no file at all.
+
+A table whose log has the property `carrel.bridge` (JSON: `name`, and `select`, what stands between SELECT and FROM)
+can be named by that name too: it is a view of the same version.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
 LOG = "_delta_log"
 _SCAN_ROWS = 32_768
 _FEATURES = {"timestampNtz"}
+_VIEW = "carrel.bridge"
+_VIEW_START = "dataset_"
 _ASK = "ask whoever runs this backend"
 
 
@@ -47,6 +53,15 @@ class Warehouse:
         """Which tables these names mean: case does not count, as in all SQL."""
         wanted = {name.casefold() for name in names}
         return [name for name in self.versions if name.casefold() in wanted]
+
+
+@dataclass(frozen=True)
+class View:
+    """A table under another name, with other columns."""
+
+    name: str
+    table: str
+    select: str
 
 
 @dataclass(frozen=True)
@@ -85,9 +100,14 @@ def open_rows(url: str, sql: str, scratch: Path) -> Iterator[Rows]:
     warehouse = warehouse_of(url)
     connection = locked(duckdb.connect(config=hardened(scratch)))
     try:
-        tables = [open_table(warehouse, name) for name in _named(sql, warehouse)]
+        names = _names(sql)
+        views = _views(warehouse, names)
+        wanted = dict.fromkeys([*warehouse.named_in(names), *(view.table for view in views)])
+        tables = [open_table(warehouse, name) for name in wanted]
         for table in tables:
             connection.register(table.name, Frugal(table.dataset))
+        for view in views:
+            _make(connection, view)
         rows = _select(connection, sql, warehouse)
         yield Rows(rows.schema, _watched(rows.batches, tables))
     finally:
@@ -136,9 +156,48 @@ def _refuse_alike(names: list[str]) -> None:
             raise DatabaseFault(f"The tables {other} and {name} differ in case only, which SQL cannot tell: {_ASK}.")
 
 
-def _named(sql: str, warehouse: Warehouse) -> list[str]:
-    """The tables whose names stand in the query, as whatever they do: no others are opened."""
-    return warehouse.named_in({token.name for statement in statements(sql) for token in statement})
+def _names(sql: str) -> set[str]:
+    """All that stands in the query and may be the name of a table, as whatever it does: no others are opened."""
+    return {token.name.casefold() for statement in statements(sql) for token in statement}
+
+
+def _views(warehouse: Warehouse, names: set[str]) -> list[View]:
+    """The views of these names; what is a table's name is no view's, and of two alike the first table's is taken.
+
+    Only tables are opened whose views may be meant: a view's name begins with `dataset_` and its dataset's.
+    """
+    tables = {name.casefold() for name in warehouse.versions}
+    wanted = tuple(name for name in names - tables if name.startswith(_VIEW_START))
+    found: dict[str, View] = {}
+    for table in sorted(warehouse.versions):
+        start = _VIEW_START + table.partition("__")[0].casefold()
+        view = _view(warehouse, table) if any(name.startswith(start) for name in wanted) else None
+        if view is not None and view.name.casefold() in wanted:
+            found.setdefault(view.name.casefold(), view)
+    return list(found.values())
+
+
+def _view(warehouse: Warehouse, name: str) -> View | None:
+    text = _delta_table(warehouse.folders[name], name, warehouse.versions[name]).metadata().configuration.get(_VIEW)
+    try:
+        about = json.loads(text) if text else None
+        return View(str(about["name"]), name, str(about["select"])) if about else None
+    except (ValueError, KeyError, TypeError) as error:
+        raise DatabaseFault(f"The other name of table {name} cannot be read: {_ASK}.", str(error)) from error
+
+
+def _make(connection: duckdb.DuckDBPyConnection, view: View) -> None:
+    name, table = (each.replace('"', '""') for each in (view.name, view.table))
+    try:
+        connection.execute(f'CREATE TEMP VIEW "{name}" AS SELECT {view.select} FROM "{table}"')  # noqa: S608
+    except duckdb.BinderException as error:
+        raise Transient(
+            f"The columns of {view.table} are being changed just now: try again later.", str(error)
+        ) from error
+    except duckdb.Error as error:
+        raise DatabaseFault(
+            f"{view.name}, another name of {view.table}, cannot be read: {_ASK}.", str(error)
+        ) from error
 
 
 def _select(connection: duckdb.DuckDBPyConnection, sql: str, warehouse: Warehouse) -> Rows:

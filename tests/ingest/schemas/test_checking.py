@@ -114,6 +114,21 @@ def test_files_that_share_one_raw_file(found):
     assert found(mapping % "bridge", {URL: {"title": "b"}}, archive_map(assessments=[walk])) == wanted
 
 
+def test_names_there_that_other_tables_have(found):
+    one, other = f"schemas: {{{URL}: A_v1, {OTHER}: dataset_a_v1}}\n", {URL: {}, OTHER: {"title": "b"}}
+    assert found(one, other) == set()
+    wanted = {("warning", "bridge_name_taken", "datasets.A_v1.naming")}
+    assert found(one + "defaults: {naming: bridge}", other) == wanted
+    lengths = tuple(Column(Field((name,), "len"), f"{name}_len", "int64", ("int64",)) for name in ("a", "a_b"))
+    inner = (Column(Field(("b",), "len"), "b_len", "int64", ("int64",)),)
+    tables = {"A_v1": lengths, "A_v1__a": inner, "A_v1__a_b": (), "A_v1__a__b": ()}
+    made = {name: TableSchema(name, columns, name != "A_v1") for name, columns in tables.items()}
+    alone = f"schemas: {{{URL}: A_v1}}\ndefaults: {{naming: %s}}"
+    built = {"A_v1": DatasetSchema("A_v1", made)}
+    assert found(alone % "carrel", {URL: {}}, None, built) == set()
+    assert found(alone % "bridge", {URL: {}}, None, built) == wanted
+
+
 def test_schemas_that_cannot_be_used_or_kept_to(found):
     impossible = {"type": "object", "required": ["a"], "additionalProperties": False}
     mapping = f"schemas: {{{URL}: A_v1, {OTHER}: B_v1}}"

@@ -100,24 +100,48 @@ def _next_step(kinds: set[str]) -> str:
 @ending
 @looking
 def tables(table: str | None, warehouse: str, as_json: bool, version: int | None) -> None:
-    """List the tables, or the columns of TABLE."""
+    """List the tables, or the columns of TABLE; of a dataset with `naming: bridge` also by its name there."""
     from carrel.ingest.commit import existing, open_storage
     from carrel.ingest.engine.reporting import size
     from carrel.ingest.engine.warehouses import tables as list_tables
+    from carrel.ingest.engine.warehouses import view_named
 
     storage = open_storage(warehouse)
     if table is None:
         found = [asdict(each) for each in list_tables(storage)]
         shown = found if as_json else [{**each, "size": size(each["size"])} for each in found]
-        _rows(shown, as_json, ("name", "version", "rows", "files", "size", "columns"))
+        named = ("bridge",) if any(each["bridge"] for each in found) else ()
+        _rows(shown, as_json, ("name", "version", "rows", "files", "size", "columns", *named))
         return
     opened = existing(storage, table)
+    view = view_named(storage, table) if opened is None else None
+    if view is not None:
+        _rows(_columns_of_view(storage, view, version), as_json, ("column", "type"))
+        return
     if opened is None:
         raise click.ClickException(f"there is no table {table}; `carrel ingest tables` lists them")
     if version is not None:
         opened = _as_of(opened, table, version)
-    fields = [{"column": each.name, "type": str(each.type.type)} for each in _fields(opened)]
-    _rows(fields, as_json, ("column", "type"))
+    _rows(_columns(opened.schema()), as_json, ("column", "type"))
+
+
+def _columns(schema: Any) -> list[dict[str, Any]]:
+    return [{"column": each.name, "type": str(each.type.type)} for each in _fields(schema)]
+
+
+def _columns_of_view(storage: Any, view: Any, version: int | None) -> list[dict[str, Any]]:
+    from deltalake import Schema
+    from deltalake.exceptions import DeltaError
+
+    from carrel.ingest.engine.warehouses import view_schema
+
+    try:
+        return _columns(Schema.from_arrow(view_schema(storage, view, version)))
+    except DeltaError:
+        why = f"{view.table} has no version {version}, or it is no longer kept"
+    except KeyError:
+        why = f"version {version} of {view.table} is older than its name {view.name}"
+    raise click.ClickException(why)
 
 
 def _as_of(table: Any, name: str, version: int) -> Any:
@@ -132,10 +156,10 @@ def _as_of(table: Any, name: str, version: int) -> Any:
     return table
 
 
-def _fields(table: Any) -> Any:
+def _fields(schema: Any) -> Any:
     from deltalake.schema import PrimitiveType
 
-    for each in table.schema().fields:
+    for each in schema.fields:
         yield each if isinstance(each.type, PrimitiveType) else _Listed(each.name)
 
 

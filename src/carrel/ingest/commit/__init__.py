@@ -9,6 +9,7 @@ from carrel.ingest.commit.delta import (
     holds,
     schema_bytes,
     vacuum,
+    view_of,
 )
 from carrel.ingest.commit.files import (
     PARTITION_COLUMNS,
@@ -85,6 +86,7 @@ __all__ = [
     "table_names",
     "undoable",
     "vacuum",
+    "view_of",
     "whole",
     "write_file",
 ]

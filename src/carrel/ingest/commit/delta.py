@@ -18,6 +18,8 @@ from carrel.telemetry import faults
 
 APPLICATION = "carrel-ingest"
 """Application id of our transactions; their version is the number of the run."""
+VIEW = "carrel.bridge"
+"""The property with the table's view (format: carrel.ingest.tables.bridge_views)."""
 _CONFIGURATION: dict[str, str | None] = {"delta.checkpointInterval": "20"}
 
 
@@ -27,7 +29,8 @@ class TableCommit:
 
     `replace`: all files go, and the table has `schema` from now on; else `schema` may only add columns.
     `moves`: the same rows in other files (readers of changes need not look). `partition_by`: of a table that this
-    creates; one that is there keeps its own.
+    creates; one that is there keeps its own. `view`: the text of its property `carrel.bridge` from now on, "" for none;
+    None leaves it as it is.
     """
 
     table: str
@@ -37,6 +40,7 @@ class TableCommit:
     replace: bool = False
     moves: bool = False
     partition_by: tuple[str, ...] = ()
+    view: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,36 @@ def commit(storage: Storage, number: int, what: TableCommit) -> None:
         table = existing(storage, what.table)
         if table is None or not _has(table, number):
             raise
+    if what.view is not None:
+        _set_view(storage, number, what.table, what.view)
+
+
+def view_of(table: DeltaTable) -> str:
+    """The text of its property `carrel.bridge`; "" for none."""
+    return table.metadata().configuration.get(VIEW) or ""
+
+
+def _set_view(storage: Storage, number: int, name: str, view: str) -> None:
+    """After the rows, so that it names no column that is not there; unless a later run has been at the table.
+
+    Of two who set it on the same version only one succeeds, as with rows.
+    """
+    table = _without_view(storage, number, name, view)
+    if table is None:
+        return
+    faults.point("ingest.setting_view")
+    try:
+        table.alter.set_table_properties({VIEW: view}, raise_if_not_exists=False, commit_properties=_properties(number))
+    except DeltaError:
+        if _without_view(storage, number, name, view) is not None:
+            raise
+
+
+def _without_view(storage: Storage, number: int, name: str, view: str) -> DeltaTable | None:
+    """The table, if run `number` was the last at it and has yet to give it this view."""
+    table = existing(storage, name)
+    is_ours = table is not None and table.transaction_version(APPLICATION) == number
+    return table if table is not None and is_ours and view_of(table) != view else None
 
 
 def _has(table: DeltaTable, number: int) -> bool:
@@ -89,7 +123,8 @@ def _commit(storage: Storage, number: int, what: TableCommit) -> None:
     schema = Schema.from_arrow(pa.ipc.read_schema(pa.py_buffer(what.schema)))
     table = existing(storage, what.table)
     if table is None:
-        _create(storage, schema, what, number)
+        if what.add or what.view is None:
+            _create(storage, schema, what, number)
         return
     if _has(table, number):
         return

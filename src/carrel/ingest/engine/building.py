@@ -39,6 +39,7 @@ from carrel.ingest.tables import (
     Offender,
     Policy,
     TableSchema,
+    bridge_views,
     conform,
     needs_rewrite,
     unify,
@@ -105,25 +106,39 @@ class Builder:
         return Built(plan, tuple(lines), tuple(held), self.rows, tuple(self.changes), counts)
 
     def _datasets(self, settled: Settled) -> list[str]:
-        """Those with something new, and those that held rows of replaced records."""
+        """Those with something new, those that held rows of replaced records, and those that are named otherwise."""
         tables = {table for prior in settled.priors.values() for table in prior.tables}
-        touched = {dataset for dataset, entry in self.known.items() if tables & set(entry.schema.tables)}
+        touched = {
+            dataset
+            for dataset, entry in self.known.items()
+            if tables & set(entry.schema.tables) or entry.naming != self._naming(dataset)
+        }
         return sorted(touched | set(settled.schemas))
+
+    def _naming(self, dataset: str) -> str:
+        return self.schemas.mapping.options(dataset).naming
 
     def _dataset(self, dataset: str, settled: Settled) -> None:
         entry = self.known.get(dataset)
         policy = Policy(self.schemas.mapping.options(dataset).policy)
         before = entry.schema if entry else None
         schema, changes = unify(before, settled.schemas.get(dataset, ()), policy, self.number.run_id)
-        if schema != before:  # kinds that were seen are kept too, though they change no column
+        naming = self._naming(dataset)
+        if schema != before or (
+            entry and entry.naming != naming
+        ):  # kinds that were seen are kept too, though they change no column
             by = self.schemas.mapping.options(dataset).partition_by
-            grown = (entry or CatalogEntry(DatasetSchema(dataset), partition_by=by)).grown(schema, changes)
+            grown = (entry or CatalogEntry(DatasetSchema(dataset), partition_by=by)).grown(schema, changes, naming)
             self.catalog[dataset] = grown.to_json().decode()
             self.changes += changes
         parts = [part for part in settled.parts if part.dataset == dataset]
+        had = _views(before, entry.naming) if before and entry else {}
+        views = _views(schema, naming)
         for name in sorted(schema.tables):
             table = _Table(self, settled, schema.tables[name], before.tables.get(name) if before else None)
             table.partition_by = entry.partition_by if entry else self.schemas.mapping.options(dataset).partition_by
+            table.view = views.get(name, "")
+            table.is_renamed = table.view != had.get(name, "")
             table.commit([part for part in parts if part.table == name])
 
     def _raw_json(self, settled: Settled, lines: list[Line]) -> list[Line]:
@@ -199,6 +214,8 @@ class _Table:
         self.want = want
         self.before = before
         self.partition_by: tuple[str, ...] = ()
+        self.view = ""
+        self.is_renamed = False
         self.losing = pa.array([_joined(*archive) for archives in settled.losers.values() for archive in archives])
 
     def commit(self, parts: list[Part]) -> None:
@@ -207,10 +224,11 @@ class _Table:
         kept, remove, replaces = self._committed()
         if add:
             self.builder.rows[self.want.name] = sum(file.rows for file in add)
-        if add or remove:
+        if add or remove or self.is_renamed:
             schema = schema_bytes(self.want.to_arrow())
-            files = (*add, *kept)
-            made = TableCommit(self.want.name, schema, files, tuple(remove), replaces, partition_by=self.partition_by)
+            files, by = (*add, *kept), self.partition_by
+            view = self.view if self.view or self.is_renamed else None
+            made = TableCommit(self.want.name, schema, files, tuple(remove), replaces, partition_by=by, view=view)
             self.builder.commits.append(made)
 
     def _part(self, part: Part) -> DataFile | None:
@@ -273,6 +291,11 @@ class _Table:
         with opened(self.storage, self.want.name, path) as file:
             names = set(file.schema_arrow.names)
         return replace(self.before, columns=tuple(each for each in self.before.columns if each.name in names))
+
+
+def _views(schema: DatasetSchema, naming: str) -> dict[str, str]:
+    """Table -> the text of its view, of tables that are to have one."""
+    return bridge_views(schema) if naming == "bridge" else {}
 
 
 def _joined(uri: str, etag: str) -> str:

@@ -91,11 +91,17 @@ class _Run:
         new = [each for each in problems if archive_key(ref_of(each)) not in known]
         in_ledger = sum(archive_key(ref) in known for ref in listed)
         report = Report(None, len(listed), in_ledger, is_replay=self.setting.replay is not None)
-        if todo or new:
+        if todo or new or self._is_named_otherwise():
             report = self._take(todo, new, ledger, report)
         done = [ref for ref in listed if archive_key(ref) in known] + todo
         self._acknowledge(done, report)
         return report
+
+    def _is_named_otherwise(self) -> bool:
+        """Whether the mapping's `naming` of a dataset is another than its last run's."""
+        options = self.setting.schemas.mapping.options
+        entries = catalog.load_all(self.storage).items()
+        return any(entry.naming != options(dataset).naming for dataset, entry in entries)
 
     def _wants(self, ref: ArchiveRef, known: frozenset[int]) -> bool:
         is_known = archive_key(ref) in known

@@ -14,6 +14,7 @@
 | unused_options | warning | options of a dataset that nothing leads to |
 | contradiction | warning | two schemas of one dataset, or a schema and the tables, say different types |
 | unsatisfiable | warning | no file can keep to the schema, unless errors are forgiven |
+| bridge_name_taken | warning | a table of a dataset with `naming: bridge` has a name there that is another's: no view |
 | one_file_name | note | files of one assessment that BridgeDownstream has in one raw JSON file, Carrel in several |
 | unmapped_file | note | the archive map names the file without a schema, and the mapping does not ignore it |
 | never_matches | warning or note | an alias, ignored glob, legacy file or rule that nothing can match |
@@ -179,6 +180,22 @@ def _bridge_names(view: _View) -> Iterator[Finding]:
             yield Finding("note", "one_file_name", place, message)
 
 
+def _bridge_views(view: _View) -> Iterator[Finding]:
+    """A native name wins over the contract's, and of two tables of one name there the first."""
+    from carrel.ingest.tables.bridge_views import names_there
+    from carrel.ingest.tables.schema import DatasetSchema
+
+    datasets = sorted(view.mapping.named_datasets() | set(view.built))
+    schemas = {dataset: view.built.get(dataset) or DatasetSchema(dataset) for dataset in datasets}
+    owners = {name.casefold(): name for schema in schemas.values() for name in (schema.dataset, *schema.tables)}
+    for dataset, schema in schemas.items():
+        there = names_there(schema) if view.mapping.options(dataset).naming == "bridge" else {}
+        for table, name in there.items():
+            if (owner := owners.setdefault(name.casefold(), table)) != table:
+                message = f"{table} would be {name} there, which is {owner}: it has its native name alone"
+                yield Finding("warning", "bridge_name_taken", f"datasets.{dataset}.naming", message)
+
+
 def _schemas(view: _View) -> Iterator[Finding]:
     for uri in view.mapped():
         try:
@@ -314,6 +331,7 @@ _LOOKS: tuple[Callable[[_View], Iterator[Finding]], ...] = (
     _datasets,
     _collisions,
     _bridge_names,
+    _bridge_views,
     _schemas,
     _contradictions,
     _partitions,

@@ -2,6 +2,7 @@
 
 from carrel.ingest.tables.bridge import Bridge
 from carrel.ingest.tables.bridge_layout import part_files, read_bridge
+from carrel.ingest.tables.bridge_views import bridge_views
 from carrel.ingest.tables.catalog import CatalogEntry
 from carrel.ingest.tables.conform import Offender, conform, needs_rewrite, offenders, without
 from carrel.ingest.tables.declared import declared_of, merged
@@ -35,6 +36,7 @@ __all__ = [
     "Policy",
     "Rejection",
     "TableSchema",
+    "bridge_views",
     "conform",
     "declared_of",
     "flatten_stream",

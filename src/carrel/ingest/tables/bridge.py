@@ -26,6 +26,15 @@ Dates = Literal["plain", "padded"]
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a column's cells come from: the native column's, as they are ("cell") or as text ("partition"), a hash of
+    the key in it ("key"), or of the row's own key where the column has a length ("array")."""
+
+    column: str
+    how: Literal["cell", "partition", "key", "array"] = "cell"
+
+
+@dataclass(frozen=True, slots=True)
 class _Array:
     """A child table: its dotted place from the root (`userInteractions.val.controlEvent`) and its depth below it."""
 
@@ -55,6 +64,10 @@ class Bridge:
         """
         plain = rows.cast(self.schema.tables[name].to_arrow())
         return _table(self.schema.tables[name], plain, self._places[name], self.dates)
+
+    def origins(self, name: str) -> list[tuple[str, Origin]]:
+        """The columns of the native table `name` there, in their order."""
+        return list(_origins(self.schema.tables[name], self._places[name]))
 
     def partitions(self, rows: pa.Table) -> pa.Table:
         """Of rows of any native table, only the columns that the contract's folders are named by."""
@@ -99,17 +112,30 @@ def _underscored(dotted: str) -> str:
 
 
 def _table(schema: TableSchema, table: pa.Table, array: _Array | None, dates: Dates) -> pa.Table:
-    columns: dict[str, pa.ChunkedArray] = {}
+    return pa.table({name: _filled(table, origin, dates) for name, origin in _origins(schema, array)})
+
+
+def _origins(schema: TableSchema, array: _Array | None) -> Iterator[tuple[str, Origin]]:
+    """Name -> where its cells come from, in the order of the columns."""
     if array:
-        columns |= {"id": _ids(table.column("_parent_key")), "index": table.column("_index")}
+        yield "id", Origin("_parent_key", "key")
+        yield "index", Origin("_index")
     names = _column_names(schema, array)
     for column in schema.columns:
         if column.field in names:
-            cells = table.column(column.name)
-            columns[names[column.field]] = _array_ids(table, cells) if column.field.role == "len" else cells
-    columns |= {name: _partition(table.column(name), name, dates) for name in PARTITIONS}
-    columns["recordid"] = table.column("recordid")
-    return pa.table(columns)
+            yield names[column.field], Origin(column.name, "array" if column.field.role == "len" else "cell")
+    for name in PARTITIONS:
+        yield name, Origin(name, "partition")
+    yield "recordid", Origin("recordid")
+
+
+def _filled(table: pa.Table, origin: Origin, dates: Dates) -> pa.ChunkedArray:
+    cells = table.column(origin.column)
+    if origin.how == "key":
+        return _ids(cells)
+    if origin.how == "array":
+        return _array_ids(table, cells)
+    return _partition(cells, origin.column, dates) if origin.how == "partition" else cells
 
 
 def _column_names(schema: TableSchema, array: _Array | None) -> dict[object, str]:

@@ -20,15 +20,17 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class CatalogEntry:
-    """Append-only history beside the current schema. `partition_by`: as its tables were made, for good."""
+    """Append-only history beside the current schema. `partition_by`: as its tables were made, for good.
+    `naming`: as the last run had it ("bridge": the tables have views)."""
 
     schema: DatasetSchema
     changes: tuple[Change, ...] = ()
     partition_by: tuple[str, ...] = ()
+    naming: str = "carrel"
 
-    def grown(self, schema: DatasetSchema, changes: Iterable[Change]) -> "CatalogEntry":
-        """After a run."""
-        return CatalogEntry(schema, (*self.changes, *changes), self.partition_by)
+    def grown(self, schema: DatasetSchema, changes: Iterable[Change], naming: str | None = None) -> "CatalogEntry":
+        """After a run. `naming`: None leaves it."""
+        return CatalogEntry(schema, (*self.changes, *changes), self.partition_by, naming or self.naming)
 
     def to_json(self) -> bytes:
         """Deterministic: sorted keys, UTF-8."""
@@ -38,6 +40,7 @@ class CatalogEntry:
             "tables": {name: _table_to_json(table) for name, table in self.schema.tables.items()},
             "changes": [asdict(change) for change in self.changes],
             "partition_by": list(self.partition_by),
+            "naming": self.naming,
         }
         return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False).encode()
 
@@ -49,7 +52,8 @@ class CatalogEntry:
             raise ValueError(f"the catalog is of format {value['format']}, this Carrel reads {FORMAT}; upgrade Carrel")
         tables = {name: _table_from_json(name, each) for name, each in value["tables"].items()}
         schema = DatasetSchema(value["dataset"], tables)
-        return cls(schema, tuple(map(_change, value["changes"])), tuple(value.get("partition_by", ())))
+        by, naming = tuple(value.get("partition_by", ())), value.get("naming", "carrel")
+        return cls(schema, tuple(map(_change, value["changes"])), by, naming)
 
 
 def _table_to_json(table: TableSchema) -> dict[str, Any]:

@@ -1,0 +1,71 @@
+"""`naming: bridge` without a second copy of the rows: each table as a view in DuckDB's SQL, the same cell by cell.
+
+What it says of a table is kept in that table's Delta log, as the property `carrel.bridge`: JSON of `name`, the view's
+name, and `select`, the list that stands between SELECT and FROM. So a version of the table has the view that belongs to
+its columns, and whoever may read the table needs nothing else.
+"""
+
+import json
+
+from carrel.ingest.tables.bridge import Bridge, Origin, root_name
+from carrel.ingest.tables.schema import DatasetSchema
+
+
+def bridge_views(schema: DatasetSchema) -> dict[str, str]:
+    """Native table -> the text of its property. Of two tables with one name, the first from the root down has it.
+
+    SQL does not tell names apart by case: of two columns that differ by it alone, the second keeps its native name. It
+    has no empty names: a key that is empty, at the root, is not in the view.
+    """
+    bridge = Bridge(schema)
+    taken = {name.casefold() for name in schema.tables}
+    views: dict[str, str] = {}
+    for native, name in bridge.names.items():
+        if name.casefold() not in taken:
+            taken.add(name.casefold())
+            views[native] = json.dumps({"name": name, "select": _select(bridge.origins(native))}, ensure_ascii=False)
+    return views
+
+
+def names_there(schema: DatasetSchema) -> dict[str, str]:
+    """Native table -> the contract's name, whether it is taken or not; the root's also where nothing is built yet."""
+    return {schema.dataset: root_name(schema.dataset)} | Bridge(schema).names
+
+
+def _select(all_of_them: list[tuple[str, Origin]]) -> str:
+    origins = [(name, origin) for name, origin in all_of_them if origin.column]
+    names = _told_apart(origins)
+    return ", ".join(f"{_sql(origin)} AS {quoted(name)}" for name, (_, origin) in zip(names, origins, strict=True))
+
+
+def _told_apart(origins: list[tuple[str, Origin]]) -> list[str]:
+    wanted = [name for name, _ in origins]
+    taken: set[str] = set()
+    names = []
+    for name, origin in origins:
+        others = {each.casefold() for each in wanted} | taken
+        chosen = name if name and name.casefold() not in taken else origin.column
+        while chosen != name and chosen.casefold() in others:
+            chosen += "_"
+        taken.add(chosen.casefold())
+        names.append(chosen)
+    return names
+
+
+def _sql(origin: Origin) -> str:
+    column = quoted(origin.column)
+    if origin.how == "key":
+        return _hash(column)
+    if origin.how == "array":
+        return f"CASE WHEN {column} IS NOT NULL THEN {_hash(quoted('_row_key'))} END"
+    return f"CAST({column} AS VARCHAR)" if origin.how == "partition" else column
+
+
+def _hash(key: str) -> str:
+    """63 bits of the key's SHA-256, as `Bridge` makes `id`."""
+    return f"CAST(CAST('0x' || left(sha256({key}), 16) AS UBIGINT) >> 1 AS BIGINT)"
+
+
+def quoted(name: str) -> str:
+    """A name as SQL has it between double quotes."""
+    return '"' + name.replace('"', '""') + '"'
