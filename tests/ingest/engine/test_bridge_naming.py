@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from deltalake import DeltaTable
 from tests.support.ingest import MAPPING, Folder, deliver, ingest, state_of
+from tests.support.s3 import new_bucket
 
 from carrel.ingest.cli import ingest as command
 from carrel.ingest.commit import open_storage
@@ -109,6 +110,13 @@ def test_naming_changes_with_the_next_run_which_needs_nothing_to_take(archives, 
     assert ingest(warehouse, Folder(archives), mapping=BRIDGE).run_id is None
     assert views_are_the_export(warehouse, tmp_path / "again") > 10
     assert state_of(warehouse) == before
+
+
+def test_on_s3(archives, s3, tmp_path):
+    warehouse = half_and_whole(f"s3://{new_bucket(s3)}/w", archives, MAPPING, BRIDGE)
+    assert views_are_the_export(warehouse, tmp_path / "out") > 10
+    assert ingest(warehouse, Folder(archives), mapping=MAPPING).run_id
+    assert named(warehouse) == {}
 
 
 def test_one_dataset_alone(archives, tmp_path):
