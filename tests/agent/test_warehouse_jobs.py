@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from deltalake import DeltaTable
 from tests.support.agents import Site, make_repo
-from tests.support.docker import docker, docker_engine, docker_image  # noqa: F401  (fixtures)
+from tests.support.docker import docker, docker_engine, docker_image, remove  # noqa: F401  (fixtures)
 from tests.support.ingest import MAPPING, Folder, ingest
 from tests.support.sqlrunner_image import build_sqlrunner
 
@@ -146,8 +146,7 @@ def place(
     yield made
     site.kill()
     if request.param == "docker":
-        for container in docker("ps", "--all", "--quiet", "--filter", f"name={made.token}").split():
-            docker("rm", "--force", container)
+        remove(docker("ps", "--all", "--quiet", "--filter", f"name={made.token}").split())
 
 
 def _files(data: Path, site: Site) -> dict[str, str]:

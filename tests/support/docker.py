@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,11 @@ def engine_answers() -> bool:
 def docker(*words: str, **options: object) -> str:
     """Docker's command line, for what tests set up; its output."""
     return subprocess.run(["docker", *words], check=True, capture_output=True, text=True, **options).stdout.strip()
+
+
+def remove(containers: Sequence[str]) -> None:
+    """Away with them; one that the engine is removing already goes by itself."""
+    subprocess.run(["docker", "rm", "--force", *containers], check=False, capture_output=True)
 
 
 def _image_is_there() -> bool:

@@ -1,5 +1,7 @@
 """Workers that die: their batches are done again, and what kills every worker is left out, by name."""
 
+import os
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
 import pytest
@@ -57,3 +59,20 @@ def test_what_is_no_archive_goes_to_quarantine_once(archives, tmp_path):
     assert report.dispositions["unreadable"] == 1
     assert ingest(tmp_path, Troubled(archives)).run_id is None
     assert quarantined(tmp_path) == {"queue:message-1": [[None, "source", "message"]]}
+
+
+def test_workers_have_the_coordinators_environment(archives, tmp_path, monkeypatch):
+    # The server that they are forked from may have begun before.
+    ingest(tmp_path / "w", Folder(archives), processes(1))
+    monkeypatch.setenv("CARREL_TEST_OF_WORKERS", "said later")
+    with processes(1).make() as executor:
+        assert executor.submit(os.getenv, "CARREL_TEST_OF_WORKERS").result() == "said later"
+
+
+def test_a_batch_that_is_being_sent_to_a_dead_worker_holds_nobody_up():
+    # More than a pipe takes, so that it is still being written when the worker dies.
+    with processes(1).make() as executor:
+        sent = [executor.submit(len, b" " * 5_000_000) for _ in range(3)]
+        executor.submit(os._exit, 1)
+        sent += [executor.submit(len, b" " * 5_000_000) for _ in range(3)]
+        assert any(isinstance(each.exception(), BrokenProcessPool) for each in sent)

@@ -116,19 +116,8 @@ def ending(command: Command) -> Command:
 
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        from carrel.ingest.commit import WarehouseBusy, WarehouseFault
-        from carrel.ingest.mapping import MappingInvalid
-        from carrel.ingest.mapping.partitioning import PartitionsChanged
-        from carrel.ingest.schemas import StoreFault
-        from carrel.ingest.sources import SourceFault
-
         try:
-            return command(*args, **kwargs)
-        except WarehouseBusy as busy:
-            click.echo(f"Error: {busy}", err=True)
-            sys.exit(EXIT_BUSY)
-        except (MappingInvalid, PartitionsChanged, StoreFault, SourceFault, WarehouseFault) as fault:
-            raise click.ClickException(str(fault)) from fault
+            return _said(command, *args, **kwargs)
         except KeyboardInterrupt:
             click.echo("Stopped. Nothing is lost: the next run finishes or undoes what was begun.", err=True)
             sys.exit(EXIT_STOPPED)
@@ -139,6 +128,23 @@ def ending(command: Command) -> Command:
             raise click.ClickException(words) from error
 
     return wrapped
+
+
+def _said(command: Command, *args: Any, **kwargs: Any) -> Any:
+    """The command, its own faults in their own words. Any library that is imported here may be missing."""
+    from carrel.ingest.commit import WarehouseBusy, WarehouseFault
+    from carrel.ingest.mapping import MappingInvalid
+    from carrel.ingest.mapping.partitioning import PartitionsChanged
+    from carrel.ingest.schemas import StoreFault
+    from carrel.ingest.sources import SourceFault
+
+    try:
+        return command(*args, **kwargs)
+    except WarehouseBusy as busy:
+        click.echo(f"Error: {busy}", err=True)
+        sys.exit(EXIT_BUSY)
+    except (MappingInvalid, PartitionsChanged, StoreFault, SourceFault, WarehouseFault) as fault:
+        raise click.ClickException(str(fault)) from fault
 
 
 def _debugging() -> bool:

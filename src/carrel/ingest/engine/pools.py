@@ -11,6 +11,9 @@ from typing import Any
 
 from carrel.ingest import forkserver
 
+_PATIENCE = 2.0
+"""Seconds in which the threads of a pool whose worker died should have ended."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pool:
@@ -66,11 +69,31 @@ class _DaskExecutor(Executor):
 
 
 def _process_pool(width: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(width, mp_context=forkserver.context(), initializer=_end_with_parent)
+    return _Processes(width, mp_context=forkserver.context(), initializer=_begin, initargs=(dict(os.environ),))
 
 
-def _end_with_parent() -> None:
-    """A worker whose coordinator was killed ends too, instead of waiting for work for ever."""
+class _Processes(ProcessPoolExecutor):
+    """Does not wait for ever for a pool whose worker died.
+
+    Before CPython gh-94777 was mended (Debian 12 has 3.11.2), a thread that writes a large batch into the pipe of the
+    workers goes on writing when they are gone, since this process itself could still read it.
+    """
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        own: dict[str, Any] = vars(self)
+        manager = own.get("_executor_manager_thread")
+        if own.get("_broken") and manager is not None:
+            manager.join(_PATIENCE)
+            if manager.is_alive():
+                own["_call_queue"]._reader.close()
+        super().shutdown(wait, cancel_futures=cancel_futures)
+
+
+def _begin(environment: dict[str, str]) -> None:
+    """A worker has the coordinator's environment, not the one in which the server of workers began long ago; and ends
+    with its coordinator, instead of waiting for work for ever when that was killed."""
+    os.environ.clear()
+    os.environ.update(environment)
     parent = multiprocessing.parent_process()
     if parent is None:
         return
