@@ -10,6 +10,7 @@ from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 
+import dask
 import pytest
 from click.testing import CliRunner
 from tests.support.disks import small_disk
@@ -285,14 +286,8 @@ def test_metrics_that_cannot_be_written(site):
 
 def test_no_scheduler_there(site):
     (site / "study" / "archives" / "new.zip").write_bytes(b"")
-    done = carrel(
-        site,
-        "run",
-        "study/archives",
-        "--scheduler",
-        "tcp://127.0.0.1:1",
-        DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT="1s",
-    )
+    with dask.config.set({"distributed.comm.timeouts.connect": "1s"}):
+        done = carrel(site, "run", "study/archives", "--scheduler", "tcp://127.0.0.1:1")
     refused(done, 1, "tcp://127.0.0.1:1")
 
 
