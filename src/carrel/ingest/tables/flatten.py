@@ -289,7 +289,7 @@ def flatten_stream(
     lineage: Lineage,
     chunks: Iterable[bytes],
     check: Callable[[Any], None] | None = None,
-    block_bytes: int = 4_000_000,
+    block_bytes: int = 2_000_000,
 ) -> Iterator[Flat]:
     """A huge top-level array, block by block, in bounded memory; keys and indices go on across blocks.
 
