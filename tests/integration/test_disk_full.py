@@ -1,42 +1,24 @@
 """Real small file systems that fill up: nothing that was there is damaged, and it goes on once there is room again."""
 
-import ctypes
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from tests.support.admin import end_pauses
-from tests.support.docker import missing
+from tests.support.disks import small_disk
 from tests.support.site import free_port, live_site
 from tests.support.waiting import until
 
 from carrel.site.layout import Backend, Site
 
 MEGABYTE = 1_000_000
-CAP_SYS_ADMIN = 21
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
-def may_mount() -> bool:
-    status = Path("/proc/self/status").read_text()
-    effective = int(status.partition("CapEff:")[2].split()[0], 16)
-    return os.geteuid() == 0 and bool(effective >> CAP_SYS_ADMIN & 1)
-
-
-@contextmanager
-def small_disk(place: Path, megabytes: int) -> Iterator[Path]:
-    """A file system of its own, of this size, mounted at `place` for the time of the block."""
-    if not may_mount():
-        missing("the right to mount a file system (root with CAP_SYS_ADMIN)")
-    place.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}M", "tmpfs", str(place)], check=True)
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
+def any_ones_disk(place: Path, megabytes: int):
+    """Jobs write there, as whichever user."""
+    return small_disk(place, f"{megabytes}M", "1777")
 
 
 EXECUTORS = [pytest.param("bubblewrap", marks=pytest.mark.bubblewrap), pytest.param("docker", marks=pytest.mark.docker)]
@@ -55,10 +37,10 @@ def cramped(request, tmp_path_factory, toolchains):
     backends = tuple(Backend(name) for name in ("store", "work", "all"))
     site = Site(root / "site", backends, free_port(), request.param, toolchains, extra)
     with ExitStack() as stack:
-        stack.enter_context(small_disk(site.high_privacy("store"), 16))
-        stack.enter_context(small_disk(site.high_privacy("store") / "volumes", 64))
-        stack.enter_context(small_disk(site.high_privacy("work") / "volumes", 16))
-        stack.enter_context(small_disk(site.high_privacy("all"), 16))
+        stack.enter_context(any_ones_disk(site.high_privacy("store"), 16))
+        stack.enter_context(any_ones_disk(site.high_privacy("store") / "volumes", 64))
+        stack.enter_context(any_ones_disk(site.high_privacy("work") / "volumes", 16))
+        stack.enter_context(any_ones_disk(site.high_privacy("all"), 16))
         yield stack.enter_context(live_site(site, root / "studies"))
 
 

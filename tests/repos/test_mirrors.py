@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tests.support.disks import small_disk
 
 from carrel.repos import (
     BranchNotFound,
@@ -267,18 +268,12 @@ def test_a_full_disk_is_our_fault_and_passes(mirrors, repo):
     """The mirrors' folder is a file system of 256 KiB; the study is larger. With more room, all is well again."""
     (repo.path / "big.bin").write_bytes(os.urandom(1024 * 1024))
     commit = repo.commit({"project.yaml": "x"})
-    mirrors.root.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(mirrors.root)]
-    if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("this machine does not let us mount a small file system")
-    try:
+    with small_disk(mirrors.root, "256k") as disk:
         with pytest.raises(RepoInfrastructureError) as error:
             mirrors.read_file(repo.url, commit, "project.yaml")
         assert not isinstance(error.value, NetworkError)
-        subprocess.run(["mount", "-o", "remount,size=16m", str(mirrors.root)], check=True)
+        disk.change("size=16m")
         assert mirrors.read_file(repo.url, commit, "project.yaml") == b"x"
-    finally:
-        subprocess.run(["umount", str(mirrors.root)], check=True)
 
 
 def test_a_deadline_that_has_passed_is_our_fault(mirrors, repo):

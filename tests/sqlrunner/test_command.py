@@ -1,6 +1,5 @@
 """The command itself: arguments, equal bytes, kills, settings, databases it cannot speak to."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from tests.sqlrunner.conftest import Run
+from tests.support.disks import small_disk
 
 from carrel.sqlrunner.engines import Rows, engine_for, register
 from carrel.sqlrunner.errors import DatabaseFault, UnfitValue
@@ -54,18 +54,11 @@ def test_an_output_that_cannot_be_written(run: Run, duckdb_url: str, tmp_path: P
 
 
 def test_a_full_disk(run: Run, duckdb_url: str, tmp_path: Path):
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small disk")
     small = tmp_path / "small"
-    small.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", small], capture_output=True).returncode:
-        pytest.skip("this machine does not let tests mount a small disk")
-    try:
+    with small_disk(small, "2m"):
         done = run("SELECT * FROM many", "--output", "small/o.csv", "--dsn", duckdb_url)
         assert (done.returncode, "No space left" in done.stderr) == (5, True), done.stderr
         assert list(small.iterdir()) == []
-    finally:
-        subprocess.run(["umount", small], check=True)
 
 
 def test_dissent_is_asked_for_only_where_set(run: Run, tmp_path: Path):

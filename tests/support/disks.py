@@ -30,10 +30,10 @@ class Disk:
 
 
 @contextmanager
-def small_disk(path: Path, size: str) -> Iterator[Disk]:
-    """A disk of `size` (as 600k) at `path`, for the time of the block."""
+def small_disk(path: Path, size: str, mode: str = "700") -> Iterator[Disk]:
+    """A disk of `size` (as 600k) at `path`, for the time of the block. It is ours; `mode`: who else may use it."""
     path.mkdir(parents=True, exist_ok=True)
-    options = f"size={size},mode=700,uid={os.getuid()},gid={os.getgid()}"
+    options = f"size={size},mode={mode},uid={os.getuid()},gid={os.getgid()}"
     if not _run("mount", "-t", "tmpfs", "-o", options, "tmpfs", str(path)):
         missing("the right to mount a file system (root with CAP_SYS_ADMIN, or sudo)")
     try:

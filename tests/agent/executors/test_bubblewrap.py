@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,6 +23,7 @@ from tests.agent.executors.conformance import (
     processes_with,
 )
 from tests.agent.executors.conformance import bench as make_bench
+from tests.support.disks import small_disk
 from tests.support.docker import missing
 from tests.support.waiting import until
 
@@ -211,12 +211,8 @@ def fill(place: Path) -> None:
 
 def test_a_full_disk_is_named(bench: Bench) -> None:
     """A file system of one megabyte, really full."""
-    if os.getuid() != 0:
-        pytest.skip("only root may mount a small file system")
     small = bench.folder / "small"
-    small.mkdir(parents=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(small)], check=True)
-    try:
+    with small_disk(small, "256k"):
         executor = BubblewrapExecutor(small / "state", bench.settings.toolchains_dir)
         fill(small / "filler")
         spec = bench.spec("true")
@@ -225,8 +221,6 @@ def test_a_full_disk_is_named(bench: Bench) -> None:
         assert caught.value.kind == "disk_full"
         assert executor.inspect(spec.name).phase == Phase.ABSENT
         assert executor.list() == []
-    finally:
-        subprocess.run(["umount", str(small)], check=True)
 
 
 def test_without_bwrap_the_error_says_what_to_install(

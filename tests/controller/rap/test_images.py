@@ -1,7 +1,6 @@
 """Tags to digests, asked of a real registry: open, behind a password, behind a token server, down, and forgotten."""
 
 import hashlib
-import shutil
 import subprocess
 from datetime import timedelta
 
@@ -10,6 +9,9 @@ import pytest
 from tests.controller.rap.conftest import PROJECT, Api
 from tests.controller.rap.test_creation import create, jobs, refusal
 from tests.support import registry as support
+from tests.support.docker import docker_engine
+
+__all__ = ["docker_engine"]
 
 
 @pytest.fixture(scope="module")
@@ -77,14 +79,10 @@ def test_tokens(tmp_path, storage, pushed, anonymous):
                     ask(host)
 
 
-def test_docker_agrees_about_the_digest(open_registry):
+def test_docker_agrees_about_the_digest(open_registry, docker_engine):
     """Pushed by docker itself, the digest docker tells is the one that we are told."""
-    if shutil.which("docker") is None:
-        pytest.skip("docker is not installed")
     image = f"{open_registry}/org/carrel-c2-test:v1"
-    done = subprocess.run(["docker", "import", "-", image], input=b"\0" * 10240, capture_output=True)
-    if done.returncode:
-        pytest.skip(f"the Docker engine does not answer: {done.stderr.decode()}")
+    subprocess.run(["docker", "import", "-", image], input=b"\0" * 10240, capture_output=True, check=True)
     try:
         said = subprocess.run(["docker", "push", "-q", image], capture_output=True, text=True, check=True)
         found = subprocess.run(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pandas
 import polars
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -105,14 +106,12 @@ def by_duckdb_over_arrow(path: Path) -> pa.Table:
 
 
 def by_pandas(path: Path) -> pa.Table:
-    pandas = pytest.importorskip("pandas")
     frame = DeltaTable(str(path)).to_pandas(types_mapper=pandas.ArrowDtype)
     return pa.Table.from_pandas(frame, preserve_index=False)
 
 
 def by_pandas_alone(path: Path) -> pa.Table:
     """As somebody does who is given the folder and the list of its files."""
-    pandas = pytest.importorskip("pandas")
     frames = [pandas.read_parquet(each, dtype_backend="pyarrow") for each in DeltaTable(str(path)).file_uris()]
     return pa.Table.from_pandas(pandas.concat(frames), preserve_index=False)
 
