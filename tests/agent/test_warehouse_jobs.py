@@ -83,6 +83,14 @@ class Place:
             output_spec={output: "highly_sensitive"}, allow_database_access=True, database_name="default",
         )  # fmt: skip
 
+    def resumed(self, task: dict[str, Any]) -> dict[str, Any]:
+        """The record of a task that was pinned, when the agent runs again and the job has ended well."""
+        self.site.start()
+        self.site.server.final(task["id"])
+        record = self.record(task)
+        assert record["exit_code"] == "0", self.log(task)
+        return record
+
     def ran(self, task: dict[str, Any]) -> dict[str, Any]:
         """Its `metadata.json`, once it has ended."""
         self.site.server.add(task)
@@ -196,10 +204,7 @@ def test_a_commit_between_pin_and_read_is_not_seen(place: Place) -> None:
     place.ingest_late()
     assert warehouses.version_of(place.warehouse) != pin
     assert place.records() > old
-    place.site.start()
-    place.site.server.final(task["id"])
-    record = place.record(task)
-    assert record["exit_code"] == "0", place.log(task)
+    record = place.resumed(task)
     assert place.rows() == old
     assert record["database_version"] == pin
     (entry,) = manifest.read(place.site.medium / "workspaces/wspace/metadata/manifest.json", "wspace")[
@@ -224,10 +229,7 @@ def test_a_job_reads_by_the_contracts_name_and_its_pin_holds_for_that_too(place:
     place.pin(task)
     place.ingest_late()
     assert place.records() > old
-    place.site.start()
-    place.site.server.final(task["id"])
-    record = place.record(task)
-    assert record["exit_code"] == "0", place.log(task)
+    record = place.resumed(task)
     assert place.rows() == old
     assert record["database_version"] == pin
 

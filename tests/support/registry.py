@@ -5,7 +5,6 @@ import json
 import shutil
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from tests.support.http_server import running
 
 USER, PASSWORD = "puller", "s3cret-pw"
 # bcrypt of PASSWORD
@@ -166,12 +166,5 @@ def _b64(content: bytes) -> bytes:
 
 @contextmanager
 def token_server(folder: Path) -> Iterator[_Server]:
-    server = _Server(folder)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with running(_Server(folder)) as server:
         yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

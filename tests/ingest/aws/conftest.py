@@ -9,12 +9,12 @@ import boto3
 import httpx
 import pytest
 from tests.support.docker import docker_engine, docker_image
-from tests.support.s3 import moto_running
+from tests.support.s3 import REGION, moto_running
+from tests.support.s3 import environment as on_s3
 
 __all__ = ["docker_engine", "docker_image"]
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-REGION = "eu-west-2"
 
 
 @pytest.fixture(scope="session")
@@ -38,13 +38,9 @@ def aws(moto_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
 def environment(address: str) -> dict[str, str]:
     """What leads every AWS client to the server."""
     return {
-        "AWS_ENDPOINT_URL": address,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",  # what moto takes
-        "AWS_REGION": REGION,
+        **on_s3(address),
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ALLOW_HTTP": "true",
-        "AWS_EC2_METADATA_DISABLED": "true",
     }
 
 

@@ -128,11 +128,9 @@ class Attempt:
         """The log in order, with a marker where the middle was dropped."""
         dropped = getattr(self.exit(), "log_dropped", 0)
         yield from _pieces(self.folder / "log.head")
-        tails = [self.folder / "log.tail0", self.folder / "log.tail1"]
-        tails = sorted((tail for tail in tails if tail.exists()), key=lambda tail: tail.stat().st_mtime_ns)
         if dropped:
             yield marker(dropped)
-        for tail in tails:
+        for tail in sorted(self.folder.glob("log.tail.*"), key=lambda tail: int(tail.suffix[1:])):
             yield from _pieces(tail)
 
     def stop(self) -> None:

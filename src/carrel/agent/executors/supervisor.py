@@ -5,8 +5,8 @@ It outlives the agent that started it, and leaves in the attempt's state folder 
     lock        an flock held as long as the supervisor lives; the kernel lets go of it at a crash or a reboot
     pid         the supervisor's pid, true only while the lock is held
     started     time in ns since 1970 at which the sandbox was started
-    log.head, log.tail0, log.tail1    stdout and stderr as they came, each line with a timestamp; over the
-                limit the first bytes and the last are kept (the two tails take turns)
+    log.head, log.tail.0, log.tail.1, ..    stdout and stderr as they came, each line with a timestamp; over the
+                limit the first bytes and the last are kept (no more than two tails, the oldest goes first)
     exit        `key value` lines and a last line `end`; it is there, and whole, only when the process has ended
 
 Standard library only and few imports, because one is started for each attempt: ready in some 10 ms. It never sees
@@ -29,15 +29,15 @@ LOCK_FD, ARGS_FD, SECCOMP_FD = 3, 4, 5
 
 
 class Log:
-    """Timestamped lines into `log.head` up to `limit // 2` bytes, then into two files that take turns as the tail."""
+    """Timestamped lines into `log.head` up to `limit // 2` bytes, then into numbered tails; the last two stay."""
 
     def __init__(self, limit: int) -> None:
         self.half = max(limit // 2, CHUNK * 2)
         self.fd = _create("log.head")
         self.size = 0
         self.dropped = 0
-        self.sizes: dict[str, int] = {}
-        self.turn = -1
+        self.tail = -1
+        self.size_before = 0
         self.at_line_start = True
 
     def feed(self, data: bytes) -> None:
@@ -55,24 +55,26 @@ class Log:
             self._write(b"\n")
 
     def _write(self, text: bytes) -> None:
-        if self.size + len(text) > self.half:
-            self._next_tail()
-        self.size += len(text)
         try:
+            if self.size + len(text) > self.half:
+                self._next_tail()
             while text:
-                text = text[os.write(self.fd, text) :]
+                written = os.write(self.fd, text)
+                self.size += written
+                text = text[written:]
         except OSError:  # the disk is full: the job goes on, and the record says what is missing
             self.dropped += len(text)
 
     def _next_tail(self) -> None:
+        """The file of the oldest tail becomes the newest, so that a full disk cannot refuse one."""
+        number = self.tail + 1
+        oldest = number - 2 if number > 1 else number
+        fd = _create(f"log.tail.{oldest}")
+        os.rename(f"log.tail.{oldest}", f"log.tail.{number}")
         os.close(self.fd)
-        self.turn += 1
-        name = f"log.tail{self.turn % 2}"
-        self.dropped += self.sizes.get(name, 0)
-        self.fd = _create(name)
-        if self.turn:
-            self.sizes[f"log.tail{(self.turn - 1) % 2}"] = self.size
-        self.size = 0
+        if number > 1:
+            self.dropped += self.size_before
+        self.fd, self.tail, self.size_before, self.size = fd, number, self.size, 0
 
 
 def _create(name: str) -> int:
