@@ -187,7 +187,7 @@ def _rows(rows: list[dict[str, Any]], as_json: bool, columns: tuple[str, ...]) -
 @click.command()
 @click.argument("query")
 @warehouse_option
-@click.option("--csv", "as_csv", is_flag=True, help="Answer as CSV.")
+@click.option("--csv", "as_csv", is_flag=True, help="Answer as CSV, lists and structs as JSON in it.")
 @ending
 @looking
 def sql(query: str, warehouse: str, as_csv: bool) -> None:
@@ -227,12 +227,30 @@ def _refuse_changes(query: str) -> None:
             )
 
 
+_AS_JSON = {"list", "array", "struct", "map", "union"}
+_AS_TEXT = {"interval", "blob", "bit", "time with time zone"}  # as DuckDB shows them; Arrow's CSV has no form for them
+
+
 def _csv(found: Any) -> None:
+    """Batch by batch. A list, struct or map is a cell of JSON."""
     import sys
 
     from pyarrow import csv
 
-    csv.write_csv(found.to_arrow_table(), sys.stdout.buffer)
+    cells = [_cell(at, kind.id) for at, kind in enumerate(found.types, start=1)]
+    names = ['"' + name.replace('"', '""') + '"' for name in found.columns]
+    columns = (f"{cell} AS {name}" for cell, name in zip(cells, names, strict=True))
+    reader = found.project(", ".join(columns)).to_arrow_reader()
+    with csv.CSVWriter(sys.stdout.buffer, reader.schema) as writer:
+        for batch in reader:
+            writer.write_batch(batch)
+
+
+def _cell(at: int, kind: str) -> str:
+    """The column by its position, since names need not be unique."""
+    if kind in _AS_JSON:
+        return f"to_json(#{at})::VARCHAR"
+    return f"#{at}::VARCHAR" if kind in _AS_TEXT else f"#{at}"
 
 
 @click.group()

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import select
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -122,6 +123,9 @@ def ending(command: Command) -> Command:
             click.echo("Stopped. Nothing is lost: the next run finishes or undoes what was begun.", err=True)
             sys.exit(EXIT_STOPPED)
         except Exception as error:
+            if isinstance(error, BrokenPipeError) and _nobody_reads():
+                _write_to_nobody()
+                sys.exit(1)
             words = in_words(error)
             if words is None or _debugging():
                 raise
@@ -145,6 +149,18 @@ def _said(command: Command, *args: Any, **kwargs: Any) -> Any:
         sys.exit(EXIT_BUSY)
     except (MappingInvalid, PartitionsChanged, StoreFault, SourceFault, WarehouseFault) as fault:
         raise click.ClickException(str(fault)) from fault
+
+
+def _nobody_reads() -> bool:
+    """Whether who was to read our output has gone, as `head` does."""
+    poll = select.poll()
+    poll.register(1, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _write_to_nobody() -> None:
+    """Else the interpreter would fail once more, and say so, as it writes what it still holds."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _debugging() -> bool:
