@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 
@@ -56,29 +56,21 @@ class Live:
 
         from carrel.web.wsgi import application
 
+        self._open: dict[int, Any] = {}
         self._server = create_server(
-            application, host="127.0.0.1", port=0, threads=8, clear_untrusted_proxy_headers=True
+            application, map=self._open, host="127.0.0.1", port=0, threads=8, clear_untrusted_proxy_headers=True
         )
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread = threading.Thread(target=self._server.run)
         self._thread.start()
         self.url = f"http://127.0.0.1:{self._server.effective_port}"
 
     client = Web.client
 
-    def _serve(self) -> None:
-        try:
-            self._server.run()
-        except OSError:
-            # waitress has no way to end its loop from another thread: the loop may meet its socket closed.
-            if not self._closing.is_set():
-                raise
-
     def close(self) -> None:
-        self._closing.set()
+        """Answer what is being answered, then have the loop itself close all, and end: it ends when nothing is open."""
         self._server.task_dispatcher.shutdown()
-        self._server.close()
-        self._thread.join(10)
+        self._server.trigger.pull_trigger(lambda: self._server.asyncore.close_all(self._open))
+        self._thread.join()
 
 
 class Sweeper:
