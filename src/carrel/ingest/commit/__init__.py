@@ -5,8 +5,6 @@ from carrel.ingest.commit.delta import (
     TableCommit,
     active_files,
     existing,
-    holding,
-    holds,
     schema_bytes,
     vacuum,
     view_of,
@@ -40,6 +38,7 @@ from carrel.ingest.commit.plan import (
     undoable,
 )
 from carrel.ingest.commit.reading import dataset_of, whole
+from carrel.ingest.commit.sought import Sought
 from carrel.ingest.commit.storage import LocalStorage, Storage
 
 __all__ = [
@@ -55,6 +54,7 @@ __all__ = [
     "LocalStorage",
     "Plan",
     "RunNumber",
+    "Sought",
     "Storage",
     "TableCommit",
     "WarehouseBusy",
@@ -72,8 +72,6 @@ __all__ = [
     "ensure_ours",
     "existing",
     "finish",
-    "holding",
-    "holds",
     "is_held",
     "open_storage",
     "opened",

@@ -1,17 +1,16 @@
-"""One Delta table: what is in it now, which of its files hold a record, and one atomic commit per table and run."""
+"""One Delta table: what is in it now, and one atomic commit per table and run."""
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
-from carrel.ingest.commit.files import DataFile, opened
+from carrel.ingest.commit.files import DataFile
 from carrel.ingest.commit.layout import run_of, table_key
 from carrel.ingest.commit.storage import Storage
 from carrel.telemetry import faults
@@ -180,40 +179,6 @@ def _add_columns(table: DeltaTable, schema: Schema) -> None:
     if missing:
         table.alter.add_columns(missing)
         faults.point("ingest.columns_added")
-
-
-def holding(storage: Storage, name: str, table: DeltaTable, records: Mapping[str, Collection[str]]) -> list[str]:
-    """Which files hold rows of `records` (record id -> runs that may have written its rows; none: any run).
-
-    Reads the footer of every file, and one column where the bounds in it allow a record.
-    """
-    return [file.path for file in active_files(table) if records and holds(storage, name, file.path, records)]
-
-
-def holds(storage: Storage, name: str, path: str, records: Mapping[str, Collection[str]]) -> bool:
-    """Whether one file of a table, active or not, has rows of `records` (as in `holding`)."""
-    wanted = pa.array(list(records))
-    with opened(storage, name, path) as file:
-        places = {file.metadata.schema.column(each).path: each for each in range(file.metadata.num_columns)}
-        for number in range(file.num_row_groups):
-            group = file.metadata.row_group(number)
-            if not any(_may_hold(group, places, record, runs) for record, runs in records.items()):
-                continue
-            found = file.read_row_group(number, ["recordid"]).column(0).cast(pa.string())
-            if pc.any(pc.is_in(found, wanted)).as_py():
-                return True
-    return False
-
-
-def _may_hold(group: Any, places: Mapping[str, int], record: str, runs: Collection[str]) -> bool:
-    if not _between(group.column(places["recordid"]).statistics, record):
-        return False
-    return not runs or any(_between(group.column(places["_run_id"]).statistics, run) for run in runs)
-
-
-def _between(bounds: Any, value: str) -> bool:
-    """No bounds: it may be."""
-    return bounds is None or not bounds.has_min_max or bounds.min <= value <= bounds.max
 
 
 def vacuum(storage: Storage, name: str, number: int, hours: int = 0) -> list[str]:

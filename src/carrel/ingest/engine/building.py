@@ -13,12 +13,12 @@ from carrel.ingest.commit import (
     DataFile,
     Plan,
     RunNumber,
+    Sought,
     Storage,
     TableCommit,
     active_files,
     blocks,
     existing,
-    holding,
     opened,
     rewritten,
     schema_bytes,
@@ -265,10 +265,9 @@ class _Table:
         table = existing(self.storage, self.want.name) if replaced or reshape else None
         if table is None:
             return [], [], False
-        if reshape:
-            paths = [file.path for file in active_files(table)]
-        else:
-            paths = holding(self.storage, self.want.name, table, replaced)
+        paths = [file.path for file in active_files(table)]
+        if not reshape:
+            paths = list(Sought(replaced).in_files(self.storage, self.want.name, paths))
         made = [file for path in paths if (file := self._old(path, set(replaced), reshape))]
         return made, paths, reshape
 

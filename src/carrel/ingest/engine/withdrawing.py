@@ -17,6 +17,7 @@ from carrel.ingest.commit import (
     DataFile,
     Plan,
     RunNumber,
+    Sought,
     Storage,
     TableCommit,
     active_files,
@@ -27,7 +28,6 @@ from carrel.ingest.commit import (
     decide,
     existing,
     finish,
-    holds,
     open_storage,
     recover,
     rewritten,
@@ -225,19 +225,15 @@ class _Withdrawal:
         any_run: dict[str, frozenset[str]] = {each: frozenset() for each in self.subjects.record_ids}
         # Copies may hold what earlier runs wrote, and so may files that the current version does not name.
         runs = any_run if "/" in name else {**any_run, **self._runs}
-        left = {path: self._rewritten(name, path, keep) for path in self._holding(name, old.active, runs)}
-        stale = list(self._holding(name, old.stale, any_run))
+        holding = Sought(runs).in_files(self.storage, name, old.active)
+        left = {path: self._rewritten(name, path, keep) for path in holding}
+        stale = list(Sought(any_run).in_files(self.storage, name, old.stale))
         if table is None:
             self.forget += [f"{table_key(name)}/{path}" for path in stale]
             self.tables += [TableRemoval(name, 0, 0, len(stale), 0)] if stale else []
             return
         self._note(name, table, rows, left, old, bool(stale))
         yield from _commit(name, table, left)
-
-    def _holding(self, name: str, paths: Collection[str], records: dict[str, frozenset[str]]) -> Iterator[str]:
-        for path in paths if records else ():
-            if holds(self.storage, name, path, records):
-                yield path
 
     def _files(self, name: str, table: DeltaTable | None) -> _Files:
         start = f"{table_key(name)}/"
