@@ -16,7 +16,7 @@ from tests.support.ingest_tables import cells, of_truth
 from carrel.ingest.commit import open_storage
 from carrel.ingest.engine.copying import copy_dataset
 from carrel.ingest.engine.reconciling import reconcile
-from carrel.ingest.engine.searching import _CHUNK, Search
+from carrel.ingest.engine.searching import _AT_ONCE, _CHUNK, Search
 from carrel.ingest.engine.withdrawing import withdraw
 from carrel.ingest.generate import Knobs, write
 
@@ -213,3 +213,20 @@ def test_the_search_finds_codes_however_they_are_written(code, tmp_path):
     pq.write_table(pa.table({"n": [1, 2], "t": ["axb", None]}), tmp_path / "innocent.parquet")
     (tmp_path / "innocent.txt").write_bytes(b"\xff\x00 nothing")
     assert {tmp_path / key for key in Search(storage, [code]).run().holding} == others
+
+
+def test_the_search_names_just_the_files_that_hold_one_of_many_codes(tmp_path):
+    """More codes than one pattern has, and more text than is looked through at once."""
+    storage = open_storage(str(tmp_path))
+    codes = [f"code-{number:04d}-z" for number in range(_AT_ONCE * 2 + 50)]
+    guilty = {0: codes[0], 7: codes[_AT_ONCE], 8: codes[-1], 29: codes[-1]}
+    for number in range(30):
+        texts = [f"code-{number:04d}-y{row:06d}" + "." * 20 for row in range(10_000)]
+        texts[9_999] += guilty.get(number, "")
+        place = tmp_path / f"{number}.parquet"
+        pq.write_table(pa.table({"t": pa.array(texts), "n": pa.array(range(10_000))}), place)
+        (tmp_path / f"{number}.json").write_text(json.dumps({"who": guilty.get(number + 20, "nobody")}))
+    expected = {f"{number}.parquet" for number in guilty} | {"9.json"}
+    found = Search(storage, codes).run()
+    assert set(found.holding) == expected
+    assert (found.files, found.cells) == (60, 300_000)

@@ -25,6 +25,7 @@ class Codes:
         self.patterns = [rf"(?:^|[^A-Za-z0-9])(?:{each})(?:[^A-Za-z0-9]|$)" if apart else each for each in plain]
         self.longest = max((len(form) for code in codes for form in _forms(code)), default=0)
         self.in_bytes = list(_patterns({form.decode("latin-1") for code in codes for form in _forms(code)}))
+        """For bytes, each as the character of its number: a code as UTF-8, as JSON or as a URL writes it."""
 
     def inside(self, texts: pa.ChunkedArray) -> pa.ChunkedArray:
         """Which of `texts` have one of the codes in them; false where there is no text."""
@@ -33,14 +34,30 @@ class Codes:
             found = pc.or_(found, pc.fill_null(pc.match_substring_regex(texts, pattern), False))
         return found
 
-    def anywhere(self, texts: pa.ChunkedArray) -> bool:
-        """Whether any of `texts` has one of the codes in it."""
-        return any(pc.any(pc.match_substring_regex(texts, each)).as_py() for each in self.patterns if len(texts))
 
-    def within(self, data: bytes) -> bool:
-        """Whether bytes have a code in them: as UTF-8, as JSON or as a URL writes it."""
-        held = pa.array([data.decode("latin-1")])
-        return any(pc.any(pc.match_substring_regex(held, each)).as_py() for each in self.in_bytes)
+class _Pile:
+    """Texts of several files that are looked through at once: patterns cost more to prepare than to match."""
+
+    def __init__(self, patterns: Collection[str]):
+        self._patterns = patterns
+        self._pieces: list[tuple[str, pa.Array]] = []
+        self._bytes = 0
+
+    def add(self, key: str, texts: pa.Array) -> Collection[str]:
+        """`texts` of the file `key`; if it was time to look: the files that have a code in them."""
+        self._pieces.append((key, texts))
+        self._bytes += texts.nbytes
+        return self.look() if self._bytes >= _CHUNK else ()
+
+    def look(self) -> Collection[str]:
+        """The files of the pile that have a code in them; the pile is empty then."""
+        pieces, self._pieces, self._bytes = self._pieces, [], 0
+        if not pieces or not self._anywhere(pa.concat_arrays([texts for _, texts in pieces])):
+            return ()
+        return {key for key, texts in pieces if self._anywhere(texts)}
+
+    def _anywhere(self, texts: pa.Array) -> bool:
+        return any(pc.any(pc.match_substring_regex(texts, each)).as_py() for each in self._patterns)
 
 
 def _patterns(codes: Collection[str]) -> Iterator[str]:
@@ -59,42 +76,54 @@ class Search:
 
     def __init__(self, storage: Storage, codes: Collection[str]):
         self.storage = storage
-        self.codes = Codes(codes)
         self.files = 0
         self.cells = 0
-        self.holding: list[str] = []
+        self._found: set[str] = set()
+        found = Codes(codes)
+        self._overlap = found.longest
+        self._texts = {kind: _Pile(found.patterns) for kind in (pa.large_string(), pa.large_binary())}
+        self._bytes = _Pile(found.in_bytes)
+
+    @property
+    def holding(self) -> list[str]:
+        return sorted(self._found)
 
     def run(self) -> "Search":
         """Reads the whole warehouse, a part of one column of one file at a time."""
         for key in self.storage.keys(""):
             self.files += 1
-            found = self._in_parquet(key) if key.endswith(".parquet") else self._in_bytes(key)
-            if found or self.codes.within(key.encode("utf-8", "surrogateescape")):
-                self.holding.append(key)
+            self._take_bytes(key, key.encode("utf-8", "surrogateescape"))
+            if key.endswith(".parquet"):
+                self._take_parquet(key)
+            else:
+                self._take_file(key)
+        for pile in (*self._texts.values(), self._bytes):
+            self._found.update(pile.look())
         return self
 
-    def _in_bytes(self, key: str) -> bool:
+    def _take_bytes(self, key: str, data: bytes) -> None:
+        self._found.update(self._bytes.add(key, pa.array([data.decode("latin-1")])))
+
+    def _take_file(self, key: str) -> None:
         """Chunks overlap, so that none can cut a code in two."""
         with self.storage.open(key) as stream:
             before = b""
             while chunk := stream.read(_CHUNK):
-                if self.codes.within(before + chunk):
-                    return True
-                before = (before + chunk)[-self.codes.longest :]
-        return False
+                self._take_bytes(key, before + chunk)
+                before = (before + chunk)[-self._overlap :]
 
-    def _in_parquet(self, key: str) -> bool:
+    def _take_parquet(self, key: str) -> None:
         with self.storage.open(key) as stream, pq.ParquetFile(stream) as file:
             names = sorted(set(file.schema_arrow.names))
-            return self.codes.within("\n".join(names).encode()) or any(self._in_column(file, each) for each in names)
+            self._take_bytes(key, "\n".join(names).encode())
+            for name in names:
+                for batch in file.iter_batches(_ROWS, columns=[name], use_threads=False):
+                    self._take_column(key, batch.column(0))
 
-    def _in_column(self, file: pq.ParquetFile, name: str) -> bool:
-        for batch in file.iter_batches(_ROWS, columns=[name], use_threads=False):
-            for texts in _texts(pa.chunked_array([batch.column(0)])):
-                self.cells += len(texts)
-                if self.codes.anywhere(texts.unique()):
-                    return True
-        return False
+    def _take_column(self, key: str, column: pa.Array) -> None:
+        for texts in _texts(pa.chunked_array([column])):
+            self.cells += len(texts)
+            self._found.update(self._texts[texts.type].add(key, texts.unique()))
 
 
 def _texts(column: pa.ChunkedArray) -> Iterator[pa.ChunkedArray]:

@@ -35,6 +35,8 @@ class Subjects:
         """
         mine = pc.or_(_is_in(lines, "recordid", self.record_ids), _is_in(lines, "healthcode", self.healthcodes))
         nameless = pc.is_null(lines.column("recordid"))
+        if not pc.any(nameless).as_py():
+            return mine
         return pc.or_(mine, pc.and_(nameless, Codes(self.record_ids, apart=True).inside(lines.column("archive_uri"))))
 
 
