@@ -1,5 +1,6 @@
 """Delta warehouses: one fixed version of each table under its name, nothing else in reach, and memory that stays."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,8 @@ from tests.sqlrunner.conftest import Run
 from tests.sqlrunner.failures import check_failure
 from tests.sqlrunner.memory import run_measured
 
-from carrel.sqlrunner.delta import open_rows
+from carrel.ingest.tables import names as ingest_names
+from carrel.sqlrunner.delta import open_rows, sql_names
 from carrel.sqlrunner.errors import DatabaseFault, QueryError, SqlrunnerError, Transient
 
 PEOPLE = {"recordid": ["a", "b", "c"], "Score": [1.5, None, 3.0], "n": [1, 2, 2**60]}
@@ -53,6 +55,27 @@ def test_tables_are_found_by_name_whatever_the_case(warehouse: Path):
         {"recordid": "c", "Score": 3.0, "n": 2**60},
     ]
     assert ask(warehouse, 'SELECT x FROM "Odd Name.é"') == [{"x": 1}]
+
+
+def test_of_tables_alike_each_has_a_name_that_means_it_alone(warehouse: Path):
+    """One archive with an odd key must not shut the whole warehouse; nor may half of the rows pass for all."""
+    add(warehouse, "Survey__items", {"x": [1, 2]})
+    add(warehouse, "Survey__Items", {"x": [3]})
+    assert count(warehouse) == 4
+    names = sql_names(["Survey__items", "Survey__Items", "People"])
+    assert count(warehouse, table=names["Survey__items"]) == 2
+    assert count(warehouse, table=names["Survey__Items"].upper()) == 1
+    with pytest.raises(QueryError, match=f"(?s)does not exist.*{names['Survey__Items']}"):
+        count(warehouse, table="Survey__items")
+    assert count(warehouse, "?versions=Survey__items%3D0", "Survey__items") == 2
+
+
+def test_both_rooms_call_tables_alike_by_the_same_names():
+    tables = ["a__b", "a__B", "People", "a__b_" + hashlib.sha256(b"a__b").hexdigest()[:6]]
+    called = sql_names(tables)
+    assert called == ingest_names.sql_names(tables)
+    assert len({name.casefold() for name in called.values()} | {"a__b"}) == 5
+    assert called["People"] == "People"
 
 
 def test_joins_steps_and_subqueries_find_their_tables(warehouse: Path):

@@ -11,11 +11,13 @@ can be named by that name too: it is a view of the same version.
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from operator import and_
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,10 +51,29 @@ class Warehouse:
     folders: Mapping[str, Path]
     versions: Mapping[str, int | None]
 
+    @cached_property
+    def called(self) -> dict[str, str]:
+        """table -> its name in SQL."""
+        return sql_names(self.versions)
+
     def named_in(self, names: set[str]) -> list[str]:
-        """Which tables these names mean: case does not count, as in all SQL."""
+        """Which tables these names mean."""
         wanted = {name.casefold() for name in names}
-        return [name for name in self.versions if name.casefold() in wanted]
+        return [name for name, called in self.called.items() if called.casefold() in wanted]
+
+
+def sql_names(tables: Collection[str]) -> dict[str, str]:
+    """The name of each table in SQL, which does not tell names apart by case: of names alike, each gets a digest, and
+    no table has the name that could mean both. `carrel.ingest.tables.names` has the same rule.
+    """
+    folded = Counter(name.casefold() for name in tables)
+    alike = [name for name in tables if folded[name.casefold()] > 1]
+    for digits in (6, 16, 64):  # more where a name that someone chose to clash, clashes
+        called = {name: f"{name}_{hashlib.sha256(name.encode()).hexdigest()[:digits]}" for name in alike}
+        chosen = {name.casefold() for name in called.values()}
+        if len(chosen) == len(alike) and not chosen & folded.keys():
+            break
+    return {name: called.get(name, name) for name in tables}
 
 
 @dataclass(frozen=True)
@@ -105,9 +126,9 @@ def open_rows(url: str, sql: str, scratch: Path) -> Iterator[Rows]:
         wanted = dict.fromkeys([*warehouse.named_in(names), *(view.table for view in views)])
         tables = [open_table(warehouse, name) for name in wanted]
         for table in tables:
-            connection.register(table.name, Frugal(table.dataset))
+            connection.register(warehouse.called[table.name], Frugal(table.dataset))
         for view in views:
-            _make(connection, view)
+            _make(connection, view, warehouse.called[view.table])
         rows = _select(connection, sql, warehouse)
         yield Rows(rows.schema, _watched(rows.batches, tables))
     finally:
@@ -124,7 +145,6 @@ def warehouse_of(url: str) -> Warehouse:
     versions = dict.fromkeys(folders) if fixed is None else fixed
     if missing := sorted(set(versions) - set(folders)):
         raise DatabaseFault(f"The warehouse has no table {missing[0]}, which this job was to read: {_ASK}.")
-    _refuse_alike(sorted(versions))
     return Warehouse(folders, versions)
 
 
@@ -149,13 +169,6 @@ def _versions(url: str, root: Path) -> dict[str, int | None] | None:
         raise DatabaseFault(f"The versions in DATABASE_URL are no numbers: {_ASK}.", str(error)) from error
 
 
-def _refuse_alike(names: list[str]) -> None:
-    seen: dict[str, str] = {}
-    for name in names:
-        if (other := seen.setdefault(name.casefold(), name)) != name:
-            raise DatabaseFault(f"The tables {other} and {name} differ in case only, which SQL cannot tell: {_ASK}.")
-
-
 def _names(sql: str) -> set[str]:
     """All that stands in the query and may be the name of a table, as whatever it does: no others are opened."""
     return {token.name.casefold() for statement in statements(sql) for token in statement}
@@ -166,7 +179,7 @@ def _views(warehouse: Warehouse, names: set[str]) -> list[View]:
 
     Only tables are opened whose views may be meant: a view's name begins with `dataset_` and its dataset's.
     """
-    tables = {name.casefold() for name in warehouse.versions}
+    tables = {name.casefold() for name in warehouse.called.values()}
     wanted = tuple(name for name in names - tables if name.startswith(_VIEW_START))
     found: dict[str, View] = {}
     for table in sorted(warehouse.versions):
@@ -186,8 +199,8 @@ def _view(warehouse: Warehouse, name: str) -> View | None:
         raise DatabaseFault(f"The other name of table {name} cannot be read: {_ASK}.", str(error)) from error
 
 
-def _make(connection: duckdb.DuckDBPyConnection, view: View) -> None:
-    name, table = (each.replace('"', '""') for each in (view.name, view.table))
+def _make(connection: duckdb.DuckDBPyConnection, view: View, called: str) -> None:
+    name, table = (each.replace('"', '""') for each in (view.name, called))
     try:
         connection.execute(f'CREATE TEMP VIEW "{name}" AS SELECT {view.select} FROM "{table}"')  # noqa: S608 (hardened)
     except duckdb.BinderException as error:
@@ -206,7 +219,7 @@ def _select(connection: duckdb.DuckDBPyConnection, sql: str, warehouse: Warehous
     except QueryError as error:
         if "Table with name" not in str(error):
             raise
-        there = ", ".join(sorted(warehouse.versions)) or "none"
+        there = ", ".join(sorted(warehouse.called.values())) or "none"
         raise QueryError(f"{error}\nThe tables there are: {there}.", error.detail) from error
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from tests.support.ingest import Folder, deliver
+from tests.support.ingest import ingest as run_ingest
 
 from carrel.ingest.cli import ingest
 
@@ -95,3 +97,18 @@ def test_a_reader_that_leaves_is_no_fault_of_the_warehouse(warehouse):
         assert told.stderr is not None
         assert told.stderr.read() == b""
     assert told.returncode == 1
+
+
+def test_tables_whose_names_differ_in_case_only_are_asked_one_by_one(tmp_path):
+    archives, place = tmp_path / "archives", tmp_path / "warehouse"
+    archives.mkdir()
+    deliver(archives, "1", "record-one", {"items": [1, 2], "Items": [3]})
+    run_ingest(place, Folder(archives))
+    done = CliRunner().invoke(ingest, ["tables", "--warehouse", str(place), "--json"])
+    called = {row["name"]: row["sql"] for row in json.loads(done.stdout)}
+    assert called["Anything_v1"] is None
+    asked = {name: answer(place, f"SELECT value FROM {called[name]}")[1:] for name in called if called[name]}
+    assert asked == {"Anything_v1__items": [["1"], ["2"]], "Anything_v1__Items": [["3"]]}
+    refused = CliRunner().invoke(ingest, ["sql", "SELECT * FROM Anything_v1__items", "--warehouse", str(place)])
+    assert refused.exit_code == 1
+    assert "does not exist" in refused.stderr

@@ -26,31 +26,45 @@ from carrel.ingest.tables import (
     unify,
     write_options,
 )
-from carrel.ingest.tables.names import RESERVED, child_table, digest, names_of
+from carrel.ingest.tables.names import RESERVED, child_table, names_of
 
 DATA = Path(__file__).parents[4] / "shared/data/mobile-client-json/schemas"
 
-parts = st.sampled_from(["a", "A", "a_b", "b", "a.b", "a b", "", "year", "_Index", "é", "x" * 120, "len"])
+parts = st.sampled_from(
+    ["a", "A", "a_b", "b", "a.b", "a b", "", "year", "_Index", "é", "x" * 120, "len", "a\0b", "a\1\2b", "\1", "\1\3len"]
+)
 paths = st.lists(parts, min_size=1, max_size=3).map(tuple)
+places = st.builds(Field, paths, st.sampled_from(["", "", "len", "json"]))
 
 
-@given(st.sets(paths, max_size=8), st.sets(paths, max_size=3), st.randoms())
-@settings(max_examples=80, deadline=None)
-def test_names_are_unique_legible_and_those_of_the_truth(found, declared, rng):
-    fields = [Field(path) for path in found]
-    rng.shuffle(fields)
-    named = names_of(fields, declared)
+@given(st.lists(places, max_size=8, unique=True), st.sets(paths, max_size=3), st.randoms())
+@settings(max_examples=150, deadline=None)
+def test_names_are_unique_legible_and_those_of_the_truth(fields, declared, rng):
+    mixed = rng.sample(fields, len(fields))
+    named = names_of(mixed, declared)
     folded = [name.casefold() for name in named.values()]
-    assert len(set(folded)) == len(folded) == len(found)
+    assert len(set(folded)) == len(folded) == len(fields)
     assert not RESERVED & set(folded)
-    assert {each.path: name for each, name in named.items()} == truth.names_of(list(found), dict.fromkeys(declared, ""))
+    theirs = {(*each.path, *([truth.Derived(each.role)] if each.role else [])): each for each in fields}
+    by_path = truth.names_of(list(theirs), dict.fromkeys(declared, ""))
+    assert named == {theirs[path]: name for path, name in by_path.items()}
+
+
+def test_a_length_and_a_key_of_that_name_are_apart_when_a_third_has_the_plain_name():
+    fields = [Field(("a_b",), "len"), Field(("a.b",), "len"), Field(("a.b", "len"))]
+    assert len(set(names_of(fields, ()).values())) == 3
+
+
+@given(places, places)
+def test_fields_are_the_same_when_their_texts_are(one, other):
+    assert (one.text == other.text) is (one == other)
 
 
 def test_names_chosen_to_clash_with_digests_do_not():
-    fields = [Field(("a.b",)), Field(("a_b",)), Field((f"a_b_{digest(('a.b',))}",))]
+    fields = [Field(("a.b",)), Field(("a_b",)), Field((f"a_b_{Field(('a.b',)).digest()}",))]
     named = names_of(fields, ())
     assert len(set(named.values())) == 3
-    assert named[fields[0]] == f"a_b_{digest(('a.b',), 16)}"
+    assert named[fields[0]] == f"a_b_{Field(('a.b',)).digest(16)}"
 
 
 def test_long_tables_names_stay_short_enough_for_folders():

@@ -110,8 +110,8 @@ def tables(table: str | None, warehouse: str, as_json: bool, version: int | None
     if table is None:
         found = [asdict(each) for each in list_tables(storage)]
         shown = found if as_json else [{**each, "size": size(each["size"])} for each in found]
-        named = ("bridge",) if any(each["bridge"] for each in found) else ()
-        _rows(shown, as_json, ("name", "version", "rows", "files", "size", "columns", *named))
+        others = tuple(column for column in ("bridge", "sql") if any(each[column] for each in found))
+        _rows(shown, as_json, ("name", "version", "rows", "files", "size", "columns", *others))
         return
     opened = existing(storage, table)
     view = view_named(storage, table) if opened is None else None

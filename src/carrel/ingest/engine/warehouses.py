@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from carrel.ingest.commit import (
@@ -19,6 +19,7 @@ from carrel.ingest.commit import (
     whole,
 )
 from carrel.ingest.tables.bridge_views import quoted
+from carrel.ingest.tables.names import sql_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TableInfo:
-    """A table as it is now. `size` in bytes. `bridge`: its name there, of a dataset with `naming: bridge`."""
+    """A table as it is now. `size` in bytes. `bridge`: its name there, of a dataset with `naming: bridge`. `sql`: its
+    name in SQL, where another table's differs in case only."""
 
     name: str
     version: int
@@ -36,6 +38,7 @@ class TableInfo:
     size: int
     columns: int
     bridge: str | None = None
+    sql: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +87,12 @@ def tables(storage: Storage) -> Iterator[TableInfo]:
     """Every data table that was committed."""
     found = _opened(storage)
     named = {view.table: view.name for view in views(found, OURS)}
+    called = {name: alias for name, alias in sql_names(found).items() if alias != name}
     for name, table in found.items():
         files = active_files(table)
         rows, size = sum(file.rows for file in files), sum(file.size for file in files)
         columns = len(table.schema().fields)
-        yield TableInfo(name, table.version(), rows, len(files), size, columns, named.get(name))
+        yield TableInfo(name, table.version(), rows, len(files), size, columns, named.get(name), called.get(name))
 
 
 OURS = ("ledger", "quarantine")
@@ -108,12 +112,13 @@ def query(warehouse: str, sql: str) -> Any:
     storage = open_storage(warehouse)
     connection = duckdb.connect()
     found = _opened(storage)
+    called = sql_names(found)
     for name in (*found, LEDGER, QUARANTINE):
         dataset = dataset_of(storage, name, found.get(name))
         if dataset is not None:
-            connection.register(name.removeprefix("_"), dataset)
+            connection.register(called.get(name, name.removeprefix("_")), dataset)
     for view in views(found, OURS):
-        _make(connection, view)
+        _make(connection, replace(view, table=called[view.table]))
     return connection.sql(sql)
 
 

@@ -147,7 +147,15 @@ def plain_name(path: Path) -> str:
 
 
 def _digest(path: Path) -> str:
-    return hashlib.sha256("\0".join(path).encode()).hexdigest()[:6]
+    """Of the keys, NUL between them; what we made ourselves is apart from a key of the same name."""
+    text = ""
+    for position, part in enumerate(path):
+        if isinstance(part, Derived):
+            text += f"\1\3{part}"
+            continue
+        escaped = "".join({"\0": "\1\2", "\1": "\1\1"}.get(letter, letter) for letter in part)
+        text += f"\0{escaped}" if position else escaped
+    return hashlib.sha256(text.encode()).hexdigest()[:6]
 
 
 def names_of(paths: Iterator[Path] | list[Path], declared: Mapping[Path, str]) -> dict[Path, str]:

@@ -35,6 +35,15 @@ class Field(NamedTuple):
     def parts(self) -> Path:
         return (*self.path, self.role) if self.role else self.path
 
+    @property
+    def text(self) -> str:
+        """Its path and role as one text, which no other field has, whatever characters keys are made of."""
+        keys = "\0".join(part.replace("\1", "\1\1").replace("\0", "\1\2") for part in self.path)
+        return f"{keys}\1\3{self.role}" if self.role else keys
+
+    def digest(self, digits: int = 6) -> str:
+        return hashlib.sha256(self.text.encode()).hexdigest()[:digits]
+
 
 def names_of(fields: Iterable[Field], declared: Collection[Path]) -> dict[Field, str]:
     """The column name of each field.
@@ -55,15 +64,15 @@ def names_of(fields: Iterable[Field], declared: Collection[Path]) -> dict[Field,
     return named | _digested(others, {name.casefold() for name in named.values()})
 
 
-def _rank(each: Field, declared: Collection[Path]) -> tuple[bool, bool, str, bool]:
+def _rank(each: Field, declared: Collection[Path]) -> tuple[bool, bool, str, bool, str]:
     is_declared = not each.role and each.path in declared
-    return not is_declared, plain_name(each) != "_".join(each.parts), "\0".join(each.parts), not each.role
+    return not is_declared, plain_name(each) != "_".join(each.parts), "\0".join(each.parts), not each.role, each.text
 
 
 def _digested(fields: list[Field], taken: set[str]) -> dict[Field, str]:
     """With six digits of the digest; more where a name that someone chose to clash, clashes."""
     for digits in _DIGITS:
-        named = {each: f"{plain_name(each)}_{digest(each.parts, digits)}" for each in fields}
+        named = {each: f"{plain_name(each)}_{each.digest(digits)}" for each in fields}
         counts = Counter(name.casefold() for name in named.values())
         if not taken & counts.keys() and all(count == 1 for count in counts.values()):
             break
@@ -72,13 +81,24 @@ def _digested(fields: list[Field], taken: set[str]) -> dict[Field, str]:
 
 def plain_name(each: Field) -> str:
     """Parts joined by `_`, sanitised; over 100 characters cut, with a digest."""
-    return _shortened("_".join(sanitised(part) for part in each.parts), each.parts, MAX_COLUMN_NAME)
+    return _shortened("_".join(sanitised(part) for part in each.parts), each, MAX_COLUMN_NAME)
 
 
 def child_table(table: str, path: Path) -> str:
     """The table of the array at `path` in the rows of `table`."""
     name = f"{table}__{plain_name(Field(path))}"
-    return _shortened(name, (name,), MAX_TABLE_NAME)
+    return _shortened(name, Field((name,)), MAX_TABLE_NAME)
+
+
+def sql_names(tables: Collection[str]) -> dict[str, str]:
+    """The name of each table in SQL, which does not tell names apart by case: of names alike, each gets a digest.
+
+    `carrel.sqlrunner.delta` has the same rule.
+    """
+    folded = Counter(name.casefold() for name in tables)
+    alike = [Field((name,)) for name in sorted(tables) if folded[name.casefold()] > 1]
+    digested = _digested(alike, set(folded))
+    return {name: digested.get(Field((name,)), name) for name in tables}
 
 
 def key_prefix(path: Path) -> str:
@@ -86,7 +106,7 @@ def key_prefix(path: Path) -> str:
 
     Arrays at `a.b` and `a_b` share a table; their rows' keys differ by this.
     """
-    return "" if len(path) == 1 and _PLAIN.fullmatch(path[0]) else f"{digest(path)}."
+    return "" if len(path) == 1 and _PLAIN.fullmatch(path[0]) else f"{Field(path).digest()}."
 
 
 def pointer(path: Path) -> str:
@@ -98,9 +118,5 @@ def sanitised(part: str) -> str:
     return _ODD.sub("_", part)
 
 
-def digest(parts: Path, digits: int = 6) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:digits]
-
-
-def _shortened(name: str, parts: Path, limit: int) -> str:
-    return name if len(name) <= limit else f"{name[:limit]}_{digest(parts)}"
+def _shortened(name: str, of: Field, limit: int) -> str:
+    return name if len(name) <= limit else f"{name[:limit]}_{of.digest()}"
