@@ -28,7 +28,7 @@ class Bench:
     def __init__(self, scratch: Path, options: argparse.Namespace):
         self.scratch = scratch
         self.options = options
-        self.python = sys.executable
+        self.python = extras.python_of_users()
         self.ours_wall = 0.0
 
     def lines(self) -> Iterator[Line]:
@@ -75,8 +75,8 @@ class Bench:
 
     def history(self) -> Iterator[Line]:
         few, many, batch = data.small(20, 20), data.small(2_000, 1_000), data.small(20, 0)
-        command = [self.python, "-m", "benchmarks.ingest.against_history", few.folder, many.folder, batch.folder]
-        found = json.loads(watched([*command, str(max(3, self.options.runs))]).output)
+        folders = few.folder, many.folder, batch.folder
+        found = json.loads(self._watched("against_history", *folders, max(3, self.options.runs)).output)
         for which, name in (("large", "in one run"), ("often", "in ten runs")):
             ratio = found[which] / found["small"]
             note = f"{found[which]:.2f} s to {found['small']:.2f} s"
@@ -97,15 +97,14 @@ class Bench:
             print(f"{name}: skipped: {missing}")
             return
         out = self.scratch / name
-        ours = self.ours(self.archives, 2)
+        ours = [self.ours(self.archives, 2) for _ in range(self.options.runs)]
+        wall, cpu, peak = _wall(ours), _cpu(ours), _peak(ours)
         run = watched([python, ROOT / "benchmarks" / "ingest" / f"with_{name}.py", self.archives.folder, fresh(out)])
         fresh(out)
-        note = f"{run.wall:.1f} s to {ours.wall:.1f} s; {load()}"
-        yield Line(f"{name} / ours, all cores, by the clock", run.wall / ours.wall, "", at_least=10, note=note)
-        yield Line(
-            f"{name} / ours, processor seconds", run.cpu / ours.cpu, "", note=f"{run.cpu:.0f} s to {ours.cpu:.1f} s"
-        )
-        yield Line(f"{name}, memory", run.peak / MB, " MB", note=f"ours {ours.peak / MB:.0f} MB")
+        note = f"{run.wall:.1f} s to {wall:.1f} s; {load()}"
+        yield Line(f"{name} / ours, all cores, by the clock", run.wall / wall, "", at_least=10, note=note)
+        yield Line(f"{name} / ours, processor seconds", run.cpu / cpu, "", note=f"{run.cpu:.0f} s to {cpu:.1f} s")
+        yield Line(f"{name}, memory", run.peak / MB, " MB", note=f"ours {peak:.0f} MB")
 
     @property
     def archives(self) -> data.Archives:
@@ -113,13 +112,17 @@ class Bench:
 
     def floor_of(self, archives: data.Archives) -> Watched:
         out = fresh(self.scratch / "floor")
-        return watched([self.python, "-m", "benchmarks.ingest.floor", archives.folder, out])
+        return self._watched("floor", archives.folder, out)
 
     def ours(self, archives: data.Archives, workers: int) -> Watched:
         warehouse = fresh(self.scratch / "ours")
-        run = watched([self.python, "-m", "benchmarks.ingest.ours", archives.folder, warehouse, str(workers)])
+        run = self._watched("ours", archives.folder, warehouse, workers)
         fresh(warehouse)
         return run
+
+    def _watched(self, module: str, *words: object) -> Watched:
+        """As our users run it."""
+        return watched([self.python, "-m", f"benchmarks.ingest.{module}", *map(str, words)], extras.OURS)
 
 
 def _report(run: Watched) -> dict:
