@@ -71,10 +71,20 @@ def test_of_tables_alike_each_has_a_name_that_means_it_alone(warehouse: Path):
 
 
 def test_both_rooms_call_tables_alike_by_the_same_names():
-    tables = ["a__b", "a__B", "People", "a__b_" + hashlib.sha256(b"a__b").hexdigest()[:6]]
+    long = "Survey_v1__" + "items" * 30
+    tables = [
+        "a__b",
+        "a__B",
+        "People",
+        "a__b_" + hashlib.sha256(b"a__b").hexdigest()[:6],
+        long,
+        long.upper(),
+        "odd é",
+        "Odd é",
+    ]
     called = sql_names(tables)
     assert called == ingest_names.sql_names(tables)
-    assert len({name.casefold() for name in called.values()} | {"a__b"}) == 5
+    assert len({name.casefold() for name in called.values()} | {"a__b", "odd é", long.casefold()}) == len(tables) + 3
     assert called["People"] == "People"
 
 

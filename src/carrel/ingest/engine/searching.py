@@ -17,29 +17,21 @@ _CHUNK = 4_000_000
 _ROWS = 65_536
 
 
-class Codes:
-    """Texts to look for, inside other texts. `apart`: only where no letter or digit goes before or follows."""
-
-    def __init__(self, codes: Collection[str], apart: bool = False):
-        plain = _patterns(codes)
-        self.patterns = [rf"(?:^|[^A-Za-z0-9])(?:{each})(?:[^A-Za-z0-9]|$)" if apart else each for each in plain]
-        self.longest = max((len(form) for code in codes for form in _forms(code)), default=0)
-        self.in_bytes = list(_patterns({form.decode("latin-1") for code in codes for form in _forms(code)}))
-        """For bytes, each as the character of its number: a code as UTF-8, as JSON or as a URL writes it."""
-
-    def inside(self, texts: pa.ChunkedArray) -> pa.ChunkedArray:
-        """Which of `texts` have one of the codes in them; false where there is no text."""
-        found = pa.chunked_array([pa.repeat(pa.scalar(False), len(texts))])
-        for pattern in self.patterns:
-            found = pc.or_(found, pc.fill_null(pc.match_substring_regex(texts, pattern), False))
-        return found
+def naming(texts: pa.ChunkedArray, codes: Collection[str]) -> pa.ChunkedArray:
+    """Which of `texts` have one of the codes in them, no letter or digit before or after it; false where there is no
+    text."""
+    found = pa.chunked_array([pa.repeat(pa.scalar(False), len(texts))])
+    for each in _patterns(codes):
+        apart = rf"(?:^|[^A-Za-z0-9])(?:{each})(?:[^A-Za-z0-9]|$)"
+        found = pc.or_(found, pc.fill_null(pc.match_substring_regex(texts, apart), False))
+    return found
 
 
 class _Pile:
     """Texts of several files that are looked through at once: patterns cost more to prepare than to match."""
 
-    def __init__(self, patterns: Collection[str]):
-        self._patterns = patterns
+    def __init__(self, codes: Collection[str]):
+        self._patterns = list(_patterns(codes))
         self._pieces: list[tuple[str, pa.Array]] = []
         self._bytes = 0
 
@@ -67,22 +59,23 @@ def _patterns(codes: Collection[str]) -> Iterator[str]:
 
 
 def _forms(code: str) -> set[bytes]:
+    """A code in bytes: as UTF-8, as JSON and as a URL writes it."""
     data = code.encode("utf-8", "surrogatepass")
     return {data, json.dumps(code)[1:-1].encode(), quote(data).encode(), quote(data, safe="").encode()}
 
 
 class Search:
-    """What was searched, and which files (`holding`) have a code in them."""
+    """What was searched, and which files (`holding`) have one of the `codes` in them."""
 
     def __init__(self, storage: Storage, codes: Collection[str]):
         self.storage = storage
         self.files = 0
         self.cells = 0
         self._found: set[str] = set()
-        found = Codes(codes)
-        self._overlap = found.longest
-        self._texts = {kind: _Pile(found.patterns) for kind in (pa.large_string(), pa.large_binary())}
-        self._bytes = _Pile(found.in_bytes)
+        forms = {form for code in codes for form in _forms(code)}
+        self._overlap = max(map(len, forms), default=0)
+        self._texts = {kind: _Pile(codes) for kind in (pa.large_string(), pa.large_binary())}
+        self._bytes = _Pile({form.decode("latin-1") for form in forms})
 
     @property
     def holding(self) -> list[str]:
@@ -102,6 +95,7 @@ class Search:
         return self
 
     def _take_bytes(self, key: str, data: bytes) -> None:
+        """Each byte as the character of its number."""
         self._found.update(self._bytes.add(key, pa.array([data.decode("latin-1")])))
 
     def _take_file(self, key: str) -> None:

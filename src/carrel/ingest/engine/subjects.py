@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from carrel.ingest.commit import LEDGER, QUARANTINE, Storage, active_files, existing, opened
-from carrel.ingest.engine.searching import Codes
+from carrel.ingest.engine.searching import naming
 from carrel.ingest.ledger import tombstone_of
 
 _WHO = ("recordid", "healthcode")
@@ -37,7 +37,7 @@ class Subjects:
         nameless = pc.is_null(lines.column("recordid"))
         if not pc.any(nameless).as_py():
             return mine
-        return pc.or_(mine, pc.and_(nameless, Codes(self.record_ids, apart=True).inside(lines.column("archive_uri"))))
+        return pc.or_(mine, pc.and_(nameless, naming(lines.column("archive_uri"), self.record_ids)))
 
 
 WHO = (*_WHO, "archive_uri")

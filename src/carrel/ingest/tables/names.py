@@ -96,9 +96,13 @@ def sql_names(tables: Collection[str]) -> dict[str, str]:
     `carrel.sqlrunner.delta` has the same rule.
     """
     folded = Counter(name.casefold() for name in tables)
-    alike = [Field((name,)) for name in sorted(tables) if folded[name.casefold()] > 1]
-    digested = _digested(alike, set(folded))
-    return {name: digested.get(Field((name,)), name) for name in tables}
+    alike = [name for name in tables if folded[name.casefold()] > 1]
+    for digits in _DIGITS:
+        called = {name: f"{name}_{hashlib.sha256(name.encode()).hexdigest()[:digits]}" for name in alike}
+        chosen = {name.casefold() for name in called.values()}
+        if len(chosen) == len(alike) and not chosen & folded.keys():
+            break
+    return {name: called.get(name, name) for name in tables}
 
 
 def key_prefix(path: Path) -> str:
