@@ -29,7 +29,6 @@ class Bench:
         self.scratch = scratch
         self.options = options
         self.python = extras.python_of_users()
-        self.ours_wall = 0.0
 
     def lines(self) -> Iterator[Line]:
         for part in PARTS:
@@ -44,7 +43,6 @@ class Bench:
         rounds = [self._round(archives) for _ in range(self.options.runs)]
         floor, alone, one, two = ([each[at] for each in rounds] for at in range(4))
         cpu = _cpu(alone)
-        self.ours_wall = _wall(two)
         yield Line("floor, processor seconds", _cpu(floor), " s", note=f"{archives.json_bytes / MB:.0f} MB, {load()}")
         yield Line("ours, processor seconds", cpu, " s", note=f"by the clock {_wall(alone):.1f} s")
         yield Line("ours / floor, one core", cpu / _cpu(floor), "", at_most=2)
@@ -176,4 +174,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except extras.Missing as missing:
+        sys.exit(f"ours and the floor cannot run: {missing}")

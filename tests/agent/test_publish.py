@@ -1,5 +1,6 @@
 """Publishing, killed at each of its points: all old or all new after recovery, and nothing new before the commit."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.disks import small_disk
 
 from carrel.agent import publish
 from carrel.agent.publish import JOURNAL, STAGING, PublishConflict, Stage, recover, settle, sha256_of
@@ -181,19 +183,16 @@ except OSError as error:
 
 
 def test_a_full_disk_damages_nothing(tmp_path: Path) -> None:
-    """A real one: a small tmpfs in a mount namespace of its own."""
-    script = f"""
-    mount -t tmpfs -o size=2m none {tmp_path} || exit 77
-    mkdir {tmp_path}/high {tmp_path}/medium
-    echo old > {tmp_path}/high/0.csv; echo old > {tmp_path}/medium/manifest.json
-    {sys.executable} -c '{FILL}' {tmp_path}
-    cat {tmp_path}/high/0.csv {tmp_path}/medium/manifest.json; ls -A {tmp_path}/high {tmp_path}/high/.staging
-    """
-    done = subprocess.run(["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True, check=False)
-    if done.returncode == 77:
-        pytest.skip("no mount namespace may be made here")
-    assert done.stdout.splitlines()[:3] == ["28", "old", "old"], done.stderr
-    assert "1.csv" not in done.stdout
+    """A real one, and a process of its own that meets it."""
+    with small_disk(tmp_path / "small", "2m") as disk:
+        old = [disk.path / "high" / "0.csv", disk.path / "medium" / "manifest.json"]
+        for path in old:
+            path.parent.mkdir()
+            path.write_text("old\n")
+        done = subprocess.run([sys.executable, "-c", FILL, disk.path], capture_output=True, text=True, check=False)
+        assert done.stdout == f"{errno.ENOSPC}\n", done.stderr
+        assert [path.read_text() for path in old] == ["old\n", "old\n"]
+        assert [path.name for path in disk.path.rglob("*.csv")] == ["0.csv"]
 
 
 def test_write_atomically_replaces_as_a_whole(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import base64
 import json
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,24 +13,19 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
-import pytest
+from tests.support.docker import missing
 from tests.support.http_server import running
+from tests.support.waiting import free_port
 
 USER, PASSWORD = "puller", "s3cret-pw"
 # bcrypt of PASSWORD
 HTPASSWD = f"{USER}:$2y$05$abcdefghijklmnopqrstuuzSvhclVSvY9ufOheOOhcPviTPFJlqIC\n"
 
 
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
-
-
 def program() -> str:
     found = shutil.which("docker-registry")
     if found is None:
-        pytest.skip("docker-registry is not installed")
+        missing("docker-registry")
     return str(found)
 
 

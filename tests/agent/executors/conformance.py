@@ -336,8 +336,6 @@ class Lifecycle:
         assert bench.text(running.name) == "hello\n"
 
     def test_survives_the_kill_of_the_agent(self, bench: Bench) -> None:
-        if not bench.executor.capabilities.survives_agent_restart:
-            pytest.skip(f"{bench.executor.capabilities.name} does not promise it")
         spec = bench.spec("sh", "-c", "echo started; read line < wait; exit 7")
         os.mkfifo(spec.workspace / "wait")
         agent_that_dies(bench, spec)

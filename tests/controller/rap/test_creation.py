@@ -447,7 +447,7 @@ def test_a_reusable_action_must_be_merged(requests, tmp_path):
 
 
 def test_a_host_that_is_down_while_reusable_actions_are_looked_up(requests, tmp_path, rap_env):
-    from tests.support.registry import free_port
+    from tests.support.waiting import free_port
 
     with_action(requests, tmp_path)
     rap_env.setenv("ACTIONS_GITHUB_ORG_URL", "https://github.com/opensafely-actions")

@@ -115,7 +115,6 @@ class Capabilities:
     pids_limit: str
     database_network: bool
     """True: `Network(mode="database")` can be given. False: file databases only, as read-only mounts."""
-    survives_agent_restart: bool = True
 
 
 class ExecutorRefusal(Exception):
