@@ -82,7 +82,7 @@ def test_deep_folders_are_refused_and_do_not_break_the_walk(inside: Path) -> Non
 
 
 def test_too_many_files_end_the_walk(inside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(walking, "MAX_ENTRIES", 3)
+    monkeypatch.setattr(walking, "MAX_WALK_ENTRIES", 3)
     for number in range(5):
         (inside / f"{number}.csv").write_text("x")
     listing = walk(inside)

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from carrel.project import Pipeline, ProjectValidationError, Resources, load_pipeline
-from carrel.project.resources import parse_memory, parse_timeout
 
 TWO = """\
 version: '5'
@@ -272,32 +271,6 @@ def test_resources() -> None:
     assert load_pipeline(TWO).actions["sgss"].resources == Resources(2.0, 8 * 1024**3, 6 * 3600.0, "8G")
     assert load_pipeline(TWO).actions["extract"].resources == Resources()
     assert load_pipeline(TWO.replace("memory: 8G", "memory: ")).actions["sgss"].resources.memory is None
-
-
-@pytest.mark.parametrize(
-    ("written", "size"),
-    [("8G", 8 << 30), ("512M", 512 << 20), ("1.5g", 3 << 29), ("16 GiB", 16 << 30), ("1k", 1024), ("100", 100),
-     ("2T", 2 << 40), ("7b", 7), (1024, 1024), ("4GB", 4 << 30)],
-)  # fmt: skip
-def test_memory(written: object, size: int) -> None:
-    assert parse_memory(written) == size
-
-
-@pytest.mark.parametrize(
-    ("written", "seconds"),
-    [
-        ("6h", 21600),
-        ("90m", 5400),
-        ("1h30m", 5400),
-        ("2d", 172800),
-        ("1d 2h 3m 4s", 93784),
-        ("45s", 45),
-        (90, 90),
-        (0.5, 0.5),
-    ],
-)
-def test_timeout(written: object, seconds: float) -> None:
-    assert parse_timeout(written) == seconds
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_a_file_read_before_needs_no_repository_and_one_process(mirrors, repo, m
 
 def test_a_huge_file_is_not_read(mirrors, repo, monkeypatch):
     commit = repo.commit({"small": "x" * 1024, "huge": "x" * 1025})
-    monkeypatch.setattr("carrel.repos.mirrors.MAX_FILE_BYTES", 1024)
+    monkeypatch.setattr("carrel.repos.mirrors.MAX_GIT_FILE_BYTES", 1024)
     assert len(mirrors.read_file(repo.url, commit, "small")) == 1024
     with pytest.raises(FileTooLarge, match="The file huge in"):
         mirrors.read_file(repo.url, commit, "huge")

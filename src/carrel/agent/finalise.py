@@ -18,7 +18,7 @@ from carrel.agent.executors.base import Inspection, Phase
 from carrel.agent.folder import AttemptFolder, Prepared
 from carrel.agent.matching import Matched, match_outputs
 from carrel.agent.outcome import Ending, Outcome, outcome_of
-from carrel.agent.prepare import parse_memory
+from carrel.agent.prepare import memory_limit_of
 from carrel.agent.publish import Stage, Staged
 from carrel.agent.storage import METADATA_FOLDER
 from carrel.agent.surroundings import Surroundings
@@ -55,7 +55,7 @@ class Finalising:
     def finish(self, seen: Inspection, *, cancelled: bool = False, timeout: float | None = None) -> Stage:
         """Record a process that ended (or never began and was cancelled), and publish what may be published."""
         prepared = self.folder.prepared()
-        limit = parse_memory(self.job.memory_limit)
+        limit = memory_limit_of(self.job.memory_limit)
         ending = Ending(seen.exit_code, seen.oom_killed, cancelled, limit, timeout)
         listing = _listing(self.folder, prepared) if prepared and not cancelled else Listing(())
         matched = self._match(listing, prepared) if not cancelled else metadata.NOTHING_MATCHED

@@ -18,12 +18,12 @@ from carrel.agent.surroundings import Surroundings
 from carrel.messages.tasks import JobDefinition
 from carrel.repos import FileNotInRepo
 from carrel.telemetry.faults import point
+from carrel.units.sizes import parse_size
 
 logger = logging.getLogger(__name__)
 PROJECT_FILE = "project.yaml"
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _IN_THE_WAY = {errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
-_UNITS = {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 
 
 def prepare(place: Surroundings, job: JobDefinition, folder: AttemptFolder) -> Prepared:
@@ -141,20 +141,13 @@ def run_spec(place: Surroundings, job: JobDefinition, name: str, folder: Attempt
         workspace=place.host_path(folder.workspace),
         image_sha=job.image_sha,
         env={**job.env, **access.env},
-        limits=Limits(cpus=job.cpu_count or None, memory=parse_memory(job.memory_limit)),
+        limits=Limits(cpus=job.cpu_count or None, memory=memory_limit_of(job.memory_limit)),
         mounts=tuple(Mount(place.host_path(mount.source), mount.target) for mount in mounts),
         network=access.network,
         labels={"workspace": job.workspace, "action": job.action},
     )
 
 
-def parse_memory(text: str | None) -> int | None:
-    """`4G` -> bytes, as Docker reads it (1024-based; b, k, m, g, t; a bare number is bytes); None for empty.
-
-    Raises ValueError for anything else.
-    """
-    if not text:
-        return None
-    number = text.strip().lower().removesuffix("ib").removesuffix("b")
-    unit = number[-1:] if number[-1:] in _UNITS else ""
-    return int(float(number.removesuffix(unit)) * _UNITS.get(unit, 1))
+def memory_limit_of(text: str | None) -> int | None:
+    """A task's limit of memory in bytes; None for none. Raises ValueError for what is no size."""
+    return parse_size(text) if text else None

@@ -17,7 +17,7 @@ from carrel.agent.executors.base import Inspection, Phase
 from carrel.agent.finalise import Finalising, Superseded
 from carrel.agent.folder import AttemptFolder
 from carrel.agent.metrics import Meter
-from carrel.agent.prepare import parse_memory, prepare, run_spec
+from carrel.agent.prepare import memory_limit_of, prepare, run_spec
 from carrel.agent.reporter import Reporter
 from carrel.agent.storage import check_identifier, check_name
 from carrel.agent.surroundings import Surroundings
@@ -49,7 +49,7 @@ def job_of(task: Task) -> JobDefinition:
         for name in (task.id, job.id, job.workspace, *job.input_job_ids):
             check_identifier(name)
         check_name(job.action)
-        parse_memory(job.memory_limit)
+        memory_limit_of(job.memory_limit)
         return job
     except (ValidationError, ValueError):
         raise errors.InvalidDefinition("The agent does not understand the job's definition") from None

@@ -4,15 +4,16 @@ import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from carrel.agent.errors import SettingsError
 from carrel.agent.storage import Storage
 from carrel.repos import RepoPolicy
+from carrel.units.words import literally_true, split_list, truth_setting
 
 IMAGES = "ehrql,stata-mp,r,jupyter,python,sqlrunner,cohortextractor,tpp-database-utils"
 DATABASE_URL_SUFFIX = "_DATABASE_URL"
@@ -56,7 +57,7 @@ class AgentSettings(BaseSettings):
     """Names that may follow the registry, by commas; `*` for any."""
     image_pull_timeout: float = Field(1200, gt=0)
 
-    using_dummy_data_backend: bool = False
+    using_dummy_data_backend: Annotated[bool, BeforeValidator(truth_setting)] = False
     database_access_network: str = "jobrunner-db"
     temp_database_name: str = ""
     emis_organisation_hash: SecretStr = SecretStr("")
@@ -64,7 +65,7 @@ class AgentSettings(BaseSettings):
     presto_tls_key_path: Path | None = None
 
     allowed_github_orgs: str = "opensafely,opensafely-actions"
-    allow_local_git_repos: bool = False
+    allow_local_git_repos: Annotated[bool, BeforeValidator(literally_true)] = False
     github_proxy_domain: str = ""
     private_repo_access_token: SecretStr = SecretStr("")
 
@@ -74,15 +75,9 @@ class AgentSettings(BaseSettings):
     """How long the outputs of failed jobs are kept beside their logs."""
     loglevel: str = "INFO"
 
-    @field_validator("using_dummy_data_backend", "allow_local_git_repos", mode="before")
-    @classmethod
-    def _word_of_truth(cls, value: object) -> object:
-        return value.strip().lower() in {"true", "1", "yes"} if isinstance(value, str) else value
-
     @model_validator(mode="after")
     def _no_contradictions(self) -> Self:
-        known = self.backends.split(",")
-        if self.backend not in [name.strip() for name in known]:
+        if self.backend not in split_list(self.backends):
             raise ValueError(f"BACKEND is {self.backend!r}, which is not in BACKENDS ({self.backends})")
         if (self.presto_tls_cert_path is None) != (self.presto_tls_key_path is None):
             raise ValueError("PRESTO_TLS_CERT_PATH and PRESTO_TLS_KEY_PATH must be set both or neither")
@@ -112,7 +107,7 @@ class AgentSettings(BaseSettings):
     @property
     def repo_policy(self) -> RepoPolicy:
         return RepoPolicy(
-            allowed_github_orgs=_words(self.allowed_github_orgs),
+            allowed_github_orgs=split_list(self.allowed_github_orgs),
             allow_local_git_repos=self.allow_local_git_repos,
             github_proxy_domain=self.github_proxy_domain,
             private_repo_access_token=self.private_repo_access_token.get_secret_value(),
@@ -121,17 +116,13 @@ class AgentSettings(BaseSettings):
 
     @property
     def image_names(self) -> frozenset[str]:
-        return frozenset(_words(self.allowed_images))
+        return frozenset(split_list(self.allowed_images))
 
     def secrets(self) -> set[str]:
         """What must never be read in a log at level 4."""
         values = {self.controller_task_api_token, self.private_repo_access_token, self.emis_organisation_hash}
         known = {value.get_secret_value() for value in values} - {"", "token"}
         return known | set(self.database_urls.values())
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 def database_urls(environ: Mapping[str, str]) -> dict[str, str]:

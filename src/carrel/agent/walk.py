@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-MAX_DEPTH = 64
-MAX_ENTRIES = 1_000_000
+from carrel.units.limits import MAX_WALK_DEPTH, MAX_WALK_ENTRIES
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -61,8 +60,8 @@ def walk(root: Path, leave_out: Callable[[str], bool] = lambda path: False) -> L
                 files.append(found)
             else:
                 refused.append(found)
-            if len(files) + len(refused) >= MAX_ENTRIES:
-                refused.append(Refusal("", f"more than {MAX_ENTRIES} files: the rest was not looked at"))
+            if len(files) + len(refused) >= MAX_WALK_ENTRIES:
+                refused.append(Refusal("", f"more than {MAX_WALK_ENTRIES} files: the rest was not looked at"))
                 break
     finally:
         os.close(fd)
@@ -101,8 +100,8 @@ def _visit(
         yield FileEntry(path, found.st_size, found.st_mtime_ns, (found.st_dev, found.st_ino), found.st_nlink)
     elif not stat.S_ISDIR(found.st_mode):
         yield Refusal(path, f"it is {_KINDS.get(stat.S_IFMT(found.st_mode), 'not a regular file')}")
-    elif depth >= MAX_DEPTH:
-        yield Refusal(path, f"its folders are nested deeper than {MAX_DEPTH}")
+    elif depth >= MAX_WALK_DEPTH:
+        yield Refusal(path, f"its folders are nested deeper than {MAX_WALK_DEPTH}")
     else:
         yield from _descend(fd, name, path, depth, leave_out)
 

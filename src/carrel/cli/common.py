@@ -16,10 +16,10 @@ class MemorySize(click.ParamType[int]):
     name = "size"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        from carrel.project.resources import parse_memory
+        from carrel.units.sizes import parse_size
 
         try:
-            return parse_memory(value)
+            return parse_size(value)
         except ValueError as error:
             self.fail(f"{value!r} {error}", param, ctx)
 

@@ -25,6 +25,7 @@ from carrel.jobs.weights import Weights, WeightsError, parse_weights
 from carrel.messages.rap import CreateResult, RapCreateRequest, RapCreateResponse
 from carrel.project import Action, Pipeline, ProjectValidationError, YAMLError, load_pipeline
 from carrel.repos import Deadline, FileNotInRepo, GitError, Mirrors, RepoInfrastructureError, RepoSettings
+from carrel.units.words import split_list
 
 PROJECT_FILE = "project.yaml"
 SIDE_FILE = "backends.yaml"
@@ -265,7 +266,7 @@ def _resources(action: Action) -> dict[str, Any]:
 def _scope(rap: RapFields) -> dict[str, list[str]]:
     """The analysis scope of a database job: what was given, sorted, and what the project may use besides."""
     scope = {name: sorted(set((rap.analysis_scope or {}).get(name) or ())) for name in _SCOPE_KEYS}
-    if rap.project in CreationSettings().event_level_data_projects.split(","):
+    if rap.project in split_list(CreationSettings().event_level_data_projects):
         scope["component_access"] = ["event_level_data"]
     return {name: values for name, values in scope.items() if values}
 

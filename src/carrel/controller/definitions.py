@@ -7,8 +7,8 @@ from typing import Any
 
 from carrel.controller import images, settings
 from carrel.controller.models import ImageDigest, Job
-from carrel.controller.sizes import smaller_memory
 from carrel.messages.tasks import JobDefinition, Study
+from carrel.units.sizes import smaller_size
 
 DATABASE_UTILS = "tpp-database-utils:latest"
 """The image that regular tasks ask the database with."""
@@ -56,7 +56,7 @@ def job_definition(job: Job, task_id: str, input_job_ids: list[str], image_sha: 
         allow_database_access=job.requires_db,
         database_name=job.database_name,
         cpu_count=min(job.cpu_count or own.job_cpu_count, own.max_job_cpu_count),
-        memory_limit=smaller_memory(job.memory_limit or own.job_memory_limit, own.max_job_memory_limit),
+        memory_limit=smaller_size(job.memory_limit or own.job_memory_limit, own.max_job_memory_limit),
         level4_max_filesize=common.level4_max_filesize,
         level4_max_csv_rows=common.level4_max_csv_rows,
         level4_file_types=list(settings.LEVEL4_FILE_TYPES),

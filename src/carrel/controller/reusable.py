@@ -17,12 +17,12 @@ from carrel.repos import (
     RepoNotFound,
     TagNotFound,
 )
+from carrel.units.limits import MAX_PROJECT_BYTES
 
 RUNTIMES = frozenset({"ehrql", "stata-mp", "r", "jupyter", "python", "sqlrunner"})
 """Images that run as they are; every other name is a reusable action."""
 APPROVED_BRANCH = "main"
 LIST_OF_ACTIONS = "https://actions.opensafely.org"
-MAX_BYTES = 1024 * 1024
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -127,7 +127,7 @@ class ActionResolver:
 
 def parse_action_file(text: bytes) -> tuple[str, ...]:
     """The argv of `run` in an action.yaml; raises ReusableActionError with what is wrong."""
-    if len(text) > MAX_BYTES:
+    if len(text) > MAX_PROJECT_BYTES:
         raise ReusableActionError("'action.yaml' is larger than 1 MiB")
     try:
         content = yaml.safe_load(text)

@@ -13,13 +13,14 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableSetting
 
-from carrel.controller.sizes import memory_bytes
 from carrel.jobs.models import Capacity
+from carrel.units.durations import parse_duration
+from carrel.units.sizes import parse_size
+from carrel.units.words import list_setting
 
 SLUG = re.compile(r"[a-z0-9]([a-z0-9_-]*[a-z0-9])?")
 DATABASE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 LEVEL4_FILE_TYPES = (".csv", ".jpg", ".jpeg", ".png", ".svg", ".svgz", ".html", ".txt", ".log", ".json", ".md")
-SECONDS_IN = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class SettingsError(Exception):
@@ -31,21 +32,12 @@ def prefix(backend: str) -> str:
     return f"{backend.upper().replace('-', '_')}_"
 
 
-def _split(text: Any) -> Any:
-    return [item.strip() for item in text.split(",") if item.strip()] if isinstance(text, str) else text
-
-
 def _seconds(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", value)
-    if not match:
-        raise ValueError(f"'{value}' is not a time: write a number of seconds, or one like 30m, 6h or 2d")
-    return float(match[1]) * SECONDS_IN[match[2]]
+    return parse_duration(value) if isinstance(value, str) else value
 
 
 def _size(value: str) -> str:
-    memory_bytes(value)
+    parse_size(value)
     return value
 
 
@@ -53,7 +45,7 @@ def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
-CommaList = Annotated[list[str], NoDecode, BeforeValidator(_split)]
+CommaList = Annotated[list[str], NoDecode, BeforeValidator(list_setting)]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 Size = Annotated[str, BeforeValidator(_size)]
 
@@ -94,7 +86,7 @@ class BackendSettings(BaseSettings):
     def _defaults_within_limits(self) -> "BackendSettings":
         if self.job_cpu_count > self.max_job_cpu_count:
             raise ValueError("JOB_CPU_COUNT is above MAX_JOB_CPU_COUNT")
-        if memory_bytes(self.job_memory_limit) > memory_bytes(self.max_job_memory_limit):
+        if parse_size(self.job_memory_limit) > parse_size(self.max_job_memory_limit):
             raise ValueError("JOB_MEMORY_LIMIT is above MAX_JOB_MEMORY_LIMIT")
         return self
 

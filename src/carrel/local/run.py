@@ -28,7 +28,7 @@ from carrel.local.report import action_names
 from carrel.local.settings import LocalSettings
 from carrel.local.study import Study, default_backend
 from carrel.project import Pipeline
-from carrel.project.resources import parse_memory
+from carrel.units.sizes import parse_size
 
 SAMPLE_SECONDS = 1.0
 EXECUTOR_NOTE = "executor.txt"
@@ -48,7 +48,7 @@ class Options:
     debug: bool = False
 
 
-DEFAULT_MEMORY = parse_memory("4G")
+DEFAULT_MEMORY = parse_size("4G")
 DEFAULT_CPUS = 2.0
 
 

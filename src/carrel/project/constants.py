@@ -16,15 +16,6 @@ LEVEL4_FILE_TYPES = frozenset(
 
 DEFAULT_POPULATION_SIZE = 1000
 
-MAX_BYTES = 1024 * 1024
-"""Longest file that is read, in bytes of UTF-8."""
-
-MAX_EXPANDED = 8 * MAX_BYTES
-"""Most that a file with aliases may stand for once they are followed, in characters (and one for each node)."""
-
-MAX_DEPTH = 100
-"""Deepest nesting of lists and mappings that is read."""
-
 DEFAULT_BACKENDS = ("tpp",)
 CONVENTIONAL_BACKENDS = ("test", "tpp", "emis", "ted")
 """Names a laptop, which has no list of backends, does not warn about."""

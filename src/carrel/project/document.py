@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from carrel.project.constants import MAX_BYTES, MAX_DEPTH, MAX_EXPANDED
 from carrel.project.problems import Problem, YAMLError, printable
+from carrel.units.limits import MAX_PROJECT_BYTES, MAX_PROJECT_DEPTH, MAX_PROJECT_EXPANDED
 
 Path = tuple[Any, ...]
 """Keys and indices that lead from the document's root to a value."""
@@ -208,12 +208,12 @@ class _Reader:
             raise Fault(f"found alias {event.anchor!r} inside of what it stands for", event.start_mark)
         size, height = self._size(value)
         self.aliased += size
-        if self.aliased > MAX_EXPANDED or len(self.stack) - 1 + height > MAX_DEPTH:
+        if self.aliased > MAX_PROJECT_EXPANDED or len(self.stack) - 1 + height > MAX_PROJECT_DEPTH:
             raise Fault("aliases make the file too large", event.start_mark)
         self.top.add(value, event.start_mark, self)
 
     def _size(self, value: Any) -> tuple[int, int]:
-        """Characters and nodes in a value with its aliases followed, and how deep it is (at most MAX_DEPTH)."""
+        """Characters and nodes in a value with its aliases followed, and how deep it is (at most MAX_PROJECT_DEPTH)."""
         if not isinstance(value, _CONTAINERS):
             return len(str(value)) + 1, 0
         if id(value) not in self.sizes:
@@ -232,8 +232,8 @@ class _Reader:
     def _open(self, kind: type[_Mapping] | type[_Sequence], event: Any, tag: str) -> None:
         if event.tag is not None and event.tag not in ("!", _STANDARD + tag):
             raise Fault(f"could not read a value tagged {event.tag!r}", event.start_mark)
-        if len(self.stack) > MAX_DEPTH:
-            raise Fault(f"lists and mappings are nested more than {MAX_DEPTH} deep", event.start_mark)
+        if len(self.stack) > MAX_PROJECT_DEPTH:
+            raise Fault(f"lists and mappings are nested more than {MAX_PROJECT_DEPTH} deep", event.start_mark)
         if event.anchor:
             self.anchors[event.anchor] = _OPEN
         self.top = kind(event.anchor, event.start_mark)
@@ -305,8 +305,8 @@ class Document:
 
 def check_size(size: int) -> None:
     """Refuse a text of more than the limit (`size` in bytes) before anything is made of it."""
-    if size > MAX_BYTES:
-        raise Fault(f"the file is larger than {MAX_BYTES // 1024} KiB", None)
+    if size > MAX_PROJECT_BYTES:
+        raise Fault(f"the file is larger than {MAX_PROJECT_BYTES // 1024} KiB", None)
 
 
 def _find(value: Any, step: Any) -> Any:

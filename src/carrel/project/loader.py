@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from carrel.project.actions import ActionReader
 from carrel.project.backends import BackendNames, SideFile, read_run_on, resolve_run_on
-from carrel.project.constants import DEFAULT_BACKENDS, MAX_BYTES
+from carrel.project.constants import DEFAULT_BACKENDS
 from carrel.project.document import Document
 from carrel.project.findings import DICTIONARY, Findings, check_keys
 from carrel.project.models import EVERYWHERE, Action
@@ -18,6 +18,7 @@ from carrel.project.problems import Problem, ProjectValidationError, YAMLError, 
 from carrel.project.projection import backend_findings
 from carrel.project.tree import image_findings, need_findings
 from carrel.project.versions import Features, read_expectations, read_version
+from carrel.units.limits import MAX_PROJECT_BYTES
 
 Source = str | bytes | IO[str] | IO[bytes] | Path
 PROJECT_KEYS = frozenset({"version", "actions", "expectations", "run_on"})
@@ -57,7 +58,7 @@ def _document(source: Source, filename: str | None) -> Document:
     if isinstance(source, Path):
         with source.open("rb") as file:
             return _document(file, filename or source.name)
-    raw = source if isinstance(source, str | bytes) else source.read(MAX_BYTES + 1)
+    raw = source if isinstance(source, str | bytes) else source.read(MAX_PROJECT_BYTES + 1)
     name = filename or PROJECT_FILE
     if isinstance(raw, str):
         return Document(raw.removeprefix("\ufeff"), name)

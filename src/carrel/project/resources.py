@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from typing import Any
 
 from carrel.project.models import Resources
+from carrel.units.durations import parse_duration
+from carrel.units.sizes import parse_size
 
 KEYS = frozenset({"cpus", "memory", "timeout"})
-
-MEMORY_PATTERN = r"([0-9]+(?:\.[0-9]+)?) ?([kKmMgGtT]?)(?:i?[bB])?"
-TIMEOUT_PATTERN = r"(?=[0-9])(?:([0-9]+)d)? ?(?:([0-9]+)h)? ?(?:([0-9]+)m)? ?(?:([0-9]+)s)?"
-_memory = re.compile(MEMORY_PATTERN).fullmatch
-_timeout = re.compile(TIMEOUT_PATTERN).fullmatch
-_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
-_SECONDS = (86400, 3600, 60, 1)
 
 
 def parse_cpus(value: Any) -> float:
@@ -26,26 +20,11 @@ def parse_cpus(value: Any) -> float:
     return float(value)
 
 
-def parse_memory(value: Any) -> int:
-    """Bytes, from `8G`, `512M` (powers of 1024, as container engines count) or a number of bytes; raises ValueError."""
-    match = _memory(value) if isinstance(value, str) else None
-    size = float(match[1]) * 1024 ** _POWERS[match[2].lower()] if match else value
-    if not _positive(size) or size < 1:
-        raise ValueError("must be a size, e.g. 8G or 512M")
-    return int(size)
-
-
 def parse_timeout(value: Any) -> float:
-    """Seconds, from `6h`, `1h30m`, `2d`, `90s` or a number of seconds; raises ValueError."""
-    match = _timeout(value) if isinstance(value, str) else None
-    seconds = _sum(match) if match else value
-    if not _positive(seconds):
+    """Seconds, as `parse_duration` reads them, but for a text without a unit: `'6'` may mean hours to who wrote it."""
+    if isinstance(value, str) and value.strip().isdigit():
         raise ValueError("must be a length of time, e.g. 6h, 90m or 1h30m")
-    return float(seconds)
-
-
-def _sum(match: re.Match[str]) -> int:
-    return sum(int(part or 0) * unit for part, unit in zip(match.groups(), _SECONDS, strict=True))
+    return parse_duration(value)
 
 
 def _positive(value: Any) -> bool:
@@ -54,7 +33,7 @@ def _positive(value: Any) -> bool:
 
 PARSERS: dict[str, Callable[[Any], float | int]] = {
     "cpus": parse_cpus,
-    "memory": parse_memory,
+    "memory": parse_size,
     "timeout": parse_timeout,
 }
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from carrel.project.backends import BACKEND_NAME, MAX_BACKENDS
 from carrel.project.constants import KNOWN_VERSIONS, LATEST_VERSION, LEVEL4_FILE_TYPES, LEVELS
-from carrel.project.resources import MEMORY_PATTERN, TIMEOUT_PATTERN
+from carrel.units import durations, sizes
 
 Schema = dict[str, Any]
 
@@ -238,7 +238,7 @@ def _resources() -> Schema:
         "additionalProperties": False,
         "properties": {
             "cpus": {"type": ["number", "null"], "exclusiveMinimum": 0},
-            "memory": {"anyOf": [_NULL, {"type": "number", "minimum": 1}, text(MEMORY_PATTERN)]},
-            "timeout": {"anyOf": [_NULL, {"type": "number", "exclusiveMinimum": 0}, text(TIMEOUT_PATTERN)]},
+            "memory": {"anyOf": [_NULL, {"type": "number", "minimum": 1}, text(sizes.PATTERN)]},
+            "timeout": {"anyOf": [_NULL, {"type": "number", "exclusiveMinimum": 0}, text(durations.PATTERN)]},
         },
     }

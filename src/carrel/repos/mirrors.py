@@ -25,9 +25,7 @@ from carrel.repos.limits import Deadline, Limits
 from carrel.repos.locks import locked
 from carrel.repos.policy import RepoPolicy
 from carrel.telemetry import faults
-
-MAX_FILE_BYTES = 16 * 1024 * 1024
-"""Largest file that is read into memory; a checkout knows no such limit."""
+from carrel.units.limits import MAX_GIT_FILE_BYTES
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _EVERYTHING = 2147483647
@@ -59,10 +57,10 @@ class Mirrors:
         """
         git, deadline = self._begin(repo_url, deadline)
         _check_commit(commit)
-        content = tree.blob(git, _held(commit), path, deadline, MAX_FILE_BYTES)
+        content = tree.blob(git, _held(commit), path, deadline, MAX_GIT_FILE_BYTES)
         if content is tree.NO_COMMIT:
             self.ensure_commit(repo_url, commit, deadline)
-            content = tree.blob(git, _held(commit), path, deadline, MAX_FILE_BYTES)
+            content = tree.blob(git, _held(commit), path, deadline, MAX_GIT_FILE_BYTES)
         if not isinstance(content, bytes):
             raise FileNotInRepo(f"No {path} file found in {git.shown_url}")
         return content

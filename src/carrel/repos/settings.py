@@ -1,15 +1,12 @@
 """Git settings that the controller and the agent both take from the environment (spec: controller.md section 5)."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BeforeValidator, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from carrel.repos.policy import RepoPolicy
-
-
-def _split(value: Any) -> Any:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+from carrel.units.words import list_setting, literally_true
 
 
 class RepoSettings(BaseSettings):
@@ -17,8 +14,11 @@ class RepoSettings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
-    allowed_github_orgs: Annotated[list[str], NoDecode, BeforeValidator(_split)] = ["opensafely", "opensafely-actions"]
-    allow_local_git_repos: Annotated[bool, BeforeValidator(lambda value: value in (True, "true"))] = False
+    allowed_github_orgs: Annotated[list[str], NoDecode, BeforeValidator(list_setting)] = [
+        "opensafely",
+        "opensafely-actions",
+    ]
+    allow_local_git_repos: Annotated[bool, BeforeValidator(literally_true)] = False
     github_proxy_domain: str = "github-proxy.opensafely.org"
     """Host (or base URL) that stands in for github.com; `github.com` for none."""
     private_repo_access_token: SecretStr = SecretStr("")

@@ -4,13 +4,14 @@ import os
 import secrets
 from pathlib import Path
 
+from carrel.units.words import is_true, split_list
 from carrel.web.databases import database_settings
 
 WORKDIR = Path(os.environ.get("WORKDIR") or "workdir").absolute()
-DEBUG = os.environ.get("DJANGO_DEBUG", "").lower() in {"true", "1", "yes"}
+DEBUG = is_true(os.environ.get("DJANGO_DEBUG", ""))
 # `carrel.web.serve` refuses to serve without a key of its own; commands and tests need none that lasts.
 SECRET_KEY = os.environ.get("DJANGO_CONTROLLER_SECRET_KEY") or secrets.token_urlsafe(50)
-ALLOWED_HOSTS = [h.strip() for h in os.environ.get("DJANGO_CONTROLLER_ALLOWED_HOSTS", "").split(",") if h.strip()]
+ALLOWED_HOSTS = list(split_list(os.environ.get("DJANGO_CONTROLLER_ALLOWED_HOSTS", "")))
 
 INSTALLED_APPS = ["carrel.controller"]
 MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]

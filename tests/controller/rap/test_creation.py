@@ -68,10 +68,17 @@ def test_a_job_id_is_derived_from_the_request_and_the_action(requests):
 
 
 def test_projects_with_event_level_data(requests, rap_env):
-    rap_env.setenv("EVENT_LEVEL_DATA_PROJECTS", "one,the-project")
-    made = jobs(create(requests).rap_id)
-    assert made["extract"].analysis_scope == {"component_access": ["event_level_data"]}
-    assert made["model"].analysis_scope is None
+    rap_env.setenv("EVENT_LEVEL_DATA_PROJECTS", "one, the-project")
+    created = jobs(create(requests).rap_id)
+    assert created["extract"].analysis_scope == {"component_access": ["event_level_data"]}
+    assert created["model"].analysis_scope is None
+
+
+@pytest.mark.parametrize("projects", [None, "", ",", " , ", "one,,two"])
+def test_a_request_without_a_project_never_gets_event_level_data(requests, rap_env, projects):
+    if projects is not None:
+        rap_env.setenv("EVENT_LEVEL_DATA_PROJECTS", projects)
+    assert jobs(create(requests, project="").rap_id)["extract"].analysis_scope == {}
 
 
 def test_config_becomes_an_argument(requests):

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carrel.ingest.archives import ArchiveRejected, FileRejected, Limits, open_archive, parse, record_of
-from carrel.ingest.archives.documents import MAX_DEPTH
 from carrel.ingest.generate import zips
+from carrel.units.limits import MAX_JSON_DEPTH
 
 
 def rejected(data, limits=None):
@@ -174,7 +174,7 @@ def test_what_is_not_json_says_why(data, keyword):
 
 
 def test_depth_counts_levels_not_brackets():
-    nested = b"[" * (MAX_DEPTH - 1) + b"1" + b"]" * (MAX_DEPTH - 1)
+    nested = b"[" * (MAX_JSON_DEPTH - 1) + b"1" + b"]" * (MAX_JSON_DEPTH - 1)
     assert parse(nested)
     assert len(parse(b"[" + b",".join([b'{"a": "]]}}{["}'] * 300) + b"]")) == 300
 

@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 
 from carrel.ingest.archives.faults import FileRejected
+from carrel.units.limits import MAX_JSON_DEPTH
 
-MAX_DEPTH = 100
 _BOMS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -84,11 +84,11 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _too_deep() -> FileRejected:
-    return FileRejected("json", "depth", f"nested deeper than {MAX_DEPTH} levels")
+    return FileRejected("json", "depth", f"nested deeper than {MAX_JSON_DEPTH} levels")
 
 
 def _check_depth(text: bytes, value: Any) -> None:
-    if _may_be_deep(text) and _deeper(value, MAX_DEPTH):
+    if _may_be_deep(text) and _deeper(value, MAX_JSON_DEPTH):
         raise _too_deep()
 
 
@@ -98,7 +98,7 @@ def _may_be_deep(text: bytes) -> bool:
     Brackets inside strings can leave some over, which only costs a walk.
     """
     brackets = text.translate(None, _NO_BRACKETS)
-    for _ in range(MAX_DEPTH):
+    for _ in range(MAX_JSON_DEPTH):
         if not brackets:
             return False
         brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from carrel.ingest.commit.places import WarehouseFault
+from carrel.units.words import is_true
 
 if TYPE_CHECKING:
     from pyarrow import fs
@@ -125,7 +126,7 @@ def _own(endpoint: str) -> str | None:
     parts = urlsplit(endpoint)
     if _AMAZON.fullmatch(parts.hostname or ""):
         return None
-    allowed = os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("true", "1", "yes", "on")
+    allowed = is_true(os.environ.get("AWS_ALLOW_HTTP", ""))
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK and not allowed:
         raise WarehouseFault(
             f"the S3 endpoint {endpoint} is not encrypted; use https://, or set AWS_ALLOW_HTTP=true if none listens"

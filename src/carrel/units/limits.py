@@ -1,0 +1,46 @@
+"""Every bound on what is read from a study, an archive, a message or git, once.
+
+`docs/reference/limits.md` lists them all; a test holds the two together. Sizes are in bytes, times in seconds.
+"""
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+TIB = 1024 * GIB
+
+# --- numbers
+
+MAX_SIZE_BYTES = 1024 * TIB
+"""The largest size of memory or of a file that a study, a task or a setting may name."""
+
+MAX_DURATION_SECONDS = 366 * 86400
+"""The longest time that a study, a task or a setting may name."""
+
+# --- project.yaml, backends.yaml, action.yaml
+
+MAX_PROJECT_BYTES = MIB
+"""Longest project file that is read, in bytes of UTF-8."""
+
+MAX_PROJECT_EXPANDED = 8 * MAX_PROJECT_BYTES
+"""Most that a file with aliases may stand for once they are followed, in characters (and one for each node)."""
+
+MAX_PROJECT_DEPTH = 100
+"""Deepest nesting of lists and mappings in a project file."""
+
+# --- git
+
+MAX_GIT_FILE_BYTES = 16 * MIB
+"""Largest single file that is read out of a repository at a commit."""
+
+# --- what a job leaves
+
+MAX_WALK_DEPTH = 64
+"""Deepest folder below a job's folder that is looked into."""
+
+MAX_WALK_ENTRIES = 1_000_000
+"""Most files and folders of a job's folder that are looked at."""
+
+# --- archives and their JSON
+
+MAX_JSON_DEPTH = 100
+"""Deepest nesting of an archive's JSON document."""
