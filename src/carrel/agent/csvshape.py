@@ -1,10 +1,11 @@
 """Rows and columns of a CSV file, counted as `csv.DictReader` counts them (agent.md 4.6)."""
 
-import csv
-import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
+
+from carrel.disclosure.records import records_of
+from carrel.disclosure.texts import Unreadable, blocks_of, decoded
 
 
 class NotCsv(Exception):
@@ -21,26 +22,11 @@ class Shape:
 
 def read_rows(stream: BinaryIO) -> Iterator[list[str]]:
     """Every record of the file, header and blank records too; raises NotCsv on bytes or records that are no CSV."""
-    text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
     try:
-        yield from csv.reader(_no_nulls(text))
-    except UnicodeDecodeError:
-        raise NotCsv("it is not UTF-8 text") from None
-    except csv.Error as error:
-        raise NotCsv(_reason(error)) from None
-    finally:
-        text.detach()
-
-
-def _no_nulls(lines: Iterable[str]) -> Iterator[str]:
-    for line in lines:
-        if "\0" in line:
-            raise NotCsv("it holds NUL characters")
-        yield line
-
-
-def _reason(error: csv.Error) -> str:
-    return "a field is too large" if "field larger" in str(error) else "its quoting is not valid CSV"
+        for _, fields in records_of(decoded(blocks_of(stream))):
+            yield fields
+    except Unreadable as error:
+        raise NotCsv(str(error)) from None
 
 
 def shape_of(rows: Iterable[list[str]]) -> Shape:

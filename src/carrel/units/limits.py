@@ -40,6 +40,17 @@ MAX_WALK_DEPTH = 64
 MAX_WALK_ENTRIES = 1_000_000
 """Most files and folders of a job's folder that are looked at."""
 
+# --- tables and files on their way to level 4
+
+READ_BLOCK_BYTES = 64 * KIB
+"""A file is read in blocks of this size where it is looked through."""
+
+MAX_TABLE_LINE = MIB
+"""Longest line of a table, in characters."""
+
+MAX_TABLE_RECORD = MIB
+"""Longest record of a table (a row whose quoted fields have line breaks), in characters, give or take a block."""
+
 # --- archives and their JSON
 
 MAX_JSON_DEPTH = 100
