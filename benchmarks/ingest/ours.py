@@ -17,22 +17,17 @@ if __name__ == "__main__" and sys.argv[3] != "0":
     forkserver.begin_early()  # as the command does, before the heavy imports
 
 from carrel.ingest.engine import Options, Report, Setting, inline, processes, run
-from carrel.ingest.generate.shapes import TASK_DATA, TASK_DATA_SCHEMA
+from carrel.ingest.generate.shapes import SCHEMAS, TASK_DATA
 from carrel.ingest.mapping import loads
 from carrel.ingest.schemas import Schemas, SchemaStore
 from carrel.ingest.sources import source_of
 
-DATA = Path(__file__).parents[3] / "shared" / "data" / "mobile-client-json"
-"""The real schemas and archive map; beside the repository, as the tests have them."""
-
 
 def schemas() -> Schemas:
-    """The shared schemas and the generator's own, in a store made for the run: this is timed with the rest."""
+    """The generator's schemas and archive map, in a store made for the run: this is timed with the rest."""
     with tempfile.TemporaryDirectory(prefix="carrel-bench-schemas-") as folder:
-        own = Path(folder) / "taskData.json"
-        own.write_text(json.dumps(TASK_DATA_SCHEMA))
-        store = SchemaStore(Path(folder) / "store")
-        store.add([DATA, own])
+        store = SchemaStore(Path(folder))
+        store.add([SCHEMAS])
         return Schemas(loads(f"schemas:\n  {TASK_DATA}: sharedSchema_v1\n"), store.library())
 
 

@@ -30,8 +30,8 @@ def _record(path: str, action: str = "a", **more: object) -> OutputRecord:
     return OutputRecord(path, "highly_sensitive", "j1", "r1", action, "u", "repo", "c", 1, 2.5, "hash", **more)
 
 
-def test_a_manifest_has_the_contracts_keys_in_order() -> None:
-    empty = manifest.read(Path("/nonexistent"), "w")
+def test_a_manifest_has_the_contracts_keys_in_order(tmp_path: Path) -> None:
+    empty = manifest.read(tmp_path / "missing", "w")
     made = manifest.updated(empty, "a", [_record("x.csv", row_count=3, col_count=2)], ["a"])
     assert list(made) == ["workspace", "repo", "outputs"]
     keys = (
@@ -42,8 +42,8 @@ def test_a_manifest_has_the_contracts_keys_in_order() -> None:
     assert manifest.dumps(made).startswith(b'{\n  "workspace": "w",\n  "repo": null,')
 
 
-def test_flags_of_earlier_outputs() -> None:
-    made = manifest.updated(manifest.read(Path("/nonexistent"), "w"), "a", [_record("1"), _record("2")], ["a"])
+def test_flags_of_earlier_outputs(tmp_path: Path) -> None:
+    made = manifest.updated(manifest.read(tmp_path / "missing", "w"), "a", [_record("1"), _record("2")], ["a"])
     made = manifest.updated(made, "b", [_record("3", "b")], ["b"])
     assert made["outputs"]["1"]["out_of_date_action"] is True
     assert "out_of_date_output" not in made["outputs"]["1"]
@@ -54,8 +54,8 @@ def test_flags_of_earlier_outputs() -> None:
     assert manifest.with_actions(made, ["b"])["outputs"]["1"]["out_of_date_action"] is True
 
 
-def test_flags_stay_where_the_studys_actions_are_not_known() -> None:
-    made = manifest.updated(manifest.read(Path("/nonexistent"), "w"), "a", [_record("1")], None)
+def test_flags_stay_where_the_studys_actions_are_not_known(tmp_path: Path) -> None:
+    made = manifest.updated(manifest.read(tmp_path / "missing", "w"), "a", [_record("1")], None)
     assert manifest.updated(made, "b", [], None) == made
 
 

@@ -13,13 +13,13 @@ SECRET = "correct-horse"
 def test_log_lines_are_the_contracts_and_hide_secrets(site: Site) -> None:
     """A repository that cannot be read is logged with git's words, which name its address."""
     site.start(PRIVATE_REPO_ACCESS_TOKEN=SECRET)
-    site.server.add(site.task(repo_url=f"/nowhere/{SECRET}/{TOKEN}"))
+    site.server.add(site.task(repo_url=f"{site.root}/missing/{SECRET}/{TOKEN}"))
     site.server.final("job1-001")
     lines = [line for line in site.log().splitlines() if not line.startswith("    ")]
     assert [line for line in lines if not LINE.match(line)] == []
     told = next(line for line in lines if "reference" in line)
     assert told.endswith("workspace=wspace action=make id=job1 task=job1-001")
-    assert "/nowhere/" in site.log()
+    assert f"{site.root}/missing/" in site.log()
     assert SECRET not in site.log()
     assert TOKEN not in site.log()
 

@@ -181,11 +181,11 @@ def test_an_entrypoint_takes_the_arguments(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "manifest", ["{", "[]", '{"format": 2}', '{"binds": ["/no/such/folder"]}', '{"binds": ["relative"]}', '{"path": 1}']
+    "manifest", ["{", "[]", '{"format": 2}', '{"binds": ["MISSING"]}', '{"binds": ["relative"]}', '{"path": 1}']
 )
 def test_a_broken_manifest_is_named(tmp_path: Path, manifest: str) -> None:
     (tmp_path / "r-v2").mkdir()
-    (tmp_path / "r-v2" / "toolchain.json").write_text(manifest)
+    (tmp_path / "r-v2" / "toolchain.json").write_text(manifest.replace("MISSING", str(tmp_path / "missing")))
     with pytest.raises(ToolchainBroken, match=r"toolchain\.json"):
         resolve("r:v2", tmp_path)
     assert [each.name for each in existing(tmp_path)] == ["sqlrunner"]

@@ -114,7 +114,7 @@ INVALID = {"error": "Unauthorized", "details": "Invalid token for backend 'test'
     [
         ("GET", "/", None, 200, {"method": "GET"}),
         ("POST", "/", None, 200, {"method": "POST"}),
-        ("GET", "/nowhere/tasks/", "t", 404, {"error": "Not found", "details": "Backend 'nowhere' not found"}),
+        ("GET", "/other/tasks/", "t", 404, {"error": "Not found", "details": "Backend 'other' not found"}),
         ("GET", "/test/tasks/", None, 401, {"error": "Unauthorized", "details": "No token provided"}),
         ("GET", "/test/tasks/", "x", 401, INVALID),
         ("GET", "/test/tasks/", "tpp-token", 401, INVALID),

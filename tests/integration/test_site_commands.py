@@ -183,12 +183,13 @@ def test_a_port_that_is_taken_is_named(terminal):
         (["--backend", "North"], "'North' cannot name a backend"),
         (["--backend", "north", "--backend", "north"], "backend 'north' is given twice"),
         (["--backend", "north=/srv/x.duckdb"], "the database of north must be a URL"),
-        (["--backend", "north=duckdb:///nowhere/x.duckdb"], "/nowhere/x.duckdb does not exist"),
+        (["--backend", "north=duckdb:///{folder}/x.duckdb"], "{folder}/x.duckdb does not exist"),
         (["--executor", "nonsense"], "EXECUTOR=nonsense is not one of auto, docker, podman, bubblewrap"),
     ],
 )
 def test_up_refuses_what_could_never_run(terminal, words, sentence):
-    assert sentence in terminal.refused("up", "--dir", "site", "--port", "0", *words)
+    words = [word.format(folder=terminal.folder) for word in words]
+    assert sentence.format(folder=terminal.folder) in terminal.refused("up", "--dir", "site", "--port", "0", *words)
     assert processes_of(terminal.folder) == []
 
 

@@ -57,7 +57,8 @@ def test_info_names_the_runtime_and_the_toolchains(study: Study):
     out = study.ok("info")
     assert "runtime: bubblewrap\n" in out
     assert "  python:v2  sha256:" in out
-    broken = study.carrel("info", EXECUTOR="podman", PATH="/nonexistent", XDG_RUNTIME_DIR="/nonexistent")
+    nowhere = str(study.folder / "missing")
+    broken = study.carrel("info", EXECUTOR="podman", PATH=nowhere, XDG_RUNTIME_DIR=nowhere)
     assert broken.returncode == 1
 
 

@@ -284,9 +284,9 @@ def test_a_deadline_that_has_passed_is_our_fault(mirrors, repo):
             ask(repo.url, NOWHERE, *args, Deadline(0))
 
 
-def test_no_git_is_our_fault(mirrors, repo, monkeypatch):
+def test_no_git_is_our_fault(mirrors, repo, tmp_path, monkeypatch):
     mirrors.branch_head(repo.url, "main")
-    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.setenv("PATH", str(tmp_path / "missing"))
     with pytest.raises(RepoInfrastructureError, match="Is git installed"):
         mirrors.branch_head(repo.url, "main")
 
@@ -297,7 +297,7 @@ def test_users_own_configuration_is_not_read(mirrors, repo, tmp_path, monkeypatc
     (home / ".gitconfig").write_text("[this is not valid\n")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(home / ".gitconfig"))
-    monkeypatch.setenv("GIT_DIR", "/nonexistent")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "missing"))
     commit = repo.path.joinpath(".git/refs/heads/main").read_text().strip()
     assert mirrors.read_file(repo.url, commit, "project.yaml") == b"version: '5'\n"
 

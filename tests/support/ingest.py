@@ -19,14 +19,18 @@ from tests.support.ingest_tables import cells
 
 from carrel.ingest.commit import LEDGER, QUARANTINE, Storage, existing, open_storage, table_key, table_names
 from carrel.ingest.engine import Options, Pool, Report, Setting, inline, run
-from carrel.ingest.generate.shapes import ANYTHING, ANYTHING_SCHEMA, TASK_DATA, TASK_DATA_SCHEMA
+from carrel.ingest.generate import SCHEMAS
+from carrel.ingest.generate.shapes import ANYTHING, TASK_DATA
 from carrel.ingest.ledger import Ledger
 from carrel.ingest.mapping import loads
 from carrel.ingest.schemas import Schemas, SchemaStore
 from carrel.ingest.sources import Fetched
 from carrel.ingest.values import ArchiveRef
 
-DATA = Path(__file__).parents[3] / "shared" / "data" / "mobile-client-json"
+DOCUMENTS = Path(__file__).parents[1] / "data" / "documents"
+"""An archive map and schemas of our own with all that published ones have: several revisions of an assessment, apps,
+older versions of schemas, references between them, recursion, every draft, the spellings of iOS and Android."""
+
 MAPPING = f"schemas:\n  {TASK_DATA}: sharedSchema_v1\n  {ANYTHING}: Anything_v1\n"
 
 
@@ -94,14 +98,16 @@ class Deadly(Folder):
             yield fetched
 
 
+def documents() -> list[Path]:
+    """Those of the tests, and the generator's schemas: the documents of one store, which has one archive map."""
+    return [DOCUMENTS, *(path for path in SCHEMAS.rglob("*.json") if path.name != "archive-map.json")]
+
+
 @cache
 def schemas(mapping: str = MAPPING) -> Schemas:
-    """The shared schemas and the generator's own, with a mapping that knows both."""
-    folder = Path(tempfile.mkdtemp(prefix="carrel-test-schemas-"))
-    for number, schema in enumerate((TASK_DATA_SCHEMA, ANYTHING_SCHEMA)):
-        (folder / f"{number}.json").write_text(json.dumps(schema))
-    store = SchemaStore(folder / "store")
-    store.add([DATA, folder / "0.json", folder / "1.json"])
+    """All documents, with a mapping that knows the generator's."""
+    store = SchemaStore(Path(tempfile.mkdtemp(prefix="carrel-test-schemas-")))
+    store.add(documents())
     return Schemas(loads(mapping), store.library())
 
 
@@ -220,9 +226,11 @@ def expected(truth: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, list[l
 
 
 __all__ = [
+    "DOCUMENTS",
     "LEDGER",
     "Folder",
     "dispositions_of",
+    "documents",
     "expected",
     "ingest",
     "ledger_of",

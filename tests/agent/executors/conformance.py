@@ -703,10 +703,11 @@ class Isolated:
         assert bench.answer(bench.python(TRY_WRITING, *forbidden, *allowed)) == allowed
 
     def test_tmp_is_its_own(self, bench: Bench) -> None:
-        first = bench.spec("sh", "-c", "echo mine > /tmp/file && cat /tmp/file")
-        second = bench.spec("sh", "-c", "test ! -e /tmp/file")
+        file = f"/tmp/{uuid.uuid4()}"
+        first = bench.spec("sh", "-c", f"echo mine > {file} && cat {file}")
+        second = bench.spec("sh", "-c", f"test ! -e {file}")
         assert (bench.run(first).exit_code, bench.run(second).exit_code) == (0, 0)
-        assert not Path("/tmp/file").exists()
+        assert not Path(file).exists()
 
     def test_mounts_are_read_only_unless_said(self, bench: Bench, tmp_path: Path) -> None:
         data, scratch = tmp_path / "data", tmp_path / "scratch"

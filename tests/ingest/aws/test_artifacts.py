@@ -142,10 +142,11 @@ def test_the_command_uploads_lists_and_removes(s3, bucket, folder):
         (["--upload"], "needs --ref"),
         (["--upload", "--ref", "a/b"], "cannot name artifacts"),
         (["--upload", "--ref", "main", "--folder", "x"], "NAME=PATH"),
-        (["--upload", "--ref", "main", "--folder", "x=/nowhere/at/all"], "is not a folder"),
+        (["--upload", "--ref", "main", "--folder", "x=MISSING"], "is not a folder"),
     ],
 )
-def test_the_command_says_what_is_wrong(s3, bucket, args, said):
-    done = CliRunner().invoke(artifacts, [*args, "--bucket", bucket])
+def test_the_command_says_what_is_wrong(s3, bucket, tmp_path, args, said):
+    words = [word.replace("MISSING", str(tmp_path / "missing")) for word in args]
+    done = CliRunner().invoke(artifacts, [*words, "--bucket", bucket])
     assert done.exit_code != 0
     assert said in done.output

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from tests.support.cloudformation import launch_study, resources
 from tests.support.docker import docker
-from tests.support.ingest import DATA, MAPPING, TASK_DATA_SCHEMA, state_of
+from tests.support.ingest import MAPPING, documents, state_of
 from tests.support.ingest_image import base_for_ingest, build_ingest
 from tests.support.lambda_runtime import Crashed, Function, as_lambda_has_it, bridge_message, function
 
@@ -46,9 +46,7 @@ def mapping(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a deployment has in `deploy/aws/mapping`."""
     folder = tmp_path_factory.mktemp("mapping")
     (folder / "mapping.yaml").write_text(MAPPING)
-    (folder / "task.json").write_text(json.dumps(TASK_DATA_SCHEMA))
-    SchemaStore(folder / "schemas").add([DATA, folder / "task.json"])
-    (folder / "task.json").unlink()
+    SchemaStore(folder / "schemas").add(documents())
     return folder
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from tests.support.ingest import DATA
 
 from carrel.ingest.cli import ingest
 from carrel.ingest.commands.shared import progress_bar
@@ -22,7 +21,7 @@ PROGRAM = Path(sys.executable).parent / "carrel"
 def site(tmp_path):
     for words in (
         ["generate", str(tmp_path / "study"), "--records", "4", "--hz", "2"],
-        ["schemas", "add", str(DATA), str(tmp_path / "study" / "schemas"), "--schemas", str(tmp_path / "schemas")],
+        ["schemas", "add", str(tmp_path / "study" / "schemas"), "--schemas", str(tmp_path / "schemas")],
     ):
         assert CliRunner().invoke(ingest, words).exit_code == 0
     return tmp_path

@@ -5,7 +5,6 @@ import zipfile
 
 import polars
 import pytest
-from tests.support.ingest import DATA
 from tests.support.walkthrough import Page, Reader, matches
 
 
@@ -27,10 +26,7 @@ def test_the_tutorial(reader):
     steps = page.steps()
     assert len(steps) > 15
     for command, shown in steps:
-        if command.startswith("git clone"):
-            (reader.folder / "mobile-client-json").symlink_to(DATA)
-        else:
-            reader.does(command, shown)
+        reader.does(command, shown)
     (program,) = page.in_language("python")
     assert "polars.read_delta" in program
     assert polars.read_delta(str(reader.folder / "warehouse/tables/MotionRecord_v1")).height > 1_000
@@ -148,9 +144,7 @@ def _rows(folder):
 
 def test_withdrawing(reader):
     tutorial = Page.of("tutorial/first-ingest.md").steps()
-    (reader.folder / "mobile-client-json").symlink_to(DATA)
     for command, _ in tutorial[: [command for command, _ in tutorial].index("echo $?")]:
-        if not command.startswith("git clone"):
-            reader.does(command)
+        reader.does(command)
     for command, shown in Page.of("how-to/withdraw-a-participant.md").steps():
         reader.does(command, shown)

@@ -1,6 +1,5 @@
 """`watch` as a service runs it: it takes what arrives, ends when it is told to, and may be killed."""
 
-import json
 import os
 import signal
 import subprocess
@@ -8,10 +7,9 @@ import sys
 import time
 
 import pytest
-from tests.support.ingest import DATA, MAPPING, deliver, dispositions_of, schemas, state_of
+from tests.support.ingest import MAPPING, deliver, dispositions_of, documents, schemas, state_of
 
 from carrel.ingest.engine import Setting, inline, run
-from carrel.ingest.generate.shapes import ANYTHING_SCHEMA
 from carrel.ingest.schemas import SchemaStore
 from carrel.ingest.sources import source_of
 
@@ -21,8 +19,7 @@ def site(tmp_path):
     """A folder to watch, schemas and a mapping."""
     (tmp_path / "archives").mkdir()
     (tmp_path / "mapping.yaml").write_text(MAPPING)
-    (tmp_path / "anything.json").write_text(json.dumps(ANYTHING_SCHEMA))
-    SchemaStore(tmp_path / "schemas").add([DATA, tmp_path / "anything.json"])
+    SchemaStore(tmp_path / "schemas").add(documents())
     return tmp_path
 
 

@@ -14,7 +14,6 @@ import dask
 import pytest
 from click.testing import CliRunner
 from tests.support.disks import small_disk
-from tests.support.ingest import DATA
 from tests.support.waiting import until
 
 from carrel.ingest.cli import ingest
@@ -30,7 +29,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
     for words in (
         ["generate", "study", "--records", "8", "--hz", "2", "--fault", "nan=1"],
-        ["schemas", "add", str(DATA), "study/schemas"],
+        ["schemas", "add", "study/schemas"],
         ["run", "study/archives", "--workers", "0"],
     ):
         done = carrel(folder, *words)

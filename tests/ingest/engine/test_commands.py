@@ -4,7 +4,6 @@ import json
 
 import pytest
 from click.testing import CliRunner
-from tests.support.ingest import DATA
 
 from carrel.ingest.cli import COMMANDS, ingest
 
@@ -13,7 +12,7 @@ from carrel.ingest.cli import COMMANDS, ingest
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
     run(folder, "generate", str(folder / "study"), "--records", "12", "--fault", "nan=1", "--hz", "2")
-    run(folder, "schemas", "add", str(DATA), str(folder / "study" / "schemas"))
+    run(folder, "schemas", "add", str(folder / "study" / "schemas"))
     return folder
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import pytest
 from click.testing import CliRunner
 from tests.support.ingest import (
-    DATA,
     Folder,
     dispositions_of,
     expected,
@@ -100,7 +99,7 @@ def site(tmp_path, warehouse):
     """What somebody at a terminal has: archives in the same S3, and a warehouse there."""
     place = Site(tmp_path, warehouse)
     place.carrel("generate", str(tmp_path / "study"), "--records", "12", "--fault", "nan=1", "--hz", "2")
-    place.carrel("schemas", "add", str(DATA), str(tmp_path / "study" / "schemas"))
+    place.carrel("schemas", "add", str(tmp_path / "study" / "schemas"))
     return place
 
 

@@ -1,26 +1,19 @@
 import json
-from pathlib import Path
 
 import pytest
+from tests.support.ingest import documents
 
 from carrel.ingest.archives import record_of
 from carrel.ingest.schemas import SchemaStore
 
-DATA = Path(__file__).parents[4] / "shared" / "data" / "mobile-client-json"
 BASE = "https://sage-bionetworks.github.io/mobile-client-json/schemas"
 
 
 @pytest.fixture(scope="session")
-def data():
-    if not DATA.is_dir():
-        pytest.fail("shared/data/mobile-client-json must lie beside the repository, see shared/data/README.md")
-    return DATA
-
-
-@pytest.fixture(scope="session")
-def real_library(data, tmp_path_factory):
+def whole_library(tmp_path_factory):
+    """A library of every document that the tests have."""
     store = SchemaStore(tmp_path_factory.mktemp("schemas"))
-    store.add([data])
+    store.add(documents())
     return store.library()
 
 

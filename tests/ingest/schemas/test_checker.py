@@ -6,14 +6,16 @@ import jsonschema
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.support.ingest import documents
+from tests.support.ingest import schemas as schemas_of_all
 
 from carrel.ingest.archives import open_archive, parse, record_of
 from carrel.ingest.generate import generate
 from carrel.ingest.generate.faults import FAULT
 from carrel.ingest.generate.knobs import Knobs
-from carrel.ingest.generate.shapes import ANYTHING, ANYTHING_SCHEMA, TASK_DATA, TASK_DATA_SCHEMA
+from carrel.ingest.generate.shapes import ANYTHING, SCHEMAS, TASK_DATA
 from carrel.ingest.mapping import load, loads
-from carrel.ingest.schemas import Checker, Library, Resolver, described
+from carrel.ingest.schemas import Checker, Library, Resolver, SchemaStore, described
 from carrel.ingest.schemas.errors import pointer_of
 from carrel.ingest.schemas.forgiveness import pointer_fits, same
 from carrel.ingest.values import Fault, Resolution
@@ -156,11 +158,35 @@ def test_a_schema_that_cannot_be_used_is_a_fault_of_the_file(faults_of, schema, 
     assert said in fault.message
 
 
-def test_what_is_not_validated(real_library, record):
-    checker = Checker(load(), real_library)
+def test_what_is_not_validated(whole_library, record):
+    checker = Checker(load(), whole_library)
     assert checker.check(1, Resolution("A_v1", None, None, "legacy"), record(), "a") == ()
     missing = Fault("schema", "schema_missing", "m")
     assert checker.check(1, Resolution(None, "u", None, "r", missing), record(), "a") == (missing,)
+
+
+def instances(keyword):
+    """(URL, value) of every document of the store: its own examples, or what it says it refuses."""
+    library = schemas_of_all().library
+    found = [(uri, value) for uri in sorted(library.hashes) for value in _listed(library.document(uri), keyword)]
+    assert found
+    return found
+
+
+def _listed(document, keyword):
+    return document.get(keyword, []) if isinstance(document, dict) else []
+
+
+@pytest.mark.parametrize(("uri", "value"), instances("examples"), ids=str)
+def test_every_document_takes_its_own_examples(whole_library, record, uri, value):
+    checker = Checker(load(), whole_library)
+    assert checker.check(value, resolution(whole_library, uri), record(), "thing.json") == ()
+
+
+@pytest.mark.parametrize(("uri", "value"), instances("refused"), ids=str)
+def test_every_document_refuses_what_it_says(whole_library, record, uri, value):
+    checker = Checker(load(), whole_library)
+    assert [fault.stage for fault in checker.check(value, resolution(whole_library, uri), record(), "thing.json")]
 
 
 def test_integers_of_any_size(faults_of):
@@ -184,31 +210,31 @@ def quirky_rows(count=20):
         ),
     ],
 )
-def test_androids_errors_are_forgiven_to_android_alone(real_library, record, path, schema, value):
-    checker, found = Checker(load(), real_library), resolution(real_library, f"{BASE}/{schema}")
+def test_androids_errors_are_forgiven_to_android_alone(whole_library, record, path, schema, value):
+    checker, found = Checker(load(), whole_library), resolution(whole_library, f"{BASE}/{schema}")
     assert checker.check(value, found, record(clientinfo=ANDROID), path) == ()
     assert checker.check(value, found, record(clientinfo="ClientInfo [osName=iPhone OS]"), path)
     assert checker.check(value, found, record(clientinfo=ANDROID, appid="other"), path)
     assert checker.check(value, found, record(clientinfo=ANDROID), f"other_{path}")
 
 
-def test_an_error_among_forgiven_ones_is_found(real_library, record):
+def test_an_error_among_forgiven_ones_is_found(whole_library, record):
     rows = quirky_rows()
     rows[7]["x"] = "secret"
     rows[8]["eventAccuracy"] = "secret"
     rows[9]["sensorType"] = "secret"
     rows[10]["x"] = None
-    faults = Checker(load(), real_library).check(
-        rows, resolution(real_library, MOTION), record(clientinfo=ANDROID), "motion.json"
+    faults = Checker(load(), whole_library).check(
+        rows, resolution(whole_library, MOTION), record(clientinfo=ANDROID), "motion.json"
     )
     expected = {("/7/x", "type"), ("/8/eventAccuracy", "type"), ("/9/sensorType", "enum"), ("/10/x", "type")}
     assert places(faults) == expected
     assert not any("secret" in fault.message for fault in faults)
 
 
-def test_the_old_motion_schema_that_wants_stepPath(real_library, record):
-    found = resolution(real_library, f"{BASE}/v1/MotionRecord.json")
-    checker = Checker(load(), real_library)
+def test_the_old_motion_schema_that_wants_stepPath(whole_library, record):
+    found = resolution(whole_library, f"{BASE}/v1/MotionRecord.json")
+    checker = Checker(load(), whole_library)
     assert checker.check(quirky_rows(), found, record(clientinfo=ANDROID), "motion.json") == ()
 
 
@@ -398,14 +424,11 @@ class Never:
 MAPPING = f"schemas: {{{TASK_DATA}: sharedSchema_v1, {ANYTHING}: Anything_v1}}"
 
 
-def test_generated_archives_have_the_faults_they_were_given_and_no_other(data, tmp_path, record):
+@pytest.mark.parametrize("documents", [documents(), [SCHEMAS]], ids=["the tests'", "the generator's"])
+def test_generated_archives_have_the_faults_they_were_given_and_no_other(documents, tmp_path, record):
     """Each file of each archive goes to the dataset, and has the fault of validation, that the generator says."""
-    from carrel.ingest.schemas import SchemaStore
-
-    for name, schema in (("task", TASK_DATA_SCHEMA), ("anything", ANYTHING_SCHEMA)):
-        (tmp_path / f"{name}.json").write_text(json.dumps(schema))
-    store = SchemaStore(tmp_path / "store")
-    store.add([data, tmp_path / "task.json", tmp_path / "anything.json"])
+    store = SchemaStore(tmp_path)
+    store.add(documents)
     library, mapping = store.library(), loads(MAPPING)
     resolver, checker = Resolver(mapping, library), Checker(mapping, library)
     wanted = {name: 1 for name, fault in FAULT.items() if not fault.line or fault.line[0] in ("schema", "types")}

@@ -35,8 +35,8 @@ def found(library_of):
     return found
 
 
-def test_the_shipped_mapping_with_the_real_schemas(real_library):
-    findings = check(load(), real_library)
+def test_the_shipped_mapping_with_a_store_of_many_documents(whole_library):
+    findings = check(load(), whole_library)
     assert [each.code for each in findings if each.severity == "error"] == ["schema_missing", "schema_missing"]
     assert {each.where for each in findings if each.code == "never_built"} == {
         *(f"schemas.schemas/v0/{name}.json" for name in ("3DRotation", "LetterNumberSeries", "ProgressiveMatrices")),
@@ -44,7 +44,14 @@ def test_the_shipped_mapping_with_the_real_schemas(real_library):
     }
     assert ("warning", "unsatisfiable", f"{BASE}/v1/TappingResultObject.json") in codes(findings)
     assert ("note", "never_matches", "forgive.android-motion-stepPath") in codes(findings)
-    assert len(findings) == 9
+    assert {each.where for each in findings if each.code == "unmapped_schema"} == {
+        *("app field-study anyOf: readings.json", "app field-study default: band_motion.json"),
+        *("app mobile-toolbox default: weather.json", "assessment gait revision 1: walk.json"),
+        "assessment gait revision 4: steps.json",
+    }
+    assert ("warning", "mapped_twice", "app mobile-toolbox: weather.json") in codes(findings)
+    assert ("note", "unmapped_file", "assessment gait revision 2: walk.csv") in codes(findings)
+    assert len(findings) == 16
     assert str(findings[0]).startswith("error: app mobile-toolbox default: taskData.json: ")
 
 

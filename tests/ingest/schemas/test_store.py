@@ -9,7 +9,9 @@ from contextlib import contextmanager
 
 import pytest
 from tests.support.http_server import Handler, serving
+from tests.support.ingest import DOCUMENTS, documents
 
+from carrel.ingest.generate import SCHEMAS
 from carrel.ingest.mapping.model import ArchiveMapSource
 from carrel.ingest.schemas import SchemaStore, StoreFault
 from carrel.ingest.schemas.fetching import Fetcher, FetchFault
@@ -52,15 +54,15 @@ def file_of(tmp_path, name, value):
     return path
 
 
-def test_the_real_folder_is_taken_whole(store, data):
-    stored = store.add([data])
+def test_a_folder_is_taken_whole(store):
+    stored = store.add(documents())
     assert {each.change for each in stored} == {"added", "shadowed"}
     library = store.library()
     assert f"{BASE}/v2/MotionRecord.json" in library
     assert f"{BASE}/v2/MotionRecord.json#/items" in library
     assert library.archive_map().apps[0].appId == "mobile-toolbox"
     assert library.document(f"{BASE}/v1/ArchiveMap.json")["title"] == "ArchiveMap"
-    assert {each.change for each in store.add([data])} == {"unchanged", "shadowed"}
+    assert {each.change for each in store.add(documents())} == {"unchanged", "shadowed"}
     assert store.library().digest == library.digest
     assert len(library.registry()) == len(library.hashes)
 
@@ -189,22 +191,26 @@ def test_pulling_is_all_or_nothing(store):
     assert store.library().hashes == {}
 
 
-def test_pulling_from_mirrors_and_files(store, data):
-    github = "https://raw.githubusercontent.com/"
+def test_pulling_from_mirrors_and_files(store):
+    elsewhere = "https://example.org/not-in-the-store/"
     source = ArchiveMapSource(
         url="archive-map.json",
         mirrors={
             "https://sage-bionetworks.github.io/": "nowhere/",
-            "https://sage-bionetworks.github.io/mobile-client-json/": "",
-            github: "missing/",
+            f"{BASE}/v1/MotionRecord.json": str(DOCUMENTS / "schemas/v1/MotionRecord.json"),
+            f"{BASE}/v1/WeatherResult.json": str(DOCUMENTS / "schemas/v1/WeatherResult.json"),
+            f"{BASE}/v2/DistanceRecord.json": str(DOCUMENTS / "schemas/v2/DistanceRecord.json"),
+            "https://example.org/field/": str(DOCUMENTS / "schemas/field") + "/",
+            f"{BASE}/": str(SCHEMAS) + "/",
+            elsewhere: "missing/",
         },
     )
-    with pytest.raises(StoreFault, match=r"raw\.githubusercontent\.com.* cannot be read"):
-        store.pull(source, data)
+    with pytest.raises(StoreFault, match=r"not-in-the-store.* cannot be read"):
+        store.pull(source, DOCUMENTS)
     (store.folder.parent / "missing").mkdir()
     document = store.folder.parent / "archive-map.json"
     document.write_text(json.dumps(archive_map(f"{BASE}/v2/WeatherResult.json")))
-    mirrors = {"https://sage-bionetworks.github.io/mobile-client-json": data.as_uri()}
+    mirrors = {BASE: SCHEMAS.as_uri()}
     store.pull(ArchiveMapSource(url=str(document), mirrors=mirrors))
     names = ("WeatherResult", "ResultData", "AnswerType", "AssessmentResultObject")
     assert set(store.library().hashes) == {f"{BASE}/v2/{name}.json" for name in names}

@@ -5,7 +5,6 @@ from contextlib import chdir
 
 import pytest
 from click.testing import CliRunner
-from tests.support.ingest import DATA
 
 from carrel.ingest.cli import ingest
 from carrel.ingest.generate import Knobs, write
@@ -26,7 +25,7 @@ def site(tmp_path, moto_url, aws, bucket, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto_url)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setattr(clients, "_clients", {})
-    assert run(tmp_path, "schemas", "add", str(DATA), "study/schemas").exit_code == 0
+    assert run(tmp_path, "schemas", "add", "study/schemas").exit_code == 0
     return tmp_path, truth
 
 

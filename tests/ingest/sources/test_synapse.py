@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from tests.support.http_server import Handler, serving
-from tests.support.ingest import DATA
 
 from carrel.ingest.generate import Knobs, write
 from carrel.ingest.sources import Changed, Refused, Source, SourceFault, Unavailable, source_of
@@ -290,7 +289,7 @@ def study(synapse, tmp_path):
     }
     (tmp_path / "mapping.yaml").write_text("schemas: {https://example.org/schemas/taskData.json: sharedSchema_v1}")
     configured(tmp_path, synapse.url)
-    added = carrel("schemas", "add", str(DATA), "study/schemas", home=tmp_path)
+    added = carrel("schemas", "add", "study/schemas", home=tmp_path)
     assert added.returncode == 0, added.stderr
     return truth
 

@@ -2,7 +2,6 @@
 
 import io
 import json
-from pathlib import Path
 
 import duckdb
 import polars
@@ -11,10 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.ingest import schemas
 from tests.support.ingest_tables import assembled, flats, lineage, lineages, written
 
 from carrel.ingest.generate import truth
-from carrel.ingest.generate.shapes import TASK_DATA_SCHEMA
+from carrel.ingest.generate.shapes import AUDIO, MOTION, TAPPING, TASK_DATA, WEATHER
 from carrel.ingest.generate.study import DECLARED
 from carrel.ingest.tables import (
     CatalogEntry,
@@ -27,8 +27,6 @@ from carrel.ingest.tables import (
     write_options,
 )
 from carrel.ingest.tables.names import RESERVED, child_table, names_of
-
-DATA = Path(__file__).parents[4] / "shared/data/mobile-client-json/schemas"
 
 parts = st.sampled_from(
     ["a", "A", "a_b", "b", "a.b", "a b", "", "year", "_Index", "é", "x" * 120, "len", "a\0b", "a\1\2b", "\1", "\1\3len"]
@@ -188,35 +186,32 @@ def test_parquet_files_are_readable_by_duckdb(tmp_path):
     assert found == (100, 2475.0, "/n")
 
 
-def real_documents():
-    found = {}
-    for path in DATA.rglob("*.json"):
-        document = json.loads(path.read_text())
-        if "$id" in document:
-            found[document["$id"]] = document
-    return found
+@pytest.fixture(scope="module")
+def documents():
+    """$id -> document, of all that the tests have."""
+    library = schemas().library
+    return {uri: library.document(uri) for uri in library.hashes}
 
 
-REAL = {
-    "MotionRecord_v1": "v2/MotionRecord",
-    "AudioLevelRecord_v1": "v2/AudioLevelRecord",
-    "WeatherResult_v1": "v2/WeatherResult",
-    "TappingResultObject_v1": "v1/TappingResultObject",
+DATASETS = {
+    "MotionRecord_v1": MOTION,
+    "AudioLevelRecord_v1": AUDIO,
+    "WeatherResult_v1": WEATHER,
+    "TappingResultObject_v1": TAPPING,
+    "sharedSchema_v1": TASK_DATA,
 }
 
 
-@pytest.mark.parametrize("dataset", [*REAL, "sharedSchema_v1"])
-def test_real_schemas_declare_what_was_written_out_by_hand(dataset):
-    document = json.loads((DATA / f"{REAL[dataset]}.json").read_text()) if dataset in REAL else TASK_DATA_SCHEMA
-    found = declared_of(dataset, document, real_documents())
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_schemas_declare_what_was_written_out_by_hand(documents, dataset):
+    found = declared_of(dataset, documents[DATASETS[dataset]], documents)
     for table, kinds in DECLARED.items():
         if table.split("__")[0] == dataset:
             assert dict(kinds) == {path: found[table].get(path) for path in kinds}
 
 
-def test_every_real_schema_can_be_read():
-    documents = real_documents()
-    assert len(documents) > 50
+def test_every_schema_can_be_read(documents):
+    assert len(documents) > 30
     for document in documents.values():
         for kinds in declared_of("D", document, documents).values():
             assert set(kinds.values()) <= {"bool", "int64", "float64", "string"}

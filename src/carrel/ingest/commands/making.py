@@ -45,7 +45,8 @@ def generate(
 ) -> None:
     """Make synthetic archives in FOLDER/archives, with truth.json: every row that the tables must have.
 
-    FOLDER/schemas has the schemas that the archives name themselves, and FOLDER/mapping.yaml maps them.
+    FOLDER/schemas has an archive map and every schema of theirs, for `carrel ingest schemas add`; FOLDER/mapping.yaml
+    maps the schemas that the shipped mapping does not know.
     """
     from carrel.ingest.generate import FAULTS, SHAPES, Knobs, write
 

@@ -3,6 +3,7 @@
 import base64
 import json
 import random
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -13,9 +14,8 @@ from carrel.ingest.generate import zips
 from carrel.ingest.generate.faults import FAULT, Fault
 from carrel.ingest.generate.knobs import Knobs
 from carrel.ingest.generate.shapes import (
-    ANYTHING_SCHEMA,
     ARCHIVE_METADATA,
-    TASK_DATA_SCHEMA,
+    SCHEMAS,
     Content,
     Draw,
     File,
@@ -91,9 +91,7 @@ def write(knobs: Knobs, folder: Path) -> dict[str, Any]:
     """Write `archives/*.zip` with sidecars `*.json`, `schemas/`, `withdrawals.json` and `truth.json`; the truth."""
     archives = folder / "archives"
     archives.mkdir(parents=True, exist_ok=True)
-    (folder / "schemas").mkdir(exist_ok=True)
-    for name, schema in (("taskData", TASK_DATA_SCHEMA), ("anything", ANYTHING_SCHEMA)):
-        (folder / "schemas" / f"{name}.json").write_text(json.dumps(schema, indent=2))
+    shutil.copytree(SCHEMAS, folder / "schemas", dirs_exist_ok=True)
     made = list(generate(knobs))
     for each in made:
         (archives / f"{each.name}.zip").write_bytes(each.data)
