@@ -1,12 +1,14 @@
 """A real agent process against a real (small) controller: what each kind of ending leaves on disk, and what leaves."""
 
 import json
+import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.support.agents import Site, eventually, make_repo
+from tests.support.mistakes import MISTAKES
 
 LEVEL4 = {"output/*.csv": "moderately_sensitive"}
 HIGH = {"output/*.csv": "highly_sensitive"}
@@ -410,3 +412,34 @@ def test_a_database_check_that_cannot_be_made_says_no_more_than_that(site: Site)
     reference = report["results"]["error"]["message"].removeprefix("The check could not be made. Reference ")
     assert f"reference {reference}" in site.log()
     assert not list((site.high / "volumes").glob(".check-*"))
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_an_ordinary_mistake_is_no_fault_of_the_backend(site: Site, tmp_path: Path, name: str) -> None:
+    """One attempt, with an exit code: not lost, not an error that the controller would try again."""
+    mistake = MISTAKES[name]
+    site.repo = tmp_path / "mistaken"
+    mistake.write(site.repo)
+    kept = {mistake.file: mistake.text} if mistake.file else {}
+    site.commit = make_repo(site.repo, {"project.yaml": "version: 5\n", **kept})
+    report = _run(site, site.task(args=shlex.split(mistake.run)))
+    assert (report["stage"], report["results"]["error"]) == ("finalized", False)
+    assert report["results"]["exit_code"] == str(mistake.exit_code)
+    assert mistake.message in report["results"]["status_message"]
+    log = (site.medium / "workspaces/wspace/metadata/make.log").read_text()
+    assert mistake.log in log
+    assert mistake.message in log
+
+
+def test_a_command_that_no_machine_takes_is_the_users_error(site: Site) -> None:
+    report = _run(site, site.task(args=["echo", "x" * 140_000]))
+    assert report["results"]["error"]["type"] == "user_error"
+    log = (site.high / "workspaces/wspace/metadata/make.log").read_text()
+    assert "argument 1 of the command has 140000 bytes, and Linux takes 131071 at most" in log
+
+
+def test_what_leaves_of_a_script_that_cannot_start_is_no_text_of_a_file(site: Site) -> None:
+    """A job may write what it likes into the file that is its program; the words for the controller are fixed."""
+    code = "printf '#!/secret 1001,34,M\\n' > make; chmod +x make; ./make; exit 127"
+    report = _run(site, site.task(args=["sh", "-c", code]))
+    assert "secret" not in json.dumps(report)

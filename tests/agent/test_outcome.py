@@ -14,6 +14,15 @@ def test_success() -> None:
     assert (outcome.message, outcome.hint, outcome.publish) == ("Completed successfully", "", True)
 
 
+def test_success_though_a_child_was_killed_for_memory() -> None:
+    assert outcome_of(Ending(0, oom_killed=True), DONE).message == "Completed successfully"
+
+
+@pytest.mark.parametrize(("code", "words"), [(126, "not executable"), (127, "was not found")])
+def test_what_could_not_be_started(code: int, words: str) -> None:
+    assert words in str(outcome_of(Ending(code), DONE).message)
+
+
 def test_success_with_excluded_files_says_how_many() -> None:
     outcome = outcome_of(Ending(0), DONE, {"a.csv": "why"})
     assert outcome.publish
@@ -43,6 +52,18 @@ def test_unmatched_with_nothing_else_made_has_no_hint() -> None:
         (Ending(137, cancelled=True), "Job cancelled by system"),
         (Ending(None, cancelled=True), "Job cancelled by system"),
         (Ending(0, cancelled=True), "Job cancelled by system"),
+        (
+            Ending(1, oom_killed=True, memory_limit=1024**3),
+            "Job ran out of memory (limit was 1.00GB): one of its processes was killed, and the job then failed",
+        ),
+        (Ending(200), None),
+        (Ending(255), None),
+        (
+            Ending(139),
+            "Job failed: killed by signal 11 (segmentation fault). A compiled library failed; see which step the job "
+            "log ends with",
+        ),
+        (Ending(143), "Job failed: killed by signal 15 (terminated)"),
         (Ending(137, timeout_seconds=60), "Job stopped: it ran longer than its time limit of 60 seconds"),
     ],
 )

@@ -111,6 +111,20 @@ def _run_inside(tmp_path: Path, folder: Path, *args: str, image: str = "python:v
     return b"".join(pieces).decode().partition(" ")[2].rstrip("\n")
 
 
+def test_one_that_an_older_carrel_built_gets_the_new_environment_and_stays_itself(tmp_path: Path) -> None:
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("")
+    before = build("python", "v2", requirements, tmp_path)
+    manifest = tmp_path / "python-v2" / "toolchain.json"
+    written = json.loads(manifest.read_text())
+    assert written["env"]["PYTHONUNBUFFERED"] == "1"
+    manifest.write_text(json.dumps({**written, "env": {"LANG": "C.UTF-8"}}))
+    after = build("python", "v2", requirements, tmp_path)
+    assert (after.id, after.folder.resolve()) == (before.id, before.folder.resolve())
+    assert after.env == written["env"]
+    assert json.loads(manifest.read_text()) == written
+
+
 def test_other_requirements_switch_the_name_and_leave_the_old_one_to_running_jobs(tmp_path: Path) -> None:
     one = build("python", "v2", requirements_of(make_wheel(tmp_path, "1.0")), tmp_path)
     two = build("python", "v2", requirements_of(make_wheel(tmp_path, "2.0")), tmp_path)

@@ -48,10 +48,27 @@ def test_unmatched_patterns():
     )
 
 
-@pytest.mark.parametrize("exit_code", ["1", 137, -9, None, "", "none", False, True, 1.0, []])
+@pytest.mark.parametrize("exit_code", ["1", 255, -9, None, "", "none", False, True, 1.0, []])
 def test_any_other_exit_code_is_a_failure_even_with_unmatched_patterns(exit_code):
     result = outcome(exit_code=exit_code, status_message=None, has_unmatched_patterns=True)
     assert result == Outcome(S.NONZERO_EXIT, "Job exited with an error")
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "words"),
+    [
+        (126, "a program could not be run: it is not executable"),
+        (127, "a program was not found"),
+        (134, "killed by signal 6 (aborted). The program gave itself up"),
+        (137, "killed by signal 9 (killed)"),
+        (139, "killed by signal 11 (segmentation fault). A compiled library failed"),
+        (143, "killed by signal 15 (terminated)"),
+    ],
+)
+@pytest.mark.parametrize("requires_db", [True, False])
+def test_signals_and_what_could_not_be_started_are_told_in_words(exit_code, words, requires_db):
+    message = outcome(requires_db=requires_db, exit_code=str(exit_code), status_message=None).message
+    assert message.startswith(f"Job exited with an error: {words}")
 
 
 def test_the_agents_message_says_more():

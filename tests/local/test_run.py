@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 from tests.support.local import Study, processes_with
+from tests.support.mistakes import MISTAKES
 
 pytestmark = pytest.mark.bubblewrap
 
@@ -476,3 +477,41 @@ def test_the_reader_of_the_output_may_leave(slow: Study):
 
 def test_nothing_of_ours_is_left_in_the_environment():
     assert "CARREL_FAULT" not in os.environ
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_an_ordinary_mistake_is_told_once_and_in_words(study: Study, name: str):
+    study.mistake(MISTAKES[name]).failed(MISTAKES[name])
+
+
+def test_a_command_longer_than_linux_takes_is_refused_before_anything_runs(study: Study):
+    study.project(f"a:\n  run: python:v2 python {'x' * 140_000}\n  outputs: {{highly_sensitive: {{a: a.csv}}}}\n")
+    for command in (("check",), ("run", "a")):
+        done = study.carrel(*command)
+        assert done.returncode == 1
+        assert "argument 1 of the command has 140000 bytes, and Linux takes 131071 at most" in done.stdout + done.stderr
+
+
+def test_forty_thousand_arguments_run(study: Study):
+    study.action("a", "import sys; open('a.csv', 'w').write(f'n\\n{len(sys.argv)}\\n')", "highly_sensitive: {a: a.csv}")
+    project = study.folder / "project.yaml"
+    project.write_text(project.read_text().replace("python a.py", "python a.py" + " y" * 40_000))
+    study.ok("run", "a")
+    assert study.read("a.csv") == "n\n40001\n"
+
+
+def test_the_log_is_kept_when_time_is_over(study: Study):
+    code = "import time; print('step 1 done'); open('output.txt', 'w'); time.sleep(1000)"
+    study.action("a", code, "highly_sensitive: {a: output/a.csv}", extra="resources: {timeout: 3s}")
+    done = study.carrel("run", "a")
+    assert done.returncode == 1
+    assert "step 1 done" in study.read("metadata/a.log")
+    assert study.record("a")["status_code"] == "timed_out"
+
+
+def test_so_little_memory_that_nothing_starts_is_refused_in_words(study: Study):
+    study.writes("a")
+    done = study.carrel("run", "a", "-m", "1k")
+    assert done.returncode == 1
+    assert "cannot be started with 1024 bytes of memory: ask for 6M or more" in done.stdout
+    assert done.stderr == ""

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 from tests.support.local import Study
+from tests.support.mistakes import MISTAKES
 
 pytestmark = pytest.mark.docker
 
@@ -101,3 +102,9 @@ def test_images_are_fetched_and_said_to_be_the_latest(boxed: Study, local_regist
         assert "nothing:v1" in gone.stderr
     finally:
         docker("rmi", local_registry.image)
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_an_ordinary_mistake_is_told_once_and_in_words(boxed: Study, name: str):
+    boxed.mistake(MISTAKES[name]).failed(MISTAKES[name])
+    assert containers(boxed) == ""

@@ -277,6 +277,38 @@ ACTIONS = [
 RUNS = [
     Case("empty run", run("''"), "run-empty", "run must have a value, a has an empty run key", (4, 10)),
     Case("blank run", run("'  '"), "run-empty", "run must have a value, a has an empty run", (4, 10), ours=True),
+    Case(
+        "argument too long",
+        run("python:v2 python " + "x" * 140_000),
+        "run-impossible",
+        "argument 1 of the command has 140000 bytes, and Linux takes 131071 at most",
+        (4, 10),
+        ours=True,
+    ),
+    Case(
+        "too many arguments",
+        run("python:v2 python" + " x" * 210_000),
+        "run-impossible",
+        "the command has 210000 arguments, which take 2100015 bytes, and Linux takes 1966080 at most",
+        (4, 10),
+        ours=True,
+    ),
+    Case(
+        "config too long",
+        run("python:v2 python a.py") + "    config: {x: '" + "y" * 140_000 + "'}\n",
+        "run-impossible",
+        "argument 3 of the command has 1400",
+        (4, 10),
+        ours=True,
+    ),
+    Case(
+        "NUL in a command",
+        run('"python:v2 python a\\0b"'),
+        "run-impossible",
+        "argument 1 of the command holds a NUL character",
+        (4, 10),
+        ours=True,
+    ),
     Case("quotes", run("python:v2 it's"), "run-quotes", "cannot be split into words: no closing", (4, 10), ours=True),
     *(
         Case(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.docker import missing
+from tests.support.mistakes import Mistake
 
 CARREL = Path(sys.executable).parent / "carrel"
 DEADLINE = 60
@@ -52,6 +53,25 @@ class Study:
         ]
         path.write_text(before + "\n".join([*lines, *([f"    {extra}"] if extra else [])]) + "\n")
         return self
+
+    def mistake(self, mistake: Mistake) -> "Study":
+        """The one action `a`, which makes it."""
+        mistake.write(self.folder)
+        run = json.dumps(f"python:v2 {mistake.run}")
+        return self.project(f"a:\n  run: {run}\n  outputs: {{highly_sensitive: {{a: output/a.csv}}}}\n")
+
+    def failed(self, mistake: Mistake) -> None:
+        """Run it: it must fail once, as the study's error, with its reason in the message and in the log."""
+        done = self.carrel("run", "a", "--timestamps")
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert mistake.message in done.stdout
+        assert "This action could not be run" not in done.stdout
+        record, log = self.record("a"), self.read("metadata/a.log")
+        assert (record["status_code"], record["exit_code"]) == ("nonzero_exit", mistake.exit_code)
+        assert mistake.message in record["status_message"]
+        assert mistake.log in log
+        assert mistake.message in log
+        assert f"exit_code: {mistake.exit_code}\n" in log
 
     def writes(self, name: str, needs: str = "", level: str = "highly_sensitive", text: str = "n\\n1\\n") -> "Study":
         """Add an action that writes output/<name>.csv."""

@@ -13,6 +13,7 @@ from carrel.agent.executors.base import (
     ExecutorRefusal,
     ImageNotAllowed,
     ImageUnavailable,
+    JobImpossible,
     NotSupported,
     RuntimeUnavailable,
 )
@@ -86,6 +87,7 @@ class SettingsError(Exception):
 _KINDS: tuple[tuple[type[Exception], ErrorType], ...] = (
     (ImageNotAllowed, ErrorType.IMAGE_NOT_ALLOWED),
     (NotSupported, ErrorType.NOT_SUPPORTED),
+    (JobImpossible, ErrorType.USER_ERROR),
     (ExecutorRefusal, ErrorType.REFUSED),
     (ImageUnavailable, ErrorType.IMAGE_UNAVAILABLE),
     (DiskFull, ErrorType.DISK_FULL),

@@ -15,6 +15,7 @@ from typing import Any
 from carrel.agent import csvshape, databases, gate, logs, manifest, metadata, warehouses
 from carrel.agent.errors import DatabaseUnavailable
 from carrel.agent.executors.base import Inspection, Phase
+from carrel.agent.explain import notes_on
 from carrel.agent.folder import AttemptFolder, Prepared
 from carrel.agent.matching import Matched, match_outputs
 from carrel.agent.outcome import Ending, Outcome, outcome_of
@@ -55,6 +56,7 @@ class Finalising:
     def finish(self, seen: Inspection, *, cancelled: bool = False, timeout: float | None = None) -> Stage:
         """Record a process that ended (or never began and was cancelled), and publish what may be published."""
         prepared = self.folder.prepared()
+        seen = replace(seen, notes=notes_on(seen, self.folder.workspace, self.job.args))
         limit = memory_limit_of(self.job.memory_limit)
         ending = Ending(seen.exit_code, seen.oom_killed, cancelled, limit, timeout)
         listing = _listing(self.folder, prepared) if prepared and not cancelled else Listing(())

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from carrel.agent.matching import Matched
+from carrel.jobs.exits import words_for
 
 KILLED = 137
 """128 + SIGKILL."""
@@ -64,9 +65,11 @@ def _hint(matched: Matched) -> str:
 def _failure(ending: Ending) -> str | None:
     if ending.timeout_seconds is not None:
         return f"Job stopped: it ran longer than its time limit of {ending.timeout_seconds:g} seconds"
-    if ending.exit_code != KILLED:
-        return None
-    if not ending.oom_killed:
+    if ending.oom_killed:
+        limit = f" (limit was {ending.memory_limit / GIBIBYTE:.2f}GB)" if ending.memory_limit else ""
+        child = "" if ending.exit_code == KILLED else ": one of its processes was killed, and the job then failed"
+        return f"Job ran out of memory{limit}{child}"
+    if ending.exit_code == KILLED:
         return "Job killed by OpenSAFELY admin or memory limits"
-    limit = f" (limit was {ending.memory_limit / GIBIBYTE:.2f}GB)" if ending.memory_limit else ""
-    return f"Job ran out of memory{limit}"
+    words = words_for(ending.exit_code)
+    return f"Job failed: {words}" if words else None

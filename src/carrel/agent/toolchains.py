@@ -45,6 +45,8 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 SQLRUNNER = ("sqlrunner", "v1")
 ERROR_LINES = 20
+PYTHON_ENV = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8"}
+"""Of a toolchain that `build` makes. Unbuffered, or a job that is killed takes along what it had printed."""
 DESCRIBE = (
     "import json, platform, sys; print(json.dumps([sys.base_prefix, platform.python_implementation(), sys.version]))"
 )
@@ -211,7 +213,9 @@ def build(name: str, version: str, requirements: Path, toolchains_dir: Path, pyt
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     folder = toolchains_dir.resolve() / BUILT / digest[:32]
     with _locked(folder):
-        if not (folder / MANIFEST).exists():
+        if (folder / MANIFEST).exists():
+            _renew_environment(folder)
+        else:
             shutil.rmtree(folder, ignore_errors=True)
             _install(folder, requirements, interpreter)
             faults.point("toolchains.installed")
@@ -274,7 +278,7 @@ def _write_manifest(folder: Path, name: str, version: str, identity: str, interp
         "version": version,
         "id": identity,
         "path": ["bin"],
-        "env": {"PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"},
+        "env": dict(PYTHON_ENV),
         "binds": [str(place) for place in _interpreter_binds(interpreter.prefix)],
         "labels": {
             "org.opencontainers.image.version": version,
@@ -282,6 +286,17 @@ def _write_manifest(folder: Path, name: str, version: str, identity: str, interp
             "org.opencontainers.image.created": datetime.now(UTC).isoformat(timespec="seconds"),
         },
     }
+    _replace_manifest(folder, manifest)
+
+
+def _renew_environment(folder: Path) -> None:
+    """Of a toolchain that an older Carrel built: what is installed stays, and with it the toolchain's id."""
+    manifest = json.loads((folder / MANIFEST).read_text())
+    if manifest["env"] != PYTHON_ENV:
+        _replace_manifest(folder, {**manifest, "env": dict(PYTHON_ENV)})
+
+
+def _replace_manifest(folder: Path, manifest: Mapping[str, object]) -> None:
     part = folder / f".{MANIFEST}"
     part.write_text(json.dumps(manifest, indent=2) + "\n")
     with part.open() as file:

@@ -27,7 +27,7 @@ class MemorySize(click.ParamType[int]):
 @contextmanager
 def explained(as_json: bool = False) -> Iterator[None]:
     """Turn what may stop a run before it begins into the contract's words and exit codes."""
-    from carrel.agent.executors.base import ExecutorError
+    from carrel.agent.executors.base import ExecutorError, ExecutorRefusal
     from carrel.jobs.plan import PlanError
     from carrel.local.errors import LocalError
     from carrel.local.explain import explain
@@ -38,6 +38,6 @@ def explained(as_json: bool = False) -> Iterator[None]:
     except KeyboardInterrupt:
         click.echo("\nInterrupted: what was running has been stopped and removed.", err=True)
         sys.exit(INTERRUPTED)
-    except (ProjectValidationError, PlanError, LocalError, ExecutorError) as error:
+    except (ProjectValidationError, PlanError, LocalError, ExecutorError, ExecutorRefusal) as error:
         click.echo(explain(error, as_json), err=not as_json)
         sys.exit(1)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from carrel.jobs.exits import words_for
 from carrel.jobs.statuses import STATUSES, StatusCode
 
 
@@ -124,7 +125,9 @@ def results_to_outcome(results: Mapping[str, Any] | None, *, requires_db: bool =
         return _final(StatusCode.TIMED_OUT)
     exit_code = _exit_code(results.get("exit_code"))
     if exit_code != 0:
-        detail = _said_by_agent(results) or (_database_words(exit_code) if requires_db else "")
+        # An OpenSAFELY agent says nothing of a signal, nor of a program that could not be started.
+        known = (_database_words(exit_code) if requires_db else "") or words_for(exit_code) or ""
+        detail = _said_by_agent(results) or known
         return _final(StatusCode.NONZERO_EXIT, f": {detail}" if detail else "")
     if results.get("has_unmatched_patterns"):
         return _final(StatusCode.UNMATCHED_PATTERNS)

@@ -142,16 +142,21 @@ class Attempt:
         self._wait()
         self.tell(StatusCode.EXECUTED, "Job has finished executing and is waiting to be finalized")
 
-    def _spec(self, mounts: list[Mount]) -> RunSpec:
+    @property
+    def args(self) -> tuple[str, ...]:
+        """The command: what comes after the image."""
         import shlex
 
+        return tuple(shlex.split(self.action.run_command)[1:])
+
+    def _spec(self, mounts: list[Mount]) -> RunSpec:
         env = {"OPENSAFELY_BACKEND": self.around.backend}
         if self.around.settings.stata_license and self.action.run.name.startswith("stata-mp"):
             env["STATA_LICENSE"] = self.around.settings.stata_license
         return RunSpec(
             name=self.name,
             image=self.image,
-            args=tuple(shlex.split(self.action.run_command)[1:]),
+            args=self.args,
             workspace=self.workspace,
             env=env,
             limits=self.around.limits(self.action),

@@ -11,6 +11,7 @@ from pathlib import Path
 from carrel.agent import logs, manifest
 from carrel.agent.csvshape import csv_shape
 from carrel.agent.executors.base import Inspection
+from carrel.agent.explain import notes_on
 from carrel.agent.gate import MODERATELY_SENSITIVE, GateLimits, check_file
 from carrel.agent.matching import Matched, match_outputs
 from carrel.agent.outcome import Ending, Outcome, outcome_of
@@ -69,7 +70,8 @@ def judge(attempt: Attempt, inspection: Inspection, listing: Listing) -> Judgeme
     refused = tuple(f"{refusal.path}  - {refusal.reason}" for refusal in listing.refused)
     code, message = _status(attempt, inspection, outcome, matched)
     said = outcome.message or ""
-    return Judgement(code, message, said, outcome.hint, matched, excluded, refused, tuple(inspection.notes))
+    notes = notes_on(inspection, attempt.workspace, attempt.args)
+    return Judgement(code, message, said, outcome.hint, matched, excluded, refused, notes)
 
 
 def _gate(workspace: Path, matched: Matched) -> dict[str, str]:

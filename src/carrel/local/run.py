@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from carrel.agent.errors import InfrastructureFault
-from carrel.agent.executors.base import Executor, ExecutorError
+from carrel.agent.executors.base import Executor, ExecutorError, ExecutorRefusal
 from carrel.agent.publish import STAGING
 from carrel.agent.publish import recover as finish_publications
 from carrel.jobs.plan import Plan, Run, plan
@@ -214,7 +214,7 @@ class LocalRun:
             result = self._finished(future.result())
         except Stopped:
             return
-        except (ExecutorError, InfrastructureFault, OSError, ValueError) as fault:
+        except (ExecutorError, ExecutorRefusal, InfrastructureFault, OSError, ValueError) as fault:
             result = ActionResult(action, succeeded=False, message=f"This action could not be run: {fault}")
             self.around.tell(action, StatusCode.INTERNAL_ERROR, result.message, False)
         self.results.append(result)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from carrel.project.backends import action_run_on, is_backend_name
-from carrel.project.commands import Command
+from carrel.project.commands import Command, split_words
 from carrel.project.constants import RUN_ALL_COMMAND
 from carrel.project.document import Path
 from carrel.project.findings import DICTIONARY, Findings, check_keys
@@ -15,6 +16,7 @@ from carrel.project.models import Action, Outputs, Resources
 from carrel.project.outputs import read_outputs
 from carrel.project.resources import KEYS, parse_resources
 from carrel.project.versions import Features
+from carrel.units.commands import fault_of_command
 
 ACTION_KEYS = frozenset({"run", "outputs", "needs", "config", "dummy_data_file", "run_on", "resources"})
 _name = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*").fullmatch
@@ -65,7 +67,20 @@ class ActionReader:
             resources,
         )
         check_generator(action, path, self.findings)
+        self._check_commands(action, path)
         return action
+
+    def _check_commands(self, action: Action, path: Path) -> None:
+        """What no machine could start, with the `config` that is put behind the command."""
+        for backend, command in action.commands.items() or [("", action.command)]:
+            if command is None:
+                continue
+            whole = split_words(replace(action, command=command, commands={}).run_command)
+            fault = fault_of_command(whole[1:])
+            if fault:
+                place = (*path, "run", backend) if backend else (*path, "run")
+                message = f"`run` section for action {action.action_id} cannot be started: {fault}"
+                self.findings.error("run-impossible", message, place, ours=True)
 
     def _check_name(self, name: str, path: Path) -> None:
         if name == RUN_ALL_COMMAND:

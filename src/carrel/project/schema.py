@@ -27,6 +27,7 @@ ONLY_THE_LOADER = frozenset(
         "cohort-folders",
         "dataset-output-mismatch",
         "run-quotes",
+        "run-impossible",
         "action-twice",
         "output-name-twice",
         "run-on-disagrees",

@@ -27,6 +27,12 @@ MAX_PROJECT_EXPANDED = 8 * MAX_PROJECT_BYTES
 MAX_PROJECT_DEPTH = 100
 """Deepest nesting of lists and mappings in a project file."""
 
+MAX_ARGUMENT_BYTES = 128 * KIB
+"""Longest argument of a command, with the NUL that ends it: the kernel's own limit."""
+
+MAX_COMMAND_BYTES = 2 * MIB - MAX_ARGUMENT_BYTES
+"""Most that a command's arguments take, each with its end and its pointer: the kernel's 2 MiB, less the environment."""
+
 # --- git
 
 MAX_GIT_FILE_BYTES = 16 * MIB

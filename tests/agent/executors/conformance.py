@@ -31,6 +31,7 @@ from carrel.agent.executors.base import (
     ImageNotAllowed,
     ImageUnavailable,
     Inspection,
+    JobImpossible,
     Limits,
     Mount,
     Network,
@@ -359,7 +360,7 @@ class Lifecycle:
         assert isinstance(seen, dict)
         assert wanted.items() <= seen.items()
         assert seen["HOME"] == "/tmp"
-        allowed = {"PATH", "HOME", "HOSTNAME", "LANG", "LC_CTYPE", "PWD", "PYTHONDONTWRITEBYTECODE"}
+        allowed = {"PATH", "HOME", "HOSTNAME", "LANG", "LC_CTYPE", "PWD", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
         assert set(seen) - set(wanted) <= allowed
 
     def test_values_of_the_environment_are_on_no_command_line(self, bench: Bench) -> None:
@@ -387,6 +388,184 @@ class Lifecycle:
     def test_names_that_are_paths_are_refused(self, bench: Bench) -> None:
         with pytest.raises((ValueError, Exception), match=r"name|invalid|Invalid"):
             bench.executor.start(replace(bench.spec("true"), name="../escape"))
+
+
+NOT_RUNNABLE = {
+    "not executable": ("./analysis/script.sh", "#!/bin/sh\necho hi\n", 0o644, 126),
+    "not executable, no ./": ("analysis/make.py", "print(1)\n", 0o644, 126),
+    "of mode 000": ("./analysis/script.sh", "#!/bin/sh\necho hi\n", 0o000, 126),
+    "saved on Windows": ("./analysis/script.sh", "#!/bin/sh\r\necho hi\r\n", 0o755, 127),
+    "with an interpreter that is not there": ("./script", "#!/usr/bin/pyhton\nprint(1)\n", 0o755, 127),
+    "with an interpreter that env cannot find": ("./script", "#!/usr/bin/env pyhton\nprint(1)\n", 0o755, 127),
+    "with an interpreter that is a folder": ("./script", "#!/usr\n", 0o755, 126),
+    "a folder": ("./analysis", None, 0o755, 126),
+    "missing": ("./analysis/no-such-script.sh", None, 0o755, 127),
+    "below a file": ("./file/script.sh", None, 0o755, (1, 126, 127)),
+    "of too long a name": ("./" + "x" * 300, None, 0o755, (1, 126, 127)),
+    "of a name that begins with a dash": ("--no-such-program", None, 0o755, 127),
+    "nameless": ("", None, 0o755, (126, 127)),
+}
+
+
+def study_file(workspace: Path, name: str, text: str, mode: int) -> None:
+    place = workspace / name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(text)
+    place.chmod(mode)
+
+
+class Startable:
+    """What cannot be started is the study's error: an exit code as from a shell, and the reason in the log."""
+
+    @pytest.mark.parametrize("case", NOT_RUNNABLE)
+    def test_a_program_that_is(self, bench: Bench, case: str) -> None:
+        program, text, mode, expected = NOT_RUNNABLE[case]
+        spec = bench.spec(program, "argument")
+        (spec.workspace / "analysis").mkdir()
+        (spec.workspace / "file").touch()
+        if text is not None:
+            study_file(spec.workspace, program, text, mode)
+        end = bench.run(spec)
+        assert (end.phase, end.lost) == (Phase.EXITED, False)
+        assert end.exit_code in (expected if isinstance(expected, tuple) else (expected,))
+        log = bench.text(spec.name)
+        assert log.strip()
+        assert program in log or "pyhton" in log
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("./plain.sh", "#!/bin/sh\necho $1\n"),
+            ("./with spaces.sh", "#!   /bin/sh   -e  \necho $1\n"),
+            ("./folder/deep er/it's.sh", "#!/bin/sh\necho $1\n"),
+            ("./env.py", "#!/usr/bin/env python3\nimport sys; print(sys.argv[1])\n"),
+            ("./no-first-line", "echo $1\n"),
+            ("./-dash.sh", "#!/bin/sh\necho $1\n"),
+            ("./ünï.sh", "#!/bin/sh\necho $1\n"),
+        ],
+    )
+    def test_a_script_of_the_study(self, bench: Bench, name: str, text: str) -> None:
+        spec = bench.spec(name, "it ran")
+        study_file(spec.workspace, name, text, 0o755)
+        end = bench.run(spec)
+        assert (end.exit_code, bench.text(spec.name)) == (0, "it ran\n")
+
+    @pytest.mark.parametrize("words", [["y"] * 40_000, ["x" * 131_000] * 10, ["é" * 60_000]], ids=["many", "long", "é"])
+    def test_a_command_as_long_as_linux_takes(self, bench: Bench, words: list[str]) -> None:
+        code = "import json, sys; print(json.dumps([len(sys.argv) - 1, sum(map(len, sys.argv[1:]))]))"
+        assert bench.answer(bench.python(code, *words)) == [len(words), sum(map(len, words))]
+
+    @pytest.mark.parametrize(
+        ("changes", "reason"),
+        [
+            ({"args": ("echo", "x" * 140_000)}, r"argument 1 .* 140000 bytes, and Linux takes 131071 at most"),
+            ({"args": ("echo", *["y"] * 300_000)}, r"300000 arguments.* file of the study"),
+            ({"args": ("echo", "a\0b")}, "argument 1 .* NUL"),
+            ({"args": ("e\0cho",)}, "the program's name .* NUL"),
+            ({"args": ("echo", "\ud800")}, "argument 1 .* UTF-8"),
+            ({"env": {"A": "b\0c"}}, "'A' .* NUL"),
+            ({"limits": Limits(memory=1)}, "1 bytes of memory: ask for 6M or more"),
+        ],
+        ids=["long", "many", "NUL", "NUL program", "not text", "NUL variable", "memory"],
+    )
+    def test_what_no_machine_could_start_is_refused(self, bench: Bench, changes: dict[str, Any], reason: str) -> None:
+        spec = replace(bench.spec("true"), **changes)
+        with pytest.raises(JobImpossible, match=reason):
+            bench.executor.start(spec)
+        assert bench.executor.inspect(spec.name).phase == Phase.ABSENT
+
+    def test_a_fault_within_a_running_script_is_its_own(self, bench: Bench) -> None:
+        spec = bench.spec("sh", "-c", "echo before; ./no-such-file")
+        end = bench.run(spec)
+        assert (end.exit_code, end.lost) == (127, False)
+        assert bench.text(spec.name).startswith("before\n")
+
+    def test_a_job_that_removes_its_workspace(self, bench: Bench) -> None:
+        spec = bench.spec("sh", "-c", "rm -rf /workspace/* /workspace/.[a-z]* /workspace; echo gone; exit 5")
+        study_file(spec.workspace, "a/b.txt", "x", 0o644)
+        end = bench.run(spec)
+        assert (end.exit_code, end.lost) == (5, False)
+        assert "gone" in bench.text(spec.name)
+
+    def test_a_job_that_takes_all_rights_away(self, bench: Bench) -> None:
+        spec = bench.spec("sh", "-c", "mkdir a; echo x > a/b; chmod 000 a .; echo last; exit 6")
+        try:
+            end = bench.run(spec)
+            assert (end.exit_code, end.lost, bench.text(spec.name)) == (6, False, "last\n")
+        finally:
+            spec.workspace.chmod(0o700)
+
+
+UNFLUSHED = "import os, sys, time\nprint('first')\nprint('last words')\n"
+
+
+class Talkative:
+    """The log is kept to its last line, however the job ends."""
+
+    def test_stopped_from_outside(self, bench: Bench) -> None:
+        spec = bench.python(UNFLUSHED + "open('ready', 'w')\ntime.sleep(1000)")
+        bench.start(spec)
+        until((spec.workspace / "ready").exists, "its last line")
+        bench.executor.stop(spec.name)
+        assert bench.ended(spec.name).exit_code == 137
+        assert bench.text(spec.name) == "first\nlast words\n"
+
+    @pytest.mark.parametrize(
+        ("deed", "exit_code"),
+        [
+            ("os.kill(os.getpid(), 9)", 137),
+            ("os.kill(os.getpid(), 11)", 139),
+            ("os.abort()", 134),
+            ("os.kill(0, 9)", 137),
+            ("os.setsid() if os.fork() == 0 else os._exit(4)", 4),
+            ("os.close(1); os.close(2); os._exit(9)", 9),
+            ("os.fork() or time.sleep(1000); os.kill(-1, 9); os._exit(3)", 3),
+            ("os._exit(200)", 200),
+        ],
+    )
+    def test_ended_by_itself(self, bench: Bench, deed: str, exit_code: int) -> None:
+        spec = bench.python(UNFLUSHED + deed)
+        if "kill(-1" in deed and bench.executor.capabilities.name == "process":
+            pytest.skip("it would end this machine's processes")
+        end = bench.run(spec)
+        assert (end.exit_code, end.lost, end.oom_killed) == (exit_code, False, False)
+        assert bench.text(spec.name) == "first\nlast words\n"
+
+    def test_by_a_daemon_that_holds_the_log(self, bench: Bench) -> None:
+        """The job is over when its own program is; what it left behind neither delays the end nor is it waited for."""
+        code = """
+            if os.fork() == 0:
+                os.setsid()
+                if os.fork() == 0:
+                    print("daemon", flush=True)
+                    open("ready", "w")
+                    time.sleep(1000)
+                os._exit(0)
+            while not os.path.exists("ready"):
+                time.sleep(0.01)
+            print("main")
+            os._exit(2)
+        """
+        spec = bench.python(UNFLUSHED + textwrap.dedent(code))
+        end = bench.run(spec)
+        assert (end.exit_code, end.lost) == (2, False)
+        assert bench.text(spec.name) == "first\nlast words\ndaemon\nmain\n"
+
+    def test_of_a_job_that_closes_its_output_and_goes_on(self, bench: Bench) -> None:
+        code = """
+            os.close(1); os.close(2)
+            open("closed", "w")
+            open("wait").read()
+            os._exit(8)
+        """
+        spec = bench.python(UNFLUSHED + textwrap.dedent(code))
+        os.mkfifo(spec.workspace / "wait")
+        bench.start(spec)
+        until((spec.workspace / "closed").exists, "the end of its output")
+        assert bench.executor.wait([spec.name], 0.2) == set()
+        (spec.workspace / "wait").write_text("go")
+        assert bench.ended(spec.name).exit_code == 8
+        assert bench.text(spec.name) == "first\nlast words\n"
 
 
 class Contained:
@@ -460,6 +639,34 @@ class Limited:
             pytest.skip("no cgroup holds memory here")
         end = bench.run(bench.python("x = bytearray(2 << 30)", limits=Limits(memory=64 << 20)))
         assert (end.exit_code, end.oom_killed, end.lost) == (137, True, False)
+
+    @pytest.mark.parametrize("exit_code", [0, 1])
+    def test_a_child_killed_for_memory_is_known(self, bench: Bench, exit_code: int) -> None:
+        if bench.executor.capabilities.memory_limit != "cgroup":
+            pytest.skip("no cgroup holds memory here")
+        code = """
+            import os, sys
+            print("worker starts")
+            if os.fork() == 0:
+                try:
+                    open("/proc/self/oom_score_adj", "w").write("1000")
+                except OSError:
+                    pass
+                x = bytearray(2 << 30)
+            status = os.wait()[1]
+            print("worker ended with", os.waitstatus_to_exitcode(status))
+            sys.exit(int(sys.argv[1]))
+        """
+        spec = bench.python(code, str(exit_code), limits=Limits(memory=64 << 20))
+        end = bench.run(spec)
+        assert (end.exit_code, end.oom_killed, end.lost) == (exit_code, True, False)
+        assert bench.text(spec.name) == "worker starts\nworker ended with -9\n"
+
+    def test_more_processors_than_there_are(self, bench: Bench) -> None:
+        """What is asked for may be more than this machine has: the job gets what there is."""
+        assert bench.run(bench.spec("true", limits=Limits(cpus=4096.0))).exit_code == 0
+        assert bench.run(bench.spec("true", limits=Limits(cpus=1e-300))).exit_code == 0
+        assert bench.run(bench.spec("true", limits=Limits(cpus=1e308, memory=1 << 50))).exit_code == 0
 
     def test_tmp_is_memory_and_limited(self, bench: Bench) -> None:
         code = """

@@ -19,6 +19,8 @@ from tests.agent.executors.conformance import (
     Isolated,
     Lifecycle,
     Limited,
+    Startable,
+    Talkative,
     agent_that_dies,
     processes_with,
 )
@@ -47,6 +49,14 @@ def bench(tmp_path: Path, toolchains_dir: Path) -> Iterator[Bench]:
 
 
 class TestLifecycle(Lifecycle):
+    pass
+
+
+class TestStartable(Startable):
+    pass
+
+
+class TestTalkative(Talkative):
     pass
 
 

@@ -13,7 +13,17 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.agent.executors.conformance import Bench, Contained, Images, Isolated, Lifecycle, Limited, agent_that_dies
+from tests.agent.executors.conformance import (
+    Bench,
+    Contained,
+    Images,
+    Isolated,
+    Lifecycle,
+    Limited,
+    Startable,
+    Talkative,
+    agent_that_dies,
+)
 from tests.agent.executors.conformance import bench as make_bench
 from tests.support.docker import Registry, docker
 from tests.support.http_server import Handler, serving
@@ -46,6 +56,14 @@ def bench(tmp_path: Path, docker_image: str) -> Iterator[Bench]:
 
 
 class TestLifecycle(Lifecycle):
+    pass
+
+
+class TestStartable(Startable):
+    pass
+
+
+class TestTalkative(Talkative):
     pass
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.agent.executors.conformance import Bench, Lifecycle
+from tests.agent.executors.conformance import Bench, Lifecycle, Startable, Talkative
 from tests.agent.executors.conformance import bench as make_bench
 
 from carrel.agent.executors.base import Network, NotSupported
@@ -19,6 +19,14 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 class TestLifecycle(Lifecycle):
+    pass
+
+
+class TestStartable(Startable):
+    pass
+
+
+class TestTalkative(Talkative):
     pass
 
 

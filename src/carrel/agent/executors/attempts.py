@@ -204,18 +204,30 @@ def compiled_supervisor(state_dir: Path) -> Path:
     return target
 
 
-def spawn(
-    program: Path, folder: Path, lock: int, options: Sequence[str], words: Sequence[str], seccomp: bytes = b""
-) -> None:
+@dataclass(frozen=True, slots=True)
+class MemoryFiles:
+    """What goes to the sandbox as files that are on no disk.
+
+    `options`: bwrap's, which hold secrets; `seccomp`: the filter; `command`: the shell script that becomes the job.
+    """
+
+    options: Sequence[str]
+    command: bytes
+    seccomp: bytes = b""
+
+    def contents(self) -> tuple[bytes, ...]:
+        """In the order of the supervisor's descriptors."""
+        return b"".join(os.fsencode(word) + b"\0" for word in self.options), self.seccomp, self.command
+
+
+def spawn(program: Path, folder: Path, lock: int, files: MemoryFiles, words: Sequence[str]) -> None:
     """Start the supervisor, which takes the lock over.
 
-    `options` (bwrap's, which hold secrets) and the filter `seccomp` go as files that are on no disk. `words`: the
-    supervisor's own settings, then the command (see `supervisor.main`).
+    `words`: the supervisor's own settings, then the sandbox's program (see `supervisor.main`).
     """
-    files = (b"".join(word.encode() + b"\0" for word in options), seccomp)
     with contextlib.ExitStack() as stack:
-        # Not 3, 4 and 5 themselves, which are the targets: a descriptor must not be overwritten before it is copied.
-        given = [fcntl.fcntl(lock, fcntl.F_DUPFD_CLOEXEC, 10), *(_memory_file(content) for content in files)]
+        # Not 3 to 6 themselves, which are the targets: a descriptor must not be overwritten before it is copied.
+        given = [fcntl.fcntl(lock, fcntl.F_DUPFD_CLOEXEC, 10), *(_memory_file(content) for content in files.contents())]
         for fd in given:
             stack.callback(os.close, fd)
         _spawn(given, [str(program), str(folder), *words])
@@ -233,7 +245,7 @@ def _memory_file(content: bytes) -> int:
 
 def _spawn(given: Sequence[int], words: Sequence[str]) -> None:
     null = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDONLY if fd == 0 else os.O_WRONLY, 0) for fd in (0, 1, 2)]
-    targets = (supervisor.LOCK_FD, supervisor.ARGS_FD, supervisor.SECCOMP_FD)
+    targets = (supervisor.LOCK_FD, supervisor.ARGS_FD, supervisor.SECCOMP_FD, supervisor.COMMAND_FD)
     copies = [(os.POSIX_SPAWN_DUP2, fd, target) for fd, target in zip(given, targets, strict=True)]
     program = [sys.executable, "-I", "-S", "-E", *words]
     try:

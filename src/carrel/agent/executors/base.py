@@ -5,15 +5,23 @@ memory that it cannot find again in the runtime or on disk: `inspect` must work 
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from carrel.units.commands import fault_of_command
+
 WORKSPACE = "/workspace"
 """Where every job finds its working folder."""
+LEAST_MEMORY = 6 << 20
+"""Bytes with which a program can be started at all: what Docker asks for."""
+LEAST_CPUS = 0.01
+"""Cores with which an engine starts a container at all."""
 JOB_TMP, JOB_SHM = "/tmp", "/dev/shm"  # noqa: S108  (as a job sees them: its own, and gone with it)
+JOB_ENV: Mapping[str, str] = {"HOME": JOB_TMP, "PYTHONUNBUFFERED": "1"}
+"""What every job's environment begins with. Unbuffered: what is printed is in the log, however the job ends."""
 
 
 class Phase(StrEnum):
@@ -31,6 +39,10 @@ class Limits:
     cpus: float | None = None
     memory: int | None = None
     pids: int | None = 4096
+
+    def on_machine(self, cpus: float) -> "Limits":
+        """The same where there are `cpus` cores: a job that asks for more gets what there is, as engines refuse it."""
+        return self if self.cpus is None else replace(self, cpus=min(max(self.cpus, LEAST_CPUS), cpus))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +148,27 @@ class NotSupported(ExecutorRefusal):
     """This executor has not the capability that the spec asks for (a database network under bubblewrap)."""
 
     kind = "not_supported"
+
+
+class JobImpossible(ExecutorRefusal):
+    """No machine could start this: the study asks for it, and the study can mend it."""
+
+    kind = "user_error"
+
+
+def refuse_impossible(spec: RunSpec) -> None:
+    """Raise `JobImpossible`, with what to change, for a command or a limit with which nothing can ever start."""
+    reason = fault_of_command(spec.args)
+    if reason:
+        raise JobImpossible(f"The job cannot be started: {reason}.")
+    for name, value in spec.env.items():
+        if "\0" in name + value:
+            raise JobImpossible(f"The job cannot be started: the variable {name!r} of its environment holds a NUL.")
+    if spec.limits.memory is not None and spec.limits.memory < LEAST_MEMORY:
+        raise JobImpossible(
+            f"The job cannot be started with {spec.limits.memory} bytes of memory: ask for {LEAST_MEMORY >> 20}M or "
+            "more in its `resources`."
+        )
 
 
 class ExecutorError(Exception):

@@ -10,11 +10,12 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from carrel.agent.executors import attempts, cgroups, processes, sandbox, seccomp, supervisor
-from carrel.agent.executors.attempts import Attempt
+from carrel.agent.executors.attempts import Attempt, MemoryFiles
 from carrel.agent.executors.base import (
     Capabilities,
     DiskFull,
@@ -26,6 +27,7 @@ from carrel.agent.executors.base import (
     RunSpec,
     RuntimeUnavailable,
     Usage,
+    refuse_impossible,
 )
 from carrel.agent.executors.logs import copy_log
 from carrel.agent.executors.redaction import redacted_environment
@@ -39,7 +41,6 @@ DEFAULT_LOG_BYTES = 64 << 20
 PRLIMIT = "/usr/bin/prlimit"
 NPROC_PER_NAMESPACE = (5, 14)  # the kernel that counts processes by user namespace
 INSTALL = "Install it (Debian, Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap)."
-NOT_FOUND = 'echo "carrel: there is no program $1 in the toolchain $2" >&2; exit 127'
 
 
 class BubblewrapExecutor:
@@ -92,6 +93,8 @@ class BubblewrapExecutor:
         if attempt.exists:
             return
         toolchain = self._toolchain(spec.image)
+        refuse_impossible(spec)
+        spec = replace(spec, limits=spec.limits.on_machine(float(os.cpu_count() or 1)))
         if spec.network.mode != "none":
             raise NotSupported(
                 "Bubblewrap cannot give a job the database's network and nothing else. Use EXECUTOR=docker or podman "
@@ -118,8 +121,9 @@ class BubblewrapExecutor:
                 options += ["--seccomp", str(supervisor.SECCOMP_FD)]
             address_space = 0 if "memory" in group else spec.limits.memory or 0
             places = ":".join(str(place) for place in cgroups.folders(group))
-            words = [str(self._log_bytes), str(address_space), places, self._bwrap, *self._command(spec, toolchain)]
-            attempts.spawn(self._supervisor, attempt.folder, lock, options, words, self._filter)
+            words = [str(self._log_bytes), str(address_space), places, self._bwrap, *self._launch(spec)]
+            files = MemoryFiles(options, self._script(spec, toolchain), self._filter)
+            attempts.spawn(self._supervisor, attempt.folder, lock, files, words)
         except BaseException:
             os.close(lock)
             attempt.remove()
@@ -127,18 +131,25 @@ class BubblewrapExecutor:
         os.close(lock)
         faults.point("executors.bubblewrap.started")
 
-    def _command(self, spec: RunSpec, toolchain: Toolchain) -> list[str]:
+    def _launch(self, spec: RunSpec) -> list[str]:
+        if spec.limits.pids and self.capabilities.pids_limit == "rlimit":
+            # Set inside, where it counts this sandbox alone; outside it would count all that the agent's user runs.
+            return [PRLIMIT, f"--nproc={spec.limits.pids}", "--", *sandbox.LAUNCH]
+        return [*sandbox.LAUNCH]
+
+    def _script(self, spec: RunSpec, toolchain: Toolchain) -> bytes:
         """The command, or one that says what is missing and ends with 127, as a shell and Docker do."""
         words = sandbox.command(spec, toolchain)
         if not words:
-            return ["/usr/bin/sh", "-c", 'echo "carrel: no command given" >&2; exit 127']
-        path = sandbox.environment(spec, toolchain)["PATH"]
-        if "/" not in words[0] and shutil.which(words[0], path=path) is None:
-            return ["/usr/bin/sh", "-c", NOT_FOUND, "sh", words[0], f"{toolchain.name}:{toolchain.version}"]
-        if spec.limits.pids and self.capabilities.pids_limit == "rlimit":
-            # Set inside, where it counts this sandbox alone; outside it would count all that the agent's user runs.
-            return [PRLIMIT, f"--nproc={spec.limits.pids}", "--", *words]
-        return words
+            return sandbox.complaint_script("no command given", 127)
+        if "/" in words[0]:
+            return sandbox.launch_script(words)
+        program = shutil.which(words[0], path=sandbox.environment(spec, toolchain)["PATH"])
+        if program is None:
+            name = f"{toolchain.name}:{toolchain.version}"
+            return sandbox.complaint_script(f"there is no program {words[0]} in the toolchain {name}", 127)
+        # A shell would take a name that begins with a dash for an option.
+        return sandbox.launch_script([program, *words[1:]] if words[0].startswith("-") else words)
 
     def _group_name(self, name: str) -> str:
         return f"{name}-{hashlib.sha256(os.fsencode(self._state)).hexdigest()[:8]}"
@@ -172,7 +183,7 @@ class BubblewrapExecutor:
         if not running and not attempt.exists:
             return Inspection(Phase.ABSENT)
         record, end = attempt.record(), None if running else attempt.exit()
-        lost = not running and (end is None or end.failed)
+        lost = not running and (end is None or (end.failed and not end.oom_kills))
         return Inspection(
             phase=Phase.RUNNING if running else Phase.EXITED,
             exit_code=end.exit_code if end and not lost else None,

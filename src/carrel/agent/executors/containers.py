@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from carrel.agent.executors.base import JOB_TMP, WORKSPACE, NotSupported, Phase, RunSpec
+from carrel.agent.executors.base import JOB_ENV, JOB_TMP, WORKSPACE, NotSupported, Phase, RunSpec
 from carrel.agent.executors.redaction import redacted_environment
 from carrel.agent.executors.references import full_reference
 
@@ -51,7 +51,7 @@ def create_body(spec: RunSpec, holder: "Holder") -> dict[str, Any]:
         "Mounts": _mounts(spec),
         **_network(spec),
     }
-    env = {"HOME": JOB_TMP, **spec.env}
+    env = {**JOB_ENV, **spec.env}
     return {
         "Image": full_reference(spec.image, spec.image_sha) if spec.image_sha else spec.image,
         "Cmd": list(spec.args),

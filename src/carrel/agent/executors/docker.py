@@ -11,6 +11,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,6 +26,7 @@ from carrel.agent.executors.base import (
     RunSpec,
     RuntimeUnavailable,
     Usage,
+    refuse_impossible,
 )
 from carrel.agent.executors.containers import (
     CANNOT_START,
@@ -75,6 +77,7 @@ class DockerExecutor:
         except ExecutorError:
             self.close()
             raise
+        self._cpus = float(info.get("NCPU") or 1)
         rootless = "rootless" in _security(info)
         userns = "keep-id" if rootless and flavour == "podman" else None
         # Rootless Docker shows its owner as 0 inside, and only as 0 may a job write to its owner's folders.
@@ -145,6 +148,8 @@ class DockerExecutor:
 
     def start(self, spec: RunSpec) -> None:
         self._check_allowed(spec.image)
+        refuse_impossible(spec)
+        spec = replace(spec, limits=spec.limits.on_machine(self._cpus))
         body = create_body(spec, self._holder)
         with self._locks[spec.name]:
             try:

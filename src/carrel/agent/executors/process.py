@@ -10,8 +10,17 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from carrel.agent.executors import attempts
-from carrel.agent.executors.base import JOB_TMP, WORKSPACE, Capabilities, Mount, NotSupported, RunSpec
+from carrel.agent.executors import attempts, sandbox
+from carrel.agent.executors.attempts import MemoryFiles
+from carrel.agent.executors.base import (
+    JOB_ENV,
+    WORKSPACE,
+    Capabilities,
+    Mount,
+    NotSupported,
+    RunSpec,
+    refuse_impossible,
+)
 from carrel.agent.executors.bubblewrap import DEFAULT_LOG_BYTES, BubblewrapExecutor
 from carrel.telemetry import faults
 
@@ -54,17 +63,19 @@ class ProcessExecutor(BubblewrapExecutor):
             return
         if spec.network.mode != "none":
             raise NotSupported("Plain processes get no database")
+        refuse_impossible(spec)
         _copy_mounts(spec.mounts, spec.workspace)
         record = {"image": spec.image, "image_id": IMAGE_ID, "labels": {}, "metadata": {"Name": spec.name}}
         lock = attempts.create(self._state, spec.name, record)
         if lock is None:
             return
-        env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": JOB_TMP, **spec.env}
+        env = {"PATH": "/usr/local/bin:/usr/bin:/bin", **JOB_ENV, **spec.env}
         options = [str(spec.workspace), *(f"{key}={value}" for key, value in env.items())]
         try:
             faults.point("executors.process.created")
-            words = [str(self._log_bytes), "0", "", str(self._launcher), *spec.args]
-            attempts.spawn(self._supervisor, attempt.folder, lock, options, words)
+            words = [str(self._log_bytes), "0", "", str(self._launcher), *sandbox.LAUNCH]
+            files = MemoryFiles(options, sandbox.launch_script(spec.args))
+            attempts.spawn(self._supervisor, attempt.folder, lock, files, words)
         except BaseException:
             os.close(lock)
             attempt.remove()

@@ -6,11 +6,12 @@ folder at /workspace, tmpfs on /tmp and /dev/shm. There is no /home, /root, /var
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from carrel.agent.executors.base import JOB_SHM, JOB_TMP, WORKSPACE, Limits, RunSpec
+from carrel.agent.executors.base import JOB_ENV, JOB_SHM, JOB_TMP, WORKSPACE, Limits, RunSpec
+from carrel.agent.executors.supervisor import COMMAND_FD
 from carrel.agent.toolchains import Toolchain
 
 SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
@@ -98,7 +99,7 @@ def _outermost(places: Iterable[Path]) -> list[Path]:
 def environment(spec: RunSpec, toolchain: Toolchain) -> dict[str, str]:
     """Exactly what the job gets: the least a program needs, the toolchain's, and the spec's over them."""
     path = ":".join((*toolchain.path, *SYSTEM_PATH))
-    return {"PATH": path, "HOME": JOB_TMP, "HOSTNAME": "carrel", **toolchain.env, **spec.env}
+    return {"PATH": path, "HOSTNAME": "carrel", **JOB_ENV, **toolchain.env, **spec.env}
 
 
 def environment_words(env: Mapping[str, str]) -> list[str]:
@@ -122,6 +123,25 @@ def bwrap_options(spec: RunSpec, toolchain: Toolchain, etc: Path, tmp_bytes: int
 def command(spec: RunSpec, toolchain: Toolchain) -> list[str]:
     """The program and its arguments, in words of the inside."""
     return [*toolchain.entrypoint, *spec.args]
+
+
+LAUNCH = ("/bin/sh", "-c", f". /proc/self/fd/{COMMAND_FD}", "carrel")
+"""What is started in the sandbox, and becomes the job's program. A shell, because it is there in every sandbox, and
+because it gives the reasons for which a program cannot be started, and their exit codes 126 and 127, as Docker does."""
+
+
+def launch_script(words: Sequence[str]) -> bytes:
+    """The script that `LAUNCH` reads. As a file it is as long as it likes: only the kernel's limits are left."""
+    return f"exec {' '.join(map(_quoted, words))} {COMMAND_FD}<&-\n".encode(errors="surrogateescape")
+
+
+def complaint_script(text: str, exit_code: int) -> bytes:
+    """One that says `text` and ends."""
+    return f"echo {_quoted('carrel: ' + text)} >&2; exit {exit_code}\n".encode(errors="surrogateescape")
+
+
+def _quoted(word: str) -> str:
+    return "'" + word.replace("'", "'\\''") + "'"
 
 
 @dataclass(frozen=True, slots=True)

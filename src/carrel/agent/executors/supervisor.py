@@ -10,7 +10,8 @@ It outlives the agent that started it, and leaves in the attempt's state folder 
     exit        `key value` lines and a last line `end`; it is there, and whole, only when the process has ended
 
 Standard library only and few imports, because one is started for each attempt: ready in some 10 ms. It never sees
-the environment of the job, which goes from the agent to bwrap in a memory file.
+the environment of the job, which goes from the agent to bwrap in a memory file, and never its command, which goes to
+the shell inside in another: a command line as long as the kernel takes is neither's to cut.
 """
 
 # pathlib and contextlib are not worth their start-up time here, and to start a program is what this one is for.
@@ -25,7 +26,7 @@ import time
 CHUNK = 1 << 16
 DRAIN_SECONDS = 5.0
 EXIT_RECORD_BYTES = 4096
-LOCK_FD, ARGS_FD, SECCOMP_FD = 3, 4, 5
+LOCK_FD, ARGS_FD, SECCOMP_FD, COMMAND_FD = 3, 4, 5, 6
 
 
 class Log:
@@ -115,7 +116,7 @@ class Sandbox:
         _try_group(pid)
         self.pid = pid
         _let_signals_in()
-        for fd in (child_out, child_status, ARGS_FD, SECCOMP_FD):
+        for fd in (child_out, child_status, ARGS_FD, SECCOMP_FD, COMMAND_FD):
             os.close(fd)
         if self.stopping:  # told to stop before there was a process to kill
             _try_kill(-pid)
@@ -131,7 +132,7 @@ class Sandbox:
             self._set_limits()
             for target in (1, 2):
                 os.dup2(out, target)
-            for fd in (status, ARGS_FD, SECCOMP_FD):
+            for fd in (status, ARGS_FD, SECCOMP_FD, COMMAND_FD):
                 os.set_inheritable(fd, True)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             _let_signals_in()

@@ -1,0 +1,81 @@
+"""Why a program could not be started, read from its file; nothing outside the job's folder is ever looked at."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from carrel.agent.executors.base import Inspection, Phase
+from carrel.agent.explain import notes_on
+
+
+def notes(workspace: Path, program: str, exit_code: int = 126, **changes: object) -> tuple[str, ...]:
+    return notes_on(Inspection(Phase.EXITED, exit_code, **changes), workspace, [program, "x"])
+
+
+def script(workspace: Path, name: str, content: bytes, mode: int = 0o755) -> None:
+    (workspace / name).parent.mkdir(parents=True, exist_ok=True)
+    (workspace / name).write_bytes(content)
+    (workspace / name).chmod(mode)
+
+
+def test_the_executors_notes_come_first(tmp_path: Path) -> None:
+    script(tmp_path, "a.sh", b"#!/bin/sh\n", 0o644)
+    first, second = notes(tmp_path, "./a.sh", notes=("Limits: none asked for",))
+    assert first == "Limits: none asked for"
+    assert second.startswith("Start: ./a.sh is not executable")
+
+
+@pytest.mark.parametrize("program", ["./a b.py", "/workspace/a b.py", "x/../a b.py"])
+def test_the_program_to_put_before_it_is_named(tmp_path: Path, program: str) -> None:
+    script(tmp_path, "a b.py", b"print(1)\n", 0o644)
+    assert "write `python 'a b.py'`" in notes(tmp_path, program)[0]
+
+
+def test_of_an_unknown_kind_only_the_mode_is_named(tmp_path: Path) -> None:
+    script(tmp_path, "tool.bin", b"x", 0o644)
+    assert "is not executable: make it so (chmod +x" in notes(tmp_path, "./tool.bin")[0]
+
+
+def test_a_program_of_another_processor(tmp_path: Path) -> None:
+    own = Path("/proc/self/exe").read_bytes()[:64]
+    script(tmp_path, "ours", own)
+    script(tmp_path, "theirs", own[:18] + b"\xfe\xfe" + own[20:])
+    assert notes(tmp_path, "./ours") == ()
+    assert "another kind of processor" in notes(tmp_path, "./theirs")[0]
+
+
+@pytest.mark.parametrize("program", ["python", "/usr/bin/python3", "../outside", "./../outside", "./gone", ""])
+def test_nothing_is_said_of_what_is_no_file_of_the_study(tmp_path: Path, program: str) -> None:
+    script(tmp_path, "outside", b"#!/secret\n")
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    script(workspace, "python", b"#!/secret\n")
+    assert notes(workspace, program, 127) == ()
+
+
+@pytest.mark.parametrize("exit_code", [0, 1, 2, 125, 128, 137, None])
+def test_nothing_is_said_of_other_exit_codes(tmp_path: Path, exit_code: int) -> None:
+    script(tmp_path, "a.sh", b"#!/bin/sh\n", 0o644)
+    assert notes(tmp_path, "./a.sh", exit_code) == ()
+
+
+def test_a_link_that_the_job_made_is_not_followed(tmp_path: Path) -> None:
+    script(tmp_path, "secret", b"#!/secret 1001,34,M\n")
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    (workspace / "a.sh").symlink_to(tmp_path / "secret")
+    (workspace / "folder").symlink_to(tmp_path)
+    os.mkfifo(workspace / "pipe")
+    for program in ("./a.sh", "./folder/secret", "./pipe"):
+        assert not any("1001" in note for note in notes(workspace, program, 127))
+
+
+def test_a_long_first_line_is_cut(tmp_path: Path) -> None:
+    script(tmp_path, "a.sh", b"#!/" + b"x" * 10_000_000)
+    assert len(notes(tmp_path, "./a.sh", 127)[0]) < 400
+
+
+def test_a_child_killed_for_memory_in_a_job_that_ended_well(tmp_path: Path) -> None:
+    assert "killed because its memory was used up" in notes(tmp_path, "true", 0, oom_killed=True)[0]
+    assert notes(tmp_path, "true", 1, oom_killed=True) == ()
