@@ -59,5 +59,40 @@ MAX_TABLE_RECORD = MIB
 
 # --- archives and their JSON
 
+MAX_ARCHIVE_BYTES = 8 * GIB
+"""Largest archive that is fetched and opened."""
+
+MAX_ARCHIVE_ENTRIES = 1_000
+"""Most files in one archive."""
+
+MAX_ARCHIVE_DIRECTORY_BYTES = 4 * MIB
+"""Longest central directory of a zip, which is read before its entries can be counted."""
+
+MAX_ENTRY_PATH_BYTES = 1_024
+"""Longest path of a file in an archive, in bytes of UTF-8."""
+
+MAX_ENTRY_BYTES = 4_000_000_000
+"""Largest file in an archive, unpacked."""
+
+MAX_UNPACKED_BYTES = 8_000_000_000
+"""Most that all files of an archive may come to, unpacked."""
+
+MAX_UNPACKED_RATIO = 200
+"""Most that an archive may grow by when it is unpacked, as a multiple, once it unpacks to 10 MB."""
+
+MAX_JSON_WHOLE_BYTES = 256 * MIB
+"""Largest JSON file that is parsed at once; a long array of smaller elements may be larger."""
+
+MAX_METADATA_BYTES = 4 * MIB
+"""Largest metadata of a record: its sidecar, or `metadata.json` where there is none."""
+
 MAX_JSON_DEPTH = 100
 """Deepest nesting of an archive's JSON document."""
+
+# --- messages of queues
+
+MAX_MESSAGE_BYTES = MIB
+"""Longest message of a queue that is read, in bytes of UTF-8."""
+
+MAX_MESSAGE_OBJECTS = 1_000
+"""Most objects that one message of a queue may name."""

@@ -1,7 +1,11 @@
 """What strangers' archives may do to us, and what becomes of each attempt."""
 
+import io
 import json
+import struct
+import tracemalloc
 import zipfile
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -10,7 +14,7 @@ from hypothesis import strategies as st
 
 from carrel.ingest.archives import ArchiveRejected, FileRejected, Limits, open_archive, parse, record_of
 from carrel.ingest.generate import zips
-from carrel.units.limits import MAX_JSON_DEPTH
+from carrel.units.limits import MAX_ARCHIVE_BYTES, MAX_JSON_DEPTH
 
 
 def rejected(data, limits=None):
@@ -224,3 +228,166 @@ def test_metadata_that_cannot_be_placed_rejects_the_archive(change, keyword):
 
 def test_a_missing_revision_is_no_revision():
     assert record_of({**METADATA, "assessmentrevision": ""}).assessment_revision is None
+
+
+# -- what strangers' tools and enemies put into zips
+
+
+def taken(data):
+    """(paths that can be taken, path -> keyword of those that cannot, what a desktop left)"""
+    with open_archive(data) as archive:
+        for entry in archive.entries:
+            archive.read(entry)
+        refused = {path: fault.keyword for path, fault in archive.rejected.items()}
+        return [entry.path for entry in archive.entries], refused, list(archive.beside)
+
+
+def central(data):
+    """Where the first entry of the central directory begins."""
+    return data.index(b"PK\x01\x02")
+
+
+@pytest.mark.parametrize("folder", ["", "r1/", "study 7/r1/"])
+def test_the_root_is_the_folder_that_everything_is_in(folder):
+    paths = [f"{folder}metadata.json", f"{folder}inner/a.json", f"{folder}b.json"]
+    beside = [f"__MACOSX/{folder}._b.json", ".DS_Store", f"{folder}.DS_Store", f"{folder}inner/._a.json"]
+    data = zips.archive([(path, b"{}") for path in [*beside, *paths]])
+    with open_archive(data) as archive:
+        assert archive.metadata.path == paths[0]
+        assert [entry.path for entry in archive.entries] == paths
+        assert archive.beside == tuple(sorted(set(beside)))
+        assert archive.rejected == {}
+
+
+def test_a_metadata_file_beside_the_folder_of_another_is_the_archives_own():
+    with open_archive(zips.archive([("a/metadata.json", b"1"), ("metadata.json", b"2")])) as archive:
+        assert archive.read(archive.metadata) == b"2"
+    with open_archive(zips.archive([("a/metadata.json", b"1"), ("b/x.json", b"2")])) as archive:
+        assert archive.metadata is None
+
+
+def test_what_a_desktop_leaves_is_no_fault_however_often_it_is_there():
+    data = zips.archive([("a.json", b"{}"), (".DS_Store", b"1"), (".DS_Store", b"2"), ("Thumbs.db", b"")])
+    assert taken(data) == (["a.json"], {}, [".DS_Store", "Thumbs.db"])
+
+
+def directory_of(count):
+    """A zip64 archive that is nothing but the directory of so many entries."""
+    made = bytearray()
+    for number in range(count):
+        name = b"%d" % number
+        made += b"PK\x01\x02" + struct.pack("<6H3L5H2L", 20, 20, *[0] * 7, len(name), *[0] * 6) + name
+    end = b"PK\x06\x06" + struct.pack("<QHHLLQQQQ", 44, 45, 45, 0, 0, count, count, len(made), 0)
+    end += b"PK\x06\x07" + struct.pack("<LQL", 0, len(made), 1)
+    return bytes(made) + end + b"PK\x05\x06" + struct.pack("<4H2LH", 0, 0, 65535, 65535, 2**32 - 1, 2**32 - 1, 0)
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_a_million_entries_are_refused_before_they_are_looked_at(on_disk, tmp_path):
+    data = directory_of(1_000_000)
+    (tmp_path / "many.zip").write_bytes(data)
+    tracemalloc.start()
+    try:
+        assert rejected(tmp_path / "many.zip" if on_disk else data) == "too_many_entries"
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+    assert rejected(directory_of(1_001)) == "too_many_entries"
+
+
+def test_entries_on_the_same_bytes_are_a_bomb_whatever_they_announce():
+    data = zips.archive([("aaa.json", b" " * 9_000)])
+    at, end = central(data), data.index(b"PK\x05\x06")
+    entry = data[at:end]
+    directory = b"".join(entry.replace(b"aaa.json", b"%03d.json" % number) for number in range(900))
+    tail = struct.pack("<4H2LH", 0, 0, 900, 900, len(directory), at, 0)
+    shared = data[:at] + directory + b"PK\x05\x06" + tail
+    assert rejected(shared) == "overlap"
+    assert rejected(shared, Limits(ratio_from=1_000)) == "bomb", "the ratio is that of the bytes that are there"
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_another_method_rejects_the_entry_only(method):
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as opened:
+        opened.writestr("odd.json", b"{}", method)
+        opened.writestr("good.json", b"{}", zipfile.ZIP_STORED)
+    assert taken(made.getvalue()) == (["good.json"], {"odd.json": "method"}, [])
+
+
+def test_zip64_is_read():
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as opened, opened.open("a.json", "w", force_zip64=True) as file:
+        file.write(b"{}")
+    assert taken(made.getvalue()) == (["a.json"], {}, [])
+
+
+def test_an_archive_inside_is_a_file_like_any_other():
+    inside = zips.archive([("a.json", b"{}")])
+    for _ in range(20):
+        inside = zips.archive([("inner.zip", inside)])
+    assert taken(inside) == (["inner.zip"], {}, [])
+
+
+def test_a_long_path_rejects_the_entry_and_is_not_kept_whole():
+    paths, refused, _ = taken(zips.archive([("x" * 60_000 + ".json", b"{}"), ("good.json", b"{}")]))
+    assert paths == ["good.json"]
+    ((name, keyword),) = refused.items()
+    assert (keyword, len(name)) == ("path", 219)
+    assert taken(zips.archive([("é" * 512, b"{}")])) == (["é" * 512], {}, [])
+    assert taken(zips.archive([("é" * 513, b"{}")]))[0] == []
+
+
+@pytest.mark.parametrize("letter", ["\x1b", "\n", "\x7f", "\x01"])
+def test_a_path_that_would_steer_a_terminal_is_refused_and_not_shown_as_it_is(letter):
+    paths, refused, _ = taken(zips.archive([(f"a{letter}b.json", b"{}"), ("good.json", b"{}")]))
+    assert paths == ["good.json"]
+    assert refused == {f"a%{ord(letter):02X}b.json": "path"}
+
+
+def test_a_name_that_is_not_utf8_although_it_says_so():
+    data = zips.archive([("é.json", b"{}")]).replace("é".encode(), b"\xff\xfe")
+    with pytest.raises(ArchiveRejected, match="not UTF-8") as caught, open_archive(data):
+        pass
+    assert caught.value.fault.keyword == "path"
+
+
+@pytest.mark.parametrize(
+    ("at", "value"),
+    [(8, 0x20), (8, 0x40), (6, 99), (20, 3), (42, 10**9), (24, 1), (10, 7), (12, 0xFFFF), (34, 5)],
+)
+def test_a_directory_that_lies_is_a_fault_of_its_archive_or_file(at, value):
+    data = bytearray(zips.archive([("a.json", b"[1, 2, 3]"), ("b.json", b"{}")]))
+    size = 4 if at in (20, 24, 42) else 2
+    start = central(data) + at
+    data[start : start + size] = value.to_bytes(size, "little")
+    try:
+        with open_archive(bytes(data)) as archive:
+            for entry in archive.entries:
+                with suppress(FileRejected):
+                    archive.read(entry)
+    except ArchiveRejected:
+        pass
+
+
+@given(st.integers(0, 10_000), st.binary(min_size=1, max_size=4))
+def test_bytes_that_are_changed_anywhere_are_a_fault_of_the_archive_or_file(place, noise):
+    data = bytearray(GOOD)
+    data[place % len(GOOD) : place % len(GOOD) + len(noise)] = noise
+    with suppress(ArchiveRejected, FileRejected), open_archive(bytes(data)) as archive:
+        for entry in archive.entries:
+            archive.read(entry)
+
+
+def test_a_file_too_large_to_parse_at_once_is_said_to_be():
+    with open_archive(zips.archive([("a.json", b"[1, 2, 3]")])) as archive:
+        with pytest.raises(FileRejected) as caught:
+            archive.read(archive.entries[0], most=8)
+        assert caught.value.fault.keyword == "too_large"
+        assert archive.read(archive.entries[0], most=9)
+
+
+def test_an_archive_too_large_to_be_opened_is_said_to_be(tmp_path):
+    with (tmp_path / "large.zip").open("wb") as file:
+        file.truncate(MAX_ARCHIVE_BYTES + 1)
+    assert rejected(tmp_path / "large.zip") == "too_large"

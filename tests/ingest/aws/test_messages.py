@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carrel.ingest.aws.messages import Notice, notices_of
-from carrel.ingest.aws.work import Delivery, Study, slices, wanted
+from carrel.ingest.aws.work import SINCE, TRIED, WAITS, Delivery, Study, slices, wanted
 from carrel.ingest.sources.messages import NotUnderstood, may_be_an_archive
 from carrel.ingest.values import ArchiveRef
 
@@ -132,3 +132,26 @@ def test_slices_hold_every_archive_once_and_shrink_when_they_come_again(receives
     counts = {ref.uri: count for ref, count in archives}
     for part in made:
         assert len(part) <= max(1, most // 8 ** (max(counts[ref.uri] for ref in part) - 1))
+
+
+NONSENSE = ("x", "", None, "-1", "nan", "inf", "1e400", "9" * 400, "1.5")
+
+
+@pytest.mark.parametrize("text", NONSENSE)
+def test_attributes_that_say_nonsense_are_not_believed(text):
+    """Whoever may send to the queue may write any; a delivery that raised would bring its whole batch back for ever."""
+    ours = {name: {"stringValue": text} for name in (WAITS, SINCE, TRIED)}
+    record = {"messageId": "m", "body": "{}", "attributes": {"SentTimestamp": "1700000000000"}}
+    delivery = Delivery.from_record({**record, "messageAttributes": ours})
+    assert 1 <= delivery.receives <= 2
+    assert 0 <= delivery.waits <= 1
+    assert 0 <= delivery.since <= 1_700_000_000
+    told = {"ApproximateReceiveCount": text, "SentTimestamp": text}
+    assert Delivery.from_record({**record, "attributes": told}).receives == 1
+    assert Delivery.from_record({"messageId": "m", "messageAttributes": None, "attributes": None}).body == ""
+
+
+def test_a_wait_is_no_longer_than_since_it_was_sent():
+    ours = {SINCE: {"stringValue": "1800000000"}}
+    record = {"messageId": "m", "body": "{}", "attributes": {"SentTimestamp": "1700000000000"}}
+    assert Delivery.from_record({**record, "messageAttributes": ours}).since == 1_700_000_000

@@ -15,6 +15,7 @@ from carrel.ingest.archives import ArchiveRejected
 from carrel.ingest.generate import zips
 from carrel.ingest.sources import Changed, Source, SourceFault, source_of
 from carrel.ingest.sources import folder as folders
+from carrel.units.limits import MAX_METADATA_BYTES
 
 GOOD = zips.archive([("a.json", b"{}")])
 
@@ -171,3 +172,39 @@ def test_what_may_not_be_read_is_said_and_not_skipped(place, locked):
     assert last.startswith("SourceFault ")
     assert str(Path(folder) / locked) in last
     assert "cannot be read: Permission denied" in last
+
+
+def test_suffixes_count_in_any_case_for_archives_and_what_lies_beside_them(tmp_path):
+    for name in ("A.ZIP", "b.Zip", "c.zip", "d.txt"):
+        (tmp_path / name).write_bytes(GOOD)
+    for name, record in (("A.JSON", "a"), ("b.json", "b"), ("c.JSON", "not this"), ("c.json", "c")):
+        (tmp_path / name).write_text(json.dumps({"recordid": record}))
+    for pattern in (tmp_path, tmp_path / "[A-c]*"):
+        source = source_of(str(pattern))
+        refs = list(source.list())
+        assert [Path(ref.uri).name for ref in refs] == ["A.ZIP", "b.Zip", "c.zip"]
+        records = []
+        for ref in refs:
+            with source.open(ref) as fetched:
+                records.append(fetched.metadata["recordid"])
+        assert records == ["a", "b", "c"]
+
+
+def test_what_a_desktop_leaves_is_not_listed(tmp_path):
+    for name in ("a.zip", "._a.zip", "__MACOSX/._a.zip", "__MACOSX/a.zip", "deep/.DS_Store", "Thumbs.db"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(GOOD)
+    assert names(source_of(str(tmp_path))) == ["a.zip"]
+    assert names(source_of(str(tmp_path / "*"))) == ["a.zip"]
+    assert names(source_of(str(tmp_path / ".*"))) == []
+    assert names(source_of(str(tmp_path / "*" / "*"))) == []
+
+
+def test_a_sidecar_without_end_is_the_archives_fault(place):
+    with (place / "b.json").open("wb") as file:
+        file.truncate(MAX_METADATA_BYTES + 1)
+    source = source_of(str(place))
+    _, ref, _ = source.list()
+    with pytest.raises(ArchiveRejected, match="longer than"), source.open(ref):
+        pass

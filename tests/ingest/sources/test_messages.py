@@ -2,12 +2,14 @@
 
 import contextlib
 import json
+from urllib.parse import quote_plus
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carrel.ingest.sources.messages import NotUnderstood, ObjectRef, objects_of
+from carrel.ingest.sources.messages import NotUnderstood, ObjectRef, may_be_an_archive, objects_of
+from carrel.units.limits import MAX_MESSAGE_BYTES, MAX_MESSAGE_OBJECTS
 
 BLOCK = {"parentProjectId": "syn1", "rawFolderId": "syn2", "fileEntityId": "syn3", "s3Bucket": "raw", "s3Key": "app/k"}
 OTHER = {**BLOCK, "s3Bucket": "study's own", "s3Key": "not used"}
@@ -147,3 +149,67 @@ anything = st.recursive(
 def test_no_message_can_do_harm(value):
     with contextlib.suppress(NotUnderstood):
         assert isinstance(objects_of(json.dumps(value)), tuple)
+
+
+@pytest.mark.parametrize(
+    ("bucket", "key"),
+    [
+        ("raw", "in/\ud800"),
+        ("raw", "x" * 1_025),
+        ("raw", "é" * 513),
+        ("raw", "a\0b"),
+        ("\ud800", "k"),
+        ("arn:aws:s3:us-east-1:123456789012:accesspoint/theirs", "k"),
+        ("raw/../other", "k"),
+        ("https://example.org", "k"),
+        ("r" * 300, "k"),
+    ],
+)
+@pytest.mark.parametrize("form", ["bridge", "s3", "eventbridge"])
+def test_names_that_s3_cannot_have_are_the_fault_of_their_message(form, bucket, key):
+    about = {"bucket": {"name": bucket}, "object": {"key": quote_plus(key, errors="surrogatepass")}}
+    body = {
+        "bridge": {"record": {"s3Bucket": bucket, "s3Key": key}},
+        "s3": {"Records": [{"eventName": "ObjectCreated:Put", "s3": about}]},
+        "eventbridge": {
+            "source": "aws.s3",
+            "detail-type": "Object Created",
+            "detail": {"bucket": {"name": bucket}, "object": {"key": key}},
+        },
+    }[form]
+    if form == "s3" and "\ud800" in key:
+        about["object"]["key"] = key
+    for text in (json.dumps(body), json.dumps({"Message": json.dumps(body)})):
+        with pytest.raises(NotUnderstood):
+            objects_of(text)
+
+
+def test_messages_are_read_up_to_a_length_and_a_number_of_objects():
+    whole = json.dumps({"record": BLOCK})
+    assert objects_of(whole + " " * (MAX_MESSAGE_BYTES - len(whole)))
+    with pytest.raises(NotUnderstood, match="longer than"):
+        objects_of(whole + " " * (MAX_MESSAGE_BYTES - len(whole) + 1))
+    records = [s3_record(f"k{number}") for number in range(MAX_MESSAGE_OBJECTS)]
+    assert len(objects_of(json.dumps({"Records": records}))) == MAX_MESSAGE_OBJECTS
+    with pytest.raises(NotUnderstood, match="more than"):
+        objects_of(json.dumps({"Records": [*records, s3_record("one more")]}))
+
+
+@pytest.mark.parametrize(
+    ("key", "size", "expected"),
+    [
+        ("a/rec1-uuid", 5, True),
+        ("a/REC.ZIP", 5, True),
+        ("a/rec.JSON", 5, False),
+        ("a/Owner.txt", 5, False),
+        ("a/.DS_Store", 5, False),
+        ("__MACOSX/._rec", 5, False),
+        ("a/__MACOSX/rec.zip", 5, False),
+        ("a/__MACOSX", 5, True),
+        ("a/._rec", 5, True),
+        ("a/folder/", 0, False),
+    ],
+)
+def test_what_may_be_an_archive(key, size, expected):
+    """A name that only looks like a Mac's may be a record's; its first bytes tell (tests/ingest/engine)."""
+    assert may_be_an_archive(key, size) is expected

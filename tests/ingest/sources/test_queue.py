@@ -206,3 +206,90 @@ def test_only_its_own_archives_can_be_acknowledged(aws, queue, put, bucket):
     refs = list(source_of(f"s3://{bucket}/", aws).list())
     with SqsSource(queue, aws) as source, pytest.raises(SourceFault, match="did not come from this queue"):
         source.acknowledge(refs)
+
+
+def poison(bucket):
+    """Bodies that name nothing that S3 can have, or nothing at all."""
+    block = {"s3Bucket": bucket, "s3Key": "in/\ud800"}
+    return [
+        json.dumps({"record": block}),
+        json.dumps({"Message": json.dumps({"record": block})}),
+        json.dumps({"record": {"s3Bucket": "no/such\\bucket", "s3Key": "k"}}),
+        json.dumps({"record": {"s3Bucket": "arn:aws:s3:us-east-1:1:accesspoint/x", "s3Key": "k"}}),
+        json.dumps({"record": {"s3Bucket": bucket, "s3Key": "k" * 2_000}}),
+        json.dumps({"record": {"s3Bucket": bucket}}),
+        json.dumps({"record": {}}),
+        json.dumps({"Records": [{"eventName": "ObjectCreated:Put", "s3": {}}]}),
+        json.dumps({"Records": [None]}),
+        json.dumps({"Records": [{"s3": {"bucket": {"name": bucket}, "object": {"key": "k"}}}]}),
+        json.dumps({"source": "aws.s3", "detail": {"bucket": {"name": bucket}, "object": {"key": "k"}}}),
+        json.dumps({"Records": [{"eventName": ["ObjectCreated:Put"], "s3": {"bucket": [], "object": 1}}]}),
+        json.dumps({"Message": ["no text"]}),
+        "[" * 100_000,
+        '{"a":' * 50_000,
+        "9" * 10_000,
+        "x" * 250_000,
+        "{}",
+        "null",
+    ]
+
+
+@pytest.mark.parametrize("has_invalid_queue", [False, True])
+def test_one_messages_fault_is_that_messages(aws, queue, bucket, put, send, has_invalid_queue):
+    """The good ones are listed although more bad ones than a batch came before them."""
+    name = f"{queue.rpartition('/')[2]}-invalid"
+    invalid = aws.client("sqs").create_queue(QueueName=name)["QueueUrl"] if has_invalid_queue else None
+    bodies = poison(bucket)
+    for body in bodies:
+        send(body=body)
+    for number in range(3):
+        put(f"good{number}", recordid=f"r{number}")
+        send(f"good{number}")
+    with SqsSource(queue, aws, batch=5, invalid_queue_url=invalid) as source:
+        refs = list(source.list())
+        assert sorted(keys(refs)) == ["good0", "good1", "good2"]
+        assert len(source.problems()) == len(bodies)
+        for each in source.problems():
+            each.uri.encode()
+        source.acknowledge(refs)
+    left = 0 if has_invalid_queue else len(bodies)
+    assert attributes(aws, queue) == (left, 0)
+    if invalid:
+        assert attributes(aws, invalid) == (len(bodies), 0)
+
+
+def test_an_object_that_these_credentials_may_not_see_holds_nothing_up(aws, queue, put, send, monkeypatch):
+    from botocore.exceptions import ClientError
+
+    for name in ("secret", "good"):
+        put(name)
+        send(name)
+    real = aws.client("s3").head_object
+
+    def head_object(Bucket, Key):
+        if Key == "secret":
+            told = {"Error": {"Code": "403", "Message": "Forbidden"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+            raise ClientError(told, "HeadObject")
+        return real(Bucket=Bucket, Key=Key)
+
+    monkeypatch.setattr(aws.client("s3"), "head_object", head_object)
+    invalid = aws.client("sqs").create_queue(QueueName=f"{queue.rpartition('/')[2]}-invalid")["QueueUrl"]
+    with SqsSource(queue, aws, invalid_queue_url=invalid) as source:
+        refs = list(source.list())
+        assert keys(refs) == ["good"]
+        assert [each.fault.keyword for each in source.problems()] == ["refused"]
+        source.acknowledge(refs)
+    assert attributes(aws, queue) == (1, 0), "permissions may be mended, so it stays"
+    assert attributes(aws, invalid) == (0, 0)
+
+
+def test_an_invalid_queue_that_takes_nothing_leaves_the_message_and_the_run(aws, queue, put, send):
+    put("good")
+    send(body="secret nonsense")
+    send("good")
+    with SqsSource(queue, aws, invalid_queue_url=f"{queue}-that-is-not-there") as source:
+        refs = list(source.list())
+        assert keys(refs) == ["good"]
+        assert len(source.problems()) == 1
+        source.acknowledge(refs)
+    assert attributes(aws, queue) == (1, 0)

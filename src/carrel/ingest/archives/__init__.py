@@ -2,6 +2,16 @@
 
 from carrel.ingest.archives.documents import FileRejected, parse
 from carrel.ingest.archives.records import record_of
-from carrel.ingest.archives.zips import Archive, ArchiveRejected, Entry, Limits, open_archive
+from carrel.ingest.archives.zips import Archive, ArchiveRejected, Entry, Limits, open_archive, too_large
 
-__all__ = ["Archive", "ArchiveRejected", "Entry", "FileRejected", "Limits", "open_archive", "parse", "record_of"]
+__all__ = [
+    "Archive",
+    "ArchiveRejected",
+    "Entry",
+    "FileRejected",
+    "Limits",
+    "open_archive",
+    "parse",
+    "record_of",
+    "too_large",
+]

@@ -1,10 +1,9 @@
 """What the Lambda's queue delivers: which archives are new (read by `sources.messages`), and for which studies."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
-from carrel.ingest.sources.messages import NotUnderstood, objects_of
+from carrel.ingest.sources.messages import NotUnderstood, objects_of, unwrapped
 from carrel.ingest.sources.s3 import uri_of
 
 
@@ -29,17 +28,11 @@ def notices_of(body: str) -> tuple[Notice, ...]:
     Of a Bridge message, bucket and key come from the app-level block; the study-level blocks only say which studies.
     """
     objects = objects_of(body)
-    message = _message(body)
+    message = unwrapped(body)
     studies, app = None, None
     if "record" in message:
         studies, app = _studies(message), message.get("appId")
     return tuple(Notice(each.bucket, each.key, studies, app if isinstance(app, str) else None) for each in objects)
-
-
-def _message(body: str) -> dict[str, Any]:
-    message: dict[str, Any] = json.loads(body)
-    inner: dict[str, Any] = json.loads(message["Message"]) if "Message" in message else message
-    return inner
 
 
 def _studies(message: dict[str, Any]) -> frozenset[str]:

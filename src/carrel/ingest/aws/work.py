@@ -1,5 +1,6 @@
 """What the Lambda works with: studies, deliveries, and what it asks of the engine. Values and pure functions only."""
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -57,16 +58,30 @@ class Delivery:
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "Delivery":
         """From a record of Lambda's SQS event."""
-        attributes = record.get("attributes", {})
-        ours = {name: each.get("stringValue") for name, each in record.get("messageAttributes", {}).items()}
+        attributes = record.get("attributes") or {}
+        ours = {name: each.get("stringValue") for name, each in (record.get("messageAttributes") or {}).items()}
+        sent = _number(attributes.get("SentTimestamp")) / 1000
         return cls(
             record["messageId"],
             record.get("receiptHandle", ""),
-            int(attributes.get("ApproximateReceiveCount", 1)) + int(ours.get(TRIED, 0)),
-            record["body"],
-            int(ours.get(WAITS, 0)),
-            float(ours.get(SINCE, int(attributes.get("SentTimestamp", 0)) / 1000)),
+            int(_number(attributes.get("ApproximateReceiveCount"), 1) + _number(ours.get(TRIED))),
+            record.get("body") or "",
+            int(_number(ours.get(WAITS))),
+            min(_number(ours.get(SINCE), sent), sent or math.inf),
         )
+
+
+def _number(text: Any, otherwise: float = 0) -> float:
+    """What an attribute says; whoever sends messages may write anything there, and it must not stop the others."""
+    try:
+        number = float(text)
+    except (TypeError, ValueError):
+        return otherwise
+    return number if 0 <= number < _NEVER else otherwise
+
+
+_NEVER = 1e14
+"""More than any count, and than the milliseconds since 1970 that anybody will see."""
 
 
 Need = tuple[str, str]

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from carrel.ingest.archives import ArchiveRejected, FileRejected, open_archive, parse, record_of
+from carrel.ingest.archives import ArchiveRejected, FileRejected, open_archive, parse, record_of, too_large
+from carrel.ingest.desktop import begins_so
 from carrel.ingest.ledger import Line, metadata_hash
 from carrel.ingest.sources import Fetched, Source
 from carrel.ingest.values import ArchiveRef, Disposition, Fault, LedgerEntry, Lineage, QuarantineEntry, Record
+from carrel.units.limits import MAX_ARCHIVE_BYTES, MAX_METADATA_BYTES
 
 
 @dataclass(slots=True)
@@ -50,6 +52,8 @@ class Arrival:
 
 def arrived(source: Source, ref: ArchiveRef, app_id: str | None, run_id: str) -> Arrival:
     """The archive, opened. Raises what the source raises; that says nothing of the archive."""
+    if (ref.size or 0) > MAX_ARCHIVE_BYTES:
+        return _refused(ref, too_large(ref.size or 0).fault, run_id)
     opened = ExitStack()
     try:
         fetched = opened.enter_context(source.open(ref))
@@ -65,6 +69,8 @@ def arrived(source: Source, ref: ArchiveRef, app_id: str | None, run_id: str) ->
 def _identified(ref: ArchiveRef, fetched: Fetched, app_id: str | None, run_id: str) -> Arrival:
     """Whose archive it is: from what the source knows, else from metadata.json inside."""
     record, fault, data = None, None, fetched.data
+    if begins_so(_head(data)):
+        return Arrival(ref, data, _nobodys_line(ref, data, run_id), None, outcome=Disposition.EMPTY)
     known = fetched.metadata if fetched.metadata is not None else ref.metadata
     metadata: dict[str, Any] = {key.lower(): value for key, value in (known or {}).items()}
     try:
@@ -82,6 +88,18 @@ def _identified(ref: ArchiveRef, fetched: Fetched, app_id: str | None, run_id: s
         healthcode=record.healthcode if record else _text(metadata.get("healthcode")),
     )
     return Arrival(ref, data, Line(entry, metadata_hash(metadata), run_id), record, fault)
+
+
+def _head(data: bytes | Path) -> bytes:
+    if isinstance(data, bytes):
+        return data[:8]
+    with data.open("rb") as file:
+        return file.read(8)
+
+
+def _nobodys_line(ref: ArchiveRef, data: bytes | Path, run_id: str) -> Line:
+    """What a desktop left beside archives: the ledger names it, and it is no fault."""
+    return Line(LedgerEntry(None, ref.uri, ref.etag, sha256_of(data), Disposition.EMPTY, None, None), "", run_id)
 
 
 def _refused(ref: ArchiveRef, fault: Fault, run_id: str) -> Arrival:
@@ -102,11 +120,10 @@ def sha256_of(data: bytes | Path) -> str:
 def _metadata_inside(data: bytes | Path) -> dict[str, Any]:
     """metadata.json of an archive that came without any; keys in lower case."""
     with open_archive(data) as archive:
-        inside = next((entry for entry in archive.entries if entry.path == "metadata.json"), None)
-        if inside is None:
+        if archive.metadata is None:
             raise ArchiveRejected("metadata", "required", "there is no metadata of the record, beside it or inside it")
         try:
-            value = parse(archive.read(inside))
+            value = parse(archive.read(archive.metadata, MAX_METADATA_BYTES))
         except FileRejected as rejected:
             raise ArchiveRejected("metadata", rejected.fault.keyword, rejected.fault.message) from None
     if not isinstance(value, dict):

@@ -99,6 +99,7 @@ class Taker:
     def _archive(self, archive: Archive, record: Record, files: Files) -> None:
         for path, fault in sorted(archive.rejected.items()):
             files.held.append(files.arrival.held(path, None, (fault,)))
+        files.skipped += archive.beside
         told = self_description(archive)
         resolved = {entry.path: self.resolver.resolve(record, entry.path, told) for entry in archive.entries}
         files.datasets = Counter(each.dataset for each in resolved.values() if each.dataset)
@@ -259,11 +260,10 @@ def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
 
 def self_description(archive: Archive) -> Mapping[str, str]:
     """Which schema each file has, as metadata.json at the root of the zip says; nothing when it cannot be read."""
-    inside = next((entry for entry in archive.entries if entry.path == "metadata.json"), None)
-    if inside is None:
+    if archive.metadata is None:
         return {}
     try:
-        return described(parse(archive.read(inside)))
+        return described(parse(archive.read(archive.metadata)))
     except FileRejected:
         return {}  # metadata.json itself goes to quarantine when its turn comes
 

@@ -74,7 +74,7 @@ def _taken(fetched: Sequence[Arrival], taker: Taker, history: History, failures:
     context = taker.context
     kept: list[Arrival] = []
     for each in fetched:
-        each.outcome = judged_before(each.line, _others(each, history, context), context.tombstones)
+        each.outcome = each.outcome or judged_before(each.line, _others(each, history, context), context.tombstones)
         if each.outcome is None:
             taker.take(each)
             faults.point("ingest.archive_taken")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from carrel.ingest.sources.base import Refused, SourceFault, Unavailable
+from carrel.ingest.sources.base import Forbidden, Misnamed, Refused, SourceFault, Unavailable
 
 Answer = TypeVar("Answer")
 
@@ -16,11 +16,12 @@ _EXPIRED = frozenset(
 )
 _REFUSED = frozenset(
     (
-        *("AccessDenied", "AccessDeniedException", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch"),
+        *("InvalidAccessKeyId", "SignatureDoesNotMatch"),
         *("AuthorizationHeaderMalformed", "UnrecognizedClientException", "InvalidClientTokenId", "InvalidSecurity"),
         *("IncompleteSignature", "MissingAuthenticationToken"),
     )
 )
+_FORBIDDEN = frozenset(("AccessDenied", "AccessDeniedException", "403"))
 _ABSENT = frozenset(("NoSuchBucket", "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"))
 
 
@@ -94,6 +95,7 @@ def in_our_words(what: str) -> Iterator[None]:
         ClientError,
         NoCredentialsError,
         NoRegionError,
+        ParamValidationError,
         PartialCredentialsError,
         ProfileNotFound,
     )
@@ -107,6 +109,8 @@ def in_our_words(what: str) -> Iterator[None]:
     except ClientError as error:
         _translate(what, error)
         raise
+    except ParamValidationError:
+        raise Misnamed(f"{what}: AWS takes no such name; check that of the bucket, object or queue") from None
     except BotoCoreError as error:
         raise Unavailable(f"{what}: AWS cannot be reached ({type(error).__name__}); try again") from None
 
@@ -116,8 +120,9 @@ def _translate(what: str, error: Any) -> None:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in _EXPIRED:
         raise Refused(f"{what}: the AWS credentials have expired; renew them and run again") from None
-    if code in _REFUSED:
-        raise Refused(f"{what}: AWS refused ({code}); check the credentials and what they allow") from None
+    if code in _FORBIDDEN | _REFUSED:
+        kind = Forbidden if code in _FORBIDDEN else Refused
+        raise kind(f"{what}: AWS refused ({code}); check the credentials and what they allow") from None
     if code in _ABSENT:
         raise SourceFault(f"{what}: it does not exist ({code}); check the name and the region") from None
     if status >= 500 or code in ("SlowDown", "ThrottlingException", "RequestTimeout"):

@@ -21,6 +21,14 @@ class Refused(SourceFault):
     """Credentials are missing, wrong or expired, or do not allow this."""
 
 
+class Forbidden(Refused):
+    """The credentials are good, and do not allow this: of one object, it may be that object alone."""
+
+
+class Misnamed(SourceFault):
+    """No bucket, object or queue can have such a name."""
+
+
 class Changed(Exception):
     """The archive is not what was listed any more (changed, being written, or gone): leave it for the next run."""
 

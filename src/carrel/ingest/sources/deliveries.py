@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from carrel.ingest.sources.aws import Aws, code_of
-from carrel.ingest.sources.base import Problem, SourceFault
+from carrel.ingest.sources.base import Forbidden, Misnamed, Problem, SourceFault
 from carrel.ingest.sources.messages import NotUnderstood, ObjectRef, objects_of
 from carrel.ingest.sources.s3 import uri_of
 from carrel.ingest.values import ArchiveRef, Fault
@@ -58,6 +58,14 @@ class Deliveries:
             about = self.aws.call(
                 "s3", f"looking up {uri}", lambda s3: s3.head_object(Bucket=found.bucket, Key=found.key)
             )
+        except Misnamed:
+            self._never(message, uri, Fault("source", "object", "S3 cannot have an object of this name"))
+            return None
+        except Forbidden:
+            # It may be that of one message, or that of all: so it stays, and goes when it has come too often.
+            self.problems.append(Problem(uri, Fault("source", "refused", "S3 does not let these credentials see it")))
+            self._waiting[message.receipt].add("")
+            return None
         except ClientError as error:
             self._never(message, uri, Fault("source", "object", f"S3 answers {code_of(error)} for the object"))
             return None

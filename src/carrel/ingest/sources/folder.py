@@ -1,4 +1,7 @@
-"""Archives in a folder, or by a glob; the record's metadata in a sidecar `<stem>.json`, or inside the archive."""
+"""Archives in a folder, or by a glob; the record's metadata in a sidecar `<stem>.json`, or inside the archive.
+
+Suffixes count in any case: cameras, Windows and old tools write `.ZIP`.
+"""
 
 import glob
 import json
@@ -10,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from carrel.ingest.archives.faults import ArchiveRejected
+from carrel.ingest.desktop import is_apple_double, is_beside_files
 from carrel.ingest.sources.base import Changed, Fetched, Kept, SourceFault
 from carrel.ingest.values import ArchiveRef
+from carrel.units.limits import MAX_METADATA_BYTES
 
 IN_MEMORY = 32_000_000
 """Archives up to so many bytes are read into memory at once."""
@@ -57,7 +62,7 @@ class FolderSource(Kept):
             found = list(_zips(folder))
         elif glob.has_magic(self.pattern) or folder.exists():
             found = [Path(each) for each in glob.glob(self.pattern, recursive=True)]  # noqa: PTH207  (it may be absolute)
-            found = [each for each in found if each.suffix != ".json"]
+            found = [each for each in found if each.suffix.lower() != ".json" and not _is_beside(each)]
         else:
             raise SourceFault(f"there is no folder or file {self.pattern}; look whether its name is right")
         return sorted(each for each in found if _is_file(each))
@@ -69,9 +74,17 @@ def _zips(folder: Path) -> Iterator[Path]:
     for place, folders, files in os.walk(folder, onerror=_unreadable, followlinks=True):
         seen.add(os.path.realpath(place))
         folders[:] = sorted(
-            each for each in folders if not each.startswith(".") and os.path.realpath(f"{place}/{each}") not in seen
+            each for each in folders if not _is_hidden(each) and os.path.realpath(f"{place}/{each}") not in seen
         )
-        yield from (Path(place, each) for each in files if each.endswith(".zip") and not each.startswith("."))
+        yield from (Path(place, each) for each in files if each.lower().endswith(".zip") and not each.startswith("."))
+
+
+def _is_hidden(folder: str) -> bool:
+    return folder.startswith(".") or folder == "__MACOSX"
+
+
+def _is_beside(path: Path) -> bool:
+    return is_beside_files(str(path)) or is_apple_double(path.name)
 
 
 def _unreadable(error: OSError) -> None:
@@ -102,7 +115,9 @@ def path_of(uri: str) -> Path:
 
 
 def _sidecar_path(path: Path) -> Path:
-    return path.with_suffix(".json") if path.suffix == ".zip" else path.with_name(path.name + ".json")
+    beside = path.with_suffix(".json") if path.suffix.lower() == ".zip" else path.with_name(path.name + ".json")
+    shouted = beside.with_suffix(".JSON")
+    return beside if beside.exists() or not shouted.exists() else shouted
 
 
 def _etag(path: Path) -> str | None:
@@ -143,6 +158,9 @@ def _ends_as_a_zip(path: Path) -> bool:
 def _sidecar(path: Path) -> dict[str, Any] | None:
     sidecar = _sidecar_path(path)
     try:
+        if sidecar.stat().st_size > MAX_METADATA_BYTES:
+            message = f"the metadata file beside the archive is longer than {MAX_METADATA_BYTES:,} bytes"
+            raise ArchiveRejected("metadata", "sidecar", message)
         value = json.loads(sidecar.read_bytes())
     except FileNotFoundError:
         return None

@@ -7,20 +7,29 @@ Sources: "Event message structure" and "EventBridge event message structure" in 
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
+from carrel.ingest.desktop import is_beside_files
+from carrel.units.limits import MAX_MESSAGE_BYTES, MAX_MESSAGE_OBJECTS
+
 _TEST = "s3:TestEvent"
 """Sent once, when somebody sets notifications up."""
 _NOT_ARCHIVES = (".json", "/owner.txt")
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
+"""A name, and no address of an access point, which the client would take for another place to ask."""
+_KEY_BYTES = 1_024
+"""Longest key of S3, in bytes of UTF-8."""
 
 
 def may_be_an_archive(key: str, size: int | None) -> bool:
-    """Not what lies beside archives: metadata, Synapse's owner.txt, markers of folders. `size` None: not known."""
-    key = f"/{key}"
-    return not key.endswith(_NOT_ARCHIVES) and not (key.endswith("/") and not size)
+    """Not what lies beside archives: metadata, Synapse's owner.txt, markers of folders, what a Mac leaves. `size`
+    None: not known."""
+    whole = f"/{key}".lower()
+    return not whole.endswith(_NOT_ARCHIVES) and not (key.endswith("/") and not size) and not is_beside_files(key)
 
 
 class NotUnderstood(ValueError):
@@ -37,17 +46,27 @@ class ObjectRef:
 
 def objects_of(body: str) -> tuple[ObjectRef, ...]:
     """The objects that a message's body names, each once; () for messages about other things. Raises NotUnderstood."""
-    message = _unwrapped(_json(body))
+    message = unwrapped(body)
     if message.get("Event") == _TEST:
         return ()
     if isinstance(message.get("record"), dict):
         return (_object(message["record"].get("s3Bucket"), message["record"].get("s3Key")),)
     if isinstance(message.get("Records"), list):
+        if len(message["Records"]) > MAX_MESSAGE_OBJECTS:
+            raise NotUnderstood(f"the message names more than {MAX_MESSAGE_OBJECTS:,} objects")
         found = [_of_s3(each) for each in message["Records"]]
         return tuple(dict.fromkeys(each for each in found if each is not None))
     if message.get("source") == "aws.s3":
         return _of_eventbridge(message)
     raise NotUnderstood("neither Bridge nor S3 writes messages of this form")
+
+
+def unwrapped(body: str) -> dict[str, Any]:
+    """The message that a body holds, out of its SNS envelope. Raises NotUnderstood."""
+    if len(body.encode("utf-8", "surrogatepass")) > MAX_MESSAGE_BYTES:
+        raise NotUnderstood(f"the message is longer than {MAX_MESSAGE_BYTES:,} bytes")
+    message = _json(body)
+    return _json(message["Message"]) if "Message" in message else message
 
 
 def _json(text: Any) -> dict[str, Any]:
@@ -60,15 +79,14 @@ def _json(text: Any) -> dict[str, Any]:
     return value
 
 
-def _unwrapped(message: dict[str, Any]) -> dict[str, Any]:
-    return _json(message["Message"]) if "Message" in message else message
-
-
 def _of_s3(record: Any) -> ObjectRef | None:
     """None for events about other things than new archives."""
     if not isinstance(record, Mapping) or not isinstance(record.get("s3"), Mapping):
         raise NotUnderstood("the S3 event has a record without an object")
-    if not str(record.get("eventName", "")).removeprefix("s3:").startswith("ObjectCreated:"):
+    event = record.get("eventName")
+    if not isinstance(event, str):
+        raise NotUnderstood("the S3 event does not say what happened")
+    if not event.removeprefix("s3:").startswith("ObjectCreated:"):
         return None
     about = record["s3"]
     key = _inner(about, "object", "key")
@@ -78,7 +96,10 @@ def _of_s3(record: Any) -> ObjectRef | None:
 
 
 def _of_eventbridge(message: Mapping[str, Any]) -> tuple[ObjectRef, ...]:
-    if message.get("detail-type") != "Object Created":
+    event = message.get("detail-type")
+    if not isinstance(event, str):
+        raise NotUnderstood("the S3 event does not say what happened")
+    if event != "Object Created":
         return ()
     detail = message.get("detail")
     if not isinstance(detail, Mapping):
@@ -102,4 +123,14 @@ def _archive(bucket: Any, key: Any, size: Any) -> ObjectRef | None:
 def _object(bucket: Any, key: Any) -> ObjectRef:
     if not (isinstance(bucket, str) and isinstance(key, str) and bucket and key):
         raise NotUnderstood("the message names no bucket and key")
+    if not (_BUCKET.fullmatch(bucket) and _is_key(key)):
+        raise NotUnderstood("the message names a bucket or key that S3 cannot have")
     return ObjectRef(bucket, key)
+
+
+def _is_key(key: str) -> bool:
+    """S3 takes any text in UTF-8 up to a length; half of a surrogate pair has no UTF-8 form."""
+    try:
+        return len(key.encode()) <= _KEY_BYTES and "\0" not in key
+    except UnicodeEncodeError:
+        return False

@@ -5,6 +5,7 @@ A message that cannot be understood, or names an object that is not there, or ca
 invalid queue; without one it stays (a dead-letter queue takes it in the end), and is reported.
 """
 
+import logging
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -15,8 +16,12 @@ from carrel.ingest.sources.deliveries import Deliveries, Message
 from carrel.ingest.sources.s3 import open_object
 from carrel.ingest.values import ArchiveRef, Fault
 
+logger = logging.getLogger(__name__)
+
 PER_CALL = 10
 """SQS takes and gives at most so many messages in one call."""
+_LOOKED_THROUGH = 10
+"""So many batches of messages that nobody can use do not keep a list from the good ones behind them."""
 
 
 class SqsSource:
@@ -55,13 +60,15 @@ class SqsSource:
         """The archives of the next `batch` messages; none when the queue is empty."""
         self._deliveries.problems.clear()
         refs: list[ArchiveRef] = []
-        left = self.batch
-        while left > 0:
-            messages = self._receive(min(left, PER_CALL), self.wait if left == self.batch else 0)
+        good = received = 0
+        while good < self.batch and received < _LOOKED_THROUGH * self.batch:
+            messages = self._receive(min(self.batch - good, PER_CALL), 0 if received else self.wait)
             if not messages:
                 break
-            left -= len(messages)
+            before = len(self._deliveries.problems)
             refs += self._take(messages)
+            received += len(messages)
+            good += max(0, len(messages) - (len(self._deliveries.problems) - before))
         yield from refs
 
     def _take(self, messages: Sequence[Message]) -> Sequence[ArchiveRef]:
@@ -88,12 +95,20 @@ class SqsSource:
         """To the invalid queue first, then away from this one: killed between, it is there twice, never lost."""
         if self.invalid_queue_url is None:
             return
-        target = self.invalid_queue_url
-        self._sqs(
-            "forwarding to the invalid queue", lambda sqs: sqs.send_message(QueueUrl=target, MessageBody=message.body)
-        )
-        self._delete([message])
-        self._deliveries.drop(message)
+        if self._forward(message, self.invalid_queue_url):
+            self._delete([message])
+            self._deliveries.drop(message)
+
+    def _forward(self, message: Message, target: str) -> bool:
+        """False when the invalid queue does not take the message: it then stays in this one, and the run goes on."""
+        from botocore.exceptions import ClientError
+
+        try:
+            self._sqs("forwarding a message", lambda sqs: sqs.send_message(QueueUrl=target, MessageBody=message.body))
+        except (SourceFault, ClientError, UnicodeError) as error:
+            logger.warning("message %s stays: the invalid queue did not take it (%s)", message.id, _name_of(error))
+            return False
+        return True
 
     def open(self, ref: ArchiveRef) -> Any:
         return open_object(self.aws, ref)
@@ -177,6 +192,11 @@ class SqsSource:
                 self._extend(held, self.visibility)
             except SourceFault:
                 continue
+
+
+def _name_of(error: Exception) -> str:
+    """A client's error may quote the message."""
+    return str(error) if isinstance(error, SourceFault) else type(error).__name__
 
 
 def _message(answer: dict[str, Any]) -> Message:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from carrel.ingest.archives import FileRejected, parse
+from carrel.units.limits import MAX_JSON_WHOLE_BYTES
 
 _BETWEEN_OBJECTS = re.compile(rb"\}[ \t\r\n]*,[ \t\r\n]*\{")
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
@@ -58,6 +59,9 @@ class _Cutter:
                 found, rest = self._cut(b"".join(pieces))
                 if found:
                     yield self._block(found)
+                if not found and len(rest) > MAX_JSON_WHOLE_BYTES:
+                    message = f"an element of the array has more than {MAX_JSON_WHOLE_BYTES:,} bytes"
+                    raise FileRejected("json", "too_large", message)
                 # When no cut was found, wait until there is twice as much: an element may be longer than a block.
                 pieces, size = [rest], len(rest) if found else self.block_bytes - len(rest)
         yield self._last(b"".join(pieces))
