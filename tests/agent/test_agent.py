@@ -262,21 +262,6 @@ def test_a_job_goes_on_while_the_agent_is_away(site: Site, tmp_path: Path) -> No
     assert site.server.final("job1-001")["results"]["exit_code"] == "0"
 
 
-def test_the_agent_finishes_while_the_controller_is_away(site: Site, tmp_path: Path) -> None:
-    site.start()
-    site.server.add(
-        site.script(f"while ! test -e {tmp_path}/go; do sleep 0.05; done; mkdir output; echo 1 > output/x.csv")
-    )
-    site.server.wait_for(lambda: "executing" in site.server.stages("job1-001"))
-    site.server.down = True
-    (tmp_path / "go").touch()
-    eventually(lambda: (site.high / "workspaces/wspace/output/x.csv").exists())
-    site.kill()
-    site.start()
-    site.server.down = False
-    assert site.server.final("job1-001")["results"]["exit_code"] == "0"
-
-
 def test_a_withdrawn_attempt_is_stopped_and_publishes_nothing(site: Site) -> None:
     site.start()
     site.server.add(site.script("sleep 1000"))

@@ -149,10 +149,15 @@ def test_migrate_controller_makes_and_updates_a_database(database, workdir, tmp_
 
     first = lines()
     assert first[0] == f"created new db at {path}"
-    assert first[1:] == ["Applied migration 1:initial", "Applied migration 2:events_append_only"]
+    assert first[1:] == [
+        "Applied migration 1:initial",
+        "Applied migration 2:events_append_only",
+        "Applied migration 3:fence_and_inputs",
+    ]
     assert lines() == [
         "Skipping migration 1:initial as already applied",
         "Skipping migration 2:events_append_only as already applied",
+        "Skipping migration 3:fence_and_inputs as already applied",
     ]
     assert path.stat().st_mode & 0o077 == 0
 

@@ -465,6 +465,12 @@ class TestNextWakeup:
     def test_a_pending_job_has_neither_lease_nor_limit(self):
         assert next_wakeup(given(active(lease_expires_at=later(5), timeout_seconds=5)), NOW) is None
 
+    @pytest.mark.parametrize("poison", [1e308, float("inf"), float("nan"), "soon", -1e300])
+    def test_one_jobs_nonsense_does_not_hide_when_others_are_due(self, poison):
+        jobs = [running("bad", started_at=NOW, timeout_seconds=poison), running("b", lease_expires_at=later(40))]
+        assert next_wakeup(given(*jobs), NOW) == later(40)
+        assert {decision.job_id for decision in schedule(given(*jobs), NOW)} <= {"bad"}
+
 
 @pytest.mark.parametrize(
     ("seconds", "words"),

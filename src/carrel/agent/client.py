@@ -71,11 +71,18 @@ class TaskClient:
 
     def _send_one(self, update: TaskUpdate) -> UpdateOutcome:
         """The contract's request: a form with one field. A refusal (500) is the answer for this update alone."""
-        payload = json.dumps(update.model_dump(mode="json", exclude={"attempt_token"}))
+        payload = json.dumps(update.model_dump(mode="json", exclude={"attempt_token", "publish"}))
         response = self._request("POST", "task/update/", data={"payload": payload})
         if response.status_code not in (200, 500):
             raise ControllerUnavailable(_complaint(response))
+        if update.publish and response.status_code == httpx.codes.OK:
+            return UpdateOutcome(task_id=update.task_id, status=self._listed(update.task_id))
         return UpdateOutcome(task_id=update.task_id, status=response.status_code)
+
+    def _listed(self, task_id: str) -> int:
+        """200 or 409: their controller gives no word; whether it wants the attempt now is the nearest thing to one."""
+        wanted = {task.get("id") for task in self.tasks(None, 0).tasks}
+        return int(httpx.codes.OK if task_id in wanted else httpx.codes.CONFLICT)
 
     def heartbeat(self, attempts: Mapping[str, str]) -> list[str]:
         """Renew the leases of running attempts (task id -> token); the ids whose tokens are no longer valid."""

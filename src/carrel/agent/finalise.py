@@ -33,12 +33,17 @@ KEPT = "outputs"
 
 
 class Superseded(Exception):
-    """The controller gave the attempt up meanwhile: nothing of it may become visible."""
+    """The attempt may not change its workspace (any more): nothing of it may become visible."""
 
 
 @dataclass
 class Finalising:
-    """One attempt being finalised. `still_wanted` is asked under the workspace's lock, just before the commit."""
+    """One attempt being finalised.
+
+    `may_publish` is asked once all is staged that does not depend on other jobs, and waits for the controller's word
+    for this attempt (docs/adr: the publication is fenced); only then is the workspace's lock taken. `still_wanted` is
+    asked under it, just before the commit, and does not wait.
+    """
 
     place: Surroundings
     job: JobDefinition
@@ -47,6 +52,7 @@ class Finalising:
     """Of the process."""
     folder: AttemptFolder
     still_wanted: Callable[[], bool] = lambda: True
+    may_publish: Callable[[], bool] = lambda: True
     metrics: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -149,6 +155,9 @@ class Finalising:
             point("finalise.staged")
             record = metadata.metadata_of(self.job, facts)
             self._stage_logs(stage, record, facts, to_workspace=to_workspace)
+            if (to_workspace or facts.published) and not self.may_publish():
+                raise Superseded
+            point("finalise.allowed")
             with self.place.locks.of(self.job.workspace):
                 if not self.still_wanted():
                     raise Superseded

@@ -52,7 +52,7 @@ class Reporter(threading.Thread):
         with self._changed:
             idle = [report for report in self._queue if _made_idle_by(report.update, update)]
             self._queue = [report for report in self._queue if not _made_idle_by(report.update, update)]
-            due = time.monotonic() + (0 if update.complete else LINGER_SECONDS)
+            due = time.monotonic() + (0 if update.complete or update.publish else LINGER_SECONDS)
             self._queue.append(Report(update, told, min([due, *(report.due for report in idle)])))
             self._changed.notify()
 

@@ -67,6 +67,7 @@ class Runner:
         *,
         on_end: Callable[["Runner"], None] = lambda runner: None,
         contract_only: Callable[[], bool] = lambda: False,
+        heard: Callable[[], bool] = lambda: True,
     ) -> None:
         self.task = task
         self.place = place
@@ -74,7 +75,7 @@ class Runner:
         self.name = process_name(task.id)
         self.folder = AttemptFolder(place.storage.attempt(task.id))
         self._reporter, self._meter = reporter, meter
-        self._on_end, self._contract_only = on_end, contract_only
+        self._on_end, self._contract_only, self._heard = on_end, contract_only, heard
         self.settled: set[str] = set()
         """Ids of the tasks whose final report the controller has."""
         self._unwritten: dict[str, Any] | None = None
@@ -114,7 +115,9 @@ class Runner:
 
     def renew(self, task: Task) -> None:
         """The task as the controller sends it now (its token may have changed)."""
-        self.task = task
+        changed, self.task = task.carrel != self.task.carrel, task
+        if changed:
+            self.wake()
 
     def stop(self) -> None:
         """End the thread; the attempt goes on without us."""
@@ -150,6 +153,9 @@ class Runner:
 
     def _advance(self) -> Step:
         step = next_step(self.observe())
+        if step in (Step.FINALISE, Step.LOSE) and not self._heard():
+            self._bell.wait(None)  # what became of it meanwhile decides how it ends: whether it was cancelled, say
+            return step
         try:
             self._perform(step)
         except Superseded:
@@ -250,8 +256,47 @@ class Runner:
 
     def _finalising(self) -> Finalising:
         return Finalising(
-            self.place, self.job, self.task.id, self.name, self.folder, lambda: not self.superseded, self._metrics()
+            place=self.place,
+            job=self.job,
+            task_id=self.task.id,
+            name=self.name,
+            folder=self.folder,
+            still_wanted=lambda: not self.superseded,
+            may_publish=self._may_publish,
+            metrics=self._metrics(),
         )
+
+    def _may_publish(self) -> bool:
+        """Ask for the controller's word for this attempt, and wait for it: for as long as the controller is away.
+
+        False when the attempt is to end otherwise: cancelled, given up, or with this agent.
+        """
+        while not self._is_unwanted():
+            status = self._ask_to_publish()
+            if status == [200]:
+                break
+            if status and status[0] != 500:  # the list that is on its way says why
+                logger.info("%s: the controller does not let it publish", self.task.id)
+            if status:
+                self._bell.wait(PAUSES[1])
+        return not self._is_unwanted()
+
+    def _is_unwanted(self) -> bool:
+        return self._stopping or self.superseded or self._cancellation() is not None
+
+    def _ask_to_publish(self) -> list[int]:
+        """The HTTP status of the answer; nothing when the attempt became unwanted first."""
+        status: list[int] = []
+
+        def tell(code: int) -> None:
+            status.append(code)
+            self.wake()
+
+        update = self._update(self.task, Stage.FINALIZING, None)
+        self._reporter.add(update.model_copy(update={"publish": True}), tell)
+        while not status and not self._is_unwanted():
+            self._bell.wait(None)
+        return status
 
     def _metrics(self) -> Mapping[str, Any]:
         return self._meter.final(self.folder, self._seen)

@@ -147,6 +147,7 @@ class Supervisor:
     def sync(self, listed: Sequence[Mapping[str, Any]]) -> None:
         """Make the attempts be what the list says. Safe to call with the same list again."""
         with self._lock, traces.span("AGENT_LOOP", "agent_loop", backend=self.place.settings.backend):
+            first = self._listed is None
             self._listed = [task for record in listed if (task := self._understand(record))]
             traces.note(handled_tasks=len(self._listed), errored_tasks=len(listed) - len(self._listed))
             point("supervisor.listed")
@@ -158,6 +159,8 @@ class Supervisor:
             for name, runner in list(self._runners.items()):
                 if name not in wanted:
                     runner.supersede()
+                if first:
+                    runner.wake()  # none finalises before it is known what became of it meanwhile
 
     def _understand(self, record: Mapping[str, Any]) -> Task | None:
         try:
@@ -195,6 +198,7 @@ class Supervisor:
                 self._meter,
                 on_end=self._ended,
                 contract_only=lambda: bool(self.client.contract_only),
+                heard=lambda: self._listed is not None,
             )
         except (errors.InvalidDefinition, ValueError):
             logger.error("%s: the job's definition could not be understood", task.id)

@@ -71,6 +71,8 @@ class Job(models.Model):
     reusable_action = models.TextField(default="", blank=True)
     needs = models.JSONField(default=list)
     wait_for_job_ids = models.JSONField(default=list)
+    input_job_ids = models.JSONField(default=dict)
+    """By needed action, the job whose outputs this one reads: fixed when it is planned, whatever runs meanwhile."""
     output_spec = models.JSONField(default=dict)
     requires_db = models.BooleanField(default=False)
     database_name = models.CharField(max_length=100, null=True)
@@ -134,6 +136,9 @@ class Task(models.Model):
     lease_expires_at = models.DateTimeField(null=True)
     """Set once one of Carrel's agents has sent a heartbeat; null for agents that know no leases."""
     superseded = models.BooleanField(default=False)
+    publish_allowed_at = models.DateTimeField(null=True)
+    """Set when the agent was given the word that this attempt may change its workspace. From then on the attempt is
+    neither cancelled nor replaced: only the agent's last report ends it."""
 
     class Meta:
         indexes = [

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from carrel.jobs.models import ActiveJob
@@ -28,6 +28,8 @@ class Decision:
     `not_before`: write it to the job with the change (None clears it). `missing_inputs_of`: actions whose latest
     job in this workspace and backend gets `outputs_missing`. `failed`: an infrastructure fault is behind this; add one
     to the job's `failed_attempts`. `fault`: an exception that deciding about this job raised; log it with `reference`.
+    `too_late_to_cancel`: the job was asked to be cancelled when its outputs were being published; it counts as not
+    cancelled.
     """
 
     job_id: str
@@ -40,6 +42,7 @@ class Decision:
     reference: str = ""
     failed: bool = False
     fault: Exception | None = None
+    too_late_to_cancel: bool = False
 
 
 def retry_decision(
@@ -78,6 +81,8 @@ def fault_decision(job: ActiveJob, fault: Exception, now: datetime, policy: Retr
     """
     failed = job.failed_attempts + 1
     pause = policy.pause_after(failed)
+    if pause is None and job.may_publish:  # it may not be given up
+        pause = timedelta(seconds=policy.pauses_seconds[-1])
     reference = _reference(job, fault, now)
     if pause is None:
         message = f"Internal error{reference_note(reference)}. Give the reference to those who run this installation."
@@ -85,7 +90,8 @@ def fault_decision(job: ActiveJob, fault: Exception, now: datetime, policy: Retr
             job.id, StatusCode.INTERNAL_ERROR, message, Effect.STOP, reference=reference, failed=True, fault=fault
         )
     running = job.state is State.RUNNING
-    tries = f"Try {failed + 1} of {policy.attempts} is in {in_words(pause)}."
+    of_how_many = "" if job.may_publish else f" of {policy.attempts}"
+    tries = f"Try {failed + 1}{of_how_many} is in {in_words(pause)}."
     return Decision(
         job.id,
         job.status_code if running else StatusCode.WAITING_ON_NEW_TASK,

@@ -55,6 +55,8 @@ class ActiveJob:
     agent_complete: bool = False
     agent_results: Mapping[str, Any] | None = None
     agent_timestamp_ns: int | None = None
+    may_publish: bool = False
+    """The agent has the word to publish the running attempt: only its last report ends it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,14 @@ from carrel.jobs.decisions import Decision, Effect, fault_decision, retry_decisi
 from carrel.jobs.models import ActiveJob, Capacity, SchedulerInput
 from carrel.jobs.outcomes import Outcome, results_to_outcome
 from carrel.jobs.retries import in_words
-from carrel.jobs.statuses import RUNNING_CODES, STATUSES, State, StatusCode, can_transition, state_of
+from carrel.jobs.statuses import RUNNING_CODES, STATUSES, State, StatusCode, can_transition, is_final, state_of
 from carrel.jobs.transitions import HEARTBEAT_AFTER
 
 DB_MAINTENANCE = "db-maintenance"
 HEAVY = " for resource intensive job"
 BEHIND_HEAVY = ", behind a resource intensive job"
+
+TOO_LATE = ". It was asked to be cancelled when its outputs were being published already, so it ends as it is"
 
 _ROUNDING = 1e-9
 """Weights are decimal fractions: ten times 0.1 must fit in 1."""
@@ -39,8 +41,18 @@ def schedule(inp: SchedulerInput, now: datetime) -> list[Decision]:
 
 
 def next_wakeup(inp: SchedulerInput, now: datetime) -> datetime | None:
-    """When time alone makes something due (a retry's pause over, a timeout, a lease's end); None: nothing does."""
-    return min((at for job in inp.jobs for at in _due_times(job) if at > now), default=None)
+    """When time alone makes something due (a retry's pause over, a timeout, a lease's end); None: nothing does.
+
+    A job of which this cannot be said has none: `schedule()` makes that the job's own fault.
+    """
+    return min((at for job in inp.jobs if (at := _next_due(job, now))), default=None)
+
+
+def _next_due(job: ActiveJob, now: datetime) -> datetime | None:
+    try:
+        return min((at for at in _due_times(job) if at > now), default=None)
+    except Exception:
+        return None
 
 
 def _due_times(job: ActiveJob) -> Iterator[datetime]:
@@ -56,7 +68,10 @@ def _due_times(job: ActiveJob) -> Iterator[datetime]:
 def _time_is_up_at(job: ActiveJob) -> datetime | None:
     if job.started_at is None or job.timeout_seconds is None:
         return None
-    return job.started_at + timedelta(seconds=job.timeout_seconds)
+    try:
+        return job.started_at + timedelta(seconds=job.timeout_seconds)
+    except OverflowError:  # later than any date: never
+        return None
 
 
 class _Pools:
@@ -155,7 +170,7 @@ class _Pass:
             self.failed.append(job.id)
 
     def _decide(self, job: ActiveJob) -> Decision | None:
-        if job.cancelled:
+        if job.cancelled and not job.may_publish:
             return _to(job, StatusCode.CANCELLED_BY_USER, effect=Effect.STOP)
         return self._decide_pending(job) if job.state is State.PENDING else self._decide_running(job)
 
@@ -194,7 +209,11 @@ class _Pass:
         if job.not_before is not None and job.not_before > self.now:
             return self._stay(job)  # looking at it raised: see fault_decision
         outcome = _outcome(job) if job.agent_complete else None
-        if self.maintenance and job.requires_db and not _succeeded(outcome):
+        if job.may_publish and outcome is None:
+            return self._mirror(job)
+        if job.cancelled and (outcome is None or not is_final(outcome.code)):
+            return _to(job, StatusCode.CANCELLED_BY_USER, effect=Effect.STOP)
+        if self.maintenance and job.requires_db and not (_succeeded(outcome) or job.cancelled):
             return _to(job, StatusCode.WAITING_DB_MAINTENANCE, effect=Effect.STOP)
         if outcome is not None:
             return self._finish(job, outcome)
@@ -216,6 +235,7 @@ class _Pass:
             at_ns=job.agent_timestamp_ns,
             missing_inputs_of=outcome.missing_inputs_of,
             reference=outcome.reference,
+            too_late_to_cancel=job.cancelled,
         )
 
     def _mirror(self, job: ActiveJob) -> Decision | None:
@@ -223,7 +243,7 @@ class _Pass:
         code = _STAGES.get(job.agent_stage or "", job.status_code)
         if not can_transition(job.status_code, code):
             code = job.status_code
-        message = STATUSES[code].message
+        message = STATUSES[code].message + (TOO_LATE if job.cancelled else "")
         if job.lease_expires_at is not None and job.lease_expires_at < self.now:
             message = (
                 f"No word from the backend's agent, which was due by {job.lease_expires_at:%H:%M} UTC on "

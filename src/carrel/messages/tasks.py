@@ -113,6 +113,9 @@ class TaskUpdate(BaseModel):
     complete: bool = False
     timestamp_ns: int | None = None
     attempt_token: str | None = None
+    publish: bool = False
+    """Ours only: may this attempt change its workspace now? 200 is the controller's word for it, which never expires;
+    409 or 404: it may not."""
 
 
 class UpdateBatch(BaseModel):

@@ -29,10 +29,13 @@ def jobs_being_cancelled(backend: str) -> int:
 
 
 def reset_for_reboot(job_id: str, backend: str, actor: str) -> bool:
-    """Stop a running job's attempt; it starts again once the backend is no longer paused. False: it ran no more."""
+    """Stop a running job's attempt; it starts again once the backend is no longer paused.
+
+    False: it ran no more, or its outputs are being published just now, which only the agent's last report ends.
+    """
     with locked(backend):
         job = Job.objects.select_related("rap").filter(pk=job_id, state=State.RUNNING.value).first()
-        if job is None:
+        if job is None or attempts.is_publishing(job):
             return False
         code = StatusCode.WAITING_ON_REBOOT
         change_status(job, code, STATUSES[code].message, now=clock.now(), actor=actor)

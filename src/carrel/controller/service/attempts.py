@@ -37,11 +37,31 @@ def start(job: Job) -> Task:
     return task
 
 
+class StillPublishing(Exception):
+    """The agent was told that this attempt may change its workspace: nothing but its last report ends it."""
+
+
+def active(job: Job) -> Task | None:
+    """The attempt that the agent works on."""
+    return Task.objects.filter(job=job, type=TaskType.RUNJOB, active=True).order_by("-id").first()
+
+
+def is_publishing(job: Job) -> bool:
+    """Whether the agent has the word to publish the job's attempt, and has not told yet how that ended."""
+    running = active(job)
+    return running is not None and running.publish_allowed_at is not None
+
+
 def stop(job: Job) -> Task | None:
-    """Give up the job's active attempt, if it has one, and ask the agent to end it. Returns the cancelling task."""
-    running = Task.objects.filter(job=job, type=TaskType.RUNJOB, active=True).order_by("-id").first()
+    """Give up the job's active attempt, if it has one, and ask the agent to end it. Returns the cancelling task.
+
+    Raises StillPublishing.
+    """
+    running = active(job)
     if running is None:
         return None
+    if running.publish_allowed_at is not None:
+        raise StillPublishing(running.task_id)
     running.active, running.superseded, running.finished_at = False, True, clock.now()
     running.save(update_fields=["active", "superseded", "finished_at"])
     point("controller.attempt.superseded")

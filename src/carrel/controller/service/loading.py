@@ -43,6 +43,7 @@ TASK_COLUMNS = (
     "agent_complete",
     "agent_results",
     "agent_timestamp_ns",
+    "publish_allowed_at",
 )
 
 
@@ -136,6 +137,7 @@ def _active_job(backend: str, row: dict[str, Any], attempt: dict[str, Any]) -> A
         agent_complete=attempt.get("agent_complete", False),
         agent_results=attempt.get("agent_results"),
         agent_timestamp_ns=attempt.get("agent_timestamp_ns"),
+        may_publish=attempt.get("publish_allowed_at") is not None,
     )
 
 

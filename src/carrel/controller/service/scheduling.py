@@ -107,8 +107,17 @@ def _apply(decision: Decision, row: Job | None, now: datetime) -> None:
         attempts.start(job)
     elif decision.effect is Effect.STOP:
         attempts.stop(job)
+    if decision.too_late_to_cancel:
+        _was_not_cancelled(job)
     for action in decision.missing_inputs_of:
         mark_outputs_missing(job, action)
+
+
+def _was_not_cancelled(job: Job) -> None:
+    """Its outputs are there: the next plan may reuse them."""
+    job.cancelled = False
+    job.save(update_fields=["cancelled"])
+    events.record("job.cancel_too_late", events.SCHEDULER, job=job)
 
 
 def _write_retry(job: Job, decision: Decision) -> None:
@@ -138,20 +147,34 @@ def _log_fault(job: Job, decision: Decision, error: Exception) -> None:
 
 
 def _give_up_unreadable(rows: Iterable[loading.Unreadable], now: datetime) -> None:
-    """A row that no value can be made of will not mend itself: it fails at once, with its reference."""
+    """A row that no value can be made of will not mend itself: it fails at once, with its reference.
+
+    But not while the agent publishes its attempt: that ends first.
+    """
     for row in rows:
         reference = secrets.token_hex(4)
         logger.error("Job %s cannot be read, reference %s.", row.job_id, reference, exc_info=row.error)
-        Job.objects.filter(pk=row.job_id).update(
-            state=State.FAILED.value,
-            status_code=StatusCode.INTERNAL_ERROR.value,
-            status_message=f"{STATUSES[StatusCode.INTERNAL_ERROR].message} (reference {reference})",
-            status_code_updated_at=now,
-            updated_at=now,
-            completed_at=now,
-        )
-        job = Job.objects.only("id", "rap_id", "backend").get(pk=row.job_id)
-        events.record("job.fault", events.SCHEDULER, job=job, reference=reference, exception=type(row.error).__name__)
+        try:
+            with transaction.atomic():
+                _give_up(row, reference, now)
+        except DATABASE_AWAY:
+            raise
+        except Exception:
+            logger.exception("Job %s could not be given up, reference %s.", row.job_id, reference)
+
+
+def _give_up(row: loading.Unreadable, reference: str, now: datetime) -> None:
+    attempts.stop(Job.objects.only("id", "backend").get(pk=row.job_id))
+    Job.objects.filter(pk=row.job_id).update(
+        state=State.FAILED.value,
+        status_code=StatusCode.INTERNAL_ERROR.value,
+        status_message=f"{STATUSES[StatusCode.INTERNAL_ERROR].message} (reference {reference})",
+        status_code_updated_at=now,
+        updated_at=now,
+        completed_at=now,
+    )
+    job = Job.objects.only("id", "rap_id", "backend").get(pk=row.job_id)
+    events.record("job.fault", events.SCHEDULER, job=job, reference=reference, exception=type(row.error).__name__)
 
 
 def mark_outputs_missing(job: Job, action: str) -> None:

@@ -12,6 +12,7 @@ from carrel.controller import clock, settings
 from carrel.controller.models import Job, Task
 from carrel.controller.service import events, flags, scheduling
 from carrel.controller.service.locks import locked
+from carrel.jobs.statuses import State
 from carrel.messages.tasks import Heartbeat, HeartbeatResult, TaskType, TaskUpdate, UpdateOutcome
 from carrel.telemetry.faults import point
 
@@ -78,6 +79,8 @@ def _apply(backend: str, update: TaskUpdate, consequences: _Consequences) -> Upd
         return UpdateOutcome(task_id=update.task_id, status=UNKNOWN, detail="No such task")
     if _is_superseded(task, update.attempt_token):
         return UpdateOutcome(task_id=update.task_id, status=SUPERSEDED, detail="Superseded")
+    if update.publish and not (update.attempt_token and _let_publish(task)):
+        return UpdateOutcome(task_id=update.task_id, status=SUPERSEDED, detail="Not to be published")
     if _write(task, update):
         point("controller.update.written")
         _follow(task, consequences)
@@ -87,6 +90,24 @@ def _apply(backend: str, update: TaskUpdate, consequences: _Consequences) -> Upd
 def _is_superseded(task: Task, token: str | None) -> bool:
     """Only agents of our own show a token. Theirs may report on anything; what is finished stays as it is anyhow."""
     return token is not None and (task.superseded or token != task.attempt_token)
+
+
+def _let_publish(task: Task) -> bool:
+    """Give the word that this attempt may change its workspace, once and for all, if it is the one the job is at.
+
+    Asked again (the answer was lost, or the agent killed) it is given again. Not to one without a token: an agent that
+    shows none publishes as it likes.
+    """
+    if task.publish_allowed_at is not None:
+        return task.active
+    job = task.job
+    if job is None or task.type != TaskType.RUNJOB or not task.active or job.state != State.RUNNING or job.cancelled:
+        return False
+    task.publish_allowed_at = clock.now()
+    task.save(update_fields=["publish_allowed_at"])
+    events.record_task("task.publish_allowed", events.AGENT, task)
+    point("controller.word.given")
+    return True
 
 
 def _write(task: Task, update: TaskUpdate) -> bool:

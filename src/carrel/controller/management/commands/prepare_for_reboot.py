@@ -52,6 +52,8 @@ class Command(AdminCommand):
             self.say(f"resetting job {slug_of(job)} to PENDING")
             if administration.reset_for_reboot(job.id, backend, who):
                 self.say(f"Killing job {slug_of(job)}")
+            else:
+                self.say(f"Leaving job {slug_of(job)}, which has ended or is publishing its outputs just now")
 
     def status(self, backend: str) -> None:
         paused = flags.scheduler_flags(backend).paused
