@@ -27,6 +27,7 @@ import pytest
 from tests.support.waiting import until
 
 from carrel.agent.executors.base import (
+    HIDDEN_IN_PROC,
     Executor,
     ImageNotAllowed,
     ImageUnavailable,
@@ -797,6 +798,7 @@ TRY_WRITING = """
 TRY_PRIVILEGES = """
     import ctypes, json, os
     libc = ctypes.CDLL(None, use_errno=True)
+    clone = {"x86_64": 56, "aarch64": 220}[os.uname().machine]
     status = dict(line.split(":", 1) for line in open("/proc/self/status").read().splitlines())
     def refused(call, *args):
         return call(*args) != 0
@@ -814,6 +816,7 @@ TRY_PRIVILEGES = """
         "no chroot": refused(libc.chroot, b"/tmp"),
         "no user namespace": refused(libc.unshare, 0x10000000),
         "no mount namespace": refused(libc.unshare, 0x00020000),
+        "no namespace by clone": refused(libc.syscall, clone, 0x10000011, 0, 0, 0, 0),
         "no device": refused(libc.mknod, b"/tmp/device", 0o20666, (1 << 8) | 1),
         "no kernel setting": cannot_write("/proc/sys/kernel/core_pattern", "|/tmp/x"),
         "no sysrq": cannot_write("/proc/sysrq-trigger", "h"),
@@ -824,6 +827,10 @@ TRY_PRIVILEGES = """
             "no keyring": {"x86_64": 250, "aarch64": 219},
             "no bpf": {"x86_64": 321, "aarch64": 280},
             "no perf events": {"x86_64": 298, "aarch64": 241},
+            "no io_uring": {"x86_64": 425, "aarch64": 425},
+            "no kernel log": {"x86_64": 103, "aarch64": 116},
+            "no clone3": {"x86_64": 435, "aarch64": 435},
+            "no file by its handle": {"x86_64": 304, "aarch64": 265},
             "no userfaultfd": {"x86_64": 323, "aarch64": 282},
         }.items()},
     }))
@@ -939,6 +946,68 @@ class Isolated:
         found = bench.answer(bench.python(TRY_PRIVILEGES))
         assert isinstance(found, dict)
         assert not [name for name, held in found.items() if not held]
+
+    def test_only_sockets_that_the_network_namespace_holds(self, bench: Bench) -> None:
+        """AF_VSOCK reaches the hypervisor and other guests, whatever the network namespace; others are odd code."""
+        code = """
+            import json, socket
+            opened = []
+            for family in range(1, 50):
+                for kind in (1, 2, 3, 5):
+                    for protocol in (0, 15):
+                        try:
+                            socket.socket(family, kind, protocol).close()
+                        except OSError:
+                            continue
+                        opened.append([family, protocol])
+            pair = socket.socketpair()
+            names = [name for _, name in socket.if_nameindex()]
+            print(json.dumps([sorted({family for family, _ in opened}), [16, 15] in opened, "lo" in names]))
+        """
+        families, uevents, interfaces = bench.answer(bench.python(code))
+        assert set(families) <= {1, 2, 10, 16}
+        assert {1, 2, 16} <= set(families)
+        assert not uevents
+        assert interfaces
+
+    def test_nothing_of_proc_tells_of_the_host(self, bench: Bench) -> None:
+        code = """
+            import json, os, sys
+            told = []
+            for name in sys.argv[1:]:
+                place = "/proc/" + name
+                try:
+                    content = os.listdir(place) if os.path.isdir(place) else open(place, "rb").read(100)
+                except OSError:
+                    continue
+                if content:
+                    told.append(name)
+            print(json.dumps(told))
+        """
+        assert Path("/proc/slabinfo").exists()  # else the test could not fail
+        assert bench.answer(bench.python(code, *HIDDEN_IN_PROC)) == []
+        needed = (
+            "import json; print(json.dumps([bool(open('/proc/' + n).read()) for n in ('cpuinfo', 'meminfo', 'stat')]))"
+        )
+        assert bench.answer(bench.python(needed)) == [True, True, True]
+
+    def test_programs_start_others_in_every_way(self, bench: Bench) -> None:
+        """The filter refuses clone3() and new namespaces, not threads, pools and child processes."""
+        code = """
+            import concurrent.futures, json, multiprocessing, os, subprocess, threading
+            thread = threading.Thread(target=lambda: None); thread.start(); thread.join()
+            with concurrent.futures.ProcessPoolExecutor(2) as pool:
+                squares = list(pool.map(abs, [-1, -2]))
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                spawned = pool.map(abs, [-3])
+            shell = subprocess.run(["sh", "-c", "echo x | cat"], capture_output=True, text=True).stdout
+            pid = os.posix_spawn("/bin/true", ["true"], {})
+            print(json.dumps([squares, spawned, shell, os.waitpid(pid, 0)[1]]))
+        """
+        spec = bench.spec("python3", "main.py")
+        text = textwrap.indent(textwrap.dedent(code), "    ")
+        (spec.workspace / "main.py").write_text(f"if __name__ == '__main__':\n{text}")
+        assert bench.answer(spec) == [[1, 2], [3], "x\n", 0]
 
     def test_a_setuid_program_gains_nothing(self, bench: Bench) -> None:
         spec = bench.python(

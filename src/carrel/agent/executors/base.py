@@ -24,6 +24,16 @@ JOB_ENV: Mapping[str, str] = {"HOME": JOB_TMP, "PYTHONUNBUFFERED": "1"}
 """What every job's environment begins with. Unbuffered: what is printed is in the log, however the job ends."""
 
 
+HIDDEN_IN_PROC = (
+    *("acpi", "asound", "buddyinfo", "cmdline", "config.gz", "crypto", "diskstats", "dma", "driver", "execdomains"),
+    *("fb", "fs", "interrupts", "iomem", "ioports", "kallsyms", "kcore", "key-users", "keys", "kmsg", "kpagecgroup"),
+    *("kpagecount", "kpageflags", "latency_stats", "locks", "mdstat", "misc", "modules", "mtrr", "pagetypeinfo"),
+    *("partitions", "sched_debug", "schedstat", "scsi", "slabinfo", "softirqs", "swaps", "timer_list", "timer_stats"),
+    *("tty", "vmallocinfo", "zoneinfo"),
+)
+"""Of /proc, what tells of the host and its other jobs, and no program of a study needs. Where a kernel has it."""
+
+
 class Phase(StrEnum):
     """Where a process is."""
 

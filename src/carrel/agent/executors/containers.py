@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from carrel.agent.executors.base import JOB_ENV, JOB_TMP, WORKSPACE, NotSupported, Phase, RunSpec
+from carrel.agent.executors import seccomp
+from carrel.agent.executors.base import HIDDEN_IN_PROC, JOB_ENV, JOB_TMP, WORKSPACE, NotSupported, Phase, RunSpec
 from carrel.agent.executors.redaction import redacted_environment
 from carrel.agent.executors.references import full_reference
 
@@ -16,6 +17,7 @@ OWNER_LABEL = "carrel.owner"
 NO_DNS = "192.0.2.0"  # TEST-NET-1, where nothing answers (RFC 5737)
 LOG_CONFIG = {"Type": "local", "Config": {"max-size": "20m", "max-file": "200", "compress": "true"}}
 ULIMITS = {"nofile": 16384, "core": 0}
+HIDDEN_IN_SYS = ("/sys/firmware", "/sys/devices/virtual/powercap")
 CANNOT_START = (126, 127)
 KILLED_OR_UNKNOWN = (137, 143, 255)
 
@@ -39,7 +41,8 @@ def create_body(spec: RunSpec, holder: "Holder") -> dict[str, Any]:
         "ReadonlyRootfs": True,
         "Tmpfs": {JOB_TMP: f"rw,exec,nosuid,nodev,mode=1777,size={holder.tmp_bytes}"},
         "CapDrop": ["ALL"],
-        "SecurityOpt": ["no-new-privileges"],
+        "SecurityOpt": ["no-new-privileges", *_filter(holder.flavour)],
+        "MaskedPaths": [*(f"/proc/{name}" for name in HIDDEN_IN_PROC), *HIDDEN_IN_SYS],
         "PidsLimit": limits.pids,
         "Memory": limits.memory,
         "MemorySwap": limits.memory,
@@ -61,6 +64,12 @@ def create_body(spec: RunSpec, holder: "Holder") -> dict[str, Any]:
         "Labels": {**spec.labels, OWNER_LABEL: holder.owner},
         "HostConfig": {key: value for key, value in host.items() if value is not None},
     }
+
+
+def _filter(flavour: str) -> list[str]:
+    """Podman takes a file's path in the place of a profile; it keeps its own."""
+    profile = seccomp.profile() if flavour == "docker" else None
+    return [f"seccomp={profile}"] if profile else []
 
 
 def _mounts(spec: RunSpec) -> list[dict[str, Any]]:

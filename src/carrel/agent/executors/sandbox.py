@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from carrel.agent.executors.base import JOB_ENV, JOB_SHM, JOB_TMP, WORKSPACE, Limits, RunSpec
+from carrel.agent.executors.base import HIDDEN_IN_PROC, JOB_ENV, JOB_SHM, JOB_TMP, WORKSPACE, Limits, RunSpec
 from carrel.agent.executors.supervisor import COMMAND_FD
 from carrel.agent.toolchains import Toolchain
 
@@ -67,9 +67,20 @@ def root_filesystem(etc: Path, tmp_bytes: int) -> list[str]:
         words += ["--ro-bind", str(etc / name), f"/etc/{name}"]
     for name in ETC_FROM_HOST:
         words += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
-    words += ["--proc", "/proc", "--dev", "/dev"]
+    words += ["--proc", "/proc", *_hidden(), "--dev", "/dev"]
     for name in (JOB_TMP, JOB_SHM):
         words += ["--perms", "1777", "--size", str(tmp_bytes), "--tmpfs", name]
+    return words
+
+
+def _hidden() -> list[str]:
+    words = []
+    for name in HIDDEN_IN_PROC:
+        place = f"/proc/{name}"
+        if os.path.isdir(place):  # noqa: PTH112  (asked fifty times for each job)
+            words += ["--tmpfs", place, "--remount-ro", place]
+        elif os.path.exists(place):  # noqa: PTH110
+            words += ["--ro-bind", "/dev/null", place]
     return words
 
 
