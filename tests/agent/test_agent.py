@@ -171,6 +171,27 @@ def test_a_missing_input_names_the_action_and_not_the_file(site: Site) -> None:
     assert "The file output/x.csv doesn't exist in workspace wspace as requested for job job1" in _log(site, "job2")
 
 
+def test_inputs_that_a_later_job_of_the_action_replaced_are_not_taken_for_those_asked_for(site: Site) -> None:
+    _run(site, site.task())
+    _run(site, site.task(job_id="later"))
+    report = _run(site, site.script("cat output/x.csv", job_id="job2", action="read", input_job_ids=["job1"]))
+    error = report["results"]["error"]
+    assert (error["type"], error["stage"], error["action"]) == ("input_replaced", "preparing", "make")
+    assert "output/x.csv of job job1 was replaced by job later" in _log(site, "job2")
+    report = _run(site, site.script("cat output/x.csv", job_id="job3", action="read", input_job_ids=["later"]))
+    assert report["results"]["exit_code"] == "0"
+
+
+def test_an_input_that_another_action_has_replaced_is_as_good_as_gone_unless_that_is_needed_too(site: Site) -> None:
+    _run(site, site.task())
+    both = {"action": "change", "output_spec": {"output/*.csv": "highly_sensitive"}, "input_job_ids": ["job1"]}
+    _run(site, site.script("echo 2 > output/x.csv", job_id="other", **both))
+    report = _run(site, site.script("cat output/x.csv", job_id="job2", action="read", input_job_ids=["job1"]))
+    assert (report["results"]["error"]["type"], report["results"]["error"]["action"]) == ("input_missing", "make")
+    report = _run(site, site.script("cat output/x.csv", job_id="job3", action="read", input_job_ids=["job1", "other"]))
+    assert report["results"]["exit_code"] == "0"
+
+
 def test_a_bad_commit_ends_the_job_and_its_log_says_why(site: Site) -> None:
     report = _run(site, site.task(commit="0" * 40))
     assert report["results"]["error"]["type"] == "user_error"

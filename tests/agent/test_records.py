@@ -137,6 +137,7 @@ def test_metrics_leave_as_numbers_only() -> None:
         (CommitNotFound(), "user_error"),
         (NetworkError(), "git_unavailable"),
         (errors.InputMissing("", "a"), "input_missing"),
+        (errors.InputReplaced("", "a"), "input_replaced"),
         (errors.WorkspaceArchived("w"), "workspace_archived"),
         (errors.ProcessLost(), "lost"),
         (KeyError("secret"), "internal_error"),

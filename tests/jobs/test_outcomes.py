@@ -140,6 +140,15 @@ def test_time_limit_and_lost_host():
     assert outcome(error={"type": "lost"}).code is S.WAITING_ON_REBOOT
 
 
+def test_replaced_inputs_are_told_in_words_and_make_no_action_run_again():
+    result = outcome(error={"type": "input_replaced", "action": "extract"})
+    assert result.code is S.DEPENDENCY_FAILED
+    assert "'extract'" in result.message
+    assert "later job" in result.message
+    assert result.missing_inputs_of == ()
+    assert "<b>" not in outcome(error={"type": "input_replaced", "action": "<b>"}).message
+
+
 def test_every_word_of_the_executors_is_known_here():
     kinds = {value.kind for value in vars(base).values() if isinstance(value, type) and hasattr(value, "kind")}
     assert kinds
@@ -147,7 +156,7 @@ def test_every_word_of_the_executors_is_known_here():
 
 
 def test_every_error_type_has_its_words():
-    others = {ErrorType.LOST, ErrorType.INPUT_MISSING, ErrorType.TIMED_OUT}
+    others = {ErrorType.LOST, ErrorType.INPUT_MISSING, ErrorType.INPUT_REPLACED, ErrorType.TIMED_OUT}
     assert set(ErrorType) == set(FAULT_WORDS) | set(REFUSAL_WORDS) | others
 
 

@@ -48,6 +48,7 @@ class TestRules:
         planned = plan(["report"], CHAIN, jobs(latest("extract", S.NONZERO_EXIT), latest("clean")))
         assert reached(planned) == [("Reuse", "clean"), ("Run", "report")]
         assert planned.runs[0].wait_for_new == planned.runs[0].wait_for_jobs == ()
+        assert planned.runs[0].reads == (("clean", "job-of-clean"),)
 
     def test_what_was_asked_for_by_name_runs_again(self):
         planned = plan(["clean"], CHAIN, jobs(latest("extract"), latest("clean")))
@@ -60,6 +61,7 @@ class TestRules:
         planned = plan(["clean", "report"], CHAIN, jobs(latest("clean", code)), force=True)
         assert reached(planned) == [("WaitFor", "clean"), ("Run", "report")]
         assert planned.runs[0].wait_for_jobs == ("job-of-clean",)
+        assert dict(planned.runs[0].reads)["clean"] == "job-of-clean"
 
     def test_what_failed_runs_again(self):
         planned = plan(["report"], CHAIN, jobs(latest("extract"), latest("clean", S.NONZERO_EXIT)))

@@ -39,6 +39,16 @@ class InputMissing(UserError):
         self.action = action
 
 
+class InputReplaced(UserError):
+    """Another job has replaced the outputs that this one was to read. `action` is the needed action's name."""
+
+    kind = ErrorType.INPUT_REPLACED
+
+    def __init__(self, message: str, action: str | None) -> None:
+        super().__init__(message)
+        self.action = action
+
+
 class WorkspaceArchived(UserError):
     kind = ErrorType.WORKSPACE_ARCHIVED
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from carrel.agent import databases, metadata
-from carrel.agent.errors import InputMissing, UserError
+from carrel.agent import databases, manifest, metadata
+from carrel.agent.errors import InputMissing, InputReplaced, UserError
 from carrel.agent.executors.base import WORKSPACE, Limits, Mount, RunSpec
 from carrel.agent.folder import AttemptFolder, Prepared
 from carrel.agent.inputs import place_file
@@ -58,14 +58,43 @@ def _check_out(place: Surroundings, job: JobDefinition, workspace: Path) -> None
 def place_inputs(place: Surroundings, job: JobDefinition, folder: AttemptFolder) -> list[Mount]:
     """Put every output of the needed jobs into the folder; the mounts of those too large to copy.
 
-    Raises InputMissing with the needed action's name when a file, or the whole record of a job, is gone.
+    Raises InputMissing with the needed action's name when a file, or the whole record of a job, is gone, and
+    InputReplaced when another job has replaced it.
     """
     store = place.storage.workspace(job.workspace)
     mounts: list[Mount] = []
-    for job_id in job.input_job_ids:
-        record = _record_of(place, job_id)
+    records = [_record_of(place, job_id) for job_id in job.input_job_ids]
+    for record in records:
         mounts += _place_outputs_of(record, store, folder)
+    point("prepare.copied")
+    if records:
+        _check_who_made_them(place, job, records)
     return mounts
+
+
+def _check_who_made_them(place: Surroundings, job: JobDefinition, records: Iterable[dict[str, Any]]) -> None:
+    """What was copied is what these jobs made, if the manifest says so now.
+
+    Under the workspace's lock no publication is half done, and one that was done meanwhile shows.
+    """
+    with place.locks.of(job.workspace):
+        present = manifest.read(place.storage.manifest(job.workspace), job.workspace)["outputs"]
+    for record in records:
+        for path in record["outputs"]:
+            entry = present.get(path) or {}
+            maker = entry.get("job_id")
+            if maker and maker not in job.input_job_ids:
+                raise _taken_over(path, entry, record)
+
+
+def _taken_over(path: str, entry: dict[str, Any], record: dict[str, Any]) -> UserError:
+    by = f"{path} of job {record['job_definition_id']} was replaced by job {entry['job_id']}"
+    if entry.get("action") == record.get("action"):
+        return InputReplaced(f"{by}, which ran the same action later. Run this action again", record.get("action"))
+    # Two actions make the same file: this one's are back only when its own action runs again.
+    return InputMissing(
+        f"{by} of action {entry.get('action')}, which makes a file of that name too", record.get("action")
+    )
 
 
 def _record_of(place: Surroundings, job_id: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def new_reference() -> str:
 def error_of(kind: ErrorType, stage: str, reference: str, action: str | None = None) -> dict[str, Any]:
     """The `error` of results: one known word, the stage, the reference; `action` too when its output is gone."""
     error: dict[str, Any] = {"type": str(kind), "stage": stage, "reference": reference}
-    return error | {"action": action} if kind is ErrorType.INPUT_MISSING else error
+    return error | {"action": action} if kind in (ErrorType.INPUT_MISSING, ErrorType.INPUT_REPLACED) else error
 
 
 def results_of(metadata: Mapping[str, Any], *, contract: bool = False) -> JobResults:
@@ -44,6 +44,7 @@ def results_of(metadata: Mapping[str, Any], *, contract: bool = False) -> JobRes
 _FINAL_ERRORS = {
     **REFUSAL_WORDS,
     ErrorType.INPUT_MISSING: "An output file of an action that this one needs is missing from the workspace.",
+    ErrorType.INPUT_REPLACED: "The outputs that this job was to read were replaced meanwhile. Run the action again.",
 }
 
 

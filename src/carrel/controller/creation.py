@@ -246,6 +246,7 @@ def _new_job(study: _Study, run: Run, ids: Mapping[str, str], weight: float) -> 
         run_command=resolved.run_command,
         needs=tuple(dict.fromkeys(action.needs)),
         wait_for_job_ids=(*run.wait_for_jobs, *(ids[other] for other in run.wait_for_new)),
+        input_job_ids={**dict(run.reads), **{other: ids[other] for other in run.wait_for_new}},
         output_spec=action.outputs.flat(),
         requires_db=run.requires_db,
         repo_url=resolved.repo_url,

@@ -40,6 +40,8 @@ class ActiveJob:
     requires_db: bool = False
     weight: float = 1.0
     wait_for: tuple[str, ...] = ()
+    reads: Mapping[str, str] = field(default_factory=dict)
+    """By needed action, the job whose outputs it reads."""
     cancelled: bool = False
     attempts: int = 0
     """Attempts made so far (tasks created), whatever ended them."""

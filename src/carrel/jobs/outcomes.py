@@ -30,6 +30,7 @@ class ErrorType(StrEnum):
     """The process ended without an exit code: its host or runtime was restarted."""
     # the request's, the study's or the backend's settings: trying again does not help
     INPUT_MISSING = "input_missing"
+    INPUT_REPLACED = "input_replaced"
     TIMED_OUT = "timed_out"
     USER_ERROR = "user_error"
     BAD_TASK = "bad_task"
@@ -164,6 +165,8 @@ def _from_error(error: object) -> Outcome:
     reference = _matching(_REFERENCE, fields.get("reference"))
     if kind == E.INPUT_MISSING:
         return _input_missing(fields)
+    if kind == E.INPUT_REPLACED:
+        return _input_replaced(fields)
     if kind == E.TIMED_OUT:
         return _final(StatusCode.TIMED_OUT)
     if kind == E.LOST:
@@ -180,6 +183,16 @@ def _input_missing(error: Mapping[str, Any]) -> Outcome:
     whose = f"action '{action}'" if action else "an action that this one needs"
     message = f"An output file of {whose} is missing from the workspace. Run this action again: that one runs first."
     return Outcome(StatusCode.DEPENDENCY_FAILED, message, missing_inputs_of=(action,) if action else ())
+
+
+def _input_replaced(error: Mapping[str, Any]) -> Outcome:
+    action = _matching(_SAFE_NAME, error.get("action"))
+    whose = f"action '{action}'" if action else "an action that this one needs"
+    message = (
+        f"The outputs of {whose} that this job was to read were replaced meanwhile by those of a later job."
+        " Run this action again: it reads the present ones."
+    )
+    return Outcome(StatusCode.DEPENDENCY_FAILED, message)
 
 
 def reference_note(reference: str) -> str:

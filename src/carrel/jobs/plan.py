@@ -89,7 +89,11 @@ _REASON_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A new job. `wait_for_new`: actions that run in this same plan; `wait_for_jobs`: ids of jobs already active."""
+    """A new job. `wait_for_new`: actions that run in this same plan; `wait_for_jobs`: ids of jobs already active.
+
+    `reads`: each needed action with the id of the job whose outputs are read, where that is there already: reused or
+    active. With those of `wait_for_new` they are all that the job reads, whatever else runs meanwhile.
+    """
 
     action: str
     reason: Reason
@@ -97,6 +101,7 @@ class Run:
     previous: LatestJob | None = None
     wait_for_new: tuple[str, ...] = ()
     wait_for_jobs: tuple[str, ...] = ()
+    reads: tuple[tuple[str, str], ...] = ()
 
     def words(self, today: date | None = None) -> str:
         """ "will run: last run failed (nonzero_exit)"."""
@@ -263,6 +268,7 @@ class _Planner:
             previous=self.latest.get(action),
             wait_for_new=tuple(entry.action for entry in needed if isinstance(entry, Run)),
             wait_for_jobs=tuple(entry.job.id for entry in needed if isinstance(entry, WaitFor)),
+            reads=tuple((entry.action, entry.job.id) for entry in needed if not isinstance(entry, Run)),
         )
 
 

@@ -26,9 +26,19 @@ TOO_LATE = ". It was asked to be cancelled when its outputs were being published
 _ROUNDING = 1e-9
 """Weights are decimal fractions: ten times 0.1 must fit in 1."""
 
+READERS = "Waiting until jobs of another request have read the outputs that this one will replace"
+
 _STAGES = {code.value: code for code in RUNNING_CODES - {StatusCode.INITIATED}}
 
-__all__ = ["Decision", "Effect", "fault_decision", "next_wakeup", "schedule"]
+_HAVE_READ = frozenset({"prepared", "executing", "executed", "finalizing", "finalized"})
+"""Stages of an agent at which an attempt has its inputs."""
+
+__all__ = ["Decision", "Effect", "fault_decision", "has_read", "next_wakeup", "schedule"]
+
+
+def has_read(job: ActiveJob) -> bool:
+    """Whether the job's running attempt has all that it reads."""
+    return job.state is State.RUNNING and (job.agent_complete or job.agent_stage in _HAVE_READ)
 
 
 def schedule(inp: SchedulerInput, now: datetime) -> list[Decision]:
@@ -121,6 +131,12 @@ class _Pass:
         self.waiting: list[ActiveJob] = []
         """Jobs found waiting on dependencies in this pass."""
         self.failed: list[str] = []
+        self.readers: dict[tuple[str, str], list[ActiveJob]] = defaultdict(list)
+        """By workspace and action, the jobs that have yet to read outputs of it."""
+        for job in inp.jobs:
+            if job.reads and not has_read(job):
+                for action in job.reads:
+                    self.readers[job.workspace, action].append(job)
 
     def run(self) -> list[Decision]:
         in_order = sorted(self.inp.jobs, key=attrgetter("created_at"))
@@ -184,6 +200,8 @@ class _Pass:
             return self._wait_for_retry(job)
         if job.wait_for and (code := self._dependencies(job)) is not None:
             return self._wait(job, code)
+        if self._would_replace_what_others_read(job):
+            return self._wait(job, StatusCode.WAITING_ON_DEPENDENCIES, READERS)
         refusal = self.pools.refuse(job)
         if refusal is not None:
             return self._wait(job, *refusal)
@@ -197,6 +215,17 @@ class _Pass:
             return None
         self.waiting.append(job)
         return StatusCode.WAITING_ON_DEPENDENCIES
+
+    def _would_replace_what_others_read(self, job: ActiveJob) -> bool:
+        """Whether a job that is active reads outputs of an earlier job of the same action, and has not yet.
+
+        No circle can come of it: whoever planned later reads this job's outputs, so those that read earlier ones were
+        planned before it, and wait for nothing that was planned after them.
+        """
+        return any(
+            reader.reads[job.action] != job.id and self.states[reader.id] in (State.PENDING, State.RUNNING)
+            for reader in self.readers.get((job.workspace, job.action), ())
+        )
 
     def _wait_for_retry(self, job: ActiveJob) -> Decision | None:
         if job.status_code is StatusCode.WAITING_ON_NEW_TASK:

@@ -54,6 +54,7 @@ def test_jobs_hold_all_that_their_definitions_need(requests):
     assert (model.requires_db, model.database_name, model.analysis_scope) == (False, None, None)
     assert (model.needs, model.wait_for_job_ids) == (["extract"], [extract.id])
     assert plot.wait_for_job_ids == [model.id]
+    assert (model.input_job_ids, plot.input_job_ids) == ({"extract": extract.id}, {"model": model.id})
     assert model.output_spec == {"output/model.csv": "moderately_sensitive"}
     assert (model.repo_url, model.commit) == (str(requests.study.path), requests.study.commit)
 

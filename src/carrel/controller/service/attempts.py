@@ -14,7 +14,7 @@ def start(job: Job) -> Task:
     attempt = Task.objects.filter(job=job, type=TaskType.RUNJOB).count() + 1
     task_id = identifiers.runjob_task_id(job.id, attempt)
     image, _ = definitions.image_and_args(job.run_command)
-    inputs = queries.latest_jobs(job.backend, job.workspace, job.needs)
+    inputs = queries.input_jobs(job)
     task = Task.objects.create(
         task_id=task_id,
         backend=job.backend,
@@ -24,7 +24,7 @@ def start(job: Job) -> Task:
         definition=definitions.job_definition(
             job,
             task_id,
-            [inputs[need].id for need in job.needs if need in inputs],
+            [inputs[need] for need in job.needs if need in inputs],
             definitions.known_digest(image, job.backend),
         ),
         attributes=definitions.attributes(job),

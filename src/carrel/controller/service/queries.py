@@ -33,6 +33,19 @@ def latest_jobs(backend: str, workspace: str, actions: Iterable[str]) -> dict[st
     return found
 
 
+def input_jobs(job: Job) -> dict[str, str]:
+    """By needed action, the id of the job whose outputs `job` reads: as it was planned.
+
+    A row planned before this was noted: those it waited for, else the latest of the action that succeeded.
+    """
+    if job.input_job_ids:
+        return dict(job.input_job_ids)
+    named = Job.objects.filter(backend=job.backend, workspace=job.workspace, action__in=job.needs, cancelled=False)
+    succeeded = named.filter(state=State.SUCCEEDED.value).order_by("created_at")
+    waited_for = named.filter(pk__in=job.wait_for_job_ids)
+    return {action: pk for rows in (succeeded, waited_for) for action, pk in rows.values_list("action", "pk")}
+
+
 def _latest(job: Job) -> LatestJob:
     return LatestJob(
         id=job.id,

@@ -56,13 +56,15 @@ class RapFields:
 class NewJob:
     """One job to create. Sizes as in `resources` of project.yaml: "4G"; times in seconds; None: the backend's default.
 
-    `repo_url`/`commit` are given only for a reusable action; else the study's are used.
+    `repo_url`/`commit` are given only for a reusable action; else the study's are used. `input_job_ids`: by needed
+    action, the job whose outputs are read.
     """
 
     action: str
     run_command: str
     needs: tuple[str, ...] = ()
     wait_for_job_ids: tuple[str, ...] = ()
+    input_job_ids: dict[str, str] = field(default_factory=dict)
     output_spec: dict[str, str] = field(default_factory=dict)
     requires_db: bool = False
     repo_url: str | None = None
@@ -159,6 +161,7 @@ def _row(rap: Rap, job: NewJob, position: int) -> Job:
         reusable_action=job.reusable_action,
         needs=list(job.needs),
         wait_for_job_ids=list(job.wait_for_job_ids),
+        input_job_ids=dict(job.input_job_ids),
         output_spec=dict(job.output_spec),
         requires_db=job.requires_db,
         database_name=rap.database_name if job.requires_db else None,

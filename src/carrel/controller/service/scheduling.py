@@ -16,12 +16,14 @@ from carrel.controller.models import Job
 from carrel.controller.service import attempts, events, loading, queries
 from carrel.controller.service.statuses import change_status
 from carrel.jobs.models import ActiveJob
-from carrel.jobs.schedule import Decision, Effect, fault_decision, next_wakeup, schedule
+from carrel.jobs.schedule import Decision, Effect, fault_decision, has_read, next_wakeup, schedule
 from carrel.jobs.statuses import STATUSES, State, StatusCode, is_final
 from carrel.telemetry import traces
 from carrel.telemetry.faults import point
 
 logger = logging.getLogger(__name__)
+
+_HAD_NOT_READ = frozenset({StatusCode.INITIATED, StatusCode.PREPARING})
 
 DATABASE_AWAY = (OperationalError, InterfaceError)
 """Not one job's problem: the whole transaction fails, and the next event or the sweep does it again."""
@@ -46,8 +48,16 @@ def run_jobs(job_ids: Collection[str], backend: str) -> None:
     _apply_all(schedule(inp, now), inp.jobs, now)
     _give_up_unreadable(unreadable, now)
     still_running = Job.objects.filter(state=State.RUNNING.value)
-    if sum(still_running.filter(pk__in=some).count() for some in queries.in_parts(list(job_ids))) < len(job_ids):
+    stopped = sum(still_running.filter(pk__in=some).count() for some in queries.in_parts(list(job_ids))) < len(job_ids)
+    if stopped or _others_waited_for(inp.jobs, backend):
         run(backend)
+
+
+def _others_waited_for(jobs: Iterable[ActiveJob], backend: str) -> bool:
+    """Whether one of these jobs has just read outputs that a waiting job will replace."""
+    readers = [job for job in jobs if job.reads and has_read(job) and job.status_code in _HAD_NOT_READ]
+    waiting = Job.objects.filter(backend=backend, state=State.PENDING.value)
+    return any(waiting.filter(workspace=job.workspace, action__in=list(job.reads)).exists() for job in readers)
 
 
 def _apply_all(decisions: Iterable[Decision], jobs: Iterable[ActiveJob], now: datetime) -> bool:
@@ -180,8 +190,8 @@ def _give_up(row: loading.Unreadable, reference: str, now: datetime) -> None:
 def mark_outputs_missing(job: Job, action: str) -> None:
     """An output of this action that `job` needs is gone: its next plan runs the action again."""
     gone = queries.latest_jobs(job.backend, job.workspace, [action]).get(action)
-    if gone is None or gone.outputs_missing:
-        return
+    if gone is None or gone.outputs_missing or gone.id != job.input_job_ids.get(action, gone.id):
+        return  # a later job has made them anew
     row = Job.objects.get(pk=gone.id)
     row.outputs_missing = True
     row.save(update_fields=["outputs_missing"])
