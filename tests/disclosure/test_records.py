@@ -88,6 +88,7 @@ def test_reading_can_be_ended_between_blocks() -> None:
     assert stream.tell() <= 3 * READ_BLOCK_BYTES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", ["\n", ",", "a\n", '"\n', '"\n","', "\r", "\U0001f600,\n"])
 def test_memory_is_bounded(unit: str) -> None:
     """Each of these needed up to 1.4 GB for 16 MiB when the table was a list."""

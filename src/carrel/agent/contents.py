@@ -1,191 +1,324 @@
 """What the level 4 gate must know of a file's contents. Pure: bytes in, facts out.
 
-The rule in doubt is the safe one: what cannot be read as its suffix says is `Unreadable`, and does not pass.
+The rule in doubt is the safe one: what cannot be read as its suffix says is `Unreadable`, and does not pass. Every
+reader goes once over the file, block by block, with bounded memory.
 """
 
 import io
-import json
 import re
-import zlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from html.parser import HTMLParser
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO
 
-from carrel.agent import csvshape
+from carrel.disclosure import images
+from carrel.disclosure.datauris import DataUris
+from carrel.disclosure.jsons import Json
+from carrel.disclosure.markup import Markup
+from carrel.disclosure.mentions import EDGE, Mention, Mentions
+from carrel.disclosure.records import count_records
+from carrel.disclosure.tables import header_of
+from carrel.disclosure.texts import Unreadable, blocks_of, decoded
+from carrel.units.limits import MAX_LEVEL4_NESTING, READ_BLOCK_BYTES
 
-IDENTIFIER = "patientid"
-
-
-class Unreadable(Exception):
-    """The contents are not what the suffix says. The text is safe to show at level 4."""
+PATIENT_ID = "patient_id"
+_IMAGES = frozenset({".png", ".jpg", ".jpeg"})
+_PAGES = frozenset({".html", ".svg"})
+_DATA_FILES = {
+    b"PK\x03\x04": "zip archive",
+    b"PAR1": "Parquet file",
+    b"ARROW1": "Arrow file",
+    b"FEA1": "Feather file",
+    b"%PDF": "PDF document",
+    b"SQLite format 3": "SQLite database",
+    b"\x89HDF": "HDF5 file",
+    b"\x1f\x8b": "gzip file",
+    b"BZh": "bzip2 file",
+    b"\xfd7zXZ": "xz file",
+    b"\x28\xb5\x2f\xfd": "zstd file",
+    b"7z\xbc\xaf": "7z archive",
+    b"\xd0\xcf\x11\xe0": "Office document",
+    b"RDX": "R data file",
+    b"<stata_dta>": "Stata data file",
+}
+"""First bytes of formats that hold tables and that the gate does not read."""
+_CONTROLS_AS_EDGES = dict.fromkeys({*range(32), 127} - set(b"\t\n\r"), EDGE)
+_WIDE_TEXT = re.compile(rb"(?:[\t\n\r\x20-\x7e]\0){4,}+|(?:\0[\t\n\r\x20-\x7e]){4,}+")
+"""UTF-16 of either order, of characters that ASCII has."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`patient_id`: a column or key of that name was found. `rows`: data rows of a CSV file, 0 for other types."""
+    """`mentions`: barred names that stand as a column's or a key's, each with its first line.
 
-    patient_id: bool = False
+    `rows`: records of a CSV file; rows of the longest table or list of records in a page or a JSON document.
+    `lines`: lines of a CSV file with something on them, but one (the header's). 0 where it does not apply.
+    """
+
+    mentions: tuple[Mention, ...] = ()
     rows: int = 0
+    lines: int = 0
+    header_line: int = 0
+    """Of a CSV file's table, from 1; asked for only where there are mentions."""
 
 
-def inspect(data: bytes, suffix: str, max_bytes: int) -> Facts:
+def inspect(
+    data: bytes | BinaryIO,
+    suffix: str,
+    max_bytes: int,
+    names: Iterable[str] = (PATIENT_ID,),
+    pulse: Callable[[], None] = lambda: None,
+) -> Facts:
     """Facts of a file with this suffix (lower case, with dot). `max_bytes`: most that compressed data may unfold to.
 
-    Raises Unreadable. A suffix that is not known here is read as text.
+    `names` are looked for; `pulse` is called between blocks, and what it raises ends the reading. Raises Unreadable. A
+    suffix that is not known here is read as text.
     """
-    if suffix in _SIGNATURES:
-        return _image(data, suffix)
-    if suffix == ".svgz":
-        data, suffix = unzip(data, max_bytes), ".svg"
-    return _READERS.get(suffix, _text)(data)
+    look = _Look(max_bytes, tuple(names), pulse)
+    stream = io.BytesIO(data) if isinstance(data, bytes) else data
+    return look.facts(stream, suffix)
 
 
-def is_identifier(name: str) -> bool:
-    """Whether a column name is `patient_id` in any case, with spaces, quotes or other marks around or inside."""
-    return "".join(char for char in name.casefold() if char.isalnum()) == IDENTIFIER
+@dataclass
+class _Look:
+    """One look at one file, and at the files within it."""
+
+    max_bytes: int
+    names: tuple[str, ...]
+    pulse: Callable[[], None]
+    mentions: dict[str, Mention] = field(default_factory=dict)
+
+    def facts(self, stream: BinaryIO, suffix: str) -> Facts:
+        rows = lines = header_line = 0
+        if suffix in _IMAGES:
+            self._image(stream.read(self.max_bytes + 1), suffix, depth=0)
+        elif suffix == ".csv":
+            rows, lines = self._csv(stream)
+            header_line = self._header_line(stream) if self.mentions else 0
+        elif suffix == ".json":
+            rows = self._json(stream)
+        elif suffix == ".svgz":
+            packed = stream.read(self.max_bytes + 1)
+            rows = self._page(io.BytesIO(images.inflated(packed, self.max_bytes, gzip=True)), ".svg")
+        elif suffix in _PAGES:
+            rows = self._page(stream, suffix)
+        else:
+            for _ in self._text(stream):
+                pass
+        return Facts(tuple(self.mentions.values()), rows, lines, header_line)
+
+    def _text(self, stream: BinaryIO, depth: int = 0) -> Iterator[str]:
+        """The text, block by block, searched as it stands and for files within it."""
+        searched, files = Mentions(self.names), DataUris()
+        head = stream.read(32)
+        if kind := _data_file(head):
+            raise Unreadable(f"its contents are a {kind}, not text")
+        stream.seek(-len(head), io.SEEK_CUR)
+        for text in decoded(self._capped(blocks_of(stream, self.pulse))):
+            searched.feed(text)
+            for content in files.feed(text):
+                self._file(content, depth + 1)
+            yield text
+        for content in files.close():
+            self._file(content, depth + 1)
+        self._close(searched)
+
+    def _capped(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        """A file that grows while it is read comes to an end too."""
+        size = 0
+        for block in blocks:
+            size += len(block)
+            if size > self.max_bytes:
+                raise Unreadable("it is too large")
+            yield block
+
+    def _close(self, *searched: Mentions) -> None:
+        for mentions in searched:
+            mentions.close()
+            self.mentions = {**mentions.found, **self.mentions}
+
+    def _csv(self, stream: BinaryIO) -> tuple[int, int]:
+        """Rows, and lines but the header's: a table may be folded into one quoted field with line breaks."""
+        lines = _FilledLines()
+        records = count_records(lines.counted(self._text(stream)))
+        return max(0, records - 1), max(0, lines.count - 1)
+
+    def _header_line(self, stream: BinaryIO) -> int:
+        stream.seek(0)
+        try:
+            header = header_of(decoded(blocks_of(stream, self.pulse)))
+        except Unreadable:
+            return 0
+        return header.line if header else 0
+
+    def _json(self, stream: BinaryIO) -> int:
+        strings = _Strings(self.names)
+        document = Json(strings)
+        for text in self._text(stream):
+            document.feed(text)
+        document.close()
+        self._close(strings.mentions)
+        return document.longest
+
+    def _page(self, stream: BinaryIO, suffix: str, depth: int = 0) -> int:
+        parts = _PageParts(self.names)
+        page, has_svg = Markup(parts), False
+        tail = ""
+        for text in self._text(stream, depth):
+            has_svg = has_svg or "<svg" in tail + text
+            tail = text[-len("<svg") :]
+            page.feed(text)
+        if suffix == ".svg" and not has_svg:
+            raise Unreadable("its contents are not an SVG image")
+        page.close()
+        self._close(parts.shown, parts.pieces, parts.asides)
+        return parts.longest
+
+    def _image(self, data: bytes, suffix: str, depth: int) -> None:
+        remarks = images.png_remarks(data, self.max_bytes) if suffix == ".png" else images.jpeg_remarks(data)
+        for remark in remarks:
+            self.pulse()
+            self._bytes(remark)
+
+    def _bytes(self, data: bytes) -> None:
+        """What is no text for certain: its bytes as letters, and the UTF-16 texts among them."""
+        letters, wide = Mentions(self.names), Mentions(self.names)
+        for start in range(0, len(data), READ_BLOCK_BYTES):
+            letters.feed(data[start : start + READ_BLOCK_BYTES].decode("latin-1").translate(_CONTROLS_AS_EDGES))
+        for text in _WIDE_TEXT.finditer(data):
+            wide.apart(text[0].replace(b"\0", b"").decode())
+        self._close(letters, wide)
+
+    def _file(self, data: bytes, depth: int) -> None:
+        """A file within a file."""
+        if depth > MAX_LEVEL4_NESTING:
+            raise Unreadable("it holds files within files within files")
+        if data.startswith(b"\x1f\x8b"):
+            self._file(images.inflated(data, self.max_bytes, gzip=True), depth + 1)
+        elif kind := _data_file(data):
+            raise Unreadable(f"it holds a {kind}")
+        elif data.startswith(images.PNG):
+            self._image(data, ".png", depth)
+        elif data.startswith(images.JPEG):
+            self._image(data, ".jpg", depth)
+        elif _is_text(data):
+            self._page(io.BytesIO(data), ".html", depth)
+        else:
+            self._bytes(data)
 
 
-_SIGNATURES = {".png": b"\x89PNG\r\n\x1a\n", ".jpg": b"\xff\xd8\xff", ".jpeg": b"\xff\xd8\xff"}
+def _data_file(head: bytes) -> str:
+    return next((kind for first, kind in _DATA_FILES.items() if head.startswith(first)), "")
 
 
-def _image(data: bytes, suffix: str) -> Facts:
-    if not data.startswith(_SIGNATURES[suffix]):
-        raise Unreadable(f"its contents are not a {suffix[1:]} image")
-    return Facts()
-
-
-def unzip(data: bytes, max_bytes: int) -> bytes:
-    """Unfold one gzip stream of at most `max_bytes`; Unreadable when it is none, is cut, or is larger."""
-    unpacker = zlib.decompressobj(wbits=31)
+def _is_text(data: bytes) -> bool:
     try:
-        text = unpacker.decompress(data, max_bytes + 1)
-    except zlib.error:
-        raise Unreadable("it is not gzip data") from None
-    if len(text) > max_bytes:
-        raise Unreadable("it is too large once unpacked")
-    if not unpacker.eof or unpacker.unused_data:
-        raise Unreadable("it is not one whole gzip stream")
-    return text
-
-
-def _decode(data: bytes) -> str:
-    try:
-        text = data.decode("utf-8-sig")
+        return "\0" not in data.decode()
     except UnicodeDecodeError:
-        raise Unreadable("it is not UTF-8 text") from None
-    if "\0" in text:
-        raise Unreadable("it holds NUL characters")
-    return text
+        return False
 
 
-def _csv(data: bytes) -> Facts:
-    try:
-        rows = list(csvshape.read_rows(io.BytesIO(data)))
-    except csvshape.NotCsv as error:
-        raise Unreadable(f"it cannot be read as UTF-8 CSV ({error})") from None
-    named = any(is_identifier(cell) for row in rows for field in row for cell in _subcells(field))
-    return Facts(named, _real_rows(rows, data))
-
-
-def _subcells(field: str) -> Iterable[str]:
-    """A header written with another delimiter, or a whole table put into one quoted field, is one field to `csv`."""
-    return re.split(r"[,;\t|\r\n]", field) if len(field) >= len(IDENTIFIER) else ()
-
-
-def _real_rows(rows: list[list[str]], data: bytes) -> int:
-    """Data rows, and no fewer for being folded into one quoted field with line breaks."""
-    lines = sum(1 for line in data.splitlines() if line.strip())
-    return max(csvshape.shape_of(rows).rows, lines - 1)
-
-
-def _json(data: bytes) -> Facts:
-    try:
-        document = json.loads(_decode(data))
-        return Facts(any(is_identifier(text) for text in _strings(document)))
-    except ValueError:
-        raise Unreadable("it cannot be read as JSON") from None
-    except RecursionError:
-        raise Unreadable("it is nested too deeply") from None
-
-
-def _strings(document: object) -> Iterator[str]:
-    """Every key and every string value: a table may be a list of records, or lists with the header first."""
-    if isinstance(document, str):
-        yield from _subcells(document)
-    elif isinstance(document, dict):
-        yield from document
-        for value in document.values():
-            yield from _strings(value)
-    elif isinstance(document, list):
-        for value in document:
-            yield from _strings(value)
-
-
-class _Cells(HTMLParser):
-    """Collects the text of each innermost element; scripts and styles as they stand."""
+class _FilledLines:
+    """Counts the lines of a text that have something on them, by every mark that Unicode knows as a line's end."""
 
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.texts: list[str] = [""]
+        self.count = 0
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.texts.append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        self.texts.append("")
-
-    def handle_data(self, data: str) -> None:
-        self.texts[-1] += data
-
-
-_QUOTED = re.compile(r"""["'`]([^"'`\n]{9,40})["'`]""")
-
-
-def _markup(data: bytes) -> Facts:
-    text = _decode(data)
-    parser = _Cells()
-    parser.feed(text)
-    parser.close()
-    quoted = (match.group(1) for match in _QUOTED.finditer(text))
-    found = any(map(is_identifier, parser.texts)) or any(map(is_identifier, quoted))
-    return Facts(found or any(_text_has_table_of_patients(cell) for cell in parser.texts if "\n" in cell))
+    def counted(self, blocks: Iterable[str]) -> Iterator[str]:
+        is_filled = False
+        for block in blocks:
+            first, *others = (block + ".").splitlines()
+            if others:
+                last = others.pop()
+                self.count += is_filled or bool(first.strip())
+                self.count += sum(map(bool, map(str.strip, others)))
+                is_filled = bool(last[:-1].strip())
+            else:
+                is_filled = is_filled or bool(first[:-1].strip())
+            yield block
+        self.count += is_filled
 
 
-def _svg(data: bytes) -> Facts:
-    if "<svg" not in _decode(data):
-        raise Unreadable("its contents are not an SVG image")
-    return _markup(data)
+class _Strings:
+    """Searches the keys and strings of a JSON document, each as a text that stands by itself."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.mentions = Mentions(names)
+
+    def string(self, piece: str) -> None:
+        self.mentions.feed(piece)
+
+    def boundary(self) -> None:
+        self.mentions.feed(EDGE)
 
 
-def _text(data: bytes) -> Facts:
-    return Facts(_text_has_table_of_patients(_decode(data)))
+_INLINE = frozenset(
+    [
+        "a",
+        "abbr",
+        "b",
+        "bdi",
+        "bdo",
+        "big",
+        "cite",
+        "code",
+        "data",
+        "del",
+        "dfn",
+        "em",
+        "font",
+        "i",
+        "ins",
+        "kbd",
+        "mark",
+        "nobr",
+        "q",
+        "s",
+        "samp",
+        "small",
+        "span",
+        "strike",
+        "strong",
+        "sub",
+        "sup",
+        "time",
+        "tspan",
+        "tt",
+        "u",
+        "var",
+        "wbr",
+    ]
+)
+"""Elements that do not part the text they stand in."""
+_CELLS = frozenset({"td", "th"})
 
 
-_DELIMITER = re.compile(r"[,;\t|]|\s{2,}")
+class _PageParts:
+    """Searches a page's text as a reader sees it, its single pieces, and what is not shown. Counts rows of tables."""
 
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.shown = Mentions(names)
+        self.pieces = Mentions(names)
+        self.asides = Mentions(names)
+        self.longest = 0
+        self._rows = 0
 
-def _text_has_table_of_patients(text: str) -> bool:
-    lines = [line for line in text.splitlines() if line.strip()]
-    return any(_is_delimited_header(line) for line in lines) or any(
-        _is_spaced_header(*pair) for pair in pairwise(lines)
-    )
+    def text(self, piece: str) -> None:
+        self.shown.feed(piece)
+        self.pieces.feed(piece)
 
+    def aside(self, piece: str) -> None:
+        self.asides.feed(piece)
 
-def _is_delimited_header(line: str) -> bool:
-    """A line with a cell `patient_id` among others, whatever parts the cells."""
-    cells = _DELIMITER.split(line.strip())
-    return len(cells) > 1 and any(map(is_identifier, cells))
+    def boundary(self) -> None:
+        self.asides.feed(EDGE)
 
-
-def _is_spaced_header(line: str, following: str) -> bool:
-    """Columns parted by single spaces (or one column alone) look like prose; the line below them tells."""
-    words, values = line.split(), following.split()
-    return (
-        any(map(is_identifier, words))
-        and abs(len(words) - len(values)) <= 1
-        and any(char.isdigit() for char in following)
-    )
-
-
-_READERS = {".csv": _csv, ".json": _json, ".html": _markup, ".svg": _svg}
+    def tag(self, name: str, *, is_end: bool) -> None:
+        self.pieces.feed(EDGE)
+        if name in _INLINE:
+            return
+        self.shown.feed(EDGE if name in _CELLS else f"{EDGE}\n")
+        if name == "table":
+            self._rows = 0
+        elif name == "tr" and not is_end:
+            self._rows += 1
+            self.longest = max(self.longest, self._rows - 1)

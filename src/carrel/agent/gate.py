@@ -3,20 +3,34 @@
 The contract's rules and words, closed where the contract is open: a file that cannot be checked does not pass.
 """
 
+import logging
 import os
-from collections.abc import Collection
+import threading
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from carrel.agent import contents
 from carrel.agent.walk import open_beneath
+from carrel.disclosure.mentions import Mention
+from carrel.disclosure.texts import Unreadable
 
+logger = logging.getLogger(__name__)
 MEBIBYTE = 1024 * 1024
 LEVEL4_FILE_TYPES = frozenset(
     [".csv", ".jpg", ".jpeg", ".png", ".svg", ".svgz", ".html", ".txt", ".log", ".json", ".md"]
 )
 MODERATELY_SENSITIVE = "moderately_sensitive"
 HIGHLY_SENSITIVE = "highly_sensitive"
+_READERS = threading.BoundedSemaphore(2)
+"""An image is read whole: many jobs that end at once must not need the memory of many files."""
+_WAIT_SECONDS = 0.2
+
+
+class Cancelled(Exception):
+    """What `pulse` raises to end a check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +40,8 @@ class GateLimits:
     max_filesize: int = 16 * MEBIBYTE
     max_csv_rows: int = 5000
     file_types: Collection[str] = field(default=LEVEL4_FILE_TYPES)
+    barred: Collection[str] = (contents.PATIENT_ID,)
+    """Names of columns that bar a file, in any case and with any marks in the place of `_`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +52,20 @@ class Exclusion:
     stub: str
 
 
-def check_file(root: Path, path: str, limits: GateLimits) -> Exclusion | None:
+def check_file(root: Path, path: str, limits: GateLimits, pulse: Callable[[], None] = lambda: None) -> Exclusion | None:
     """None when the file `path` below `root` may go to level 4. Never raises for what is in the file.
 
-    `root` must be safe to read below: no component of `path` is followed when it is a symlink.
+    `root` must be safe to read below: no component of `path` is followed when it is a symlink. `pulse` is called again
+    and again while the file is read; it raises Cancelled to end the check.
     """
-    findings = _findings(root, path, limits)
+    findings = _findings(root, path, limits, pulse)
     if not findings:
         return None
     reason = ",".join(finding.reason for finding in findings)
     return Exclusion(reason, "\n\n".join(finding.stub for finding in findings) + "\n")
 
 
-def _findings(root: Path, path: str, limits: GateLimits) -> list[Exclusion]:
+def _findings(root: Path, path: str, limits: GateLimits, pulse: Callable[[], None]) -> list[Exclusion]:
     try:
         fd = open_beneath(root, path)
     except (OSError, ValueError):
@@ -61,7 +78,18 @@ def _findings(root: Path, path: str, limits: GateLimits) -> list[Exclusion]:
         suffix = suffix_of(path)
         if suffix not in limits.file_types:
             return [_wrong_type(path, suffix, limits.file_types)]
-        return _content_findings(path, stream.read(limits.max_filesize + 1), suffix, limits)
+        with _one_of_few(pulse):
+            return _content_findings(path, stream, suffix, limits, pulse)
+
+
+@contextmanager
+def _one_of_few(pulse: Callable[[], None]) -> Iterator[None]:
+    while not _READERS.acquire(timeout=_WAIT_SECONDS):
+        pulse()
+    try:
+        yield
+    finally:
+        _READERS.release()
 
 
 def suffix_of(path: str) -> str:
@@ -69,16 +97,24 @@ def suffix_of(path: str) -> str:
     return Path(path).suffix.lower()
 
 
-def _content_findings(path: str, data: bytes, suffix: str, limits: GateLimits) -> list[Exclusion]:
-    if len(data) > limits.max_filesize:
-        return [_too_large(path, len(data), limits.max_filesize)]
+def _content_findings(
+    path: str, stream: BinaryIO, suffix: str, limits: GateLimits, pulse: Callable[[], None]
+) -> list[Exclusion]:
     try:
-        facts = contents.inspect(data, suffix, limits.max_filesize)
-    except contents.Unreadable as error:
+        facts = contents.inspect(stream, suffix, limits.max_filesize, limits.barred, pulse)
+    except Unreadable as error:
         return [_unreadable(path, str(error))]
-    findings = [_patient_id(path)] if facts.patient_id else []
+    except Cancelled:
+        raise
+    except Exception as error:
+        # The text of the error may quote the file: only its class is told.
+        logger.error("The level 4 gate failed on a file: %s", type(error).__name__)
+        return [_unreadable(path, f"the check failed ({type(error).__name__})")]
+    findings = [_barred(path, mention, facts) for mention in facts.mentions]
     if facts.rows > limits.max_csv_rows:
         findings.append(_too_many_rows(path, facts.rows, limits.max_csv_rows))
+    elif facts.lines > limits.max_csv_rows:
+        findings.append(_too_many_lines(path, facts, limits.max_csv_rows))
     return findings
 
 
@@ -103,10 +139,14 @@ def _wrong_type(path: str, suffix: str, types: Collection[str]) -> Exclusion:
     )
 
 
-def _patient_id(path: str) -> Exclusion:
+def _barred(path: str, mention: Mention, facts: contents.Facts) -> Exclusion:
+    """The contract's words for a column; a name in another row of a CSV file is told as what it is."""
+    name = mention.name
+    is_column = facts.header_line in (0, mention.line)
+    there = f"it has a `{name}` column" if is_column else f"`{name}` stands in a cell (line {mention.line})"
     return Exclusion(
-        "File has patient_id column",
-        f"The file:\n\n{path}\n\nhas not been made available in level 4 because it has a `patient_id` column.\n\n"
+        f"File has {name} column" if is_column else there,
+        f"The file:\n\n{path}\n\nhas not been made available in level 4 because {there}.\n\n"
         "Patient-level data is not allowed in moderately_sensitive files by policy. Make it highly_sensitive, or "
         "aggregate it; if it is not patient-level data, give the column another name.",
     )
@@ -118,6 +158,15 @@ def _too_many_rows(path: str, rows: int, limit: int) -> Exclusion:
         f"The file:\n\n{path}\n\ncontained {rows} rows, which is above the limit for moderately_sensitive files of "
         f"{limit} rows.\n\nAs such, it has *not* been copied to level 4. If you need to release more rows than that, "
         "contact support.",
+    )
+
+
+def _too_many_lines(path: str, facts: contents.Facts, limit: int) -> Exclusion:
+    return Exclusion(
+        f"File has {facts.lines} lines in {facts.rows} rows, which exceeds maximum allowed rows ({limit})",
+        f"The file:\n\n{path}\n\ncontained {facts.lines} lines below its header (in {facts.rows} rows, as cells "
+        f"have line breaks), which is above the limit for moderately_sensitive files of {limit} rows.\n\nAs such, it "
+        "has *not* been copied to level 4. Take the line breaks out of the cells, or contact support.",
     )
 
 

@@ -57,6 +57,21 @@ MAX_TABLE_LINE = MIB
 MAX_TABLE_RECORD = MIB
 """Longest record of a table (a row whose quoted fields have line breaks), in characters, give or take a block."""
 
+MAX_TABLE_CELLS = 500_000
+"""Most cells of one table that the disclosure rules look at."""
+
+MAX_TABLE_PARAGRAPHS = 10_000
+"""Most paragraphs of a text that are searched for tables."""
+
+MAX_LEVEL4_PARTS = 1_000_000
+"""Most elements of a page, values of a JSON document or files within one file that the level 4 gate looks through."""
+
+MAX_LEVEL4_MENTIONS = 10_000
+"""Most times that one file may name a barred column in prose before the level 4 gate gives it up."""
+
+MAX_LEVEL4_NESTING = 3
+"""How deep the level 4 gate looks into files within files (a page within a page's data URI)."""
+
 # --- archives and their JSON
 
 MAX_ARCHIVE_BYTES = 8 * GIB

@@ -1,0 +1,141 @@
+"""What one cell of a table says: nothing, a mark in the place of a number, a count, another number, or text. Pure.
+
+Sources of the marks: local-run.md section 5 (`[REDACTED]`) and review-and-release.md section 2.5; the Government
+Analysis Function's "Symbols in tables" (`[c]`, `[x]`, `[low]`, ...), Eurostat's (`:`, `..`), and what R, Stata and
+pandas write.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+
+REDACTED_MARKS = frozenset(
+    [
+        "redacted",
+        "suppressed",
+        "withheld",
+        "confidential",
+        "hidden",
+        "masked",
+        "low",
+        "na",
+        "n/a",
+        "nan",
+        "null",
+        "none",
+        "nil",
+        "missing",
+        "unknown",
+        "not_available",
+        "-",
+        "--",
+        "–",
+        "—",
+        "*",
+        "**",
+        "***",
+        "x",
+        "c",
+        "z",
+        "u",
+        "s",
+        ".",
+        "..",
+        "...",
+        ":",
+        "~",
+        "#",
+        "##",
+        "?",
+        "<na>",
+        "<redacted>",
+        "not_applicable",
+    ]
+)
+"""In lower case, without square or round brackets, blanks as `_`."""
+_BELOW = re.compile(
+    r"(?:<|≤|<=|less than|fewer than|up to|under) ?=? ?[0-9]{1,3}|[0-9] ?(?:-|–|to) ?[0-9]", re.IGNORECASE
+)
+"""`<8`, `1-7`: a small count told as a range."""
+_DIGITS = r"(?:[0-9]{1,3}(?:[,  \u2009\u202f'’][0-9]{3})+|[0-9]+)"
+_NUMBER = re.compile(
+    rf"(?P<sign>[+-]?)(?P<whole>{_DIGITS})?(?P<part>\.[0-9]*)?(?:[eE](?P<exponent>[+-]?[0-9]{{1,3}}))?"
+)
+_SHARE = r"\(? ?[<>≤≥~]? ?[0-9.,]+ ?%? ?\)?"
+_COUNT_WITH_SHARE = re.compile(
+    rf"(?:[nN] ?= ?)?(?P<count>{_DIGITS}) ?(?:\({_SHARE}\)|\[{_SHARE}\]|/ ?{_DIGITS}(?: \(.{{0,20}}\))?|of {_DIGITS})"
+    rf"|[0-9.]+ ?% ?\(?(?:[nN] ?= ?)?(?P<last>{_DIGITS})\)?|[nN] ?= ?(?P<named>{_DIGITS})"
+)
+_FOOTNOTE = re.compile(r"(?<=[0-9%)]) ?(?:\*{1,3}|[†‡§¶¹²³⁴⁵⁶⁷⁸⁹^]+|\[[^\[\]]{1,12}\]|\([a-z]\)|[a-z])$", re.IGNORECASE)
+_LONGEST = 60
+"""A number with its share and footnote is no longer; what is longer is text (but for digits alone)."""
+_MOST_DIGITS = 4000
+
+
+class Kind(Enum):
+    EMPTY = auto()
+    MARK = auto()
+    """Redacted, suppressed, not available."""
+    COUNT = auto()
+    """A whole number that is not negative."""
+    NUMBER = auto()
+    """Any other number, a percentage."""
+    TEXT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """`count` has a meaning for COUNT only."""
+
+    kind: Kind
+    count: int = 0
+
+
+def read_cell(text: str) -> Cell:
+    """Read a cell as a person would: `1,234`, `3 (12%)`, `n=3`, `3e0`, `12*` and `15.0` are counts, `[c]` is a mark."""
+    text = text.strip().strip("\"'").strip()
+    if not text:
+        return Cell(Kind.EMPTY)
+    if text.isascii() and text.isdigit():
+        return Cell(Kind.COUNT, int(text)) if len(text) <= _MOST_DIGITS else Cell(Kind.TEXT)
+    if len(text) > _LONGEST:
+        return Cell(Kind.TEXT)
+    if is_mark(text):
+        return Cell(Kind.MARK)
+    return _number(_FOOTNOTE.sub("", text)) or Cell(Kind.TEXT)
+
+
+def is_mark(text: str) -> bool:
+    """Whether a cell says that a number is not shown."""
+    bare = text.strip().strip("[](){}").strip().lower().replace(" ", "_")
+    return bare in REDACTED_MARKS or _BELOW.fullmatch(text.strip().strip("[]()")) is not None
+
+
+def _number(text: str) -> Cell | None:
+    text = text.strip()
+    if text.endswith("%"):
+        return Cell(Kind.NUMBER) if _NUMBER.fullmatch(text[:-1].strip()) else None
+    if shared := _COUNT_WITH_SHARE.fullmatch(text):
+        return Cell(Kind.COUNT, _whole(shared["count"] or shared["last"] or shared["named"]))
+    number = _NUMBER.fullmatch(text)
+    if number is None or not (number["whole"] or (number["part"] or "").strip(".")):
+        return None
+    return _of_parts(number)
+
+
+def _of_parts(number: re.Match[str]) -> Cell:
+    """A number with a fraction is whole where the exponent makes it so: `1.5e1` is 15."""
+    fraction = (number["part"] or ".")[1:].rstrip("0")
+    exponent = int(number["exponent"] or 0)
+    digits = re.sub(r"[^0-9]", "", number["whole"] or "0")
+    if number["sign"] == "-" and (digits + fraction).strip("0"):
+        return Cell(Kind.NUMBER)
+    shifted = exponent - len(fraction)
+    if shifted >= 0:
+        return Cell(Kind.COUNT, int(digits + fraction) * 10**shifted)
+    whole, rest = divmod(int(digits + fraction), 10**-shifted)
+    return Cell(Kind.NUMBER) if rest else Cell(Kind.COUNT, whole)
+
+
+def _whole(text: str) -> int:
+    return int(re.sub(r"[^0-9]", "", text))
