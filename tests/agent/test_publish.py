@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.disks import small_disk
 
-from carrel.agent import publish
+from carrel.agent import journal
 from carrel.agent.publish import JOURNAL, STAGING, PublishConflict, Stage, recover, settle, sha256_of
 from carrel.telemetry import faults
 
@@ -197,8 +197,8 @@ def test_a_full_disk_damages_nothing(tmp_path: Path) -> None:
 
 def test_write_atomically_replaces_as_a_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
-    publish.write_atomically(path, b"1")
-    publish.write_atomically(path, b"2")
+    journal.write_atomically(path, b"1")
+    journal.write_atomically(path, b"2")
     assert path.read_bytes() == b"2"
     assert [each.name for each in tmp_path.iterdir()] == ["a.json"]
     assert JOURNAL.endswith(".json")

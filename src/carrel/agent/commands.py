@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from carrel.agent import csvshape, gate, manifest, metadata, publish
+from carrel.agent import csvshape, gate, journal, manifest, metadata, publish
 from carrel.agent import settings as agent_settings
 from carrel.agent.freshness import changed_since
 from carrel.agent.manifest import OutputRecord
@@ -100,7 +100,7 @@ def update_manifest_for_old_job(settings: AgentSettings, workspace: str, partial
         if path.exists():
             shutil.copyfile(path, path.with_name(f"{path.name}{record['job_definition_id']}.bu"))
         entries = {output: _old_entry(storage, workspace, record, output, level) for output, level in missing.items()}
-        publish.write_atomically(path, manifest.dumps({**present, "outputs": present["outputs"] | entries}))
+        journal.write_atomically(path, manifest.dumps({**present, "outputs": present["outputs"] | entries}))
     click.echo(f"{len(missing)} outputs of job {record['job_definition_id']} ({branch}) added to the manifest.")
 
 
@@ -157,7 +157,7 @@ def update_manifest_out_of_date_actions(settings: AgentSettings, workspace: str,
     with owned(settings.storage, settings.backend):
         path = settings.storage.manifest(workspace)
         changed = manifest.with_actions(manifest.read(path, workspace), names)
-        publish.write_atomically(path, manifest.dumps(changed))
+        journal.write_atomically(path, manifest.dumps(changed))
     gone = sum(bool(entry.get("out_of_date_action")) for entry in changed["outputs"].values())
     click.echo(f"{len(changed['outputs'])} outputs looked at; {gone} are of actions that are no longer in the project.")
 

@@ -165,8 +165,9 @@ class Finalising:
                     self._stage_workspace(stage, staged, excluded)
                 stage.add_bytes(metadata.dumps(record), self.job_folder / metadata.FILE)
                 stage.commit()
-        except BaseException:
-            stage.settle()
+        except Exception:
+            if stage.settle():  # the commit was made, whatever was raised after it
+                return stage
             raise
         return stage
 

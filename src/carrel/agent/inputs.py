@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from carrel.agent.executors.base import WORKSPACE, Mount
@@ -14,6 +14,8 @@ from carrel.agent.walk import open_beneath, parts_of
 
 SMALL = 8 * 1024 * 1024
 """Files up to this size (bytes) are copied; larger ones are cloned or shown read-only."""
+
+_BLOCK = 64 * 1024 * 1024
 
 _FICLONE = 0x40049409
 """ioctl of linux/fs.h: share the blocks of one file with another, copy on write."""
@@ -95,11 +97,32 @@ def link_open_file(source: int, target: Path) -> None:
     os.link(f"/proc/self/fd/{source}", target, src_dir_fd=source, follow_symlinks=True)
 
 
-def copy_contents(source: int, target: int) -> None:
-    """Copy all of one open file to another, inside the kernel; raises OSError (ENOSPC when the disk is full)."""
-    offset = 0
-    while sent := os.sendfile(target, source, offset, 1 << 30):
-        offset += sent
+def copy_contents(source: int, target: int, check: Callable[[], None] = lambda: None) -> None:
+    """Copy all of one open file to another, inside the kernel; raises OSError (ENOSPC when the disk is full).
+
+    Holes stay holes: they take no room. `check` is called between blocks.
+    """
+    size = os.fstat(source).st_size
+    os.ftruncate(target, size)
+    for start, end in _data_of(source, size):
+        os.lseek(target, start, os.SEEK_SET)
+        while start < end and (sent := os.sendfile(target, source, start, min(_BLOCK, end - start))):
+            start += sent
+            check()
+
+
+def _data_of(fd: int, size: int) -> Iterator[tuple[int, int]]:
+    """The ranges of a file that are no holes; all of it where the file system cannot tell."""
+    end = 0
+    while end < size:
+        try:
+            start = os.lseek(fd, end, os.SEEK_DATA)
+            end = min(size, os.lseek(fd, start, os.SEEK_HOLE))
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # nothing but a hole up to the end
+                yield end, size
+            return
+        yield start, end
 
 
 def _pin(source: int, original: Path, pins: Path, path: str) -> Path:

@@ -26,6 +26,7 @@ class ErrorType(StrEnum):
     GIT_UNAVAILABLE = "git_unavailable"
     DATABASE_UNAVAILABLE = "database_unavailable"
     MANIFEST_DAMAGED = "manifest_damaged"
+    STORAGE_NOT_WRITABLE = "storage_not_writable"
     LOST = "lost"
     """The process ended without an exit code: its host or runtime was restarted."""
     # the request's, the study's or the backend's settings: trying again does not help
@@ -52,6 +53,7 @@ FAULT_WORDS: Mapping[str, str] = MappingProxyType(
         E.GIT_UNAVAILABLE: "the study's repository could not be reached from the backend",
         E.DATABASE_UNAVAILABLE: "the backend has no database of that name, or could not reach it",
         E.MANIFEST_DAMAGED: "the workspace's manifest on the backend is damaged",
+        E.STORAGE_NOT_WRITABLE: "the backend's storage cannot be written to",
     }
 )
 """Infrastructure faults in words."""

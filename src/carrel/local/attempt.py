@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from carrel.agent.executors.base import Executor, Limits, Mount, RunSpec
+from carrel.agent.folder import remove_tree
 from carrel.agent.inputs import copy_tree, place_outputs
 from carrel.jobs.identifiers import job_id
 from carrel.jobs.statuses import StatusCode
@@ -184,7 +184,7 @@ class Attempt:
             return
         self.around.executor.stop(self.name)
         self.around.executor.remove(self.name)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove_tree(self.folder)
 
     def detail(self, code: StatusCode, message: str) -> None:
         """A line of progress within a step."""

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from carrel.agent.publish import write_atomically
+from carrel.agent.journal import write_atomically
 from carrel.local.errors import LocalError
 
 DEFAULT_BASE_URL = "https://www.opencodelists.org"

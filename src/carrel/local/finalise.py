@@ -15,7 +15,7 @@ from carrel.agent.explain import notes_on
 from carrel.agent.gate import MODERATELY_SENSITIVE, GateLimits, check_file
 from carrel.agent.matching import Matched, match_outputs
 from carrel.agent.outcome import Ending, Outcome, outcome_of
-from carrel.agent.publish import PublishConflict, Stage, Staged
+from carrel.agent.publish import PublishConflict, Stage, Staged, StorageNotWritable
 from carrel.agent.walk import Listing, open_beneath, walk
 from carrel.jobs.outcomes import results_to_outcome
 from carrel.jobs.statuses import StatusCode
@@ -50,7 +50,7 @@ def finalise(attempt: Attempt, inspection: Inspection) -> Record:
         record = _record(attempt, inspection, judgement)
         try:
             _publish(attempt, record, judgement)
-        except PublishConflict as conflict:
+        except (PublishConflict, StorageNotWritable) as conflict:
             judgement = _conflicted(judgement, conflict)
             continue
         return record
@@ -99,7 +99,7 @@ def _status(attempt: Attempt, inspection: Inspection, outcome: Outcome, matched:
     return server.code, server.message
 
 
-def _conflicted(judgement: Judgement, conflict: PublishConflict) -> Judgement:
+def _conflicted(judgement: Judgement, conflict: Exception) -> Judgement:
     if not judgement.matched.outputs:
         raise OSError(str(conflict)) from conflict
     nothing = Matched({}, judgement.matched.unmatched_patterns, judgement.matched.unmatched_outputs)

@@ -5,7 +5,6 @@ Whoever calls must hold the study's lock (`Study.lock`); `recover` clears what a
 
 import contextlib
 import secrets
-import shutil
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -14,8 +13,10 @@ from datetime import UTC, datetime
 
 from carrel.agent.errors import InfrastructureFault
 from carrel.agent.executors.base import Executor, ExecutorError, ExecutorRefusal
-from carrel.agent.publish import STAGING
+from carrel.agent.folder import remove_tree
+from carrel.agent.journal import STAGING
 from carrel.agent.publish import recover as finish_publications
+from carrel.agent.publish import set_aside_folders
 from carrel.jobs.plan import Plan, Run, plan
 from carrel.jobs.statuses import StatusCode
 from carrel.local import lifecycle
@@ -67,6 +68,8 @@ def plan_run(study: Study, options: Options) -> tuple[Pipeline, Plan]:
 def recover(study: Study, settings: LocalSettings) -> None:
     """Finish or undo what a killed run was publishing; stop and remove all else it left. Under the study's lock."""
     finish_publications([study.folder])
+    for folder in set_aside_folders(study.folder):
+        remove_tree(folder)
     with contextlib.suppress(OSError):
         (study.folder / STAGING).rmdir()
     if not study.scratch.exists():
@@ -77,7 +80,9 @@ def recover(study: Study, settings: LocalSettings) -> None:
         executor = settings.executor_for(study, used)
         _remove_processes(executor)
         _close(executor)
-    shutil.rmtree(study.scratch)
+    remove_tree(study.scratch)
+    if study.scratch.exists():
+        raise LocalError(f"{study.scratch} is left of an earlier run and cannot be removed. Remove it by hand.")
 
 
 def _remove_processes(executor: Executor) -> None:
@@ -116,7 +121,7 @@ def run(study: Study, options: Options, settings: LocalSettings, watcher: Watche
             (study.folder / STAGING).rmdir()
         _close(executor)
         if not options.debug:
-            shutil.rmtree(study.scratch, ignore_errors=True)
+            remove_tree(study.scratch)
     watcher.end(result)
     return result
 

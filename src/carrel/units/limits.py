@@ -43,8 +43,35 @@ MAX_GIT_FILE_BYTES = 16 * MIB
 MAX_WALK_DEPTH = 64
 """Deepest folder below a job's folder that is looked into."""
 
-MAX_WALK_ENTRIES = 1_000_000
-"""Most files and folders of a job's folder that are looked at."""
+MAX_WALK_ENTRIES = 200_000
+"""Most files and folders that a job may leave in its folder, outputs or not."""
+
+MAX_OUTPUT_FILES = 10_000
+"""Most outputs of one job."""
+
+MAX_OUTPUT_BYTES = 256 * GIB
+"""Most that the outputs of one job may hold together, by their sizes and by the room they take on disk."""
+
+MAX_OUTPUT_NAME_BYTES = 251
+"""Longest name of an output: four bytes less than file systems hold, for the `.txt` of its level 4 message."""
+
+MAX_OUTPUT_PATH_BYTES = 1024
+"""Longest path of an output below its workspace."""
+
+MAX_WORKSPACE_OUTPUTS = 100_000
+"""Most outputs that one workspace's manifest may list."""
+
+MAX_FINALISE_SECONDS = 4 * 3600
+"""Longest time that the outputs of one job may take to be read, checked and stored."""
+
+MAX_LISTED = 200
+"""Most file names of one kind that a log, a message or a record lists; then it says how many more there are."""
+
+MAX_COUNTED_BYTES = 64 * MIB
+"""Largest CSV file whose rows and columns are counted for the manifest."""
+
+MAX_JOURNAL_BYTES = 64 * MIB
+"""Largest journal of one publication."""
 
 # --- tables and files on their way to level 4
 
