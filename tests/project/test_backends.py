@@ -276,7 +276,7 @@ def test_resources() -> None:
 @pytest.mark.parametrize(
     ("key", "written", "words"),
     [
-        *(("cpus", text, "must be a number above 0") for text in ("0", "-1", "two", "true", ".inf", "'2'")),
+        *(("cpus", text, "must be a number from 0.01 to 10000") for text in ("0", "-1", "two", "true", ".inf", "'2'")),
         *(("memory", text, "must be a size, e.g. 8G") for text in ("0", "0G", "-8G", "8X", "lots", "[8]", "true", "G")),
         *(("timeout", text, "must be a length of time") for text in ("0s", "6", "h", "1m2h", "forever", "''", ".nan")),
     ],
@@ -368,7 +368,7 @@ def test_both_files_may_not_say_different_things(side: str, at: tuple[int, int],
         ("actions: {a: {run-on: [tpp]}}", "side-key", (1, 15), "(did you mean `run_on`?)"),
         ("actions: {c: {run_on: [tpp]}}", "side-action", (1, 11), "Action `c` is not in project.yaml"),
         ("actions: {a: {run_on: tpp}}", "run-on-type", (1, 23), "must be a list of backends"),
-        ("actions: {a: {resources: {cpus: 0}}}", "resources-value", (1, 33), "must be a number above 0"),
+        ("actions: {a: {resources: {cpus: 0}}}", "resources-value", (1, 33), "must be a number from 0.01 to 10000"),
         ("run_on: [tpp, 'a b']", "backend-name", (1, 15), "is not a name of a backend"),
         ("run_on: [tpp]\nrun_on: [tpp]", "yaml", (2, 1), 'found duplicate key "run_on"'),
         ("run_on: [", "yaml", (2, 1), "did not find expected node"),

@@ -19,11 +19,12 @@ from carrel.agent import csvshape, gate, journal, manifest, metadata, publish
 from carrel.agent import settings as agent_settings
 from carrel.agent.freshness import changed_since
 from carrel.agent.manifest import OutputRecord
-from carrel.agent.prepare import PROJECT_FILE, action_names
+from carrel.agent.prepare import PROJECT_FILE
 from carrel.agent.runner import PROCESS_PREFIX
 from carrel.agent.service import executor_of
 from carrel.agent.settings import AgentSettings
 from carrel.agent.storage import Storage, owned
+from carrel.project import action_names
 from carrel.repos import Mirrors
 
 

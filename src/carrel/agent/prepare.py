@@ -2,12 +2,9 @@
 
 import errno
 import logging
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from carrel.agent import databases, manifest, metadata
 from carrel.agent.errors import InputMissing, InputReplaced, UserError
@@ -16,43 +13,45 @@ from carrel.agent.folder import AttemptFolder, Prepared
 from carrel.agent.inputs import place_file
 from carrel.agent.surroundings import Surroundings
 from carrel.messages.tasks import JobDefinition
-from carrel.repos import FileNotInRepo
+from carrel.project import action_names
+from carrel.repos import FileIsLink, FileNotInRepo, FileTooLarge
 from carrel.telemetry.faults import point
-from carrel.units.sizes import parse_size
+from carrel.units.sizes import parse_size as parse_memory
 
 logger = logging.getLogger(__name__)
 PROJECT_FILE = "project.yaml"
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _IN_THE_WAY = {errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
 
 
-def prepare(place: Surroundings, job: JobDefinition, folder: AttemptFolder) -> Prepared:
+def prepare(
+    place: Surroundings, job: JobDefinition, folder: AttemptFolder, given_up: Callable[[], bool] = lambda: False
+) -> Prepared:
     """Make the folder ready to run. Done again from the start after a crash: what counts is the last file written.
 
-    Raises UserError and GitError for what the study or request got wrong; ExecutorError, RepoInfrastructureError,
-    InfrastructureFault and OSError for what is ours.
+    Raises GivenUp soon after `given_up()` is true; UserError and GitError for what the study or request got wrong;
+    ExecutorError, RepoInfrastructureError, InfrastructureFault and OSError for what is ours.
     """
     place.storage.check_not_archived(job.workspace)
     folder.empty_workspace()
     point("prepare.emptied")
     image_id = place.executor.prepare_image(place.images.pull_reference(job.image), job.image_sha)
-    _check_out(place, job, folder.workspace)
+    _check_out(place, job, folder.workspace, given_up)
     point("prepare.checked_out")
     mounts = place_inputs(place, job, folder)
     access = databases.access_for(job, place.settings, folder.pins)
     point("prepare.placed")
     prefix = WORKSPACE + "/"
     bound = {mount.target.removeprefix(prefix): str(mount.source) for mount in mounts}
-    prepared = Prepared(image_id, 0, bound, _study_actions(place, job, folder.workspace), access.version)
+    prepared = Prepared(image_id, 0, bound, _study_actions(place, job), access.version)
     folder.write_prepared(prepared)
     return prepared
 
 
-def _check_out(place: Surroundings, job: JobDefinition, workspace: Path) -> None:
-    study = job.study
-    place.mirrors.checkout(job.repo_url, job.commit, workspace)
+def _check_out(place: Surroundings, job: JobDefinition, workspace: Path, given_up: Callable[[], bool]) -> None:
+    study, mirrors = job.study, place.mirrors
+    mirrors.checkout(job.repo_url, job.commit, workspace, mirrors.deadline(given_up))
     if study.branch:
-        place.mirrors.check_commit_on_branch(study.git_repo_url, study.commit, study.branch)
+        mirrors.check_commit_on_branch(study.git_repo_url, study.commit, study.branch, mirrors.deadline(given_up))
 
 
 def place_inputs(place: Surroundings, job: JobDefinition, folder: AttemptFolder) -> list[Mount]:
@@ -130,31 +129,12 @@ def _as_users(error: OSError, path: str) -> Exception:
     return error
 
 
-def _study_actions(place: Surroundings, job: JobDefinition, workspace: Path) -> list[str] | None:
+def _study_actions(place: Surroundings, job: JobDefinition) -> list[str] | None:
     """Names of the actions in the study's project.yaml; None when there is none to be read: flags then stay."""
     study = job.study
     try:
-        if (study.git_repo_url, study.commit) == (job.repo_url, job.commit):
-            text = (workspace / PROJECT_FILE).read_bytes()
-        else:
-            text = place.mirrors.read_file(study.git_repo_url, study.commit, PROJECT_FILE)
-    except (FileNotFoundError, FileNotInRepo):
-        return None
-    return action_names(text)
-
-
-def action_names(text: bytes) -> list[str] | None:
-    """Names of the actions in a project.yaml, valid or not; None when there are none to be found."""
-    names = _action_names(text)
-    return None if names is None else list(names)
-
-
-@lru_cache(maxsize=16)
-def _action_names(text: bytes) -> tuple[str, ...] | None:
-    """Remembered, because all jobs of a request ask it of the same text."""
-    try:
-        return tuple(sorted(map(str, yaml.load(text, Loader=_Loader)["actions"])))  # noqa: S506 (a safe loader)
-    except (yaml.YAMLError, KeyError, TypeError, ValueError):
+        return action_names(place.mirrors.read_file(study.git_repo_url, study.commit, PROJECT_FILE))
+    except (FileNotInRepo, FileIsLink, FileTooLarge):
         return None
 
 
@@ -179,4 +159,4 @@ def run_spec(place: Surroundings, job: JobDefinition, name: str, folder: Attempt
 
 def memory_limit_of(text: str | None) -> int | None:
     """A task's limit of memory in bytes; None for none. Raises ValueError for what is no size."""
-    return parse_size(text) if text else None
+    return parse_memory(text) if text else None

@@ -23,6 +23,7 @@ from carrel.agent.storage import check_identifier, check_name
 from carrel.agent.surroundings import Surroundings
 from carrel.jobs.outcomes import is_infrastructure
 from carrel.messages.tasks import JobDefinition, Stage, Task, TaskUpdate
+from carrel.repos import GivenUp
 from carrel.telemetry import logs
 from carrel.telemetry.faults import point
 
@@ -160,6 +161,8 @@ class Runner:
             self._perform(step)
         except Superseded:
             self._superseded = True
+        except GivenUp:
+            logger.info("%s: given up while it was prepared", self.task.id)
         except Exception as error:
             if step not in (Step.PREPARE, Step.START, Step.FINALISE, Step.LOSE):
                 raise
@@ -207,9 +210,12 @@ class Runner:
         self.folder.open(self.task)
         point("attempt.opened")
         self._tell(Stage.PREPARING)
-        prepare(self.place, self.job, self.folder)
+        prepare(self.place, self.job, self.folder, self._is_given_up)
         point("attempt.prepared")
         self._tell(Stage.PREPARED)
+
+    def _is_given_up(self) -> bool:
+        return self._stopping or self._superseded or self._cancellation() is not None
 
     def _start_process(self) -> None:
         prepared = self.folder.prepared()

@@ -4,12 +4,11 @@ import re
 import shlex
 from dataclasses import dataclass
 
-import yaml
-
-from carrel.project import is_database_action
+from carrel.project import Document, YAMLError, is_database_action
 from carrel.repos import (
     CommitNotFound,
     Deadline,
+    FileIsLink,
     FileNotInRepo,
     GitError,
     Mirrors,
@@ -17,7 +16,7 @@ from carrel.repos import (
     RepoNotFound,
     TagNotFound,
 )
-from carrel.units.limits import MAX_PROJECT_BYTES
+from carrel.units.commands import fault_of_command
 
 RUNTIMES = frozenset({"ehrql", "stata-mp", "r", "jupyter", "python", "sqlrunner"})
 """Images that run as they are; every other name is a reusable action."""
@@ -70,7 +69,10 @@ class ActionResolver:
             found = self._look_up(name, tag)
         except ReusableActionError as error:
             raise ReusableActionError(f"in '{action}: {image}' {error}") from error
-        return Resolved(shlex.join([*found.run, *arguments]), found.repo_url, found.commit, image)
+        words = [*found.run, *arguments]
+        if fault := fault_of_command(words[1:]):
+            raise ReusableActionError(f"in '{action}: {image}' {fault}")
+        return Resolved(shlex.join(words), found.repo_url, found.commit, image)
 
     def _look_up(self, name: str, tag: str) -> ReusableAction:
         image = f"{name}:{tag}"
@@ -121,18 +123,21 @@ class ActionResolver:
             raise ReusableActionError(
                 f"{url}/tree/{tag} doesn't look like a valid action (no 'action.yaml' file present)"
             ) from None
+        except FileIsLink as error:
+            raise ReusableActionError(str(error)) from error
         except GitError as error:
             raise ReusableActionError(f"error reading '{commit}' in {url}") from error
 
 
 def parse_action_file(text: bytes) -> tuple[str, ...]:
     """The argv of `run` in an action.yaml; raises ReusableActionError with what is wrong."""
-    if len(text) > MAX_PROJECT_BYTES:
-        raise ReusableActionError("'action.yaml' is larger than 1 MiB")
     try:
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeError, ValueError, RecursionError) as error:
-        raise ReusableActionError("'action.yaml' is not valid YAML") from error
+        document = Document.of(text, "action.yaml")
+    except YAMLError as error:
+        raise ReusableActionError(f"'action.yaml' is not valid YAML: {error}") from error
+    if document.problems:
+        raise ReusableActionError(f"'action.yaml' is not valid YAML: {document.problems[0]}")
+    content = document.value
     if not isinstance(content, dict) or "run" not in content:
         raise ReusableActionError("Missing `run` key in 'action.yaml'")
     return _checked(content["run"])

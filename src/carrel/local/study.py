@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from carrel.local.errors import LocalError
+from carrel.units.limits import MAX_PROJECT_BYTES
 
 if TYPE_CHECKING:
     from carrel.project import Pipeline
@@ -109,12 +110,19 @@ def load(path: Path, filename: str = PROJECT_FILE) -> "Pipeline":
     from carrel.project import load_pipeline
 
     side = path.parent / SIDE_FILE
+    side_text = _text_of(side) if side.is_file() or side.is_symlink() else None
+    return load_pipeline(_text_of(path), filename=filename, side_file=side_text)
+
+
+def _text_of(path: Path) -> bytes:
+    """As much of a file as a project file may have, and a byte more. No link: a server reads none either."""
+    if path.is_symlink() and path.name in (PROJECT_FILE, SIDE_FILE):
+        raise LocalError(f"{path} is a symbolic link: put the file itself there")
     try:
-        text = path.read_bytes()
-        side_text = side.read_bytes() if side.is_file() else None
+        with path.open("rb") as file:
+            return file.read(MAX_PROJECT_BYTES + 1)
     except OSError as error:
         raise LocalError(f"{error.filename} cannot be read: {error.strerror}") from None
-    return load_pipeline(text, filename=filename, side_file=side_text)
 
 
 def default_backend(pipeline: "Pipeline") -> str:

@@ -2,7 +2,8 @@
 
 from carrel.project.commands import Command, is_database_action
 from carrel.project.constants import LEVEL4_FILE_TYPES, RUN_ALL_COMMAND
-from carrel.project.loader import get_all_output_patterns_from_project_file, load_pipeline
+from carrel.project.document import Document
+from carrel.project.loader import action_names, get_all_output_patterns_from_project_file, load_pipeline
 from carrel.project.models import Action, Expectations, Outputs, Resources, RunOn
 from carrel.project.pipeline import Pipeline
 from carrel.project.problems import Problem, ProjectValidationError, UnknownActionError, YAMLError
@@ -12,6 +13,7 @@ __all__ = [
     "RUN_ALL_COMMAND",
     "Action",
     "Command",
+    "Document",
     "Expectations",
     "Outputs",
     "Pipeline",
@@ -21,6 +23,7 @@ __all__ = [
     "RunOn",
     "UnknownActionError",
     "YAMLError",
+    "action_names",
     "get_all_output_patterns_from_project_file",
     "is_database_action",
     "load_pipeline",

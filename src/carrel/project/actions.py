@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Any
 
 from carrel.project.backends import action_run_on, is_backend_name
-from carrel.project.commands import Command, split_words
+from carrel.project.commands import Command
 from carrel.project.constants import RUN_ALL_COMMAND
 from carrel.project.document import Path
 from carrel.project.findings import DICTIONARY, Findings, check_keys
 from carrel.project.generators import check_generator
 from carrel.project.models import Action, Outputs, Resources
 from carrel.project.outputs import read_outputs
-from carrel.project.resources import KEYS, parse_resources
+from carrel.project.resources import KEYS, is_amount, parse_resources
 from carrel.project.versions import Features
 from carrel.units.commands import fault_of_command
+from carrel.units.limits import MAX_ACTION_NAME, MAX_BACKENDS, MAX_NEEDS
 
 ACTION_KEYS = frozenset({"run", "outputs", "needs", "config", "dummy_data_file", "run_on", "resources"})
 _name = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*").fullmatch
@@ -43,6 +43,10 @@ class ActionReader:
     def read(self, key: Any, body: Any) -> Action:
         """The action under `key`; one with less in it where something is wrong, so that others may still need it."""
         name, path = str(key), ("actions", key)
+        if len(name) > MAX_ACTION_NAME:
+            message = f"Action name {name[:40]!r}... is longer than {MAX_ACTION_NAME} characters"
+            self.findings.error("action-name-long", message, path, key=True, ours=True)
+            return Action(name, Outputs())
         self._check_name(name, path)
         if not isinstance(body, dict):
             message = f"Configuration for action {name} must be {DICTIONARY}"
@@ -72,11 +76,9 @@ class ActionReader:
 
     def _check_commands(self, action: Action, path: Path) -> None:
         """What no machine could start, with the `config` that is put behind the command."""
+        behind = action.config_words
         for backend, command in action.commands.items() or [("", action.command)]:
-            if command is None:
-                continue
-            whole = split_words(replace(action, command=command, commands={}).run_command)
-            fault = fault_of_command(whole[1:])
+            fault = fault_of_command([*command.parts[1:], *behind]) if command else None
             if fault:
                 place = (*path, "run", backend) if backend else (*path, "run")
                 message = f"`run` section for action {action.action_id} cannot be started: {fault}"
@@ -122,6 +124,10 @@ class ActionReader:
             if not run:
                 message = f"run must have a value, {name} has an empty run key"
                 self.findings.error("run-empty", message, path, ours=True)
+            if len(run) > MAX_BACKENDS:
+                message = f"`run` section for action {name} names more than {MAX_BACKENDS} backends"
+                self.findings.error("run-backends-many", message, path, key=True, ours=True)
+                return None, {}
             for backend, text in run.items():
                 command = self._backend_command(name, backend, text, path)
                 if command is not None:
@@ -160,6 +166,10 @@ class ActionReader:
         needs = body.get("needs")
         if not isinstance(needs, list):
             return []
+        if len(needs) > MAX_NEEDS:
+            message = f"`needs` section for action {name} has {len(needs)} entries, more than {MAX_NEEDS}"
+            self.findings.error("needs-many", message, (*path, "needs"), key=True, ours=True)
+            return []
         good = []
         for index, need in enumerate(needs):
             if not isinstance(need, str):
@@ -181,7 +191,8 @@ class ActionReader:
         resources, faults = parse_resources(section)
         for key, fault in faults.items():
             message = f"`{key}` in `resources` section for action {name} {fault}"
-            self.findings.error("resources-value", message, (*path, key), ours=True)
+            rule = "resources-bound" if is_amount(key, section[key]) else "resources-value"
+            self.findings.error(rule, message, (*path, key), ours=True)
         return resources
 
 

@@ -11,20 +11,18 @@ from carrel.project.constants import CONVENTIONAL_BACKENDS
 from carrel.project.document import Path
 from carrel.project.findings import Findings
 from carrel.project.models import EVERYWHERE, Action, RunOn
-from carrel.project.problems import MAX_HINTS, did_you_mean, nearest
 from carrel.project.resources import parse_resources
+from carrel.units.limits import MAX_BACKEND_NAME, MAX_BACKENDS
 
 SIDE_KEYS = ("run_on", "actions")
 SIDE_ACTION_KEYS = ("run", "run_on", "resources")
 BACKEND_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 _name = re.compile(BACKEND_NAME).fullmatch
-MAX_BACKENDS = 100
-"""Every rule is looked at once for each backend of a study."""
 _SHAPE = "must be a list of backends, e.g. [tpp, emis], or {exclude: [emis]}"
 
 
 def is_backend_name(name: str) -> bool:
-    return _name(name) is not None
+    return len(name) <= MAX_BACKEND_NAME and _name(name) is not None
 
 
 def read_run_on(value: Any, path: Path, findings: Findings, where: str) -> RunOn:
@@ -123,7 +121,7 @@ class BackendNames:
         if name in self.known or name in self.seen:
             return
         self.seen.add(name)
-        hint, key = did_you_mean(name, self.known), path[-2:-1] == ("run",)
+        hint, key = self.findings.did_you_mean(name, self.known), path[-2:-1] == ("run",)
         if self.listed:
             message = f"Backend `{name}` does not exist here{hint}"
             self.findings.error("backend-unknown", message, path, key=key, ours=True)
@@ -169,10 +167,10 @@ class SideFile:
 
     def _merged_actions(self, actions: dict[Any, Any], side: dict[Any, Any]) -> dict[Any, Any]:
         merged = dict(actions)
-        for count, (name, extra) in enumerate(side.items()):
+        for name, extra in side.items():
             path = ("actions", name)
             if name not in actions:
-                hint = did_you_mean(name, actions) if count < MAX_HINTS else ""
+                hint = self.findings.did_you_mean(name, actions)
                 message = f"Action `{name}` is not in project.yaml{hint}"
                 self.findings.aside("side-action", message, path, key=True)
             elif not isinstance(extra, dict):
@@ -196,7 +194,7 @@ class SideFile:
     def _check_keys(self, section: dict[Any, Any], allowed: tuple[str, ...], path: Path) -> None:
         for key in section:
             if key not in allowed:
-                match = nearest(key, allowed)
+                match = self.findings.nearest(key, allowed)
                 hint = f" (did you mean `{match}`?)" if match else ""
                 message = f"`{key}` may not stand in this file, only {', '.join(allowed)}{hint}"
                 self.findings.aside("side-key", message, (*path, key), key=True)

@@ -14,6 +14,13 @@ LEVEL4_FILE_TYPES = frozenset(
 )
 """Last extensions (case sensitive) that a moderately sensitive output may have."""
 
+RESERVED_FOLDERS = frozenset({"metadata", ".carrel", ".staging"})
+"""Folders at the top of a study or workspace that are Carrel's own: no output, and no file of the study for a job.
+`.staging` is where outputs wait, for an instant, to become visible together; `.carrel` is what `carrel up` keeps where
+it is started."""
+GIT_FOLDER = ".git"
+"""Git's own, at whatever depth."""
+
 DEFAULT_POPULATION_SIZE = 1000
 
 DEFAULT_BACKENDS = ("tpp",)

@@ -8,15 +8,17 @@ the merge key `<<`, which studies use although 1.2 dropped it.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import yaml
 
 from carrel.project.problems import Problem, YAMLError, printable
 from carrel.units.limits import MAX_PROJECT_BYTES, MAX_PROJECT_DEPTH, MAX_PROJECT_EXPANDED
 
+Source = str | bytes | IO[str] | IO[bytes]
 Path = tuple[Any, ...]
 """Keys and indices that lead from the document's root to a value."""
 
@@ -283,6 +285,24 @@ class Document:
             raise YAMLError(self._problem(*_explain(error, text))) from None
         self.value = reader.top.value
 
+    @classmethod
+    def of(cls, source: Source, filename: str) -> Document:
+        """Read a text, its UTF-8 bytes, or an open file, of which no more is taken than a document may be long.
+
+        Raises YAMLError, also for bytes that are not UTF-8.
+        """
+        raw = source if isinstance(source, str | bytes) else source.read(MAX_PROJECT_BYTES + 1)
+        if isinstance(raw, str):
+            return cls(raw.removeprefix("\ufeff"), filename)
+        raw = raw.removeprefix(codecs.BOM_UTF8)
+        try:
+            check_size(len(raw))
+            return cls(raw.decode(), filename)
+        except Fault as fault:
+            raise YAMLError(Problem(fault.message, 1, 1, "error", filename, "yaml")) from None
+        except UnicodeDecodeError as error:
+            raise YAMLError(_undecodable(raw, error.start, filename)) from None
+
     @property
     def problems(self) -> list[Problem]:
         return [self._problem(fault.message, fault.mark) for fault in self._reader.duplicates]
@@ -307,6 +327,12 @@ def check_size(size: int) -> None:
     """Refuse a text of more than the limit (`size` in bytes) before anything is made of it."""
     if size > MAX_PROJECT_BYTES:
         raise Fault(f"the file is larger than {MAX_PROJECT_BYTES // 1024} KiB", None)
+
+
+def _undecodable(raw: bytes, offset: int, filename: str) -> Problem:
+    before = raw[:offset].decode("utf-8", "replace")
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    return Problem("the file is not UTF-8 text", line, column, "error", filename, "yaml")
 
 
 def _find(value: Any, step: Any) -> Any:

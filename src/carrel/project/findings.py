@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from carrel.project.document import Document, Path
-from carrel.project.problems import Problem, Severity, nearest, printable
+from carrel.project.problems import MAX_HINTS, Problem, Severity, nearest, printable, shortened
+from carrel.units.limits import MAX_FINDINGS
 
 DICTIONARY = "a dictionary of key/value pairs"
 """How the contract's messages call a mapping."""
@@ -34,16 +35,31 @@ class Findings:
         self.document, self.side = document, side
         self.moved: set[Path] = set()
         self.items: list[Finding] = []
+        self.hints = 0
 
     def error(self, rule: str, message: str, path: Path, *, key: bool = False, ours: bool = False) -> None:
-        self.items.append(Finding(rule, message, path, key, "error", ours))
+        self._note(Finding(rule, shortened(message), path, key, "error", ours))
 
     def warn(self, rule: str, message: str, path: Path, *, key: bool = False) -> None:
-        self.items.append(Finding(rule, message, path, key, "warning"))
+        self._note(Finding(rule, shortened(message), path, key, "warning"))
 
     def aside(self, rule: str, message: str, path: Path, *, key: bool = False) -> None:
         """An error in the side file."""
-        self.items.append(Finding(rule, message, path, key, "error", True, True))
+        self._note(Finding(rule, shortened(message), path, key, "error", True, True))
+
+    def _note(self, finding: Finding) -> None:
+        if len(self.items) < MAX_FINDINGS:
+            self.items.append(finding)
+
+    def nearest(self, name: object, allowed: Iterable[object]) -> str | None:
+        """The allowed name most like `name`, of the first few that are asked for: comparing names takes long."""
+        self.hints += 1
+        return nearest(name, allowed) if self.hints <= MAX_HINTS else None
+
+    def did_you_mean(self, name: object, allowed: Iterable[object]) -> str:
+        """The same as words to put behind a message, or nothing."""
+        match = self.nearest(name, allowed)
+        return f" (did you mean `{match}`?)" if match else ""
 
     def errors(self) -> list[Problem]:
         """What the contract reports first comes first; then what only we refuse."""
@@ -59,7 +75,9 @@ class Findings:
     def _problem(self, finding: Finding) -> Problem:
         document = self._document(finding)
         line, column = document.locate(finding.path, key=finding.key)
-        return Problem(printable(finding.message), line, column, finding.severity, document.filename, finding.rule)
+        return Problem(
+            printable(shortened(finding.message)), line, column, finding.severity, document.filename, finding.rule
+        )
 
     def _document(self, finding: Finding) -> Document:
         path = tuple(map(str, finding.path[:3]))
@@ -74,7 +92,7 @@ def check_keys(
     if section.keys() <= allowed:
         return
     unexpected = [key for key in section if key not in allowed]
-    hints = [f"{key}: `{match}`" for key in unexpected if (match := nearest(key, allowed))]
+    hints = [f"{key}: `{match}`" for key in unexpected if (match := findings.nearest(key, allowed))]
     hint = f" (did you mean {', '.join(hints)}?)" if hints else ""
     message = f"Unexpected parameters ({', '.join(map(str, unexpected))}) in {where}{hint}"
     findings.error("unexpected-keys", message, (*path, unexpected[0]), key=True, ours=ours)

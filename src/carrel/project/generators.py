@@ -42,6 +42,14 @@ def _check_command(action: Action, command: Command, path: Path, findings: Findi
         findings.warn("dataset-unchecked", message, path)
 
 
+def writes_rows(command: Command) -> bool:
+    """Whether what the command writes is rows of the database: a query's, or a dataset's of patients."""
+    if command.name == "sqlrunner":
+        return True
+    subcommand = command.parts[1] if len(command.parts) > 1 else ""
+    return command.name in _IMAGES and subcommand in {*_DATASET_COMMANDS, "generate_cohort"}
+
+
 def _extracts_unnoticed(command: Command) -> bool:
     subcommand = command.parts[1] if len(command.parts) > 1 else ""
     return command.name != "cohortextractor" and subcommand in _DATASET_COMMANDS

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Collection
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from carrel.project import document as yaml_document
 from carrel.project.actions import ActionReader
 from carrel.project.backends import BackendNames, SideFile, read_run_on, resolve_run_on
 from carrel.project.constants import DEFAULT_BACKENDS
 from carrel.project.document import Document
 from carrel.project.findings import DICTIONARY, Findings, check_keys
+from carrel.project.levels import level_findings
 from carrel.project.models import EVERYWHERE, Action
 from carrel.project.pipeline import Pipeline
 from carrel.project.problems import Problem, ProjectValidationError, YAMLError, listed
 from carrel.project.projection import backend_findings
 from carrel.project.tree import image_findings, need_findings
 from carrel.project.versions import Features, read_expectations, read_version
-from carrel.units.limits import MAX_PROJECT_BYTES
+from carrel.units.limits import MAX_ACTIONS
 
-Source = str | bytes | IO[str] | IO[bytes] | Path
+Source = yaml_document.Source | Path
 PROJECT_KEYS = frozenset({"version", "actions", "expectations", "run_on"})
 PROJECT_FILE, SIDE_FILE = "project.yaml", "backends.yaml"
 
@@ -54,24 +55,21 @@ def get_all_output_patterns_from_project_file(source: Source) -> list[str]:
     return list({pattern for action in actions for pattern in action.outputs.flat()})
 
 
+def action_names(source: Source) -> list[str] | None:
+    """Names of the actions in a project file, sorted, whether it is valid or not; None where none can be read."""
+    try:
+        value = _document(source, None).value
+    except YAMLError:
+        return None
+    bodies = value.get("actions") if isinstance(value, dict) else None
+    return sorted(map(str, bodies)) if isinstance(bodies, dict) else None
+
+
 def _document(source: Source, filename: str | None) -> Document:
     if isinstance(source, Path):
         with source.open("rb") as file:
             return _document(file, filename or source.name)
-    raw = source if isinstance(source, str | bytes) else source.read(MAX_PROJECT_BYTES + 1)
-    name = filename or PROJECT_FILE
-    if isinstance(raw, str):
-        return Document(raw.removeprefix("\ufeff"), name)
-    try:
-        return Document(io.TextIOWrapper(io.BytesIO(raw), "utf-8-sig", newline="").read(), name)
-    except UnicodeDecodeError as error:
-        raise YAMLError(_undecodable(raw, error.start, name)) from None
-
-
-def _undecodable(raw: bytes, offset: int, filename: str) -> Problem:
-    before = raw[:offset].decode("utf-8", "replace")
-    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-    return Problem("the file is not UTF-8 text", line, column, "error", filename, "yaml")
+    return Document.of(source, filename or PROJECT_FILE)
 
 
 class _Loading:
@@ -96,6 +94,7 @@ class _Loading:
         BackendNames(known, default, self.findings).check_all(where, run_on, actions)
         if self._problems():
             raise self._error()
+        self.findings.items += level_findings(actions)
         return Pipeline(
             version=version or 0.0,
             actions=actions,
@@ -124,6 +123,10 @@ class _Loading:
         elif not isinstance(bodies, dict):
             message = f"`actions` section of the project must be {DICTIONARY}"
             self.findings.error("actions-type", message, ("actions",))
+        elif len(bodies) > MAX_ACTIONS:
+            message = f"The project has {len(bodies)} actions, more than {MAX_ACTIONS}"
+            self.findings.error("actions-many", message, ("actions",), key=True, ours=True)
+            return {}
         reader = ActionReader(features, self.findings)
         actions: dict[str, Action] = {}
         for key, body in bodies.items() if isinstance(bodies, dict) else ():

@@ -115,10 +115,12 @@ class Action:
 
         Source: project-yaml.md section 1.4. Single quotes become `\\u0027`, so that no shell trips over them.
         """
-        if not self.config:
-            return self.run.raw
-        config = json.dumps(self.config).replace("'", r"\u0027")
-        return shlex.join([*self.run.parts, "--config", config])
+        return shlex.join([*self.run.parts, *self.config_words]) if self.config else self.run.raw
+
+    @property
+    def config_words(self) -> list[str]:
+        """What is put behind the command, as words."""
+        return ["--config", json.dumps(self.config).replace("'", r"\u0027")] if self.config else []
 
     def runs_on(self, backend: str) -> bool:
         return self.run_on.allows(backend) and (not self.commands or backend in self.commands)

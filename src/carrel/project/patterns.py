@@ -6,7 +6,8 @@ import posixpath
 import re
 from pathlib import PurePosixPath
 
-from carrel.project.constants import LEVEL4_FILE_TYPES
+from carrel.project.constants import GIT_FOLDER, LEVEL4_FILE_TYPES, RESERVED_FOLDERS
+from carrel.units.limits import MAX_FILE_NAME_BYTES
 
 # The shape nearly all patterns have, of which only the file type is left to look at: plain names, no leading dots.
 _plain = re.compile(r"(?!metadata/)(?:[A-Za-z0-9_*-][A-Za-z0-9_.*-]*/)*[A-Za-z0-9_*-][A-Za-z0-9_.*-]*(\.[A-Za-z0-9]+)")
@@ -33,6 +34,60 @@ def escape_fault(pattern: str) -> str | None:
     if first == ".." or (first.startswith("~") and "/" in pattern):
         return "it leaves the workspace (write a path relative to the study's folder)"
     return None
+
+
+def is_reserved(path: str) -> bool:
+    """Whether a file or folder is Carrel's or git's own, in letters of any case: to some file systems they are one."""
+    parts = path.casefold().split("/")
+    return parts[0] in RESERVED_FOLDERS or GIT_FOLDER in parts
+
+
+def reserved_fault(pattern: str) -> str | None:
+    """What we have against a pattern that names what is Carrel's or git's own (the contract: `metadata` alone)."""
+    return (
+        "it is in a folder of Carrel's or git's own (write to another, e.g. output/)" if is_reserved(pattern) else None
+    )
+
+
+def length_fault(pattern: str) -> str | None:
+    """What we have against a pattern whose files could not be stored."""
+    longest = max(len(part.replace("*", "").encode(errors="replace")) for part in pattern.split("/"))
+    if longest > MAX_FILE_NAME_BYTES:
+        return f"the name of a file or folder is longer than {MAX_FILE_NAME_BYTES} bytes"
+    return None
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether there is a path that both patterns match."""
+    left, right = one.split("/"), other.split("/")
+    return len(left) == len(right) and all(map(_names_overlap, left, right))
+
+
+def _names_overlap(one: str, other: str) -> bool:
+    """Whether two names, in which `*` stands for any letters, can be the same.
+
+    `reached` are the places in `other` that what was read of `one` may have come to.
+    """
+    if "*" not in one and "*" not in other:
+        return one == other
+    reached = _over_stars({0}, other)
+    for sign in one:
+        if sign == "*":
+            reached = set(range(min(reached), len(other) + 1)) if reached else set()
+            continue
+        stepped = {at if other[at] == "*" else at + 1 for at in reached if at < len(other) and other[at] in ("*", sign)}
+        reached = _over_stars(stepped, other)
+    return len(other) in reached
+
+
+def _over_stars(places: set[int], pattern: str) -> set[int]:
+    """The places, and those behind the stars that stand there: a star may stand for nothing."""
+    over = set(places)
+    for at in sorted(places):
+        while at < len(pattern) and pattern[at] == "*":
+            at += 1
+            over.add(at)
+    return over
 
 
 def suffix_of(pattern: str) -> str:

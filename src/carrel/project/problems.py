@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
 
+from carrel.units.limits import MAX_MESSAGE
+
 MAX_SHOWN = 200
 """Problems that the text of an error lists: it goes over wires and onto pages."""
 
@@ -40,6 +42,11 @@ _UNPRINTABLE = {code: f"\\x{code:02x}" for code in (*range(10), *range(11, 32), 
 def printable(message: str) -> str:
     """A message that quotes a file, with its control characters spelt out: a file must not steer a terminal."""
     return message.translate(_UNPRINTABLE)
+
+
+def shortened(message: str) -> str:
+    """A message that quotes a file, cut where it quotes too much."""
+    return message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + "..."
 
 
 def listed(problems: Sequence[Problem]) -> str:

@@ -9,9 +9,32 @@ from __future__ import annotations
 
 from typing import Any
 
-from carrel.project.backends import BACKEND_NAME, MAX_BACKENDS
-from carrel.project.constants import KNOWN_VERSIONS, LATEST_VERSION, LEVEL4_FILE_TYPES, LEVELS
-from carrel.units import durations, sizes
+from carrel.project.backends import BACKEND_NAME
+from carrel.project.constants import (
+    GIT_FOLDER,
+    KNOWN_VERSIONS,
+    LATEST_VERSION,
+    LEVEL4_FILE_TYPES,
+    LEVELS,
+    RESERVED_FOLDERS,
+)
+from carrel.project.resources import SHAPES
+from carrel.units.limits import (
+    MAX_ACTION_NAME,
+    MAX_ACTIONS,
+    MAX_BACKEND_NAME,
+    MAX_BACKENDS,
+    MAX_CPUS,
+    MAX_DURATION_SECONDS,
+    MAX_NEEDS,
+    MAX_OUTPUT_PATH,
+    MAX_OUTPUTS,
+    MAX_POPULATION_SIZE,
+    MAX_SIZE_BYTES,
+    MIN_CPUS,
+    MIN_MEMORY_BYTES,
+    MIN_TIMEOUT_SECONDS,
+)
 
 Schema = dict[str, Any]
 
@@ -28,6 +51,9 @@ ONLY_THE_LOADER = frozenset(
         "dataset-output-mismatch",
         "run-quotes",
         "run-impossible",
+        "output-file-name",
+        "resources-bound",
+        "population-text-large",
         "action-twice",
         "output-name-twice",
         "run-on-disagrees",
@@ -41,6 +67,12 @@ ONLY_THE_LOADER = frozenset(
 )
 """Rules (`Problem.rule`) that the schema cannot express."""
 
+
+def _any_case(word: str) -> str:
+    """A regular expression of the word, in letters of any case."""
+    return "".join(f"[{sign}{sign.upper()}]" if sign.isalpha() else f"\\{sign}" for sign in word)
+
+
 _VERSION_TEXT = r"^\s*\+?0*{}(\.0*)?\s*$"
 # The first word of a command; one with quotes or back slashes in it is left to the loader.
 _IMAGE = r"^\s*([^\s:\"'\\]*:({})(\s|$)|[^\s]*[\"'\\])"
@@ -51,13 +83,15 @@ _DATASET = r"^(ehrql|databuilder):\S+ generate[-_]dataset(\s|$)"
 _DATASET_OUTPUT = rf"^(?!{_DATASET[1:]})|^((?!\s--\s)[\s\S])*\s[\"']?--output([\"']?\s+|=)\S"
 _COHORT = r"^cohortextractor:\S+ generate_cohort(\s|$)"
 _PATTERN = (
-    r"^(?!/|[A-Za-z]:/|metadata(/|$)|~[^/]*/)"  # absolute, metadata, somebody's home
+    r"^(?!/|[A-Za-z]:/|~[^/]*/)"  # absolute, somebody's home
+    rf"(?!({'|'.join(map(_any_case, sorted(RESERVED_FOLDERS)))})(/|$))(?!([\s\S]*/)?{_any_case(GIT_FOLDER)}(/|$))"
     r"(?!([\s\S]*/)?\.\.?(/|$))(?![\s\S]*//)"  # standard form, inside of the workspace
     r"(?![\s\S]*[\\?\[])(?![\s\S]*\*\*)"  # wildcards
     r"([\s\S]*/)?[^/]+"
 )
 _ANY_TYPE = r"\.[^/.]*[^/.*]$"
 _NULL: Schema = {"type": "null"}
+_BACKEND: Schema = {"pattern": f"^{BACKEND_NAME}$", "maxLength": MAX_BACKEND_NAME}
 
 
 def json_schema() -> Schema:
@@ -74,7 +108,8 @@ def json_schema() -> Schema:
             "actions": {
                 "description": "Steps of the study, by name.",
                 "type": "object",
-                "propertyNames": {"pattern": r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$"},
+                "maxProperties": MAX_ACTIONS,
+                "propertyNames": {"pattern": r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$", "maxLength": MAX_ACTION_NAME},
                 "additionalProperties": {"$ref": "#/$defs/action"},
             },
             "expectations": {"description": "Only in version 3."},
@@ -137,7 +172,10 @@ def _any_command(pattern: str) -> Schema:
 
 
 def _expectations() -> Schema:
-    number = [{"type": ["number", "boolean"]}, {"type": "string", "pattern": r"^\s*[-+]?[0-9]+(_[0-9]+)*\s*$"}]
+    number = [
+        {"type": ["number", "boolean"], "minimum": -MAX_POPULATION_SIZE, "maximum": MAX_POPULATION_SIZE},
+        {"type": "string", "pattern": r"^\s*[-+]?[0-9]+(_[0-9]+)*\s*$"},
+    ]
     return {
         "type": "object",
         "required": ["population_size"],
@@ -157,6 +195,7 @@ def _action() -> Schema:
             "needs": {
                 "description": "Actions whose outputs this one reads.",
                 "type": ["array", "null"],
+                "maxItems": MAX_NEEDS,
                 "items": {"type": "string", "pattern": "^[^ ]*$"},
             },
             "config": {"description": "Given to a reusable action as --config.", "type": ["object", "null"]},
@@ -192,7 +231,8 @@ def _run() -> Schema:
             {
                 "type": "object",
                 "minProperties": 1,
-                "propertyNames": {"pattern": f"^{BACKEND_NAME}$"},
+                "maxProperties": MAX_BACKENDS,
+                "propertyNames": _BACKEND,
                 "additionalProperties": command,
             },
         ],
@@ -210,7 +250,13 @@ def _outputs() -> Schema:
         "properties": {
             level: {
                 "type": "object",
-                "additionalProperties": {"type": "string", "pattern": _PATTERN + file_type},
+                "maxProperties": MAX_OUTPUTS,
+                "propertyNames": {"maxLength": MAX_ACTION_NAME},
+                "additionalProperties": {
+                    "type": "string",
+                    "pattern": _PATTERN + file_type,
+                    "maxLength": MAX_OUTPUT_PATH,
+                },
             }
             for level, file_type in types.items()
         },
@@ -218,7 +264,7 @@ def _outputs() -> Schema:
 
 
 def _run_on() -> Schema:
-    name = {"type": "string", "pattern": f"^{BACKEND_NAME}$"}
+    name = {"type": "string", **_BACKEND}
     names = {"type": "array", "minItems": 1, "maxItems": MAX_BACKENDS, "items": name}
     exclude = {
         "type": "object",
@@ -230,16 +276,17 @@ def _run_on() -> Schema:
 
 
 def _resources() -> Schema:
-    def text(pattern: str) -> Schema:
-        return {"type": "string", "pattern": f"^(?=.*[1-9]){pattern}$"}
+    def amount(key: str, least: float, most: float) -> Schema:
+        text = {"type": "string", "pattern": rf"^\s*{SHAPES[key]}\s*$"}
+        return {"anyOf": [_NULL, {"type": "number", "minimum": least, "maximum": most}, text]}
 
     return {
         "description": "What the action asks for; the backend's limits cap it.",
         "type": "object",
         "additionalProperties": False,
         "properties": {
-            "cpus": {"type": ["number", "null"], "exclusiveMinimum": 0},
-            "memory": {"anyOf": [_NULL, {"type": "number", "minimum": 1}, text(sizes.PATTERN)]},
-            "timeout": {"anyOf": [_NULL, {"type": "number", "exclusiveMinimum": 0}, text(durations.PATTERN)]},
+            "cpus": {"type": ["number", "null"], "minimum": MIN_CPUS, "maximum": MAX_CPUS},
+            "memory": amount("memory", MIN_MEMORY_BYTES, MAX_SIZE_BYTES),
+            "timeout": amount("timeout", MIN_TIMEOUT_SECONDS, MAX_DURATION_SECONDS),
         },
     }

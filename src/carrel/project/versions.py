@@ -8,6 +8,7 @@ from typing import Any
 from carrel.project.constants import DEFAULT_POPULATION_SIZE, KNOWN_VERSIONS, LATEST_VERSION
 from carrel.project.findings import Findings
 from carrel.project.models import Expectations
+from carrel.units.limits import MAX_POPULATION_SIZE
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,13 @@ def _population(section: dict[Any, Any], findings: Findings) -> Expectations | N
         findings.error("population-missing", message, path)
         return None
     try:
-        return Expectations(int(section["population_size"]))
+        size = int(section["population_size"])
     except (TypeError, ValueError, OverflowError):
         findings.error("population-not-a-number", "Project expectations population size must be a number", path)
         return None
+    if abs(size) > MAX_POPULATION_SIZE:
+        message = f"Project expectations population size must be at most {MAX_POPULATION_SIZE}"
+        written_out = isinstance(section["population_size"], str)
+        findings.error("population-text-large" if written_out else "population-large", message, path, ours=True)
+        return None
+    return Expectations(size)

@@ -39,8 +39,24 @@ class FileTooLarge(GitError):
     """The file is larger than its reader allows."""
 
 
+class FileIsLink(GitError):
+    """The file is a symbolic link, of which git would give the target's name as its contents."""
+
+
+class RepoTooLarge(GitError):
+    """What git would have to fetch or to answer is more than there is room for."""
+
+
+class RepoDamaged(GitError):
+    """The repository holds objects that git itself cannot read."""
+
+
 class CheckoutRefused(GitError):
-    """The tree holds something that must not be written to disk, such as a symlink that leads outside."""
+    """The tree holds something that must not or cannot be written to disk, such as a symlink that leads outside."""
+
+
+class GivenUp(Exception):
+    """Nobody wants the answer any more: whoever asked has been cancelled."""
 
 
 class RepoInfrastructureError(Exception):

@@ -1,7 +1,10 @@
 """How long git may take. Times in seconds, measured by the monotonic clock."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from carrel.repos.errors import GivenUp
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,11 +16,14 @@ class Limits:
 
 
 class Deadline:
-    """A moment by which several git calls must be done together."""
+    """A moment by which several git calls must be done together, or earlier once `given_up()` is true."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, given_up: Callable[[], bool] = lambda: False) -> None:
         self._end = time.monotonic() + seconds
+        self._given_up = given_up
 
     def remaining(self) -> float:
-        """Seconds left; never negative."""
+        """Seconds left; never negative. Raises GivenUp."""
+        if self._given_up():
+            raise GivenUp
         return max(0.0, self._end - time.monotonic())

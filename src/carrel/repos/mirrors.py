@@ -7,7 +7,7 @@ of the commit's files have arrived: the ref's being there is the proof that the 
 import hashlib
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from carrel.repos.policy import RepoPolicy
 from carrel.telemetry import faults
 from carrel.units.limits import MAX_GIT_FILE_BYTES
 
+_MAX_REF_BYTES = 1024
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _EVERYTHING = 2147483647
 """Git's word for "infinite depth"."""
@@ -46,12 +47,15 @@ class Mirrors:
         self.policy = policy
         self.limits = limits or Limits()
 
-    def deadline(self) -> Deadline:
-        """A deadline `limits.total` seconds from now, to be shared by the calls of one request."""
-        return Deadline(self.limits.total)
+    def deadline(self, given_up: Callable[[], bool] = lambda: False) -> Deadline:
+        """A deadline `limits.total` seconds from now, to be shared by the calls of one request.
+
+        With `given_up`, calls raise GivenUp soon after it is true.
+        """
+        return Deadline(self.limits.total, given_up)
 
     def read_file(self, repo_url: str, commit: str, path: str, deadline: Deadline | None = None) -> bytes:
-        """The bytes of one file at `commit`; raises CommitNotFound, FileNotInRepo, FileTooLarge.
+        """The bytes of one file at `commit`; raises CommitNotFound, FileNotInRepo, FileTooLarge, FileIsLink.
 
         Needs no network and one git process when the commit is here already.
         """
@@ -113,23 +117,34 @@ class Mirrors:
             raise TagNotFound(f"Could not find tag '{tag}' in {self.policy.redact(repo_url)}")
         return commit
 
-    def checkout(self, repo_url: str, commit: str, dest: Path, deadline: Deadline | None = None) -> None:
+    def checkout(
+        self,
+        repo_url: str,
+        commit: str,
+        dest: Path,
+        deadline: Deadline | None = None,
+        leave_out: Callable[[str], bool] = lambda path: False,
+    ) -> None:
         """Write the tree at `commit` to `dest`, which must not exist or be an empty folder; all of it or nothing.
 
-        No hooks, no submodules (their folders stay empty), no smudge filters, no configuration of the user or the
-        machine. Raises CheckoutRefused when a symlink of the tree leads outside of it.
+        `leave_out(path)` names files and folders that are not written. No hooks, no submodules (their folders stay
+        empty), no smudge filters, no configuration of the user or the machine. Raises GivenUp, and CheckoutRefused when
+        something of the tree must not or cannot be written, such as a symlink that leads outside of it.
         """
         git, deadline = self._begin(repo_url, deadline)
         _check_commit(commit)
-        if not tree.check_symlinks(git, _held(commit), deadline):
+        entries = tree.check(git, _held(commit), deadline)
+        if entries is None:
             self.ensure_commit(repo_url, commit, deadline)
-            if not tree.check_symlinks(git, _held(commit), deadline):
-                raise RepoInfrastructureError(f"The mirror of {git.shown_url} cannot be read")
+            entries = tree.check(git, _held(commit), deadline)
+        if entries is None:
+            raise RepoInfrastructureError(f"The mirror of {git.shown_url} cannot be read")
         partial = dest.with_name(f".{dest.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         try:
             partial.mkdir(parents=True)
-            tree.write(git, _held(commit), partial, deadline)
+            partial.chmod(0o755)
+            tree.write(git, _held(commit), partial, entries, leave_out, deadline)
             faults.point("repos.checkout.written")
             partial.rename(dest)
         except OSError as error:
@@ -243,7 +258,8 @@ def _key(branch: str) -> str:
 def _is_noted(mirror: Path, ref: str, commit: str) -> bool:
     """Whether git's file of a ref says so: a tenth of a millisecond. False where only git can tell."""
     try:
-        return (mirror / ref).read_bytes() == commit.encode() + b"\n"
+        with (mirror / ref).open("rb") as file:
+            return file.read(_MAX_REF_BYTES) == commit.encode() + b"\n"
     except OSError:
         return False
 
@@ -262,6 +278,7 @@ def _clear_leftovers(mirror: Path) -> None:
 def _is_sound(mirror: Path) -> bool:
     """False when there is no mirror, or a power cut left it without its head."""
     try:
-        return (mirror / "HEAD").read_bytes().startswith(b"ref: ")
+        with (mirror / "HEAD").open("rb") as file:
+            return file.read(_MAX_REF_BYTES).startswith(b"ref: ")
     except OSError:
         return False

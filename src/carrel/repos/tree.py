@@ -1,19 +1,38 @@
 """One commit's files: reading one, and writing them all to disk without letting any lead outside."""
 
+import contextlib
+import os
 import posixpath
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Final, Literal
+from typing import IO, Final, Literal
 
-from carrel.repos.errors import CheckoutRefused, FileTooLarge, RepoInfrastructureError
+from carrel.repos.errors import CheckoutRefused, FileIsLink, FileTooLarge, RepoInfrastructureError
 from carrel.repos.git import Git
 from carrel.repos.limits import Deadline
+from carrel.units.limits import (
+    GIB,
+    MAX_CHECKOUT_BYTES,
+    MAX_GIT_DEPTH,
+    MAX_GIT_ENTRIES,
+    MAX_GIT_FILE_BYTES,
+    MAX_GIT_LINKS,
+    MAX_GIT_PATH_BYTES,
+    MAX_LINK_BYTES,
+    MAX_LINK_STEPS,
+    MIB,
+)
 
-_SYMLINK = b"120000"
+FOLDER, LINK, SUBMODULE = b"040000", b"120000", b"160000"
+_OBJECT_ID_BYTES = 20
 _MAX_LINKS = 40
 """Symlinks followed in one path before it counts as a loop; the kernel's own limit."""
+_MAX_NAME_BYTES = 255
+_MAX_LINE = 8192
+"""Longest line that git says of one object."""
 
 
 class _Absent(Enum):
@@ -25,84 +44,262 @@ NO_COMMIT: Final = _Absent.COMMIT
 NO_FILE: Final = _Absent.FILE
 
 
+# -- one file
+
+
 def blob(
     git: Git, ref: str, path: str, deadline: Deadline, max_bytes: int
 ) -> bytes | Literal[_Absent.COMMIT, _Absent.FILE]:
     """The bytes of `path` in the tree of `ref`, or which of the two is not there. One git process.
 
-    The size is asked for before the contents, so that a huge file is never read. Raises FileTooLarge, and
+    Sizes are asked for before the contents, so that nothing huge is ever read. Raises FileTooLarge, FileIsLink, and
     RepoInfrastructureError when the mirror cannot be read.
     """
     if "\n" in path:
         return NO_FILE
+    folder, _, name = path.rpartition("/")
     with git.conversation(["cat-file", "--batch-command"], deadline) as (say, hear):
-        say(f"info {ref}^{{tree}}\ninfo {ref}:{path}\n")
-        if b" tree " not in hear.readline():
+        say(f"info {ref}^{{tree}}\ninfo {ref}:{folder}\ninfo {ref}:{path}\n")
+        if _heard(hear)[1] != b"tree":
             return NO_COMMIT
-        _, kind, size = [*hear.readline().split(b" "), b"", b"0"][:3]
+        _, _, folder_size = _heard(hear)
+        _, kind, size = _heard(hear)
         if kind != b"blob":
             return NO_FILE
-        if int(size) > max_bytes:
-            raise FileTooLarge(f"The file {path} in {git.shown_url} is larger than {max_bytes // 1024**2} MiB")
-        say(f"contents {ref}:{path}\n")
-        hear.readline()
-        content = hear.read(int(size))
-    if len(content) != int(size):
+        if folder_size > MAX_GIT_FILE_BYTES:
+            raise FileTooLarge(f"The folder of {path} in {git.shown_url} has too many files")
+        if size > max_bytes:
+            raise FileTooLarge(f"The file {path} in {git.shown_url} is larger than {max_bytes // MIB} MiB")
+        if _mode_in(_contents(git, say, hear, f"{ref}:{folder}", folder_size), name.encode()) == LINK:
+            raise FileIsLink(f"{path} in {git.shown_url} is a symbolic link: put the file itself there")
+        return _contents(git, say, hear, f"{ref}:{path}", size)
+
+
+def _heard(hear: IO[bytes]) -> tuple[bytes, bytes, int]:
+    """What git says of an object: its id, its kind (`missing` when it is not there) and its size in bytes."""
+    object_id, kind, size = [*hear.readline(_MAX_LINE).split(), b"", b"", b""][:3]
+    return object_id, kind, int(size) if size.isdigit() else 0
+
+
+def _contents(git: Git, say: Callable[[str], None], hear: IO[bytes], name: str, size: int) -> bytes:
+    say(f"contents {name}\n")
+    hear.readline(_MAX_LINE)
+    content = hear.read(size)
+    hear.read(1)
+    if len(content) != size:
         raise RepoInfrastructureError(f"git cat-file ended too early for {git.shown_url}")
     return content
 
 
-def write(git: Git, ref: str, dest: Path, deadline: Deadline) -> None:
-    """Write the files of `ref` into the empty folder `dest`. One git process."""
+def _mode_in(folder: bytes, name: bytes) -> bytes | None:
+    """The mode of one entry of a tree object: `mode name NUL id`, again and again."""
+    at = 0
+    while at < len(folder):
+        end = folder.index(b"\0", at)
+        mode, _, found = folder[at:end].partition(b" ")
+        if found == name:
+            return mode.rjust(len(LINK), b"0")
+        at = end + 1 + _OBJECT_ID_BYTES
+    return None
+
+
+# -- all files
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file, folder, link or submodule of a tree. `size` in bytes, of files and links."""
+
+    path: str
+    mode: bytes
+    object_id: str
+    size: int
+
+
+def check(git: Git, ref: str, deadline: Deadline) -> list[Entry] | None:
+    """What is in the tree of `ref`, all of which can be written; None when there is no such tree.
+
+    Two git processes, however large the tree. Raises CheckoutRefused, which names what is in the way.
+    """
+    entries: list[Entry] = []
+    paths: set[str] = set()
+    total = 0
+    with git.answering(["ls-tree", "-r", "-t", "-z", "-l", "--full-tree", ref], deadline) as answer:
+        for entry in map(_parsed, _records(answer)):
+            total += entry.size
+            _check_entry(git, entry, paths)
+            if len(entries) >= MAX_GIT_ENTRIES:
+                raise _refusal(git, f"has more than {MAX_GIT_ENTRIES} files and folders")
+            if total > MAX_CHECKOUT_BYTES:
+                raise _refusal(git, f"has files of more than {MAX_CHECKOUT_BYTES // GIB} GiB together")
+            paths.add(entry.path)
+            entries.append(entry)
+    if answer.returncode != 0 and not entries:
+        return None
+    if answer.returncode != 0:
+        raise RepoInfrastructureError(f"The mirror of {git.shown_url} cannot be read")
+    _check_links(git, [entry for entry in entries if entry.mode == LINK], deadline)
+    return entries
+
+
+def _records(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """What git says, cut at each NUL."""
+    rest = b""
+    for piece in pieces:
+        *whole, rest = (rest + piece).split(b"\0")
+        yield from whole
+        if len(rest) > _MAX_LINE:  # far too long for a path: it is refused for what is there of it
+            yield rest
+
+
+def _parsed(record: bytes) -> Entry:
+    about, _, path = record.partition(b"\t")
+    mode, _, object_id, size = about.split()
+    return Entry(os.fsdecode(path), mode, object_id.decode(), int(size) if size.isdigit() else 0)
+
+
+def _refusal(git: Git, why: str) -> CheckoutRefused:
+    return CheckoutRefused(f"{git.shown_url} cannot be checked out: it {why}")
+
+
+def _check_entry(git: Git, entry: Entry, paths: set[str]) -> None:
+    names = entry.path.split("/")
+    fault = None
+    if len(names) > MAX_GIT_DEPTH:
+        fault = f"is in folders nested deeper than {MAX_GIT_DEPTH}"
+    elif len(os.fsencode(entry.path)) > MAX_GIT_PATH_BYTES:
+        fault = f"has a path of more than {MAX_GIT_PATH_BYTES} bytes"
+    elif any(len(os.fsencode(name)) > _MAX_NAME_BYTES for name in names):
+        fault = f"has a name of more than {_MAX_NAME_BYTES} bytes"
+    elif any(name in ("", ".", "..") for name in names):
+        fault = "is not a plain path inside the repository"
+    elif any(map(is_gits_own, names)):
+        fault = "has a name that is git's own"
+    elif entry.path in paths:
+        fault = "is there twice"
+    elif entry.mode == LINK and not 0 < entry.size <= MAX_LINK_BYTES:
+        fault = f"is a symbolic link whose target has not 1 to {MAX_LINK_BYTES} bytes"
+    if fault:
+        raise _refusal(git, f"has a file that {fault}: {shown(entry.path)}")
+
+
+_IGNORED = dict.fromkeys([*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF])
+"""Signs that macOS leaves out when it compares names."""
+
+
+def is_gits_own(name: str) -> bool:
+    """Whether some file system takes the name of a file for `.git`."""
+    plain = name.translate(_IGNORED).casefold().partition(":")[0].rstrip(". ")
+    return any(part.rstrip(". ") in (".git", "git~1") for part in plain.split("\\"))
+
+
+def shown(path: str) -> str:
+    """A path of somebody's tree for a message: printable, and no longer than one reads."""
+    text = "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape", "surrogatepass").decode() for sign in path
+    )
+    return text if len(text) <= 200 else text[:200] + "..."
+
+
+def write(
+    git: Git, ref: str, dest: Path, entries: list[Entry], leave_out: Callable[[str], bool], deadline: Deadline
+) -> None:
+    """Write the files of `ref`, which are `entries`, into the empty folder `dest`, but those that `leave_out` names.
+
+    One git process. Modes are 0755 of folders and programs and 0644 of other files, whatever our own umask is.
+    """
     with tempfile.TemporaryDirectory(prefix="carrel-index-") as scratch:
         env = {"GIT_INDEX_FILE": f"{scratch}/index", "GIT_WORK_TREE": str(dest.absolute())}
-        git.local(["read-tree", "--reset", "-u", f"{ref}^{{tree}}"], deadline, env=env)
+        done = git.run(["read-tree", "--reset", "-u", f"{ref}^{{tree}}"], deadline, env=env, umask=0o022)
+    if not done.ok:
+        raise git.cannot_write(done)
+    for entry in entries:
+        if entry.mode not in (FOLDER, SUBMODULE) and _is_left_out(entry.path, leave_out):
+            (dest / entry.path).unlink()
+    # In the order of the listing a folder stands before what is in it. What was emptied goes, as git has none such.
+    for entry in reversed(entries):
+        if entry.mode == FOLDER:
+            with contextlib.suppress(OSError):
+                (dest / entry.path).rmdir()
 
 
-def check_symlinks(git: Git, ref: str, deadline: Deadline) -> bool:
-    """Raise CheckoutRefused if any symlink in the tree of `ref` leads outside of it; False: there is no such tree.
+def _is_left_out(path: str, leave_out: Callable[[str], bool]) -> bool:
+    """Whether the file, or a folder that it is in, is named."""
+    names = path.split("/")
+    return any(leave_out("/".join(names[:count])) for count in range(1, len(names) + 1))
 
-    One git process, and one more for each symlink.
-    """
-    listing = git.run(["ls-tree", "-r", "-z", ref], deadline)
-    if not listing.ok:
-        return False
-    links = _symlinks(git, listing.stdout, deadline)
-    for path in links:
-        if not stays_inside(path, links):
+
+# -- symbolic links
+
+
+def _check_links(git: Git, links: list[Entry], deadline: Deadline) -> None:
+    if len(links) > MAX_GIT_LINKS:
+        raise _refusal(git, f"has more than {MAX_GIT_LINKS} symbolic links")
+    targets = _targets(git, links, deadline)
+    steps = 0
+    for path, target in targets.items():
+        if "\0" in target:
+            raise _refusal(git, f"has a symbolic link with a NUL character in its target: {shown(path)}")
+        followed = follow(path, targets)
+        steps += followed.steps
+        if steps > MAX_LINK_STEPS:
+            raise _refusal(git, "has symbolic links that lead through too many others")
+        if not followed.inside:
             raise CheckoutRefused(
-                f"The symlink '{path}' in {git.shown_url} leads outside the repository: remove it, or make it relative"
+                f"The symlink '{shown(path)}' in {git.shown_url} leads outside the repository: "
+                "remove it, or make it relative"
             )
-    return True
 
 
-def _symlinks(git: Git, listing: bytes, deadline: Deadline) -> dict[str, str]:
-    entries = (entry.partition(b"\t") for entry in listing.split(b"\0") if entry.startswith(_SYMLINK))
-    ids = {path.decode(errors="surrogateescape"): meta.split(b" ")[2].decode() for meta, _, path in entries}
-    return {
-        path: git.local(["cat-file", "blob", object_id], deadline).stdout.decode(errors="surrogateescape")
-        for path, object_id in ids.items()
-    }
+def _targets(git: Git, links: list[Entry], deadline: Deadline) -> dict[str, str]:
+    """Path -> target. One git process; each link is small, and there are not many."""
+    if not links:
+        return {}
+    ids = "".join(f"{entry.object_id}\n" for entry in links)
+    said = git.run(["cat-file", "--batch"], deadline, stdin=ids.encode()).stdout
+    targets, at = {}, 0
+    for entry in links:
+        start = said.find(b"\n", at) + 1
+        at = start + entry.size + 1
+        targets[entry.path] = os.fsdecode(said[start : at - 1])
+    if at != len(said):
+        raise RepoInfrastructureError(f"git cat-file ended too early for {git.shown_url}")
+    return targets
 
 
-def stays_inside(path: str, links: Mapping[str, str]) -> bool:
-    """True if following `path` through `links` (symlink path -> target) never leaves the tree. Loops stay inside."""
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """Where following a path leads: whether it stays `inside` the tree, and through how many names."""
+
+    inside: bool
+    steps: int
+
+
+def follow(path: str, links: Mapping[str, str]) -> Followed:
+    """Follow `path` through `links` (symlink path -> target). Loops, and what leads nowhere, stay inside."""
     todo = path.split("/")[::-1]
     place: list[str] = []
-    followed = 0
+    followed = steps = 0
     while todo and followed <= _MAX_LINKS:
+        steps += 1
         part = todo.pop()
         if part == "..":
             if not place:
-                return False
+                return Followed(False, steps)
             place.pop()
         elif part not in ("", "."):
-            target = links.get("/".join([*place, part]))
+            # No link lies deeper than trees may be.
+            target = links.get("/".join([*place, part])) if len(place) < MAX_GIT_DEPTH else None
             if target is None:
                 place.append(part)
             elif posixpath.isabs(target):
-                return False
+                return Followed(False, steps)
             else:
                 followed += 1
                 todo.extend(target.split("/")[::-1])
-    return True
+    return Followed(True, steps)
+
+
+def stays_inside(path: str, links: Mapping[str, str]) -> bool:
+    """True if following `path` through `links` never leaves the tree."""
+    return follow(path, links).inside

@@ -16,6 +16,21 @@ MAX_SIZE_BYTES = 1024 * TIB
 MAX_DURATION_SECONDS = 366 * 86400
 """The longest time that a study, a task or a setting may name."""
 
+MIN_CPUS = 0.01
+"""The least share of a processor that an action may ask for: container engines take less for "no limit"."""
+
+MAX_CPUS = 10_000
+"""The most processors that an action may ask for."""
+
+MIN_MEMORY_BYTES = 6 * MIB
+"""The least memory that an action may ask for: container engines start nothing in less."""
+
+MIN_TIMEOUT_SECONDS = 1
+"""The shortest time limit that an action may ask for."""
+
+MAX_POPULATION_SIZE = 1_000_000_000
+"""The largest `population_size` of a project file's `expectations`."""
+
 # --- project.yaml, backends.yaml, action.yaml
 
 MAX_PROJECT_BYTES = MIB
@@ -33,10 +48,73 @@ MAX_ARGUMENT_BYTES = 128 * KIB
 MAX_COMMAND_BYTES = 2 * MIB - MAX_ARGUMENT_BYTES
 """Most that a command's arguments take, each with its end and its pointer: the kernel's 2 MiB, less the environment."""
 
+MAX_ACTIONS = 5_000
+"""Most actions of a project file."""
+
+MAX_NEEDS = 1_000
+"""Most entries in the `needs` of an action."""
+
+MAX_OUTPUTS = 1_000
+"""Most outputs of an action at one level."""
+
+MAX_BACKENDS = 100
+"""Most backends that a `run_on` or a `run` of a project file names: every rule is looked at once for each."""
+
+MAX_ACTION_NAME = 200
+"""Longest name of an action or of an output, in characters: actions give files their names."""
+
+MAX_BACKEND_NAME = 100
+"""Longest name of a backend, in characters."""
+
+MAX_OUTPUT_PATH = 1_000
+"""Longest path of an output, in characters."""
+
+MAX_FILE_NAME_BYTES = 251
+"""Longest name of an output's file or folder, in bytes of UTF-8: file systems take 255, and level 4 adds `.txt`."""
+
+MAX_FINDINGS = 10_000
+"""Most problems of a project file that are noted; what comes after them is not looked at."""
+
+MAX_MESSAGE = 2_000
+"""Longest message about a project file, in characters: what it quotes is cut there."""
+
+MAX_OVERLAP_STEPS = 2_000_000
+"""Most steps (letters of one pattern times letters of the other) in the search for files with two levels."""
+
 # --- git
 
 MAX_GIT_FILE_BYTES = 16 * MIB
-"""Largest single file that is read out of a repository at a commit."""
+"""Largest single file (and folder's list of names) that is read out of a repository at a commit."""
+
+MAX_GIT_ANSWER_BYTES = 16 * MIB
+"""Longest answer of one git command that is listened to."""
+
+MAX_GIT_MEMORY_BYTES = GIB
+"""Most memory that a git process may take for its own data."""
+
+MAX_GIT_PACK_BYTES = 4 * GIB
+"""Largest file that git may write: so much of a repository is fetched at once, and no more."""
+
+MAX_GIT_ENTRIES = 100_000
+"""Most files and folders of a commit that is checked out."""
+
+MAX_CHECKOUT_BYTES = 4 * GIB
+"""Most bytes that the files of a commit have together when it is checked out."""
+
+MAX_GIT_DEPTH = 64
+"""Deepest folder of a commit that is checked out."""
+
+MAX_GIT_PATH_BYTES = 2_048
+"""Longest path of a file of a commit that is checked out, in bytes."""
+
+MAX_GIT_LINKS = 1_000
+"""Most symbolic links of a commit that is checked out, or of a study's folder that is run."""
+
+MAX_LINK_BYTES = 1_024
+"""Longest target of a symbolic link of a study, in bytes."""
+
+MAX_LINK_STEPS = 1_000_000
+"""Most folders and links that following all symbolic links of a study may lead through."""
 
 # --- what a job leaves
 

@@ -384,6 +384,11 @@ def test_killed_and_sent_again(requests, database, workdir, tmp_path, place):
 ACTION = "run: python:v2 python /app/report.py\n"
 
 
+MERGE_BOMB = "a0: &a0 {k: 1}\n" + "".join(
+    f"a{level}: &a{level} {{<<: [{', '.join([f'*a{level - 1}'] * 10)}]}}\n" for level in range(1, 13)
+)
+
+
 def with_action(requests, tmp_path, action_yaml=ACTION, tag="v1", image="report:v1"):
     files = {"action_yaml": action_yaml} if action_yaml is not None else {"README": "none"}
     made = new_study(tmp_path / "actions" / "report", None, **files)
@@ -420,7 +425,17 @@ def test_a_reusable_action_takes_the_place_of_the_first_word(requests, tmp_path)
             "{org}/report/tree/v1 doesn't look like a valid action (no 'action.yaml' file present)",
         ),
         ({"action_yaml": "name: x\n"}, "{invalid}Missing `run` key in 'action.yaml'"),
-        ({"action_yaml": "[1"}, "{invalid}'action.yaml' is not valid YAML"),
+        (
+            {"action_yaml": "[1"},
+            "{invalid}'action.yaml' is not valid YAML: action.yaml:2:1: "
+            "while parsing a flow sequence: did not find expected ',' or ']'",
+        ),
+        (
+            {"action_yaml": "run: python:v2 a\nrun: r:v2 b\n"},
+            "{invalid}'action.yaml' is not valid YAML: action.yaml:2:1: "
+            'found duplicate key "run" with value "r:v2 b"',
+        ),
+        ({"action_yaml": MERGE_BOMB}, "{invalid}Missing `run` key in 'action.yaml'"),
         ({"action_yaml": "run: bash:v1 x\n"}, "{invalid}Unrecognised runtime: bash"),
         ({"action_yaml": "run: report:v1 x\n"}, "{invalid}Unrecognised runtime: report"),
         (
@@ -442,6 +457,32 @@ def test_reusable_actions_that_cannot_be_used(requests, tmp_path, made, message)
     invalid = f"invalid action, please open an issue on {org}/report/issues\n\n  ReusableActionError: "
     said = refusal(requests, requested_actions=["a"])
     assert said == f"in 'a: {made.get('image', 'report:v1')}' " + message.format(org=org, invalid=invalid)
+
+
+def test_a_reusable_action_whose_file_is_a_link(requests, tmp_path):
+    action = with_action(requests, tmp_path, tag="")
+    (action.path / "action.yaml").unlink()
+    (action.path / "action.yaml").symlink_to("run: python:v2 python x.py")
+    action.write(None, x="linked")
+    action.git("tag", "v1")
+    said = refusal(requests, requested_actions=["a"])
+    assert said.endswith("is a symbolic link: put the file itself there")
+
+
+def test_a_reusable_action_and_its_arguments_are_too_much_together(requests, tmp_path):
+    with_action(requests, tmp_path, action_yaml="run: python:v2 " + "y " * 200_000)
+    assert refusal(requests, requested_actions=["a"]) == (
+        "in 'a: report:v1' the command has 200004 arguments, which take 2000080 bytes, and Linux takes 1966080 "
+        "at most; put them into a file of the study that the program reads"
+    )
+
+
+def test_a_project_file_that_is_a_link(requests):
+    requests.study.write(None, x="y")
+    (requests.study.path / "project.yaml").unlink(missing_ok=True)
+    (requests.study.path / "project.yaml").symlink_to("{version: 5, actions: {}}")
+    requests.study.write(None, x="z")
+    assert refusal(requests, requested_actions=["a"]).endswith("is a symbolic link: put the file itself there")
 
 
 def test_a_reusable_action_must_be_merged(requests, tmp_path):
