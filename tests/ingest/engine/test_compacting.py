@@ -4,8 +4,10 @@ import json
 
 import pyarrow as pa
 import pytest
+from click.testing import CliRunner
 from tests.support.s3 import new_bucket
 
+from carrel.ingest.cli import ingest
 from carrel.ingest.commit import (
     Plan,
     TableCommit,
@@ -20,7 +22,7 @@ from carrel.ingest.commit import (
     schema_bytes,
     write_file,
 )
-from carrel.ingest.engine.compacting import compact
+from carrel.ingest.engine.compacting import compact, old_of
 
 FILES, ROWS = 9, 1_000
 
@@ -102,6 +104,25 @@ def test_it_is_one_commit_that_says_that_no_data_changed(tmp_path):
     assert len(changes) == FILES + 1
     assert not any(each["dataChange"] for each in changes)
     assert existing(storage, "t", version).to_pyarrow_table().num_rows == FILES * ROWS
+
+
+def test_what_goes_is_counted_before_it_goes(tmp_path):
+    storage = open_storage(str(tmp_path))
+    filled(storage)
+
+    def told(*words):
+        done = CliRunner().invoke(ingest, ["compact", *words, "--warehouse", str(tmp_path)])
+        assert done.exit_code == 0, done.output
+        return done.output.splitlines()
+
+    assert told() == [f"t: {FILES} files became 1", "1 table compacted, 0 old files deleted"]
+    assert old_of(str(tmp_path), 1) == {}
+    assert old_of(str(tmp_path), 0) == {"t": FILES}
+    assert told("--vacuum-hours", "0", "--yes") == [
+        f"t: {FILES} old files to delete; versions before that can no longer be read",
+        f"0 tables compacted, {FILES} old files deleted",
+    ]
+    assert len(list(storage.keys("tables/t/part-"))) == 1
 
 
 def test_old_files_go_when_they_are_told_to(storage):

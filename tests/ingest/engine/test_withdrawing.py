@@ -9,15 +9,18 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 from deltalake import DeltaTable
 from tests.support.ingest import Folder, deliver, ingest, quarantined, state_of, tables_of
 from tests.support.ingest_tables import cells, of_truth
 
-from carrel.ingest.commit import open_storage
+from carrel.ingest.cli import ingest as commands
+from carrel.ingest.commit import coordinator_lock, open_storage
+from carrel.ingest.engine import Options
 from carrel.ingest.engine.copying import copy_dataset
 from carrel.ingest.engine.reconciling import reconcile
-from carrel.ingest.engine.searching import _AT_ONCE, _CHUNK, Search
-from carrel.ingest.engine.withdrawing import withdraw
+from carrel.ingest.engine.searching import _CHUNK, AT_ONCE, Search, WholeValues
+from carrel.ingest.engine.withdrawing import foresee, withdraw
 from carrel.ingest.generate import Knobs, write
 
 KNOBS = Knobs(seed=8, records=20, participants=4, hz=2, seconds=1, faults={"nan": 3, "truncated_zip": 2}, reexports=0.3)
@@ -218,8 +221,8 @@ def test_the_search_finds_codes_however_they_are_written(code, tmp_path):
 def test_the_search_names_just_the_files_that_hold_one_of_many_codes(tmp_path):
     """More codes than one pattern has, and more text than is looked through at once."""
     storage = open_storage(str(tmp_path))
-    codes = [f"code-{number:04d}-z" for number in range(_AT_ONCE * 2 + 50)]
-    guilty = {0: codes[0], 7: codes[_AT_ONCE], 8: codes[-1], 29: codes[-1]}
+    codes = [f"code-{number:04d}-z" for number in range(AT_ONCE * 2 + 50)]
+    guilty = {0: codes[0], 7: codes[AT_ONCE], 8: codes[-1], 29: codes[-1]}
     for number in range(30):
         texts = [f"code-{number:04d}-y{row:06d}" + "." * 20 for row in range(10_000)]
         texts[9_999] += guilty.get(number, "")
@@ -230,3 +233,137 @@ def test_the_search_names_just_the_files_that_hold_one_of_many_codes(tmp_path):
     found = Search(storage, codes).run()
     assert set(found.holding) == expected
     assert (found.files, found.cells) == (60, 300_000)
+
+
+def stands(text, codes=("rec1",), others=("rec1-b", "a_rec1")):
+    values = WholeValues(codes, others)
+    found = values.standing_in(pa.chunked_array([pa.array([text, None])])).to_pylist()
+    assert found[1] is False
+    assert values.are_in(pa.array([text])) is found[0]
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rec1", '{"id":"rec1"}', '["rec0","rec1","rec2"]', '{"rec1":1}', r'{"n":"line\nrec1"}', r'{"n":"\u000arec1"}',
+        "s3://bucket/study/rec1-77f0aa.zip", "file:///a%20b/x%2Frec1%2Fy.zip", "dataset=x/rec1.ndjson",
+        "rec1.a.json.ndjson", "_rec1_", "rec10 rec1 rec100", "rec1-b,rec1", "rec1 a_rec1", "rec1-c", "\t rec1\r\n",
+        "日rec1日", r'"{\"id\":\"rec1\"}"',
+    ],
+)  # fmt: skip
+def test_a_whole_value_is_found_wherever_it_stands(text):
+    assert stands(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["rec10", "xrec1", "REC1", "rec", "1rec1", "rec1rec1", "rec1-b", "x/rec1-b/a_rec1.zip", '{"a_rec1":"rec10"}', ""],
+)
+def test_a_part_of_another_value_is_not_a_code(text):
+    assert not stands(text)
+
+
+@pytest.mark.parametrize("code", ["_0abc", ".x", "a-b", 'q"x', "a b", "ümlä/ut", "日本", "a%b"])
+def test_a_code_is_found_as_json_and_urls_write_it_once_and_twice(code):
+    once = [json.dumps(code), json.dumps(code, ensure_ascii=False), quote(code), quote(code, safe="")]
+    twice = [*map(json.dumps, once), *(quote(each, safe="") for each in once[2:])]
+    for text in [*once, *twice, quote(code).replace("%C3%BC", "%c3%bc").replace("%C3%A4", "%c3%a4")]:
+        assert stands(f"<{text}>", [code], [])
+
+
+@pytest.mark.parametrize("cut", range(-9, 10, 2))
+def test_a_cut_between_two_chunks_neither_hides_a_code_nor_makes_one(cut, tmp_path):
+    """Whatever the chunks' border falls into: the code, what stands before it, or another value that it is part of."""
+    storage = open_storage(str(tmp_path))
+    for name, text in {"a": r"\nrec1 ", "b": "rec1", "c": "-rec10-", "d": "xrec1,", "e": "/rec1-b/"}.items():
+        (tmp_path / name).write_text("." * (_CHUNK + cut - len(text) // 2) + text + "." * 50)
+    assert Search(storage, ["rec1"], ["rec1-b"]).run().holding == ["a", "b"]
+
+
+@pytest.fixture
+def neighbours(tmp_path):
+    """Records whose ids hold one another, in tables, raw JSON, quarantine and archives that cannot be read."""
+    archives, warehouse = tmp_path / "a", tmp_path / "w"
+    archives.mkdir()
+    for number, record in enumerate(("rec1", "rec10", "rec1-b", "0rec1", "rec2")):
+        deliver(
+            archives, f"{record}-77{number}", record, {"a": number, "l": [f"about {record}"], "who": {"id": record}}
+        )
+        (archives / f"{record}-broken{number}.zip").write_bytes(b"no zip %d" % number)
+        (archives / f"{record}-broken{number}.json").write_text("{}")
+    ingest(warehouse, Folder(archives), options=Options(raw_json=True))
+    return archives, warehouse
+
+
+def test_a_record_leaves_and_those_whose_ids_hold_its_id_stay(neighbours):
+    archives, warehouse = neighbours
+    before = tables_of(warehouse)["Anything_v1"].num_rows
+    proof = withdraw(str(warehouse), record_ids=["rec1"])
+    assert proof.holding == ()
+    assert tables_of(warehouse)["Anything_v1"].num_rows == before - 1
+    left = {name.rpartition("-")[0] for name in quarantined(warehouse) if "broken" in name}
+    assert left == {"rec10", "rec1-b", "0rec1", "rec2"}
+    raw = {path.name for path in (warehouse / "raw_json").rglob("*.ndjson") if "dataset=Anything" in str(path)}
+    assert raw == {"rec10.ndjson", "rec1-b.ndjson", "0rec1.ndjson", "rec2.ndjson"}
+    assert ingest(warehouse, Folder(archives)).run_id is None
+
+
+def test_what_holds_the_whole_value_is_named_beside_what_only_seems_to(neighbours):
+    _, warehouse = neighbours
+    (warehouse / "note.json").write_text(json.dumps({"rec1": "rec10"}))
+    (warehouse / "innocent.json").write_text(json.dumps({"rec10": ["rec1-b", "0rec1"]}))
+    (warehouse / "rec1").mkdir()
+    (warehouse / "rec1" / "x").write_text("")
+    pq.write_table(pa.table({"a": [1]}).replace_schema_metadata({"about": "rec1"}), warehouse / "about.parquet")
+    pq.write_table(pa.table({"s": [{"rec1": 1}]}), warehouse / "key.parquet")
+    proof = withdraw(str(warehouse), record_ids=["rec1"])
+    assert set(proof.holding) == {"note.json", "rec1/x", "about.parquet", "key.parquet"}
+
+
+def test_what_would_be_removed_is_what_is_removed(study):
+    archives, warehouse, _ = study
+    copy_dataset(str(warehouse), "MotionRecord_v1")
+    code = next(iter(metadata(archives).values()))["healthcode"]
+    with coordinator_lock(open_storage(str(warehouse))):
+        before = {path: path.read_bytes() for path in warehouse.rglob("*") if path.is_file()}
+        foreseen = foresee(str(warehouse), healthcodes=[code, "nobody"], record_ids=["no record"])
+        assert {path: path.read_bytes() for path in warehouse.rglob("*") if path.is_file()} == before
+    removed = withdraw(str(warehouse), healthcodes=[code]).removed
+    assert list(foreseen.removal.counts()) == list(removed.counts())
+    assert foreseen.removal.archives == removed.archives
+    assert foreseen.unknown == ("no record", "nobody")
+    again = foresee(str(warehouse), healthcodes=[code])
+    assert (again.withdrawn, again.unknown, again.removal.tables) == ((code,), (), ())
+
+
+def test_an_archive_that_is_known_by_its_address_alone_is_known(neighbours):
+    archives, warehouse = neighbours
+    (archives / "rec7-1.zip").write_bytes(b"no zip either")
+    (archives / "rec7-1.json").write_text("{}")
+    ingest(warehouse, Folder(archives))
+    foreseen = foresee(str(warehouse), record_ids=["rec7", "rec8"])
+    assert (foreseen.unknown, foreseen.removal.archives) == (("rec8",), 1)
+
+
+def test_the_command_says_what_goes_and_names_codes_that_nobody_knows(neighbours):
+    _, warehouse = neighbours
+
+    def told(*words, answer=None):
+        done = CliRunner().invoke(commands, ["withdraw", *words, "--warehouse", str(warehouse)], input=answer)
+        return done.exit_code, done.output
+
+    state = state_of(warehouse)
+    code, text = told("--record", "rec1", "--dry-run")
+    assert code == 0
+    assert re.search(r"^  Anything_v1 +1 ", text, re.MULTILINE)
+    assert re.search(r"raw JSON: \d files?", text)
+    code, text = told("--record", "rec1", "--healthcode", "of rec11", "--dry-run")
+    assert (code, "NOT KNOWN HERE: of rec11" in text) == (3, True)
+    code, text = told("--record", "rec1", answer="n\n")
+    assert code == 1
+    assert text.index("Anything_v1") < text.index("for good?")
+    assert state_of(warehouse) == state
+    code, text = told("--record", "rec1", "--record", "rec11", "--yes")
+    assert code == 0
+    assert text.index("To be removed") < text.index("NOT KNOWN HERE: rec11") < text.index("Withdrawal r")

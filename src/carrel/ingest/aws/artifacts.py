@@ -70,6 +70,11 @@ def remove(client: Any, bucket: str, ref: str) -> Change:
     return Change(removed=tuple(paths))
 
 
+def count(client: Any, bucket: str, ref: str) -> int:
+    """How many files `remove` would remove."""
+    return sum(1 for _ in _paths(client, bucket, _prefix(ref)))
+
+
 def refs(client: Any, bucket: str) -> list[str]:
     """Names of the refs that have an index, sorted."""
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{ROOT}/", Delimiter="/")

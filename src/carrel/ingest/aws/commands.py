@@ -1,12 +1,13 @@
 """`carrel ingest artifacts`: thin over `artifacts`."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from carrel.ingest.aws.artifacts import ArtifactsError, refs, remove, upload
+from carrel.ingest.aws.artifacts import ArtifactsError, count, refs, remove, upload
 
 
 @click.command()
@@ -43,9 +44,11 @@ def _do(action: str, ref: str, bucket: str, folders: tuple[str, ...], as_json: b
         names = refs(client, bucket)
         click.echo(json.dumps(names) if as_json else "\n".join(names))
         return
+    if action == "remove" and sys.stdin.isatty():
+        click.confirm(f"Remove {count(client, bucket, ref)} files of {ref} for good?", abort=True, err=True)
     made = upload(client, bucket, ref, _folders(folders)) if action == "upload" else remove(client, bucket, ref)
     counts: dict[str, Any] = {"written": len(made.written), "same": len(made.same), "removed": len(made.removed)}
-    text = ", ".join(f"{count} {what}" for what, count in counts.items())
+    text = ", ".join(f"{number} {what}" for what, number in counts.items())
     click.echo(json.dumps({"ref": ref, **counts}) if as_json else f"{ref}: {text}")
 
 

@@ -56,7 +56,8 @@ def forget(client: Any, bucket: str, gone: list[Version]) -> None:
 @click.argument("place")
 @click.option("--forget", "which", flag_value="old", help="Forget old versions below PLACE.")
 @click.option("--forget-all", "which", flag_value="all", help="Forget everything below PLACE.")
-def main(place: str, which: str | None) -> None:
+@click.option("--yes", is_flag=True, help="Do not ask (nobody is asked but at a terminal).")
+def main(place: str, which: str | None, yes: bool) -> None:
     import boto3
 
     parts = urlsplit(place)
@@ -65,6 +66,10 @@ def main(place: str, which: str | None) -> None:
     client, prefix = boto3.client("s3"), f"{parts.path.strip('/')}/"
     found = [each for each in versions(client, parts.netloc, prefix) if which == "all" or old(each)]
     size = sum(each.size or 0 for each in found)
+    if which and found:
+        click.echo(f"{place}: {len(found)} versions to forget ({size / 1e6:.1f} MB)")
+        if not yes and sys.stdin.isatty():
+            click.confirm("Forget them for good?", abort=True)
     if which:
         try:
             forget(client, parts.netloc, found)

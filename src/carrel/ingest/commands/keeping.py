@@ -1,5 +1,6 @@
 """withdraw, compact, archive, export."""
 
+import sys
 from typing import Literal
 
 import click
@@ -13,17 +14,25 @@ from carrel.ingest.exits import EXIT_FOUND, EXIT_TAKEN
 @warehouse_option
 @click.option("--healthcode", "healthcodes", multiple=True, help="A participant.")
 @click.option("--record", "records", multiple=True, help="A record.")
+@click.option("--dry-run", is_flag=True, help="Say what would be removed, and change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_context
 @ending
 def withdraw(
-    ctx: click.Context, warehouse: str, healthcodes: tuple[str, ...], records: tuple[str, ...], yes: bool
+    ctx: click.Context,
+    warehouse: str,
+    healthcodes: tuple[str, ...],
+    records: tuple[str, ...],
+    dry_run: bool,
+    yes: bool,
 ) -> None:
     """Remove participants or records from tables, ledger, quarantine and raw JSON, for good, and prove it.
 
-    Earlier versions of the tables that were touched can no longer be read. Archives of who withdrew are never taken
-    again. Exit code 1 when a file still holds a code.
+    Says first what will be removed, and which codes nothing is known of. Earlier versions of the tables that were
+    touched can no longer be read. Archives of who withdrew are never taken again. Exit code 1 when a file still holds a
+    code; of --dry-run 3 when a code is not known.
     """
+    from carrel.ingest.engine.withdrawing import foresee
     from carrel.ingest.engine.withdrawing import withdraw as remove
 
     if not (healthcodes or records):
@@ -31,6 +40,12 @@ def withdraw(
     if not all(each.strip() for each in (*healthcodes, *records)):
         raise click.UsageError("A code is empty: nobody has that one.")
     warehouse_at(warehouse)
+    foreseen = foresee(warehouse, healthcodes, records)
+    for line in foreseen.lines():
+        click.echo(line)
+    if dry_run:
+        click.echo("Nothing was changed.")
+        ctx.exit(EXIT_FOUND if foreseen.unknown else EXIT_TAKEN)
     if not yes:
         each = [(len(healthcodes), "participant"), (len(records), "record")]
         whom = " and ".join(many(number, noun) for number, noun in each if number)
@@ -46,16 +61,28 @@ def withdraw(
     "--target-mb", type=click.IntRange(1), default=64, show_default=True, help="About how large files become."
 )
 @click.option("--vacuum-hours", type=click.IntRange(0), help="Delete files that only versions older than this need.")
+@click.option("--yes", is_flag=True, help="Do not ask before files are deleted (nobody is asked but at a terminal).")
 @ending
-def compact(warehouse: str, target_mb: int, vacuum_hours: int | None) -> None:
-    """Merge small files into large ones, rows of a record together."""
+def compact(warehouse: str, target_mb: int, vacuum_hours: int | None, yes: bool) -> None:
+    """Merge small files into large ones, rows of a record together. Runs do so by themselves when there are many.
+
+    Merging deletes nothing. Before old files are deleted, says how many of which table.
+    """
     from carrel.ingest.engine.compacting import compact as merge
+    from carrel.ingest.engine.compacting import delete_old, old_of
 
     warehouse_at(warehouse)
-    made = merge(warehouse, target_mb * 1_000_000, vacuum_hours)
+    made = merge(warehouse, target_mb * 1_000_000)
     for name, (before, after) in sorted(made.tables.items()):
         click.echo(f"{name}: {before} files became {after}")
-    click.echo(f"{many(len(made.tables), 'table')} compacted, {many(made.deleted, 'old file')} deleted")
+    deleted = 0
+    if vacuum_hours is not None and (old := old_of(warehouse, vacuum_hours)):
+        for name, count in sorted(old.items()):
+            click.echo(f"{name}: {many(count, 'old file')} to delete; versions before that can no longer be read")
+        if not yes and sys.stdin.isatty():
+            click.confirm("Delete them for good?", abort=True)
+        deleted = delete_old(warehouse, vacuum_hours)
+    click.echo(f"{many(len(made.tables), 'table')} compacted, {many(deleted, 'old file')} deleted")
 
 
 @click.command()

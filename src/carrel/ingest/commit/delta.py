@@ -182,20 +182,25 @@ def _add_columns(table: DeltaTable, schema: Schema) -> None:
 
 
 def vacuum(storage: Storage, name: str, number: int, hours: int = 0) -> list[str]:
-    """Delete files that no version younger than `hours` names; what was deleted.
+    """Delete the `old_files`; what was deleted."""
+    gone = old_files(storage, name, number, hours)
+    for path in gone:
+        storage.delete(f"{table_key(name)}/{path}")
+    return gone
 
-    Files of runs after `number` stay: another coordinator, who took over while this one slept, has written them, and
-    no version names them yet.
+
+def old_files(storage: Storage, name: str, number: int, hours: int) -> list[str]:
+    """Files that no version younger than `hours` names.
+
+    Not those of runs after `number`: another coordinator, who took over while this one slept, has written them, and no
+    version names them yet.
     """
     table = existing(storage, name)
     if table is None:
         return []
     found = table.vacuum(retention_hours=hours, dry_run=True, enforce_retention_duration=False, full=True)
     there = set(storage.keys(f"{table_key(name)}/"))
-    gone = [path for path in found if f"{table_key(name)}/{path}" in there and run_of(path) <= number]
-    for path in gone:
-        storage.delete(f"{table_key(name)}/{path}")
-    return gone
+    return [path for path in found if f"{table_key(name)}/{path}" in there and run_of(path) <= number]
 
 
 def schema_bytes(schema: pa.Schema) -> bytes:

@@ -222,6 +222,16 @@ def _sweep_half_written(storage: Storage, run_id: str) -> None:
             storage.delete(key)
 
 
+def last_run(storage: Storage) -> int:
+    """Number of the last run that began; 0 when none did."""
+    return int(_state(storage).get("number", 0))
+
+
+def is_open(storage: Storage) -> bool:
+    """Whether a run has begun and is not closed: it goes on just now, or was interrupted."""
+    return _state(storage).get("state") == "open"
+
+
 def table_names(storage: Storage) -> list[str]:
     """Every folder under `tables/`, committed to or not."""
     return storage.folders(f"{TABLES}/")

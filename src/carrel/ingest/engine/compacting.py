@@ -24,6 +24,8 @@ from carrel.ingest.commit import (
     decide,
     existing,
     finish,
+    last_run,
+    old_files,
     open_storage,
     plain,
     schema_bytes,
@@ -84,6 +86,23 @@ def compact(
         last = number.number
         deleted = sum(len(vacuum(storage, name, last, hours)) for name in names) if hours is not None else 0
         return Compacted({each.table: (len(each.remove), len(each.add)) for each in commits}, deleted)
+
+
+def old_of(warehouse: str, hours: int) -> dict[str, int]:
+    """table -> how many files only versions older than `hours` need. Changes nothing."""
+    storage = open_storage(warehouse)
+    last = last_run(storage)
+    found = {name: len(old_files(storage, name, last, hours)) for name in [*table_names(storage), QUARANTINE, LEDGER]}
+    return {name: count for name, count in found.items() if count}
+
+
+def delete_old(warehouse: str, hours: int) -> int:
+    """Delete those files for good; how many. WarehouseBusy when somebody else is at it."""
+    storage = open_storage(warehouse)
+    with coordinator_lock(storage):
+        resume(storage)
+        last = last_run(storage)
+        return sum(len(vacuum(storage, name, last, hours)) for name in [*table_names(storage), QUARANTINE, LEDGER])
 
 
 def _merged(storage: Storage, number: RunNumber, name: str, limits: Limits) -> Iterator[TableCommit]:

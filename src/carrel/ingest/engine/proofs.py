@@ -73,7 +73,16 @@ class Removal:
         if not self.tables and not self.raw_json:
             yield start + "the warehouse held nothing of these."
             return
-        yield start + f"{_many(sum(self.asked.values()), 'record')} in {_many(self.archives, 'archive')}; removed:"
+        yield start + f"{self.what}; removed:"
+        yield from self.counts()
+
+    @property
+    def what(self) -> str:
+        """How many records and archives."""
+        return f"{_many(sum(self.asked.values()), 'record')} in {_many(self.archives, 'archive')}"
+
+    def counts(self) -> Iterator[str]:
+        """What goes from each table, for people."""
         yield from _columns(
             ("table", "rows", "files rewritten", "old files deleted", "no longer readable"),
             *(
@@ -83,6 +92,33 @@ class Removal:
         )
         if self.raw_json:
             yield f"  raw JSON: {_many(self.raw_json, 'file')} deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a withdrawal would remove, as things are now. `unknown`: codes that nothing in the warehouse has;
+    `withdrawn`: those that were withdrawn before."""
+
+    removal: Removal
+    unknown: tuple[str, ...] = ()
+    withdrawn: tuple[str, ...] = ()
+    is_open: bool = False
+    """Another ingest is at work, or was interrupted: the counts may change."""
+
+    def lines(self) -> Iterator[str]:
+        """For people."""
+        removal = self.removal
+        if not removal.tables and not removal.raw_json:
+            yield "The warehouse holds nothing of these."
+        else:
+            yield f"To be removed: {removal.what}"
+            yield from removal.counts()
+        for code in self.withdrawn:
+            yield f"Withdrawn before: {code}"
+        for code in self.unknown:
+            yield f"NOT KNOWN HERE: {code} (mistyped? Else archives of it that come later are not taken)"
+        if self.is_open:
+            yield "Another ingest is at work, or was interrupted and is finished first: these counts may change."
 
 
 def now() -> str:

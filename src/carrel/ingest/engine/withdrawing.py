@@ -24,10 +24,12 @@ from carrel.ingest.commit import (
     all_tables,
     apply,
     begin,
+    blocks,
     coordinator_lock,
     decide,
     existing,
     finish,
+    is_open,
     open_storage,
     recover,
     rewritten,
@@ -37,10 +39,10 @@ from carrel.ingest.commit import (
 )
 from carrel.ingest.commit.raw_files import RAW_JSON
 from carrel.ingest.engine.asked import answered, ask, asked
-from carrel.ingest.engine.proofs import KIND, Proof, Removal, TableRemoval, now, of_old_versions
-from carrel.ingest.engine.searching import Search
+from carrel.ingest.engine.proofs import KIND, Foreseen, Proof, Removal, TableRemoval, now, of_old_versions
+from carrel.ingest.engine.searching import Search, WholeValues
 from carrel.ingest.engine.subjects import WHO, Subjects, named, read, remembered
-from carrel.ingest.ledger import CURRENT, ROW_GROUP, SCHEMA, Line, from_arrow, to_arrow, tombstone_line
+from carrel.ingest.ledger import CURRENT, ROW_GROUP, SCHEMA, Line, from_arrow, to_arrow, tombstone_line, tombstone_of
 from carrel.ingest.tables.raw_json import raw_json_stem, stem_of
 from carrel.telemetry import faults
 
@@ -58,7 +60,7 @@ def withdraw(warehouse: str, healthcodes: Collection[str] = (), record_ids: Coll
         ask(storage, subjects.tombstones)
         removed = _remove(storage, subjects)
         answered(storage, subjects.tombstones)
-        searched = Search(storage, subjects.codes).run()
+        searched = Search(storage, subjects.codes, subjects.others).run()
         old_versions = of_old_versions(storage)
     repeated = resumed.run_id in {each.run_id for each in before}
     return Proof(
@@ -72,6 +74,26 @@ def withdraw(warehouse: str, healthcodes: Collection[str] = (), record_ids: Coll
         finished=resumed.run_id if resumed.withdrawal and not repeated else None,
         old_versions=old_versions,
     )
+
+
+def foresee(warehouse: str, healthcodes: Collection[str] = (), record_ids: Collection[str] = ()) -> Foreseen:
+    """What `withdraw` would remove. Changes nothing, and waits for nobody."""
+    storage = open_storage(warehouse)
+    subjects = named(storage, healthcodes, record_ids)
+    made = _Withdrawal(storage, RunNumber(0), subjects, writes=False)
+    made.plan()
+    before = _known_tombstones(storage)
+    asked_for = {"healthcode": healthcodes, "record": record_ids}
+    withdrawn = tuple(
+        code for kind, codes in asked_for.items() for code in sorted(codes) if tombstone_of(kind, code) in before
+    )
+    strangers = sorted({*healthcodes, *record_ids}.difference(subjects.seen, withdrawn))
+    addresses = pa.chunked_array([pa.array([line.entry.archive_uri for line in made.lines], pa.string())])
+    unknown = tuple(
+        code for code in strangers if not pc.any(WholeValues([code], subjects.others).standing_in(addresses)).as_py()
+    )
+    removal = Removal("", subjects.records, len(made.lines), tuple(made.tables), made.raw_json)
+    return Foreseen(removal, unknown, withdrawn, is_open(storage))
 
 
 def _counts(removals: Iterable[Removal], tombstone: str) -> Iterator[int]:
@@ -144,13 +166,14 @@ class _Files:
 
 
 class _Withdrawal:
-    """Makes the plan, and counts. Reads file by file, row group by row group."""
+    """Makes the plan, and counts. Reads file by file, row group by row group. `writes` False: counts alone."""
 
-    def __init__(self, storage: Storage, number: RunNumber, subjects: Subjects):
+    def __init__(self, storage: Storage, number: RunNumber, subjects: Subjects, writes: bool = True):
         self.storage = storage
         self.run_id = number.run_id
         self.number = number
         self.subjects = subjects
+        self.writes = writes
         self.lines: list[Line] = []
         self.tables: list[TableRemoval] = []
         self.forget: list[str] = []
@@ -181,7 +204,7 @@ class _Withdrawal:
         new = [tombstone_line(each, self.run_id) for each in self.subjects.tombstones if each not in have]
         made = [*(line.blanked() for line in self.lines), *new]
         add = [file for file in left.values() if file]
-        if made:
+        if made and self.writes:
             add.append(write_file(self.storage, self.run_id, LEDGER, "withdrawn", to_arrow(made), ROW_GROUP))
         self._runs = _runs_of(self.lines, self.subjects)
         stale = any(self._lines_in(LEDGER, old.stale))
@@ -243,6 +266,10 @@ class _Withdrawal:
         return _Files(active, sorted(stale))
 
     def _rewritten(self, name: str, path: str, change: _Change) -> DataFile | None:
+        if not self.writes:
+            for block in blocks(self.storage, name, path):
+                change(block)
+            return None
         made = rewritten(self.storage, self.run_id, name, path, change)
         faults.point("ingest.file_rewritten")
         return made
