@@ -42,7 +42,8 @@ class RapRefused(RapError):
 
 
 class RapUnavailable(RapError):
-    """The controller could not be reached, or gave no answer that can be read: trying again may work."""
+    """The controller could not be reached, cannot do it just now, or gave no answer that can be read: trying again may
+    work, and nothing has become of what was asked for."""
 
 
 class RapClient:
@@ -102,6 +103,8 @@ class RapClient:
             content = answer.json()
             if answer.status_code < 400:
                 return answer_type.model_validate(content)
+            if answer.status_code >= 500:
+                raise RapUnavailable(f"{content['error']}: {content['details']}")
             raise RapRefused(answer.status_code, str(content["error"]), str(content["details"]))
         except (ValueError, KeyError, TypeError) as error:
             raise RapUnavailable(

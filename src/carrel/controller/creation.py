@@ -50,6 +50,10 @@ class CreationError(Exception):
     """The request was refused; the text is the contract's message (2.2), for the user."""
 
 
+class CreationUnavailable(Exception):
+    """Something that is not the request's fault is away: the git host, the registry. Nothing is recorded."""
+
+
 class _NothingToDo(Exception):
     def __init__(self, reason: NothingToDo) -> None:
         super().__init__(reason)
@@ -77,8 +81,8 @@ class _Study:
 def create(request: RapCreateRequest) -> RapCreateResponse:
     """Create the jobs of a request, or say why there are none; asked again, it answers the same.
 
-    Raises CreationError (refused, recorded as the request's outcome), service.InconsistentRap. Other exceptions are
-    faults of ours; the request may be sent again. Call outside any transaction.
+    Raises CreationError (refused, recorded as the request's outcome), service.InconsistentRap, and CreationUnavailable
+    where it may be sent again as it is. Other exceptions are faults of ours. Call outside any transaction.
     """
     fields = _fields(request)
     _check_storable(fields)
@@ -97,6 +101,9 @@ def create(request: RapCreateRequest) -> RapCreateResponse:
         message = error.contract_message if isinstance(error, PlanError) else str(error)
         if _outcome_is(rap.id, Rap.Outcome.ERROR, message):
             raise CreationError(message) from error
+    except _OUTAGES as error:
+        if Rap.objects.get(pk=rap.id).outcome != Rap.Outcome.CREATED:  # or another worker was luckier
+            raise CreationUnavailable(str(error)) from error
     return _no_change(rap.id)
 
 
@@ -108,14 +115,13 @@ def _outcome_is(rap_id: str, outcome: Any, details: str) -> bool:
 _REFUSALS = (
     CreationError,
     GitError,
-    RepoInfrastructureError,
     ProjectValidationError,
     YAMLError,
     PlanError,
     ReusableActionError,
     images.ImageUnknown,
-    images.ImageUnavailable,
 )
+_OUTAGES = (CreationUnavailable, RepoInfrastructureError, images.ImageUnavailable)
 
 
 def known_backends() -> list[str]:
@@ -199,7 +205,7 @@ def _create(study: _Study, resolver: ActionResolver) -> RapCreateResponse:
             return _no_change(study.rap.id)
         details = f"Jobs created for rap_id '{study.rap.id}'"
         return _response(CreateResult.SUCCESS, details, study.rap.id, len(jobs))
-    raise CreationError("Other requests for this workspace keep changing what is to be run: please try again")
+    raise CreationUnavailable("Other requests for this workspace keep changing what is to be run: please try again")
 
 
 def _checked_plan(study: _Study) -> Plan:
@@ -289,7 +295,7 @@ def _weights(backend: str) -> Weights:
     try:
         return parse_weights(path.read_text(), path.name) if path.exists() else parse_weights("")
     except (OSError, UnicodeError, WeightsError) as error:
-        raise CreationError(f"The weights file of backend '{backend}' cannot be used: {error}") from error
+        raise CreationUnavailable(f"The weights file of backend '{backend}' cannot be used: {error}") from error
 
 
 # -- answers

@@ -54,6 +54,7 @@ def _answers(each: Endpoint) -> dict[int, tuple[str, type[BaseModel]]]:
     if each.body is not None:
         answers.setdefault(400, ("The body is not JSON, or not what is described here", ErrorResponse))
     answers[401] = ("There is no token, or it is not valid", ErrorResponse)
+    answers[503] = ("Something that it needs is away; ask again after `Retry-After` seconds", ErrorResponse)
     return dict(sorted(answers.items()))
 
 

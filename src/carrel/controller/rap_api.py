@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 
 from carrel.controller import creation, service
 from carrel.controller.models import Flag, Job
+from carrel.controller.outages import DATABASE_AWAY, unavailable
 from carrel.controller.rap_api_http import Endpoint, endpoint, respond
 from carrel.controller.service import flags
 from carrel.jobs.statuses import StatusCode
@@ -58,6 +59,7 @@ def backend_status(request: HttpRequest, backends: list[str]) -> HttpResponse:
             200: ("Nothing was created, now or because it was before", RapCreateResponse),
             201: ("Jobs were created", RapCreateResponse),
             400: ("The request was refused", ErrorResponse),
+            500: ("A fault of the controller's own; the request may be sent again", ErrorResponse),
         },
         RapCreateRequest,
     )
@@ -70,10 +72,16 @@ def rap_create(request: HttpRequest, backends: list[str], body: RapCreateRequest
         return _refused(str(error), "Inconsistent request data")
     except creation.CreationError as error:
         return _refused(str(error))
+    except creation.CreationUnavailable as error:
+        return unavailable(str(error), "Error creating jobs")
+    except DATABASE_AWAY:
+        raise
     except Exception:
         # The client is told nothing of what is inside; the log has it all, under the same reference.
-        logger.exception("rap/create failed", extra={"rap_id": body.rap_id, "reference": secrets.token_hex(4)})
-        return _refused("Unknown error")
+        reference = secrets.token_hex(4)
+        logger.exception("rap/create of %s failed, reference %s", body.rap_id, reference)
+        details = f"Unknown error (reference {reference})"
+        return respond(ErrorResponse(error="Error creating jobs", details=details), 500)
     return respond(created, 201 if created.result is CreateResult.SUCCESS else 200)
 
 

@@ -14,6 +14,7 @@ from jsonschema.validators import extend
 from pydantic import BaseModel
 
 from carrel.controller import service, settings
+from carrel.controller.service.tokens import raw_token
 from carrel.messages.rap import ErrorResponse, request_schema
 
 
@@ -91,16 +92,10 @@ def _authenticate(request: HttpRequest) -> list[str]:
     header = request.headers.get("Authorization", "").strip()
     if not header:
         raise _Unauthorized("No token provided")
-    backends = service.backends_of_client_token(_token(header))
+    backends = service.backends_of_client_token(raw_token(header))
     if not backends:
         raise _Unauthorized("Invalid token")
     return backends
-
-
-def _token(header: str) -> str:
-    """The raw token; `Bearer <token>` is the same (the contract took only the raw one)."""
-    kind, _, rest = header.partition(" ")
-    return rest.strip() if kind.lower() == "bearer" and rest.strip() else header
 
 
 # -- what is asked

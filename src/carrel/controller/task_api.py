@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from carrel.controller import settings
 from carrel.controller.changes import hub
 from carrel.controller.models import Task as TaskRow
+from carrel.controller.outages import DATABASE_AWAY
 from carrel.controller.service import flags, queries, tokens, updates
 from carrel.messages.tasks import (
     CARREL_AGENT_HEADER,
@@ -157,6 +158,8 @@ def task_update(request: HttpRequest, backend: str) -> HttpResponse:
     update = _update_in(request)
     try:
         outcome = updates.apply_update(backend, update)
+    except DATABASE_AWAY:
+        raise
     except Exception:
         logger.exception("An update of task %s could not be taken in.", update.task_id)
         return _error(500, "Error updating task")
@@ -181,7 +184,8 @@ def _message(model: type[M], text: str | bytes) -> M:
     except ValidationError as error:
         places = sorted({".".join(map(str, problem["loc"])) or "body" for problem in error.errors()})
         raise BadRequest(f"these are missing or wrong: {', '.join(places)}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
+        # Nested too deep to be looked through is no JSON for us, wherever that shows.
         raise BadRequest("could not parse JSON from request body") from error
 
 

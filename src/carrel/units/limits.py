@@ -176,6 +176,16 @@ MAX_LEVEL4_MENTIONS = 10_000
 
 MAX_LEVEL4_NESTING = 3
 """How deep the level 4 gate looks into files within files (a page within a page's data URI)."""
+# --- requests to the servers
+
+MAX_REQUEST_BYTES = 32 * MIB
+"""Longest body of a request to the controller."""
+
+MAX_UNKNOWN_REQUEST_BYTES = 64 * KIB
+"""Longest body that is taken before the caller's token is known."""
+
+MAX_REQUEST_HEADER_BYTES = 64 * KIB
+"""Longest head of a request to the controller."""
 
 # --- archives and their JSON
 

@@ -26,16 +26,15 @@ def serve(
     Raises carrel.controller.checks.CannotStart with a sentence.
     """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "carrel.web.settings")
-    from waitress.server import create_server
-
+    from carrel.web.server import create_server
     from carrel.web.wsgi import application
 
     _check()
     if set_up_logs:
         _set_up_telemetry()
-    server = create_server(
-        application, host=host, port=port, threads=threads or _threads(), ident=None, clear_untrusted_proxy_headers=True
-    )
+    from carrel.controller.service.tokens import is_known
+
+    server = create_server(application, host, port, threads or _threads(), is_known)
     if with_sweep:
         from carrel.controller import sweep
 

@@ -4,6 +4,7 @@ import os
 import secrets
 from pathlib import Path
 
+from carrel.units.limits import MAX_REQUEST_BYTES
 from carrel.units.words import is_true, split_list
 from carrel.web.databases import database_settings
 
@@ -14,7 +15,7 @@ SECRET_KEY = os.environ.get("DJANGO_CONTROLLER_SECRET_KEY") or secrets.token_url
 ALLOWED_HOSTS = list(split_list(os.environ.get("DJANGO_CONTROLLER_ALLOWED_HOSTS", "")))
 
 INSTALLED_APPS = ["carrel.controller"]
-MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
+MIDDLEWARE = ["django.middleware.common.CommonMiddleware", "carrel.controller.outages.OutageMiddleware"]
 ROOT_URLCONF = "carrel.web.urls"
 WSGI_APPLICATION = "carrel.web.wsgi.application"
 DATABASES = {"default": database_settings(os.environ.get("CARREL_DATABASE_URL", ""), WORKDIR)}
@@ -24,4 +25,4 @@ TIME_ZONE = "UTC"
 USE_I18N = False
 APPEND_SLASH = False
 # Results of an OpenSAFELY agent carry the whole of its container's metadata, and batches carry many results.
-DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_REQUEST_BYTES

@@ -1,6 +1,7 @@
 """Creating jobs: what is stored, every refusal in the contract's words, and many workers at once."""
 
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,14 @@ def refusal(requests, **changes):
     from carrel.controller.creation import CreationError
 
     with pytest.raises(CreationError) as error:
+        create(requests, **changes)
+    return str(error.value)
+
+
+def outage(requests, **changes):
+    from carrel.controller.creation import CreationUnavailable
+
+    with pytest.raises(CreationUnavailable) as error:
         create(requests, **changes)
     return str(error.value)
 
@@ -206,8 +215,50 @@ def test_a_job_too_heavy_for_its_pool_is_refused_at_once(requests, workdir):
     (workdir / "job-resource-weights_test.ini").write_text("[ws]\nmodel = 2\n[default]\npython.*plot.* = 1.5\n")
     made = jobs(create(requests).rap_id)
     assert {action: job.weight for action, job in made.items()} == {"extract": 1, "model": 2, "plot": 1.5}
-    (workdir / "job-resource-weights_test.ini").write_text("nonsense")
-    assert refusal(requests, workspace="w2").startswith("The weights file of backend 'test' cannot be used")
+
+
+def outcome_of(body):
+    from carrel.controller.models import Rap
+
+    return Rap.objects.get(pk=body["rap_id"]).outcome
+
+
+def outages(monkeypatch, workdir):
+    """What may be away, by name: how to take it away, and what the answer says."""
+    from carrel.controller import creation, images
+    from carrel.repos import NetworkError
+
+    def raising(error):
+        def broken(*_args, **_more):
+            raise error
+
+        return broken
+
+    weights = workdir / "job-resource-weights_test.ini"
+    return {
+        "git host": (lambda: monkeypatch.setattr(creation, "_read_study", raising(NetworkError("down"))), "down"),
+        "registry": (
+            lambda: monkeypatch.setattr(images, "make_known", raising(images.ImageUnavailable("no registry"))),
+            "no registry",
+        ),
+        "weights": (lambda: weights.write_text("nonsense"), "The weights file of backend 'test' cannot be used"),
+    }
+
+
+@pytest.mark.parametrize("what", ["git host", "registry", "weights"])
+def test_an_outage_is_told_as_one_and_leaves_the_request_open(api, monkeypatch, workdir, what):
+    body = api.body()
+    with monkeypatch.context() as patch:
+        take_away, words = outages(patch, workdir)[what]
+        take_away()
+        answer = api.post("rap/create/", body)
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    assert answer.json()["error"] == "Error creating jobs"
+    assert answer.json()["details"].startswith(words)
+    assert outcome_of(body) == ""
+    (workdir / "job-resource-weights_test.ini").unlink(missing_ok=True)
+    assert api.post("rap/create/", body).status_code == 201
 
 
 def test_another_clients_backend_is_an_unknown_error(api):
@@ -226,7 +277,8 @@ def test_a_fault_of_ours_is_told_in_no_detail_and_leaves_the_request_open(api, m
     with monkeypatch.context() as patch:
         patch.setattr(creation, "_read_study", broken)
         answer = api.post("rap/create/", body)
-    assert (answer.status_code, answer.json()["details"]) == (400, "Unknown error")
+    assert answer.status_code == 500
+    assert re.fullmatch(r"Unknown error \(reference [0-9a-f]{8}\)", answer.json()["details"])
     assert api.post("rap/create/", body).status_code == 201
 
 
@@ -310,7 +362,8 @@ def test_what_never_stops_changing_is_given_up(requests, monkeypatch):
     Job.objects.update(state="succeeded", status_code="succeeded")
     fail_before_lock(monkeypatch, "model")
     monkeypatch.setattr(creation, "PLANS_AT_MOST", 1)
-    assert "please try again" in refusal(requests, requested_actions=["plot"])
+    with pytest.raises(creation.CreationUnavailable, match="please try again"):
+        create(requests, requested_actions=["plot"])
 
 
 SCRIPT = """
@@ -501,7 +554,7 @@ def test_a_host_that_is_down_while_reusable_actions_are_looked_up(requests, tmp_
     with_action(requests, tmp_path)
     rap_env.setenv("ACTIONS_GITHUB_ORG_URL", "https://github.com/opensafely-actions")
     rap_env.setenv("GITHUB_PROXY_DOMAIN", f"http://127.0.0.1:{free_port()}")
-    assert refusal(requests, requested_actions=["a"]).startswith(
+    assert outage(requests, requested_actions=["a"]).startswith(
         "Network error when reading https://github.com/opensafely-actions/report: cannot connect"
     )
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import httpx
 import pytest
 from tests.controller.rap.conftest import PROJECT, Api
-from tests.controller.rap.test_creation import create, jobs, refusal
+from tests.controller.rap.test_creation import create, jobs, outage, refusal
 from tests.support import registry as support
 from tests.support.docker import docker_engine
 
@@ -166,7 +166,7 @@ def test_a_known_digest_needs_no_registry(requests, rap_env, pushed):
 
 def test_an_unknown_image_and_no_registry(requests, rap_env):
     registry_goes_down(rap_env)
-    message = refusal(requests)
+    message = outage(requests)
     assert message.startswith("The registry 127.0.0.1:")
     assert message.endswith("does not answer (ConnectError) (This may work if you try again later)")
 

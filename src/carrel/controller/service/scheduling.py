@@ -1,7 +1,8 @@
 """One scheduling pass: rows to values, `schedule()`, decisions to rows. The same at every event and in the sweep.
 
 Runs in a transaction of the caller's that holds the backend's lock. What goes wrong with one job is that job's problem:
-its changes are rolled back to a savepoint and it gets a `fault_decision` instead; the others go on.
+its changes are rolled back to a savepoint and it gets a `fault_decision` instead; the others go on. A database that is
+away is not one job's problem: the whole transaction fails, and the next event or the sweep does it again.
 """
 
 import logging
@@ -9,10 +10,11 @@ import secrets
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 
 from carrel.controller import clock
 from carrel.controller.models import Job
+from carrel.controller.outages import DATABASE_AWAY
 from carrel.controller.service import attempts, events, loading, queries
 from carrel.controller.service.statuses import change_status
 from carrel.jobs.models import ActiveJob
@@ -24,9 +26,6 @@ from carrel.telemetry.faults import point
 logger = logging.getLogger(__name__)
 
 _HAD_NOT_READ = frozenset({StatusCode.INITIATED, StatusCode.PREPARING})
-
-DATABASE_AWAY = (OperationalError, InterfaceError)
-"""Not one job's problem: the whole transaction fails, and the next event or the sweep does it again."""
 
 
 def run(backend: str) -> datetime | None:

@@ -6,6 +6,7 @@ Tokens that Carrel makes hold 256 random bits, so that a plain SHA-256 of them t
 import hashlib
 import hmac
 import secrets
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
 from django.db import transaction
@@ -15,6 +16,9 @@ from carrel.controller.models import Token
 from carrel.controller.service import events
 
 VALID_AT_ONCE = 2
+REMEMBERED = 1000
+_seen_valid: OrderedDict[str, None] = OrderedDict()
+"""Hashes of tokens that were valid when this process last looked, newest last."""
 
 
 class TokenError(Exception):
@@ -23,7 +27,7 @@ class TokenError(Exception):
 
 def hashed(token: str) -> str:
     """SHA-256 in hex, which is all that is stored of a token."""
-    return hashlib.sha256(token.encode()).hexdigest()
+    return hashlib.sha256(token.encode(errors="surrogateescape")).hexdigest()
 
 
 def agent_token_is_valid(backend: str, token: str) -> bool:
@@ -44,10 +48,35 @@ def backends_of_client_token(token: str) -> list[str]:
     return sorted(b for b in known if _matches(token, known[b].client_tokens, stored.get(b, [])))
 
 
+def raw_token(header: str) -> str:
+    """The raw token of an Authorization header; `Bearer <token>` is the same (the contract took only the raw one)."""
+    kind, _, rest = header.strip().partition(" ")
+    return rest.strip() if kind.lower() == "bearer" and rest.strip() else header.strip()
+
+
+def is_known(header: str) -> bool:
+    """Whether a header's token is of the settings, or was valid when this process last looked. Asks no database.
+
+    For deciding what to take from a caller before its token is really checked; it gives no rights.
+    """
+    mine = hashed(raw_token(header))
+    known = settings.get().per_backend.values()
+    given = [token for own in known for token in (own.job_server_token, *own.client_tokens) if token]
+    return bool(header) and (mine in _seen_valid or mine in set(map(hashed, given)))
+
+
 def _matches(token: str, raw: Iterable[str], hashes: Iterable[str]) -> bool:
+    """False for no token at all, whatever is stored."""
     mine = hashed(token)
     # Every candidate is compared, so that the time taken tells nothing of which one it was.
-    return sum(hmac.compare_digest(mine, other) for other in [*map(hashed, raw), *hashes]) > 0
+    found = sum(hmac.compare_digest(mine, other) for other in [*map(hashed, raw), *hashes]) > 0
+    if not (found and token):
+        return False
+    _seen_valid[mine] = None
+    _seen_valid.move_to_end(mine)
+    while len(_seen_valid) > REMEMBERED:
+        _seen_valid.popitem(last=False)
+    return True
 
 
 def create_token(kind: str, backends: Sequence[str], name: str, actor: str) -> str:

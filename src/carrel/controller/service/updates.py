@@ -10,6 +10,7 @@ from django.db import transaction
 
 from carrel.controller import clock, settings
 from carrel.controller.models import Job, Task
+from carrel.controller.outages import DATABASE_AWAY
 from carrel.controller.service import events, flags, scheduling
 from carrel.controller.service.locks import locked
 from carrel.jobs.statuses import State
@@ -66,7 +67,7 @@ def _apply_alone(backend: str, update: TaskUpdate, consequences: _Consequences) 
     try:
         with transaction.atomic():
             return _apply(backend, update, consequences)
-    except scheduling.DATABASE_AWAY:
+    except DATABASE_AWAY:
         raise
     except Exception:
         logger.exception("An update of task %s could not be taken in.", update.task_id)
