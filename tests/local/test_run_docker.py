@@ -4,9 +4,10 @@ import json
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
-from tests.support.local import Study
+from tests.support.local import Study, make_toolchain
 from tests.support.mistakes import MISTAKES
 
 pytestmark = pytest.mark.docker
@@ -108,3 +109,30 @@ def test_images_are_fetched_and_said_to_be_the_latest(boxed: Study, local_regist
 def test_an_ordinary_mistake_is_told_once_and_in_words(boxed: Study, name: str):
     boxed.mistake(MISTAKES[name]).failed(MISTAKES[name])
     assert containers(boxed) == ""
+
+
+def test_a_toolchain_that_is_there_is_taken_before_an_image_that_is_not(boxed: Study, tmp_path: Path):
+    boxed.env |= {"DOCKER_REGISTRY": "127.0.0.1:1/x", "TOOLCHAINS_DIR": str(make_toolchain(tmp_path / "toolchains"))}
+    boxed.env["EXECUTOR"] = "auto"
+    boxed.writes("a").ok("run", "a")
+    assert boxed.record("a")["executor"] == "bubblewrap"
+    assert boxed.ok("exec", "python:v2", "python", "-c", "print(1)") == "1\n"
+    for command in (("run", "a"), ("exec", "python:v2", "python", "-c", "print(1)")):
+        done = boxed.carrel(command[0], "--executor", "docker", *command[1:])
+        assert done.returncode == 1
+        assert "There is a toolchain python:v2 on this machine: use it with `--executor bubblewrap`" in (
+            done.stdout + done.stderr
+        )
+
+
+def test_the_option_is_stronger_than_the_setting(boxed: Study, tmp_path: Path):
+    boxed.env["TOOLCHAINS_DIR"] = str(make_toolchain(tmp_path / "toolchains"))
+    boxed.writes("a").ok("run", "a", "--executor", "bubblewrap")
+    assert boxed.record("a")["executor"] == "bubblewrap"
+    boxed.ok("run", "a")
+    assert boxed.record("a")["executor"] == "docker"
+    where = "import os; print(os.path.exists('/.dockerenv'))"
+    assert boxed.ok("exec", "--executor", "bubblewrap", "python:v2", "python", "-c", where) == "False\n"
+    assert boxed.ok("exec", "python:v2", "python", "-c", where) == "True\n"
+    wrong = boxed.carrel("run", "a", "--executor", "dcoker")
+    assert wrong.returncode == 2

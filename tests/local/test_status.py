@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 from tests.support.local import Study
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.bubblewrap
 
@@ -80,3 +81,21 @@ def test_a_failed_action_is_never_called_up_to_date(study: Study):
     study.action("a", "raise SystemExit(1)", "highly_sensitive: {a: output/a.csv}")
     assert study.carrel("run", "a").returncode == 1
     assert stale(study) == {"a": ["failed"]}
+
+
+def test_what_debug_kept_is_not_running(study: Study):
+    study.writes("a").action("b", "raise SystemExit(3)", "highly_sensitive: {b: output/b.csv}")
+    study.ok("run", "a", "--debug")
+    assert study.leftovers()
+    assert "running" not in study.ok("status")
+    assert study.carrel("run", "b", "--debug").returncode == 1
+    assert "running" not in study.ok("status")
+
+
+def test_what_a_kill_left_is_not_running(study: Study):
+    study.action("a", "import time; open('up', 'w'); time.sleep(1000)", "highly_sensitive: {a: output/a.csv}")
+    run = study.start("run", "a")
+    until(lambda: "running" in study.ok("status"), "its start")
+    run.kill()
+    run.communicate()
+    assert "running" not in study.ok("status")

@@ -1,7 +1,7 @@
 """What several commands share: sizes as options, and faults told as the contract does."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +22,13 @@ class MemorySize(click.ParamType[int]):
             return parse_size(value)
         except ValueError as error:
             self.fail(f"{value!r} {error}", param, ctx)
+
+
+def executor_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--executor`: in the place of the setting EXECUTOR."""
+    words = "docker, podman, bubblewrap (toolchains), or auto: what can run it here.  [default: EXECUTOR, else auto]"
+    choice = click.Choice(("auto", "docker", "podman", "bubblewrap"))
+    return click.option("--executor", type=choice, help=words)(command)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from carrel.cli.common import MemorySize, explained
+from carrel.cli.common import MemorySize, executor_option, explained
 
 if TYPE_CHECKING:
     from carrel.local.events import RunResult, Watcher
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 @click.option("-m", "--memory", type=MemorySize(), help="Most memory for one action.  [default: 4G]")
 @click.option("--cpus", type=click.FloatRange(0, min_open=True), help="Most processors for one action.  [default: 2]")
 @click.option("--backend", help="Run the study as this backend does.")
+@executor_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 @click.option("--dry-run", is_flag=True, help="Only show what would run, and why.")
 def run(
@@ -44,6 +45,7 @@ def run(
     format_output_for_github: bool,
     as_json: bool,
     dry_run: bool,
+    executor: str | None,
     **asked: Any,
 ) -> None:
     """Run ACTION... of the study in this folder, and what they need that has not succeeded yet.
@@ -59,7 +61,7 @@ def run(
         if dry_run:
             _show_plan(study, options, as_json)
         else:
-            result = _run(study, options, _watcher(study, timestamps, as_json))
+            result = _run(study, options, _watcher(study, timestamps, as_json), executor)
             _report(result, study, as_json, format_output_for_github)
             if options.debug and not as_json:
                 click.echo("\nProcesses and working folders are kept in metadata/.run. Remove them with: carrel clean")
@@ -76,12 +78,12 @@ def _watcher(study: "Study", timestamps: bool, as_json: bool) -> "Watcher":
     return Lines(timestamps)
 
 
-def _run(study: "Study", options: "Options", watcher: "Watcher") -> "RunResult":
+def _run(study: "Study", options: "Options", watcher: "Watcher", executor: str | None) -> "RunResult":
     from carrel.local.run import run as run_study
     from carrel.local.settings import LocalSettings
 
     with _signals_interrupt(), closing(watcher), study.lock():
-        return run_study(study, options, LocalSettings.from_env(), watcher)
+        return run_study(study, options, LocalSettings.from_env().with_executor(executor), watcher)
 
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from carrel.cli.common import MemorySize, explained
+from carrel.cli.common import MemorySize, executor_option, explained
 
 
 @click.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -16,6 +16,7 @@ from carrel.cli.common import MemorySize, explained
 @click.option("-m", "--memory", type=MemorySize(), help="Most memory.")
 @click.option("--cpus", type=click.FloatRange(0, min_open=True), help="Most processors.")
 @click.option("--entrypoint", help="Program to start in the place of the image's.")
+@executor_option
 @click.option("-v", "--verbose", is_flag=True, help="Say what is run.")
 def exec_command(
     image: str,
@@ -25,13 +26,14 @@ def exec_command(
     memory: int | None,
     cpus: float | None,
     entrypoint: str | None,
+    executor: str | None,
     verbose: bool,
 ) -> None:
     """Run ARGS in IMAGE on this folder, which it sees as /workspace. The exit code is the program's."""
     from carrel.local.runtime import Execution, execute
     from carrel.local.settings import LocalSettings
 
-    settings = LocalSettings.from_env()
+    settings = LocalSettings.from_env().with_executor(executor)
     if verbose:
         click.echo(f"Running {settings.image_named(image)} {' '.join(args)}", err=True)
     args = args[1:] if args[:1] == ("--",) else args

@@ -1,6 +1,7 @@
 """One attempt at one action on this machine: prepare, execute, finalize, clean up (local-run.md section 4)."""
 
 import contextlib
+import fcntl
 import os
 import threading
 import time
@@ -8,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
 from carrel.agent.executors.base import Executor, Limits, Mount, RunSpec
 from carrel.agent.folder import remove_tree
@@ -93,13 +95,18 @@ class Attempt:
         self.input_hashes: dict[str, str] = {}
         self.skipped: list[str] = []
         self.memory_peak: int | None = None
+        self._note: TextIO | None = None
+        """Names the action, and is locked as long as this attempt goes on: so is `carrel status` told of it."""
 
     def prepare(self) -> list[Mount]:
         self.tell(StatusCode.PREPARING, "Preparing your code and workspace files")
         self.image_id = self.around.image_id(self.image)
         folder = self.around.study.folder
         self.workspace.mkdir(parents=True)
-        (self.folder / ACTION_NOTE).write_text(self.action.action_id, "utf-8")
+        self._note = (self.folder / ACTION_NOTE).open("w", encoding="utf-8")
+        fcntl.flock(self._note, fcntl.LOCK_EX)
+        self._note.write(self.action.action_id)
+        self._note.flush()
         self.detail(StatusCode.PREPARING, f"Copying in code from {folder}")
         before = self.around.hashes.of_code(folder, self.around.hidden)
         self.skipped = copy_tree(folder, self.workspace, self.around.hidden)
@@ -180,6 +187,8 @@ class Attempt:
         self.around.executor.stop(self.name)
 
     def clean_up(self) -> None:
+        if self._note is not None:
+            self._note.close()
         if self.around.keep:
             return
         self.around.executor.stop(self.name)

@@ -109,7 +109,8 @@ def run(study: Study, options: Options, settings: LocalSettings, watcher: Watche
         result = RunResult(nothing_to_do=str(planned.nothing_to_do))
         watcher.end(result)
         return result
-    executor = settings.executor_for(study)
+    images = {settings.image(pipeline.actions[entry.action].run) for entry in planned.runs}
+    executor = settings.executor_for(study, images=images)
     study.scratch.mkdir(parents=True, exist_ok=True)
     (study.scratch / EXECUTOR_NOTE).write_text(executor.capabilities.name)
     around = _surroundings(study, options, settings, executor, pipeline, watcher)

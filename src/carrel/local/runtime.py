@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from carrel.agent.executors.base import JOB_TMP, Executor, Limits, RunSpec
-from carrel.agent.executors.select import ExecutorSettings, choose_executor
+from carrel.agent.executors.select import ENGINES
 from carrel.local.errors import LocalError
 from carrel.local.report import without_timestamp
 from carrel.local.settings import LocalSettings
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from carrel.local.images import Images
 
 EXEC_PREFIX = "carrel-exec-"
-ENGINES = ("docker", "podman")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class Execution:
 def execute(asked: Execution, settings: LocalSettings) -> int:
     """Run it on the present folder, shown at /workspace, and return its exit code (128+N when signal N ended it)."""
     with _scratch() as folder:
-        executor = _executor(settings, folder)
+        executor = _executor(settings, folder, asked.image)
         if executor.capabilities.name in ENGINES and shutil.which(executor.capabilities.name):
             return _in_foreground(asked, settings, executor)
         if asked.user is not None:
@@ -48,15 +47,9 @@ def execute(asked: Execution, settings: LocalSettings) -> int:
         return _detached(asked, settings, executor, folder.name)
 
 
-def _executor(settings: LocalSettings, folder: Path) -> Executor:
-    return choose_executor(
-        ExecutorSettings(
-            executor=settings.executor,
-            state_dir=folder,
-            toolchains_dir=settings.toolchains_dir,
-            owner=EXEC_PREFIX + str(os.getuid()),
-        )
-    )
+def _executor(settings: LocalSettings, folder: Path, image: str | None = None) -> Executor:
+    images = [settings.image_named(image)] if image else []
+    return settings.executor_in(folder, EXEC_PREFIX + str(os.getuid()), images=images)
 
 
 def _environment(asked: Execution) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Settings of the local run: the names are the agent's and the controller's (controller.md section 5)."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,10 @@ class LocalSettings:
             stata_license=env.get("STATA_LICENSE", ""),
         )
 
+    def with_executor(self, name: str | None) -> "LocalSettings":
+        """With the executor that the command line names, if it names one."""
+        return replace(self, executor=name) if name else self
+
     def image(self, command: "Command") -> str:
         """The full reference of an action's image; `latest` stands for `v1` (contract)."""
         return self.image_named(f"{command.name}:{command.version}")
@@ -43,18 +47,23 @@ class LocalSettings:
             return text
         return f"{self.docker_registry}/{name}:{'v1' if tag == 'latest' else tag or default_tag(name)}"
 
-    def executor_for(self, study: "Study", name: str = "") -> "Executor":
-        """The executor of this study's runs; raises `RuntimeUnavailable` saying what to install."""
-        from carrel.agent.executors.select import ExecutorSettings, choose_executor
+    def executor_for(self, study: "Study", name: str = "", images: Collection[str] = ()) -> "Executor":
+        """The executor of this study's runs; raises `RuntimeUnavailable` saying what to install.
 
-        return choose_executor(
-            ExecutorSettings(
-                executor=name or self.executor,
-                state_dir=study.scratch / "executor",
-                toolchains_dir=self.toolchains_dir,
-                owner=str(study.folder),
-            )
+        `name`: in the place of the setting. `images`: what is to run, as full references, where that is known.
+        """
+        return self.executor_in(study.scratch / "executor", str(study.folder), name, images)
+
+    def executor_in(self, state: Path, owner: str, name: str = "", images: Collection[str] = ()) -> "Executor":
+        """One with its state in that folder; `auto` is what has these images, or toolchains for them."""
+        from carrel.agent.executors.select import ExecutorSettings, choose_executor, engine_passed_over
+
+        asked = ExecutorSettings(
+            executor=name or self.executor, state_dir=state, toolchains_dir=self.toolchains_dir, owner=owner
         )
+        if images and engine_passed_over(asked, images, self.docker_registry):
+            asked = replace(asked, executor="bubblewrap")
+        return choose_executor(asked)
 
 
 def default_tag(name: str) -> str:

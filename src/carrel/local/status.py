@@ -1,5 +1,7 @@
 """What ran, and whether it would come out the same today: code, command, inputs and image compared with the record."""
 
+import contextlib
+import fcntl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,13 +100,16 @@ def _docker_image_changed(record: Record) -> bool:
 
 
 def running_actions(study: Study) -> set[str]:
-    """Actions that a run has working folders for now."""
+    """Actions that a run is at now; not those of which `--debug`, or a kill, left the folder."""
     notes = study.scratch.glob(f"*/{ACTION_NOTE}")
-    return {text for note in notes if (text := _read(note))}
+    return {text for note in notes if (text := _read_locked(note))}
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except FileNotFoundError:
-        return ""
+def _read_locked(path: Path) -> str:
+    """A note that its attempt holds locked; "" for any other."""
+    with contextlib.suppress(FileNotFoundError), path.open(encoding="utf-8") as note:
+        try:
+            fcntl.flock(note, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return note.read()
+    return ""

@@ -1,16 +1,16 @@
 """`carrel up`: from what was asked on the command line to a running site."""
 
-import os
 import socket
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from carrel.agent.databases import FILE_SCHEMES, path_of
 from carrel.agent.executors.base import ExecutorError
-from carrel.agent.executors.select import ExecutorSettings, choose_executor
-from carrel.local.settings import DEFAULT_REGISTRY, LocalSettings
+from carrel.agent.executors.select import ExecutorSettings, choose_executor, engine_passed_over
+from carrel.local.settings import LocalSettings
 from carrel.site.layout import Backend, Site, SiteError
 from carrel.site.processes import Running, running
 
@@ -32,14 +32,24 @@ def _check_database(name: str, url: str) -> None:
 
 
 def runtime_of(wanted: str, toolchains: Path) -> str:
-    """The executor that `wanted` (as in EXECUTOR) comes to here; SiteError with what to install when it cannot work."""
+    """The executor that `wanted` (as in EXECUTOR) comes to here; SiteError with what to install when it cannot work.
+
+    `auto` prefers toolchains that are there to an engine that has no image of the registry in force.
+    """
     with tempfile.TemporaryDirectory() as state:
         try:
-            found = choose_executor(ExecutorSettings(wanted, Path(state), toolchains, owner="carrel-up"))
+            asked = ExecutorSettings(wanted, Path(state), toolchains, owner="carrel-up")
+            if engine_passed_over(asked, (), registry_in_force()):
+                asked = replace(asked, executor="bubblewrap")
+            found = choose_executor(asked)
         except (ExecutorError, ValueError) as error:
             raise SiteError(str(error)) from None
         with closing(found) if hasattr(found, "close") else nullcontext():
             return found.capabilities.name
+
+
+def registry_in_force() -> str:
+    return LocalSettings.from_env().docker_registry
 
 
 def choose_port(wanted: int) -> int:
@@ -85,5 +95,7 @@ def introduction(started: Running) -> list[str]:
 
 def _programs(site: Site) -> str:
     if site.executor == "bubblewrap":
-        return f"bubblewrap, with the toolchains in {site.toolchains_dir}"
-    return f"{site.executor}, with images from {os.environ.get('DOCKER_REGISTRY') or DEFAULT_REGISTRY}"
+        aside = engine_passed_over(ExecutorSettings(toolchains_dir=site.toolchains_dir), (), registry_in_force())
+        why = f" ({aside} has no image of {registry_in_force()}; --executor {aside} takes it)" if aside else ""
+        return f"bubblewrap, with the toolchains in {site.toolchains_dir}{why}"
+    return f"{site.executor}, with images from {registry_in_force()}"

@@ -223,7 +223,7 @@ def test_flags_of_the_contract_and_tighter(bench: Bench) -> None:
         "Init": True,
         "ReadonlyRootfs": True,
         "CapDrop": ["ALL"],
-        "SecurityOpt": ["no-new-privileges"],
+        "SecurityOpt": ["no-new-privileges", "seccomp=carrel"],
         "NetworkMode": "none",
         "PidsLimit": 4096,
         "Privileged": False,

@@ -141,9 +141,14 @@ def parse_time(text: str | None) -> datetime | None:
 
 
 def redacted(record: dict[str, Any]) -> dict[str, Any]:
-    """The engine's record with the environment's values masked, for metadata.json."""
+    """The engine's record for metadata.json: the environment's values masked, the filter by its name."""
     config = {**record["Config"], "Env": redacted_environment(record["Config"].get("Env") or ())}
-    return {**record, "Config": config}
+    options = ["seccomp=carrel" if word.startswith("seccomp={") else word for word in _security_options(record)]
+    return {**record, "Config": config, "HostConfig": {**record["HostConfig"], "SecurityOpt": options}}
+
+
+def _security_options(record: Mapping[str, Any]) -> list[str]:
+    return record["HostConfig"].get("SecurityOpt") or []
 
 
 def notes_of(record: Mapping[str, Any], lost: bool) -> tuple[str, ...]:

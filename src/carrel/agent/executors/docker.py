@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from carrel.agent.executors import cgroups
@@ -45,6 +46,7 @@ from carrel.agent.executors.containers import (
 from carrel.agent.executors.engine import Conflict, Engine, NotFound, demultiplex, registry_auth
 from carrel.agent.executors.logs import copy_log
 from carrel.agent.executors.references import full_reference, split_reference
+from carrel.agent.toolchains import resolve
 from carrel.telemetry import faults
 
 IMAGE_LABELS = ("org.opencontainers.", "org.opensafely.")
@@ -66,7 +68,9 @@ class DockerExecutor:
         pull: bool = True,
         pull_seconds: float | None = None,
         tmp_bytes: int = 1 << 30,
+        toolchains_dir: Path | None = None,
     ) -> None:
+        self._toolchains = toolchains_dir
         self._pull_allowed, self._pull_seconds = pull, pull_seconds
         self._allow = allow_image or (lambda image: True)
         self._engine = Engine(flavour, host)
@@ -120,6 +124,7 @@ class DockerExecutor:
         if not self._pull_allowed:
             raise ImageUnavailable(
                 f"The image {reference} is not on this machine, and this backend does not pull images."
+                + self._instead(image)
             )
         name, tag = split_reference(image)
         try:
@@ -142,7 +147,21 @@ class DockerExecutor:
             raise ImageUnavailable(
                 f"The image {reference} is not on this machine and could not be pulled: {errors[-1]}. Check the name "
                 f"and that the registry can be reached, or bring the image with `{self._engine.flavour} load`."
+                + self._instead(image)
             )
+
+    def _instead(self, image: str) -> str:
+        """What else could run it here, as a sentence; nothing when there is no such toolchain."""
+        if self._toolchains is None:
+            return ""
+        try:
+            toolchain = resolve(image, self._toolchains)
+        except ImageUnavailable:
+            return ""
+        return (
+            f" There is a toolchain {toolchain.name}:{toolchain.version} on this machine: use it with "
+            "`--executor bubblewrap` (carrel run, exec and up), or with EXECUTOR=bubblewrap."
+        )
 
     # --- processes -----------------------------------------------------------------------------------------------
 

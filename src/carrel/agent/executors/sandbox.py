@@ -79,7 +79,7 @@ def _hidden() -> list[str]:
         place = f"/proc/{name}"
         if os.path.isdir(place):  # noqa: PTH112  (asked fifty times for each job)
             words += ["--tmpfs", place, "--remount-ro", place]
-        elif os.path.exists(place):  # noqa: PTH110
+        elif os.path.exists(place):  # noqa: PTH110  (the same)
             words += ["--ro-bind", "/dev/null", place]
     return words
 

@@ -1,16 +1,22 @@
 """From the setting `EXECUTOR` to an executor that works on this machine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from carrel.agent.executors.base import Executor, RuntimeUnavailable
+from carrel.agent.executors.base import Executor, ExecutorError, RuntimeUnavailable
+
+if TYPE_CHECKING:
+    from carrel.agent.executors.engine import Engine
 
 NONE_USABLE = (
     "No way to run jobs in isolation was found on this machine:\n{reasons}\n"
     "Install one of: bubblewrap (Debian, Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap), podman, or "
     "Docker (https://docs.docker.com/engine/install/), and start it. There is no fallback to an unprotected process."
 )
+ENGINES = ("docker", "podman")
 CHOICES = ("auto", "docker", "podman", "bubblewrap", "slurm", "process")
 
 
@@ -50,9 +56,65 @@ def choose_executor(settings: ExecutorSettings) -> Executor:
     return BUILDERS[settings.executor](settings)
 
 
+def engine_passed_over(settings: ExecutorSettings, images: Collection[str], registry: str) -> str:
+    """The engine that `auto` leaves aside because only toolchains can run these images here; "" when it leaves none.
+
+    An engine is left aside when it answers but has not all of `images` (full references; none known: no image of
+    `registry`), while there is a toolchain for each of them (none known: for any) and bubblewrap works.
+    """
+    if settings.executor != "auto" or not _toolchains_for(images, settings.toolchains_dir):
+        return ""
+    engine = _first_engine(settings)
+    if engine is None:
+        return ""
+    with closing(engine):
+        if _has_images(engine, images, registry):
+            return ""
+    return engine.flavour if _bubblewrap_works() else ""
+
+
+def _toolchains_for(images: Collection[str], folder: Path) -> bool:
+    from carrel.agent.toolchains import SQLRUNNER, ToolchainBroken, ToolchainMissing, existing, resolve
+
+    if not images:  # Carrel's own is always there, and no sign that somebody means to use toolchains
+        return any((found.name, found.version) != SQLRUNNER for found in existing(folder))
+    try:
+        return all(resolve(image, folder) for image in images)
+    except (ToolchainMissing, ToolchainBroken):
+        return False
+
+
+def _first_engine(settings: ExecutorSettings) -> "Engine | None":
+    from carrel.agent.executors.engine import Engine
+
+    for flavour in ENGINES:
+        with suppress(ExecutorError):
+            return Engine(flavour, settings.docker_host)
+    return None
+
+
+def _has_images(engine: "Engine", images: Collection[str], registry: str) -> bool:
+    """False also where the engine takes connections and answers nothing useful."""
+    try:
+        tags = {tag for image in engine.get("/images/json") for tag in image.get("RepoTags") or ()}
+    except ExecutorError:
+        return False
+    return tags.issuperset(images) if images else any(tag.startswith(f"{registry}/") for tag in tags)
+
+
+def _bubblewrap_works() -> bool:
+    from carrel.agent.executors.bubblewrap import find_bwrap, probe
+
+    try:
+        probe(find_bwrap())
+    except RuntimeUnavailable:
+        return False
+    return True
+
+
 def _first_usable(settings: ExecutorSettings) -> Executor:
     reasons = []
-    for name in ("docker", "podman", "bubblewrap"):
+    for name in (*ENGINES, "bubblewrap"):
         try:
             return BUILDERS[name](settings)
         except RuntimeUnavailable as error:
@@ -84,6 +146,7 @@ def _container(flavour: str) -> Callable[[ExecutorSettings], Executor]:
             pull=settings.pull,
             pull_seconds=settings.pull_seconds,
             tmp_bytes=settings.tmp_bytes,
+            toolchains_dir=settings.toolchains_dir,
         )
 
     return build
