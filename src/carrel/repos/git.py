@@ -46,8 +46,9 @@ _KEPT = (
 )
 _FIXED = {
     "LC_ALL": "C.UTF-8",
-    "HOME": "/nonexistent",
-    "XDG_CONFIG_HOME": "/nonexistent",
+    # No folder, on any machine; a path that only should not be there may be.
+    "HOME": "/dev/null",
+    "XDG_CONFIG_HOME": "/dev/null",
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_ATTR_NOSYSTEM": "1",
@@ -218,9 +219,11 @@ class Git:
             f"{self.shown_url} is too large to be read: git may fetch {pack} GiB at once, in {memory} GiB of memory"
         )
 
-    def local(self, args: Sequence[str], deadline: Deadline, *, env: Mapping[str, str] | None = None) -> Result:
+    def local(
+        self, args: Sequence[str], deadline: Deadline, *, stdin: bytes = b"", env: Mapping[str, str] | None = None
+    ) -> Result:
         """Run a command on the mirror alone, that must succeed; raises RepoInfrastructureError, RepoTooLarge."""
-        result = self.run(args, deadline, env=env)
+        result = self.run(args, deadline, stdin=stdin, env=env)
         if not result.ok and _TOO_LARGE.search(result.stderr):
             raise self._too_large()
         if not result.ok:
