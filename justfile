@@ -59,7 +59,7 @@ run-app *ARGS:
 
 # create or migrate the controller's database
 migrate:
-    carrel manage migrate
+    carrel manage migrate_controller
 
 # submit a study to the local controller: REPO ACTION... --backend B
 add-job *ARGS:

@@ -20,7 +20,7 @@ def study(tmp_path, toolchains):
         missing("bwrap")
     folder = tmp_path / "my study"
     folder.mkdir()
-    keep = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYTHONPATH") if name in os.environ}
+    keep = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYTHONPATH", "TMPDIR") if name in os.environ}
     found = Study(folder, {**keep, "EXECUTOR": "bubblewrap", "TOOLCHAINS_DIR": str(toolchains)})
     yield found
     found.close()

@@ -1,10 +1,12 @@
 """What of a study a job may see, and when that has changed."""
 
+from pathlib import Path
+
 import pytest
 
 from carrel.local.code import Hashes, leave_out, version_of
 
-HIDDEN = leave_out(["output/*.csv", "output/one.txt", "*/deep/*.json"])
+HIDDEN = leave_out(["output/*.csv", "output/one.txt", "*/deep/*.json"], Path())
 
 
 @pytest.mark.parametrize(
@@ -22,7 +24,7 @@ def test_seen(path):
 
 
 def test_no_pattern_hides_nothing_but_ours():
-    assert not leave_out([])("output/a.csv")
+    assert not leave_out([], Path())("output/a.csv")
 
 
 @pytest.fixture

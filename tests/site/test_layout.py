@@ -1,6 +1,7 @@
 """What a site notes of itself, and how it is known again."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,15 @@ def test_processes_get_what_they_need_of_the_environment_and_no_token(
     for env in (site.controller_env(keys), site.agent_env(site.backends[0], keys)):
         assert (env["LOGLEVEL"], env["OTEL_EXPORTER_CONSOLE"]) == ("DEBUG", "1")
         assert "of the laptop's owner" not in env.values()
+
+
+def test_git_takes_nothing_of_a_site(tmp_path: Path) -> None:
+    """Tokens and patient-level files lie in it, and people start it in a study's folder."""
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    site = Site(tmp_path / ".carrel", (Backend("north"),))
+    site.make_folders()
+    Secrets.of(site)
+    subprocess.run(["git", "-C", tmp_path, "add", "-A"], check=True)
+    listed = subprocess.run(["git", "-C", tmp_path, "ls-files"], check=True, capture_output=True, text=True)
+    assert listed.stdout == ""
+    assert (tmp_path / ".carrel/secrets.json").exists()

@@ -34,6 +34,7 @@ from carrel.agent.journal import (
 )
 from carrel.jobs.outcomes import ErrorType
 from carrel.telemetry.faults import point
+from carrel.units.ignored import make_ignored
 
 __all__ = ["JOURNAL", "STAGING", "PublishConflict", "Stage", "Staged", "StorageNotWritable", "recover", "settle"]
 
@@ -97,7 +98,7 @@ class Stage:
         """An empty staged file for `target`, to be written by the caller before `commit`."""
         change = self._add(target, f"{len(self._changes):06d}")
         staged = self._publication.source(change)
-        staged.parent.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
+        make_ignored(staged.parent, FOLDER_MODE)
         staged.touch(FILE_MODE)
         self._unsynced.append(staged)
         return staged

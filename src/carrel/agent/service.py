@@ -1,5 +1,6 @@
 """`carrel agent`: from the environment to a running agent, until it is told to end."""
 
+import contextlib
 import logging
 import signal
 import sys
@@ -17,6 +18,7 @@ from carrel.agent.supervisor import Supervisor
 from carrel.agent.surroundings import Surroundings
 from carrel.repos import Mirrors
 from carrel.telemetry.start import start
+from carrel.units.ignored import make_ignored
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +58,8 @@ def surroundings_of(settings: AgentSettings) -> Surroundings:
 def serve(settings: AgentSettings, stop: threading.Event) -> None:
     """Run one agent until `stop` is set; raises SettingsError when it cannot start."""
     token = settings.controller_task_api_token.get_secret_value()
+    with contextlib.suppress(OSError):  # a full disk does not keep an agent from starting
+        make_ignored(settings.workdir.absolute())
     with owned(settings.storage, settings.backend):
         place = surroundings_of(settings)
         client = TaskClient(settings.controller_task_api_endpoint, settings.backend, token)

@@ -37,6 +37,7 @@ from typing import Any
 import carrel
 from carrel.agent.executors.base import ImageUnavailable
 from carrel.telemetry import faults
+from carrel.units.ignored import make_ignored
 
 MANIFEST = "toolchain.json"
 BUILT = ".built"
@@ -232,7 +233,8 @@ def _interpreter(program: Path) -> Interpreter:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_ignored(folder.parent.parent)
+    folder.parent.mkdir(exist_ok=True)
     with folder.with_suffix(".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from carrel.units.ignored import is_ours
+
 if TYPE_CHECKING:
     from carrel.project import Pipeline
 
@@ -25,8 +27,8 @@ def output_patterns(pipeline: "Pipeline") -> list[str]:
     return list(dict.fromkeys(pattern for action in pipeline.actions.values() for pattern in action.outputs.flat()))
 
 
-def leave_out(patterns: Iterable[str]) -> LeaveOut:
-    """Whether a path of the study is hidden from jobs."""
+def leave_out(patterns: Iterable[str], folder: Path) -> LeaveOut:
+    """Whether a path of the study in `folder` is hidden from jobs."""
     from carrel.agent.matching import matches
 
     listed = list(patterns)
@@ -34,7 +36,7 @@ def leave_out(patterns: Iterable[str]) -> LeaveOut:
     wild = [pattern for pattern in listed if "*" in pattern]
 
     def hidden(path: str) -> bool:
-        if path in LEFT_OUT or path.endswith("/.git") or path in literal:
+        if path in LEFT_OUT or path.endswith("/.git") or path in literal or is_ours(folder / path):
             return True
         return any(matches(pattern, path) for pattern in wild)
 
@@ -77,13 +79,14 @@ class Version:
 
 def version_of(folder: Path) -> Version:
     """A folder that is no repository, or a machine without git, gives an empty version."""
-    commit = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
+    commit = git_answer(folder, "rev-parse", "--verify", "--quiet", "HEAD")
     if not commit:
         return Version()
-    return Version(commit, bool(_git(folder, "status", "--porcelain", "--untracked-files=no", "--", ".")))
+    return Version(commit, bool(git_answer(folder, "status", "--porcelain", "--untracked-files=no", "--", ".")))
 
 
-def _git(folder: Path, *args: str) -> str:
+def git_answer(folder: Path, *args: str) -> str:
+    """What git says, without blanks at its ends; nothing where it says no, is not there or takes too long."""
     from carrel.repos.errors import RepoInfrastructureError
     from carrel.repos.git import Git, TimedOut
     from carrel.repos.limits import Deadline

@@ -20,8 +20,10 @@ from carrel.agent.walk import Listing, open_beneath, walk
 from carrel.jobs.outcomes import results_to_outcome
 from carrel.jobs.statuses import StatusCode
 from carrel.local.attempt import Attempt, now
+from carrel.local.ignoring import exposed, ignore_outputs
 from carrel.local.records import Record, record_path, to_bytes
 from carrel.telemetry import faults
+from carrel.units.ignored import NAME as GITIGNORE
 
 MAX_LOG_BYTES = 64 * 1024 * 1024
 
@@ -44,7 +46,7 @@ class Judgement:
 
 def finalise(attempt: Attempt, inspection: Inspection) -> Record:
     """Publish the ended attempt and return its record; `OSError` when it cannot be: then nothing has changed."""
-    listing = walk(attempt.workspace)
+    listing = walk(attempt.workspace, lambda path: Path(path).name == GITIGNORE)
     judgement = judge(attempt, inspection, listing)
     while True:
         record = _record(attempt, inspection, judgement)
@@ -139,6 +141,7 @@ def _record(attempt: Attempt, inspection: Inspection, judgement: Judgement) -> R
 def _publish(attempt: Attempt, record: Record, judgement: Judgement) -> None:
     study = attempt.around.study
     with attempt.around.publishing:
+        ignore_outputs(study.folder, record.outputs)
         stage = Stage(attempt.id, [study.folder])
         entries = [_stage_output(attempt, stage, record, path) for path in record.outputs]
         _write_log(attempt, stage.new_file(study.log(record.action)), record, judgement)
@@ -151,6 +154,8 @@ def _publish(attempt: Attempt, record: Record, judgement: Judgement) -> None:
         stage.finish()
     for path in record.outputs:
         attempt.detail(StatusCode.FINALIZING, f"Extracting output file: {path}")
+    for path in exposed(study.folder, record.outputs):
+        attempt.tell(StatusCode.FINALIZING, f"`git add` would take {path}: name it in the .gitignore beside it")
     attempt.detail(StatusCode.FINALIZING, f"Logs written to: {study.log(record.action)}")
 
 

@@ -144,7 +144,7 @@ def _surroundings(
         request_id=secrets.token_hex(8),
         backend=options.backend or default_backend(whole),
         all_actions=frozenset(whole.all_actions),
-        hidden=leave_out(output_patterns(whole)),
+        hidden=leave_out(output_patterns(whole), study.folder),
         version=version_of(study.folder),
         tell=tell,
         memory=options.memory or DEFAULT_MEMORY,

@@ -30,7 +30,7 @@ def statuses(study: Study, settings: LocalSettings, backend: str | None = None) 
     pipeline = whole.for_backend(backend) if backend else whole
     records = read_records(study)
     hashes = Hashes()
-    code = hashes.of_code(study.folder, leave_out(output_patterns(whole)))
+    code = hashes.of_code(study.folder, leave_out(output_patterns(whole), study.folder))
     going_on = running_actions(study)
     found = []
     for name, action in pipeline.actions.items():

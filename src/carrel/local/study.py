@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from carrel.local.errors import LocalError
+from carrel.units.ignored import ignore_all
 from carrel.units.limits import MAX_PROJECT_BYTES
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Study:
     def lock(self) -> Iterator[None]:
         """Held while a run goes on; `LocalError` naming the process that holds it. A kill lets it go."""
         self.metadata.mkdir(exist_ok=True)
+        ignore_all(self.metadata)
         descriptor = os.open(self.metadata / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             _take(descriptor, self.folder)

@@ -15,6 +15,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from carrel.local.settings import LocalSettings
 from carrel.repos.snapshot import commit_folder
 from carrel.site.client import Requests
 from carrel.site.layout import Backend, Site, SiteError
@@ -23,6 +24,7 @@ from carrel.site.shipped import shipped
 from carrel.site.submit import StudyRequest
 from carrel.site.up import choose_port, runtime_of
 from carrel.site.watch import Board, follow
+from carrel.units.ignored import make_ignored
 
 BACKENDS = ("north", "south")
 TABLE_ROWS = 8
@@ -77,8 +79,9 @@ def run_demo(demo: Demo, console: Console) -> bool:
     started_at = time.monotonic()
     tell = _teller(console)
     executor = choose_runtime(demo.executor, tell)
-    demo.root.mkdir(parents=True, exist_ok=True)
-    python = prepare_toolchain(demo, tell)
+    make_ignored(demo.root)
+    toolchains = LocalSettings.from_env().toolchains_dir
+    python = prepare_toolchain(toolchains, tell)
     load_data(demo, python, tell)
     studies = (INSURANCE, MOBILE) if ingest_data(demo, tell) else (INSURANCE,)
     commits = {study: commit_folder(study.folder, demo.repo(study), message="The example study") for study in studies}
@@ -86,7 +89,7 @@ def run_demo(demo: Demo, console: Console) -> bool:
         tell(f"study       examples/{study.name} at commit {commit[:7]}")
     backends = tuple(demo.backend(name, studies) for name in BACKENDS)
     images = {"DOCKER_REGISTRY": REGISTRY} if executor in ("docker", "podman") else {}
-    site = Site(demo.root, backends, choose_port(demo.port), executor, extra_env=images)
+    site = Site(demo.root, backends, choose_port(demo.port), executor, toolchains, images)
     with running(site, tell) as up:
         tell(f"site        {site.url}, runtime {executor}, one agent each for {' and '.join(BACKENDS)}")
         boards = _requests(up, demo, commits, console)
@@ -132,12 +135,12 @@ def _quiet(*command: str) -> int:
     return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=30).returncode
 
 
-def prepare_toolchain(demo: Demo, tell: Callable[[str], None]) -> Path:
-    """The toolchain python:v2, built if it is not there; its interpreter."""
+def prepare_toolchain(toolchains: Path, tell: Callable[[str], None]) -> Path:
+    """The toolchain python:v2, built if it is not there; its interpreter. Local runs of studies use it too."""
     from carrel.agent.toolchains import build
 
     began = time.monotonic()
-    made = build("python", "v2", shipped("requirements/python-v2.txt"), demo.root / "toolchains")
+    made = build("python", "v2", shipped("requirements/python-v2.txt"), toolchains)
     tell(f"toolchain   python:v2, pandas, statsmodels and matplotlib ({time.monotonic() - began:.1f} s)")
     return made.folder / "bin" / "python"
 
@@ -266,8 +269,5 @@ def _what_next(demo: Demo, site: Site, console: Console, seconds: float) -> None
 
 def _run_here(site: Site) -> str:
     """The local run with the programs that the demo has."""
-    programs = {"EXECUTOR": site.executor, **site.extra_env}
-    if site.executor == "bubblewrap":
-        programs["TOOLCHAINS_DIR"] = str(site.toolchains_dir)
-    settings = " ".join(f"{name}={value}" for name, value in programs.items())
+    settings = " ".join(f"{name}={value}" for name, value in {"EXECUTOR": site.executor, **site.extra_env}.items())
     return f"{settings} carrel run run_all --backend {BACKENDS[0]}"

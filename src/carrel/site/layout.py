@@ -10,6 +10,7 @@ from pathlib import Path
 
 from carrel.agent.databases import is_file
 from carrel.agent.storage import Storage
+from carrel.units.ignored import make_ignored
 
 DESCRIPTION = "site.json"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -142,7 +143,7 @@ class Site:
             raise SiteError(f"{error.filename or self.root} cannot be made: {error.strerror}") from error
 
     def _make_folders(self) -> None:
-        self.root.mkdir(parents=True, exist_ok=True)
+        make_ignored(self.root)
         self.root.chmod(0o700)
         for folder in (self.root / "controller", self.logs, self.toolchains_dir):
             folder.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from carrel.ingest.commit.places import WarehouseFault
 from carrel.ingest.commit.storage import LocalStorage, Storage
 from carrel.telemetry import faults
+from carrel.units.ignored import make_ignored
 
 if TYPE_CHECKING:
     from carrel.ingest.commit.s3_storage import S3Storage, Version
@@ -51,7 +52,8 @@ def coordinator_lock(storage: Storage, lease_seconds: float = LEASE_SECONDS) -> 
 @contextmanager
 def _local(storage: LocalStorage) -> Iterator[None]:
     path = storage.root / KEY
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_ignored(storage.root)
+    path.parent.mkdir(exist_ok=True)
     # Python opens files close-on-exec, and our workers are never forked from this process: nobody inherits the lock.
     with path.open("a") as file:
         try:

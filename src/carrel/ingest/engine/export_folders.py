@@ -9,11 +9,13 @@ from urllib.parse import urlsplit
 
 from carrel.ingest.commit import LocalStorage, open_storage
 from carrel.telemetry import faults
+from carrel.units.ignored import NAME as GITIGNORE
+from carrel.units.ignored import ignore_all
 
 SUCCESS = "_SUCCESS"
 _UNFINISHED = "_unfinished"
 _STARTED = f"{_UNFINISHED}/_STARTED"
-_OURS = (_UNFINISHED, "parquet", "raw_json", "_runs")
+_OURS = (_UNFINISHED, "parquet", "raw_json", "_runs", GITIGNORE)
 _SCRATCH = "export"
 
 
@@ -48,6 +50,8 @@ class ExportFolder:
                 "delete it first, or export to a new folder."
             )
         self.storage.write(_STARTED, self.warehouse.encode())
+        if isinstance(self.storage, LocalStorage):
+            ignore_all(self.storage.root)
 
     def _holds_something(self) -> bool:
         return any(True for _ in self.storage.keys("")) or bool(self.storage.folders(""))

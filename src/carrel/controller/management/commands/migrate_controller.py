@@ -11,6 +11,7 @@ from django.db.migrations.migration import Migration
 
 from carrel.controller.management.base import actor
 from carrel.controller.service import administration
+from carrel.units.ignored import make_ignored
 
 
 class Command(BaseCommand):
@@ -33,7 +34,7 @@ class Command(BaseCommand):
     def make_file(self, path: Path) -> None:
         if path.exists():
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_ignored(path.parent)
         path.touch(mode=0o600)
         self.stdout.write(f"created new db at {path}")
 

@@ -1,0 +1,75 @@
+"""Folders and files that Carrel makes where people keep their code, and that git is to leave alone.
+
+Patients' rows lie in them, and `git add -A` takes whatever no .gitignore names. So each says so itself, from the moment
+it is there: nobody has to remember a line in a file of theirs.
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+NAME = ".gitignore"
+_OURS = "# Written by Carrel: "
+_ALL = f"{_OURS}what it makes here is not for git.\n*\n"
+_SOME = f"{_OURS}these files were made by runs, and are not for git.\n/{NAME}\n"
+_SPECIAL = frozenset("\\*?[]!# ")
+
+
+def make_ignored(folder: Path, mode: int = 0o777) -> None:
+    """Make `folder`, with those above it, so that git ignores all that is ever in it.
+
+    Of a folder that is there already only an empty one is taken for Carrel's: the other may hold somebody's code.
+    Raises OSError.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=mode)
+    with os.scandir(folder) as entries:
+        empty = next(entries, None) is None
+    if empty:
+        ignore_all(folder)
+
+
+def ignore_all(folder: Path) -> None:
+    """Let git ignore all in a folder that is Carrel's alone; a .gitignore that is there is left as it is."""
+    if not (folder / NAME).exists():
+        _write(folder / NAME, _ALL)
+
+
+def ignore_files(folder: Path, names: Iterable[str]) -> bool:
+    """Let git ignore these files of a folder that is somebody else's. False: their own .gitignore is in the way."""
+    place = folder / NAME
+    if place.exists() and not is_ours(place):
+        return False
+    before = place.read_text() if place.exists() else _SOME
+    lines = before.splitlines()
+    more = sorted({f"/{_escaped(name)}" for name in names} - set(lines))
+    if more and "*" not in lines:
+        _write(place, "".join(f"{line}\n" for line in [*lines, *more]))
+    return True
+
+
+def ignores_all(folder: Path) -> bool:
+    """Whether Carrel has let git ignore all in the folder."""
+    return is_ours(folder / NAME) and "*" in (folder / NAME).read_text().splitlines()
+
+
+def is_ours(path: Path) -> bool:
+    """Whether the file is a .gitignore that Carrel wrote. Such a file is neither code nor an output of anything."""
+    if path.name != NAME:
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_OURS)) == _OURS.encode()
+    except OSError:
+        return False
+
+
+def _write(place: Path, text: str) -> None:
+    """Whole or not at all: half a .gitignore would be taken for somebody else's."""
+    part = place.with_name(f"{NAME}.part")
+    part.write_text(text)
+    part.replace(place)
+
+
+def _escaped(name: str) -> str:
+    """The name as a pattern that matches it alone (gitignore(5))."""
+    return "".join(f"\\{char}" if char in _SPECIAL else char for char in name)
