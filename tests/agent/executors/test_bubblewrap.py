@@ -30,7 +30,15 @@ from tests.support.docker import missing
 from tests.support.waiting import until
 
 from carrel.agent.executors import cgroups
-from carrel.agent.executors.base import ExecutorError, Limits, Phase, RuntimeUnavailable, Usage
+from carrel.agent.executors.base import (
+    ExecutorError,
+    Limits,
+    Mount,
+    NotSupported,
+    Phase,
+    RuntimeUnavailable,
+    Usage,
+)
 from carrel.agent.executors.bubblewrap import BubblewrapExecutor
 from carrel.agent.executors.select import ExecutorSettings
 
@@ -203,6 +211,34 @@ def test_a_folder_that_cannot_be_mounted_is_nobodys_fault(bench: Bench, tmp_path
     assert (end.exit_code, end.lost) == (None, True)
     assert "set up" in end.notes[-1]
     assert "gone" in bench.text(spec.name)
+
+
+def test_more_large_inputs_than_bubblewrap_can_show_are_refused_in_words(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "input.csv").write_text("a\n1\n")
+    mounts = [Mount(tmp_path / "input.csv", f"/workspace/input{number}.csv") for number in range(3000)]
+    spec = bench.spec("sh", "-c", "cat input1.csv", mounts=tuple(mounts))
+    with pytest.raises(NotSupported, match="3000 large inputs"):
+        bench.executor.start(spec)
+    assert bench.executor.inspect(spec.name).phase == Phase.ABSENT
+    fewer = replace(spec, mounts=spec.mounts[:100])
+    assert bench.run(fewer).exit_code == 0
+    assert bench.text(spec.name) == "a\n1\n"
+
+
+def test_a_job_that_met_its_limit_of_processes_is_told_so(bench: Bench) -> None:
+    if bench.executor.capabilities.pids_limit != "cgroup":
+        pytest.skip("no cgroup holds the number of processes here")
+    spec = bench.spec("sh", "-c", "for i in 1 2 3 4 5 6 7 8 9; do sleep 0 & done; wait", limits=Limits(pids=3))
+    assert any(note.startswith("Processes: ") for note in bench.run(spec).notes)
+    assert not any(note.startswith("Processes: ") for note in bench.run(bench.spec("true")).notes)
+
+
+def test_the_exit_record_of_an_earlier_supervisor_is_read(bench: Bench) -> None:
+    name = bench.start(bench.spec("sh", "-c", "exit 4"))
+    bench.ended(name)
+    record = bench.settings.state_dir / name / "exit"
+    record.write_text("".join(line for line in record.read_text().splitlines(True) if "pids" not in line))
+    assert bench.executor.inspect(name).exit_code == 4
 
 
 def test_secrets_of_the_environment_are_not_on_disk(bench: Bench) -> None:

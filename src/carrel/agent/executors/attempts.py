@@ -43,6 +43,8 @@ class Exit:
     oom_kills: int
     memory_peak: int
     cpu_microseconds: int
+    pids_refused: int = 0
+    """How often the limit on processes was met; a supervisor of an earlier version did not look."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ DEFAULT_TMP_BYTES = 1 << 30
 DEFAULT_LOG_BYTES = 64 << 20
 PRLIMIT = "/usr/bin/prlimit"
 NPROC_PER_NAMESPACE = (5, 14)  # the kernel that counts processes by user namespace
+WORDS_BESIDE = 10  # of bwrap's command line: the descriptors of its options and of its status
 INSTALL = "Install it (Debian, Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap)."
 
 
@@ -107,7 +108,19 @@ class BubblewrapExecutor:
                 raise DiskFull(f"No space left for the state of {spec.name} in {self._state}.") from error
             raise ExecutorError(f"{spec.name} could not be started: {error.strerror}.") from error
 
+    def _options(self, spec: RunSpec, toolchain: Toolchain) -> list[str]:
+        options = sandbox.bwrap_options(spec, toolchain, self._etc, self._tmp_bytes, self._nested_userns_off)
+        if self._filter:
+            options += ["--seccomp", str(supervisor.SECCOMP_FD)]
+        if len(options) + len(self._launch(spec)) > sandbox.MAX_WORDS - WORDS_BESIDE:
+            raise NotSupported(
+                f"This job has {len(spec.mounts)} large inputs, and bubblewrap cannot show so many. Let an action put "
+                "them into fewer files, or use EXECUTOR=docker or podman."
+            )
+        return options
+
     def _start(self, spec: RunSpec, toolchain: Toolchain, attempt: Attempt) -> None:
+        options = self._options(spec, toolchain)
         group = self._group_of(spec.name)
         lock = attempts.create(self._state, spec.name, self._record(spec, toolchain, group))
         if lock is None:
@@ -116,9 +129,6 @@ class BubblewrapExecutor:
             faults.point("executors.bubblewrap.created")
             if self._hierarchy:
                 cgroups.create(self._hierarchy, self._group_name(spec.name), spec.limits)
-            options = sandbox.bwrap_options(spec, toolchain, self._etc, self._tmp_bytes, self._nested_userns_off)
-            if self._filter:
-                options += ["--seccomp", str(supervisor.SECCOMP_FD)]
             address_space = 0 if "memory" in group else spec.limits.memory or 0
             places = ":".join(str(place) for place in cgroups.folders(group))
             words = [str(self._log_bytes), str(address_space), places, self._bwrap, *self._launch(spec)]
@@ -266,6 +276,10 @@ def _notes(record: Mapping[str, object], lost: bool, end: attempts.Exit | None) 
         notes.append("Lost: bubblewrap could not set up the sandbox; the log has its words.")
     elif lost:
         notes.append("Lost: it ended without an exit code of its own, as when the machine restarts.")
+    if end and end.pids_refused:
+        notes.append(
+            f"Processes: {end.pids_refused} times the job could start no other one, as it had as many as it may."
+        )
     return tuple(notes)
 
 

@@ -136,6 +136,8 @@ def command(spec: RunSpec, toolchain: Toolchain) -> list[str]:
     return [*toolchain.entrypoint, *spec.args]
 
 
+MAX_WORDS = 9000
+"""As many words of options and command as bubblewrap takes (its own `MAX_ARGS`)."""
 LAUNCH = ("/bin/sh", "-c", f". /proc/self/fd/{COMMAND_FD}", "carrel")
 """What is started in the sandbox, and becomes the job's program. A shell, because it is there in every sandbox, and
 because it gives the reasons for which a program cannot be started, and their exit codes 126 and 127, as Docker does."""

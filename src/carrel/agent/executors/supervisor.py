@@ -224,6 +224,7 @@ def _usage(groups: list[str]) -> dict[str, int]:
     oom_files = ("memory.events", "memory.oom_control")
     return {
         "oom_kills": _counter(groups, oom_files, "oom_kill"),
+        "pids_refused": _counter(groups, ("pids.events",), "max"),
         "memory_peak": _counter(groups, ("memory.peak", "memory.max_usage_in_bytes")),
         "cpu_microseconds": _counter(groups, ("cpu.stat",), "usage_usec")
         or _counter(groups, ("cpuacct.usage",)) // 1000,
