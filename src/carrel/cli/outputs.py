@@ -11,7 +11,7 @@ import click
 def check_outputs(report: Path | None) -> None:
     """Check the moderately sensitive outputs here as level 4 and an output checker would.
 
-    The exit code is 1 when a file would not reach level 4 or there is something to look at.
+    The exit code is 1 when a file would not reach level 4, there is something to look at, or something could not be.
     """
     from carrel.cli.common import explained
     from carrel.local.outputs import check_study, lines, write_report
@@ -26,4 +26,4 @@ def check_outputs(report: Path | None) -> None:
         click.echo(line)
     if report is not None:
         write_report(report, study, files)
-    sys.exit(1 if any(file.excluded or file.findings for file in files) else 0)
+    sys.exit(1 if any(file.needs_a_look for file in files) else 0)

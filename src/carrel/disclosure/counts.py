@@ -1,61 +1,73 @@
-"""Counts in a CSV table: too small to be shown, or not rounded (local-run.md section 5, "SDC rules"). Pure.
+"""Counts in a table: too small to be shown, or not rounded (local-run.md section 5, "SDC rules"). Pure.
 
-A column is looked at as counts when all its cells are whole numbers that are not negative, or marked as redacted, and
-its name does not say that it is something else (a year, an age, an id).
+A column is looked at as counts when most of its numbers are whole and not negative, most of its cells are numbers or
+say that one is not shown, and its name does not say that it is something else (a year, an age, an id). A row that says
+it counts (`N`, `total`) is looked at in any column.
 """
 
-import csv
-import io
 import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from carrel.disclosure.cells import Cell, Kind, read_cell
 from carrel.disclosure.findings import Finding, Rule
+from carrel.disclosure.tables import Table, read_tables
 
 SMALLEST_SHOWN = 8
 """Counts from 1 to 7 must be redacted."""
 ROUNDED_TO = 5
-REDACTED_MARKS = frozenset({"", "[redacted]", "redacted", "na", "nan", "-", "*", "x"})
+MOST_FINDINGS = 100
 NO_COUNTS = re.compile(
     r"(^|_)(year|month|week|day|date|age|band|group|code|id|index|quarter|imd|quintile|decile|level|order|rank|stp|msoa)(_|$)",
     re.IGNORECASE,
 )
-WHOLE = re.compile(r"\+?\d+(\.0+)?")
 MIDPOINT = re.compile(r"midpoint_?6", re.IGNORECASE)
+_COUNT_ROW = re.compile(r"n|n[_ ]?\(%\)|counts?|freq(uency)?\.?|total|number( of .{1,40})?|n_.{1,40}", re.IGNORECASE)
+_MOST_WHOLE = 2 / 3
+"""Of a column's numbers, for it to be counts: a mean or a rate among them does not excuse the others."""
 
 
-def check_table(text: str, most: int = 100) -> list[Finding]:
-    """At most `most` findings of one CSV text; none for a text that has no header and rows."""
-    rows = list(csv.reader(io.StringIO(text)))
-    if len(rows) < 2:
-        return []
-    return list(islice(_findings(rows[0], rows[1:]), most))
+def check_table(text: str, most: int = MOST_FINDINGS) -> list[Finding]:
+    """At most `most` findings of a text's tables; none for a text that has no header and rows. Raises Unreadable."""
+    return list(islice((finding for table in read_tables([text]) for finding in findings_of_counts(table)), most))
 
 
-def _findings(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[Finding]:
-    for number, name in enumerate(header):
-        cells = [row[number].strip() if number < len(row) else "" for row in rows]
-        if is_count(name, cells):
-            for line, cell in enumerate(cells, start=2):
-                yield from _of_cell(line, name, cell)
+def findings_of_counts(table: Table) -> Iterator[Finding]:
+    """Each count that is too small or not rounded, column by column."""
+    labels = [row.cells[0] if row.cells else "" for row in table.rows]
+    for number, name in enumerate(table.header.cells):
+        cells = table.column(number)
+        column_counts = is_count(name, cells)
+        for row, label, cell in zip(table.rows, labels, cells, strict=True):
+            row_counts = number > 0 and _COUNT_ROW.fullmatch(label.strip()) and not NO_COUNTS.search(name)
+            if column_counts or row_counts:
+                yield from _of_cell(row.line, name, cell)
 
 
 def is_count(name: str, cells: Sequence[str]) -> bool:
     """Whether a column holds counts of people or things."""
     if NO_COUNTS.search(name):
         return False
-    numbers = [cell for cell in cells if cell.lower() not in REDACTED_MARKS]
-    return bool(numbers) and all(WHOLE.fullmatch(cell) for cell in numbers)
+    kinds = [read_cell(cell).kind for cell in cells]
+    whole, other, text = (kinds.count(kind) for kind in (Kind.COUNT, Kind.NUMBER, Kind.TEXT))
+    numeric = whole + other + kinds.count(Kind.MARK)
+    return whole > 0 and whole >= _MOST_WHOLE * (whole + other) and numeric >= text
 
 
-def _of_cell(line: int, name: str, cell: str) -> Iterator[Finding]:
-    if cell.lower() in REDACTED_MARKS:
-        return
-    count = int(float(cell))
+def _of_cell(line: int, name: str, text: str) -> Iterator[Finding]:
+    cell = read_cell(text)
+    if cell.kind is Kind.COUNT and (message := _wrong(name, cell)):
+        rule = Rule.SMALL_COUNT if message == _TOO_SMALL else Rule.NOT_ROUNDED
+        yield Finding(rule, line, name, text, message)
+
+
+_TOO_SMALL = f"a count of {SMALLEST_SHOWN - 1} or fewer must be redacted"
+
+
+def _wrong(name: str, cell: Cell) -> str:
+    """What is wrong with a count; "" when nothing is."""
     if MIDPOINT.search(name):
-        if count and count % 6 != 3:
-            yield Finding(Rule.NOT_ROUNDED, line, name, cell, "not rounded to the midpoint of 6 (3, 9, 15, ...)")
-    elif 0 < count < SMALLEST_SHOWN:
-        yield Finding(Rule.SMALL_COUNT, line, name, cell, f"a count of {SMALLEST_SHOWN - 1} or fewer must be redacted")
-    elif count % ROUNDED_TO:
-        yield Finding(Rule.NOT_ROUNDED, line, name, cell, f"not rounded to the nearest {ROUNDED_TO}")
+        return "not rounded to the midpoint of 6 (3, 9, 15, ...)" if cell.count and cell.count % 6 != 3 else ""
+    if 0 < cell.count < SMALLEST_SHOWN:
+        return _TOO_SMALL
+    return f"not rounded to the nearest {ROUNDED_TO}" if cell.count % ROUNDED_TO else ""

@@ -9,11 +9,16 @@ class Rule(StrEnum):
 
     SMALL_COUNT = "small-count"
     NOT_ROUNDED = "not-rounded"
+    IDENTIFIER_NAME = "identifier-name"
+    IDENTIFIER_VALUE = "identifier-value"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing a checker should look at. `line` counts from 1 (the header), `column` is its name there."""
+    """One thing a checker should look at. `line` counts from 1, `column` is its name in the header.
+
+    `value` is the cell; empty for a finding about a whole column.
+    """
 
     rule: Rule
     line: int

@@ -40,8 +40,9 @@ class Json:
     `NaN` and `Infinity` pass, as Python and R write them. `longest`: most objects and lists that one list holds.
     """
 
-    def __init__(self, sink: StringSink) -> None:
+    def __init__(self, sink: StringSink, most_values: int = MAX_LEVEL4_PARTS) -> None:
         self._sink = sink
+        self._most_values = most_values
         self._buffer = ""
         self._is_last = False
         self._expected = _Expected.VALUE
@@ -102,8 +103,8 @@ class Json:
 
     def _count(self) -> None:
         self._values += 1
-        if self._values > MAX_LEVEL4_PARTS:
-            raise Unreadable(f"it holds more than {MAX_LEVEL4_PARTS:,} values")
+        if self._values > self._most_values:
+            raise Unreadable(f"it holds more than {self._most_values:,} values")
 
     def _end_value(self) -> None:
         self._expected = _Expected.COMMA_OR_END if self._containers else _Expected.NOTHING
@@ -159,6 +160,8 @@ class Json:
         self._expected = _Expected.VALUE if self._containers[-1] == "[" else _Expected.KEY
 
     def _scalar(self, token: str) -> None:
+        if len(token) > _LONGEST_SCALAR:
+            raise Unreadable(f"it holds a number of more than {_LONGEST_SCALAR:,} digits")
         if not _SCALAR.fullmatch(token):
             raise Unreadable(_NOT_JSON)
         self._begin_value()

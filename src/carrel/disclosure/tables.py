@@ -22,7 +22,7 @@ _SPACES = "  "
 _BLANKS = " "
 """Any blanks between cells; a cell with blanks stands in quotes."""
 _TWO_BLANKS = re.compile(r" {2,}|\t")
-_WORD = re.compile(r"\"(?:[^\"]|\"\")*+\"|'[^']*+'|\S+")
+_WORD = re.compile(r"\"(?:[^\"]|\"\")*+\"(?!\S)|'[^']*+'(?!\S)|\S+")
 _RULER = re.compile(r"[-=+|: \t_]*")
 _CELL_END = re.compile(r"[^\w\s.\"'()-]|\s++")
 _SAMPLE_ROWS = 200
@@ -93,7 +93,7 @@ def delimiter_of(lines: Sequence[str]) -> str:
     filled = sum(1 for line in sample if line.strip())
     counts = {delimiter: _alike(_widths(sample, delimiter)) for delimiter in DELIMITERS}
     best = max(DELIMITERS, key=lambda delimiter: counts[delimiter])
-    if 2 * counts[best] > filled:
+    if 2 * counts[best] >= filled > 0:
         return best
     blanks = {delimiter: _alike(_widths(sample, delimiter)) for delimiter in (_SPACES, _BLANKS)}
     spaced = max(blanks, key=lambda delimiter: blanks[delimiter])
@@ -222,7 +222,9 @@ def _is_filled(row: Row, width: int) -> bool:
 
 
 def _has_number(row: Row) -> bool:
-    return any(read_cell(cell).kind in (Kind.COUNT, Kind.NUMBER, Kind.MARK) for cell in row.cells)
+    """Or a mark in its place; a letter or a word that may be one may be a name as well."""
+    kinds = ((cell, read_cell(cell).kind) for cell in row.cells)
+    return any(kind in (Kind.COUNT, Kind.NUMBER) or (kind is Kind.MARK and not cell.isalpha()) for cell, kind in kinds)
 
 
 def _is_note(row: Row, width: int) -> bool:
@@ -243,7 +245,13 @@ def _joined(sections: Sequence[Table]) -> list[Table]:
         else:
             tables.append(section)
     with_rows = [table for table in tables if table.rows]
-    return with_rows or tables[:1]
+    is_wide = any(len(table.header.cells) > 1 for table in with_rows)
+    return [table for table in with_rows if not is_wide or not _is_prose(table)] or tables[:1]
+
+
+def _is_prose(table: Table) -> bool:
+    """Titles and notes of several lines: one cell each, and no number."""
+    return len(table.header.cells) == 1 and not any(map(_has_number, table.rows))
 
 
 def _is_plainly_a_table(table: Table) -> bool:

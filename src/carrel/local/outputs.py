@@ -1,55 +1,127 @@
 """`carrel check-outputs`: what would stop at the level 4 gate, and what a checker would ask about."""
 
-from collections.abc import Iterable, Iterator
+import os
+import stat
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from carrel.agent.gate import MODERATELY_SENSITIVE, GateLimits, check_file
-from carrel.agent.matching import match_pattern
-from carrel.agent.walk import walk
-from carrel.disclosure.counts import check_table
-from carrel.disclosure.findings import Finding
+from carrel.agent.gate import MODERATELY_SENSITIVE, GateLimits, check_file, suffix_of
+from carrel.agent.matching import match_pattern, matches
+from carrel.agent.walk import Refusal, open_beneath, printable, walk
+from carrel.disclosure.findings import Finding, Rule
+from carrel.disclosure.identifiers import identifier_of
+from carrel.disclosure.outputs import Look, look_at
 from carrel.local.code import LEFT_OUT
+from carrel.local.settings import LocalSettings
 from carrel.local.study import Study
+
+_LONGEST_SHOWN = 80
+"""Characters of a cell or a column's name that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedFile:
-    """`excluded`: why the file would not reach level 4 ("" when it would)."""
+    """One moderately sensitive output, or what may hide some.
+
+    `excluded`: why the file would not reach level 4 ("" when it would). `unseen`: why it was not looked at at all.
+    `unchecked`: why the disclosure rules could not look; `is_blind` where they should have been able to.
+    """
 
     path: str
-    excluded: str
+    excluded: str = ""
     findings: tuple[Finding, ...] = ()
+    unseen: str = ""
+    unchecked: str = ""
+    is_blind: bool = False
+
+    @property
+    def needs_a_look(self) -> bool:
+        return bool(self.excluded or self.findings or self.unseen or self.is_blind)
 
 
 def check_study(study: Study) -> list[CheckedFile]:
-    """Every moderately sensitive output that is here, by path."""
-    here = [file.path for file in walk(study.folder, lambda path: path in LEFT_OUT).files]
+    """Every moderately sensitive output that is here, by path, and whatever here may be or hold one but is no file.
+
+    The folder is the researcher's own: a file with a second name somewhere (a backup by hard links, what `run --debug`
+    leaves) is looked at like any other.
+    """
+    listing = walk(study.folder, lambda path: path in LEFT_OUT)
     spec = {p: level for a in study.pipeline().actions.values() for p, level in a.outputs.flat().items()}
     patterns = [pattern for pattern, level in spec.items() if level == MODERATELY_SENSITIVE]
-    paths = sorted({path for pattern in patterns for path in match_pattern(pattern, here)})
-    return [_checked(study, path) for path in paths]
+    linked = [refusal.path for refusal in listing.refused if _is_regular(study.folder / refusal.path)]
+    here = [file.path for file in listing.files] + linked
+    paths = {path for pattern in patterns for path in match_pattern(pattern, here)}
+    names = LocalSettings.from_env().identifier_names
+    checked = [_checked(study, path, names) for path in paths]
+    hidden = (refusal for refusal in listing.refused if refusal.path not in linked)
+    checked += [CheckedFile(refusal.path, unseen=refusal.reason) for refusal in hidden if _may_hide(refusal, patterns)]
+    return sorted(checked, key=lambda file: file.path)
 
 
-def _checked(study: Study, path: str) -> CheckedFile:
+def _is_regular(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def _may_hide(refusal: Refusal, patterns: Iterable[str]) -> bool:
+    """Whether an output may be what was refused, or below it. A refusal without a path is of the whole walk."""
+    depth = refusal.path.count("/") + 1
+    folders = (pattern.split("/")[:depth] for pattern in patterns)
+    return any(not refusal.path or matches("/".join(folder), refusal.path) for folder in folders)
+
+
+def _checked(study: Study, path: str, names: Collection[str]) -> CheckedFile:
     exclusion = check_file(study.folder, path, GateLimits())
-    if exclusion is not None:
-        return CheckedFile(path, exclusion.reason)
-    if not path.endswith(".csv"):
-        return CheckedFile(path, "")
-    return CheckedFile(path, "", tuple(check_table((study.folder / path).read_text("utf-8-sig"))))
+    look = _look_at(study, path, names)
+    if exclusion is None:
+        return CheckedFile(path, "", look.findings, "", look.unchecked, look.is_blind)
+    barred = GateLimits().barred
+    further = (finding for finding in look.findings if finding.rule in _IDENTIFIERS)
+    findings = tuple(finding for finding in further if identifier_of(finding.column, names) not in barred)
+    return CheckedFile(path, exclusion.reason, findings)
+
+
+_IDENTIFIERS = (Rule.IDENTIFIER_NAME, Rule.IDENTIFIER_VALUE)
+
+
+def _look_at(study: Study, path: str, names: Collection[str]) -> Look:
+    try:
+        with os.fdopen(open_beneath(study.folder, path), "rb") as stream:
+            if os.fstat(stream.fileno()).st_size > GateLimits().max_filesize:
+                return Look(unchecked="it is too large", is_blind=True)
+            return look_at(stream, suffix_of(path), names)
+    except (OSError, ValueError):
+        return Look(unchecked="it cannot be read", is_blind=True)
 
 
 def lines(files: Iterable[CheckedFile]) -> Iterator[str]:
     """A line for each file and each finding: `path:line: column: value: message`."""
     for file in files:
-        if file.excluded:
-            yield f"{file.path}: would not reach level 4: {file.excluded}"
-        elif not file.findings:
-            yield f"{file.path}: nothing found"
-        for found in file.findings:
-            yield f"{file.path}:{found.line}: {found.column}: {found.value}: {found.message}"
+        if verdict := _verdict(file):
+            yield f"{file.path}: {verdict}"
+        for finding in file.findings:
+            shown = [_shown(finding.column), *([_shown(finding.value)] if finding.value else []), finding.message]
+            yield f"{file.path}:{finding.line}: {': '.join(shown)}"
+
+
+def _verdict(file: CheckedFile) -> str:
+    """What is told of the file as a whole; "" where its findings say all."""
+    if file.unseen:
+        return f"not looked at: {file.unseen}"
+    if file.excluded:
+        return f"would not reach level 4: {file.excluded}"
+    if file.unchecked:
+        return f"not checked: {file.unchecked}"
+    return "" if file.findings else "nothing found"
+
+
+def _shown(text: str) -> str:
+    """A cell on one line, cut where it is long."""
+    return printable(text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}...")
 
 
 def html_report(study: Study, files: Iterable[CheckedFile]) -> str:
@@ -66,12 +138,12 @@ def html_report(study: Study, files: Iterable[CheckedFile]) -> str:
 
 
 def _html_rows(file: CheckedFile) -> Iterator[str]:
-    if file.excluded:
-        yield _html_row("no", file.path, "", "", "", f"would not reach level 4: {file.excluded}")
-    elif not file.findings:
-        yield _html_row("ok", file.path, "", "", "", "nothing found")
-    for found in file.findings:
-        yield _html_row("look", file.path, str(found.line), found.column, found.value, found.message)
+    if verdict := _verdict(file):
+        kind = "no" if file.excluded else "look" if file.needs_a_look else "ok"
+        yield _html_row(kind, file.path, "", "", "", verdict)
+    for finding in file.findings:
+        cells = (file.path, str(finding.line), _shown(finding.column), _shown(finding.value), finding.message)
+        yield _html_row("look", *cells)
 
 
 def _html_row(kind: str, *cells: str) -> str:

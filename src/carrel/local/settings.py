@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from carrel.local.errors import LocalError
+
 if TYPE_CHECKING:
     from carrel.agent.executors.base import Executor
     from carrel.local.study import Study
@@ -16,12 +18,26 @@ DEFAULT_REGISTRY = "ghcr.io/opensafely-core"
 
 @dataclass(frozen=True, slots=True)
 class LocalSettings:
-    """EXECUTOR, TOOLCHAINS_DIR, DOCKER_REGISTRY, STATA_LICENSE."""
+    """EXECUTOR, TOOLCHAINS_DIR, DOCKER_REGISTRY, STATA_LICENSE, IDENTIFIER_COLUMNS, IDENTIFIER_COLUMNS_FILE."""
 
     executor: str = "auto"
     toolchains_dir: Path = Path("toolchains")
     docker_registry: str = DEFAULT_REGISTRY
     stata_license: str = ""
+    identifier_columns: str = ""
+    """Further names of columns that may identify people, by commas."""
+    identifier_columns_file: Path | None = None
+    """A file of such names, one a line, with comments from `#` on."""
+
+    @property
+    def identifier_names(self) -> tuple[str, ...]:
+        """Names of columns that may identify people: Carrel's list, and the backend's. Raises LocalError."""
+        from carrel.agent.identifiers import identifier_names
+
+        try:
+            return identifier_names(self.identifier_columns, self.identifier_columns_file)
+        except ValueError as error:
+            raise LocalError(f"IDENTIFIER_COLUMNS_FILE: {error}") from None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "LocalSettings":
@@ -30,6 +46,8 @@ class LocalSettings:
             toolchains_dir=Path(env.get("TOOLCHAINS_DIR") or _default_toolchains(env)).absolute(),
             docker_registry=(env.get("DOCKER_REGISTRY") or DEFAULT_REGISTRY).rstrip("/"),
             stata_license=env.get("STATA_LICENSE", ""),
+            identifier_columns=env.get("IDENTIFIER_COLUMNS", ""),
+            identifier_columns_file=Path(listed) if (listed := env.get("IDENTIFIER_COLUMNS_FILE")) else None,
         )
 
     def with_executor(self, name: str | None) -> "LocalSettings":

@@ -165,6 +165,12 @@ MAX_TABLE_RECORD = MIB
 MAX_TABLE_CELLS = 500_000
 """Most cells of one table that the disclosure rules look at."""
 
+MAX_TABLE_JSON = 4 * MIB
+"""Longest JSON document whose tables the disclosure rules look at, in characters."""
+
+MAX_IDENTIFIER_LIST_BYTES = MIB
+"""Longest list of a backend's own identifier-like column names."""
+
 MAX_TABLE_PARAGRAPHS = 10_000
 """Most paragraphs of a text that are searched for tables."""
 
