@@ -14,12 +14,13 @@ from click.testing import CliRunner
 from deltalake import DeltaTable
 from tests.support.forked import Forker
 from tests.support.ingest import deliver, state_of
-from tests.support.ingest_operations import BROKEN, POLICIES, archive, take
+from tests.support.ingest_operations import BROKEN, POLICIES, archive, crowd, take
 from tests.support.ingest_tables import cells
 
 from carrel.ingest.cli import ingest
-from carrel.ingest.commit import WarehouseBusy, coordinator_lock, open_storage
+from carrel.ingest.commit import WarehouseBusy, active_files, coordinator_lock, open_storage
 from carrel.ingest.engine.asked import asked
+from carrel.ingest.engine.compacting import LOOK_EVERY, MANY
 from carrel.ingest.engine.withdrawing import withdraw
 from carrel.ingest.generate import Knobs, generate, write
 from carrel.ingest.ledger import Ledger
@@ -72,7 +73,7 @@ CHANGES = {
     "replay": Operation("replay", "unmapped", BUILDING),
     "files are streamed": Operation("take", "early", BUILDING, {"streamed": True}),
 }  # fmt: skip
-ALL = OPERATIONS | CHANGES
+ALL = OPERATIONS | CHANGES | {"merge": Operation("take", "crowded", ())}
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,16 @@ def changing(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def bases(archives, changing, tmp_path_factory):
+def many(tmp_path_factory):
+    """Archives that come one by one."""
+    folder = tmp_path_factory.mktemp("many")
+    for number in range(MANY + 1):
+        deliver(folder, f"{number:02d}", f"record-{number:02d}", {"a": number, "l": [number]}, day=1 + number)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def bases(archives, changing, many, tmp_path_factory):
     """Warehouses to begin with: before the corrections came; with all; with a file that the mapping did not know."""
     folder = tmp_path_factory.mktemp("bases")
     names = sorted(each.name for each in generate(KNOBS))
@@ -112,6 +122,7 @@ def bases(archives, changing, tmp_path_factory):
     archive(str(folder / "whole"), archives)
     take(str(folder / "unmapped"), archives, mapping=BROKEN)
     take(str(folder / "changing"), changing, names=("1", "2"))
+    crowd(str(folder / "crowded"), many)
     return folder
 
 
@@ -122,12 +133,12 @@ def start(bases):
 
 
 @pytest.fixture(scope="module")
-def do(forker, archives, changing):
+def do(forker, archives, changing, many):
     """Carry out an operation in a process of its own; its exit code."""
 
     def do(name, warehouse, **more):
         operation = ALL[name]
-        source = changing if operation.base == "changing" else archives
+        source = {"changing": changing, "crowded": many}.get(operation.base, archives)
         return forker.call(operation.name, str(warehouse), source, **operation.named, **more)
 
     return do
@@ -281,6 +292,39 @@ def test_changes_of_schemas_survive_a_kill_at_every_step(name, kill, again, quie
     assert len(steps) > 4
     for step in steps:
         again(name, kill(name, step))
+
+
+def files_of(warehouse):
+    return {path.name: len(active_files(DeltaTable(str(path)))) for path in (warehouse / "tables").iterdir()}
+
+
+def test_merging_after_a_run_survives_a_kill_at_every_step(kill, again, quiet, many, bases, tmp_path):
+    """The second time that a step is passed, it is the merge's. The rows stay, old versions can be read, and a later
+    run makes up for it."""
+    passed = quiet("merge")[1]
+    steps = sorted(step for step, count in passed.items() if count > 1 or step == "ingest.files_merged")
+    assert set(steps) >= {
+        "ingest.begun",
+        "ingest.files_merged",
+        "ingest.decided",
+        "ingest.table_committed",
+        "ingest.done",
+    }
+    before = {path.name: DeltaTable(str(path)) for path in (bases / "crowded" / "tables").iterdir()}
+    for step in steps:
+        warehouse = kill("merge", step, passed[step])
+        again("merge", warehouse)
+        for name, table in before.items():
+            then = DeltaTable(str(warehouse / "tables" / name), table.version())
+            assert then.to_pyarrow_table().num_rows == table.to_pyarrow_table().num_rows
+        if step == "ingest.files_merged":
+            assert max(files_of(warehouse).values()) >= MANY
+            more = tmp_path / "more"
+            shutil.copytree(many, more)
+            for number in range(LOOK_EVERY):
+                deliver(more, f"more-{number}", f"more-{number}", {"a": number})
+                take(str(warehouse), str(more), names=(f"more-{number}",))
+            assert max(files_of(warehouse).values()) < MANY
 
 
 def test_the_changes_pass_every_step(quiet):

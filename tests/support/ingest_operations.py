@@ -8,6 +8,7 @@ import pyarrow.dataset  # noqa: F401  (likewise)
 from tests.support.ingest import MAPPING, Folder, schemas
 
 from carrel.ingest.engine import Options, Setting, inline, run
+from carrel.ingest.engine.compacting import LOOK_EVERY, MANY
 from carrel.ingest.engine.compacting import compact as merge
 from carrel.ingest.engine.copying import copy_dataset
 from carrel.ingest.engine.withdrawing import withdraw as remove
@@ -50,6 +51,14 @@ def withdraw(warehouse: str, archives: str, healthcode: str) -> None:
 def compact(warehouse: str, archives: str) -> None:
     """All into one file, and old files away."""
     merge(warehouse, vacuum_hours=0)
+
+
+def crowd(warehouse: str, archives: str) -> None:
+    """As many runs, of an archive each, as leave a warehouse in which the next one merges small files."""
+    names = sorted(each.stem for each in Path(archives).glob("*.zip"))
+    assert MANY % LOOK_EVERY == 0
+    for number in range(MANY - 1):
+        take(warehouse, archives, names=(names[number],))
 
 
 def archive(warehouse: str, archives: str, dataset: str = "MotionRecord_v1") -> None:

@@ -26,6 +26,8 @@ STATE = "_runs/state.json"
 _GIVEN_UP = b'{"given_up": true}'
 """In place of the plan of a run that was interrupted before it had one."""
 _UNDO = "undo.json"
+KEPT_RUNS = 2_000
+"""Folders of so many runs are kept, and those of withdrawals for ever: their reports are proofs."""
 _LAST = {QUARANTINE: 1, LEDGER: 2}
 
 
@@ -175,8 +177,19 @@ def finish(storage: Storage, plan: Plan) -> None:
         storage.write(run_key(plan.run_id, "plan.json"), replace(plan, forget=()).to_json())
         faults.point("ingest.names_forgotten")
     storage.delete(run_key(plan.run_id, _UNDO))
+    _forget_run(storage, plan.number - KEPT_RUNS)
     _set_state(storage, plan.number, "done")
     faults.point("ingest.done")
+
+
+def _forget_run(storage: Storage, number: int) -> None:
+    """Nobody finishes it any more; else the list of all runs that ever were would grow without end."""
+    if number < 1:
+        return
+    run_id = RunNumber(number).run_id
+    report = json.loads(storage.read(run_key(run_id, "report.json")) or b"{}")
+    if report.get("kind") != "withdraw":
+        storage.delete(f"_runs/{run_id}")
 
 
 def recover(storage: Storage) -> Plan | None:
@@ -196,6 +209,7 @@ def recover(storage: Storage) -> Plan | None:
             faults.point("ingest.undone")
         storage.delete(run_key(number.run_id, _UNDO))
         _sweep(storage, number.run_id, frozenset())
+        _forget_run(storage, number.number - KEPT_RUNS)
         _set_state(storage, number.number, "abandoned")
         return None
     plan = Plan.from_json(written)

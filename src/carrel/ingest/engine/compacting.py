@@ -1,9 +1,17 @@
-"""Many small files into few large ones, rows of a record together, so that readers and look-ups stay fast."""
+"""Many small files into few large ones, rows of a record together, so that readers and look-ups stay fast.
 
-from collections.abc import Iterator
+`compact` merges all that are small, when somebody says so. `tidy` merges some, when a run has made many: files of about
+the same size, so that a row is written anew once for each size that its file grows through, and not with every run.
+"""
+
+import logging
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pyarrow as pa
+from deltalake.exceptions import DeltaError
 
 from carrel.ingest.commit import (
     LEDGER,
@@ -16,6 +24,7 @@ from carrel.ingest.commit import (
     RunNumber,
     Storage,
     TableCommit,
+    WarehouseLost,
     active_files,
     apply,
     begin,
@@ -28,6 +37,7 @@ from carrel.ingest.commit import (
     old_files,
     open_storage,
     plain,
+    recover,
     schema_bytes,
     table_names,
     vacuum,
@@ -44,6 +54,22 @@ _ROWS = ("recordid", "_source_file")
 _AT_ONCE = 8
 """Small files that come to so many large ones are put in order together."""
 
+LOOK_EVERY = 4
+"""Each so manieth run looks whether tables have many small files."""
+MANY = 16
+"""So many files of about one size are merged by the run that finds them."""
+_SIZES = (64_000, 500_000, 4_000_000)
+"""Bytes where one size ends and the next begins. A size is at most 8 times as large as the one before, so that `MANY`
+files of one make a file of the next, however well they pack together."""
+KEEP_HOURS = 30 * 24
+"""Files that were merged stay so long for who reads an older version; its log is kept no longer either (Delta's
+`logRetentionDuration`)."""
+
+_NOT_NOW = (OSError, pa.ArrowException, DeltaError)
+"""A full disk, a bucket that does not answer, a damaged file: nothing that the run before could help."""
+
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -52,6 +78,9 @@ class Limits:
 
     target_bytes: int
     memory_bytes: int
+
+
+_TIDY = Limits(64_000_000, 128_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +105,82 @@ def compact(
         resume(storage)
         number = begin(storage)
         names = [*table_names(storage), QUARANTINE, LEDGER]
-        made = {name: list(_merged(storage, number, name, limits)) for name in names}
-        commits = tuple(commit for each in made.values() for commit in each)
-        plan = Plan(number.number, number.run_id, "compact", commits)
-        decide(storage, plan)
-        apply(storage, plan)
-        finish(storage, plan)
+        groups = {name: list(_small_files(storage, name, limits)) for name in names}
+        commits = tuple(commit for name in names for commit in _merged(storage, number, name, groups[name], limits))
+        _carried_out(storage, number, commits)
         hours = vacuum_hours
         last = number.number
         deleted = sum(len(vacuum(storage, name, last, hours)) for name in names) if hours is not None else 0
         return Compacted({each.table: (len(each.remove), len(each.add)) for each in commits}, deleted)
+
+
+def tidy(storage: Storage) -> None:
+    """After a run, under its lock: merge where there are many small files, and delete what was merged long ago.
+
+    The run is done, whatever happens here: what is not finished is finished or undone by whoever writes next.
+    """
+    if last_run(storage) % LOOK_EVERY:
+        return
+    try:
+        _tidy(storage)
+    except WarehouseLost as lost:
+        logger.warning("small files were not merged: %s", lost)
+    except _NOT_NOW as error:
+        logger.warning("small files were not merged, a later run tries again: %s", error)
+        with suppress(*_NOT_NOW):
+            recover(storage)
+
+
+def _tidy(storage: Storage) -> None:
+    names = [*table_names(storage), QUARANTINE]
+    groups = {name: crowded(active_files(table)) for name in names if (table := existing(storage, name))}
+    if not any(groups.values()):
+        return
+    number = begin(storage)
+    _carried_out(storage, number, tuple(_sound_merges(storage, number, groups)))
+    for name in [*(name for name, of_name in groups.items() if of_name), LEDGER]:
+        vacuum(storage, name, number.number, KEEP_HOURS)
+
+
+def crowded(files: Iterable[ActiveFile]) -> list[list[ActiveFile]]:
+    """Groups of a table's files to merge: of one partition and about one size, either many or enough for a large
+    one."""
+    groups: dict[tuple[tuple[object, ...], int], list[ActiveFile]] = {}
+    for file in files:
+        if file.size < _TIDY.target_bytes // 2:
+            groups.setdefault((file.partition, bisect_right(_SIZES, file.size)), []).append(file)
+    return [_some(group) for group in groups.values() if len(group) >= MANY or _are_large(group)]
+
+
+def _are_large(files: list[ActiveFile]) -> bool:
+    return len(files) > 1 and sum(file.size for file in files) > _TIDY.target_bytes
+
+
+def _some(files: list[ActiveFile]) -> list[ActiveFile]:
+    """As many as come to one large file, and at least two: what one run spends on it has a bound."""
+    size, count = 0, 0
+    while count < len(files) and (count < 2 or size < _TIDY.target_bytes):
+        size, count = size + files[count].size, count + 1
+    return files[:count]
+
+
+def _sound_merges(
+    storage: Storage, number: RunNumber, groups: Mapping[str, list[list[ActiveFile]]]
+) -> Iterator[TableCommit]:
+    """A table with a damaged file stays as it is, and keeps no other from being merged."""
+    for name, of_name in groups.items():
+        try:
+            yield from list(_merged(storage, number, name, of_name, _TIDY))
+        except (pa.ArrowException, FileNotFoundError) as error:
+            logger.warning("small files of %s were not merged: %s", name, error)
+
+
+def _carried_out(storage: Storage, number: RunNumber, commits: tuple[TableCommit, ...]) -> None:
+    """A run of its own."""
+    plan = Plan(number.number, number.run_id, "compact", commits)
+    decide(storage, plan)
+    apply(storage, plan)
+    finish(storage, plan)
 
 
 def old_of(warehouse: str, hours: int) -> dict[str, int]:
@@ -105,14 +200,22 @@ def delete_old(warehouse: str, hours: int) -> int:
         return sum(len(vacuum(storage, name, last, hours)) for name in [*table_names(storage), QUARANTINE, LEDGER])
 
 
-def _merged(storage: Storage, number: RunNumber, name: str, limits: Limits) -> Iterator[TableCommit]:
+def _small_files(storage: Storage, name: str, limits: Limits) -> Iterator[list[ActiveFile]]:
+    table = existing(storage, name)
+    small = [file for file in active_files(table) if file.size < limits.target_bytes // 2] if table else []
+    for part in _by_partition(small):
+        yield from _groups(part, _AT_ONCE * limits.target_bytes)
+
+
+def _merged(
+    storage: Storage, number: RunNumber, name: str, groups: list[list[ActiveFile]], limits: Limits
+) -> Iterator[TableCommit]:
     table = existing(storage, name)
     if table is None:
         return
     schema = plain(pa.schema(table.schema().to_arrow()))
-    small = [file for file in active_files(table) if file.size < limits.target_bytes // 2]
     add, remove = [], []
-    for group in (each for part in _by_partition(small) for each in _groups(part, _AT_ONCE * limits.target_bytes)):
+    for group in groups:
         add += _Merge(storage, number, name, schema, limits).files(group)
         faults.point("ingest.files_merged")
         remove += [file.path for file in group]

@@ -20,6 +20,7 @@ from carrel.ingest.commit import (
 )
 from carrel.ingest.commit.raw_files import is_kept, keep
 from carrel.ingest.engine.building import Builder, Built
+from carrel.ingest.engine.compacting import tidy
 from carrel.ingest.engine.dispatching import Dispatcher, batches, distinct
 from carrel.ingest.engine.pools import Pool
 from carrel.ingest.engine.problems import of_problems, ref_of
@@ -64,6 +65,8 @@ def run(setting: Setting, progress: Progress = no_progress) -> Report:
         resumed = resume(storage)
         with setting.source:
             report = _Run(setting, storage, progress).report()
+        if report.run_id:
+            tidy(storage)
         return replace(report, rolled_forward=resumed.run_id, withdrawal_finished=resumed.withdrawal)
 
 

@@ -47,7 +47,9 @@ class Status:
 def status_of(storage: Storage) -> Status:
     """Reads one column of the ledger, and the quarantine."""
     state = json.loads(storage.read(STATE) or b'{"number": 0, "state": "empty"}')
-    report = storage.read(run_key(f"r{state['number']:08d}", "report.json"))
+    # A run that merged files for the one before it has no report.
+    last_two = (storage.read(run_key(f"r{state['number'] - back:08d}", "report.json")) for back in (0, 1))
+    report = next((each for each in last_two if each), None)
     dataset = Ledger(storage).dataset
     told = dataset.to_table(columns=["disposition", "tombstone"]).to_pylist() if dataset is not None else []
     counts = Counter(row["disposition"] for row in told if row["tombstone"] is None)
