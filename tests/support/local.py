@@ -70,6 +70,7 @@ class Study:
         assert (record["status_code"], record["exit_code"]) == ("nonzero_exit", mistake.exit_code)
         assert mistake.message in record["status_message"]
         assert mistake.log in log
+        assert mistake.log in done.stdout
         assert mistake.message in log
         assert f"exit_code: {mistake.exit_code}\n" in log
 

@@ -22,7 +22,8 @@ RUNNERS = {".py": "python", ".r": "Rscript", ".sh": "sh", ".jl": "julia"}
 
 def notes_on(seen: Inspection, workspace: Path, args: Sequence[str]) -> tuple[str, ...]:
     """The executor's notes, and ours. `args` is the job's command, `workspace` its folder as the job left it."""
-    return (*seen.notes, *_of_memory(seen), *_of_program(seen.exit_code, workspace, args))
+    start = why_not_started(seen.exit_code, workspace, args)
+    return (*seen.notes, *_of_memory(seen), *([f"Start: {start}"] if start else []))
 
 
 def _of_memory(seen: Inspection) -> Iterator[str]:
@@ -33,13 +34,13 @@ def _of_memory(seen: Inspection) -> Iterator[str]:
         )
 
 
-def _of_program(exit_code: int | None, workspace: Path, args: Sequence[str]) -> Iterator[str]:
-    """Of a program that is a file of the study, and could not be started as it is."""
+def why_not_started(exit_code: int | None, workspace: Path, args: Sequence[str]) -> str:
+    """What is wrong with a program that is a file of the study, and the next step; "" of any other."""
     if exit_code not in (NOT_EXECUTABLE, NOT_FOUND) or not args or "/" not in args[0]:
-        return
+        return ""
     path = args[0].removeprefix(f"{WORKSPACE}/") if args[0].startswith("/") else os.path.normpath(args[0])
     if path.startswith(("/", "..")):
-        return
+        return ""
     reason: str | None = None
     try:
         fd = open_beneath(workspace, path)
@@ -48,12 +49,11 @@ def _of_program(exit_code: int | None, workspace: Path, args: Sequence[str]) -> 
     except ValueError:
         reason = "is no file that can be run."
     except OSError:  # it is not there, which the log says
-        return
+        return ""
     else:
         with os.fdopen(fd, "rb") as file:
             reason = _reason(path, os.fstat(fd).st_mode, file.read(FIRST_LINE_BYTES))
-    if reason:
-        yield f"Start: {args[0]} {reason}"
+    return f"{args[0]} {reason}" if reason else ""
 
 
 def _reason(path: str, mode: int, head: bytes) -> str | None:

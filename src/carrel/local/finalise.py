@@ -11,7 +11,7 @@ from pathlib import Path
 from carrel.agent import logs, manifest
 from carrel.agent.csvshape import csv_shape
 from carrel.agent.executors.base import Inspection
-from carrel.agent.explain import notes_on
+from carrel.agent.explain import notes_on, why_not_started
 from carrel.agent.gate import MODERATELY_SENSITIVE, GateLimits, check_file
 from carrel.agent.matching import Matched, match_outputs
 from carrel.agent.outcome import Ending, Outcome, outcome_of
@@ -119,7 +119,7 @@ def _record(attempt: Attempt, inspection: Inspection, judgement: Judgement) -> R
         state="succeeded" if judgement.code == StatusCode.SUCCEEDED else "failed",
         status_code=str(judgement.code),
         status_message=judgement.message,
-        hint=judgement.hint,
+        hint=judgement.hint or why_not_started(inspection.exit_code, attempt.workspace, attempt.args),
         exit_code=inspection.exit_code,
         created_at=attempt.created_at.isoformat(),
         started_at=attempt.started_at.isoformat(),

@@ -638,8 +638,10 @@ class Limited:
     def test_out_of_memory(self, bench: Bench) -> None:
         if bench.executor.capabilities.memory_limit != "cgroup":
             pytest.skip("no cgroup holds memory here")
-        end = bench.run(bench.python("x = bytearray(2 << 30)", limits=Limits(memory=64 << 20)))
+        spec = bench.python(UNFLUSHED + "x = bytearray(2 << 30)", limits=Limits(memory=64 << 20))
+        end = bench.run(spec)
         assert (end.exit_code, end.oom_killed, end.lost) == (137, True, False)
+        assert bench.text(spec.name) == "first\nlast words\n"
 
     @pytest.mark.parametrize("exit_code", [0, 1])
     def test_a_child_killed_for_memory_is_known(self, bench: Bench, exit_code: int) -> None:
