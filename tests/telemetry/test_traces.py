@@ -182,7 +182,7 @@ def test_otlp_to_a_real_server():
 
 def test_an_exporter_that_is_not_installed_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
-    with pytest.raises(RuntimeError, match=r"pip install 'carrel\[otlp\]'"):
+    with pytest.raises(RuntimeError, match=r"pip install '\.\[otlp\]'"):
         traces.setup("agent", environ={"OTEL_EXPORTER_OTLP_HEADERS": "a=b"})
 
 

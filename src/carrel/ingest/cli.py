@@ -4,6 +4,8 @@ from importlib import import_module
 
 import click
 
+from carrel.units.parts import how_to_install
+
 COMMANDS = {
     "run": ("running:run", "Take every archive of a source that was not taken yet."),
     "watch": ("running:watch", "Run again and again, as archives arrive."),
@@ -31,7 +33,7 @@ def not_installed(error: ModuleNotFoundError) -> str:
     name = error.name or ""
     if not name or name.partition(".")[0] == "carrel":
         raise error
-    return f"{name} is not installed: pip install 'carrel[ingest]'"
+    return f"{name} is not there: {how_to_install('ingest')}"
 
 
 class _Lazy(click.Group):

@@ -13,6 +13,8 @@ from contextvars import ContextVar
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from carrel.units.parts import how_to_install
+
 if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import TracerProvider
@@ -235,7 +237,7 @@ def _otlp(environ: Mapping[str, str]) -> "SpanExporter":
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     except ImportError as error:
         raise RuntimeError(
-            "OTEL_EXPORTER_OTLP_* is set, and the exporter is not installed: pip install 'carrel[otlp]', or unset it."
+            f"OTEL_EXPORTER_OTLP_* is set, and the exporter is not there. Unset it, or {how_to_install('otlp')}."
         ) from error
     endpoint = environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or DEFAULT_ENDPOINT
     return OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces", headers=headers_of(environ))

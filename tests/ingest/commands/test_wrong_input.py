@@ -302,7 +302,7 @@ def test_a_library_that_is_not_installed(site, missing):
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=site, env=variables, capture_output=True, text=True, timeout=60, check=False
     )
-    refused(Done(done.returncode, done.stdout, done.stderr), 1, missing, "pip install 'carrel[ingest]'")
+    refused(Done(done.returncode, done.stdout, done.stderr), 1, missing, "pip install '.[ingest]'")
 
 
 def test_options_that_are_none(site):

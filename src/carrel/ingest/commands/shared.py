@@ -13,6 +13,7 @@ import click
 
 from carrel.ingest.commands.faults import in_words
 from carrel.ingest.exits import EXIT_BUSY, EXIT_STOPPED
+from carrel.units.parts import how_to_install
 
 if TYPE_CHECKING:
     from carrel.ingest.commit import Storage
@@ -87,7 +88,7 @@ def _cluster(scheduler: str) -> "Pool":
     try:
         return engine.dask(scheduler)
     except ImportError:
-        raise click.ClickException("a cluster needs Dask: pip install 'carrel[ingest,dask]'") from None
+        raise click.ClickException(f"a cluster needs Dask: {how_to_install('ingest', 'dask')}") from None
     except (OSError, ValueError) as error:
         raise click.ClickException(
             f"no Dask scheduler answers at {scheduler} ({type(error).__name__}): look whether it runs and the address "

@@ -19,6 +19,7 @@ from urllib.parse import unquote
 
 from carrel.ingest.sources.base import Changed, Fetched, Kept, Refused, SourceFault, Unavailable
 from carrel.ingest.values import ArchiveRef
+from carrel.units.parts import how_to_install
 
 FORM = "synapse:syn123, or of a view some files: synapse:syn123?where=SQL-CONDITION"
 IN_MEMORY = 32_000_000
@@ -82,7 +83,7 @@ def _logged_in(settings: SynapseSettings) -> Any:
     try:
         import synapseclient
     except ImportError:
-        raise SourceFault("reading Synapse needs its client: pip install 'carrel[ingest,synapse]'") from None
+        raise SourceFault(f"reading Synapse needs its client: {how_to_install('ingest', 'synapse')}") from None
 
     policy = {"retries": settings.attempts - 1, "wait": settings.wait, "max_wait": 30, "back_off": 2}
 
