@@ -431,7 +431,7 @@ def test_an_ordinary_mistake_is_no_fault_of_the_backend(site: Site, tmp_path: Pa
     report = _run(site, site.task(args=shlex.split(mistake.run)))
     assert (report["stage"], report["results"]["error"]) == ("finalized", False)
     assert report["results"]["exit_code"] == str(mistake.exit_code)
-    assert mistake.message in report["results"]["status_message"]
+    assert mistake.message in (report["results"]["status_message"] or "")
     log = (site.medium / "workspaces/wspace/metadata/make.log").read_text()
     assert mistake.log in log
     assert mistake.message in log

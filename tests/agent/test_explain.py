@@ -41,7 +41,11 @@ def test_a_program_of_another_processor(tmp_path: Path) -> None:
     own = Path("/proc/self/exe").read_bytes()[:64]
     script(tmp_path, "ours", own)
     script(tmp_path, "theirs", own[:18] + b"\xfe\xfe" + own[20:])
-    assert notes(tmp_path, "./ours") == ()
+    assert "cannot run: cut short" in notes(tmp_path, "./ours", 126)[0]
+    assert "loader or libraries" in notes(tmp_path, "./ours", 127)[0]
+    assert notes(tmp_path, "./ours", 2) == ()
+    for exit_code in (2, 126, 127):  # a shell may have tried it as a script
+        assert "another kind of processor" in notes(tmp_path, "./theirs", exit_code)[0]
     assert "another kind of processor" in notes(tmp_path, "./theirs")[0]
 
 
@@ -54,10 +58,35 @@ def test_nothing_is_said_of_what_is_no_file_of_the_study(tmp_path: Path, program
     assert notes(workspace, program, 127) == ()
 
 
-@pytest.mark.parametrize("exit_code", [0, 1, 2, 125, 128, 137, None])
+@pytest.mark.parametrize("exit_code", [0, 1, 3, 125, 128, 137, None])
 def test_nothing_is_said_of_other_exit_codes(tmp_path: Path, exit_code: int) -> None:
     script(tmp_path, "a.sh", b"#!/bin/sh\n", 0o644)
     assert notes(tmp_path, "./a.sh", exit_code) == ()
+
+
+@pytest.mark.parametrize("exit_code", [2, 126, 127])
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.R", b"library(x)\n", "write `Rscript a.R`"),
+        ("a.py", b"import os\n", "write `python a.py`"),
+        ("a.sh", b"\xef\xbb\xbf#!/bin/sh\n", "byte order mark"),
+        ("a.sh", "#!/bin/sh\n".encode("utf-16"), "byte order mark"),
+        ("a.exe", b"MZ\x90\x00\x03", "neither a script nor a program"),
+        ("a.sh", b"#!/bin/sh -e\r\necho\r\n", "Windows line ends"),
+    ],
+)
+def test_what_a_shell_takes_for_its_own(tmp_path: Path, name: str, content: bytes, words: str, exit_code: int) -> None:
+    script(tmp_path, name, content)
+    assert words in notes(tmp_path, f"./{name}", exit_code)[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.sh", b"exit 2\n"), ("a", b"exit 2\n"), ("b.sh", b"#!/bin/sh\nexit 2\n")]
+)
+def test_nothing_is_said_of_a_script_that_ended_with_2_itself(tmp_path: Path, name: str, content: bytes) -> None:
+    script(tmp_path, name, content)
+    assert notes(tmp_path, f"./{name}", 2) == ()
 
 
 def test_a_link_that_the_job_made_is_not_followed(tmp_path: Path) -> None:

@@ -45,6 +45,17 @@ MISTAKES = {
     "wrong interpreter": Mistake(
         "./a.py", 127, NOT_FOUND, "asks in its first line for '/usr/bin/pyhton'", "a.py", "#!/usr/bin/pyhton\n"
     ),
+    "first line forgotten": Mistake(
+        "./a.py", 2, "", "so that a shell ran it: write `python a.py`", "a.py", "import os\nprint(os.getpid())\n"
+    ),
+    "byte order mark": Mistake(
+        "./a.py",
+        2,
+        "",
+        "./a.py begins with a byte order mark",
+        "a.py",
+        "\ufeff#!/usr/bin/env python3\nprint((1,\n2))\n",
+    ),
     "missing program": Mistake("pyhton x.py", 127, NOT_FOUND, "pyhton"),
     "missing script": Mistake("./no-such.sh", 127, NOT_FOUND, "./no-such.sh"),
     "a folder": Mistake("./analysis", 126, COULD_NOT, "./analysis is no file that can be run", "analysis/x.txt"),

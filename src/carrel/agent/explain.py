@@ -15,6 +15,9 @@ from carrel.jobs.exits import NOT_EXECUTABLE, NOT_FOUND
 
 FIRST_LINE_BYTES = 256
 """As much of a script's first line as the kernel reads."""
+SHELL_ERROR = 2
+"""A shell's exit code for text that it does not understand, such as a program of another kind."""
+BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 ELF = b"\x7fELF"
 ELF_MACHINE = slice(18, 20)
 RUNNERS = {".py": "python", ".r": "Rscript", ".sh": "sh", ".jl": "julia"}
@@ -36,7 +39,7 @@ def _of_memory(seen: Inspection) -> Iterator[str]:
 
 def why_not_started(exit_code: int | None, workspace: Path, args: Sequence[str]) -> str:
     """What is wrong with a program that is a file of the study, and the next step; "" of any other."""
-    if exit_code not in (NOT_EXECUTABLE, NOT_FOUND) or not args or "/" not in args[0]:
+    if exit_code not in (SHELL_ERROR, NOT_EXECUTABLE, NOT_FOUND) or not args or "/" not in args[0]:
         return ""
     path = args[0].removeprefix(f"{WORKSPACE}/") if args[0].startswith("/") else os.path.normpath(args[0])
     if path.startswith(("/", "..")):
@@ -52,25 +55,48 @@ def why_not_started(exit_code: int | None, workspace: Path, args: Sequence[str])
         return ""
     else:
         with os.fdopen(fd, "rb") as file:
-            reason = _reason(path, os.fstat(fd).st_mode, file.read(FIRST_LINE_BYTES))
+            reason = _reason(path, exit_code, os.fstat(fd).st_mode, file.read(FIRST_LINE_BYTES))
     return f"{args[0]} {reason}" if reason else ""
 
 
-def _reason(path: str, mode: int, head: bytes) -> str | None:
+def _reason(path: str, exit_code: int, mode: int, head: bytes) -> str | None:
+    """What is wrong with the file, by its mode and its first bytes; None when they say nothing against it."""
+    runner = RUNNERS.get(PurePosixPath(path).suffix.lower())
+    by_hand = f"write `{runner} {shlex.quote(path)}` in `run`" if runner else ""
+    first = head.partition(b"\n")[0]
     if not mode & (stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH):
-        runner = RUNNERS.get(PurePosixPath(path).suffix.lower())
-        instead = f"write `{runner} {shlex.quote(path)}` in `run`, or " if runner else ""
+        instead = f"{by_hand}, or " if by_hand else ""
         return f"is not executable: {instead}make it so (chmod +x; git update-index --chmod=+x) and commit that."
     if head.startswith(ELF):
-        with Path("/proc/self/exe").open("rb") as own:
-            ours = own.read(ELF_MACHINE.stop)[ELF_MACHINE]
-        return None if head[ELF_MACHINE] == ours else "is a program for another kind of processor."
-    first, _, _ = head.partition(b"\n")
+        return _reason_of_program(exit_code, head)
+    if head.startswith(BYTE_ORDER_MARKS):
+        return "begins with a byte order mark, so that its first line is not seen. Save it as UTF-8 without one."
+    if b"\0" in head:
+        return "is neither a script nor a program that this machine can run."
     if not first.startswith(b"#!"):
-        return None
+        return _reason_without_interpreter(runner, by_hand)
     if first.endswith(b"\r"):
         return (
             "was saved with Windows line ends, so that its first line asks for a program whose name ends in a carriage "
             "return. Save it with Unix line ends (LF)."
         )
+    if exit_code == SHELL_ERROR:
+        return None
     return f"asks in its first line for {first[2:].decode(errors='replace').strip()!r}, which could not be started."
+
+
+def _reason_of_program(exit_code: int, head: bytes) -> str | None:
+    with Path("/proc/self/exe").open("rb") as own:
+        ours = own.read(ELF_MACHINE.stop)[ELF_MACHINE]
+    if head[ELF_MACHINE] != ours:
+        return "is a program for another kind of processor."
+    if exit_code == NOT_EXECUTABLE:
+        return "is a program that this machine cannot run: cut short, or made for another system."
+    return "is a program whose loader or libraries are not there." if exit_code == NOT_FOUND else None
+
+
+def _reason_without_interpreter(runner: str | None, by_hand: str) -> str | None:
+    """A shell takes such a file for a script of its own, which is as it should be of a shell's."""
+    if runner is None or runner == "sh":
+        return None
+    return f"does not name its program in its first line, so that a shell ran it: {by_hand}."

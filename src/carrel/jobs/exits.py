@@ -13,8 +13,8 @@ CODES: Mapping[int, str] = MappingProxyType(
     {
         NOT_EXECUTABLE: "a program could not be run: it is not executable, or no program at all. The job log names it; "
         "put the program that runs a script before it (python, Rscript, sh), or commit it as executable",
-        NOT_FOUND: "a program was not found: the command's own, one that a script calls, or the one that a script's "
-        "first line names. The job log names it",
+        NOT_FOUND: "a program was not found, or could not be loaded: the command's own, one that a script calls, or "
+        "the one that a script's first line names. The job log names it",
     }
 )
 """Exit codes that shells and container engines give when a program cannot be started."""
