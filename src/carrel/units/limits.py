@@ -225,6 +225,12 @@ MAX_METADATA_BYTES = 4 * MIB
 MAX_JSON_DEPTH = 100
 """Deepest nesting of an archive's JSON document."""
 
+MAX_ID_CHARACTERS = 500
+"""Longest id of a record, assessment, app or participant in an archive's metadata."""
+
+MAX_URI_CHARACTERS = 2_000
+"""Longest URI by which an archive names a schema."""
+
 # --- messages of queues
 
 MAX_MESSAGE_BYTES = MIB

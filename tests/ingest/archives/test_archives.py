@@ -12,7 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carrel.ingest.archives import ArchiveRejected, FileRejected, Limits, open_archive, parse, record_of
+from carrel.ingest.archives import (
+    ArchiveRejected,
+    FileRejected,
+    Limits,
+    metadata_in,
+    named_in,
+    open_archive,
+    parse,
+    record_of,
+)
 from carrel.ingest.generate import zips
 from carrel.units.limits import MAX_ARCHIVE_BYTES, MAX_JSON_DEPTH
 
@@ -23,10 +32,14 @@ def rejected(data, limits=None):
     return caught.value.fault.keyword
 
 
-def refused(data):
+def refusal(data):
     with pytest.raises(FileRejected) as caught:
         parse(data)
-    return caught.value.fault.keyword
+    return caught.value.fault
+
+
+def refused(data):
+    return refusal(data).keyword
 
 
 GOOD = zips.archive([("a.json", b"{}"), ("folder/", b""), ("folder/b.json", b"[1]")])
@@ -177,6 +190,53 @@ def test_what_is_not_json_says_why(data, keyword):
     assert refused(data) == keyword
 
 
+@pytest.mark.parametrize(
+    "number", [b"1e400", b"-1e999", b"1E+400", b"0.1e0400", b"1" * 400, b"-" + b"9" * 310, b"1" * 300 + b"e99"]
+)
+@pytest.mark.parametrize("around", [b'{"a": 1, "b": %s}', b"[[%s]]", b'{"id": 1234567890123456789, "b": %s}'])
+def test_a_number_that_no_double_holds_is_refused_where_it_stands(number, around):
+    fault = refusal(around % number)
+    assert (fault.stage, fault.keyword) == ("json", "number")
+    assert fault.message.endswith(f"line 1 column {around.index(b'%') + 1}")
+    assert parse(b'{"a": "1e400", "b": 1e-400, "c": 1e308, "%s": "\\u1e99"}' % number)["c"] == 1e308
+
+
+HALVES = ["\\ud83d", "\\uDE00", "x\\ud800y", "\\ud83d\\ud83d\\ude00", "\\ud83d\\n", "\\\\\\ud83d", "\\ud83d\\\\ude00"]
+
+
+@pytest.mark.parametrize("half", HALVES)
+@pytest.mark.parametrize("around", ['{"a": "%s"}', '{"%s": 1}', '[{"b": {"%s": null}}]', '["%s", 1234567890123456789]'])
+def test_half_a_character_is_refused_where_it_stands(half, around):
+    fault = refusal((around % half).encode())
+    assert (fault.stage, fault.keyword) == ("json", "encoding")
+    first = min(at for at in (half.find("\\ud83d"), half.find("\\uDE00"), half.find("\\ud800")) if at >= 0)
+    assert fault.message.endswith(f"line 1 column {around.index('%') + first + 1}")
+
+
+def test_whole_characters_are_no_halves_however_they_are_spelt():
+    text = b'["\\ud83d\\ude00", "\\\\ud83d", "\\\\\\\\ud83d", "\\u00e9", 1234567890123456789]'
+    assert parse(text)[:2] == ["\U0001f600", "\\ud83d"]
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('{"é": 1,\n "b": 1e999}', "line 2 column 7"),
+        ('{"é": 1,\n "b": NaN}', "line 2 column 7"),
+        ('["é", -Infinity]', "line 1 column 7"),
+        ('["é"\n,\n  x]', "line 3 column 3"),
+        ('["é",\n' + "[" * 150 + "]" * 150 + "]", "line 2 column 100"),
+    ],
+)
+def test_places_are_those_that_an_editor_shows(mark, text, place):
+    assert refusal(mark + text.encode()).message.endswith(place)
+
+
+def test_bytes_are_counted_from_the_beginning_of_the_file():
+    assert refusal(b'\xef\xbb\xbf["\xff"]').message == "not UTF-8 at byte 5"
+
+
 def test_depth_counts_levels_not_brackets():
     nested = b"[" * (MAX_JSON_DEPTH - 1) + b"1" + b"]" * (MAX_JSON_DEPTH - 1)
     assert parse(nested)
@@ -201,10 +261,43 @@ def test_keys_in_any_case_and_numbers_as_strings():
 
 
 @pytest.mark.parametrize(
-    "text", ["2024-01-02T03:04:05Z", "2024-01-01T20:04:05-07:00", "2024-01-02T03:04:05", "1704164645000"]
+    "text",
+    [
+        "2024-01-02T03:04:05Z",
+        "2024-01-01T20:04:05-07:00",
+        "2024-01-02T03:04:05",
+        "1704164645000",
+        1704164645000,
+        "2024-01-02 03:04:05,000000000+00",
+        "2024-01-02T08:49:05+0545",
+    ],
 )
 def test_times_with_and_without_fraction_and_offset(text):
     assert record_of({**METADATA, "uploadedOn": text}).uploaded_on == datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+DATES_THAT_ARE_NONE = [
+    *("20240215", "2024", "1644950895", "20240215184815", "1644950895890123", "١٦٤٤٩٥٠٨٩٥٨٩٠", "²²²²²²²²²²²²"),
+    *("0000-00-00", "2024-02-30", "2023-02-29T00:00:00Z", "99999-01-01T00:00:00Z", "-2024-01-01T00:00:00Z"),
+    *("2024-02-15T24:00:00Z", "2016-12-31T23:59:60Z", "2024-02-15T18:60:00Z", "2024-02-15T18Z", "2024-02-15T"),
+    *("2024-02-15T18:48:15+99:99", "2024-02-15T18:48:15+24:00", "2024-02-15T18:48:15+05:60", "2024-02-15T18:48:15 Z"),
+    *("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-01:00", "2024-W07-4", "2024-046", "1e12", "1.7e12", "NaN"),
+]
+REVISIONS_THAT_ARE_NONE = [
+    "inf",
+    "-inf",
+    "nan",
+    "1e400",
+    "1.5",
+    "-1",
+    "1_0",
+    "١",
+    "0x1",
+    "2147483648",
+    "9" * 400,
+    [],
+    {},
+]
 
 
 @pytest.mark.parametrize(
@@ -214,6 +307,25 @@ def test_times_with_and_without_fraction_and_offset(text):
         ({"recordId": ""}, "required"),
         ({"assessmentid": None}, "required"),
         ({"uploadedOn": None}, "required"),
+        ({"recordId": " \t"}, "required"),
+        ({"recordId": ["r", "s"]}, "format"),
+        ({"recordId": {"r": 1}}, "format"),
+        ({"recordId": True}, "format"),
+        ({"recordId": 1.5}, "format"),
+        ({"recordId": "r\0"}, "format"),
+        ({"recordId": "r\n"}, "format"),
+        ({"recordId": "r" * 501}, "format"),
+        ({"healthCode": ["a", "b"]}, "format"),
+        ({"recordId": "r\ud800"}, "encoding"),
+        ({"assessmentid": "\udfff"}, "encoding"),
+        ({"appId": "\ud83d"}, "encoding"),
+        ({"any": {"deep": ["\ud83d"]}}, "encoding"),
+        ({"\ud83d": 1}, "encoding"),
+        ({"any": float("inf")}, "number"),
+        ({"any": [float("nan")]}, "number"),
+        ({"RECORDID": "r2"}, "duplicate_key"),
+        *(({"uploadedOn": text}, "format") for text in DATES_THAT_ARE_NONE),
+        *(({"assessmentrevision": text}, "format") for text in REVISIONS_THAT_ARE_NONE),
         ({"uploadedOn": "yesterday"}, "format"),
         ({"uploadedOn": "9" * 30}, "format"),
         ({"exportedOn": "?"}, "format"),
@@ -224,6 +336,28 @@ def test_metadata_that_cannot_be_placed_rejects_the_archive(change, keyword):
     with pytest.raises(ArchiveRejected) as caught:
         record_of({**METADATA, **change})
     assert caught.value.fault.keyword == keyword
+    assert not any("\ud800" <= letter <= "\udfff" for letter in caught.value.fault.message)
+
+
+@pytest.mark.parametrize(
+    ("said", "revision"), [("7", 7), (7, 7), (7.0, 7), ("7.0", 7), (["7"], 7), ("", None), (None, None)]
+)
+def test_revisions_are_whole_numbers_however_they_are_written(said, revision):
+    assert record_of({**METADATA, "assessmentrevision": said}).assessment_revision == revision
+
+
+@pytest.mark.parametrize("said", [{"healthCode": "h"}, {"HEALTHCODE": ["h"], "healthcode": "h"}])
+def test_whose_it_is_is_known_although_its_metadata_is_refused(said):
+    metadata = metadata_in(json.dumps({**METADATA, **said, "assessmentid": "\ud83d", "n": float("inf")}).encode())
+    with pytest.raises(ArchiveRejected):
+        record_of(metadata)
+    assert (named_in(metadata, "healthcode"), named_in(metadata, "recordid")) == ("h", "r1")
+
+
+@pytest.mark.parametrize("said", ["", " ", None, "\ud83d", ["a", "b"], {"a": 1}, True])
+def test_what_cannot_be_written_down_names_nobody(said):
+    assert named_in({"healthCode": said}, "healthcode") is None
+    assert named_in({"healthCode": "a", "healthcode": "b"}, "healthcode") is None
 
 
 def test_a_missing_revision_is_no_revision():

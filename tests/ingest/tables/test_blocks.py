@@ -60,6 +60,25 @@ def test_what_is_no_json_is_refused_as_by_parsing_it_whole(array, data):
         assert [element for each in blocks_of(chunked(spoilt, 7), 16) for element in each.elements] == whole
 
 
+@given(
+    st.lists(st.dictionaries(st.text("aé\U0001f600{[,\n", max_size=4), st.integers(), max_size=3), max_size=20),
+    st.sampled_from(['"\\ud83d"', '{"\\udc00": 1}', "1e400", "NaN", "1" * 400, "x", "[" * 120 + "]" * 120]),
+    st.data(),
+)
+@settings(max_examples=80, deadline=None)
+def test_places_are_those_of_the_file_not_of_the_block(array, bad, data):
+    elements = [json.dumps(each, ensure_ascii=False, indent=data.draw(st.sampled_from([None, 1]))) for each in array]
+    elements.insert(data.draw(st.integers(0, len(elements))), bad)
+    head = data.draw(st.sampled_from(["", "\ufeff", "\n \n"]))
+    comma = data.draw(st.sampled_from([",", ", ", ",\n"]))
+    text = f"{head}[{comma.join(elements)}]".encode()
+    with pytest.raises(FileRejected) as whole:
+        parse(text)
+    with pytest.raises(FileRejected) as streamed:
+        list(blocks_of(chunked(text, data.draw(st.integers(1, 50))), data.draw(st.integers(1, 60))))
+    assert streamed.value.fault == whole.value.fault
+
+
 @pytest.mark.parametrize(
     "text", [b"[1,2,]", b"[{},{},]", b"[,1]", b"[{},,{}]", b"[{}] {}", b"[{},{}", b"[", b"[]]", b"[{}]x,{}"]
 )

@@ -2,6 +2,9 @@
 
 import codecs
 import json
+import re
+from dataclasses import dataclass
+from math import isinf
 from typing import Any
 
 import orjson
@@ -20,24 +23,70 @@ _NUMBERS = bytes(
     byte if byte == ord(".") else ord("0") if chr(byte).isdigit() and byte < 128 else ord(" ") for byte in range(256)
 )
 _LONG_INTEGER = b" " + b"0" * 19
+_MAY_OVERFLOW = re.compile(rb"[eE]\+?[0-9]{3}|[0-9]{200}")
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|-?[0-9][0-9.eE+-]*|NaN|-?Infinity|[\[\]{}]', re.DOTALL)
+"""What stands in JSON: a string, a number, a word for what is none, a bracket."""
+_CONTINUATION = bytes(range(0x80, 0xC0))
+"""Bytes of UTF-8 that begin no character."""
 
 
-def parse(data: bytes) -> Any:
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where in its file a piece of JSON begins: what stands before it, counted."""
+
+    lines: int = 0
+    columns: int = 0
+    """Characters since the last line break."""
+    offset: int = 0
+    """Bytes."""
+
+    @classmethod
+    def of(cls, head: bytes) -> "Start":
+        """Where what follows a file's `head` begins; a byte order mark counts as bytes, and stands in no column."""
+        mark = head[: len(codecs.BOM_UTF8)] if head.startswith(codecs.BOM_UTF8) else b""
+        return cls(offset=len(mark)).after(head[len(mark) :])
+
+    def after(self, text: bytes) -> "Start":
+        """Where what follows `text` begins."""
+        line = text.rpartition(b"\n")[2]
+        columns = len(line.translate(None, _CONTINUATION))
+        if len(line) == len(text):
+            return Start(self.lines, self.columns + columns, self.offset + len(text))
+        return Start(self.lines + text.count(b"\n"), columns, self.offset + len(text))
+
+    def __str__(self) -> str:
+        return f"line {self.lines + 1} column {self.columns + 1}"
+
+
+def parse(data: bytes, start: Start | None = None) -> Any:
     """The value of a JSON document: UTF-8, with or without a byte order mark, or UTF-16/32 with one.
 
-    Integers of any size are exact. Raises FileRejected: `empty`, `encoding`, `nan`, `syntax`, `depth`.
+    Integers are exact. `start`: where in the file `data` begins, when it is a piece of it, so that errors name the
+    file's own lines. Raises FileRejected: `empty`, `encoding`, `nan`, `number`, `syntax`, `depth`.
     """
     text = _utf8(data)
+    start = start or Start.of(data[: len(data) - len(text)] if data.startswith(codecs.BOM_UTF8) else b"")
     if not text.strip():
         raise FileRejected("json", "empty", "the file is empty")
     if _may_have_long_integer(text):
-        return _exactly(text)
+        return _exactly(text, start)
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
-        return _exactly(text)
-    _check_depth(text, value)
+        return _exactly(text, start)
+    _check_depth(text, value, start)
     return value
+
+
+def parse_leniently(data: bytes) -> Any:
+    """The value of a document of which only a part is looked at, whatever stands elsewhere in it (`NaN`, half of a
+    surrogate pair); None where there is none. Nothing of it may be stored unchecked."""
+    try:
+        return json.loads(_utf8(data))
+    except (FileRejected, ValueError, RecursionError):
+        return None
 
 
 def _may_have_long_integer(text: bytes) -> bool:
@@ -50,46 +99,104 @@ def _may_have_long_integer(text: bytes) -> bool:
 
 def _utf8(data: bytes) -> bytes:
     if data.startswith(codecs.BOM_UTF8):
-        return data[3:]
+        return data[len(codecs.BOM_UTF8) :]
     for mark, encoding in _BOMS:
         if data.startswith(mark):
             try:
                 return data.decode(encoding).encode()
-            except UnicodeError:
-                raise FileRejected("json", "encoding", f"the file begins as {encoding} and is not") from None
+            except UnicodeDecodeError as error:
+                message = f"the file begins as {encoding} and is not, at byte {error.start}"
+                raise FileRejected("json", "encoding", message) from None
     return data
 
 
-def _exactly(text: bytes) -> Any:
-    """By the standard library: it keeps long integers (orjson makes floats of them), and its errors have places."""
+def _exactly(text: bytes, start: Start) -> Any:
+    """By the standard library: it keeps long integers (orjson refuses or rounds them), and its errors have places."""
+    looked_at = bool(_MAY_OVERFLOW.search(text))
     try:
-        value = json.loads(text.decode(), parse_constant=_refuse_constant)
+        value = json.loads(
+            text.decode(),
+            parse_constant=_refuse_constant,
+            parse_float=_finite if looked_at else None,
+            parse_int=_finite_integer if looked_at else None,
+        )
     except UnicodeDecodeError as error:
-        raise FileRejected("json", "encoding", f"not UTF-8 at byte {error.start}") from None
+        raise FileRejected("json", "encoding", f"not UTF-8 at byte {start.offset + error.start}") from None
     except json.JSONDecodeError as error:
-        raise FileRejected(
-            "json", "syntax", f"not JSON: {error.msg} at line {error.lineno} column {error.colno}"
-        ) from None
+        place = start.after(error.doc[: error.pos].encode())
+        raise FileRejected("json", "syntax", f"not JSON: {error.msg} at {place}") from None
     except RecursionError:
-        raise _too_deep() from None
-    except ValueError:
-        # Python refuses to turn more than 4,300 digits into an integer.
-        raise FileRejected("json", "number", "the file holds a number of thousands of digits") from None
-    _check_depth(text, value)
+        raise _too_deep(text, start) from None
+    except _NotFinite:
+        raise _not_finite(text, start) from None
+    if _SURROGATE.search(text):
+        _refuse_surrogates(text, start)
+    _check_depth(text, value, start)
     return value
 
 
+class _NotFinite(Exception):
+    """A number, or a word for one, that is not finite."""
+
+
 def _refuse_constant(name: str) -> Any:
-    raise FileRejected("json", "nan", f"{name} is not JSON")
+    raise _NotFinite
 
 
-def _too_deep() -> FileRejected:
-    return FileRejected("json", "depth", f"nested deeper than {MAX_JSON_DEPTH} levels")
+def _finite(text: str) -> float:
+    number = float(text)
+    if isinf(number):
+        raise _NotFinite
+    return number
 
 
-def _check_depth(text: bytes, value: Any) -> None:
+def _finite_integer(text: str) -> int:
+    _finite(text)
+    return int(text)
+
+
+def _not_finite(text: bytes, start: Start) -> FileRejected:
+    for token in _TOKEN.finditer(text):
+        place = start.after(text[: token.start()])
+        if token[0][-1:] in b"Ny":
+            return FileRejected("json", "nan", f"{token[0].decode()} is not JSON, at {place}")
+        if token[0][-1:].isdigit() and isinf(float(token[0])):
+            return FileRejected("json", "number", f"a number is larger than any that can be held, at {place}")
+    raise AssertionError("the parser met a number that is not there")
+
+
+def _refuse_surrogates(text: bytes, start: Start) -> None:
+    """`\\ud83d` without its other half is no character, and has no form in UTF-8."""
+    high_ends = -1
+    for escape in _ESCAPE.finditer(text):
+        code = int(escape[1] or b"0", 16)
+        is_pair = escape.start() == high_ends and 0xDC00 <= code < 0xE000
+        if high_ends >= 0 and not is_pair:
+            raise _half_a_character(start.after(text[: high_ends - 6]))
+        if 0xDC00 <= code < 0xE000 and not is_pair:
+            raise _half_a_character(start.after(text[: escape.start()]))
+        high_ends = escape.end() if 0xD800 <= code < 0xDC00 else -1
+    if high_ends >= 0:
+        raise _half_a_character(start.after(text[: high_ends - 6]))
+
+
+def _half_a_character(place: Start) -> FileRejected:
+    return FileRejected("json", "encoding", f"a text holds half of a surrogate pair, which is no character, at {place}")
+
+
+def _too_deep(text: bytes, start: Start) -> FileRejected:
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        depth += (token[0] in (b"[", b"{")) - (token[0] in (b"]", b"}"))
+        if depth > MAX_JSON_DEPTH:
+            start = start.after(text[: token.start()])
+            break
+    return FileRejected("json", "depth", f"nested deeper than {MAX_JSON_DEPTH} levels, at {start}")
+
+
+def _check_depth(text: bytes, value: Any, start: Start) -> None:
     if _may_be_deep(text) and _deeper(value, MAX_JSON_DEPTH):
-        raise _too_deep()
+        raise _too_deep(text, start)
 
 
 def _may_be_deep(text: bytes) -> bool:

@@ -1,5 +1,7 @@
 """Raising what `carrel.ingest.values.Fault` says."""
 
+from collections.abc import Iterable
+
 from carrel.ingest.values import Fault
 
 
@@ -17,3 +19,31 @@ class ArchiveRejected(Rejected):
 
 class FileRejected(Rejected):
     """One file of the archive cannot be taken; the others can."""
+
+
+MACHINERY = (OSError, MemoryError)
+"""What says nothing of the archive that was read meanwhile: another attempt, or another machine, may fare better."""
+
+
+def unforeseen(error: Exception) -> Fault:
+    """Of whatever else is raised while one archive or file is worked on: it is that one's, and no other waits for it.
+
+    The error's own words may quote the data, so only its type is told.
+    """
+    message = f"it could not be worked on ({type(error).__name__}), which is a fault of Carrel: report it, then replay"
+    return Fault("archive", "unforeseen", message)
+
+
+def has_utf8(text: str) -> bool:
+    """Whether the text has a form in UTF-8, without which nothing can be stored, compared or printed: half of a
+    surrogate pair, which JSON can spell and a name on disk can hold, has none."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def pointer_of(parts: Iterable[str | int]) -> str:
+    """A place in a JSON document, as RFC 6901 writes it."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)

@@ -1,60 +1,162 @@
 """Who and what an archive is about: its metadata (ingest.md section 1.1) as a `Record`."""
 
 import json
+import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from carrel.ingest.archives.faults import ArchiveRejected
+from carrel.ingest.archives.documents import parse, parse_leniently
+from carrel.ingest.archives.faults import ArchiveRejected, FileRejected, has_utf8
 from carrel.ingest.values import Record
+from carrel.units.limits import MAX_ID_CHARACTERS
 
 REQUIRED = ("recordid", "assessmentid", "uploadedon")
+_LARGEST_REVISION = 2**31 - 1
+_REVISION = re.compile(r"([0-9]{1,10})(?:\.0+)?")
+_MILLISECONDS = re.compile(r"[0-9]{12,13}")
+"""Fewer digits are a date, a year or seconds; more are microseconds, or a date with its time."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DATE_AND_TIME = re.compile(
+    r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:[Tt ](?P<clock>[0-9]{2}:[0-9]{2}(?::[0-9]{2})?)(?:[.,](?P<fraction>[0-9]{1,9}))?"
+    r"(?:[Zz]|(?P<sign>[+-])(?P<hours>[01][0-9]|2[0-3])(?::?(?P<minutes>[0-5][0-9]))?)?)?"
+)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def metadata_in(document: bytes) -> Mapping[str, Any]:
+    """The metadata that a JSON document holds, as it is written; `record_of` says what is wrong with its values.
+
+    So that what it names (whose it is) is known although one of them cannot be taken. Raises ArchiveRejected.
+    """
+    try:
+        value = parse(document)
+    except FileRejected as rejected:
+        value = parse_leniently(document)
+        if not isinstance(value, dict):
+            raise ArchiveRejected("metadata", rejected.fault.keyword, rejected.fault.message) from None
+    if not isinstance(value, dict):
+        raise ArchiveRejected("metadata", "type", "it is not a JSON object")
+    return value
 
 
 def record_of(metadata: Mapping[str, Any], app_id: str | None = None) -> Record:
     """The record that `metadata` describes (keys in any case); `app_id` where the metadata names none.
 
-    Raises ArchiveRejected: a key of `REQUIRED` is missing (`required`), a time or revision cannot be read (`format`).
+    Raises ArchiveRejected: a key of `REQUIRED` is missing (`required`), an id, time or revision is none (`format`), a
+    text has no form in UTF-8 (`encoding`), a number is not finite (`number`), one key has two values (`duplicate_key`).
     """
-    known = {key.lower(): _text(value) for key, value in metadata.items() if value is not None}
+    known = _texts(metadata)
     for key in REQUIRED:
-        if not known.get(key):
+        if not known.get(key, "").strip():
             raise ArchiveRejected("metadata", "required", f"the record's metadata has no {key}")
+    ids = {key: _id(key, metadata, known) for key in ("recordid", "assessmentid", "appid", "healthcode")}
     return Record(
         record_id=known["recordid"],
-        app_id=known.get("appid") or app_id,
-        assessment_id=known["assessmentid"],
-        assessment_revision=_revision(known.get("assessmentrevision")),
+        app_id=ids["appid"] or app_id,
+        assessment_id=ids["assessmentid"],
+        assessment_revision=_revision(known.get("assessmentrevision", "")),
         uploaded_on=_time("uploadedon", known["uploadedon"]),
         exported_on=_time("exportedon", known["exportedon"]) if known.get("exportedon") else None,
-        healthcode=known.get("healthcode"),
+        healthcode=ids["healthcode"],
         client_info=known.get("clientinfo", ""),
         metadata=known,
     )
 
 
+def named_in(metadata: Mapping[str, Any], key: str) -> str | None:
+    """What metadata that describes no record says of `key` all the same (its healthcode, to be found when that is
+    withdrawn); None when it says nothing, two things, or nothing that can be written down."""
+    said = {str(each) for each in _said(metadata, key) if _may_be_id(each)}
+    text = said.pop() if len(said) == 1 else ""
+    return text if text.strip() and has_utf8(text) else None
+
+
+def _texts(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Keys in lower case, values as text."""
+    texts: dict[str, str] = {}
+    for name, value in metadata.items():
+        key = name.lower()
+        if not has_utf8(key):
+            raise ArchiveRejected("metadata", "encoding", "the metadata has a key with half of a surrogate pair")
+        if value is None:
+            continue
+        try:
+            text = _text(value)
+        except (ValueError, OverflowError, RecursionError):
+            message = f"the metadata's {key} holds a number that cannot be held, or is nested too deep"
+            raise ArchiveRejected("metadata", "number", message) from None
+        if not has_utf8(text):
+            raise ArchiveRejected("metadata", "encoding", f"the metadata's {key} holds half of a surrogate pair")
+        if texts.setdefault(key, text) != text:
+            raise ArchiveRejected("metadata", "duplicate_key", f"the metadata has {key} twice, with different values")
+    return texts
+
+
 def _text(value: Any) -> str:
     """All values are strings, as S3 has them; a sidecar or annotation may hold numbers, lists of one, or objects."""
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    return value if isinstance(value, str) else json.dumps(value)
+    value = _single(value)
+    if isinstance(value, int):
+        float(value)  # OverflowError, as where it is spelt with an exponent
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-def _revision(text: str | None) -> int | None:
-    if not text:
+def _single(value: Any) -> Any:
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
+def _said(metadata: Mapping[str, Any], key: str) -> list[Any]:
+    return [_single(value) for name, value in metadata.items() if name.lower() == key and value is not None]
+
+
+def _may_be_id(value: Any) -> bool:
+    return isinstance(value, (str, int)) and not isinstance(value, bool)
+
+
+def _id(key: str, metadata: Mapping[str, Any], known: Mapping[str, str]) -> str | None:
+    """None when it is blank, or not there."""
+    text = known.get(key, "")
+    if not all(map(_may_be_id, _said(metadata, key))):
+        raise ArchiveRejected("metadata", "format", f"{key} is neither a text nor a whole number")
+    if len(text) > MAX_ID_CHARACTERS:
+        raise ArchiveRejected("metadata", "format", f"{key} is longer than {MAX_ID_CHARACTERS} characters")
+    if _CONTROL.search(text):
+        raise ArchiveRejected("metadata", "format", f"{key} holds a control character")
+    return text if text.strip() else None
+
+
+def _revision(text: str) -> int | None:
+    if not text.strip():
         return None
-    try:
-        return int(float(text))
-    except ValueError:
-        raise ArchiveRejected("metadata", "format", "assessmentrevision is not a number") from None
+    match = _REVISION.fullmatch(text.strip())
+    if match is None or int(match[1]) > _LARGEST_REVISION:
+        message = f"assessmentrevision is not a whole number from 0 to {_LARGEST_REVISION}"
+        raise ArchiveRejected("metadata", "format", message)
+    return int(match[1])
 
 
 def _time(key: str, text: str) -> datetime:
-    """ISO 8601 with or without fractions and offset (none: UTC); or milliseconds since 1970, as annotations have."""
+    """ISO 8601 with or without fractions and offset (none: UTC); or milliseconds since 1970, as annotations have.
+
+    The same in every version of Python, whose own reader of dates takes more with each.
+    """
+    if _MILLISECONDS.fullmatch(text):
+        return _EPOCH + timedelta(milliseconds=int(text))
+    match = _DATE_AND_TIME.fullmatch(text)
     try:
-        if text.isdigit():
-            return datetime.fromtimestamp(int(text) / 1000, UTC)
-        when = datetime.fromisoformat(text)
-        return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
-    except (ValueError, OverflowError, OSError):
-        raise ArchiveRejected("metadata", "format", f"{key} is not a date and time of ISO 8601") from None
+        if match:
+            return _moment(match)
+    except (ValueError, OverflowError):
+        pass
+    message = f"{key} is neither a date and time of ISO 8601 nor milliseconds since 1970 (12 or 13 digits)"
+    raise ArchiveRejected("metadata", "format", message)
+
+
+def _moment(match: re.Match[str]) -> datetime:
+    year, month, day = map(int, match["date"].split("-"))
+    hour, minute, second = map(int, f"{match['clock'] or '00:00'}:00".split(":")[:3])
+    microseconds = int((match["fraction"] or "").ljust(6, "0")[:6])
+    offset = timedelta(hours=int(match["hours"] or 0), minutes=int(match["minutes"] or 0))
+    local = datetime(year, month, day, hour, minute, second, tzinfo=UTC) + timedelta(microseconds=microseconds)
+    return local + offset if match["sign"] == "-" else local - offset

@@ -8,8 +8,8 @@
 | an entry or the whole that unpacks to far more than it should | the archive is rejected (`bomb`) |
 | entries that share bytes | the archive is rejected (`overlap`) |
 | two entries of one path | that path is rejected (`duplicate_name`) |
-| a path that is absolute, leaves the archive, is too long, or holds backslashes or control characters | that entry is
-  rejected (`path`) |
+| a path that is empty or absolute, leaves the archive, is too long, or holds backslashes or control characters | that
+  entry is rejected (`path`) |
 | a wrong checksum, a method we do not know, an entry cut off | that entry is rejected (`crc`, `method`, `zip`) |
 | folders | looked into; a file keeps its whole path as `source_file` |
 | everything in one folder | that folder is the archive's root, where its metadata.json is looked for |
@@ -173,7 +173,8 @@ def _opened(source: _Source, limits: Limits) -> zipfile.ZipFile:
 
 
 def _checked(opened: zipfile.ZipFile, limits: Limits, size: int) -> Archive:
-    infos = [info for info in opened.infolist() if not info.is_dir()]
+    # ZipInfo.is_dir cannot take an empty name.
+    infos = [info for info in opened.infolist() if not info.filename.endswith("/")]
     if len(infos) > limits.entries:
         raise ArchiveRejected(
             "archive", "too_many_entries", f"{len(infos)} entries, at most {limits.entries} are taken"
@@ -238,7 +239,7 @@ def _fault_of(info: zipfile.ZipInfo, times: Mapping[str, int], limits: Limits) -
     if times[info.filename] > 1:
         return Fault("archive", "duplicate_name", "two entries of the archive have this path")
     if not _is_safe(info):
-        return Fault("archive", "path", "the path is absolute, leaves the archive, or is malformed")
+        return Fault("archive", "path", "the path is empty, absolute, leaves the archive, or is malformed")
     if info.compress_type not in _METHODS:
         return Fault("archive", "method", f"packed by method {info.compress_type}, which is not read")
     return None
@@ -249,7 +250,8 @@ def _is_safe(info: zipfile.ZipInfo) -> bool:
     path = PurePosixPath(info.filename)
     whole = info.orig_filename
     is_text = all(character >= " " and character != "\x7f" for character in whole)
-    return is_text and not (path.is_absolute() or ".." in path.parts or "\\" in whole or whole[1:2] == ":")
+    is_tricky = path.is_absolute() or ".." in path.parts or "\\" in whole or whole[1:2] == ":"
+    return bool(path.name) and is_text and not is_tricky
 
 
 def _damaged(error: BaseException) -> FileRejected:

@@ -1,13 +1,22 @@
 """Archives as they are fetched: their bytes, and whose they are."""
 
 import hashlib
-import json
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from carrel.ingest.archives import ArchiveRejected, FileRejected, open_archive, parse, record_of, too_large
+from carrel.ingest.archives import (
+    ArchiveRejected,
+    FileRejected,
+    metadata_in,
+    named_in,
+    open_archive,
+    record_of,
+    too_large,
+)
+from carrel.ingest.archives.faults import MACHINERY, unforeseen
 from carrel.ingest.desktop import begins_so
 from carrel.ingest.ledger import Line, metadata_hash
 from carrel.ingest.sources import Fetched, Source
@@ -72,22 +81,32 @@ def _identified(ref: ArchiveRef, fetched: Fetched, app_id: str | None, run_id: s
     if begins_so(_head(data)):
         return Arrival(ref, data, _nobodys_line(ref, data, run_id), None, outcome=Disposition.EMPTY)
     known = fetched.metadata if fetched.metadata is not None else ref.metadata
-    metadata: dict[str, Any] = {key.lower(): value for key, value in (known or {}).items()}
+    metadata: Mapping[str, Any] = known or {}
     try:
         metadata = metadata or _metadata_inside(data)
         record = record_of(metadata, app_id)
     except ArchiveRejected as rejected:
         fault = rejected.fault
+    except MACHINERY:
+        raise
+    except Exception as error:
+        fault = unforeseen(error)
     entry = LedgerEntry(
-        record_id=record.record_id if record else _text(metadata.get("recordid")),
+        record_id=record.record_id if record else named_in(metadata, "recordid"),
         archive_uri=ref.uri,
         archive_etag=ref.etag,
         content_hash=sha256_of(data),
         disposition=Disposition.EMPTY,
         exported_on=record.exported_on if record else None,
-        healthcode=record.healthcode if record else _text(metadata.get("healthcode")),
+        healthcode=record.healthcode if record else named_in(metadata, "healthcode"),
     )
-    return Arrival(ref, data, Line(entry, metadata_hash(metadata), run_id), record, fault)
+    return Arrival(
+        ref,
+        data,
+        Line(entry, metadata_hash({key.lower(): value for key, value in metadata.items()}), run_id),
+        record,
+        fault,
+    )
 
 
 def _head(data: bytes | Path) -> bytes:
@@ -117,19 +136,12 @@ def sha256_of(data: bytes | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _metadata_inside(data: bytes | Path) -> dict[str, Any]:
-    """metadata.json of an archive that came without any; keys in lower case."""
+def _metadata_inside(data: bytes | Path) -> Mapping[str, Any]:
+    """metadata.json of an archive that came without any."""
     with open_archive(data) as archive:
         if archive.metadata is None:
             raise ArchiveRejected("metadata", "required", "there is no metadata of the record, beside it or inside it")
         try:
-            value = parse(archive.read(archive.metadata, MAX_METADATA_BYTES))
-        except FileRejected as rejected:
+            return metadata_in(archive.read(archive.metadata, MAX_METADATA_BYTES))
+        except FileRejected as rejected:  # damaged, or too long
             raise ArchiveRejected("metadata", rejected.fault.keyword, rejected.fault.message) from None
-    if not isinstance(value, dict):
-        raise ArchiveRejected("metadata", "type", "metadata.json is not an object")
-    return {key.lower(): each for key, each in value.items()}
-
-
-def _text(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else json.dumps(value)

@@ -6,7 +6,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from carrel.ingest.archives import Archive, ArchiveRejected, Entry, FileRejected, open_archive, parse
+from carrel.ingest.archives import Archive, ArchiveRejected, Entry, FileRejected, open_archive, parse, parse_leniently
+from carrel.ingest.archives.faults import MACHINERY, unforeseen
 from carrel.ingest.commit import Storage
 from carrel.ingest.engine.fetching import Arrival
 from carrel.ingest.engine.packing import Packer
@@ -82,6 +83,11 @@ class Taker:
         except ArchiveRejected as rejected:
             files.unreadable = True
             files.held = [arrival.held(None, None, (rejected.fault,))]
+        except MACHINERY:
+            raise
+        except Exception as error:  # before any file of it was looked at
+            files.unreadable = True
+            files.held = [arrival.held(None, None, (unforeseen(error),))]
         if files.held and self.context.options.reject_records:
             self._drop(files)
 
@@ -120,23 +126,33 @@ class Taker:
             else:
                 self._whole(archive, entry, resolution, lineage)
         except _Unsound as unsound:
-            files.held.append(files.arrival.held(entry.path, resolution.schema_id, unsound.faults))
+            self._hold(files, entry, resolution, unsound.faults)
         except FileRejected as rejected:
-            files.held.append(files.arrival.held(entry.path, resolution.schema_id, (rejected.fault,)))
+            self._hold(files, entry, resolution, (rejected.fault,))
+        except MACHINERY:
+            raise
+        except Exception as error:
+            self._hold(files, entry, resolution, (unforeseen(error),))
         else:
             files.taken += 1
             self.json_bytes += entry.size
+        if self._pending > self.context.options.flush_bytes:
+            self._flush()
+
+    def _hold(self, files: Files, entry: Entry, resolution: Resolution, found: tuple[Fault, ...]) -> None:
+        files.held.append(files.arrival.held(entry.path, resolution.schema_id, found))
+        if self.packer:
+            self.packer.leave_out(files.arrival.key, entry.path)
 
     def _whole(self, archive: Archive, entry: Entry, resolution: Resolution, lineage: Lineage) -> None:
         value = parse(archive.read(entry))
         self._check(resolution, lineage)(value)
         assert resolution.dataset
-        self._flattener(resolution.dataset).add(lineage, _completed(value, resolution.dataset, lineage.record))
         if self.packer:
             self.packer.add(lineage, resolution.dataset, value, self._is_alone(lineage, resolution.dataset))
+        # Last, because it cannot be taken back.
+        self._flattener(resolution.dataset).add(lineage, _completed(value, resolution.dataset, lineage.record))
         self._pending += entry.size
-        if self._pending > self.context.options.flush_bytes:
-            self._flush()
 
     def _streams(self, archive: Archive, entry: Entry, resolution: Resolution) -> bool:
         """A long top-level array whose elements can be checked block by block."""
@@ -263,7 +279,7 @@ def self_description(archive: Archive) -> Mapping[str, str]:
     if archive.metadata is None:
         return {}
     try:
-        return described(parse(archive.read(archive.metadata)))
+        return described(parse_leniently(archive.read(archive.metadata)))
     except FileRejected:
         return {}  # metadata.json itself goes to quarantine when its turn comes
 

@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import unquote, urljoin
 
-from carrel.ingest.schemas.errors import pointer_of
+from carrel.ingest.archives.faults import pointer_of
 from carrel.ingest.schemas.forgiveness import pattern_parts
 from carrel.ingest.schemas.library import Library, plain_uri
 from carrel.ingest.schemas.references import base_of

@@ -1,9 +1,10 @@
 """From errors of jsonschema-rs to faults: JSON pointer, keyword, and words that never quote the data."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from carrel.ingest.archives.faults import pointer_of
 from carrel.ingest.values import Fault
 
 Parts = tuple[str | int, ...]
@@ -22,11 +23,6 @@ class Broken:
 
     def fault(self) -> Fault:
         return Fault("schema", self.keyword, self.message, pointer_of(self.parts))
-
-
-def pointer_of(parts: Iterable[str | int]) -> str:
-    """RFC 6901."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
 _KEYWORDS = {"falseSchema": "false", "OneOfMultipleValid": "oneOf"}

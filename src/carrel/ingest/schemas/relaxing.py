@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urljoin
 
+from carrel.ingest.archives.faults import pointer_of
 from carrel.ingest.mapping.model import ANY, Rule
-from carrel.ingest.schemas.errors import pointer_of
 from carrel.ingest.schemas.forgiveness import pattern_parts, same
 from carrel.ingest.schemas.library import Library, plain_uri
 from carrel.ingest.schemas.references import base_of

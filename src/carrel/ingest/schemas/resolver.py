@@ -7,15 +7,24 @@ A legacy record is never validated.
 from collections.abc import Mapping as AbstractMapping
 from typing import Any
 
+from carrel.ingest.archives.faults import has_utf8
 from carrel.ingest.mapping.model import Mapping, base_name
 from carrel.ingest.schemas.archive_map import ArchiveMapIndex, Found
 from carrel.ingest.schemas.library import Library
 from carrel.ingest.values import Fault, Record, Resolution
+from carrel.units.limits import MAX_URI_CHARACTERS
 
 _NO_ARCHIVE_MAP = Fault(
     "schema",
     "archive_map_missing",
     "the store has no archive map: run `carrel ingest schemas pull`, then replay",
+)
+
+_NO_REFERENCE = Fault(
+    "schema",
+    "reference",
+    f"the archive's own metadata.json names its schema by a text that is no URI: it holds half of a surrogate pair, or "
+    f"is longer than {MAX_URI_CHARACTERS} characters",
 )
 
 
@@ -81,6 +90,8 @@ class Resolver:
         return self._archive_map.find(name, app, record.assessment_id, record.assessment_revision)
 
     def _by_schema(self, found: Found, legacy: bool) -> Resolution:
+        if len(found.url) > MAX_URI_CHARACTERS or not has_utf8(found.url):
+            return Resolution(None, None, None, found.where, _NO_REFERENCE)
         if found.url not in self.library:
             return self._missing(found, legacy)
         dataset = self._dataset_of(found.url)

@@ -4,15 +4,15 @@ Suffixes count in any case: cameras, Windows and old tools write `.ZIP`.
 """
 
 import glob
-import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from carrel.ingest.archives.faults import ArchiveRejected
+from carrel.ingest.archives.records import metadata_in
 from carrel.ingest.desktop import is_apple_double, is_beside_files
 from carrel.ingest.sources.base import Changed, Fetched, Kept, SourceFault
 from carrel.ingest.values import ArchiveRef
@@ -109,9 +109,9 @@ def _bytes_of(path: Path) -> bytes:
 
 def path_of(uri: str) -> Path:
     """The path of a file: URI."""
-    from urllib.parse import unquote, urlsplit
+    from urllib.parse import unquote_to_bytes, urlsplit
 
-    return Path(unquote(urlsplit(uri).path))
+    return Path(os.fsdecode(unquote_to_bytes(urlsplit(uri).path)))
 
 
 def _sidecar_path(path: Path) -> Path:
@@ -155,19 +155,16 @@ def _ends_as_a_zip(path: Path) -> bool:
         return _END_OF_ZIP in file.read()
 
 
-def _sidecar(path: Path) -> dict[str, Any] | None:
+def _sidecar(path: Path) -> Mapping[str, Any] | None:
     sidecar = _sidecar_path(path)
     try:
         if sidecar.stat().st_size > MAX_METADATA_BYTES:
-            message = f"the metadata file beside the archive is longer than {MAX_METADATA_BYTES:,} bytes"
-            raise ArchiveRejected("metadata", "sidecar", message)
-        value = json.loads(sidecar.read_bytes())
+            raise ArchiveRejected("metadata", "sidecar", f"it is longer than {MAX_METADATA_BYTES:,} bytes")
+        return metadata_in(sidecar.read_bytes())
     except FileNotFoundError:
         return None
     except OSError as error:
         raise SourceFault(f"{sidecar} cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError):
-        raise ArchiveRejected("metadata", "sidecar", "the metadata file beside the archive is not JSON") from None
-    if not isinstance(value, dict):
-        raise ArchiveRejected("metadata", "sidecar", "the metadata file beside the archive is not a JSON object")
-    return value
+    except ArchiveRejected as rejected:
+        message = f"the metadata file beside the archive: {rejected.fault.message}"
+        raise ArchiveRejected("metadata", "sidecar", message) from None

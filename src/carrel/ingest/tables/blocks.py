@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from carrel.ingest.archives import FileRejected, parse
+from carrel.ingest.archives import FileRejected, Start, parse
 from carrel.units.limits import MAX_JSON_WHOLE_BYTES
 
 _BETWEEN_OBJECTS = re.compile(rb"\}[ \t\r\n]*,[ \t\r\n]*\{")
@@ -48,9 +48,11 @@ class _Cutter:
         self.count = 0
         self.is_simple = True
         """Until the cheap search has failed once."""
+        self.before = Start()
+        """Where in the file the bracket or comma stands that comes before what is not yet cut."""
 
     def blocks(self, chunks: Iterator[bytes]) -> Iterator[Block]:
-        rest = _opened(chunks)
+        rest = self._opened(chunks)
         pieces, size = [rest], len(rest)
         for chunk in chunks:
             pieces.append(chunk)
@@ -68,8 +70,8 @@ class _Cutter:
 
     def _last(self, rest: bytes) -> Block:
         if self.count and not rest.lstrip(_BLANK).rstrip(_BLANK).removesuffix(b"]").strip(_BLANK):
-            raise FileRejected("json", "syntax", "not JSON: a comma with nothing after it at the array's end")
-        return self._block(parse(b"[" + rest))
+            raise FileRejected("json", "syntax", f"not JSON: a comma with nothing after it at {self.before}")
+        return self._block(parse(b"[" + rest, self.before))
 
     def _block(self, elements: list[Any]) -> Block:
         first, self.count = self.count, self.count + len(elements)
@@ -81,24 +83,30 @@ class _Cutter:
             comma = _last_between(data)
             elements = _elements(data[:comma]) if comma else None
             if comma and elements:
-                return elements, data[comma + 1 :]
+                return elements, self._after(data, comma)
             self.is_simple = False
         comma = _last_counted(data)
         if not comma:
             return [], data
         if not data[:comma].strip(_BLANK):
-            raise FileRejected("json", "syntax", "not JSON: a comma with nothing before it")
-        return parse(b"[" + data[:comma] + b"]"), data[comma + 1 :]
+            place = self.before.after(b"[" + data[:comma])
+            raise FileRejected("json", "syntax", f"not JSON: a comma with nothing before it at {place}")
+        return parse(b"[" + data[:comma] + b"]", self.before), self._after(data, comma)
 
+    def _after(self, data: bytes, comma: int) -> bytes:
+        self.before = self.before.after(b"[").after(data[:comma])
+        return data[comma + 1 :]
 
-def _opened(chunks: Iterator[bytes]) -> bytes:
-    """The stream's beginning, without byte order mark and opening bracket."""
-    head = b""
-    for chunk in chunks:
-        head += chunk
-        if len(head) > len(_UTF8_BOM) and _start(head):
-            break
-    return _start(head)[1:]
+    def _opened(self, chunks: Iterator[bytes]) -> bytes:
+        """The stream's beginning, without byte order mark and opening bracket."""
+        head = b""
+        for chunk in chunks:
+            head += chunk
+            if len(head) > len(_UTF8_BOM) and _start(head):
+                break
+        opened = _start(head)
+        self.before = Start.of(head[: len(head) - len(opened)])
+        return opened[1:]
 
 
 def _start(head: bytes) -> bytes:

@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from carrel.ingest.archives import FileRejected, parse
+from carrel.ingest.archives.faults import MACHINERY, pointer_of, unforeseen
 from carrel.ingest.tables import kinds
 from carrel.ingest.tables.blocks import blocks_of, starts_array
 from carrel.ingest.tables.conform import Offender, conform, homeless
 from carrel.ingest.tables.levels import Level, Rules, Segment, TooWide, numbered_keys, segment_of
-from carrel.ingest.tables.names import Field, Path, pointer
+from carrel.ingest.tables.names import Field, Path
 from carrel.ingest.tables.reserved import FileColumns, file_key
 from carrel.ingest.tables.schema import Column, DatasetSchema, Declared, Policy, TableSchema
 from carrel.ingest.tables.unify import unify
@@ -164,7 +165,9 @@ class Flattener:
         pending, self._pending, self._pending_rows = self._pending, [], 0
         try:
             self._segments += self._typed(pending, MAX_KEYS)
-        except (UnicodeEncodeError, TooWide):
+        except MACHINERY:
+            raise
+        except Exception:  # of one of them, most likely
             sound = [each for each in pending if not self._reject_alone(each)]
             self._segments += self._typed(sound, None)
 
@@ -176,6 +179,10 @@ class Flattener:
             why = Fault("json", "encoding", "a text holds half of a surrogate pair, which is no character")
         except TooWide:
             why = Fault("types", "too_many_keys", f"more than {MAX_KEYS} keys in one table; an object as a map?")
+        except MACHINERY:
+            raise
+        except Exception as error:
+            why = unforeseen(error)
         else:
             return False
         self._rejected[file.number] = why
@@ -224,7 +231,9 @@ class Flattener:
         column = self.known.table(table).by_field.get(Field(path)) if self.known else None
         if column and self.policy is Policy.FREEZE:
             return column.kind
-        return kinds.kept(found, column.kind if column else self.declared.get(table, {}).get(path))
+        if column:
+            return kinds.kept(found.union(column.kinds), column.kind)
+        return kinds.kept(found, self.declared.get(table, {}).get(path))
 
     def _settle(self, segment: Segment, columns: FileColumns) -> "_Typed":
         level = segment.level
@@ -277,7 +286,7 @@ def fault_of(offender: Offender) -> Fault:
 
 
 def _fault(column: Column) -> Fault:
-    return _kind_fault(pointer(column.field.path))
+    return _kind_fault(pointer_of(column.field.path))
 
 
 def _kind_fault(place: str) -> Fault:
