@@ -123,11 +123,14 @@ def of_truth(settled: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def truth_tables(dataset: str, declared: Any, files: Sequence[tuple[Lineage, Any]]) -> dict[str, Any]:
+def truth_tables(dataset: str, declared: Any, *runs: Sequence[tuple[Lineage, Any]]) -> dict[str, Any]:
+    """After all of the runs."""
     tables = Tables(declared)
-    for each, value in files:
-        tables.add(dataset, value, _common(each))
-    return tables.settled()
+    for files in runs:
+        for each, value in files:
+            tables.add(dataset, value, _common(each))
+        settled = tables.settled()
+    return settled
 
 
 def _common(each: Lineage) -> dict[str, Any]:

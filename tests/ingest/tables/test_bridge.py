@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.support.ingest_tables import lineage
+from tests.support.ingest_tables import flats, lineage
 
 from carrel.ingest.archives import record_of
 from carrel.ingest.tables import (
@@ -163,6 +163,13 @@ def test_strange_assessments_are_escaped_in_folders(tmp_path):
     write_bridge(tmp_path, bridge_tables(flat.schema, flat.tables))
     read = read_bridge(str(tmp_path), "dataset_d_v1")
     assert set(read.column("assessmentid").to_pylist()) == {"a/b=c d", None}
+
+
+def test_a_key_that_is_the_empty_text_has_its_native_name():
+    rows = flats("D_v1", {}, [(lineage("r1"), {"": 1, "a": 2})], 1)[0]
+    made = Bridge(rows.schema).table("D_v1", rows.tables["D_v1"])
+    assert {"_", "a"} <= set(made.column_names)
+    assert "" not in made.column_names
 
 
 def test_published_names_of_task_data():

@@ -200,17 +200,21 @@ def test_freeze_lets_the_first_run_define_the_tables():
 
 
 def test_evolve_records_every_kind_of_change():
-    first = flat({"keep": 1, "widen": 1, "turn": 1, "a.b": 1})
+    first = flat({"keep": 1, "widen": 1, "turn": 1, "a.b": 1, "c.d": 1, "E": 1})
     known, changes = unify(None, [first.schema], run_id="run-1")
     assert [(each.what, each.table, each.run_id) for each in changes] == [(ChangeKind.NEW_TABLE, "D", "run-1")]
-    later = flat({"keep": 2, "widen": 1.5, "turn": "x", "a_b": 1, "list": [1]})
+    later = flat(
+        {"keep": 2, "widen": 1.5, "turn": "x", "a_b": 1, "c_d": 1, "e": 1, "list": [1]},
+        declared={"D": {("a_b",): "int64"}},
+    )
     after, changes = unify(known, [later.schema], run_id="run-2")
     found = {(each.what, each.table, each.path, each.role, each.before, each.after) for each in changes}
     renamed = after.tables["D"].by_field[("a.b",), ""].name
+    newcomers = [after.tables["D"].by_field[(key,), ""].name for key in ("c_d", "e")]
     assert found == {
         (ChangeKind.WIDENING, "D", ("widen",), "", "int64", "float64"),
         (ChangeKind.KIND_CHANGE, "D", ("turn",), "", "int64", "string"),
-        (ChangeKind.NEW_COLUMN, "D", ("a_b",), "", None, "int64"),
+        *((ChangeKind.NEW_COLUMN, "D", (key,), "", None, "int64") for key in ("a_b", "c_d", "e")),
         (ChangeKind.NEW_COLUMN, "D", ("list",), "len", None, "int64"),
         (ChangeKind.RENAME, "D", ("a.b",), "", "a_b", renamed),
         (ChangeKind.NEW_TABLE, "D__list", (), "", None, None),
@@ -218,7 +222,9 @@ def test_evolve_records_every_kind_of_change():
     since = {each.name: each.since for each in after.tables["D"].columns}
     assert since == {
         "keep": "run-1", "widen": "run-1", "turn": "run-1", renamed: "run-1", "a_b": "run-2", "list_len": "run-2",
+        "c_d": "run-1", "E": "run-1", newcomers[0]: "run-2", newcomers[1]: "run-2",
     }  # fmt: skip
+    assert after.tables["D"].by_field[("c.d",), ""].name == "c_d"
 
 
 def test_a_committed_table_is_brought_into_the_new_schema():
@@ -243,12 +249,25 @@ def test_new_columns_alone_need_no_rewriting():
     assert needs_rewrite(schema.tables["D"], old.tables["D"])
 
 
-def test_integers_too_long_for_floats_are_the_nearest_float():
-    table = flat([{"a": LIMIT + 1}, {"a": 0.5}]).tables["D"]
-    assert column(table, "a") == [float(LIMIT + 1), 0.5]
-    old = flat({"a": LIMIT + 1})
+@pytest.mark.parametrize("long", [LIMIT + 1, -LIMIT - 1, 2**63 - 1, -(2**63)])
+def test_integers_too_long_for_floats_are_never_rounded(long):
+    table = flat([{"a": long}, {"a": 0.5}]).tables["D"]
+    assert column(table, "a") == [str(long), "0.5"]
+    old = flat([{"a": long}, {"a": 1}])
+    assert old.schema.tables["D"].by_field[("a",), ""].kind == "int64"
     schema, _ = unify(old.schema, [flat({"a": 0.5}).schema])
-    assert column(conform(old.tables["D"], old.schema.tables["D"], schema.tables["D"]), "a") == [float(LIMIT + 1)]
+    assert column(conform(old.tables["D"], old.schema.tables["D"], schema.tables["D"]), "a") == [str(long), "1"]
+    assert column(flat([{"a": LIMIT}, {"a": 0.5}, {"a": -LIMIT}]).tables["D"], "a") == [LIMIT, 0.5, -LIMIT]
+
+
+def test_integers_too_long_for_floats_go_beside_them_under_variant():
+    table = flat([{"a": LIMIT + 1}, {"a": 0.5}, {"a": 3}], Policy.VARIANT).tables["D"]
+    assert (column(table, "a"), column(table, "a_variant")) == ([None, 0.5, 3.0], [str(LIMIT + 1), None, None])
+    old, new = flat([{"a": LIMIT + 1}, {"a": 3}], Policy.VARIANT), flat({"a": 0.5}, Policy.VARIANT)
+    schema, _ = unify(None, [old.schema, new.schema], Policy.VARIANT)
+    both = [conform(each.tables["D"], each.schema.tables["D"], schema.tables["D"]) for each in (old, new)]
+    assert [column(each, "a") for each in both] == [[None, 3.0], [0.5]]
+    assert [column(each, "a_variant") for each in both] == [[str(LIMIT + 1), None], [None]]
 
 
 def test_arrays_too_deep_for_tables_are_text():

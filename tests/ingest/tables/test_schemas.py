@@ -18,6 +18,7 @@ from carrel.ingest.generate.shapes import AUDIO, MOTION, TAPPING, TASK_DATA, WEA
 from carrel.ingest.generate.study import DECLARED
 from carrel.ingest.tables import (
     CatalogEntry,
+    ChangeKind,
     Field,
     Flattener,
     TableSchema,
@@ -44,7 +45,7 @@ def test_names_are_unique_legible_and_those_of_the_truth(fields, declared, rng):
     assert len(set(folded)) == len(folded) == len(fields)
     assert not RESERVED & set(folded)
     theirs = {(*each.path, *([truth.Derived(each.role)] if each.role else [])): each for each in fields}
-    by_path = truth.names_of(list(theirs), dict.fromkeys(declared, ""))
+    by_path = truth.names_of(list(theirs), dict.fromkeys(declared, ""), {})
     assert named == {theirs[path]: name for path, name in by_path.items()}
 
 
@@ -283,3 +284,57 @@ def test_declarations_of_several_versions_are_merged():
     together = {"D": {("a",): "float64", ("c",): "bool"}, "D__l": {("value",): "string"}}
     assert merged(one, two) == merged(two, one) == together
     assert merged() == {}
+
+
+@pytest.mark.parametrize("known", [("score",), ("Score",)])
+def test_no_newcomer_takes_a_name_from_the_catalog(known):
+    """Whoever asks for the column by its name gets what it always held."""
+    newcomer = {"score": "Score", "Score": "score"}[known[0]]
+    first = flat_of({known[0]: 10})
+    catalog, _ = unify(None, [first.schema])
+    later, changes = unify(catalog, [flat_of({newcomer: 99}).schema])
+    columns = later.tables["D"].by_field
+    assert columns[Field(known)].name == known[0]
+    assert columns[Field((newcomer,))].name.startswith(f"{newcomer}_")
+    assert [each.what for each in changes] == [ChangeKind.NEW_COLUMN]
+    declared, _ = unify(catalog, [flat_of({newcomer: 99}, {"D": {(newcomer,): "int64"}}).schema])
+    assert declared.tables["D"].by_field[Field((newcomer,))].name == newcomer
+
+
+def test_a_key_that_is_the_empty_text_has_a_column_that_can_be_asked_for():
+    table = flat_of({"": 1, "a": {"": 2}, "b": [{"": 3}]}).tables
+    assert duckdb.sql("SELECT _, a__ FROM root", connection=_connected(table)).fetchall() == [(1, 2)]
+    assert duckdb.sql("SELECT _ FROM child", connection=_connected(table)).fetchall() == [(3,)]
+    names = flat_of({"": 1, "_": 2, "/": 3}).tables["D"].column_names
+    assert "_" in names
+    assert len({name for name in names if name.startswith("_") and name not in RESERVED}) == 3
+
+
+def _connected(tables):
+    connection = duckdb.connect()
+    connection.register("root", tables["D"])
+    connection.register("child", tables["D__b"])
+    return connection
+
+
+def flat_of(value, declared=None):
+    flattener = Flattener("D", declared or {})
+    flattener.add(lineage("r1"), value)
+    return flattener.finish()
+
+
+ROWS = [
+    {"c": {"d": None}, "c/d": 1}, {"c/d": None, "c": {"d": 1}}, [None], [{"value": None}], {"e": {}}, {"e{}": None},
+    {"e": {"{}": None}}, {"e~2": None}, {"e": None}, {"": None}, {"": {}}, {"~": None}, {"~0": None}, {"~1": None},
+    {"/": None}, {"a": {"": None}}, {"a/": None}, {"{}": None}, {"{}": {}}, {"a": {"b": {}}}, {"a/b": {}}, {}, [{}],
+]  # fmt: skip
+
+
+def test_places_of_nulls_are_not_mistaken_for_one_another():
+    told = [flat_of(value).tables["D"].column("_nulls").to_pylist() for value in ROWS]
+    assert told[:6] == [[["/c/d"]], [["/c~1d"]], [[""]], [["/value"]], [["/e{}"]], [["/e~2"]]]
+    distinct = [json.dumps(each) for each, value in zip(told, ROWS, strict=True) if value not in ({}, [{}])]
+    assert len(set(distinct)) == len(distinct)
+    mixed = flat_of([None, {"a": None}, 5, [None]]).tables
+    assert mixed["D"].column("_nulls").to_pylist() == [[""], ["/a"], None, None]
+    assert mixed["D__value"].column("_nulls").to_pylist() == [[""]]

@@ -43,6 +43,8 @@ class RawTable:
     rows: list[tuple[Row, dict[Path, Any]]] = field(default_factory=list)
     """(reserved columns, data by path)"""
     declared: dict[Path, str] = field(default_factory=dict)
+    named: dict[Path, str] = field(default_factory=dict)
+    """Names that the run before left in the catalog."""
 
 
 class Tables:
@@ -70,7 +72,10 @@ class Tables:
         data: dict[Path, Any] = {}
         nulls: list[str] = []
         mine = self.raw.setdefault(table, RawTable(declared=dict(self.declared.get(table, {}))))
-        if not isinstance(element, dict):
+        if element is None:
+            element = {}
+            nulls.append("")
+        elif not isinstance(element, dict):
             element = {"value": element}
         mine.rows.append((reserved, data))
         self._object(table, element, (), data, nulls, reserved, depth)
@@ -89,10 +94,10 @@ class Tables:
         for key, each in value.items():
             path = (*at, key)
             if each is None:
-                nulls.append("/" + "/".join(path))
+                nulls.append(_pointer(path))
             elif isinstance(each, dict):
                 if not each:
-                    nulls.append("/" + "/".join(path) + "{}")
+                    nulls.append(_pointer(path) + "{}")
                 self._object(table, each, path, data, nulls, reserved, depth)
             elif isinstance(each, list):
                 self._array(table, each, path, data, reserved, depth)
@@ -120,13 +125,19 @@ class Tables:
             )
 
     def settled(self) -> dict[str, dict[str, Any]]:
-        """name -> {"columns": {column: type}, "rows": [...]}, rows sorted by key, data columns by name."""
+        """name -> {"columns": {column: type}, "rows": [...]}, rows sorted by key, data columns by name; a run ends
+        here, and its names are remembered."""
         return {name: _settle(table) for name, table in sorted(self.raw.items()) if table.rows}
 
 
 def child_table(table: str, path: Path) -> str:
     name = f"{table}__{plain_name(path)}"
     return name if len(name) <= MAX_TABLE_NAME else f"{name[:MAX_TABLE_NAME]}_{_digest((name,))}"
+
+
+def _pointer(path: Path) -> str:
+    escaped = [part.replace("~", "~0").replace("/", "~1").replace("{}", "~2") for part in path]
+    return "".join(f"/{part}" for part in escaped)
 
 
 def _place(path: Path) -> str:
@@ -136,7 +147,7 @@ def _place(path: Path) -> str:
 
 
 def sanitised(part: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_]", "_", part)
+    return re.sub(r"[^A-Za-z0-9_]", "_", part) or "_"
 
 
 def plain_name(path: Path) -> str:
@@ -158,14 +169,16 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:6]
 
 
-def names_of(paths: Iterator[Path] | list[Path], declared: Mapping[Path, str]) -> dict[Path, str]:
-    """The column of each path: a function of the set, not of the order of arrival."""
+def names_of(
+    paths: Iterator[Path] | list[Path], declared: Mapping[Path, str], before: Mapping[Path, str]
+) -> dict[Path, str]:
+    """The column of each path: a function of the set, not of the order of arrival, but for names from runs before."""
     groups: dict[str, list[Path]] = {}
     for path in paths:
         groups.setdefault(plain_name(path).casefold(), []).append(path)
     named: dict[Path, str] = {}
     for folded, group in groups.items():
-        group.sort(key=lambda path: _rank(path, declared))
+        group.sort(key=lambda path: _rank(path, declared, before))
         taken = folded in {name.casefold() for name in RESERVED}
         for position, path in enumerate(group):
             alone = position == 0 and not taken
@@ -173,9 +186,14 @@ def names_of(paths: Iterator[Path] | list[Path], declared: Mapping[Path, str]) -
     return named
 
 
-def _rank(path: Path, declared: Mapping[Path, str]) -> tuple[bool, bool, str, bool]:
+def _rank(
+    path: Path, declared: Mapping[Path, str], before: Mapping[Path, str]
+) -> tuple[bool, bool, bool, list[int], bool]:
+    """Of names that need no replacing, the last in ASCII order is first: lower case before upper."""
     made = isinstance(path[-1], Derived)
-    return path not in declared, plain_name(path) != "_".join(path), "\0".join(path), not made
+    backwards = [-ord(letter) for letter in "\0".join(path)]
+    plain = plain_name(path)
+    return path not in declared, before.get(path) != plain, plain != "_".join(path), backwards, not made
 
 
 def _settle(table: RawTable) -> dict[str, Any]:
@@ -185,7 +203,8 @@ def _settle(table: RawTable) -> dict[str, Any]:
             seen = table.declared.get(path)
             kind = kind_of(value)
             kinds[path] = join(kinds.get(path, seen or kind), kind)
-    named = names_of(list(kinds), table.declared)
+    named = table.named = names_of(list(kinds), table.declared, table.named)
+    kinds = {path: "int64" if kind == "long" else kind for path, kind in kinds.items()}
     columns = {named[path]: kinds[path] for path in sorted(kinds, key=lambda path: named[path])}
     rows = [
         {**reserved, **{named[path]: cast(value, kinds[path]) for path, value in data.items()}}
@@ -198,14 +217,18 @@ def kind_of(value: Any) -> str:
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, int):
-        if -(2**63) <= value < 2**63:
+        if abs(value) <= 2**53:
             return "int64"
+        if -(2**63) <= value < 2**63:
+            return "long"
         return "decimal" if len(str(abs(value))) <= 38 else "string"
     return "float64" if isinstance(value, float) else "string"
 
 
 _JOINS = {
+    frozenset(("int64", "long")): "long",
     frozenset(("int64", "decimal")): "decimal",
+    frozenset(("long", "decimal")): "decimal",
     frozenset(("int64", "float64")): "float64",
 }
 

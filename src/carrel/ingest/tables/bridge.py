@@ -139,14 +139,14 @@ def _filled(table: pa.Table, origin: Origin, dates: Dates) -> pa.ChunkedArray:
 
 
 def _column_names(schema: TableSchema, array: _Array | None) -> dict[object, str]:
-    """Field -> name. A name that is taken stays dotted; where even that is taken, it is the native one."""
+    """Field -> name. A name that is taken stays dotted; where even that is taken, or empty, it is the native one."""
     taken = {"id", "index", *INJECTED} if array else set(INJECTED)
     named: dict[object, str] = {}
     for column in schema.columns:
         if not array and column.field.path[0] in INJECTED and len(column.field.path) == 1:
             continue  # The contract's job overwrites these keys before it flattens.
         wanted = _wanted(column, schema, array)
-        name = next((each for each in wanted if each not in taken), column.name)
+        name = next((each for each in wanted if each and each not in taken), column.name)
         taken.add(name)
         named[column.field] = name
     return named

@@ -7,9 +7,10 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from carrel.ingest.archives.faults import pointer_of
 from carrel.ingest.tables import kinds
 from carrel.ingest.tables.kinds import STRING
-from carrel.ingest.tables.names import Field, pointer
+from carrel.ingest.tables.names import Field
 from carrel.ingest.tables.reserved import encoded
 from carrel.ingest.tables.schema import Column, TableSchema
 
@@ -94,11 +95,13 @@ def _variant_of(place: Field) -> Field:
 
 
 def _misfits(have: Column, want: Column) -> bool:
-    return not kinds.fits(have.kind, want.kind)
+    """Whether there may be cells that do not fit."""
+    has_long = have.kind == kinds.INT and kinds.LONG in have.kinds
+    return not kinds.fits(kinds.LONG if has_long else have.kind, want.kind)
 
 
 def _fitting(cells: pa.ChunkedArray, before: str, after: str) -> pa.ChunkedArray:
-    """The cells that fit although their column's kind does not: integers in a column that also held decimals."""
+    """The cells that fit although their column's kind does not: integers in a column that also held longer ones."""
     kept = [_as_int(value, before, after) for value in cells.to_pylist()]
     values = [None if value is None else kinds.cast(value, after) for value in kept]
     return pa.chunked_array([pa.array(values, kinds.ARROW[after])])
@@ -110,11 +113,11 @@ def _misfitting(cells: pa.ChunkedArray, before: str, after: str) -> pa.ChunkedAr
     return pa.chunked_array([pa.array(values, cells.type)])
 
 
-def _as_int(value: Decimal | None, before: str, after: str) -> int | None:
-    if before != kinds.DECIMAL or after not in (kinds.INT, kinds.FLOAT) or value is None:
+def _as_int(value: Decimal | int | None, before: str, after: str) -> int | None:
+    if before not in (kinds.DECIMAL, kinds.INT) or after not in (kinds.INT, kinds.FLOAT) or value is None:
         return None
     number = int(value)
-    return number if kinds.kind_of(number) == kinds.INT else None
+    return number if kinds.fits(kinds.kind_of(number), after) else None
 
 
 def converted(cells: pa.ChunkedArray, before: str, after: str) -> pa.ChunkedArray:
@@ -160,7 +163,7 @@ def _files_with(table: pa.Table, column: Column, cells: pa.ChunkedArray | None) 
     rows = table.filter(pc.is_valid(cells)).select(_FILE)
     for row in rows.group_by(_FILE).aggregate([]).to_pylist():
         recordid, source_file, uri, etag = (row[name] for name in _FILE)
-        yield Offender(recordid, source_file, uri, etag, pointer(column.field.path))
+        yield Offender(recordid, source_file, uri, etag, pointer_of(column.field.path))
 
 
 _FILE = ["recordid", "_source_file", "_archive_uri", "_archive_etag"]

@@ -169,7 +169,8 @@ def _types(schema: Mapping[str, Any]) -> set[str]:
 
 
 def _type_of(value: Any) -> str:
-    names = {kinds.BOOL: "boolean", kinds.INT: "integer", kinds.FLOAT: "number", kinds.STRING: "string"}
+    names = {kinds.BOOL: "boolean", kinds.FLOAT: "number", kinds.STRING: "string"}
+    names |= dict.fromkeys((kinds.INT, kinds.LONG), "integer")
     return "other" if value is None or isinstance(value, (dict, list)) else names.get(kinds.kind_of(value), "other")
 
 

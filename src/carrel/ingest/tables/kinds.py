@@ -9,6 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 BOOL, INT, DECIMAL, FLOAT, STRING = "bool", "int64", "decimal", "float64", "string"
+LONG = "int64 beyond 2^53"
+"""Of values, never of a column: an integer that a column of integers holds, and a column of floats would round."""
 
 ARROW = {
     BOOL: pa.bool_(),
@@ -17,10 +19,17 @@ ARROW = {
     FLOAT: pa.float64(),
     STRING: pa.string(),
 }
-_NUMBERS = (FLOAT, DECIMAL, INT)
-"""From the widest; decimals and floats never join: neither holds the other exactly."""
-_JOINS = {frozenset((INT, DECIMAL)): DECIMAL, frozenset((INT, FLOAT)): FLOAT}
-_LONG = 2**63
+_NUMBERS = (FLOAT, DECIMAL, LONG, INT)
+"""From the widest; long integers and decimals never join with floats: neither holds the other exactly."""
+_JOINS = {
+    frozenset((INT, LONG)): LONG,
+    frozenset((INT, DECIMAL)): DECIMAL,
+    frozenset((LONG, DECIMAL)): DECIMAL,
+    frozenset((INT, FLOAT)): FLOAT,
+}
+_INT64 = 2**63
+EXACT = 2**53
+"""Every integer up to here, and none of all beyond, is a float."""
 
 
 def kind_of(value: Any) -> str:
@@ -28,7 +37,9 @@ def kind_of(value: Any) -> str:
     if isinstance(value, bool):
         return BOOL
     if isinstance(value, int):
-        return INT if -(2**63) <= value < 2**63 else DECIMAL if abs(value) < 10**38 else STRING
+        if -EXACT <= value <= EXACT:
+            return INT
+        return LONG if -_INT64 <= value < _INT64 else DECIMAL if abs(value) < 10**38 else STRING
     return FLOAT if isinstance(value, float) else STRING
 
 
@@ -42,26 +53,31 @@ def joined(kinds: Iterable[str]) -> str:
     return reduce(join, kinds)
 
 
+def stored(kind: str) -> str:
+    """The kind of a column of such values."""
+    return INT if kind == LONG else kind
+
+
 def kept(kinds: Iterable[str], fixed: str | None) -> str:
     """The kind a column keeps where kinds may not change: the `fixed` one, widened by numbers; without one, numbers
     win over booleans and booleans over text."""
     found = set(kinds)
     if fixed is None:
-        return next(kind for kind in (*_NUMBERS, BOOL, STRING) if kind in found)
+        return stored(next(kind for kind in (*_NUMBERS, BOOL, STRING) if kind in found))
     for kind in _NUMBERS:
-        if kind in found and is_widening(fixed, kind):
-            return kind
+        if kind in found and is_widening(LONG if fixed == INT and LONG in found else fixed, kind):
+            return stored(kind)
     return fixed
 
 
 def is_widening(before: str, after: str) -> bool:
     """From integers to decimals or floats."""
-    return before == INT and after in (DECIMAL, FLOAT)
+    return (before == INT and after in (DECIMAL, FLOAT)) or (before == LONG and after == DECIMAL)
 
 
 def fits(kind: str, column: str) -> bool:
     """Whether values of `kind` are at home in a column of kind `column` where kinds may not change."""
-    return kind == column or is_widening(kind, column)
+    return stored(kind) == column or is_widening(kind, column)
 
 
 def cast(value: Any, kind: str) -> Any:
@@ -81,7 +97,7 @@ def text_of(value: Any) -> str:
     """
     if isinstance(value, str):
         return value
-    if isinstance(value, float) and value.is_integer() and abs(value) < _LONG:
+    if isinstance(value, float) and value.is_integer() and abs(value) < _INT64:
         return str(int(value))
     if isinstance(value, Decimal):
         return str(int(value))

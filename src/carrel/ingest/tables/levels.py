@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from carrel.ingest.tables import kinds
-from carrel.ingest.tables.names import Field, Path, child_table, key_prefix, pointer
+from carrel.ingest.tables.names import EMPTY_OBJECT, Field, Path, child_table, key_prefix, place_in_row
 
 Keep = Callable[[str, Path, set[str]], str | None]
 """(table, path, kinds) -> the kind a column of mixed kinds keeps; None: it becomes what they join to."""
@@ -25,7 +25,6 @@ _ELEMENT = "value"
 """The key that an element which is no object is put under."""
 _ZERO = pa.scalar(0, pa.int64())
 _WHOLE: dict[pa.DataType, tuple[str, ...]] = {
-    pa.int64(): (kinds.INT,),
     pa.string(): (kinds.STRING,),
     pa.bool_(): (kinds.BOOL,),
     pa.null(): (),
@@ -104,7 +103,7 @@ class _Walk:
         """Keys so far, all structs together."""
         self.out = Segment(level)
         self.notes: list[tuple[str, list[int]]] = []
-        """What goes into `_nulls`: (pointer, rows)."""
+        """What goes into `_nulls`: (place, rows)."""
 
     def run(self) -> Segment:
         elements = self.level.elements
@@ -112,10 +111,13 @@ class _Walk:
         if types == {dict}:
             self._objects(elements, ())
         elif dict in types:
-            self._objects([each if type(each) is dict else {_ELEMENT: each} for each in elements], ())
-        elif self._values(elements, (_ELEMENT,)) < len(elements):
-            nulls = [row for row, each in enumerate(elements) if each is None]
-            self.notes.append((pointer((_ELEMENT,)), nulls))
+            self._objects(
+                [each if type(each) is dict else {} if each is None else {_ELEMENT: each} for each in elements], ()
+            )
+        else:
+            self._values(elements, (_ELEMENT,))
+        if _NONE in types:
+            self.notes.append((place_in_row(()), [row for row, each in enumerate(elements) if each is None]))
         self.out.nulls = _nulls(self.notes, len(elements))
         return self.out
 
@@ -148,7 +150,7 @@ class _Walk:
             rows = [row for row, each in enumerate(objects) if each.get(key, 0) is None]
             left -= len(rows)
             if rows:
-                self.notes.append((pointer((*at, key)), rows))
+                self.notes.append((place_in_row((*at, key)), rows))
 
     def _values(self, values: list[Any], path: Path) -> int:
         """One key's values; how many are not null."""
@@ -156,7 +158,7 @@ class _Walk:
         if simple:
             array, found = simple
             if found:
-                self.out.cells.append(Cells(Field(path), array, found[0], found))
+                self.out.cells.append(Cells(Field(path), array, kinds.stored(found[0]), found))
             return len(array) - array.null_count
         self._any(values, path)
         return len(values) - values.count(None)
@@ -182,14 +184,17 @@ class _Walk:
             raise
         except (OverflowError, TypeError, pa.ArrowInvalid):
             return None
-        found = _floats(values, array) if array.type == pa.float64() else _WHOLE.get(array.type)
+        if array.type == pa.float64():
+            found = _floats(values, array)
+        else:
+            found = _integers(array) if array.type == pa.int64() else _WHOLE.get(array.type)
         return (array, found) if found is not None and not (self.rules.exact_numbers and len(found) > 1) else None
 
     def _structs(self, values: list[Any], path: Path) -> None:
         inner = [each if type(each) is dict else _ABSENT for each in values]
         empty = [row for row, each in enumerate(inner) if not each and each is not _ABSENT] if not all(inner) else []
         if empty:
-            self.notes.append((pointer(path) + "{}", empty))
+            self.notes.append((place_in_row(path) + EMPTY_OBJECT, empty))
         self._objects(inner, path)
 
     def _arrays(self, values: list[Any], path: Path) -> None:
@@ -224,7 +229,7 @@ class _Walk:
         found = {kind for kind in each_kind if kind}
         kept = self.rules.keep(self.level.table, path, found)
         if kept is None:
-            kind = kinds.joined(sorted(found))
+            kind = kinds.stored(kinds.joined(sorted(found)))
             cells = [None if value is None else kinds.cast(value, kind) for value in values]
             self._put(Field(path), cells, kind, found)
             return
@@ -238,6 +243,14 @@ class _Walk:
     def _put(self, place: Field, values: list[Any], kind: str, found: set[str] | None = None) -> None:
         array = pa.array(values, kinds.ARROW[kind])
         self.out.cells.append(Cells(place, array, kind, tuple(sorted(found or {kind}))))
+
+
+def _integers(array: pa.Array) -> tuple[str, ...]:
+    least, most = (each.as_py() for each in pc.min_max(array).values())
+    if most is None or -kinds.EXACT <= least <= most <= kinds.EXACT:
+        return (kinds.INT,)
+    short = pc.and_(pc.less_equal(array, kinds.EXACT), pc.greater_equal(array, -kinds.EXACT))
+    return (kinds.INT, kinds.LONG) if pc.any(short).as_py() else (kinds.LONG,)
 
 
 def _floats(values: list[Any], array: pa.Array) -> tuple[str, ...] | None:

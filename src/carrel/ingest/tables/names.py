@@ -3,8 +3,10 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
+
+from carrel.ingest.archives.faults import pointer_of
 
 Path = tuple[str, ...]
 """Keys from the row's element down to a value."""
@@ -45,28 +47,36 @@ class Field(NamedTuple):
         return hashlib.sha256(self.text.encode()).hexdigest()[:digits]
 
 
-def names_of(fields: Iterable[Field], declared: Collection[Path]) -> dict[Field, str]:
-    """The column name of each field.
+def names_of(
+    fields: Iterable[Field], declared: Collection[Path], before: Mapping[Field, str] | None = None
+) -> dict[Field, str]:
+    """The column name of each field. `before`: the names in the catalog.
 
-    Of fields whose plain names are equal when case is ignored, the declared one keeps it, else the one that needed no
-    sanitising, else the first in ASCII order; the others, and those that would take a reserved name, get a digest.
+    Of fields whose plain names are equal when case is ignored, the declared one gets it, else the one that has it in
+    the catalog (a newcomer never takes the name that people ask for), else the one that needed no sanitising, else the
+    last in ASCII order (lower case before upper); the others, and those that would take a reserved name, get a digest.
     """
+    had = before or {}
     groups: dict[str, list[Field]] = {}
     for each in fields:
         groups.setdefault(plain_name(each).casefold(), []).append(each)
     named: dict[Field, str] = {}
     others: list[Field] = []
     for folded, group in groups.items():
-        group.sort(key=lambda each: _rank(each, declared))
+        group.sort(key=lambda each: _rank(each, declared, had))
         first = 0 if folded in RESERVED else 1
         named |= {each: plain_name(each) for each in group[:first]}
         others += group[first:]
     return named | _digested(others, {name.casefold() for name in named.values()})
 
 
-def _rank(each: Field, declared: Collection[Path]) -> tuple[bool, bool, str, bool, str]:
+def _rank(
+    each: Field, declared: Collection[Path], had: Mapping[Field, str]
+) -> tuple[bool, bool, bool, list[int], bool, str]:
+    plain = plain_name(each)
     is_declared = not each.role and each.path in declared
-    return not is_declared, plain_name(each) != "_".join(each.parts), "\0".join(each.parts), not each.role, each.text
+    backwards = [-ord(letter) for letter in "\0".join(each.parts)]
+    return not is_declared, had.get(each) != plain, plain != "_".join(each.parts), backwards, not each.role, each.text
 
 
 def _digested(fields: list[Field], taken: set[str]) -> dict[Field, str]:
@@ -113,13 +123,19 @@ def key_prefix(path: Path) -> str:
     return "" if len(path) == 1 and _PLAIN.fullmatch(path[0]) else f"{Field(path).digest()}."
 
 
-def pointer(path: Path) -> str:
-    """As in `_nulls`."""
-    return "/" + "/".join(path)
+EMPTY_OBJECT = "{}"
+"""In `_nulls`, behind the place of an object without keys."""
+
+
+def place_in_row(path: Path) -> str:
+    """As in `_nulls`: a JSON pointer from the row's element down, with `~2` for a key's `{}`, so that no key looks like
+    the place of an empty object."""
+    return pointer_of(path).replace(EMPTY_OBJECT, "~2")
 
 
 def sanitised(part: str) -> str:
-    return _ODD.sub("_", part)
+    """Legible in SQL without quotes; the empty key too."""
+    return _ODD.sub("_", part) or "_"
 
 
 def _shortened(name: str, of: Field, limit: int) -> str:

@@ -55,7 +55,7 @@ def unified_table(known: TableSchema | None, found: list[TableSchema], policy: P
     if policy is Policy.VARIANT:
         columns |= {each.field: each for each in _variants(columns, fixed, run_id)}
     declared = {place.path for place, each in seen.items() if each.declared}
-    named = names_of(columns, declared)
+    named = names_of(columns, declared, {place: column.name for place, column in fixed.items()})
     renamed = (replace(column, name=named[place]) for place, column in columns.items())
     is_child = (known or found[0]).is_child
     name = (known or found[0]).name
@@ -72,7 +72,7 @@ def _note(seen: dict[Field, _Seen], column: Column) -> None:
 def _settled(place: Field, seen: _Seen, known: Column | None, policy: Policy, run_id: str) -> Column:
     declared = kinds.joined(sorted(seen.declared)) if seen.declared else None
     if policy is Policy.EVOLVE or place.role:
-        kind = kinds.joined(sorted(seen.kinds | seen.declared | ({known.kind} if known else set())))
+        kind = kinds.stored(kinds.joined(sorted(seen.kinds | seen.declared | ({known.kind} if known else set()))))
     else:
         kind = kinds.kept(seen.kinds, known.kind if known else declared)
     return Column(place, "", kind, tuple(sorted(seen.kinds)), declared, known.since if known else run_id)
