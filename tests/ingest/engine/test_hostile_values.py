@@ -6,9 +6,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from tests.support.ingest import MAPPING, Folder, deliver, ingest, quarantine_of, tables_of
+from tests.support.ingest import MAPPING, Folder, deliver, ingest, quarantine_of, raw_json_of, tables_of
 
 from carrel.ingest.engine import Options
+from carrel.ingest.engine.exporting import export_bridge
+from carrel.ingest.engine.withdrawing import withdraw
 from carrel.ingest.generate.shapes import ANYTHING, TASK_DATA
 from carrel.ingest.sources import source_of
 
@@ -117,6 +119,53 @@ def test_a_file_whose_name_is_no_text_is_taken_by_its_escaped_name(tmp_path):
     assert taken_beside_good_ones(tmp_path / "a", tmp_path / "w") == []
     rows = tables_of(tmp_path / "w")["Anything_v1"].to_pylist()
     assert [row["_archive_uri"].rpartition("/")[2] for row in rows if row["recordid"] == "bad"] == ["b%FF%2520.zip"]
+
+
+LONG = "睡眠の質に関する毎日の質問票と運動機能検査の第三版改訂案"
+NAMES = [
+    LONG,
+    "x" * 500,
+    "\U0001f600" * 500,
+    "..",
+    ".",
+    "/etc",
+    "a/../b",
+    "a\\b",
+    "%2E",
+    "con",
+    "a.",
+    " a ",
+    "a=b",
+    "é",
+    "e\u0301",
+]
+
+
+@pytest.mark.parametrize("key", ["assessmentid", "recordid"])
+def test_names_that_become_folders_never_keep_a_decided_run_from_being_carried_out(tmp_path, key):
+    for number, name in enumerate(NAMES):
+        about = {**ABOUT, "recordid": f"r{number}", key: name, "healthcode": f"of {number}"}
+        put(
+            tmp_path / "a",
+            about,
+            files=[("anything.json", '{"a": 1, "/": [{"é/\U0001f600": [2]}]}')],
+            name=f"n{number}",
+        )
+    partitioned = f"{IGNORING}datasets: {{Anything_v1: {{partition_by: [assessmentid]}}}}\n"
+    warehouse, raw = str(tmp_path / "w"), Options(raw_json=True)
+    report = ingest(warehouse, source_of(str(tmp_path / "a")), mapping=partitioned, options=raw)
+    assert report.dispositions == {"ingested": len(NAMES)}
+    assert sorted(tables_of(warehouse)["Anything_v1"].column(key).to_pylist()) == sorted(NAMES)
+    assert report.raw_json["written"] == len(NAMES)
+    assert len(raw_json_of(warehouse)) == len(NAMES)
+    assert ingest(warehouse, source_of(str(tmp_path / "a")), mapping=partitioned, options=raw).run_id is None
+    exported = list(export_bridge(warehouse, str(tmp_path / "e"), raw_json=True))
+    assert [each.rows for each in exported if each.dataset] == [3 * len(NAMES)]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a", "e", "w"]
+    assert all(each.is_relative_to(tmp_path) for each in tmp_path.rglob("*"))
+    gone = withdraw(warehouse, record_ids=["r0" if key == "assessmentid" else LONG])
+    assert gone
+    assert len(raw_json_of(warehouse)) == len(NAMES) - 1
 
 
 def test_a_fault_that_nobody_thought_of_is_its_files_alone(tmp_path, monkeypatch):

@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -13,10 +12,13 @@ from pyarrow import fs
 
 from carrel.ingest.tables.bridge import PARTITIONS
 from carrel.ingest.tables.parting import DEFAULT, Blocks, Bounds, parted
+from carrel.ingest.tables.raw_json import folder_value
 
 _PARTITIONING = ds.partitioning(pa.schema([(name, pa.string()) for name in PARTITIONS]), flavor="hive")
 _NAMES = uuid.UUID("6f1d6c4e-3c62-4a35-9d4b-8b9a4f0f6f1d")
 """Names of part files are derived from the table's, so that the same export gives the same names."""
+_LONGEST = 200
+"""Bytes of a folder's name."""
 _NULL = "__HIVE_DEFAULT_PARTITION__"
 FILE_BYTES = 256_000_000
 """A part that has grown beyond this is closed, and another begun."""
@@ -39,11 +41,19 @@ def part_files(
     for values, chunks in parted(blocks, PARTITIONS, scratch, bounds):
         for number, made in enumerate(_files(chunks, scratch / f"{name}.parquet", file_bytes)):
             place = "/".join(_segment(*each) for each in zip(PARTITIONS, values, strict=True))
-            yield PartFile(f"{table}/{place}/part-{number:05d}-{name}.c000.snappy.parquet", made.path, made.rows)
+            yield PartFile(
+                f"{_folder(table)}/{place}/part-{number:05d}-{name}.c000.snappy.parquet", made.path, made.rows
+            )
+
+
+def _folder(table: str) -> str:
+    """Keys of the JSON are in the names of child tables, as they are; what no folder can be called is escaped."""
+    is_name = "/" not in table and table.isprintable() and len(table.encode()) <= _LONGEST
+    return table if is_name else folder_value(table)
 
 
 def _segment(column: str, value: object) -> str:
-    return f"{column}={_NULL if value is None else quote(str(value), safe='')}"
+    return f"{column}={_NULL if value is None else folder_value(str(value))}"
 
 
 @dataclass(slots=True)
@@ -69,7 +79,7 @@ def _files(chunks: Iterator[pa.Table], path: Path, file_bytes: int) -> Iterator[
 def read_bridge(folder: str, table: str, filesystem: fs.FileSystem | None = None) -> pa.Table:
     """One table of the layout, partition columns as strings."""
     found = ds.dataset(
-        f"{folder}/{table}",
+        f"{folder}/{_folder(table)}",
         format="parquet",
         partitioning=_PARTITIONING,
         filesystem=filesystem or fs.LocalFileSystem(),

@@ -15,6 +15,8 @@ _HIDDEN = ("_", ".")
 """Crawlers ignore objects whose names begin so; the contract's job puts a 0 before them."""
 _LONGEST = 240
 """Bytes of a name that every file system takes, with room for a temporary one beside it."""
+_LONGEST_STEM = 120
+_LONGEST_VALUE = _LONGEST - len("assessmentid=")
 _BRIDGE = 24
 """Letters in a record id of Bridge."""
 _ZERO = "%30"
@@ -74,19 +76,34 @@ def raw_json_key(prefix: str, dataset: str, record: Record, source_file: str | N
     another. No two files have one key: what is no letter, digit, `-`, `_` or `.` is escaped as in a URL.
     """
     uploaded = record.uploaded_on.astimezone(UTC)
-    folders = f"dataset={dataset}/assessmentid={quote(record.assessment_id or '', safe='')}"
+    folders = f"dataset={dataset}/assessmentid={folder_value(record.assessment_id or '')}"
     name = _name(record.record_id, source_file)
     return f"{prefix}/{folders}/year={uploaded.year}/month={uploaded.month}/day={uploaded.day}/{name}"
 
 
 def _name(record_id: str, source_file: str | None) -> str:
     name = raw_json_stem(record_id) + (f".{quote(source_file, safe='')}" if source_file else "")
-    if len(name) > _LONGEST - len(".ndjson"):
-        name = f"{name[:150]}.{hashlib.sha256(name.encode()).hexdigest()}"
-    return f"{name}.ndjson"
+    return f"{_cut(name, _LONGEST - len('.ndjson'))}.ndjson"
+
+
+def folder_value(text: str) -> str:
+    """A text as the value in a folder's name, `assessmentid=...`: escaped as in a URL and, because a letter may become
+    twelve bytes, cut where file systems do not take it."""
+    return _cut(quote(text, safe=""), _LONGEST_VALUE)
+
+
+def _cut(name: str, longest: int) -> str:
+    """Told from all others by a digest where it is cut."""
+    return name if len(name) <= longest else f"{name[:150]}.{hashlib.sha256(name.encode()).hexdigest()}"
 
 
 def raw_json_stem(record_id: str) -> str:
+    """`_stem`; one that is long is cut and ends in a digest, which no other stem does: `%` stands before it."""
+    stem = _stem(record_id)
+    return stem if len(stem) <= _LONGEST_STEM else f"{stem[:50]}%~{hashlib.sha256(stem.encode()).hexdigest()}"
+
+
+def _stem(record_id: str) -> str:
     """What the names of all raw JSON files of a record begin with, before a dot, and those of no other record do.
 
     The 0 that goes before `_` and `.` could make two ids one: not those of Bridge, of which none is longer than
