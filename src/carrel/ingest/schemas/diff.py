@@ -15,13 +15,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
-from urllib.parse import unquote, urljoin
+from urllib.parse import unquote
 
 from carrel.ingest.archives.faults import pointer_of
 from carrel.ingest.schemas.forgiveness import pattern_parts
 from carrel.ingest.schemas.library import Library, plain_uri
 from carrel.ingest.schemas.references import base_of
 from carrel.ingest.schemas.relaxing import SPOKEN
+from carrel.ingest.uris import resolved
 
 
 class ChangeClass(StrEnum):
@@ -83,7 +84,7 @@ class _Node:
         return node
 
     def _target(self, ref: str) -> "_Node | None":
-        where = urljoin(self.base, ref) if self.base else ref
+        where = resolved(self.base, ref)
         uri, fragment = plain_uri(where), unquote(where.partition("#")[2])
         document, base = self.document, self.base
         if uri and uri != self.base:

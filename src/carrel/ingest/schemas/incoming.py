@@ -8,7 +8,7 @@ from typing import Any
 
 from carrel.ingest.schemas.archive_map import NotAnArchiveMap, parse_archive_map
 from carrel.ingest.schemas.library import plain_uri
-from carrel.ingest.schemas.references import is_absolute
+from carrel.ingest.uris import is_absolute
 
 
 class StoreFault(Exception):

@@ -3,21 +3,25 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote
 
 from carrel.ingest.schemas.library import Library, plain_uri
+from carrel.ingest.uris import is_absolute, resolved
 
 _DATA = frozenset(("enum", "const", "examples", "default"))
 """Keywords whose values are data, not schemas: a `$ref` in them is none."""
 _NAMED = frozenset(("properties", "patternProperties", "definitions", "$defs", "dependentSchemas", "dependencies"))
 """Keywords whose values hold schemas by names that are no keywords."""
+_APPLIED = frozenset(
+    (
+        *("allOf", "anyOf", "oneOf", "not", "if", "then", "else"),
+        *("items", "prefixItems", "additionalItems", "unevaluatedItems", "contains"),
+        *("additionalProperties", "unevaluatedProperties", "propertyNames", "contentSchema"),
+    )
+)
+"""Keywords whose values are schemas, or lists of them."""
 _META = ("http://json-schema.org/", "https://json-schema.org/")
 """Meta-schemas: the validator has them built in."""
-
-
-def is_absolute(uri: Any) -> bool:
-    """Has the URI a scheme, so that it says where it is?"""
-    return isinstance(uri, str) and bool(urlsplit(uri).scheme)
 
 
 def base_of(document: Any, uri: str) -> str:
@@ -56,9 +60,9 @@ def _spelt_out_value(key: str, value: Any) -> Any:
 
 def direct_references(document: Any, uri: str) -> list[str]:
     """URIs, without fragments, of the other documents that `$ref`s of this one name, sorted."""
-    walk = _Walk()
     base = base_of(document, uri)
-    walk.schema(without_relative_id(document), base)
+    walk = _Walk(without_relative_id(document))
+    walk.schema(base)
     return sorted(each for each in walk.targets - walk.embedded - {uri, base} if not each.startswith(_META))
 
 
@@ -80,32 +84,54 @@ def all_references(document: Any, uri: str, library: Library) -> Iterator[str]:
 class _Walk:
     """`embedded`: resources with a URI of their own inside the document."""
 
+    document: Any
     targets: set[str] = field(default_factory=set)
     embedded: set[str] = field(default_factory=set)
 
-    def schema(self, schema: Any, base: str) -> None:
-        waiting = [(schema, base)]
+    def schema(self, base: str) -> None:
+        """Whatever is a schema: by the keyword that it stands under, or because a `$ref` points to it."""
+        root = base
+        waiting = [(self.document, base)]
+        seen: set[tuple[int, str]] = set()
         while waiting:
             each, base = waiting.pop()
             if isinstance(each, list):
                 waiting.extend((inner, base) for inner in each)
-            elif isinstance(each, dict):
-                base = self._entered(each, base)
-                waiting.extend((inner, base) for inner in _inner(each))
+            elif isinstance(each, dict) and (id(each), base) not in seen:
+                seen.add((id(each), base))
+                base, pointed = self._entered(each, base, root)
+                waiting.extend((inner, base) for inner in (*_inner(each), *pointed))
 
-    def _entered(self, schema: dict[str, Any], base: str) -> str:
-        own = schema.get("$id")
+    def _entered(self, schema: dict[str, Any], base: str, root: str) -> tuple[str, list[Any]]:
+        """The base inside, and what in the document itself the schema's `$ref` points to."""
+        own, reference = schema.get("$id"), schema.get("$ref")
         if isinstance(own, str) and not own.startswith("#"):
-            base = plain_uri(urljoin(base, own))
+            base = plain_uri(resolved(base, own))
             self.embedded.add(base)
-        if isinstance(schema.get("$ref"), str):
-            self.targets.add(plain_uri(urljoin(base, schema["$ref"])))
-        return base
+        if not isinstance(reference, str):
+            return base, []
+        target = resolved(base, reference)
+        self.targets.add(plain_uri(target))
+        fragment = unquote(target.partition("#")[2])
+        if plain_uri(target) != root or not fragment.startswith("/"):
+            return base, []
+        return base, [_pointed(self.document, fragment)]
+
+
+def _pointed(document: Any, pointer: str) -> Any:
+    for part in pointer.split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(document, list):
+            document = document[int(key)] if key.isdecimal() and int(key) < len(document) else None
+        else:
+            document = document.get(key) if isinstance(document, dict) else None
+    return document
 
 
 def _inner(schema: dict[str, Any]) -> Iterator[Any]:
+    """The schemas right inside. What stands under a keyword that nobody knows is none, whatever it looks like."""
     for key, value in schema.items():
         if key in _NAMED and isinstance(value, dict):
             yield from value.values()
-        elif key not in _DATA:
+        elif key in _APPLIED:
             yield value

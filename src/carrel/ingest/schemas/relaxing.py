@@ -7,13 +7,14 @@ through `properties`, `items`, `allOf` and `$ref`. All else refers to the origin
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
-from urllib.parse import quote, unquote, urljoin
+from urllib.parse import quote, unquote
 
 from carrel.ingest.archives.faults import pointer_of
 from carrel.ingest.mapping.model import ANY, Rule
 from carrel.ingest.schemas.forgiveness import pattern_parts, same
 from carrel.ingest.schemas.library import Library, plain_uri
 from carrel.ingest.schemas.references import base_of
+from carrel.ingest.uris import resolved
 
 MAX_NODES = 2_000
 """So many schemas are walked at most: recursive ones would never end."""
@@ -90,7 +91,7 @@ class _Relaxer:
 
     def _target(self, schema: dict[str, Any], spot: Spot) -> Spot | None:
         """What a `$ref` that stands alone names, when its fragment is a JSON pointer or nothing."""
-        where = urljoin(base_of(spot.document, spot.address), schema["$ref"])
+        where = resolved(base_of(spot.document, spot.address), schema["$ref"])
         uri, fragment = plain_uri(where), unquote(where.partition("#")[2])
         if set(schema) - SPOKEN - {"$ref"} or (fragment and not fragment.startswith("/")):
             return None

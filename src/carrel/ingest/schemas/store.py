@@ -29,7 +29,8 @@ from carrel.ingest.schemas.incoming import (
     without_shadowed,
 )
 from carrel.ingest.schemas.library import Library, plain_uri
-from carrel.ingest.schemas.references import direct_references, is_absolute
+from carrel.ingest.schemas.references import direct_references
+from carrel.ingest.uris import is_absolute
 from carrel.telemetry import faults
 
 MAX_DOCUMENTS = 2_000

@@ -7,11 +7,12 @@ data decides.
 
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import unquote, urldefrag, urljoin
+from urllib.parse import unquote
 
 from carrel.ingest.tables import kinds
 from carrel.ingest.tables.names import Path, child_table
 from carrel.ingest.tables.schema import Declared
+from carrel.ingest.uris import resolved
 
 _KINDS = {
     "string": kinds.STRING,
@@ -70,7 +71,7 @@ class _Place:
         """A part of it; one that names itself anew is a document of its own."""
         name = schema.get("$id") if isinstance(schema, Mapping) else None
         if isinstance(name, str) and not name.startswith("#"):
-            return _Place(schema, schema, urljoin(self.base, name))
+            return _Place(schema, schema, resolved(self.base, name))
         return _Place(schema, self.document, self.base)
 
 
@@ -80,7 +81,7 @@ def _base(document: Any) -> str:
 
 class _Walk:
     def __init__(self, documents: Mapping[str, Any]):
-        self.documents = {urldefrag(key).url: document for key, document in documents.items()}
+        self.documents = {key.partition("#")[0]: document for key, document in documents.items()}
         self.found: dict[str, dict[Path, set[str]]] = {}
         self.ambiguous: set[tuple[str, Path]] = set()
         self.above: list[int] = []
@@ -150,8 +151,8 @@ class _Walk:
             yield from self._meanings(place.at(branch), seen)
 
     def _target(self, place: _Place, reference: str) -> _Place | None:
-        url, fragment = urldefrag(urljoin(place.base, reference))
-        document = place.document if url == urldefrag(place.base).url else self.documents.get(url)
+        url, _, fragment = resolved(place.base, reference).partition("#")
+        document = place.document if url == place.base.partition("#")[0] else self.documents.get(url)
         if document is None:
             return None
         base = place.base if document is place.document else _base(document) or url
