@@ -8,4 +8,7 @@ if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "carrel.web.settings")
     from django.core.management import execute_from_command_line
 
+    from carrel.units.privacy import close_to_others
+
+    close_to_others()
     execute_from_command_line(sys.argv)

@@ -19,6 +19,7 @@ from carrel.agent.surroundings import Surroundings
 from carrel.repos import Mirrors
 from carrel.telemetry.start import start
 from carrel.units.ignored import make_ignored
+from carrel.units.privacy import TooOpen, close_to_others, make_private
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,8 @@ def executor_of(settings: AgentSettings) -> Executor:
 def surroundings_of(settings: AgentSettings) -> Surroundings:
     """All that attempts share. Makes the folders."""
     settings.storage.create()
+    for folder in (settings.workdir.absolute(), *settings.storage.folders):
+        make_private(folder)
     repos = settings.workdir.absolute() / "repos"
     repos.mkdir(parents=True, exist_ok=True)
     mirrors = Mirrors(repos, settings.repo_policy)
@@ -85,6 +88,7 @@ def _start_telemetry(settings: AgentSettings) -> None:
 
 def main() -> int:
     """Entry point; returns the exit code. SIGTERM and SIGINT end the agent, not the jobs it started."""
+    close_to_others()
     try:
         settings = agent_settings.load()
         _start_telemetry(settings)
@@ -92,8 +96,11 @@ def main() -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         serve(settings, stop)
-    except SettingsError as error:
+    except (SettingsError, TooOpen) as error:
         sys.stderr.write(f"The agent cannot start. {error}\n")
+        return 1
+    except OSError as error:
+        sys.stderr.write(f"The agent cannot start. {error.filename or 'A folder'} cannot be used: {error.strerror}.\n")
         return 1
     return 0
 

@@ -49,6 +49,11 @@ class Storage:
         """Where outputs become visible; the first holds the journals."""
         return [self.high, self.medium]
 
+    @property
+    def folders(self) -> list[Path]:
+        """All that are this agent's alone."""
+        return [self.high, self.medium, self.archives, self.volumes]
+
     def create(self) -> None:
         """Make the folders; existing ones are left as they are."""
         for folder in (self.high / "workspaces", self.high / "logs", self.medium / "workspaces"):
@@ -125,7 +130,8 @@ def _write_holder(fd: int, backend: str) -> None:
     holder = {"backend": backend, "pid": os.getpid(), "host": socket.gethostname()}
     holder["since"] = datetime.now(UTC).isoformat(timespec="seconds")
     os.truncate(fd, 0)
-    os.pwrite(fd, json.dumps(holder).encode(), 0)
+    with contextlib.suppress(OSError):  # the disk may be full: the lock holds all the same
+        os.pwrite(fd, json.dumps(holder).encode(), 0)
 
 
 def _holder(path: Path) -> str:

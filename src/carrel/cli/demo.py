@@ -17,6 +17,8 @@ def demo(root: Path, executor: str, port: int, keep: bool) -> None:
     from rich.console import Console
 
     from carrel.site.demo import Demo, run_demo
+    from carrel.units.privacy import close_to_others
 
+    close_to_others()
     good = run_demo(Demo(root.resolve(), executor, port, keep), Console())
     sys.exit(0 if good else 1)

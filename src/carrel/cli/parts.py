@@ -13,6 +13,9 @@ def manage(arguments: tuple[str, ...]) -> None:
     """Run a management command of the controller (migrate, pause, ...); `carrel manage help` lists them."""
     import os
 
+    from carrel.units.privacy import close_to_others
+
+    close_to_others()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "carrel.web.settings")
     from django.core.management import execute_from_command_line
 

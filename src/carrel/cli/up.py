@@ -16,5 +16,7 @@ import click
 def up(backends: tuple[str, ...], root: Path, port: int, executor: str) -> None:
     """Start a controller and an agent for each backend on this machine; Ctrl-C stops all."""
     from carrel.site.up import bring_up
+    from carrel.units.privacy import close_to_others
 
+    close_to_others()
     bring_up(backends or ("test",), root, port, executor, click.echo)

@@ -1,9 +1,12 @@
 """What must be right before a process of the controller starts."""
 
+from pathlib import Path
+
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from carrel.controller import settings
+from carrel.units.privacy import TooOpen, close
 
 
 class CannotStart(Exception):
@@ -18,14 +21,25 @@ def set_up_telemetry(process: str) -> None:
 
 
 def before_start() -> None:
-    """Settings can be read and the database has every migration. Raises CannotStart."""
+    """Settings can be read, nobody else can read what is ours, and the database has every migration.
+
+    Raises CannotStart.
+    """
     try:
-        settings.get()
-    except settings.SettingsError as error:
+        close_files(settings.get().workdir)
+    except (settings.SettingsError, TooOpen) as error:
         raise CannotStart(str(error)) from error
     problem = database_problem()
     if problem:
         raise CannotStart(problem)
+
+
+def close_files(workdir: Path) -> None:
+    """Close the work folder to others, and the SQLite database with the files beside it. Raises TooOpen."""
+    close(workdir)
+    if connection.vendor == "sqlite":
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            close(Path(f"{connection.settings_dict['NAME']}{suffix}"))
 
 
 def database_problem() -> str | None:

@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from carrel.units.privacy import close_to_others
+
 ENOUGH_FOR_REQUESTS = 12
 
 
@@ -25,6 +27,7 @@ def serve(
 
     Raises carrel.controller.checks.CannotStart with a sentence.
     """
+    close_to_others()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "carrel.web.settings")
     from carrel.web.server import create_server
     from carrel.web.wsgi import application

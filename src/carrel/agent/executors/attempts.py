@@ -7,6 +7,7 @@ The files are listed in `supervisor.py`.
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -200,10 +201,28 @@ def create(state_dir: Path, name: str, record: Mapping[str, object]) -> int | No
 
 
 def compiled_supervisor(state_dir: Path) -> Path:
-    """The supervisor's program as byte code of this interpreter: half the start-up time of its text."""
+    """The supervisor's program as byte code of this interpreter: half the start-up time of its text.
+
+    On a full disk its text, so that an agent starts all the same.
+    """
     target = state_dir / ".supervisor.pyc"
-    py_compile.compile(supervisor.__file__, cfile=str(target), doraise=True)  # replaces it by a rename
+    try:
+        py_compile.compile(supervisor.__file__, cfile=str(target), doraise=True)  # replaces it by a rename
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return Path(supervisor.__file__)
     return target
+
+
+def keep_file(path: Path, text: str, mode: int = 0o644) -> None:
+    """See to it that the file says `text`; nothing is written where it does already."""
+    if path.exists() and path.read_text() == text:
+        return
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text)
+    temporary.chmod(mode)
+    temporary.replace(path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,8 @@ class BubblewrapExecutor:
         self._hierarchy = cgroups.detect() if use_cgroups else None
         self._etc = self._state / ".etc"
         self._state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        sandbox.write_etc(self._etc)
+        with contextlib.suppress(OSError):  # a full disk: the agent starts, and each job that it starts tries again
+            sandbox.write_etc(self._etc)
         attempts.collect(self._state)
         self._supervisor = attempts.compiled_supervisor(self._state)
         self._held_by = held_by(self._hierarchy)
@@ -121,6 +122,7 @@ class BubblewrapExecutor:
 
     def _start(self, spec: RunSpec, toolchain: Toolchain, attempt: Attempt) -> None:
         options = self._options(spec, toolchain)
+        sandbox.write_etc(self._etc)
         group = self._group_of(spec.name)
         lock = attempts.create(self._state, spec.name, self._record(spec, toolchain, group))
         if lock is None:

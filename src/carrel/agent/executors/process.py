@@ -84,10 +84,8 @@ class ProcessExecutor(BubblewrapExecutor):
 
 
 def _write_launcher(path: Path) -> Path:
-    temporary = path.with_suffix(f".{os.getpid()}")
-    temporary.write_text(f"#!{sys.executable} -IS\n{_LAUNCHER}")
-    temporary.chmod(0o700)
-    return temporary.replace(path)
+    attempts.keep_file(path, f"#!{sys.executable} -IS\n{_LAUNCHER}", 0o700)
+    return path
 
 
 def _copy_mounts(mounts: Iterable[Mount], workspace: Path) -> None:

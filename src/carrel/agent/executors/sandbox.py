@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from carrel.agent.executors.attempts import keep_file
 from carrel.agent.executors.base import HIDDEN_IN_PROC, JOB_ENV, JOB_SHM, JOB_TMP, WORKSPACE, Limits, RunSpec
 from carrel.agent.executors.supervisor import COMMAND_FD
 from carrel.agent.toolchains import Toolchain
@@ -35,13 +36,11 @@ def job_ids() -> tuple[int, int]:
 
 
 def write_etc(folder: Path) -> None:
-    """The made-up /etc as files in `folder`, to be bound from."""
+    """The made-up /etc as files in `folder`, to be bound from. Raises OSError (ENOSPC) where they cannot be written."""
     uid, gid = job_ids()
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in USER_FILES.items():
-        place = folder / f".{name}.{os.getpid()}"
-        place.write_text(text.format(uid=uid, gid=gid))
-        place.rename(folder / name)
+        keep_file(folder / name, text.format(uid=uid, gid=gid))
 
 
 def isolation(nested_userns_off: bool) -> list[str]:
