@@ -89,6 +89,16 @@ def test_nothing_is_said_of_a_script_that_ended_with_2_itself(tmp_path: Path, na
     assert notes(tmp_path, f"./{name}", 2) == ()
 
 
+def test_a_script_that_a_shell_was_given(tmp_path: Path) -> None:
+    script(tmp_path, "a.sh", b"set -e\r\necho\r\n", 0o644)
+    script(tmp_path, "b.sh", b"set -e\necho\n", 0o644)
+    for shell in ("sh", "bash", "/bin/sh"):
+        seen = Inspection(Phase.EXITED, 127)
+        assert "a.sh was saved with Windows line ends" in notes_on(seen, tmp_path, [shell, "a.sh"])[0]
+        for words in ([shell, "b.sh"], [shell, "-c", "x"], [shell], [shell, "gone.sh"], ["python", "a.sh"]):
+            assert notes_on(seen, tmp_path, words) == ()
+
+
 def test_a_link_that_the_job_made_is_not_followed(tmp_path: Path) -> None:
     script(tmp_path, "secret", b"#!/secret 1001,34,M\n")
     workspace = tmp_path / "workspace"

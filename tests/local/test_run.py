@@ -515,3 +515,24 @@ def test_so_little_memory_that_nothing_starts_is_refused_in_words(study: Study):
     assert done.returncode == 1
     assert "cannot be started with 1024 bytes of memory: ask for 6M or more" in done.stdout
     assert done.stderr == ""
+
+
+WORKER = """
+import os, sys
+print("worker starts")
+if os.fork() == 0:
+    x = bytearray(2 << 30)
+sys.exit(1 if os.wait()[1] else 0)
+"""
+
+
+def test_a_worker_killed_for_memory_is_the_cause(study: Study):
+    if "memory cgroup" not in study.ok("info"):
+        pytest.skip("no cgroup holds memory here")
+    study.action("a", WORKER, "highly_sensitive: {a: output/a.csv}")
+    done = study.carrel("run", "a", "-m", "100M")
+    assert done.returncode == 1
+    words = "Job ran out of memory (limit was 0.10GB): one of its processes was killed, and the job then failed"
+    assert words in done.stdout
+    assert words in study.read("metadata/a.log")
+    assert "worker starts" in study.read("metadata/a.log")

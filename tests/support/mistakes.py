@@ -42,6 +42,9 @@ MISTAKES = {
     "saved on Windows": Mistake(
         "./crlf.sh", 127, NOT_FOUND, "./crlf.sh was saved with Windows line ends", "crlf.sh", "#!/bin/sh\r\necho hi\r\n"
     ),
+    "saved on Windows, and run by sh": Mistake(
+        "sh a.sh", 127, NOT_FOUND, "a.sh was saved with Windows line ends", "a.sh", "no-such\r\n", 0o644
+    ),
     "wrong interpreter": Mistake(
         "./a.py", 127, NOT_FOUND, "asks in its first line for '/usr/bin/pyhton'", "a.py", "#!/usr/bin/pyhton\n"
     ),

@@ -6,7 +6,7 @@ They may name files of the study and so stay on the secure side; what leaves are
 import os
 import shlex
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from carrel.agent.executors.base import WORKSPACE, Inspection
@@ -20,6 +20,12 @@ SHELL_ERROR = 2
 BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 ELF = b"\x7fELF"
 ELF_MACHINE = slice(18, 20)
+SHELLS = ("sh", "bash", "dash", "/bin/sh", "/bin/bash")
+WINDOWS = (
+    "was saved with Windows line ends, so that programs are looked for whose names end in a carriage return. "
+    "Save it with Unix line ends (LF)."
+)
+BYTE_ORDER_MARK = "begins with a byte order mark, so that its first line is not seen. Save it as UTF-8 without one."
 RUNNERS = {".py": "python", ".r": "Rscript", ".sh": "sh", ".jl": "julia"}
 
 
@@ -38,29 +44,46 @@ def _of_memory(seen: Inspection) -> Iterator[str]:
 
 
 def why_not_started(exit_code: int | None, workspace: Path, args: Sequence[str]) -> str:
-    """What is wrong with a program that is a file of the study, and the next step; "" of any other."""
-    if exit_code not in (SHELL_ERROR, NOT_EXECUTABLE, NOT_FOUND) or not args or "/" not in args[0]:
+    """What is wrong with the file of the study that was to run, and the next step; "" when nothing is known to be."""
+    if exit_code not in (SHELL_ERROR, NOT_EXECUTABLE, NOT_FOUND) or not args:
         return ""
-    path = args[0].removeprefix(f"{WORKSPACE}/") if args[0].startswith("/") else os.path.normpath(args[0])
-    if path.startswith(("/", "..")):
+    if args[0] in SHELLS and len(args) > 1:
+        reason = _looked_at(workspace, args[1], lambda mode, head: _reason_of_text(head))
+        return f"{args[1]} {reason}" if reason else ""
+    if "/" not in args[0]:
         return ""
-    reason: str | None = None
-    try:
-        fd = open_beneath(workspace, path)
-    except PermissionError:
-        reason = "may not be read: its rights do not allow it. Commit it as executable (chmod 755)."
-    except ValueError:
-        reason = "is no file that can be run."
-    except OSError:  # it is not there, which the log says
-        return ""
-    else:
-        with os.fdopen(fd, "rb") as file:
-            reason = _reason(path, exit_code, os.fstat(fd).st_mode, file.read(FIRST_LINE_BYTES))
+    reason = _looked_at(workspace, args[0], lambda mode, head: _reason(args[0], exit_code, mode, head))
     return f"{args[0]} {reason}" if reason else ""
 
 
-def _reason(path: str, exit_code: int, mode: int, head: bytes) -> str | None:
+def _looked_at(workspace: Path, script: str, reason_in: Callable[[int, bytes], str | None]) -> str | None:
+    """What `reason_in` says of the file's mode and its first bytes; None of a file that is not the study's."""
+    path = script.removeprefix(f"{WORKSPACE}/") if script.startswith("/") else os.path.normpath(script)
+    if path.startswith(("/", "..")):
+        return None
+    try:
+        fd = open_beneath(workspace, path)
+    except PermissionError:
+        return "may not be read: its rights do not allow it. Commit it as executable (chmod 755)."
+    except ValueError:
+        return "is no file that can be run."
+    except OSError:  # it is not there, which the log says
+        return None
+    with os.fdopen(fd, "rb") as file:
+        return reason_in(os.fstat(fd).st_mode, file.read(FIRST_LINE_BYTES))
+
+
+def _reason_of_text(head: bytes) -> str | None:
+    """Of a script that a shell was given to run."""
+    first, end, _ = head.partition(b"\n")
+    if end and first.endswith(b"\r"):
+        return WINDOWS
+    return BYTE_ORDER_MARK if head.startswith(BYTE_ORDER_MARKS) else None
+
+
+def _reason(script: str, exit_code: int, mode: int, head: bytes) -> str | None:
     """What is wrong with the file, by its mode and its first bytes; None when they say nothing against it."""
+    path = os.path.relpath(script, WORKSPACE) if script.startswith("/") else os.path.normpath(script)
     runner = RUNNERS.get(PurePosixPath(path).suffix.lower())
     by_hand = f"write `{runner} {shlex.quote(path)}` in `run`" if runner else ""
     first = head.partition(b"\n")[0]
@@ -70,16 +93,13 @@ def _reason(path: str, exit_code: int, mode: int, head: bytes) -> str | None:
     if head.startswith(ELF):
         return _reason_of_program(exit_code, head)
     if head.startswith(BYTE_ORDER_MARKS):
-        return "begins with a byte order mark, so that its first line is not seen. Save it as UTF-8 without one."
+        return BYTE_ORDER_MARK
     if b"\0" in head:
         return "is neither a script nor a program that this machine can run."
     if not first.startswith(b"#!"):
         return _reason_without_interpreter(runner, by_hand)
     if first.endswith(b"\r"):
-        return (
-            "was saved with Windows line ends, so that its first line asks for a program whose name ends in a carriage "
-            "return. Save it with Unix line ends (LF)."
-        )
+        return WINDOWS
     if exit_code == SHELL_ERROR:
         return None
     return f"asks in its first line for {first[2:].decode(errors='replace').strip()!r}, which could not be started."

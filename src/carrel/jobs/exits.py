@@ -30,12 +30,18 @@ SIGNALS: Mapping[int, tuple[str, str]] = MappingProxyType(
         7: ("bus error", "A file that was mapped into memory was cut short, or /dev/shm is full"),
         8: ("arithmetic error", "A compiled library divided a whole number by zero, or the like"),
         9: ("killed", ""),
+        10: ("user signal 1", ""),
         11: ("segmentation fault", "A compiled library failed; see which step the job log ends with"),
+        12: ("user signal 2", ""),
         13: ("broken pipe", "It wrote to a program that had ended"),
         14: ("alarm", ""),
         15: ("terminated", ""),
         24: ("limit of processor time", ""),
         25: ("limit of file size", "A file grew larger than the backend allows"),
+        26: ("virtual timer", ""),
+        27: ("profiling timer", ""),
+        29: ("input or output is possible", ""),
+        30: ("power failure", ""),
         31: ("bad system call", "It asked the system for something that jobs may not do"),
     }
 )
