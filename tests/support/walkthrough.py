@@ -71,6 +71,8 @@ class Reader:
                 name, _, value = setting.partition("=")
                 self.environment[name] = value
                 return ""
+            case ["ls", place]:
+                return "".join(f"{path.name}\n" for path in sorted((self.folder / place).glob("[!.]*")))
             case ["carrel", "ingest", *rest]:
                 return self._carrel(rest)
         raise AssertionError(f"nobody knows how to do: {command}")

@@ -2,7 +2,9 @@
 
 import json
 import zipfile
+from contextlib import chdir
 
+import duckdb
 import polars
 import pytest
 from tests.support.walkthrough import Page, Reader, matches
@@ -142,9 +144,33 @@ def _rows(folder):
     return sorted((row for row in rows if row["recordid"].startswith("s")), key=lambda row: row["recordid"])
 
 
-def test_withdrawing(reader):
+@pytest.fixture
+def begun(reader):
+    """Somebody who has done the tutorial up to its first run."""
     tutorial = Page.of("tutorial/first-ingest.md").steps()
     for command, _ in tutorial[: [command for command, _ in tutorial].index("echo $?")]:
         reader.does(command)
+    return reader
+
+
+def test_handing_tables_over(begun):
+    page = Page.of("how-to/hand-tables-to-bridge-users.md")
+    with (begun.folder / "study/mapping.yaml").open("a") as mapping:
+        mapping.write("".join(page.in_language("yaml")))
+    for command, shown in page.steps():
+        begun.does(command, shown)
+    (program,) = page.in_language("python")
+    names = {}
+    with chdir(begun.folder):
+        exec(compile(program, "the page", "exec"), names)
+        begun.does("carrel ingest withdraw --healthcode participant-0000 --yes")
+        with duckdb.connect() as connection, chdir("exports/2024-06"):
+            for question in page.in_language("sql")[0].split(";\n")[:-1]:
+                assert connection.execute(question).fetchall()
+    assert names["motion"].num_rows > 1_000
+
+
+def test_withdrawing(begun):
+    reader = begun
     for command, shown in Page.of("how-to/withdraw-a-participant.md").steps():
         reader.does(command, shown)
