@@ -104,6 +104,22 @@ def test_excluded_files_leave_a_stub_and_take_the_old_copy_away(site: Site) -> N
     assert [path.name for path in level4.iterdir()] == ["x.csv"]
 
 
+def test_columns_that_may_identify_people_are_told_and_bar_where_the_policy_says_so(
+    make_site: Callable[..., Site],
+) -> None:
+    script = "mkdir output; printf 'nhs_number,n\\nx,10\\n' > output/x.csv"
+    note = "Notes:\n  output/x.csv: a column of this name may identify people (nhs_number)\n"
+    lenient = make_site("lenient")
+    _run(lenient, lenient.script(script, output_spec=LEVEL4))
+    assert note in _log(lenient)
+    assert (lenient.medium / "workspaces/wspace/output/x.csv").exists()
+    strict = make_site("strict", LEVEL4_BARS_IDENTIFIERS="true")
+    report = _run(strict, strict.script(script, output_spec=LEVEL4))
+    assert report["results"]["has_level4_excluded_files"] is True
+    assert _manifest(strict)["output/x.csv"]["message"] == "File has nhs_number column"
+    assert not (strict.medium / "workspaces/wspace/output/x.csv").exists()
+
+
 def test_an_output_made_highly_sensitive_leaves_level_4(site: Site) -> None:
     _run(site, site.task(output_spec=LEVEL4))
     _run(site, site.task(job_id="job2", output_spec=HIGH))

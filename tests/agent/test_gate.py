@@ -17,7 +17,8 @@ from tests.support.memory import peak_above
 
 from carrel.agent import contents, gate
 from carrel.agent.csvshape import Shape, csv_shape
-from carrel.agent.gate import Cancelled, GateLimits, check_file
+from carrel.agent.gate import Cancelled, GateLimits, check_file, identifying_columns
+from carrel.agent.identifiers import identifier_names
 from carrel.disclosure.texts import Unreadable
 
 PATIENT = "File has patient_id column"
@@ -260,6 +261,28 @@ def test_long_tables_of_other_types_are_counted(tmp_path: Path) -> None:
     assert "row count (11)" in str(_check(tmp_path, "t.html", page, max_csv_rows=10))
     assert "row count (11)" in str(_check(tmp_path, "t.json", json.dumps([{"n": 1}] * 11), max_csv_rows=10))
     assert _check(tmp_path, "t.json", json.dumps({"x": list(range(5000))}), max_csv_rows=10) is None
+    for text in (
+        "id,age\n" + "1,2\n" * 11,
+        "id\tage\n\n" + "1\t2\n" * 11 + "end",
+        "id age\n" + "1 2\n" * 11,
+        "a|1|b\r\n" * 11,
+    ):
+        assert "row count (11)" in str(_check(tmp_path, "t.txt", text, max_csv_rows=10))
+    assert "row count (11)" in str(_check(tmp_path, "t.log", "1,2\n" * 11, max_csv_rows=10))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("t.log", "2026-01-01 10:00:00,123 INFO step 1 is done\n" * 20),
+        ("t.txt", "All is well, said one of them.\n" * 20),
+        ("t.txt", "1,2\n3\n" * 20),
+        ("t.txt", "word\n" * 20),
+        ("t.txt", "1,2\n" * 10),
+    ],
+)
+def test_lines_of_other_kinds_are_no_rows(tmp_path: Path, name: str, text: str) -> None:
+    assert _check(tmp_path, name, text, max_csv_rows=10) is None
 
 
 @pytest.mark.parametrize("name", ["nhs_number", "NHS Number", "nhsNumber", "NHS-Number"])
@@ -267,6 +290,54 @@ def test_further_names_bar_a_file_where_the_limits_say_so(tmp_path: Path, name: 
     text = f"{name},n\n1,2\n"
     assert _check(tmp_path, "t.csv", text) is None
     assert _check(tmp_path, "t.csv", text, barred=("patient_id", "nhs_number")) == "File has nhs_number column"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("t.csv", "NHS no.;dob;n\n1;2;3\n", "File has nhs_no column,File has dob column"),
+        ("t.csv", "patient_id,n\n1,2\n", PATIENT),
+        ("t.csv", "ref,n\n943 476 5919,10\n", "File has NHS numbers column"),
+        ("t.json", '[{"surname": "a", "n": 1}]', "File has surname column"),
+        ("t.html", "<table><tr><th>Surname</th></tr><tr><td>a</td></tr></table>", "File has surname column"),
+        ("t.txt", "surname  n\nabc  10\n", "File has surname column"),
+        ("t.csv", "trial number,n\na,10\n", "File has trial_number column"),
+        ("t.csv", "", "File cannot be checked: it is not understood as a table"),
+        ("t.csv", "n,m\n10,10\n", None),
+        ("t.png", png(), None),
+        ("t.txt", "No table.\n", None),
+    ],
+)
+def test_a_policy_may_bar_every_column_that_may_identify_people(
+    tmp_path: Path, name: str, text: str | bytes, reason: str | None
+) -> None:
+    names = identifier_names("trial_number")
+    assert _check(tmp_path, name, text, bars_all=True, identifiers=names) == reason
+
+
+def test_columns_that_may_identify_people_are_told_without_a_value(tmp_path: Path) -> None:
+    """The first row of a table without a header is taken for it: it is not quoted."""
+    (tmp_path / "t.csv").write_text("943 476 5919,10\n401 023 2137,10\n")
+    (tmp_path / "u.csv").write_text("mother_nhs_number,n\nx,10\n")
+    (tmp_path / "v.csv").write_bytes(b"\xff\n")
+    told = [identifying_columns(tmp_path, name, GateLimits()) for name in ("t.csv", "u.csv", "v.csv", "w.csv")]
+    assert told == [
+        ["the values look like NHS numbers, which identify people"],
+        ["a column of this name may identify people (nhs_number)"],
+        ["not checked: it is not UTF-8 text"],
+        ["not checked: the check failed (FileNotFoundError)"],
+    ]
+
+
+def test_what_the_pulse_raises_is_not_a_fault_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("n\n10\n")
+
+    def pulse() -> None:
+        raise LookupError("out of time")
+
+    for check in (check_file, identifying_columns):
+        with pytest.raises(LookupError):
+            check(tmp_path, "t.csv", GateLimits(), pulse)
 
 
 HOSTILE = [

@@ -198,3 +198,21 @@ def test_every_word_for_a_fault_is_documented() -> None:
     page = (Path(__file__).parents[2] / "docs/reference/agent.md").read_text()
     sent_otherwise = {ErrorType.TIMED_OUT}
     assert [str(kind) for kind in ErrorType if f"`{kind}`" not in page and kind not in sent_otherwise] == []
+
+
+def test_a_backend_adds_to_the_list_of_columns_that_may_identify_people(load, tmp_path: Path) -> None:
+    assert "nhs_number" in load().identifier_names
+    assert load().level4_bars_identifiers is False
+    (tmp_path / "names.txt").write_text("trial_number # ours\n")
+    extended = load(IDENTIFIER_COLUMNS="casenote", IDENTIFIER_COLUMNS_FILE=str(tmp_path / "names.txt"))
+    assert {"nhs_number", "casenote", "trial_number"} <= set(extended.identifier_names)
+
+
+@pytest.mark.parametrize(
+    ("data", "why"), [(None, "cannot be read: No such"), (b"\xff", "is not UTF-8"), (b"a\n" * (1 << 20), "longer than")]
+)
+def test_a_list_that_cannot_be_read_stops_the_start(load, tmp_path: Path, data: bytes | None, why: str) -> None:
+    if data is not None:
+        (tmp_path / "names.txt").write_bytes(data)
+    with pytest.raises(SettingsError, match=f"IDENTIFIER_COLUMNS_FILE: .*{why}"):
+        load(IDENTIFIER_COLUMNS_FILE=str(tmp_path / "names.txt"))

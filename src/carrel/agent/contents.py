@@ -50,7 +50,7 @@ _WIDE_TEXT = re.compile(rb"(?:[\t\n\r\x20-\x7e]\0){4,}+|(?:\0[\t\n\r\x20-\x7e]){
 class Facts:
     """`mentions`: barred names that stand as a column's or a key's, each with its first line.
 
-    `rows`: records of a CSV file; rows of the longest table or list of records in a page or a JSON document.
+    `rows`: records of a CSV file; rows of the longest table or list of records in a page, a JSON document or a text.
     `lines`: lines of a CSV file with something on them, but one (the header's). 0 where it does not apply.
     """
 
@@ -102,8 +102,10 @@ class _Look:
         elif suffix in _PAGES:
             rows = self._page(stream, suffix)
         else:
-            for _ in self._text(stream):
-                pass
+            table = _LongestTable(by_blanks=suffix != ".log")
+            for text in self._text(stream):
+                table.feed(text)
+            rows = table.close()
         return Facts(tuple(self.mentions.values()), rows, lines, header_line)
 
     def _text(self, stream: BinaryIO, depth: int = 0) -> Iterator[str]:
@@ -236,6 +238,53 @@ class _FilledLines:
                 is_filled = is_filled or bool(first[:-1].strip())
             yield block
         self.count += is_filled
+
+
+class _LongestTable:
+    """Counts the lines of a text that follow each other, have as many cells and a bare number among them.
+
+    Cells are parted by a delimiter or, unless the text is a log (whose lines may all be alike), by blanks.
+    """
+
+    _LONGEST_LINE = READ_BLOCK_BYTES
+
+    def __init__(self, *, by_blanks: bool) -> None:
+        self._by_blanks = by_blanks
+        self._rest = ""
+        self._shape: tuple[str, int] | None = None
+        self._run = 0
+        self._longest = 0
+
+    def feed(self, text: str) -> None:
+        *lines, self._rest = (self._rest + text).split("\n")
+        if len(self._rest) > self._LONGEST_LINE:
+            lines.append(self._rest)
+            self._rest = ""
+        for line in lines:
+            if line and not line.isspace():
+                self._count(self._shape_of(line))
+
+    def close(self) -> int:
+        """Lines of the longest such table."""
+        self.feed("\n")
+        return self._longest
+
+    def _count(self, shape: tuple[str, int] | None) -> None:
+        self._run = self._run + 1 if shape == self._shape else 1
+        self._shape = shape
+        if shape is not None and self._run > self._longest:
+            self._longest = self._run
+
+    def _shape_of(self, line: str) -> tuple[str, int] | None:
+        delimiter = next((mark for mark in ",;\t|" if mark in line), "")
+        if not delimiter and not (self._by_blanks and " " in line):
+            return None
+        cells = line.split(delimiter) if delimiter else line.split()
+        is_row = len(cells) > 1 and any(_BARE_NUMBER.fullmatch(cell) for cell in cells)
+        return (delimiter, len(cells)) if is_row else None
+
+
+_BARE_NUMBER = re.compile(r"\s*[\"']?[-+]?[0-9][0-9.]*+%?[\"']?\s*")
 
 
 class _Strings:

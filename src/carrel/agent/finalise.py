@@ -68,6 +68,8 @@ class Finalising:
         listing = _listing(self.folder, prepared) if prepared and not cancelled else Listing(())
         matched = self._match(listing, prepared) if not cancelled else metadata.NOTHING_MATCHED
         excluded = {} if cancelled else self._check(matched.outputs, prepared)
+        if not cancelled:
+            seen = replace(seen, notes=(*seen.notes, *self._identifying(matched.outputs, prepared)))
         outcome = outcome_of(ending, matched, {path: found.reason for path, found in excluded.items()})
         facts = self._facts(seen, prepared, ending, matched, outcome, listing)
         point("finalise.matched")
@@ -131,12 +133,28 @@ class Finalising:
     def _match(self, listing: Listing, prepared: Prepared | None) -> Matched:
         return match_outputs(self.job.output_spec, listing.files, prepared.at_ns if prepared else 0)
 
-    def _check(self, outputs: Mapping[str, str], prepared: Prepared | None) -> dict[str, gate.Exclusion]:
-        limits = gate.GateLimits(
+    def _gate_limits(self) -> gate.GateLimits:
+        settings = self.place.settings
+        return gate.GateLimits(
             self.job.level4_max_filesize,
             self.job.level4_max_csv_rows,
             frozenset(self.job.level4_file_types) or gate.LEVEL4_FILE_TYPES,
+            identifiers=settings.identifier_names,
+            bars_all=settings.level4_bars_identifiers,
         )
+
+    def _identifying(self, outputs: Mapping[str, str], prepared: Prepared | None) -> list[str]:
+        """A line for each column of a moderately sensitive output that may identify people."""
+        limits = self._gate_limits()
+        return [
+            f"{path}: {sentence}"
+            for path, level in sorted(outputs.items())
+            if level != gate.HIGHLY_SENSITIVE
+            for sentence in gate.identifying_columns(*_location(self.folder, prepared, path), limits)
+        ]
+
+    def _check(self, outputs: Mapping[str, str], prepared: Prepared | None) -> dict[str, gate.Exclusion]:
+        limits = self._gate_limits()
         found = {
             path: gate.check_file(*_location(self.folder, prepared, path), limits)
             for path, level in outputs.items()

@@ -14,7 +14,10 @@ from typing import BinaryIO
 
 from carrel.agent import contents
 from carrel.agent.walk import open_beneath
+from carrel.disclosure.findings import IDENTIFYING
+from carrel.disclosure.identifiers import IDENTIFIER_NAMES
 from carrel.disclosure.mentions import Mention
+from carrel.disclosure.outputs import Look, look_at
 from carrel.disclosure.texts import Unreadable
 
 logger = logging.getLogger(__name__)
@@ -42,6 +45,10 @@ class GateLimits:
     file_types: Collection[str] = field(default=LEVEL4_FILE_TYPES)
     barred: Collection[str] = (contents.PATIENT_ID,)
     """Names of columns that bar a file, in any case and with any marks in the place of `_`."""
+    identifiers: Collection[str] = IDENTIFIER_NAMES
+    """Names of columns that may identify people."""
+    bars_all: bool = False
+    """Whether each of these bars a file too, by the backend's policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,22 +107,82 @@ def suffix_of(path: str) -> str:
 def _content_findings(
     path: str, stream: BinaryIO, suffix: str, limits: GateLimits, pulse: Callable[[], None]
 ) -> list[Exclusion]:
+    watched = _Pulse(pulse)
     try:
-        facts = contents.inspect(stream, suffix, limits.max_filesize, limits.barred, pulse)
+        facts = contents.inspect(stream, suffix, limits.max_filesize, limits.barred, watched)
+        stream.seek(0)
+        identifying = (
+            _identifying(path, look_at(stream, suffix, limits.identifiers, watched)) if limits.bars_all else []
+        )
     except Unreadable as error:
         return [_unreadable(path, str(error))]
-    except Cancelled:
-        raise
     except Exception as error:
+        if error is watched.raised:
+            raise
         # The text of the error may quote the file: only its class is told.
         logger.error("The level 4 gate failed on a file: %s", type(error).__name__)
         return [_unreadable(path, f"the check failed ({type(error).__name__})")]
     findings = [_barred(path, mention, facts) for mention in facts.mentions]
+    known = {finding.reason for finding in findings}
+    findings += [finding for finding in identifying if finding.reason not in known]
     if facts.rows > limits.max_csv_rows:
         findings.append(_too_many_rows(path, facts.rows, limits.max_csv_rows))
     elif facts.lines > limits.max_csv_rows:
         findings.append(_too_many_lines(path, facts, limits.max_csv_rows))
     return findings
+
+
+class _Pulse:
+    """Keeps what the caller's pulse raised, to tell it from a fault of the check."""
+
+    def __init__(self, pulse: Callable[[], None]) -> None:
+        self._pulse = pulse
+        self.raised: BaseException | None = None
+
+    def __call__(self) -> None:
+        try:
+            self._pulse()
+        except BaseException as error:
+            self.raised = error
+            raise
+
+
+def _identifying(path: str, look: Look) -> list[Exclusion]:
+    """What bars a file where the policy bars every column that may identify people."""
+    if look.is_blind:
+        return [_unreadable(path, look.unchecked)]
+    subjects = dict.fromkeys(finding.subject for finding in look.findings if finding.rule in IDENTIFYING)
+    return [
+        Exclusion(
+            f"File has {subject} column",
+            f"The file:\n\n{path}\n\nhas not been made available in level 4 because it has a column that may identify "
+            f"people ({subject}).\n\nThis backend does not allow such columns in moderately_sensitive files by policy. "
+            "Make the file highly_sensitive, leave the column out, or aggregate it.",
+        )
+        for subject in subjects
+    ]
+
+
+def identifying_columns(
+    root: Path, path: str, limits: GateLimits, pulse: Callable[[], None] = lambda: None
+) -> list[str]:
+    """A sentence for each column of a file that may identify people, for the job's log: it quotes nothing of the file.
+
+    A file that cannot be looked at says so in a sentence too. Raises what `pulse` raises.
+    """
+    watched = _Pulse(pulse)
+    try:
+        with os.fdopen(open_beneath(root, path), "rb") as stream, _one_of_few(pulse):
+            if os.fstat(stream.fileno()).st_size > limits.max_filesize:
+                return []
+            look = look_at(stream, suffix_of(path), limits.identifiers, watched)
+    except Exception as error:
+        if error is watched.raised:
+            raise
+        return [f"not checked: the check failed ({type(error).__name__})"]
+    if look.is_blind:
+        return [f"not checked: {look.unchecked}"]
+    return list(dict.fromkeys(finding.message for finding in look.findings if finding.rule in IDENTIFYING))
 
 
 def _too_large(path: str, size: int, limit: int) -> Exclusion:

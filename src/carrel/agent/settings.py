@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from carrel.agent.errors import SettingsError
+from carrel.agent.identifiers import identifier_names
 from carrel.agent.storage import Storage
 from carrel.repos import RepoPolicy
 from carrel.units.words import literally_true, split_list, truth_setting
@@ -71,6 +72,12 @@ class AgentSettings(BaseSettings):
 
     stats_poll_interval: float = Field(10.0, ge=2)
     max_log_bytes: int = Field(64 * MEBIBYTE, ge=4096)
+    identifier_columns: str = ""
+    """Further names of columns that may identify people, by commas."""
+    identifier_columns_file: Path | None = None
+    """A file of such names, one a line, with comments from `#` on."""
+    level4_bars_identifiers: Annotated[bool, BeforeValidator(truth_setting)] = False
+    """`true`: a column that may identify people keeps a file from level 4, as `patient_id` always does."""
     failed_outputs_days: int = Field(30, ge=0)
     """How long the outputs of failed jobs are kept beside their logs."""
     loglevel: str = "INFO"
@@ -81,6 +88,10 @@ class AgentSettings(BaseSettings):
             raise ValueError(f"BACKEND is {self.backend!r}, which is not in BACKENDS ({self.backends})")
         if (self.presto_tls_cert_path is None) != (self.presto_tls_key_path is None):
             raise ValueError("PRESTO_TLS_CERT_PATH and PRESTO_TLS_KEY_PATH must be set both or neither")
+        try:
+            identifier_names(self.identifier_columns, self.identifier_columns_file)
+        except ValueError as error:
+            raise ValueError(f"IDENTIFIER_COLUMNS_FILE: {error}") from None
         if not self.controller_task_api_endpoint.startswith(("http://", "https://")):
             raise ValueError("CONTROLLER_TASK_API_ENDPOINT must be a URL that starts with http:// or https://")
         if self.executor == "process" and self.database_urls:
@@ -103,6 +114,11 @@ class AgentSettings(BaseSettings):
         medium = (self.medium_privacy_storage_base or work / "medium_privacy").absolute()
         archives = (self.high_privacy_archive_dir or high / "archives").absolute()
         return Storage(high, medium, archives, (self.high_privacy_volume_dir or high / "volumes").absolute())
+
+    @cached_property
+    def identifier_names(self) -> tuple[str, ...]:
+        """Names of columns that may identify people: Carrel's list, and the backend's."""
+        return identifier_names(self.identifier_columns, self.identifier_columns_file)
 
     @property
     def repo_policy(self) -> RepoPolicy:

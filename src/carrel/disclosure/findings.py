@@ -13,11 +13,15 @@ class Rule(StrEnum):
     IDENTIFIER_VALUE = "identifier-value"
 
 
+IDENTIFYING = frozenset({Rule.IDENTIFIER_NAME, Rule.IDENTIFIER_VALUE})
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing a checker should look at. `line` counts from 1, `column` is its name in the header.
 
-    `value` is the cell; empty for a finding about a whole column.
+    `value` is the cell; empty for a finding about a whole column. `subject` says of such a column what it is, in words
+    of ours: in a table without a header, `column` may be somebody's value.
     """
 
     rule: Rule
@@ -25,3 +29,4 @@ class Finding:
     column: str
     value: str
     message: str
+    subject: str = ""

@@ -130,10 +130,10 @@ def findings_of_identifiers(table: Table, names: Collection[str] = IDENTIFIER_NA
     for number, header in enumerate(table.header.cells):
         if name := identifier_of(header, names):
             message = f"a column of this name may identify people ({name})"
-            yield Finding(Rule.IDENTIFIER_NAME, table.header.line, header, "", message)
+            yield Finding(Rule.IDENTIFIER_NAME, table.header.line, header, "", message, name)
         elif kind := kind_of_values(table.column(number)):
             message = f"the values look like {kind}, which identify people"
-            yield Finding(Rule.IDENTIFIER_VALUE, table.header.line, header, "", message)
+            yield Finding(Rule.IDENTIFIER_VALUE, table.header.line, header, "", message, kind)
 
 
 _NHS_NUMBER = re.compile(r"([0-9]{3})([ -]?)([0-9]{3})\2([0-9]{4})")

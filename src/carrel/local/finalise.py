@@ -12,7 +12,7 @@ from carrel.agent import logs, manifest
 from carrel.agent.csvshape import csv_shape
 from carrel.agent.executors.base import Inspection
 from carrel.agent.explain import notes_on, why_not_started
-from carrel.agent.gate import MODERATELY_SENSITIVE, GateLimits, check_file
+from carrel.agent.gate import MODERATELY_SENSITIVE, GateLimits, check_file, identifying_columns
 from carrel.agent.matching import Matched, match_outputs
 from carrel.agent.outcome import Ending, Outcome, outcome_of
 from carrel.agent.publish import PublishConflict, Stage, Staged, StorageNotWritable
@@ -20,6 +20,7 @@ from carrel.agent.walk import Listing, open_beneath, walk
 from carrel.jobs.outcomes import results_to_outcome
 from carrel.jobs.statuses import StatusCode
 from carrel.local.attempt import Attempt, now
+from carrel.local.errors import LocalError
 from carrel.local.ignoring import exposed, ignore_outputs
 from carrel.local.records import Record, record_path, to_bytes
 from carrel.telemetry import faults
@@ -72,7 +73,7 @@ def judge(attempt: Attempt, inspection: Inspection, listing: Listing) -> Judgeme
     refused = tuple(f"{refusal.path}  - {refusal.reason}" for refusal in listing.refused)
     code, message = _status(attempt, inspection, outcome, matched)
     said = outcome.message or ""
-    notes = notes_on(inspection, attempt.workspace, attempt.args)
+    notes = (*notes_on(inspection, attempt.workspace, attempt.args), *_identifying(attempt, matched))
     return Judgement(code, message, said, outcome.hint, matched, excluded, refused, notes)
 
 
@@ -81,6 +82,17 @@ def _gate(workspace: Path, matched: Matched) -> dict[str, str]:
     checked = (path for path, level in matched.outputs.items() if level == MODERATELY_SENSITIVE)
     findings = ((path, check_file(workspace, path, limits)) for path in checked)
     return {path: found.reason for path, found in findings if found is not None}
+
+
+def _identifying(attempt: Attempt, matched: Matched) -> tuple[str, ...]:
+    """A line for each column of a moderately sensitive output that may identify people."""
+    paths = sorted(path for path, level in matched.outputs.items() if level == MODERATELY_SENSITIVE)
+    try:
+        limits = GateLimits(identifiers=attempt.around.settings.identifier_names)
+    except LocalError as error:
+        return (f"Columns that may identify people: not checked: {error}",) if paths else ()
+    told = ((path, identifying_columns(attempt.workspace, path, limits)) for path in paths)
+    return tuple(f"{path}: {sentence}" for path, sentences in told for sentence in sentences)
 
 
 def _status(attempt: Attempt, inspection: Inspection, outcome: Outcome, matched: Matched) -> tuple[StatusCode, str]:

@@ -10,8 +10,7 @@ from pathlib import Path
 from carrel.agent.gate import MODERATELY_SENSITIVE, GateLimits, check_file, suffix_of
 from carrel.agent.matching import match_pattern, matches
 from carrel.agent.walk import Refusal, open_beneath, printable, walk
-from carrel.disclosure.findings import Finding, Rule
-from carrel.disclosure.identifiers import identifier_of
+from carrel.disclosure.findings import IDENTIFYING, Finding
 from carrel.disclosure.outputs import Look, look_at
 from carrel.local.code import LEFT_OUT
 from carrel.local.settings import LocalSettings
@@ -80,12 +79,9 @@ def _checked(study: Study, path: str, names: Collection[str]) -> CheckedFile:
     if exclusion is None:
         return CheckedFile(path, "", look.findings, "", look.unchecked, look.is_blind)
     barred = GateLimits().barred
-    further = (finding for finding in look.findings if finding.rule in _IDENTIFIERS)
-    findings = tuple(finding for finding in further if identifier_of(finding.column, names) not in barred)
+    further = (finding for finding in look.findings if finding.rule in IDENTIFYING)
+    findings = tuple(finding for finding in further if finding.subject not in barred)
     return CheckedFile(path, exclusion.reason, findings)
-
-
-_IDENTIFIERS = (Rule.IDENTIFIER_NAME, Rule.IDENTIFIER_VALUE)
 
 
 def _look_at(study: Study, path: str, names: Collection[str]) -> Look:
