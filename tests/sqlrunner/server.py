@@ -19,9 +19,9 @@ class Server:
         return self.cluster.url("postgres").replace("postgres@", f"reader:{PASSWORD}@")
 
     @property
-    def owner_url(self) -> str:
-        """As the one who may do all."""
-        return self.cluster.url("postgres")
+    def writer_url(self) -> str:
+        """As a role that may write all tables and make new ones, and no more than that."""
+        return self.cluster.url("postgres").replace("postgres@", "writer@")
 
     def execute(self, sql: str) -> None:
         """As the owner."""
@@ -35,4 +35,6 @@ def running_server(tables: str) -> Iterator[Server]:
         server = Server(cluster)
         server.execute(tables)
         server.execute("CREATE TABLE closed (a int); CREATE ROLE reader LOGIN; GRANT SELECT ON t TO reader")
+        server.execute("CREATE ROLE writer LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO writer")
+        server.execute("GRANT CREATE ON SCHEMA public TO writer")
         yield server

@@ -1,6 +1,7 @@
 """The real server: types, read-only, one statement, errors that keep values to themselves, constant memory."""
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -92,8 +93,8 @@ def test_percent_signs_and_colons_are_the_sql_s_own(run: Run, postgres: Server, 
     ],
 )
 def test_nothing_can_be_written(run: Run, postgres: Server, tmp_path: Path, sql: str, code: int):
-    # The administrator may write: so it is the session that forbids, not the role.
-    url = postgres.url if "pg_read_file" in sql else postgres.owner_url
+    # This role may write: so it is the session that forbids, not the role.
+    url = postgres.url if "pg_read_file" in sql else postgres.writer_url
     assert run(sql, "--output", "o.csv", "--dsn", url).returncode == code
     assert not (tmp_path / "o.csv").exists()
     assert run("SELECT count(*) AS n FROM t", "--output", "n.csv", "--dsn", url).returncode == 0
@@ -105,7 +106,7 @@ def test_the_server_itself_refuses_a_second_statement_where_our_reading_would_no
     from carrel.sqlrunner.postgresql import open_rows
 
     sql = "SELECT 1; DROP TABLE t"
-    with pytest.raises(QueryError, match="multiple commands"), open_rows(postgres.owner_url, sql, Path()):
+    with pytest.raises(QueryError, match="multiple commands"), open_rows(postgres.writer_url, sql, Path()):
         pass
 
 
@@ -175,3 +176,65 @@ def peak_memory(run: Run, url: str, folder: Path, rows: int) -> int:
     code, peak = run_measured(folder, ["query.sql", "--output", "o.csv", "--dsn", url])
     assert code == 0
     return peak
+
+
+@pytest.fixture
+def secrets(postgres: Server) -> Iterator[None]:
+    """A table with names, a role called as one of them, and functions that quote what they meet."""
+    postgres.execute(
+        "CREATE TABLE names (id int, name text); INSERT INTO names VALUES (1, 'SECRETalice'), (2, 'SECRETbob');"
+        'GRANT SELECT ON names TO reader; CREATE ROLE "SECRETalice"; CREATE SCHEMA shut;'
+        "CREATE FUNCTION says(state text) RETURNS int LANGUAGE plpgsql IMMUTABLE AS"
+        " $$ BEGIN RAISE EXCEPTION '%', (SELECT name FROM names LIMIT 1) USING ERRCODE = state; END $$;"
+        "CREATE FUNCTION notices() RETURNS int LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE NOTICE '%', (SELECT name FROM names LIMIT 1); RAISE WARNING 'SECRET'; RETURN 1; END $$"
+    )
+    yield
+    postgres.execute(
+        'DROP FUNCTION says; DROP FUNCTION notices; DROP TABLE names; DROP ROLE "SECRETalice"; DROP SCHEMA shut'
+    )
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT set_config('role', name, false) AS x FROM names",
+        "SELECT set_config(name, 'x', false) AS x FROM names",
+        "SELECT name::regclass AS x FROM names",
+        "SELECT name::int AS x FROM names",
+        "SELECT nextval(name) AS x FROM names",
+        "SELECT has_table_privilege(name, 't', 'select') AS x FROM names",
+        "SELECT query_to_xml('create table ' || name || '(a int)', true, true, '')::text AS x FROM names",
+        "SELECT query_to_xml('set role ' || name, true, true, '')::text AS x FROM names",
+        "SELECT query_to_xml(format('select 1 as %I from closed', name), true, true, '')::text AS x FROM names",
+        "SELECT query_to_xml(format('select * from shut.%I', name), true, true, '')::text AS x FROM names",
+        "SELECT query_to_xml(format('select * from %I.public.t', name), true, true, '')::text AS x FROM names",
+        "SELECT query_to_xml(format('grant %I to reader', name), true, true, '')::text AS x FROM names",
+        "SELECT says('42501') AS x",
+        "SELECT says('42883') AS x",
+        "SELECT says('0A000') AS x",
+        "SELECT says('25006') AS x",
+        "SELECT says('42P01') AS x FROM names",
+        "SELECT says('54000') + id AS x FROM names",
+        "SELECT notices() AS x",
+    ],
+)
+@pytest.mark.usefixtures("secrets")
+def test_nothing_that_the_server_says_brings_a_value_into_the_log(run: Run, postgres: Server, sql: str):
+    done = run(sql, "--output", "o.csv", "--dsn", postgres.url)
+    assert "SECRET" not in done.stdout + done.stderr
+    assert "Internal error" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "rights", ["SUPERUSER", "IN ROLE pg_read_server_files", "IN ROLE pg_execute_server_program", "IN ROLE postgres"]
+)
+def test_a_log_in_that_may_do_more_than_read_tables_is_refused(run: Run, postgres: Server, rights: str):
+    postgres.execute(f"CREATE ROLE almighty LOGIN {rights}")
+    try:
+        url = postgres.cluster.url("postgres").replace("postgres@", "almighty@")
+        done = run("SELECT 1 AS one", "--output", "o.csv", "--dsn", url)
+    finally:
+        postgres.execute("DROP ROLE almighty")
+    assert done.returncode == 5
+    assert "may do more than read tables" in done.stderr

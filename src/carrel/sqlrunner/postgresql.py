@@ -29,6 +29,9 @@ from carrel.sqlrunner.sqltypes import arrow_type, batches
 _AS_TEXT = ("json", "jsonb", "uuid", "interval", "timetz", "inet", "cidr", "money", "xml")
 """Types whose Python value is not what the database wrote (an interval of a month would become 30 days)."""
 _FETCH_ROWS = 10_000
+_WHILE_READING = (
+    ": something that it does for each row is not allowed. The database's own words are not shown in this log"
+)
 
 
 @contextmanager
@@ -54,11 +57,31 @@ def _connect(url: str) -> psycopg.Connection[tuple[Any, ...]]:
         connection.execute("SET TIME ZONE 'UTC'")
         connection.commit()
         connection.read_only = True
+        _refuse_almighty(connection)
     except psycopg.Error as error:
         raise _not_connected(error) from error
+    except SqlrunnerError:
+        connection.close()
+        raise
     for name in _AS_TEXT:
         connection.adapters.register_loader(name, TextLoader)
     return connection
+
+
+_ALMIGHTY = """
+SELECT rolname FROM pg_roles WHERE pg_has_role(current_user, oid, 'member') AND (
+    rolsuper OR rolname IN ('pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program'))
+"""
+
+
+def _refuse_almighty(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+    """A study's SQL runs under this log-in: one that may use the server's files or programs is a site's mistake."""
+    if connection.execute(_ALMIGHTY).fetchone() is not None:
+        raise DatabaseFault(
+            "The database log-in of this backend may do more than read tables (it is a superuser, or may use the "
+            "server's files or programs), and studies are not run with it: ask whoever runs this backend."
+        )
+    connection.rollback()
 
 
 def _not_connected(error: psycopg.Error) -> SqlrunnerError:
@@ -89,12 +112,19 @@ def _chunks(cursor: psycopg.ServerCursor[tuple[Any, ...]]) -> Iterator[Sequence[
 
 
 def _translated(error: psycopg.Error, planning: bool) -> SqlrunnerError:
-    """By SQLSTATE (PostgreSQL manual, appendix A). What was said while rows were read may hold values: detail only."""
+    """By SQLSTATE (PostgreSQL manual, appendix A).
+
+    The server's own words are for people only while it plans, and only where they come from the planner itself: what a
+    function says, and all that is said while rows are read, may hold a value of a row (as in
+    `set_config('role', name, false)` or `query_to_xml(format(...))`), and is detail.
+    """
     state, text = error.sqlstate or "", str(error)
-    if state == "42501" or state in ("25006", "0A000"):
-        return NotPermitted(f"The database refuses the query: {_primary(error)}.", text)
+    if state in ("42501", "25006", "0A000"):
+        said = f": {_primary(error)}" if planning and not error.diag.context else ""
+        return NotPermitted(f"The database refuses the query{said or _WHILE_READING}.", text)
     if state[:2] == "42" and planning:
-        return QueryError(f"The database does not understand the query: {_primary(error)}{_place(error)}.", text)
+        said = f": {_primary(error)}{_place(error)}" if not error.diag.context else ""
+        return QueryError(f"The database does not understand the query{said}.", text)
     if state[:2] == "54" or state == "53200":
         return TooComplex("The query is too complex for the database: make it simpler.", text)
     if state[:2] in ("08", "40", "53", "55", "57"):
