@@ -1,12 +1,11 @@
 """Inputs in an attempt's folder: whatever the job does to them, the store stays as it is."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from carrel.agent import inputs
-from carrel.agent.inputs import SMALL, copy_tree, place_file, place_outputs
+from carrel.agent.inputs import SMALL, place_file, place_outputs
 
 
 @pytest.fixture
@@ -83,22 +82,3 @@ def test_a_symlink_at_the_files_own_place_is_replaced(store: Path, workspace: Pa
 def test_what_is_not_there(store: Path, workspace: Path, path: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         place_file(store, path, workspace)
-
-
-def test_copying_a_researchers_folder(tmp_path: Path) -> None:
-    source, target = tmp_path / "project", tmp_path / "copy"
-    (source / "code").mkdir(parents=True)
-    (source / "output").mkdir()
-    (source / "code/run.sh").write_text("x")
-    (source / "code/run.sh").chmod(0o755)
-    (source / "output/x.csv").write_text("x")
-    (source / "inside.sh").symlink_to("code/run.sh")
-    (source / "outside").symlink_to("/etc/hostname")
-    (source / "broken").symlink_to("nowhere")
-    os.mkfifo(source / "pipe")
-    skipped = copy_tree(source, target, lambda path: path == "output")
-    assert skipped == ["broken", "outside", "pipe"]
-    copied = sorted(path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file())
-    assert copied == ["code/run.sh", "inside.sh"]
-    assert os.access(target / "code/run.sh", os.X_OK)
-    assert not (target / "inside.sh").is_symlink()

@@ -92,7 +92,9 @@ def on_the_server(site, files: dict[str, str]) -> tuple[Side, Path, str]:
     return side, Path(asked.repo), asked.commit
 
 
-def locally(site, repo: Path, commit: str, folder: Path) -> tuple[Side, "subprocess.CompletedProcess[str]"]:
+def locally(
+    site, repo: Path, commit: str, folder: Path, actions: str = "run_all"
+) -> tuple[Side, "subprocess.CompletedProcess[str]"]:
     """The local side, and what `carrel run` printed. The folder has the workspace's name."""
     clone = folder / repo.stem
     subprocess.run(["git", "clone", "-q", str(repo), str(clone)], check=True)
@@ -106,7 +108,7 @@ def locally(site, repo: Path, commit: str, folder: Path) -> tuple[Side, "subproc
     }
     local = Study(clone, {**kept, **env})
     try:
-        done = local.carrel("run", "run_all", "--backend", "north")
+        done = local.carrel("run", actions, "--backend", "north")
         assert not local.leftovers()
     finally:
         local.close()

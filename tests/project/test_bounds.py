@@ -156,7 +156,7 @@ RESERVED = [
 
 @pytest.mark.parametrize("path", RESERVED)
 def test_folders_that_are_carrels_or_gits_own(path):
-    assert is_reserved(path)
+    assert is_reserved(path.casefold())
     (told,) = refusals(of(action(patterns={"x": path})))
     assert told[0] == "output-reserved"
     assert "Carrel's or git's own" in told[1]

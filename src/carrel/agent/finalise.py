@@ -21,10 +21,10 @@ from carrel.agent.matching import Matched, match_outputs
 from carrel.agent.outcome import Ending, Outcome, outcome_of
 from carrel.agent.prepare import memory_limit_of
 from carrel.agent.publish import Stage, Staged
-from carrel.agent.storage import METADATA_FOLDER
 from carrel.agent.surroundings import Surroundings
 from carrel.agent.walk import FileEntry, Listing, open_beneath, walk
 from carrel.messages.tasks import JobDefinition
+from carrel.project.patterns import is_reserved
 from carrel.telemetry.faults import point
 
 logger = logging.getLogger(__name__)
@@ -293,8 +293,8 @@ def _location(folder: AttemptFolder, prepared: Prepared | None, path: str) -> tu
 
 
 def _listing(folder: AttemptFolder, prepared: Prepared) -> Listing:
-    """What may be an output, with large inputs as they are and nothing below `metadata`, which is ours."""
-    found = walk(folder.workspace, lambda path: path == METADATA_FOLDER)
+    """What may be an output, with large inputs as they are and nothing of ours or git's."""
+    found = walk(folder.workspace, is_reserved)
     bound = prepared.bound or {}
     return Listing(tuple(_as_bound(entry, bound) for entry in found.files), found.refused)
 

@@ -5,7 +5,6 @@ import errno
 import fcntl
 import hashlib
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -137,50 +136,3 @@ def _pin(source: int, original: Path, pins: Path, path: str) -> Path:
             return original
         raise
     return pin
-
-
-def copy_tree(source_root: Path, workspace: Path, leave_out: Callable[[str], bool]) -> list[str]:
-    """Copy files below `source_root` (a researcher's own folder) but those files and folders `leave_out(path)` names.
-
-    A symlink is followed when it ends inside `source_root`, and its file copied. Returns the paths of what was not
-    copied: links that lead outside or nowhere, links to folders, and what is not a file. Modes are kept.
-    """
-    skipped: list[str] = []
-    _copy_folder(source_root.resolve(), source_root.resolve(), workspace, leave_out, skipped)
-    return skipped
-
-
-def _copy_folder(root: Path, folder: Path, target: Path, leave_out: Callable[[str], bool], skipped: list[str]) -> None:
-    target.mkdir(parents=True, exist_ok=True)
-    with os.scandir(folder) as entries:
-        found = sorted(entries, key=lambda entry: entry.name)
-    for entry in found:
-        path = Path(entry.path)
-        relative = path.relative_to(root).as_posix()
-        if leave_out(relative):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            _copy_folder(root, path, target / entry.name, leave_out, skipped)
-        elif not _copy_one(root, path, target / entry.name):
-            skipped.append(relative)
-
-
-def _copy_one(root: Path, path: Path, target: Path) -> bool:
-    try:
-        real = path.resolve(strict=True)
-    except (OSError, RuntimeError):
-        return False
-    if not real.is_relative_to(root) or not real.is_file():
-        return False
-    source = os.open(real, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        mode = stat.S_IMODE(os.fstat(source).st_mode) | stat.S_IRUSR | stat.S_IWUSR
-        written = os.open(target, _NEW, mode)
-        try:
-            if not clone(source, written):
-                copy_contents(source, written)
-        finally:
-            os.close(written)
-    finally:
-        os.close(source)
-    return True

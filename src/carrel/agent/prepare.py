@@ -11,9 +11,10 @@ from carrel.agent.errors import InputMissing, InputReplaced, UserError
 from carrel.agent.executors.base import WORKSPACE, Limits, Mount, RunSpec
 from carrel.agent.folder import AttemptFolder, Prepared
 from carrel.agent.inputs import place_file
+from carrel.agent.studyfiles import hidden_from_jobs
 from carrel.agent.surroundings import Surroundings
 from carrel.messages.tasks import JobDefinition
-from carrel.project import action_names
+from carrel.project import ProjectValidationError, action_names, get_all_output_patterns_from_project_file
 from carrel.repos import FileIsLink, FileNotInRepo, FileTooLarge
 from carrel.telemetry.faults import point
 from carrel.units.sizes import parse_size as parse_memory
@@ -35,21 +36,27 @@ def prepare(
     folder.empty_workspace()
     point("prepare.emptied")
     image_id = place.executor.prepare_image(place.images.pull_reference(job.image), job.image_sha)
-    _check_out(place, job, folder.workspace, given_up)
+    project_file = _project_file(place, job, given_up)
+    _check_out(place, job, folder.workspace, project_file, given_up)
     point("prepare.checked_out")
     mounts = place_inputs(place, job, folder)
     access = databases.access_for(job, place.settings, folder.pins)
     point("prepare.placed")
     prefix = WORKSPACE + "/"
     bound = {mount.target.removeprefix(prefix): str(mount.source) for mount in mounts}
-    prepared = Prepared(image_id, 0, bound, _study_actions(place, job), access.version)
+    prepared = Prepared(image_id, 0, bound, action_names(project_file) if project_file else None, access.version)
     folder.write_prepared(prepared)
     return prepared
 
 
-def _check_out(place: Surroundings, job: JobDefinition, workspace: Path, given_up: Callable[[], bool]) -> None:
+def _check_out(
+    place: Surroundings, job: JobDefinition, workspace: Path, project_file: bytes | None, given_up: Callable[[], bool]
+) -> None:
+    """The code: the study's own without its outputs, as `carrel run` copies it, or a reusable action's as it is."""
     study, mirrors = job.study, place.mirrors
-    mirrors.checkout(job.repo_url, job.commit, workspace, mirrors.deadline(given_up))
+    own = (study.git_repo_url, study.commit) == (job.repo_url, job.commit)
+    hidden = hidden_from_jobs([*job.output_spec, *_patterns(project_file)]) if own else (lambda path: False)
+    mirrors.checkout(job.repo_url, job.commit, workspace, mirrors.deadline(given_up), hidden)
     if study.branch:
         mirrors.check_commit_on_branch(study.git_repo_url, study.commit, study.branch, mirrors.deadline(given_up))
 
@@ -129,13 +136,21 @@ def _as_users(error: OSError, path: str) -> Exception:
     return error
 
 
-def _study_actions(place: Surroundings, job: JobDefinition) -> list[str] | None:
-    """Names of the actions in the study's project.yaml; None when there is none to be read: flags then stay."""
-    study = job.study
+def _project_file(place: Surroundings, job: JobDefinition, given_up: Callable[[], bool]) -> bytes | None:
+    """The text of the study's project.yaml; None when there is none to be read: what is known of actions then stays."""
+    study, deadline = job.study, place.mirrors.deadline(given_up)
     try:
-        return action_names(place.mirrors.read_file(study.git_repo_url, study.commit, PROJECT_FILE))
+        return place.mirrors.read_file(study.git_repo_url, study.commit, PROJECT_FILE, deadline)
     except (FileNotInRepo, FileIsLink, FileTooLarge):
         return None
+
+
+def _patterns(project_file: bytes | None) -> list[str]:
+    """Output patterns of all actions; none of a file that is not valid, which another controller may have accepted."""
+    try:
+        return get_all_output_patterns_from_project_file(project_file) if project_file else []
+    except ProjectValidationError:
+        return []
 
 
 def run_spec(place: Surroundings, job: JobDefinition, name: str, folder: AttemptFolder, prepared: Prepared) -> RunSpec:

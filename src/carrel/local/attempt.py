@@ -1,11 +1,9 @@
 """One attempt at one action on this machine: prepare, execute, finalize, clean up (local-run.md section 4)."""
 
-import contextlib
 import fcntl
-import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,10 +11,12 @@ from typing import TextIO
 
 from carrel.agent.executors.base import Executor, Limits, Mount, RunSpec
 from carrel.agent.folder import remove_tree
-from carrel.agent.inputs import copy_tree, place_outputs
+from carrel.agent.inputs import place_outputs
+from carrel.agent.studyfiles import LeaveOut, copy_study, study_files
+from carrel.agent.walk import printable
 from carrel.jobs.identifiers import job_id
 from carrel.jobs.statuses import StatusCode
-from carrel.local.code import Hashes, LeaveOut, Version
+from carrel.local.code import FORMER_OUTPUT, Hashes, Version
 from carrel.local.records import Record
 from carrel.local.settings import LocalSettings
 from carrel.local.study import Study
@@ -26,6 +26,8 @@ from carrel.telemetry import faults
 WAIT_SECONDS = 1.0
 NAME_PREFIX = "carrel-run-"
 ACTION_NOTE = "action.txt"
+SKIPPED_SHOWN = 10
+"""Files not copied that the progress of an action names; its log has them all."""
 
 Tell = Callable[[str, StatusCode, str, bool], None]
 """(action, code, message, detail)."""
@@ -47,6 +49,8 @@ class Surroundings:
     all_actions: frozenset[str]
     """Of the whole project, whatever the backend."""
     hidden: LeaveOut
+    former_outputs: Sequence[str]
+    """Those of the hidden files that an earlier run made, and that no action makes now."""
     version: Version
     tell: Tell
     memory: int
@@ -108,10 +112,11 @@ class Attempt:
         self._note.write(self.action.action_id)
         self._note.flush()
         self.detail(StatusCode.PREPARING, f"Copying in code from {folder}")
-        before = self.around.hashes.of_code(folder, self.around.hidden)
-        self.skipped = copy_tree(folder, self.workspace, self.around.hidden)
-        drop_empty_folders(self.workspace)
-        after = self.around.hashes.of_code(folder, self.around.hidden)
+        seen = study_files(folder, self.around.hidden)
+        before = self.around.hashes.of_code(folder, seen)
+        copy_study(folder, seen, self.workspace)
+        self._tell_skipped(seen.skipped)
+        after = self.around.hashes.of_code(folder, study_files(folder, self.around.hidden))
         # Edited while it was copied: nobody knows what ran, so it is never called up to date.
         self.code_hash = after if before == after else ""
         mounts = place_outputs(folder, self._inputs(), self.workspace, self.folder / "pins")
@@ -120,6 +125,13 @@ class Attempt:
         faults.point("local.prepared")
         self.tell(StatusCode.PREPARED, "Prepared and ready to run")
         return mounts
+
+    def _tell_skipped(self, skipped: Mapping[str, str]) -> None:
+        """What is not copied, although nobody said so, with the reason: the first of it at once, all in the log."""
+        reasons = dict.fromkeys(self.around.former_outputs, FORMER_OUTPUT) | dict(skipped)
+        self.skipped = [f"{printable(path)}  - {reason}" for path, reason in sorted(reasons.items())]
+        for line in self.skipped[:SKIPPED_SHOWN]:
+            self.detail(StatusCode.PREPARING, f"Not copied: {line}")
 
     def _inputs(self) -> list[str]:
         folder = self.around.study.folder
@@ -208,14 +220,6 @@ class Attempt:
         if usage is not None:
             self.memory_peak = max(self.memory_peak or 0, usage.memory_peak or usage.memory)
         return self.memory_peak
-
-
-def drop_empty_folders(folder: Path) -> None:
-    """A checkout of the study has none: an action that forgets to make its folder fails here as it would there."""
-    for inner, _, _ in os.walk(folder, topdown=False):
-        if inner != str(folder):
-            with contextlib.suppress(OSError):
-                Path(inner).rmdir()
 
 
 def now() -> datetime:

@@ -1,25 +1,21 @@
-"""The study's own files: which of them a job may see, what they were (a hash), and at which commit.
-
-A job sees every file of the study but outputs (of any action), `.git` and `metadata/` (local-run.md
-section 4), and what is Carrel's own.
-"""
+"""The study's own files: which of them a job may see, what they were (a hash), and at which commit."""
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from carrel.units.ignored import is_ours
+from carrel.local.errors import LocalError
 
 if TYPE_CHECKING:
+    from carrel.agent.studyfiles import LeaveOut, StudyFiles
+    from carrel.local.study import Study
     from carrel.project import Pipeline
 
-LEFT_OUT = frozenset({".git", "metadata", ".staging", ".carrel"})
-"""`.staging` is where outputs wait, for an instant, to become visible together; `.carrel` is what `carrel up` keeps
-where it is started: tokens and patient-level files, which are no code."""
-LeaveOut = Callable[[str], bool]
+FORMER_OUTPUT = "it is an output of an earlier run, which no action makes now"
 
 
 def output_patterns(pipeline: "Pipeline") -> list[str]:
@@ -27,20 +23,34 @@ def output_patterns(pipeline: "Pipeline") -> list[str]:
     return list(dict.fromkeys(pattern for action in pipeline.actions.values() for pattern in action.outputs.flat()))
 
 
-def leave_out(patterns: Iterable[str], folder: Path) -> LeaveOut:
-    """Whether a path of the study in `folder` is hidden from jobs."""
-    from carrel.agent.matching import matches
+def hidden_files(study: "Study", pipeline: "Pipeline") -> "LeaveOut":
+    """What of the study no job sees, on any backend. Raises `LocalError` when the manifest cannot be read."""
+    from carrel.agent.studyfiles import hidden_from_jobs
 
-    listed = list(patterns)
-    literal = {pattern for pattern in listed if "*" not in pattern}
-    wild = [pattern for pattern in listed if "*" in pattern]
+    return hidden_from_jobs(output_patterns(pipeline), former_outputs(study, pipeline))
 
-    def hidden(path: str) -> bool:
-        if path in LEFT_OUT or path.endswith("/.git") or path in literal or is_ours(folder / path):
-            return True
-        return any(matches(pattern, path) for pattern in wild)
 
-    return hidden
+def former_outputs(study: "Study", pipeline: "Pipeline") -> list[str]:
+    """Files that a run once made, and that no pattern matches now: not code, unless they were committed as such."""
+    from carrel.agent import manifest
+    from carrel.agent.errors import StorageDamaged
+    from carrel.agent.studyfiles import hidden_from_jobs
+    from carrel.local.records import read_records
+
+    try:
+        known = manifest.read(study.metadata / "manifest.json", study.name)["outputs"]
+    except StorageDamaged as damage:
+        raise LocalError(f"{damage}: move metadata/manifest.json away to go on without it") from None
+    made = {*known, *(path for record in read_records(study).values() for path in record.outputs)}
+    hidden = hidden_from_jobs(output_patterns(pipeline))
+    former = sorted(path for path in made if not hidden(path) and (study.folder / path).is_file())
+    tracked = _tracked(study.folder, former) if former else set()
+    return [path for path in former if path not in tracked]
+
+
+def _tracked(folder: Path, paths: Iterable[str]) -> set[str]:
+    """Those of `paths` that git knows as files of the study."""
+    return set(git_answer(folder, "ls-files", "-z", "--", *(f":(literal){path}" for path in paths)).split("\0"))
 
 
 class Hashes:
@@ -57,15 +67,17 @@ class Hashes:
                 self._known[key] = hashlib.file_digest(source, "sha256").hexdigest()
         return self._known[key]
 
-    def of_code(self, folder: Path, hidden: LeaveOut) -> str:
-        """One hash of the names and contents of every file that `hidden` does not name."""
-        from carrel.agent.walk import walk
-
+    def of_code(self, folder: Path, seen: "StudyFiles") -> str:
+        """One hash of all that a job gets: names, contents, which files are programs, and where links lead."""
         total = hashlib.sha256()
-        for file in walk(folder, hidden).files:
+        for path, program in seen.files.items():
             # An editor's scratch files come and go.
             with contextlib.suppress(FileNotFoundError):
-                total.update(f"{file.path}\0{self.of(folder / file.path)}\0".encode())
+                total.update(os.fsencode(f"file\0{path}\0{program}\0{self.of(folder / path)}\0"))
+        for path, target in seen.links.items():
+            total.update(os.fsencode(f"link\0{path}\0{target}\0"))
+        for path in seen.repositories:
+            total.update(os.fsencode(f"repository\0{path}\0"))
         return total.hexdigest()
 
 
@@ -87,14 +99,14 @@ def version_of(folder: Path) -> Version:
 
 def git_answer(folder: Path, *args: str) -> str:
     """What git says, without blanks at its ends; nothing where it says no, is not there or takes too long."""
-    from carrel.repos.errors import RepoInfrastructureError
-    from carrel.repos.git import Git, TimedOut
+    from carrel.repos.errors import GitError, RepoInfrastructureError
+    from carrel.repos.git import Git
     from carrel.repos.limits import Deadline
     from carrel.repos.policy import RepoPolicy
 
     try:
         git = Git(RepoPolicy(allow_local_git_repos=True), str(folder))
         done = git.run(["-C", str(folder), *args], Deadline(20))
-    except (RepoInfrastructureError, TimedOut):
+    except (RepoInfrastructureError, GitError):
         return ""
     return done.stdout.decode(errors="replace").strip() if done.ok else ""

@@ -23,6 +23,7 @@ from carrel.local.attempt import Attempt, now
 from carrel.local.errors import LocalError
 from carrel.local.ignoring import exposed, ignore_outputs
 from carrel.local.records import Record, record_path, to_bytes
+from carrel.project.patterns import is_reserved
 from carrel.telemetry import faults
 from carrel.units.ignored import NAME as GITIGNORE
 
@@ -47,7 +48,7 @@ class Judgement:
 
 def finalise(attempt: Attempt, inspection: Inspection) -> Record:
     """Publish the ended attempt and return its record; `OSError` when it cannot be: then nothing has changed."""
-    listing = walk(attempt.workspace, lambda path: Path(path).name == GITIGNORE)
+    listing = walk(attempt.workspace, lambda path: is_reserved(path) or Path(path).name == GITIGNORE)
     judgement = judge(attempt, inspection, listing)
     while True:
         record = _record(attempt, inspection, judgement)

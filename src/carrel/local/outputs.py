@@ -12,9 +12,9 @@ from carrel.agent.matching import match_pattern, matches
 from carrel.agent.walk import Refusal, open_beneath, printable, walk
 from carrel.disclosure.findings import IDENTIFYING, Finding
 from carrel.disclosure.outputs import Look, look_at
-from carrel.local.code import LEFT_OUT
 from carrel.local.settings import LocalSettings
 from carrel.local.study import Study
+from carrel.project.patterns import is_reserved
 
 _LONGEST_SHOWN = 80
 """Characters of a cell or a column's name that are shown."""
@@ -46,7 +46,7 @@ def check_study(study: Study) -> list[CheckedFile]:
     The folder is the researcher's own: a file with a second name somewhere (a backup by hard links, what `run --debug`
     leaves) is looked at like any other.
     """
-    listing = walk(study.folder, lambda path: path in LEFT_OUT)
+    listing = walk(study.folder, is_reserved)
     spec = {p: level for a in study.pipeline().actions.values() for p, level in a.outputs.flat().items()}
     patterns = [pattern for pattern, level in spec.items() if level == MODERATELY_SENSITIVE]
     linked = [refusal.path for refusal in listing.refused if _is_regular(study.folder / refusal.path)]

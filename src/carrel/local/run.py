@@ -17,11 +17,12 @@ from carrel.agent.folder import remove_tree
 from carrel.agent.journal import STAGING
 from carrel.agent.publish import recover as finish_publications
 from carrel.agent.publish import set_aside_folders
+from carrel.agent.studyfiles import hidden_from_jobs
 from carrel.jobs.plan import Plan, Run, plan
 from carrel.jobs.statuses import StatusCode
 from carrel.local import lifecycle
 from carrel.local.attempt import Attempt, Stopped, Surroundings
-from carrel.local.code import leave_out, output_patterns, version_of
+from carrel.local.code import former_outputs, output_patterns, version_of
 from carrel.local.errors import LocalError
 from carrel.local.events import ActionResult, Change, RunResult, Start, Watcher
 from carrel.local.records import Record, latest_jobs, read_records
@@ -131,6 +132,7 @@ def _surroundings(
     study: Study, options: Options, settings: LocalSettings, executor: Executor, pipeline: Pipeline, watcher: Watcher
 ) -> Surroundings:
     whole = study.pipeline()
+    former = former_outputs(study, whole)
     telling = threading.Lock()
 
     def tell(action: str, code: StatusCode, message: str, detail: bool) -> None:
@@ -144,7 +146,8 @@ def _surroundings(
         request_id=secrets.token_hex(8),
         backend=options.backend or default_backend(whole),
         all_actions=frozenset(whole.all_actions),
-        hidden=leave_out(output_patterns(whole), study.folder),
+        hidden=hidden_from_jobs(output_patterns(whole), former),
+        former_outputs=former,
         version=version_of(study.folder),
         tell=tell,
         memory=options.memory or DEFAULT_MEMORY,

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from carrel.agent.studyfiles import study_files
 from carrel.local.attempt import ACTION_NOTE
-from carrel.local.code import Hashes, leave_out, output_patterns
+from carrel.local.code import Hashes, hidden_files
 from carrel.local.records import Record, missing_outputs, read_records
 from carrel.local.settings import LocalSettings
 from carrel.local.study import Study
@@ -30,7 +31,7 @@ def statuses(study: Study, settings: LocalSettings, backend: str | None = None) 
     pipeline = whole.for_backend(backend) if backend else whole
     records = read_records(study)
     hashes = Hashes()
-    code = hashes.of_code(study.folder, leave_out(output_patterns(whole), study.folder))
+    code = hashes.of_code(study.folder, study_files(study.folder, hidden_files(study, whole)))
     going_on = running_actions(study)
     found = []
     for name, action in pipeline.actions.items():

@@ -37,16 +37,19 @@ def escape_fault(pattern: str) -> str | None:
 
 
 def is_reserved(path: str) -> bool:
-    """Whether a file or folder is Carrel's or git's own, in letters of any case: to some file systems they are one."""
-    parts = path.casefold().split("/")
+    """Whether a file or folder is Carrel's or git's own."""
+    parts = path.split("/")
     return parts[0] in RESERVED_FOLDERS or GIT_FOLDER in parts
 
 
 def reserved_fault(pattern: str) -> str | None:
-    """What we have against a pattern that names what is Carrel's or git's own (the contract: `metadata` alone)."""
-    return (
-        "it is in a folder of Carrel's or git's own (write to another, e.g. output/)" if is_reserved(pattern) else None
-    )
+    """What we have against a pattern that names what is Carrel's or git's own (the contract: `metadata` alone).
+
+    In letters of any case: to some file systems they are one.
+    """
+    if is_reserved(pattern.casefold()):
+        return "it is in a folder of Carrel's or git's own (write to another, e.g. output/)"
+    return None
 
 
 def length_fault(pattern: str) -> str | None:
