@@ -14,7 +14,7 @@ from carrel.disclosure import images
 from carrel.disclosure.datauris import DataUris
 from carrel.disclosure.jsons import Json
 from carrel.disclosure.markup import Markup
-from carrel.disclosure.mentions import EDGE, Mention, Mentions
+from carrel.disclosure.mentions import EDGE, Mention, Mentions, words_of
 from carrel.disclosure.records import count_records
 from carrel.disclosure.tables import header_of
 from carrel.disclosure.texts import Unreadable, blocks_of, decoded
@@ -58,7 +58,7 @@ class Facts:
     rows: int = 0
     lines: int = 0
     header_line: int = 0
-    """Of a CSV file's table, from 1; asked for only where there are mentions."""
+    """Of a CSV file's table, from 1."""
 
 
 def inspect(
@@ -93,7 +93,7 @@ class _Look:
             self._image(stream.read(self.max_bytes + 1), suffix, depth=0)
         elif suffix == ".csv":
             rows, lines = self._csv(stream)
-            header_line = self._header_line(stream) if self.mentions else 0
+            header_line = self._header_line(stream)
         elif suffix == ".json":
             rows = self._json(stream)
         elif suffix == ".svgz":
@@ -108,9 +108,9 @@ class _Look:
             rows = table.close()
         return Facts(tuple(self.mentions.values()), rows, lines, header_line)
 
-    def _text(self, stream: BinaryIO, depth: int = 0) -> Iterator[str]:
+    def _text(self, stream: BinaryIO, depth: int = 0, *, alone: bool = False) -> Iterator[str]:
         """The text, block by block, searched as it stands and for files within it."""
-        searched, files = Mentions(self.names), DataUris()
+        searched, files = Mentions(self.names, alone=alone), DataUris()
         head = stream.read(32)
         if kind := _data_file(head):
             raise Unreadable(f"its contents are a {kind}, not text")
@@ -141,16 +141,22 @@ class _Look:
     def _csv(self, stream: BinaryIO) -> tuple[int, int]:
         """Rows, and lines but the header's: a table may be folded into one quoted field with line breaks."""
         lines = _FilledLines()
-        records = count_records(lines.counted(self._text(stream)))
+        records = count_records(lines.counted(self._text(stream, alone=True)))
         return max(0, records - 1), max(0, lines.count - 1)
 
     def _header_line(self, stream: BinaryIO) -> int:
+        """Of a CSV file, whose header is looked at cell by cell too, whatever parts them. 0 for a file without one."""
         stream.seek(0)
         try:
             header = header_of(decoded(blocks_of(stream, self.pulse)))
         except Unreadable:
             return 0
-        return header.line if header else 0
+        if header is None:
+            return 0
+        cells = {words_of(cell) for cell in header.cells}
+        named = {name: Mention(name, header.line) for name in self.names if words_of(name) in cells}
+        self.mentions = {**self.mentions, **named}
+        return header.line
 
     def _json(self, stream: BinaryIO) -> int:
         strings = _Strings(self.names)

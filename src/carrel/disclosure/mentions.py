@@ -44,9 +44,13 @@ class Mention:
 
 
 class Mentions:
-    """Feed it a text in pieces, then close it; `found` has the first mention of each name as a column."""
+    """Feed it a text in pieces, then close it; `found` has the first mention of each name as a column.
 
-    def __init__(self, names: Iterable[str]) -> None:
+    `alone`: a name that has a line for itself is a column's too, as in a file that is a table.
+    """
+
+    def __init__(self, names: Iterable[str], *, alone: bool = False) -> None:
+        self._alone = alone
         self._names = {f"n{number}": name for number, name in enumerate(names)}
         alternatives = (f"(?P<{key}>{_GAP.join(words_of(name))})" for key, name in self._names.items())
         self._pattern = re.compile(f"(?:{'|'.join(alternatives)}){_SUFFIX}") if self._names else re.compile(r"(?!)")
@@ -102,7 +106,7 @@ class Mentions:
         self._examined += 1
         if self._examined > MAX_LEVEL4_MENTIONS:
             raise Unreadable(f"it names {name} more than {MAX_LEVEL4_MENTIONS:,} times")
-        if _is_column(text, match.start(), match.end()):
+        if _is_column(text, match.start(), match.end(), alone=self._alone):
             self.found[name] = Mention(name, self._line + text.count("\n", 0, match.start()))
 
 
@@ -168,13 +172,13 @@ _LEFT_DELIMITERS = (*_DELIMITERS, ">")
 _RIGHT_DELIMITERS = (*_DELIMITERS, "<")
 _UNIFORM = "^~/:#@&%+!¦§·\x1c\x1d\x1e"
 """What parts cells only where the next line has as many of it."""
-_NUMBER = re.compile(r" *#?[0-9]{3,}(?!\w)")
+_NUMBER = re.compile(r"[ *]*[#(]? ?[0-9]{3,}(?!\w)")
 _BETWEEN_QUOTED = re.compile(r"(?:^|(?<=\S))[\"'] {1,20}[\"'](?:$|(?=\S))")
 _STRING_BEGINS = re.compile(r"[=:(,+\[{] ?\\*[\"'`]$")
 _LONGEST_BETWEEN = 24
 
 
-def _is_column(text: str, start: int, end: int) -> bool:
+def _is_column(text: str, start: int, end: int, *, alone: bool) -> bool:
     """Whether the name at text[start:end] stands as a column's, a key's or a record's."""
     left = _LINE_END.split(text[max(0, start - _CONTEXT) : start])[-1]
     left = left.rstrip("_")
@@ -185,7 +189,9 @@ def _is_column(text: str, start: int, end: int) -> bool:
     right, *below = _LINE_END.split(text[end : end + _CONTEXT])
     following = next((line for line in below if not _RULER.fullmatch(line)), "")
     return (
-        _is_cell(left, right)
+        (alone and not left.strip(_WRAPPING) and not right.strip(_WRAPPING))
+        or _is_cell(left, right)
+        or _is_element(left, right)
         or _has_value(left, right, following)
         or _is_spaced_header(left, right, following)
         or _is_uniform_header(left, right, following)
@@ -206,6 +212,11 @@ def _is_cell(left: str, right: str) -> bool:
     begins = is_parted_left or is_opened or not before
     ends = is_parted_right or is_closed or not after
     return begins and ends and (is_parted_left or is_parted_right or (is_opened and is_closed))
+
+
+def _is_element(left: str, right: str) -> bool:
+    """`<patient_id>` and `</patient_id>`."""
+    return left[-2:].endswith(("<", "</")) and right[:1] in (">", "/", " ")
 
 
 def _is_quoted(left: str, right: str) -> bool:
@@ -243,7 +254,7 @@ def _is_spaced_header(left: str, right: str, following: str) -> bool:
 
 def _is_uniform_header(left: str, right: str, following: str) -> bool:
     """`patient_id:age:sex` above `1001:34:M`: as many of the mark beside the name as in the line below."""
-    marks = {right[:1], left[-1:]} & set(_UNIFORM)
+    marks = {right.lstrip(" ")[:1], left.rstrip(" ")[-1:]} & set(_UNIFORM)
     line = left + right
     has_digit = any(char.isdigit() for char in following)
     return has_digit and any(line.count(mark) == following.count(mark) for mark in marks)
