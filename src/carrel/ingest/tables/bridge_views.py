@@ -39,12 +39,18 @@ def _select(all_of_them: list[tuple[str, Origin]]) -> str:
 
 
 def _told_apart(origins: list[tuple[str, Origin]]) -> list[str]:
+    """Of names that differ by case alone, the one that is the native one too keeps it, else the first."""
     wanted = [name for name, _ in origins]
+    native = {origin.column.casefold() for name, origin in origins if name == origin.column}
     taken: set[str] = set()
     names = []
     for name, origin in origins:
+        if name == origin.column:
+            names.append(name)
+            taken.add(name.casefold())
+            continue
         others = {each.casefold() for each in wanted} | taken
-        chosen = name if name and name.casefold() not in taken else origin.column
+        chosen = name if name and name.casefold() not in taken | native else origin.column
         while chosen != name and chosen.casefold() in others:
             chosen += "_"
         taken.add(chosen.casefold())
