@@ -155,7 +155,7 @@ def test_folders_without_files_give_way(tmp_path: Path) -> None:
     """As a publication that was killed before its commit leaves them."""
     roots = _roots(tmp_path)
     (roots[0] / "a.csv/b/c").mkdir(parents=True)
-    stage = Stage("x", roots)
+    stage = Stage("x", roots, clear_empty=True)
     stage.add_bytes(b"new", roots[0] / "a.csv")
     stage.commit()
     assert _visible(roots) == {"high/a.csv": b"new"}
@@ -489,7 +489,7 @@ def _meddle(roots: list[Path], damage: list[tuple[str, int, str]]) -> None:
 
 
 def _publication(roots: list[Path], changes: list[tuple[str, int, str]]) -> Stage:
-    stage = Stage("x", roots)
+    stage = Stage("x", roots, clear_empty=True)
     for kind, root, path in changes:
         if kind == "add":
             stage.add_bytes(b"new", roots[root] / path)
@@ -535,14 +535,9 @@ def test_any_publication_is_all_old_or_all_new(
 
 
 def _expected(old: dict[str, bytes], changes: list[tuple[str, int, str]]) -> dict[str, bytes]:
-    new = dict(old)
-    for kind, root, path in changes:
-        name = f"{('high', 'medium')[root]}/{path}"
-        if kind == "add":
-            new[name] = b"new"
-        else:
-            new.pop(name, None)
-    return new
+    names = {(kind, f"{('high', 'medium')[root]}/{path}") for kind, root, path in changes}
+    kept = {name: data for name, data in old.items() if ("remove", name) not in names}
+    return kept | {name: b"new" for kind, name in names if kind == "add"}
 
 
 @settings(max_examples=60, deadline=None)

@@ -3,6 +3,7 @@
 Whatever it is, a run works or says why not, and the next run and `carrel clean` are not affected.
 """
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -83,3 +84,57 @@ def test_no_journal_keeps_a_study_from_running(study: Study, damage: str, comman
         journal.write_text(damage)
     study.ok(*command)
     assert [path.name for path in (study.folder / ".staging").iterdir()] == ["t.csv"]
+
+
+def test_an_output_that_the_job_made_unreadable_is_read(study: Study):
+    code = """
+        import os
+        os.makedirs('output/closed')
+        for path in ('output/a.csv', 'output/closed/a.csv'):
+            open(path, 'w').write('n\\n1\\n')
+            os.chmod(path, 0)
+        os.chmod('output/closed', 0)
+    """
+    study.action("a", code, "highly_sensitive: {a: output/a.csv, b: output/closed/a.csv}")
+    done = _as_user(study, "run", "a")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert study.read("output/a.csv") == study.read("output/closed/a.csv") == "n\n1\n"
+    assert study.leftovers() == []
+
+
+def test_an_input_is_no_output_of_the_action_that_was_given_it(study: Study):
+    study.writes("make")
+    code = "open('output/table.csv', 'w').write('n\\n10\\n')\nimport os; os.utime('output/make.csv')"
+    study.action("use", code, "moderately_sensitive: {t: output/*.csv}", needs="make")
+    study.ok("run", "use")
+    assert study.record("use")["outputs"] == {"output/table.csv": "moderately_sensitive"}
+    outputs = json.loads(study.read("metadata/manifest.json"))["outputs"]
+    assert (outputs["output/make.csv"]["level"], outputs["output/make.csv"]["action"]) == ("highly_sensitive", "make")
+    assert "did not change" in study.read("metadata/use.log")
+
+
+@pytest.mark.parametrize("folder", [".git", ".staging", ".carrel", "metadata"])
+def test_no_output_is_written_into_folders_that_are_not_the_studys(study: Study, folder: str):
+    code = f"import os; os.makedirs('{folder}'); open('{folder}/manifest.json', 'w').write('mine')"
+    study.action("a", code, "highly_sensitive: {a: '*/manifest.json'}")
+    done = study.carrel("run", "a")
+    assert done.returncode == 1
+    assert "No outputs found matching patterns" in done.stdout
+    assert not (study.folder / folder / "manifest.json").exists() or study.read(f"{folder}/manifest.json") != "mine"
+    assert study.leftovers() == []
+
+
+def test_too_many_outputs_fail_the_action_with_its_log(study: Study):
+    code = """
+        import os
+        os.makedirs('output')
+        for number in range(10_001):
+            open(f'output/{number}.csv', 'w').close()
+        print('made them')
+    """
+    study.action("a", code, "highly_sensitive: {a: output/*.csv}")
+    done = study.carrel("run", "a")
+    assert done.returncode == 1
+    assert "at most 10000 can be stored" in done.stdout
+    assert "made them" in study.read("metadata/a.log")
+    assert study.leftovers() == []

@@ -1,6 +1,6 @@
 """Rows and columns of a CSV file, counted as `csv.DictReader` counts them (agent.md 4.6)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -20,10 +20,13 @@ class Shape:
     cols: int
 
 
-def read_rows(stream: BinaryIO) -> Iterator[list[str]]:
-    """Every record of the file, header and blank records too; raises NotCsv on bytes or records that are no CSV."""
+def read_rows(stream: BinaryIO, check: Callable[[], None] = lambda: None) -> Iterator[list[str]]:
+    """Every record of the file, header and blank records too; raises NotCsv on bytes or records that are no CSV.
+
+    `check` is called again and again while it is read.
+    """
     try:
-        for _, fields in records_of(decoded(blocks_of(stream))):
+        for _, fields in records_of(decoded(blocks_of(stream, check))):
             yield fields
     except Unreadable as error:
         raise NotCsv(str(error)) from None
@@ -39,9 +42,9 @@ def shape_of(rows: Iterable[list[str]]) -> Shape:
     return Shape(1 + sum(1 for row in records if row), len(header) + (len(first) > len(header)))
 
 
-def csv_shape(stream: BinaryIO) -> Shape | None:
+def csv_shape(stream: BinaryIO, check: Callable[[], None] = lambda: None) -> Shape | None:
     """Shape of a CSV file, or None where it cannot be read as one."""
     try:
-        return shape_of(read_rows(stream))
+        return shape_of(read_rows(stream, check))
     except NotCsv:
         return None

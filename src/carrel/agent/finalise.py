@@ -7,33 +7,68 @@ is, all the rest is.
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from carrel.agent import csvshape, databases, gate, logs, manifest, metadata, warehouses
-from carrel.agent.errors import DatabaseUnavailable
+from carrel.agent.errors import DatabaseUnavailable, UserError
 from carrel.agent.executors.base import Inspection, Phase
 from carrel.agent.explain import notes_on
 from carrel.agent.folder import AttemptFolder, Prepared
-from carrel.agent.matching import Matched, match_outputs
+from carrel.agent.made import UNCHANGED, match_made
+from carrel.agent.matching import Matched, TooMuchOutput, too_much
 from carrel.agent.outcome import Ending, Outcome, outcome_of
 from carrel.agent.prepare import memory_limit_of
 from carrel.agent.publish import Stage, Staged
 from carrel.agent.surroundings import Surroundings
-from carrel.agent.walk import FileEntry, Listing, open_beneath, walk
+from carrel.agent.walk import Listing, open_beneath, walk_job
 from carrel.messages.tasks import JobDefinition
 from carrel.project.patterns import is_reserved
 from carrel.telemetry.faults import point
+from carrel.units.limits import MAX_COUNTED_BYTES, MAX_FINALISE_SECONDS, MAX_WORKSPACE_OUTPUTS
 
 logger = logging.getLogger(__name__)
 KEPT = "outputs"
 """Folder beside a failed job's log with what it had made."""
+STUB = ".txt"
+"""Added to the name of a file that may not be seen at level 4, for the message that says why."""
+FEW_FILES, FEW_BYTES = 64, 64 * 1024 * 1024
+"""Outputs up to this number and size are made durable under the workspace's lock, with all else."""
 
 
-class Superseded(Exception):
+class Superseded(gate.Cancelled):
     """The attempt may not change its workspace (any more): nothing of it may become visible."""
+
+
+class TookTooLong(UserError, gate.Cancelled):
+    """What the job left cannot be read, checked and stored in the time there is for that."""
+
+
+class OutputUnreadable(UserError):
+    """An output cannot be read, or is not any more what it was when it was listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class StagedOutput:
+    """An output that is staged; `shape` of CSV files that are counted."""
+
+    level: str
+    file: Staged
+    shape: csvshape.Shape | None = None
+
+
+class Names:
+    """The paths of a workspace's outputs, and of the folders they lie in."""
+
+    def __init__(self, files: Collection[str]) -> None:
+        self.files = files
+        self._folders = {str(folder) for path in files for folder in PurePosixPath(path).parents}
+
+    def has(self, path: str) -> bool:
+        return path in self.files or path in self._folders
 
 
 @dataclass
@@ -54,6 +89,19 @@ class Finalising:
     still_wanted: Callable[[], bool] = lambda: True
     may_publish: Callable[[], bool] = lambda: True
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    is_unwanted: Callable[[], bool] = lambda: False
+    """Looked at between blocks of long work: whether to stop at once, as it has been cancelled, say."""
+    deadline: float = field(default_factory=lambda: time.monotonic() + MAX_FINALISE_SECONDS)
+
+    def check(self) -> None:
+        """Raise Superseded when nobody wants the end of this any more, TookTooLong when its time is over."""
+        if self.is_unwanted():
+            raise Superseded
+        if time.monotonic() > self.deadline:
+            hours = MAX_FINALISE_SECONDS / 3600
+            raise TookTooLong(
+                f"The job's outputs could not be stored within {hours:g} hours: they are too many or large"
+            )
 
     @property
     def job_folder(self) -> Path:
@@ -65,11 +113,18 @@ class Finalising:
         seen = replace(seen, notes=notes_on(seen, self.folder.workspace, self.job.args))
         limit = memory_limit_of(self.job.memory_limit)
         ending = Ending(seen.exit_code, seen.oom_killed, cancelled, limit, timeout)
-        listing = _listing(self.folder, prepared) if prepared and not cancelled else Listing(())
-        matched = self._match(listing, prepared) if not cancelled else metadata.NOTHING_MATCHED
-        excluded = {} if cancelled else self._check(matched.outputs, prepared)
-        if not cancelled:
-            seen = replace(seen, notes=(*seen.notes, *self._identifying(matched.outputs, prepared)))
+        listing, matched = Listing(()), metadata.NOTHING_MATCHED
+        if prepared and not cancelled:
+            listing = walk_job(self.folder.workspace, is_reserved, self.check)
+            matched = self._match(listing, prepared)
+            if reason := too_much(listing, matched.outputs):
+                if seen.exit_code == 0:
+                    raise TooMuchOutput(reason)
+                # How it failed is what there is to know.
+                seen = replace(seen, notes=(*seen.notes, f"Nothing of what it made is kept: {reason}"))
+                matched = replace(matched, outputs={})
+        excluded = self._check(matched.outputs)
+        seen = replace(seen, notes=(*seen.notes, *self._identifying(matched.outputs)))
         outcome = outcome_of(ending, matched, {path: found.reason for path, found in excluded.items()})
         facts = self._facts(seen, prepared, ending, matched, outcome, listing)
         point("finalise.matched")
@@ -98,21 +153,20 @@ class Finalising:
         listing: Listing,
     ) -> metadata.Facts:
         return metadata.Facts(
-            self.task_id,
-            seen,
-            prepared.image_id if prepared else None,
-            seen.exit_code,
-            matched,
-            outcome.message,
-            outcome.hint,
-            outcome.excluded,
-            {refusal.path: refusal.reason for refusal in listing.refused},
-            ending.cancelled,
-            ending.timeout_seconds is not None,
-            outcome.publish,
-            None,
-            prepared.database_version if prepared else None,
-            self.metrics,
+            task_id=self.task_id,
+            inspection=seen,
+            image_id=prepared.image_id if prepared else None,
+            exit_code=seen.exit_code,
+            matched=matched,
+            message=outcome.message,
+            hint=outcome.hint,
+            excluded=outcome.excluded,
+            refused={refusal.path: refusal.reason for refusal in listing.refused},
+            cancelled=ending.cancelled,
+            timed_out=ending.timeout_seconds is not None,
+            published=outcome.publish,
+            database_version=prepared.database_version if prepared else None,
+            metrics=self.metrics,
             database_changes=self._database_changes(prepared),
         )
 
@@ -130,8 +184,10 @@ class Finalising:
             return warehouses.changes(before, prepared.database_version)
         return databases.changes(url, before, prepared.database_version)
 
-    def _match(self, listing: Listing, prepared: Prepared | None) -> Matched:
-        return match_outputs(self.job.output_spec, listing.files, prepared.at_ns if prepared else 0)
+    def _match(self, listing: Listing, prepared: Prepared) -> Matched:
+        return match_made(
+            self.job.output_spec, listing.files, prepared.placed, self.folder.workspace, prepared.at_ns, self.check
+        )
 
     def _gate_limits(self) -> gate.GateLimits:
         settings = self.place.settings
@@ -143,30 +199,30 @@ class Finalising:
             bars_all=settings.level4_bars_identifiers,
         )
 
-    def _identifying(self, outputs: Mapping[str, str], prepared: Prepared | None) -> list[str]:
+    def _identifying(self, outputs: Mapping[str, str]) -> list[str]:
         """A line for each column of a moderately sensitive output that may identify people."""
         limits = self._gate_limits()
         return [
             f"{path}: {sentence}"
             for path, level in sorted(outputs.items())
             if level != gate.HIGHLY_SENSITIVE
-            for sentence in gate.identifying_columns(*_location(self.folder, prepared, path), limits)
+            for sentence in gate.identifying_columns(self.folder.workspace, path, limits, self.check)
         ]
 
-    def _check(self, outputs: Mapping[str, str], prepared: Prepared | None) -> dict[str, gate.Exclusion]:
+    def _check(self, outputs: Mapping[str, str]) -> dict[str, gate.Exclusion]:
         limits = self._gate_limits()
-        found = {
-            path: gate.check_file(*_location(self.folder, prepared, path), limits)
-            for path, level in outputs.items()
-            if level != gate.HIGHLY_SENSITIVE
-        }
+        found = {}
+        for path, level in outputs.items():
+            self.check()
+            if level != gate.HIGHLY_SENSITIVE:
+                found[path] = gate.check_file(self.folder.workspace, path, limits, self.check)
         return {path: exclusion for path, exclusion in found.items() if exclusion}
 
     def _record(
         self, facts: metadata.Facts, listing: Listing, excluded: Mapping[str, gate.Exclusion], *, to_workspace: bool
     ) -> Stage:
         storage = self.place.storage
-        stage = Stage(self.task_id, storage.roots)
+        stage = Stage(self.task_id, storage.roots, self.check, clear_empty=True)
         try:
             base = storage.workspace(self.job.workspace) if facts.published else self.job_folder / KEPT
             staged = self._stage_outputs(stage, facts, base)
@@ -189,16 +245,30 @@ class Finalising:
             raise
         return stage
 
-    def _stage_outputs(self, stage: Stage, facts: metadata.Facts, base: Path) -> dict[str, tuple[str, Staged]]:
-        prepared = self.folder.prepared()
+    def _stage_outputs(self, stage: Stage, facts: metadata.Facts, base: Path) -> dict[str, StagedOutput]:
         staged = {}
         for path, level in facts.matched.outputs.items():
-            fd = open_beneath(*_location(self.folder, prepared, path))
+            self.check()
             try:
-                staged[path] = (level, stage.add_file(fd, base / path, link=os.fstat(fd).st_nlink == 1))
+                fd = open_beneath(self.folder.workspace, path)
+            except (PermissionError, FileNotFoundError, NotADirectoryError, ValueError) as error:
+                raise OutputUnreadable(f"{path} cannot be read: {error}") from error
+            try:
+                file = stage.add_file(fd, base / path, link=os.fstat(fd).st_nlink == 1)
             finally:
                 os.close(fd)
+            staged[path] = StagedOutput(level, file, self._shape_of(path, level, file))
+        if len(staged) > FEW_FILES or sum(output.file.size for output in staged.values()) > FEW_BYTES:
+            stage.sync()  # others need not wait for it
         return staged
+
+    def _shape_of(self, path: str, level: str, file: Staged) -> csvshape.Shape | None:
+        """Counted of files that output checkers may see: how many patients an extract has is none of theirs."""
+        counted = level != gate.HIGHLY_SENSITIVE and file.size <= MAX_COUNTED_BYTES
+        if gate.suffix_of(path) != ".csv" or not counted:
+            return None
+        with file.path.open("rb") as stream:
+            return csvshape.csv_shape(stream, self.check)
 
     def _stage_logs(
         self, stage: Stage, record: Mapping[str, Any], facts: metadata.Facts, *, to_workspace: bool
@@ -214,12 +284,13 @@ class Finalising:
         if to_workspace:
             high, medium = self.place.storage.action_logs(self.job.workspace, self.job.action)
             stage.add_link(log, high)
-            stage.add_bytes(logs.level4_copy_of(log, self._secrets()), medium)
+            logs.write_level4_copy(log, stage.new_file(medium), self._secrets(), self.check)
 
     def _summary(self, record: Mapping[str, Any], facts: metadata.Facts) -> str:
         refused = [f"{path}  - {reason}" for path, reason in sorted(facts.refused.items())]
         moved = warehouses.told(facts.database_changes)
-        sections = {"Files that can never be outputs": refused, "Notes": facts.inspection.notes}
+        sections = {"Files that can never be outputs": refused, UNCHANGED: facts.matched.unchanged}
+        sections["Notes"] = facts.inspection.notes
         sections["Data changed since this action last ran"] = moved
         return logs.summary(metadata.log_fields(record), facts.matched.outputs, facts.excluded, sections)
 
@@ -228,77 +299,65 @@ class Finalising:
         return known.union(*(logs.secrets_of_url(value) for value in known if "://" in value))
 
     def _stage_workspace(
-        self, stage: Stage, staged: Mapping[str, tuple[str, Staged]], excluded: Mapping[str, gate.Exclusion]
+        self, stage: Stage, staged: Mapping[str, StagedOutput], excluded: Mapping[str, gate.Exclusion]
     ) -> None:
         """Level 4 copies, stubs and the manifest: what depends on what other jobs made."""
         storage, job = self.place.storage, self.job
         present = manifest.read(storage.manifest(job.workspace), job.workspace)
-        others = {path for path, entry in present["outputs"].items() if entry.get("level") != gate.HIGHLY_SENSITIVE}
-        outputs = others - set(staged) | {path for path, (level, _) in staged.items() if level != gate.HIGHLY_SENSITIVE}
-        for path, (level, found) in staged.items():
-            self._stage_level4(stage, path, level, found, excluded.get(path), outputs)
+        names = Names(present["outputs"].keys() | staged.keys())
+        for path, output in staged.items():
+            self._stage_level4(stage, path, output, excluded.get(path), names)
         prepared = self.folder.prepared()
         version = prepared.database_version if prepared else None
-        made = [self._output_record(path, level, found, excluded) for path, (level, found) in staged.items()]
-        records = [replace(record, database_version=version) for record in made]
+        records = [self._output_record(path, output, excluded.get(path), version) for path, output in staged.items()]
         new = manifest.updated(present, job.action, records, prepared.study_actions if prepared else None)
+        if len(new["outputs"]) > max(MAX_WORKSPACE_OUTPUTS, len(present["outputs"])):
+            raise TooMuchOutput(f"The workspace would have more than {MAX_WORKSPACE_OUTPUTS} outputs: use another one")
         stage.add_bytes(manifest.dumps(new), storage.manifest(job.workspace))
 
     def _stage_level4(
-        self, stage: Stage, path: str, level: str, found: Staged, exclusion: gate.Exclusion | None, outputs: set[str]
+        self, stage: Stage, path: str, output: StagedOutput, exclusion: gate.Exclusion | None, names: Names
     ) -> None:
-        target = self.place.storage.level4(self.job.workspace) / path
-        stub = target.with_name(target.name + ".txt")
-        may_stub = f"{path}.txt" not in outputs
-        if level == gate.HIGHLY_SENSITIVE or exclusion:
-            stage.remove(target)
+        level4 = self.place.storage.level4(self.job.workspace)
+        if output.level == gate.HIGHLY_SENSITIVE or exclusion:
+            stage.remove(level4 / path)
         else:
-            stage.add_copy(found.path, target)
-        if exclusion and may_stub:
-            stage.add_bytes(exclusion.stub.encode(), stub)
-        elif may_stub:
-            stage.remove(stub)
+            self._clear_stubs(path, names)
+            stage.add_copy(output.file.path, level4 / path)
+        stub = path + STUB
+        if names.has(stub):
+            return
+        if exclusion:
+            stage.add_bytes(exclusion.stub.encode(), level4 / stub)
+        else:
+            stage.remove(level4 / stub)
+
+    def _clear_stubs(self, path: str, names: Names) -> None:
+        """The message about an earlier `t.csv` gives way to a file that is to be stored as `t.csv.txt/n.csv`."""
+        for folder in PurePosixPath(path).parents:
+            stub = self.place.storage.level4(self.job.workspace) / folder
+            if folder.suffix == STUB and str(folder) not in names.files and stub.is_file():
+                stub.unlink()
 
     def _output_record(
-        self, path: str, level: str, found: Staged, excluded: Mapping[str, gate.Exclusion]
+        self, path: str, output: StagedOutput, exclusion: gate.Exclusion | None, database_version: str | None
     ) -> manifest.OutputRecord:
-        shape = None
-        if gate.suffix_of(path) == ".csv":
-            with found.path.open("rb") as stream:
-                shape = csvshape.csv_shape(stream)
-        job, exclusion = self.job, excluded.get(path)
+        job = self.job
         return manifest.OutputRecord(
-            path,
-            level,
-            job.id,
-            job.rap_id,
-            job.action,
-            job.user,
-            job.repo_url,
-            job.commit,
-            found.size,
-            found.mtime,
-            found.sha256,
-            exclusion is not None,
-            exclusion.reason if exclusion else None,
-            shape.rows if shape else None,
-            shape.cols if shape else None,
+            path=path,
+            level=output.level,
+            job_id=job.id,
+            job_request=job.rap_id,
+            action=job.action,
+            user=job.user,
+            repo=job.repo_url,
+            commit=job.commit,
+            size=output.file.size,
+            timestamp=output.file.mtime,
+            content_hash=output.file.sha256,
+            excluded=exclusion is not None,
+            message=exclusion.reason if exclusion else None,
+            row_count=output.shape.rows if output.shape else None,
+            col_count=output.shape.cols if output.shape else None,
+            database_version=database_version,
         )
-
-
-def _location(folder: AttemptFolder, prepared: Prepared | None, path: str) -> tuple[Path, str]:
-    """Where a file of the workspace really is: a root and a path below it. Large inputs are only shown there."""
-    source = ((prepared and prepared.bound) or {}).get(path)
-    return (Path(source).parent, Path(source).name) if source else (folder.workspace, path)
-
-
-def _listing(folder: AttemptFolder, prepared: Prepared) -> Listing:
-    """What may be an output, with large inputs as they are and nothing of ours or git's."""
-    found = walk(folder.workspace, is_reserved)
-    bound = prepared.bound or {}
-    return Listing(tuple(_as_bound(entry, bound) for entry in found.files), found.refused)
-
-
-def _as_bound(entry: FileEntry, bound: Mapping[str, str]) -> FileEntry:
-    source = bound.get(entry.path)
-    return FileEntry(entry.path, Path(source).stat().st_size, entry.mtime_ns) if source else entry

@@ -19,7 +19,7 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from carrel.agent.attempt import Start
+from carrel.agent.made import Placed
 from carrel.messages.tasks import Task
 
 TRASH = ".trash-"
@@ -42,6 +43,8 @@ class Prepared:
     bound: Mapping[str, str] | None = None
     study_actions: list[str] | None = None
     database_version: str | None = None
+    placed: Mapping[str, Placed] = field(default_factory=dict)
+    """What was in the workspace before the job, by path: inputs, and what its outputs' patterns match."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,7 @@ class AttemptFolder:
             "boot": boot_id(),
             "image_id": prepared.image_id,
             "bound": dict(prepared.bound or {}),
+            "placed": {path: astuple(place) for path, place in prepared.placed.items()},
             "study_actions": prepared.study_actions,
             "database_version": prepared.database_version,
         }
@@ -113,7 +117,8 @@ class AttemptFolder:
         record = _read_json(path)
         if record is None or record.pop("boot") != boot_id():
             return None
-        return Prepared(at_ns=path.stat().st_mtime_ns, **record)
+        placed = {path: _placed(*fields) for path, fields in record.pop("placed", {}).items()}
+        return Prepared(at_ns=path.stat().st_mtime_ns, placed=placed, **record)
 
     def write_start(self, *, done: bool) -> None:
         self._write("started.json", json.dumps({"boot": boot_id(), "done": done}).encode())
@@ -154,6 +159,10 @@ class AttemptFolder:
             return Task.model_validate(record) if record else None
         except ValidationError:
             return None
+
+
+def _placed(inode: list[int], *fields: Any) -> Placed:
+    return Placed((inode[0], inode[1]), *fields)
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

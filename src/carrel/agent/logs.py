@@ -1,15 +1,21 @@
 """A job's log file: the container's lines, then the summary (agent.md 4.6), and its redacted copy for level 4."""
 
+import codecs
+import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import quote, unquote, urlsplit
 
 JOB_SUMMARY = "=============JOB SUMMARY============="
 REDACTED = "[REDACTED]"
 LONG_TABLE = 50
 """Lines of one table in a log that make it worth a note to the output checker."""
+LONGEST_LINE = 64 * 1024
+BLOCK = 1024 * 1024
+UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 _SHORTEST_SECRET = 4
 
 
@@ -53,18 +59,18 @@ def secrets_of_url(url: str) -> set[str]:
 
 def redact(text: str, secrets: Iterable[str]) -> str:
     """`text` with each secret of four characters or more, and its percent-encoded form, replaced by `[REDACTED]`."""
+    found = _secret_pattern(secrets)
+    return found.sub(REDACTED.encode(), text.encode()).decode() if found else text
+
+
+def _secret_pattern(secrets: Iterable[str]) -> re.Pattern[bytes] | None:
+    forms = _secret_forms(secrets)
+    return re.compile(b"|".join(map(re.escape, sorted(forms, key=len, reverse=True)))) if forms else None
+
+
+def _secret_forms(secrets: Iterable[str]) -> set[bytes]:
     known = {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
-    forms = known | {quote(secret, safe="") for secret in known}
-    for secret in sorted(forms, key=len, reverse=True):
-        text = text.replace(secret, REDACTED)
-    return text
-
-
-def level4_log(text: str, secrets: Iterable[str]) -> str:
-    """The copy of a log for level 4: secrets redacted, with a note at its head when it holds a long table."""
-    lines = longest_table(text.splitlines())
-    note = f"NOTE FOR OUTPUT CHECKERS: this log holds a table of {lines} lines.\n" if lines >= LONG_TABLE else ""
-    return note + redact(text, secrets)
+    return {form.encode() for form in known | {quote(secret, safe="") for secret in known}}
 
 
 _TIMESTAMP = re.compile(r"^\d{4}-\d\d-\d\dT\S+ ")
@@ -81,6 +87,73 @@ def _cells(line: str) -> int:
     return len(_SEPARATOR.split(line.strip())) if line.strip() else 0
 
 
-def level4_copy_of(source: Path, secrets: Iterable[str]) -> bytes:
-    """Read the log `source` and return its level 4 copy as UTF-8; bytes that are no UTF-8 are shown escaped."""
-    return level4_log(source.read_bytes().decode(errors="backslashreplace"), secrets).encode()
+def write_level4_copy(
+    source: Path, target: Path, secrets: Iterable[str], check: Callable[[], None] = lambda: None
+) -> None:
+    """Write the copy of the log `source` for level 4, as UTF-8: secrets redacted, with a note at its head when it holds
+    a long table.
+
+    Bytes that are no UTF-8 are shown escaped; where they are more than a quarter, so that the copy would be much longer
+    than the log, as `?`. Read in blocks, with `check` called between them: memory does not grow with the log.
+    """
+    forms = _secret_forms(secrets)
+    with source.open("rb") as log:
+        rows = longest_table(_lines(log, check))
+        unknown = sum(text.count(UNKNOWN) for text in _texts(log, forms, "replace", check))
+        few = 4 * unknown <= os.fstat(log.fileno()).st_size
+        with target.open("wb") as copy:
+            if rows >= LONG_TABLE:
+                copy.write(f"NOTE FOR OUTPUT CHECKERS: this log holds a table of {rows} lines.\n".encode())
+            for text in _texts(log, forms, "backslashreplace" if few else "replace", check):
+                copy.write((text if few else text.replace(UNKNOWN, "?")).encode())
+
+
+def _texts(log: BinaryIO, forms: set[bytes], errors: str, check: Callable[[], None]) -> Iterator[str]:
+    """The log from its start in blocks, redacted and decoded."""
+    decoder = codecs.getincrementaldecoder("utf-8")(errors)
+    for block in _redacted(_blocks(log, check), forms):
+        yield decoder.decode(block)
+    yield decoder.decode(b"", final=True)
+
+
+def _blocks(log: BinaryIO, check: Callable[[], None]) -> Iterator[bytes]:
+    log.seek(0)
+    while block := log.read(BLOCK):
+        check()
+        yield block
+
+
+def _redacted(blocks: Iterable[bytes], forms: set[bytes]) -> Iterator[bytes]:
+    """The same bytes with each secret replaced, also one that lies across two blocks."""
+    if not forms:
+        yield from blocks
+        return
+    pattern = re.compile(b"|".join(map(re.escape, sorted(forms, key=len, reverse=True))))
+    longest = max(map(len, forms))
+    rest = b""
+    for block in blocks:
+        data = rest + block
+        parts, done = [], 0
+        for match in pattern.finditer(data):
+            if match.end() > len(data) - longest:  # a longer one may begin here
+                break
+            parts += [data[done : match.start()], REDACTED.encode()]
+            done = match.end()
+        keep = max(done, len(data) - 2 * longest)
+        parts.append(data[done:keep])
+        rest = data[keep:]
+        yield b"".join(parts)
+    yield pattern.sub(REDACTED.encode(), rest)
+
+
+def _lines(log: BinaryIO, check: Callable[[], None]) -> Iterator[str]:
+    """The log's lines; of a very long one its beginning, which tells whether it is a table's."""
+    log.seek(0)
+    begun, checked = False, 0
+    while line := log.readline(LONGEST_LINE):
+        if log.tell() - checked > BLOCK:
+            check()
+            checked = log.tell()
+        if not begun:
+            yield line.decode(errors="replace")
+        begun = not line.endswith(b"\n")

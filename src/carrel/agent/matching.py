@@ -6,20 +6,31 @@ pattern can make anything be followed or left.
 
 import fnmatch
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from carrel.agent.walk import FileEntry
+from carrel.agent.errors import UserError
+from carrel.agent.walk import FileEntry, Listing
+from carrel.units.limits import GIB, MAX_JOB_ENTRIES, MAX_LISTED, MAX_OUTPUT_BYTES, MAX_OUTPUT_FILES
 
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """`outputs`: path -> level, sorted by path. `unmatched_outputs`: files made since, that no pattern matches."""
+    """`outputs`: path -> level, sorted by path. `unmatched_outputs`: files made since, that no pattern matches.
+
+    `unchanged`: files that a pattern matches, but that were there before and that the job left as they were. The last
+    two are lists to be shown: of many, they name the first and say how many more there are.
+    """
 
     outputs: Mapping[str, str]
     unmatched_patterns: tuple[str, ...]
     unmatched_outputs: tuple[str, ...]
+    unchanged: tuple[str, ...] = ()
+
+
+class TooMuchOutput(UserError):
+    """A job's outputs are more than anybody would look at, or than a disk should take; the text says what may be."""
 
 
 def match_outputs(output_spec: Mapping[str, str], files: Iterable[FileEntry], since_ns: int) -> Matched:
@@ -36,7 +47,29 @@ def match_outputs(output_spec: Mapping[str, str], files: Iterable[FileEntry], si
         if not found:
             unmatched.append(pattern)
     others = sorted(file.path for file in listed if file.path not in outputs and file.mtime_ns > since_ns)
-    return Matched(dict(sorted(outputs.items())), tuple(unmatched), tuple(others))
+    return Matched(dict(sorted(outputs.items())), tuple(unmatched), capped(others))
+
+
+def capped(names: Sequence[str]) -> tuple[str, ...]:
+    """All of them, or the first MAX_LISTED and how many more there are."""
+    if len(names) <= MAX_LISTED:
+        return tuple(names)
+    return (*names[:MAX_LISTED], f"... and {len(names) - MAX_LISTED} more")
+
+
+def too_much(listing: Listing, outputs: Collection[str]) -> str:
+    """Why what a job left cannot be stored, in a sentence; empty when it can. `outputs`: paths of some of its files."""
+    if listing.cut:
+        return f"The job left more than {MAX_JOB_ENTRIES} files in its folder. Remove what is no output before it ends"
+    if len(outputs) > MAX_OUTPUT_FILES:
+        return (
+            f"The job made {len(outputs)} outputs; at most {MAX_OUTPUT_FILES} can be stored. Put them together in"
+            " fewer files, or narrow the patterns of its outputs"
+        )
+    total = sum(max(file.size, file.allocated) for file in listing.files if file.path in outputs)
+    if total > MAX_OUTPUT_BYTES:
+        return f"The job's outputs hold {total / GIB:.1f} GiB; at most {MAX_OUTPUT_BYTES / GIB:.0f} GiB can be stored"
+    return ""
 
 
 def match_pattern(pattern: str, paths: Iterable[str]) -> list[str]:
@@ -64,11 +97,18 @@ def _parts(pattern: str) -> tuple[str, ...]:
 
 
 def _matches(parts: tuple[str, ...], names: tuple[str, ...]) -> bool:
-    if not parts or not names:
-        return not parts and not names
-    if parts[0] == RECURSIVE:
-        return _matches(parts[1:], names) or _matches(parts, names[1:])
-    return _component(parts[0]).fullmatch(names[0]) is not None and _matches(parts[1:], names[1:])
+    """`reached[n]`: the parts so far match the first n names. So that many `**` take no longer than few."""
+    reached = [True] + [False] * len(names)
+    for part in parts:
+        if part == RECURSIVE:
+            reached = [any(reached[: number + 1]) for number in range(len(reached))]
+        else:
+            component = _component(part)
+            reached = [
+                False,
+                *(was and bool(component.fullmatch(name)) for was, name in zip(reached[:-1], names, strict=True)),
+            ]
+    return reached[-1]
 
 
 @lru_cache(maxsize=4096)

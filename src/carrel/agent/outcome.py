@@ -57,9 +57,12 @@ def _finished(matched: Matched, excluded: Mapping[str, str]) -> Outcome:
 
 
 def _hint(matched: Matched) -> str:
-    if not matched.unmatched_outputs:
-        return ""
-    return "\n  Did you mean to match one of these files instead?\n - " + "\n   - ".join(matched.unmatched_outputs)
+    hint = ""
+    if matched.unmatched_outputs:
+        hint += "\n  Did you mean to match one of these files instead?\n - " + "\n   - ".join(matched.unmatched_outputs)
+    if matched.unchanged:
+        hint += "\n  These were there before, and the job did not change them:\n - " + "\n   - ".join(matched.unchanged)
+    return hint
 
 
 def _failure(ending: Ending) -> str | None:

@@ -2,7 +2,8 @@
 
 import errno
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from carrel.agent.errors import InputMissing, InputReplaced, UserError
 from carrel.agent.executors.base import WORKSPACE, Limits, Mount, RunSpec
 from carrel.agent.folder import AttemptFolder, Prepared
 from carrel.agent.inputs import place_file
+from carrel.agent.made import highest, note_placed
 from carrel.agent.studyfiles import hidden_from_jobs
 from carrel.agent.surroundings import Surroundings
 from carrel.messages.tasks import JobDefinition
@@ -39,12 +41,16 @@ def prepare(
     project_file = _project_file(place, job, given_up)
     _check_out(place, job, folder.workspace, project_file, given_up)
     point("prepare.checked_out")
-    mounts = place_inputs(place, job, folder)
+    inputs = place_inputs(place, job, folder)
     access = databases.access_for(job, place.settings, folder.pins)
     point("prepare.placed")
-    prefix = WORKSPACE + "/"
-    bound = {mount.target.removeprefix(prefix): str(mount.source) for mount in mounts}
-    prepared = Prepared(image_id, 0, bound, action_names(project_file) if project_file else None, access.version)
+    prepared = Prepared(
+        image_id=image_id,
+        bound={path: str(source) for path, source in inputs.shown.items()},
+        study_actions=action_names(project_file) if project_file else None,
+        database_version=access.version,
+        placed=note_placed(folder.workspace, job.output_spec, inputs.levels, inputs.hashes, inputs.shown),
+    )
     folder.write_prepared(prepared)
     return prepared
 
@@ -61,8 +67,18 @@ def _check_out(
         mirrors.check_commit_on_branch(study.git_repo_url, study.commit, study.branch, mirrors.deadline(given_up))
 
 
-def place_inputs(place: Surroundings, job: JobDefinition, folder: AttemptFolder) -> list[Mount]:
-    """Put every output of the needed jobs into the folder; the mounts of those too large to copy.
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What was put into a job's folder, by path: the level that its maker gave it, its SHA-256 as the manifest tells
+    it, and for those too large to copy, the file that is shown in its place."""
+
+    levels: Mapping[str, str]
+    hashes: Mapping[str, str]
+    shown: Mapping[str, Path]
+
+
+def place_inputs(place: Surroundings, job: JobDefinition, folder: AttemptFolder) -> Inputs:
+    """Put every output of the needed jobs into the folder.
 
     Raises InputMissing with the needed action's name when a file, or the whole record of a job, is gone, and
     InputReplaced when another job has replaced it.
@@ -73,13 +89,19 @@ def place_inputs(place: Surroundings, job: JobDefinition, folder: AttemptFolder)
     for record in records:
         mounts += _place_outputs_of(record, store, folder)
     point("prepare.copied")
-    if records:
-        _check_who_made_them(place, job, records)
-    return mounts
+    present = _check_who_made_them(place, job, records) if records else {}
+    levels: dict[str, str] = {}
+    for record in records:
+        for path, level in record["outputs"].items():
+            levels[path] = highest([level, levels.get(path, "")])
+    hashes = {path: str(present[path].get("content_hash") or "") for path in levels.keys() & present.keys()}
+    return Inputs(levels, hashes, {mount.target.removeprefix(f"{WORKSPACE}/"): mount.source for mount in mounts})
 
 
-def _check_who_made_them(place: Surroundings, job: JobDefinition, records: Iterable[dict[str, Any]]) -> None:
-    """What was copied is what these jobs made, if the manifest says so now.
+def _check_who_made_them(
+    place: Surroundings, job: JobDefinition, records: Iterable[dict[str, Any]]
+) -> Mapping[str, Any]:
+    """What was copied is what these jobs made, if the manifest says so now; the outputs that it lists.
 
     Under the workspace's lock no publication is half done, and one that was done meanwhile shows.
     """
@@ -91,6 +113,8 @@ def _check_who_made_them(place: Surroundings, job: JobDefinition, records: Itera
             maker = entry.get("job_id")
             if maker and maker not in job.input_job_ids:
                 raise _taken_over(path, entry, record)
+    outputs: Mapping[str, Any] = present
+    return outputs
 
 
 def _taken_over(path: str, entry: dict[str, Any], record: dict[str, Any]) -> UserError:

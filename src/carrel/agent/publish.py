@@ -82,12 +82,22 @@ class Stage:
 
     `name` is unique among publications that may be under way at once. Used again after a crash, it starts anew, once
     what was committed under it is finished. `check` is called between blocks of long work; what it raises ends it.
+    `clear_empty`: all below the roots is ours, so that a folder without files, as a killed publication leaves it, gives
+    way to a file.
     """
 
-    def __init__(self, name: str, roots: Sequence[Path], check: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        name: str,
+        roots: Sequence[Path],
+        check: Callable[[], None] = lambda: None,
+        *,
+        clear_empty: bool = False,
+    ) -> None:
         self.name = name
         self.roots = list(roots)
         self._check = check
+        self._clear_empty = clear_empty
         self._publication = Publication(name, self.roots)
         self._changes: list[Change] = []
         self._unsynced: list[Path] = []
@@ -197,9 +207,12 @@ class Stage:
 
     def _check_targets(self) -> None:
         """No two files of one name, none of the name of another's folder, and nothing both made and removed."""
-        made = {(change.root, change.path) for change in self._changes if change.staged}
-        if len(made) + len({(c.root, c.path) for c in self._changes if not c.staged} - made) < len(self._changes):
+        targets = [(change.root, change.path) for change in self._changes if change.staged]
+        made = set(targets)
+        if len(made) < len(targets):
             raise PublishConflict("The outputs cannot be stored: two of them would have the same name")
+        removals = {(c.root, c.path): c for c in self._changes if not c.staged and (c.root, c.path) not in made}
+        self._changes = [c for c in self._changes if c.staged or removals.get((c.root, c.path)) is c]
         for root, path in sorted(made):
             if folder := next((str(p) for p in Path(path).parents if (root, str(p)) in made), None):
                 raise PublishConflict(f"{path} cannot be stored: {folder} is to be a file and a folder")
@@ -241,8 +254,9 @@ class Stage:
                 self._new_folders.append(new)
 
     def _remove_empty(self, target: Path) -> None:
-        """Folders without a file, as a killed publication leaves them, give way."""
         try:
+            if not self._clear_empty:
+                raise IsADirectoryError
             for folder, _, _ in os.walk(target, topdown=False):
                 Path(folder).rmdir()
         except OSError:

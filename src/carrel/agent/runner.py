@@ -311,7 +311,10 @@ class Runner:
         self._tell(Stage.FINALIZING)
         cancelled = self._cancellation() is not None
         timeout = self._timeout() if self._is_timed_out() else None
-        self._stage = self._finalising().finish(self._seen, cancelled=cancelled, timeout=timeout)
+        finalising = self._finalising()
+        if not cancelled:
+            finalising.is_unwanted = self._is_unwanted
+        self._stage = finalising.finish(self._seen, cancelled=cancelled, timeout=timeout)
         point("attempt.finalised")
 
     def _reset(self) -> None:

@@ -4,18 +4,30 @@ No symlink is ever followed and no path leaves the folder: every folder is opene
 with O_NOFOLLOW (what openat2 with RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS checks in the kernel).
 """
 
+import contextlib
 import os
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from carrel.units.limits import MAX_WALK_DEPTH, MAX_WALK_ENTRIES
+from carrel.units.limits import (
+    MAX_JOB_ENTRIES,
+    MAX_LISTED,
+    MAX_OUTPUT_NAME_BYTES,
+    MAX_OUTPUT_PATH_BYTES,
+    MAX_WALK_DEPTH,
+    MAX_WALK_ENTRIES,
+)
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_CHECK_EVERY = 1000
+_BLOCK = 512
+"""Bytes that `st_blocks` counts in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +40,8 @@ class FileEntry:
     inode: tuple[int, int] = (0, 0)
     """Device and inode number."""
     links: int = 1
+    allocated: int = 0
+    """Bytes that it takes on disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +54,14 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All that is in a folder; both sorted by path."""
+    """All that is in a folder; both sorted by path. `cut`: there is more, which was not looked at."""
 
     files: tuple[FileEntry, ...]
     refused: tuple[Refusal, ...] = ()
+    cut: bool = False
+
+
+_Item = TypeVar("_Item", FileEntry, Refusal)
 
 
 def walk(root: Path, leave_out: Callable[[str], bool] = lambda path: False) -> Listing:
@@ -51,73 +69,153 @@ def walk(root: Path, leave_out: Callable[[str], bool] = lambda path: False) -> L
 
     `leave_out(path)` of a file or folder: it is not looked at and not listed. Raises OSError when `root` is no folder.
     """
-    files: list[FileEntry] = []
-    refused: list[Refusal] = []
+    return _listing(root, _Walk(leave_out, MAX_WALK_ENTRIES))
+
+
+def walk_job(root: Path, leave_out: Callable[[str], bool], check: Callable[[], None] = lambda: None) -> Listing:
+    """`walk` of what a job left in its folder, which is ours by now.
+
+    Refused are also names and paths that are too long for the stores. What the job's user, who is ours too, may not
+    read is made readable. `check` is called from time to time.
+    """
+    return _listing(root, _Walk(leave_out, MAX_JOB_ENTRIES, of_job=True, check=check))
+
+
+def _listing(root: Path, walking: "_Walk") -> Listing:
     fd = os.open(root, _DIRECTORY)
     try:
-        for found in _walk(fd, "", 1, leave_out):
-            if isinstance(found, FileEntry):
-                files.append(found)
-            else:
-                refused.append(found)
-            if len(files) + len(refused) >= MAX_WALK_ENTRIES:
-                refused.append(Refusal("", f"more than {MAX_WALK_ENTRIES} files: the rest was not looked at"))
-                break
+        entries = list(walking.below(fd, "", 1))
     finally:
         os.close(fd)
+    files = [entry for entry in entries if isinstance(entry, FileEntry)]
+    refused = [entry for entry in entries if isinstance(entry, Refusal)]
+    if walking.cut:
+        refused.append(Refusal("", f"more than {walking.limit} files: the rest was not looked at"))
     own, foreign = _split_links(files)
-    return Listing(_by_path(own), _by_path(refused + foreign))
+    return Listing(_by_path(own), _shown(_by_path(refused + foreign)), walking.cut)
 
 
-_Found = TypeVar("_Found", FileEntry, Refusal)
-
-
-def _by_path(items: list[_Found]) -> tuple[_Found, ...]:
+def _by_path(items: list[_Item]) -> tuple[_Item, ...]:
     return tuple(sorted(items, key=lambda item: item.path))
 
 
-def _walk(fd: int, prefix: str, depth: int, leave_out: Callable[[str], bool]) -> Iterator[FileEntry | Refusal]:
-    with os.scandir(fd) as entries:
-        names = sorted(entry.name for entry in entries)
-    for name in names:
-        path = prefix + name
-        if leave_out(path):
-            continue
-        if not _plain_name(name):
-            yield Refusal(printable(path), "its name holds control characters or is not UTF-8")
-            continue
-        yield from _visit(fd, name, path, depth, leave_out)
+def _shown(refused: tuple[Refusal, ...]) -> tuple[Refusal, ...]:
+    if len(refused) <= MAX_LISTED:
+        return refused
+    return (*refused[:MAX_LISTED], Refusal("...", f"and {len(refused) - MAX_LISTED} more"))
 
 
-def _visit(
-    fd: int, name: str, path: str, depth: int, leave_out: Callable[[str], bool]
-) -> Iterator[FileEntry | Refusal]:
-    try:
-        found = os.stat(name, dir_fd=fd, follow_symlinks=False)
-    except FileNotFoundError:
-        return
-    if stat.S_ISREG(found.st_mode):
-        yield FileEntry(path, found.st_size, found.st_mtime_ns, (found.st_dev, found.st_ino), found.st_nlink)
-    elif not stat.S_ISDIR(found.st_mode):
-        yield Refusal(path, f"it is {_KINDS.get(stat.S_IFMT(found.st_mode), 'not a regular file')}")
-    elif depth >= MAX_WALK_DEPTH:
-        yield Refusal(path, f"its folders are nested deeper than {MAX_WALK_DEPTH}")
-    else:
-        yield from _descend(fd, name, path, depth, leave_out)
+@dataclass(slots=True)
+class _Walk:
+    """One walk, and how much it has seen: `limit` is of files and folders together."""
 
+    leave_out: Callable[[str], bool]
+    limit: int
+    of_job: bool = False
+    check: Callable[[], None] = lambda: None
+    seen: int = 0
+    cut: bool = False
 
-def _descend(
-    fd: int, name: str, path: str, depth: int, leave_out: Callable[[str], bool]
-) -> Iterator[FileEntry | Refusal]:
-    try:
+    def below(self, fd: int, prefix: str, depth: int) -> Iterator[FileEntry | Refusal]:
+        for name in self._names(fd):
+            path = prefix + name
+            if self.leave_out(path):
+                continue
+            self.seen += 1
+            if self.seen > self.limit:
+                self.cut = True
+                return
+            if self.seen % _CHECK_EVERY == 0:
+                self.check()
+            if not _plain_name(name):
+                yield Refusal(printable(path), "its name holds control characters or is not UTF-8")
+            else:
+                yield from self._visit(fd, name, path, depth)
+
+    def _names(self, fd: int) -> list[str]:
+        """Sorted; of a folder that is over the limit by itself, as many as it takes to see that."""
+        with os.scandir(fd) as entries:
+            return sorted(entry.name for entry in islice(entries, self.limit - self.seen + 1))
+
+    def _visit(self, fd: int, name: str, path: str, depth: int) -> Iterator[FileEntry | Refusal]:
+        try:
+            found = os.stat(name, dir_fd=fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return
+        kind = stat.S_IFMT(found.st_mode)
+        if kind not in (stat.S_IFREG, stat.S_IFDIR):
+            yield Refusal(path, f"it is {_KINDS.get(kind, 'not a regular file')}")
+        elif self.of_job and (reason := _unfit(name, path, kind)):
+            yield Refusal(path, reason)
+        elif kind == stat.S_IFDIR:
+            yield from self._descend(fd, name, path, depth)
+        elif self.of_job and not _is_readable(fd, name, found):
+            yield Refusal(path, "it cannot be read (Permission denied)")
+        else:
+            inode, allocated = (found.st_dev, found.st_ino), found.st_blocks * _BLOCK
+            yield FileEntry(path, found.st_size, found.st_mtime_ns, inode, found.st_nlink, allocated)
+
+    def _descend(self, fd: int, name: str, path: str, depth: int) -> Iterator[FileEntry | Refusal]:
+        if depth >= MAX_WALK_DEPTH:
+            yield Refusal(path, f"its folders are nested deeper than {MAX_WALK_DEPTH}")
+            return
+        try:
+            child = self._open(fd, name)
+        except OSError as error:
+            yield Refusal(path, f"the folder cannot be read ({error.strerror})")
+            return
+        try:
+            yield from self.below(child, path + "/", depth + 1)
+        finally:
+            os.close(child)
+
+    def _open(self, fd: int, name: str) -> int:
+        try:
+            return self._open_readable(fd, name)
+        except PermissionError:
+            if not self.of_job:
+                raise
+        _grant(fd, name, stat.S_IRWXU)
+        return self._open_readable(fd, name)
+
+    def _open_readable(self, fd: int, name: str) -> int:
         child = os.open(name, _DIRECTORY, dir_fd=fd)
-    except OSError as error:
-        yield Refusal(path, f"the folder cannot be read ({error.strerror})")
-        return
+        try:
+            os.stat(".", dir_fd=child)  # one that may be read and not entered has names only
+        except OSError:
+            os.close(child)
+            raise
+        return child
+
+
+def _unfit(name: str, path: str, kind: int) -> str:
+    """Why what a job made cannot be stored under its name, if it cannot."""
+    if kind == stat.S_IFREG and len(name.encode()) > MAX_OUTPUT_NAME_BYTES:
+        return f"its name is longer than {MAX_OUTPUT_NAME_BYTES} bytes"
+    if len(path.encode()) > MAX_OUTPUT_PATH_BYTES:
+        return f"its path is longer than {MAX_OUTPUT_PATH_BYTES} bytes"
+    return ""
+
+
+def _is_readable(fd: int, name: str, found: os.stat_result) -> bool:
+    """Whether a file can be read; the job's user being ours, it is made so where it is not."""
+    if os.geteuid() == found.st_uid:
+        if found.st_mode & stat.S_IRUSR:
+            return True
+        with contextlib.suppress(OSError):
+            _grant(fd, name, stat.S_IRUSR)
+    return os.access(name, os.R_OK, dir_fd=fd, effective_ids=True, follow_symlinks=False)
+
+
+def _grant(fd: int, name: str, mode: int) -> None:
+    """Give the owner these rights to what has this name, if that is no symlink. Raises OSError."""
+    path = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
     try:
-        yield from _walk(child, path + "/", depth + 1, leave_out)
+        found = os.fstat(path)
+        if not stat.S_ISLNK(found.st_mode):
+            Path(f"/proc/self/fd/{path}").chmod(stat.S_IMODE(found.st_mode) | mode)
     finally:
-        os.close(child)
+        os.close(path)
 
 
 _KINDS = {

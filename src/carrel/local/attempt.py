@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
-from carrel.agent.executors.base import Executor, Limits, Mount, RunSpec
+from carrel.agent.executors.base import WORKSPACE, Executor, Limits, Mount, RunSpec
 from carrel.agent.folder import remove_tree
+from carrel.agent.gate import Cancelled
 from carrel.agent.inputs import place_outputs
+from carrel.agent.made import Placed, highest, note_placed
 from carrel.agent.studyfiles import LeaveOut, copy_study, study_files
 from carrel.agent.walk import printable
 from carrel.jobs.identifiers import job_id
@@ -33,7 +35,7 @@ Tell = Callable[[str, StatusCode, str, bool], None]
 """(action, code, message, detail)."""
 
 
-class Stopped(Exception):
+class Stopped(Cancelled):
     """The run is being stopped; nothing of this attempt is kept."""
 
 
@@ -97,6 +99,8 @@ class Attempt:
         self.image_id = ""
         self.code_hash = ""
         self.input_hashes: dict[str, str] = {}
+        self.placed: dict[str, Placed] = {}
+        """What was in its folder before it began, by path: inputs, and what its outputs' patterns match."""
         self.skipped: list[str] = []
         self.memory_peak: int | None = None
         self._note: TextIO | None = None
@@ -120,6 +124,7 @@ class Attempt:
         # Edited while it was copied: nobody knows what ran, so it is never called up to date.
         self.code_hash = after if before == after else ""
         mounts = place_outputs(folder, self._inputs(), self.workspace, self.folder / "pins")
+        self.placed = self._note_placed(mounts)
         # Files the job makes are newer than this one, by the file system's own clock.
         self._marker.touch()
         faults.point("local.prepared")
@@ -132,6 +137,19 @@ class Attempt:
         self.skipped = [f"{printable(path)}  - {reason}" for path, reason in sorted(reasons.items())]
         for line in self.skipped[:SKIPPED_SHOWN]:
             self.detail(StatusCode.PREPARING, f"Not copied: {line}")
+
+    def _note_placed(self, mounts: list[Mount]) -> dict[str, Placed]:
+        levels: dict[str, str] = {}
+        for record in self.needed.values():
+            for path, level in record.outputs.items():
+                levels[path] = highest([level, levels.get(path, "")])
+        shown = {mount.target.removeprefix(f"{WORKSPACE}/"): mount.source for mount in mounts}
+        return note_placed(self.workspace, self.action.outputs.flat(), levels, self.input_hashes, shown)
+
+    def check(self) -> None:
+        """Raise `Stopped` when the run is being stopped; called between blocks of long work."""
+        if self.around.stopping.is_set():
+            raise Stopped
 
     def _inputs(self) -> list[str]:
         folder = self.around.study.folder

@@ -5,7 +5,7 @@ Whatever matched is published, also of a failed action: here the outputs are the
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from carrel.agent import logs, manifest
@@ -13,10 +13,11 @@ from carrel.agent.csvshape import csv_shape
 from carrel.agent.executors.base import Inspection
 from carrel.agent.explain import notes_on, why_not_started
 from carrel.agent.gate import MODERATELY_SENSITIVE, GateLimits, check_file, identifying_columns
-from carrel.agent.matching import Matched, match_outputs
+from carrel.agent.made import UNCHANGED, match_made
+from carrel.agent.matching import Matched, too_much
 from carrel.agent.outcome import Ending, Outcome, outcome_of
 from carrel.agent.publish import PublishConflict, Stage, Staged, StorageNotWritable
-from carrel.agent.walk import Listing, open_beneath, walk
+from carrel.agent.walk import Listing, open_beneath, walk_job
 from carrel.jobs.outcomes import results_to_outcome
 from carrel.jobs.statuses import StatusCode
 from carrel.local.attempt import Attempt, now
@@ -26,6 +27,7 @@ from carrel.local.records import Record, record_path, to_bytes
 from carrel.project.patterns import is_reserved
 from carrel.telemetry import faults
 from carrel.units.ignored import NAME as GITIGNORE
+from carrel.units.limits import MAX_COUNTED_BYTES
 
 MAX_LOG_BYTES = 64 * 1024 * 1024
 
@@ -48,7 +50,11 @@ class Judgement:
 
 def finalise(attempt: Attempt, inspection: Inspection) -> Record:
     """Publish the ended attempt and return its record; `OSError` when it cannot be: then nothing has changed."""
-    listing = walk(attempt.workspace, lambda path: is_reserved(path) or Path(path).name == GITIGNORE)
+
+    def is_ours(path: str) -> bool:
+        return is_reserved(path) or Path(path).name == GITIGNORE
+
+    listing = walk_job(attempt.workspace, is_ours, attempt.check)
     judgement = judge(attempt, inspection, listing)
     while True:
         record = _record(attempt, inspection, judgement)
@@ -62,8 +68,12 @@ def finalise(attempt: Attempt, inspection: Inspection) -> Record:
 
 def judge(attempt: Attempt, inspection: Inspection, listing: Listing) -> Judgement:
     since = (attempt.folder / "prepared").stat().st_mtime_ns
-    matched = match_outputs(attempt.action.outputs.flat(), listing.files, since)
-    excluded = _gate(attempt.workspace, matched)
+    matched = match_made(
+        attempt.action.outputs.flat(), listing.files, attempt.placed, attempt.workspace, since, attempt.check
+    )
+    reason = too_much(listing, matched.outputs)
+    matched = replace(matched, outputs={}) if reason else matched
+    excluded = _gate(attempt, matched)
     ending = Ending(
         exit_code=inspection.exit_code,
         oom_killed=inspection.oom_killed,
@@ -75,13 +85,16 @@ def judge(attempt: Attempt, inspection: Inspection, listing: Listing) -> Judgeme
     code, message = _status(attempt, inspection, outcome, matched)
     said = outcome.message or ""
     notes = (*notes_on(inspection, attempt.workspace, attempt.args), *_identifying(attempt, matched))
-    return Judgement(code, message, said, outcome.hint, matched, excluded, refused, notes)
+    judgement = Judgement(code, message, said, outcome.hint, matched, excluded, refused, notes)
+    if reason and inspection.exit_code == 0:
+        return replace(judgement, code=StatusCode.JOB_ERROR, message=reason, said=reason, hint="")
+    return replace(judgement, notes=(*notes, f"Nothing of what it made is kept: {reason}")) if reason else judgement
 
 
-def _gate(workspace: Path, matched: Matched) -> dict[str, str]:
+def _gate(attempt: Attempt, matched: Matched) -> dict[str, str]:
     limits = GateLimits()
     checked = (path for path, level in matched.outputs.items() if level == MODERATELY_SENSITIVE)
-    findings = ((path, check_file(workspace, path, limits)) for path in checked)
+    findings = ((path, check_file(attempt.workspace, path, limits, attempt.check)) for path in checked)
     return {path: found.reason for path, found in findings if found is not None}
 
 
@@ -117,9 +130,11 @@ def _status(attempt: Attempt, inspection: Inspection, outcome: Outcome, matched:
 def _conflicted(judgement: Judgement, conflict: Exception) -> Judgement:
     if not judgement.matched.outputs:
         raise OSError(str(conflict)) from conflict
-    nothing = Matched({}, judgement.matched.unmatched_patterns, judgement.matched.unmatched_outputs)
+    nothing = replace(judgement.matched, outputs={})
     message = f"The outputs cannot be written: {conflict}"
-    return Judgement(StatusCode.JOB_ERROR, message, message, "", nothing, {}, judgement.refused, judgement.notes)
+    return replace(
+        judgement, code=StatusCode.JOB_ERROR, message=message, said=message, hint="", matched=nothing, excluded={}
+    )
 
 
 def _record(attempt: Attempt, inspection: Inspection, judgement: Judgement) -> Record:
@@ -153,23 +168,35 @@ def _record(attempt: Attempt, inspection: Inspection, judgement: Judgement) -> R
 
 def _publish(attempt: Attempt, record: Record, judgement: Judgement) -> None:
     study = attempt.around.study
-    with attempt.around.publishing:
-        ignore_outputs(study.folder, record.outputs)
-        stage = Stage(attempt.id, [study.folder])
+    stage = Stage(attempt.id, [study.folder], attempt.check)
+    try:
         entries = [_stage_output(attempt, stage, record, path) for path in record.outputs]
         _write_log(attempt, stage.new_file(study.log(record.action)), record, judgement)
-        known = manifest.read(study.metadata / "manifest.json", study.name)
-        after = manifest.updated(known, record.action, entries, attempt.around.all_actions)
-        stage.add_bytes(manifest.dumps(after), study.metadata / "manifest.json")
-        stage.add_bytes(to_bytes(record), record_path(study, record.action))
-        stage.commit()
-        faults.point("local.published")
-        stage.finish()
+        with attempt.around.publishing:
+            _ignore(study.folder, record.outputs)
+            known = manifest.read(study.metadata / "manifest.json", study.name)
+            after = manifest.updated(known, record.action, entries, attempt.around.all_actions)
+            stage.add_bytes(manifest.dumps(after), study.metadata / "manifest.json")
+            stage.add_bytes(to_bytes(record), record_path(study, record.action))
+            stage.commit()
+            faults.point("local.published")
+            stage.finish()
+    except BaseException:
+        stage.settle()
+        raise
     for path in record.outputs:
         attempt.detail(StatusCode.FINALIZING, f"Extracting output file: {path}")
     for path in exposed(study.folder, record.outputs):
         attempt.tell(StatusCode.FINALIZING, f"`git add` would take {path}: name it in the .gitignore beside it")
     attempt.detail(StatusCode.FINALIZING, f"Logs written to: {study.log(record.action)}")
+
+
+def _ignore(study: Path, outputs: Mapping[str, str]) -> None:
+    try:
+        ignore_outputs(study, outputs)
+    except OSError as error:
+        where = str(error.filename or "").removeprefix(f"{study}/")
+        raise StorageNotWritable(f"{where} cannot be written: {(error.strerror or '').lower()}") from error
 
 
 def _stage_output(attempt: Attempt, stage: Stage, record: Record, path: str) -> manifest.OutputRecord:
@@ -178,14 +205,14 @@ def _stage_output(attempt: Attempt, stage: Stage, record: Record, path: str) -> 
         staged = stage.add_file(source, attempt.around.study.folder / path, link=True)
     finally:
         os.close(source)
-    return _manifest_entry(record, path, staged)
+    return _manifest_entry(attempt, record, path, staged)
 
 
-def _manifest_entry(record: Record, path: str, staged: Staged) -> manifest.OutputRecord:
+def _manifest_entry(attempt: Attempt, record: Record, path: str, staged: Staged) -> manifest.OutputRecord:
     shape = None
-    if path.endswith(".csv"):
+    if path.endswith(".csv") and staged.size <= MAX_COUNTED_BYTES:
         with staged.path.open("rb") as stream:
-            shape = csv_shape(stream)
+            shape = csv_shape(stream, attempt.check)
     return manifest.OutputRecord(
         path=path,
         level=record.outputs[path],
@@ -227,6 +254,7 @@ def _summary(attempt: Attempt, record: Record, judgement: Judgement) -> str:
     }
     sections = {
         "Files that can never be outputs": judgement.refused,
+        UNCHANGED: judgement.matched.unchanged,
         "Files of the study not copied": attempt.skipped,
         "Notes": judgement.notes,
     }

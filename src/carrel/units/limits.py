@@ -121,7 +121,10 @@ MAX_LINK_STEPS = 1_000_000
 MAX_WALK_DEPTH = 64
 """Deepest folder below a job's folder that is looked into."""
 
-MAX_WALK_ENTRIES = 200_000
+MAX_WALK_ENTRIES = 1_000_000
+"""Most files and folders of a study's folder that are looked at."""
+
+MAX_JOB_ENTRIES = 200_000
 """Most files and folders that a job may leave in its folder, outputs or not."""
 
 MAX_OUTPUT_FILES = 10_000
