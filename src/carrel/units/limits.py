@@ -222,6 +222,9 @@ MAX_UNPACKED_RATIO = 200
 MAX_JSON_WHOLE_BYTES = 256 * MIB
 """Largest JSON file that is parsed at once; a long array of smaller elements may be larger."""
 
+MAX_COLUMNS = 2_000
+"""Most columns of data in one table, unless the mapping says otherwise (`max_columns`)."""
+
 MAX_METADATA_BYTES = 4 * MIB
 """Largest metadata of a record: its sidecar, or `metadata.json` where there is none."""
 

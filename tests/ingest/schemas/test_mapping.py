@@ -76,6 +76,7 @@ def test_a_file_is_laid_over_the_shipped_one_key_by_key():
         "policy": "variant",
         "partition_by": ("assessmentid",),
         "naming": "carrel",
+        "max_columns": 2_000,
     }
     assert mapping.options("MotionRecord_v1").partition_by == ("year", "month")
     assert mapping.archive_map.version is None

@@ -1,4 +1,4 @@
-"""Files that only the whole run shows not to fit the tables (policies quarantine and freeze).
+"""Files that only the whole run shows not to fit the tables (policies quarantine and freeze, too many columns).
 
 They are refused before records are settled: each archive is then what it would have been had one worker seen all of the
 run, so that neither the split into batches shows, nor a correction falls with what it corrects.
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from carrel.ingest.commit import Storage, blocks
+from carrel.ingest.engine.budgets import Spent, spent
 from carrel.ingest.engine.settling import schemas_of
 from carrel.ingest.engine.values import BatchResult, Part, Prior
 from carrel.ingest.ledger import CURRENT, Line
@@ -36,20 +37,29 @@ class Refused:
     """-> columns of the record, from one of its rows"""
     lost: dict[Archive, Counter[str]] = field(default_factory=dict)
     """archive -> table -> rows that go"""
+    spent: dict[str, Spent] = field(default_factory=dict)
+    """dataset -> what its tables keep, where they would have too many columns"""
 
 
 def refused(
     storage: Storage, schemas: Schemas, known: Mapping[str, CatalogEntry], results: Sequence[BatchResult]
 ) -> Refused:
-    """Reads the parts of datasets that have such a policy."""
+    """Reads the parts of datasets that have such a policy, or too many columns."""
     found = Refused()
     for dataset, seen in schemas_of(results).items():
-        policy = Policy(schemas.mapping.options(dataset).policy)
+        options = schemas.mapping.options(dataset)
+        policy = Policy(options.policy)
+        entry = known.get(dataset)
+        before = entry.schema if entry else None
+        parts = [part for result in results for part in result.parts if part.dataset == dataset]
         if policy in (Policy.QUARANTINE, Policy.FREEZE):
-            entry = known.get(dataset)
-            schema, _ = unify(entry.schema if entry else None, seen, policy)
-            parts = [part for result in results for part in result.parts if part.dataset == dataset]
-            _look(storage, parts, schema, found)
+            _look(storage, parts, unify(before, seen, policy)[0], found)
+        if before is None or policy is not Policy.FREEZE:
+            gone = frozenset(each.file for each in found.files)
+            within = spent(storage, before, seen, parts, options.max_columns, gone)
+            if within:
+                found.spent[dataset] = within
+                _add(storage, parts, within.offenders, found)
     return found
 
 
@@ -59,23 +69,31 @@ def _look(storage: Storage, parts: Sequence[Part], schema: DatasetSchema, found:
         have = TableSchema.from_bytes(part.table, part.schema)
         for block in blocks(storage, part.table, part.file.path):
             for each in offenders(block, have, schema.table(part.table)):
-                if first.setdefault(each.file, each) is each:
-                    found.rows[each] = _row_of(block, each)
-    mine = sorted(first.values())
+                first.setdefault(each.file, each)
+    _add(storage, parts, sorted(first.values()), found)
+
+
+def _add(storage: Storage, parts: Sequence[Part], mine: Sequence[Offender], found: Refused) -> None:
+    """Note what goes with these files."""
     found.files += mine
     records = {each.recordid for each in mine}
     for part in parts:
         if part.records & records:
             for block in blocks(storage, part.table, part.file.path):
-                _count(block, without(block, mine), part.table, found.lost)
+                gone = _count(block, without(block, mine), part.table, found.lost)
+                for each in mine if gone else ():
+                    if each not in found.rows and (row := _row_of(block, each)):
+                        found.rows[each] = row
 
 
-def _count(before: pa.Table, after: pa.Table, table: str, lost: dict[Archive, Counter[str]]) -> None:
+def _count(before: pa.Table, after: pa.Table, table: str, lost: dict[Archive, Counter[str]]) -> bool:
+    """Whether any goes."""
     counts = Counter(_by_archive(before))
     counts.subtract(Counter(_by_archive(after)))
     for archive, count in counts.items():
         if count:
             lost.setdefault(archive, Counter())[table] += count
+    return before.num_rows > after.num_rows
 
 
 def _by_archive(block: pa.Table) -> dict[Archive, int]:
@@ -84,14 +102,14 @@ def _by_archive(block: pa.Table) -> dict[Archive, int]:
     return {(row[keys[0]], row[keys[1]]): row["count_all"] for row in counted.to_pylist()}
 
 
-def _row_of(block: pa.Table, offender: Offender) -> dict[str, Any]:
-    """The reserved columns of a row of this file."""
+def _row_of(block: pa.Table, offender: Offender) -> dict[str, Any] | None:
+    """The reserved columns of a row of this file, if it has one here."""
     is_it = pc.and_(
         pc.equal(block.column("recordid"), offender.recordid),
         pc.equal(block.column("_source_file"), offender.source_file),
     )
-    row: dict[str, Any] = block.filter(is_it).slice(0, 1).select(_OF_RECORD).to_pylist()[0]
-    return row
+    rows: list[dict[str, Any]] = block.filter(is_it).slice(0, 1).select(_OF_RECORD).to_pylist()
+    return rows[0] if rows else None
 
 
 def amended(results: Iterable[BatchResult], gone: Refused, reject_records: bool) -> Iterator[BatchResult]:
@@ -100,6 +118,12 @@ def amended(results: Iterable[BatchResult], gone: Refused, reject_records: bool)
     for each in gone.files:
         files.setdefault((each.archive_uri, each.archive_etag), []).append(each)
     for result in results:
+        if gone.spent:
+            schemas = (
+                gone.spent[schema.dataset].trimmed(schema) if schema.dataset in gone.spent else schema
+                for schema in result.schemas
+            )
+            result = replace(result, schemas=tuple(schemas))
         if not any(_archive(line) in files for line in result.lines):
             yield result
             continue

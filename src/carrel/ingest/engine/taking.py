@@ -208,9 +208,9 @@ class Taker:
 
     def _flush(self) -> None:
         for flattener in self.flatteners.values():
-            flat = flattener.finish()
-            self._count(flat)
-            self.writers.write(flat)
+            for flat in flattener.finish_all():
+                self._count(flat)
+                self.writers.write(flat)
         self._pending = 0
         faults.point("ingest.flushed")
 
@@ -255,8 +255,14 @@ class Taker:
 
     def _new_flattener(self, dataset: str) -> Flattener:
         schemas = self.context.schemas
-        policy = Policy(schemas.mapping.options(dataset).policy)
-        return Flattener(dataset, declarations(schemas, dataset), policy, self.context.known.get(dataset))
+        options = schemas.mapping.options(dataset)
+        return Flattener(
+            dataset,
+            declarations(schemas, dataset),
+            Policy(options.policy),
+            self.context.known.get(dataset),
+            max_columns=options.max_columns,
+        )
 
 
 def _whole_archive(fault: Fault | None) -> ArchiveRejected:

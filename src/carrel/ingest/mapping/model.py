@@ -5,10 +5,20 @@ from collections.abc import Mapping as AbstractMapping
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from carrel.ingest.mapping.clients import parse_comparisons
 from carrel.ingest.values import Record
+from carrel.units.limits import MAX_COLUMNS
 
 DatasetName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_]*_v[1-9][0-9]*$", max_length=80)]
 """Identifier and version, as `MotionRecord_v1`; it names the dataset's root table."""
@@ -130,6 +140,7 @@ class DatasetOptions(_Part):
     policy: Policy | None = None
     partition_by: PartitionColumns | None = None
     naming: Naming | None = None
+    max_columns: PositiveInt | None = None
     description: str = ""
 
 
@@ -139,6 +150,7 @@ class Defaults(_Part):
     policy: Policy = "evolve"
     partition_by: PartitionColumns = ()
     naming: Naming = "carrel"
+    max_columns: PositiveInt = MAX_COLUMNS
 
 
 class Options(_Part):
@@ -147,6 +159,8 @@ class Options(_Part):
     policy: Policy
     partition_by: PartitionColumns
     naming: Naming
+    max_columns: PositiveInt = MAX_COLUMNS
+    """Columns of data in each of its tables."""
 
 
 class Mapping(_Part):
@@ -185,6 +199,7 @@ class Mapping(_Part):
             policy=own.policy or self.defaults.policy,
             partition_by=self.defaults.partition_by if own.partition_by is None else own.partition_by,
             naming=own.naming or self.defaults.naming,
+            max_columns=own.max_columns or self.defaults.max_columns,
         )
 
     def named_datasets(self) -> frozenset[str]:

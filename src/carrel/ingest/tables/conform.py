@@ -24,6 +24,8 @@ class Offender:
     archive_uri: str
     archive_etag: str
     pointer: str
+    keyword: str = "kind"
+    """What it does not fit: the kind of a column, or the number of them (`too_many_columns`)."""
 
     @property
     def file(self) -> tuple[str, ...]:

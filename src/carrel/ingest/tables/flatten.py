@@ -20,9 +20,8 @@ from carrel.ingest.tables.reserved import FileColumns, file_key
 from carrel.ingest.tables.schema import Column, DatasetSchema, Declared, Policy, TableSchema
 from carrel.ingest.tables.unify import unify
 from carrel.ingest.values import Fault, Lineage
+from carrel.units.limits import MAX_COLUMNS
 
-MAX_KEYS = 2_000
-"""In one table, of one file."""
 _FLUSH_ROWS = 5_000
 """About one sensor file: its objects are still in the processor's cache when their columns are collected."""
 _FLUSH_FILES = 500
@@ -76,12 +75,14 @@ class Flattener:
         policy: Policy = Policy.EVOLVE,
         known: DatasetSchema | None = None,
         max_table_depth: int = 8,
+        max_columns: int = MAX_COLUMNS,
     ):
         self.dataset = dataset
         self.declared = declared
         self.policy = policy
         self.known = known
         self.max_table_depth = max_table_depth
+        self.max_columns = max_columns
         self._seen = DatasetSchema(dataset)
         self._clear()
 
@@ -90,7 +91,8 @@ class Flattener:
         self._pending: list[_File] = []
         self._pending_rows = 0
         self._rejected: dict[int, Fault] = {}
-        self._segments: list[_Typed] = []
+        self._groups: list[list[_Typed]] = []
+        """What was made of files that came together; none of its tables is too wide."""
 
     def add(self, lineage: Lineage, value: Any, first: int = 0) -> None:
         """Take one file's parsed (and checked) JSON. `first`: position of the first element, for a block of a long
@@ -112,29 +114,56 @@ class Flattener:
         self.add(lineage, value)
 
     def finish(self) -> Flat:
-        """The tables of everything added since the last `finish`."""
+        """The tables of everything added since the last `finish`, which is of one file or of few keys: FileRejected
+        `too_many_keys` when it is too wide for one table."""
         self._flush()
-        schema, _ = unify(
-            self.known, [self._seen, *(each.schema(self.dataset) for each in self._segments)], self.policy
-        )
-        self._reject_offenders(schema)
-        touched = {each.name: schema.table(each.name) for each in self._segments}
-        kept = self._kept()
+        if self._is_too_wide([segment for group in self._groups for segment in group]):
+            raise FileRejected("types", "too_many_keys", _too_many(self.max_columns))
+        flats = list(self.finish_all())
+        return flats[0]
+
+    def finish_all(self) -> Iterator[Flat]:
+        """The same, in as many parts as it takes for no table of a part to be too wide: one, mostly. Which files stay
+        is for who sees all of the run to decide."""
+        self._flush()
+        groups, self._groups = self._groups or [[]], []
+        together: list[_Typed] = []
+        for group in groups:
+            if together and self._is_too_wide([*together, *group]):
+                yield self._flat(together)
+                self._seen, self._rejected, together = DatasetSchema(self.dataset), {}, []
+            together = [*together, *group]
+        if self._is_too_wide(together):
+            self._seen = DatasetSchema(self.dataset)
+        yield self._flat(together)
+        self._clear()
+
+    def _is_too_wide(self, segments: list["_Typed"]) -> bool:
+        """With the columns of earlier parts, which tables of later ones have too."""
+        fields: dict[str, set[Field]] = {}
+        for about in (*(each.about for each in segments), *self._seen.tables.values()):
+            fields.setdefault(about.name, set()).update(about.by_field)
+        return any(len(each) > self.max_columns for each in fields.values())
+
+    def _flat(self, segments: list["_Typed"]) -> Flat:
+        schema, _ = unify(self.known, [self._seen, *(each.schema(self.dataset) for each in segments)], self.policy)
+        self._reject_offenders(schema, segments)
+        touched = {each.name: schema.table(each.name) for each in segments}
+        kept = self._kept(segments)
         flat = Flat(
-            {name: _whole(segments, schema.table(name)) for name, segments in kept.items()},
+            {name: _whole(of_name, schema.table(name)) for name, of_name in kept.items()},
             DatasetSchema(self.dataset, touched),
             tuple(Rejection(self._lineages[number], fault) for number, fault in sorted(self._rejected.items())),
-            {name: self._rows_of(segments) for name, segments in kept.items()},
+            {name: self._rows_of(of_name) for name, of_name in kept.items()},
         )
         self._seen, _ = unify(None, [self._seen, flat.schema], self.policy)
-        self._clear()
         return flat
 
-    def _kept(self) -> dict[str, list["_Typed"]]:
+    def _kept(self, segments: list["_Typed"]) -> dict[str, list["_Typed"]]:
         """Segments by table, without the rows of rejected files."""
         gone = pa.array(list(self._rejected), pa.int32())
         kept: dict[str, list[_Typed]] = {}
-        for each in sorted(self._segments, key=lambda segment: segment.name):
+        for each in sorted(segments, key=lambda segment: segment.name):
             rows = each.table
             if len(gone):
                 rows = rows.filter(pc.invert(pc.is_in(rows.column(_FILE), value_set=gone)))
@@ -150,10 +179,10 @@ class Flattener:
                 rows[lineage.archive_uri, lineage.archive_etag] += each["counts"]
         return rows
 
-    def _reject_offenders(self, schema: DatasetSchema) -> None:
+    def _reject_offenders(self, schema: DatasetSchema, segments: list["_Typed"]) -> None:
         if self.policy in (Policy.EVOLVE, Policy.VARIANT):
             return
-        for segment in self._segments:
+        for segment in segments:
             for column in segment.about.columns:
                 cells = homeless(segment.table, column, schema.table(segment.name))
                 if cells is not None:
@@ -163,34 +192,31 @@ class Flattener:
     def _flush(self) -> None:
         """Turn what was added into segments; files that no table can hold are rejected."""
         pending, self._pending, self._pending_rows = self._pending, [], 0
-        try:
-            self._segments += self._typed(pending, MAX_KEYS)
-        except MACHINERY:
-            raise
-        except Exception:  # of one of them, most likely
-            sound = [each for each in pending if not self._reject_alone(each)]
-            self._segments += self._typed(sound, None)
+        self._groups += [group for group in self._typed_groups(pending) if group]
 
-    def _reject_alone(self, file: _File) -> bool:
-        """Whether this file is one of those that made the batch fail."""
+    def _typed_groups(self, pending: list[_File]) -> Iterator[list["_Typed"]]:
+        """Together, if that can be; else half by half, down to the files that are at fault."""
         try:
-            self._typed([file], MAX_KEYS)
+            yield self._typed(pending)
+            return
         except UnicodeEncodeError:
             why = Fault("json", "encoding", "a text holds half of a surrogate pair, which is no character")
-        except TooWide:
-            why = Fault("types", "too_many_keys", f"more than {MAX_KEYS} keys in one table; an object as a map?")
+        except TooWide as wide:
+            why = Fault("types", "too_many_keys", _too_many(self.max_columns), pointer_of(wide.at))
         except MACHINERY:
             raise
-        except Exception as error:
+        except Exception as error:  # of one of them, most likely
             why = unforeseen(error)
-        else:
-            return False
-        self._rejected[file.number] = why
-        return True
+        if len(pending) == 1:
+            self._rejected[pending[0].number] = why
+            return
+        half = len(pending) // 2
+        yield from self._typed_groups(pending[:half])
+        yield from self._typed_groups(pending[half:])
 
-    def _typed(self, pending: list[_File], max_keys: int | None) -> list["_Typed"]:
+    def _typed(self, pending: list[_File]) -> list["_Typed"]:
         """Level by level from the top; each level's arrays make the next."""
-        rules = Rules(self._keep, self.max_table_depth, self.policy is Policy.FREEZE, max_keys)
+        rules = Rules(self._keep, self.max_table_depth, self.policy is Policy.FREEZE, self.max_columns)
         done: list[_Typed] = []
         if not pending:
             return done
@@ -280,8 +306,18 @@ def _whole(segments: list[_Typed], schema: TableSchema) -> pa.Table:
     return pa.concat_tables(tables).unify_dictionaries()
 
 
+def _too_many(columns: int) -> str:
+    return f"more than {columns:,} keys in one table: the object at this place looks like a map, whose keys are data"
+
+
 def fault_of(offender: Offender) -> Fault:
     """The quarantine's line for a file that does not fit the tables' schema."""
+    if offender.keyword == "too_many_columns":
+        message = (
+            "the table would have more columns than the mapping allows (max_columns): the object at this place looks "
+            "like a map, whose keys are data"
+        )
+        return Fault("types", "too_many_columns", message, offender.pointer)
     return _kind_fault(offender.pointer)
 
 

@@ -4,6 +4,7 @@ Work is per key, not per value: each key's values are collected for all rows by 
 whole; only columns of mixed kinds are looked at value by value.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, repeat
@@ -42,7 +43,11 @@ _MANY = 100_000
 
 
 class TooWide(Exception):
-    """More keys in one table than anyone could query: an object that is used as a map, most likely."""
+    """More keys in one table than anyone could query; `at`: the object with the most, which is used as a map."""
+
+    def __init__(self, at: Path):
+        super().__init__()
+        self.at = at
 
 
 @dataclass(slots=True)
@@ -101,6 +106,8 @@ class _Walk:
         self.rules = rules
         self.count = 0
         """Keys so far, all structs together."""
+        self.widths: Counter[Path] = Counter()
+        """Keys so far of each struct."""
         self.out = Segment(level)
         self.notes: list[tuple[str, list[int]]] = []
         """What goes into `_nulls`: (place, rows)."""
@@ -136,8 +143,9 @@ class _Walk:
     def _keys(self, objects: list[dict[str, Any]], keys: list[str], at: Path) -> list[tuple[int, str]]:
         """(rows without a value, key) of each key."""
         self.count += len(keys)
+        self.widths[at] += len(keys)
         if self.rules.max_keys and self.count > self.rules.max_keys:
-            raise TooWide
+            raise TooWide(max(self.widths, key=lambda path: (self.widths[path], path)))
         "".join(keys).encode()  # UnicodeEncodeError for keys that are no text
         count = len(objects)
         return [(count - self._values(list(map(dict.get, objects, repeat(key))), (*at, key)), key) for key in keys]
