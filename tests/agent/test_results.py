@@ -50,3 +50,14 @@ def test_a_fault_leaves_as_one_word_and_a_number():
 
 def test_an_action_is_named_only_when_its_output_is_gone():
     assert error_of(ErrorType.INPUT_MISSING, "prepare", "1", action="extract")["action"] == "extract"
+
+
+def test_numbers_that_a_job_can_choose_leave_rounded() -> None:
+    said = "Completed successfully, but {} file(s) marked as moderately_sensitive were excluded."
+    metrics = {"mem_mb_peak": 12345, "mem_mb_mean": 345.6, "cpu_mean": 1.234}
+    record = {"exit_code": 0, "status_message": said.format(37), "timestamp_ns": 1, "job_metrics": metrics}
+    found = results_of(record)
+    assert found.status_message == said.format("more than 10")
+    assert found.job_metrics == {"mem_mb_peak": 12000, "mem_mb_mean": 350.0, "cpu_mean": 1.234}
+    for few in (1, 9, 10):
+        assert results_of({**record, "status_message": said.format(few)}).status_message == said.format(few)

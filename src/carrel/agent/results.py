@@ -3,6 +3,7 @@
 The rest of `metadata.json` (names of outputs, patterns, reasons, the container's record) stays.
 """
 
+import re
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +13,8 @@ from carrel.jobs.outcomes import ErrorType as ErrorType
 from carrel.messages.tasks import JobResults
 
 ERRORED = "Job errored"
+_MOST_COUNTED = 10
+_COUNT = re.compile(r"but (?!10 )[0-9]{2,} file\(s\)")
 _LONGEST = 200
 """Characters of a value taken from an image's labels."""
 
@@ -57,7 +60,7 @@ def _reduced(metadata: Mapping[str, Any], error: dict[str, Any] | bool) -> JobRe
     return JobResults(
         exit_code=_exit_code(metadata.get("exit_code")),
         docker_image_id=_short(metadata.get("docker_image_id")),
-        status_message="" if silent else metadata.get("status_message"),
+        status_message="" if silent else _without_large_count(metadata.get("status_message")),
         hint="" if silent else metadata.get("hint"),
         timestamp_ns=metadata.get("timestamp_ns"),
         action_version=_short(metadata.get("action_version")),
@@ -84,4 +87,14 @@ def _short(value: object) -> str | None:
 def _numbers(metrics: object) -> dict[str, Any]:
     if not isinstance(metrics, Mapping):
         return {}
-    return {str(key): value for key, value in metrics.items() if isinstance(value, int | float)}
+    return {str(key): _rounded(str(key), value) for key, value in metrics.items() if isinstance(value, int | float)}
+
+
+def _rounded(key: str, value: float) -> float:
+    """How much memory a job holds is a number of its own choosing: two digits of it leave."""
+    return type(value)(float(f"{value:.2g}")) if key.startswith("mem_") else value
+
+
+def _without_large_count(message: object) -> Any:
+    """How many of its files are excluded is a number of a job's choosing, too."""
+    return _COUNT.sub(f"but more than {_MOST_COUNTED} file(s)", message) if isinstance(message, str) else message
