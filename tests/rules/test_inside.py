@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LEANING = re.compile(r"\.\./shared|shared/" + r"data")
 """A folder that developers of Carrel have beside their clone, and nobody else."""
-INVENTED = re.compile(r"(?<![\w.])/(?:nonexistent|nowhere|no/such|missing|does-not-exist)\b")
+INVENTED = re.compile(r"(?<![\w.])/(?:nonexistent|nowhere|no/such|missing|does-not-exist)(?![\w.-])")
 """An absolute path that somebody hopes is not there: some machine has it. `tmp_path / "missing"` is never there."""
 
 

@@ -392,3 +392,20 @@ def test_another_name_reaches_no_file(warehouse: Path, tmp_path: Path):
     name_otherwise(warehouse, "People", json.dumps({"name": "dataset_people", "select": select}))
     with pytest.raises(SqlrunnerError):
         ask(warehouse, "SELECT * FROM dataset_people")
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("import nothing_of_that_name", "pip install '.[ingest]'"),
+        ("raise ImportError('lib.so: failed to map segment from shared object')", "too little memory"),
+    ],
+)
+def test_what_cannot_be_imported_is_told_from_what_is_not_there(warehouse: Path, tmp_path: Path, run, code, said):
+    """A library that does not fit into the action's memory ends in an ImportError, too."""
+    (tmp_path / "libraries" / "deltalake").mkdir(parents=True)
+    (tmp_path / "libraries/deltalake/__init__.py").write_text(code)
+    dsn = ["--dsn", f"delta:///{warehouse}", "--output", "rows.csv"]
+    done = run("SELECT * FROM People", *dsn, env={"PYTHONPATH": str(tmp_path / "libraries")})
+    assert done.returncode == 5, done.stderr
+    assert said in done.stderr

@@ -251,7 +251,8 @@ def _install(folder: Path, requirements: Path, interpreter: Interpreter) -> None
     else:
         command = [sys.executable, "-m", "pip", "--python", python, "install", "--no-input", *options]
     if requirements.read_text().strip():
-        _run(command, f"The requirements of {requirements} could not be installed")
+        by = "" if uv else " by this Python's pip (uv does it without one, where it is on the PATH)"
+        _run(command, f"The requirements of {requirements} could not be installed{by}")
 
 
 def _uv() -> str | None:

@@ -25,6 +25,7 @@ from carrel.site.submit import StudyRequest
 from carrel.site.up import choose_port, runtime_of
 from carrel.site.watch import Board, follow
 from carrel.units.ignored import make_ignored
+from carrel.units.parts import how_to_install
 
 BACKENDS = ("north", "south")
 TABLE_ROWS = 8
@@ -159,7 +160,7 @@ def load_data(demo: Demo, python: Path, tell: Callable[[str], None]) -> None:
 def ingest_data(demo: Demo, tell: Callable[[str], None]) -> bool:
     """A warehouse per backend, of archives that are made once; False where ingest is not installed."""
     if find_spec("deltalake") is None:
-        tell("archives    left out with their study: install the extra carrel[ingest]")
+        tell(f"archives    left out with their study; to have them, {how_to_install('ingest')}")
         return False
     began = time.monotonic()
     argv = [sys.executable, str(MOBILE.folder / "make_data.py"), str(demo.root / "data" / "mobile")]

@@ -32,6 +32,7 @@ from carrel.sqlrunner.duckdb_files import file_of, hardened, locked, select
 from carrel.sqlrunner.engines import Rows
 from carrel.sqlrunner.errors import DatabaseFault, QueryError, SqlrunnerError, Transient
 from carrel.sqlrunner.lexer import statements
+from carrel.units.parts import how_to_install
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -237,10 +238,12 @@ def _delta_table(folder: Path, name: str, version: int | None) -> DeltaTable:
     try:
         from deltalake import DeltaTable
         from deltalake.exceptions import DeltaError
+    except ModuleNotFoundError as error:
+        message = f"This installation cannot read Delta tables. To read them, {how_to_install('ingest')}."
+        raise DatabaseFault(message, str(error)) from error
     except ImportError as error:
-        raise DatabaseFault(
-            "This installation cannot read Delta tables: install the extra carrel[ingest] beside sqlrunner.", str(error)
-        ) from error
+        message = "What reads Delta tables is there but cannot be loaded: has this action too little memory?"
+        raise DatabaseFault(message, str(error)) from error
     try:
         return DeltaTable(str(folder), version=version)
     except (DeltaError, OSError, ValueError) as error:
