@@ -8,7 +8,7 @@ packages_for() {
     case $1 in
     demo) echo "bwrap:bubblewrap git:git" ;;
     test) echo "bwrap:bubblewrap git:git dockerd:docker.io docker:docker.io iptables:iptables debootstrap:debootstrap \
-docker-registry:docker-registry pg_ctlcluster:postgresql setpriv:util-linux" ;;
+docker-registry:docker-registry pg_ctlcluster:postgresql setpriv:util-linux chattr:e2fsprogs" ;;
     *) echo "system.sh: unknown set '$1'" >&2; exit 2 ;;
     esac
 }
