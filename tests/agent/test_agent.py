@@ -208,6 +208,33 @@ def test_an_input_that_another_action_has_replaced_is_as_good_as_gone_unless_tha
     assert report["results"]["exit_code"] == "0"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"memory_limit": "inf"},
+        {"memory_limit": "nan"},
+        {"memory_limit": "9" * 400 + "G"},
+        {"memory_limit": "-1G"},
+        {"memory_limit": "\u0663G"},
+        {"created_at": 10**30},
+        {"id": "../job"},
+        {"input_job_ids": [""]},
+        {"action": ""},
+        {"workspace": ""},
+    ],
+)
+def test_one_tasks_words_never_stop_the_others(site: Site, words: dict) -> None:
+    site.start()
+    odd = site.task(job_id="odd")
+    odd["definition"] |= words
+    site.server.add(odd)
+    site.server.add(site.task())
+    assert site.server.final("job1-001")["results"]["exit_code"] == "0"
+    assert site.server.final("odd-001")["results"]["error"]
+    site.server.add(site.task(job_id="after"))
+    assert site.server.final("after-001")["results"]["exit_code"] == "0"
+
+
 def test_a_bad_commit_ends_the_job_and_its_log_says_why(site: Site) -> None:
     report = _run(site, site.task(commit="0" * 40))
     assert report["results"]["error"]["type"] == "user_error"

@@ -51,8 +51,9 @@ def job_of(task: Task) -> JobDefinition:
             check_identifier(name)
         check_name(job.action)
         memory_limit_of(job.memory_limit)
+        datetime.fromtimestamp(job.created_at, UTC)  # its record lies in a folder of that month
         return job
-    except (ValidationError, ValueError):
+    except (ValidationError, ValueError, OverflowError, OSError):
         raise errors.InvalidDefinition("The agent does not understand the job's definition") from None
 
 

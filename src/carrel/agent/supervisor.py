@@ -155,7 +155,7 @@ class Supervisor:
             wanted = {attempt_id(task) for task in self._listed}
             for task in self._listed:
                 with traces.span("LOOP_TASK", "agent_loop", **_attributes(task)):
-                    self._take(task)
+                    self._take_or_refuse(task)
             for name, runner in list(self._runners.items()):
                 if name not in wanted:
                     runner.supersede()
@@ -171,6 +171,14 @@ class Supervisor:
             if isinstance(task_id, str):
                 self._refuse(task_id, record.get("carrel"))
             return None
+
+    def _take_or_refuse(self, task: Task) -> None:
+        """One task's trouble is that task's: the others of the list are taken in all the same."""
+        try:
+            self._take(task)
+        except Exception:
+            logger.exception("%s: the task could not be taken in", task.id)
+            self._refuse(task.id, task.carrel, ErrorType.INTERNAL_ERROR)
 
     def _take(self, task: Task) -> None:
         if task.id in self._settled:
@@ -222,14 +230,14 @@ class Supervisor:
                 if attempt_id(task) == runner.task.id:
                     self._take(task)
 
-    def _refuse(self, task_id: str, extension: Any) -> None:
+    def _refuse(self, task_id: str, extension: Any, kind: ErrorType = ErrorType.BAD_TASK) -> None:
         """A task that we cannot work on ends with an error, and disturbs no other."""
         token = (
             extension.get("attempt_token")
             if isinstance(extension, Mapping)
             else getattr(extension, "attempt_token", None)
         )
-        error = results.error_of(ErrorType.BAD_TASK, str(Stage.UNKNOWN), results.new_reference())
+        error = results.error_of(kind, str(Stage.UNKNOWN), results.new_reference())
         final = results.results_of(
             {"error": error, "timestamp_ns": time.time_ns()}, contract=bool(self.client.contract_only)
         )
