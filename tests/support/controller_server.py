@@ -1,5 +1,6 @@
 """The controller's processes, real ones: web and sweep, started, killed and started again."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -69,7 +70,9 @@ class Live:
     def close(self) -> None:
         """Answer what is being answered, then have the loop itself close all, and end: it ends when nothing is open."""
         self._server.task_dispatcher.shutdown()
-        self._server.trigger.pull_trigger(lambda: self._server.asyncore.close_all(self._open))
+        # A loop that was awake already may have closed all, the trigger too, before it is woken.
+        with contextlib.suppress(OSError):
+            self._server.trigger.pull_trigger(lambda: self._server.asyncore.close_all(self._open))
         self._thread.join()
 
 
