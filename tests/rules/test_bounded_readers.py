@@ -172,7 +172,6 @@ _MOST = {
         "sqlrunner/dummy.py:copy_dummy_data",
         "sqlrunner/query.py:read_query",
     ),
-    "the log was cut to `max_log_bytes` when it was written": ("agent/logs.py:level4_copy_of",),
     "an error's answer of the container engine on this machine": ("agent/executors/engine.py:Engine.stream",),
     "its own method of that name, which reads our journal": (
         "agent/publish.py:_committed_at",
