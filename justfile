@@ -20,6 +20,12 @@ test *ARGS:
 test-fast *ARGS:
     pytest -q -m "not docker and not postgresql and not slow" {{ ARGS }}
 
+# throw hostile studies at a backend for SECONDS (an hour), with a seed of its own; ONLY makes a named attack again
+soak SECONDS="3600" SEED="" ONLY="":
+    @sh scripts/system.sh need demo
+    CARREL_SOAK_SECONDS={{ SECONDS }} CARREL_SOAK_SEED={{ if SEED == "" { "$RANDOM" } else { SEED } }} CARREL_SOAK_ONLY={{ quote(ONLY) }} \
+        pytest -q -s tests/crash/test_soak.py
+
 # formatting, lint, types, import rules
 check:
     ruff format --check .
