@@ -115,6 +115,7 @@ def locally(
     records = {path.stem: json.loads(path.read_text()) for path in (clone / "metadata/jobs").glob("*.json")}
     outputs = contents(clone / "output")
     outputs.pop(".gitkeep")
+    outputs.pop(".gitignore", None)  # a study's folder is in a repository, a workspace is in none
     side = Side(
         {name: (record["status_code"], record["status_message"]) for name, record in records.items()},
         outputs,
