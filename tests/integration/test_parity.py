@@ -113,9 +113,9 @@ def locally(
     finally:
         local.close()
     records = {path.stem: json.loads(path.read_text()) for path in (clone / "metadata/jobs").glob("*.json")}
-    outputs = contents(clone / "output")
-    outputs.pop(".gitkeep")
-    outputs.pop(".gitignore", None)  # a study's folder is in a repository, a workspace is in none
+    # A study's folder is in a repository, a workspace is in none.
+    of_git = (".gitkeep", ".gitignore")
+    outputs = {path: data for path, data in contents(clone / "output").items() if Path(path).name not in of_git}
     side = Side(
         {name: (record["status_code"], record["status_message"]) for name, record in records.items()},
         outputs,
@@ -169,6 +169,8 @@ print(sorted(os.listdir('output')), sorted(os.listdir('output/deep')), file=sys.
 def test_a_chain_that_succeeds_leaves_the_same_in_all(both):
     local, server, done = both(CHAIN)
     assert done.returncode == 0, done.stdout + done.stderr
+    for path in sorted({*local.manifest['outputs'], *server.manifest['outputs']}):
+        assert local.manifest['outputs'].get(path) == server.manifest['outputs'].get(path), path
     assert local == server
     assert set(local.files) == {"rows.csv", "deep/a.json", "deep/b.json", "table.csv", "note.txt"}
     assert "north" in local.printed["first"][0]
