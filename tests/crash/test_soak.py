@@ -160,7 +160,7 @@ def allocated(root: Path) -> int:
     for folder, _, names in os.walk(root):
         for name in names:
             try:
-                total += os.lstat(os.path.join(folder, name)).st_blocks * 512  # noqa: PTH118
+                total += (Path(folder) / name).lstat().st_blocks * 512
             except OSError:
                 continue
     return total

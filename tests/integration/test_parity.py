@@ -169,8 +169,8 @@ print(sorted(os.listdir('output')), sorted(os.listdir('output/deep')), file=sys.
 def test_a_chain_that_succeeds_leaves_the_same_in_all(both):
     local, server, done = both(CHAIN)
     assert done.returncode == 0, done.stdout + done.stderr
-    for path in sorted({*local.manifest['outputs'], *server.manifest['outputs']}):
-        assert local.manifest['outputs'].get(path) == server.manifest['outputs'].get(path), path
+    for path in sorted({*local.manifest["outputs"], *server.manifest["outputs"]}):
+        assert local.manifest["outputs"].get(path) == server.manifest["outputs"].get(path), path
     assert local == server
     assert set(local.files) == {"rows.csv", "deep/a.json", "deep/b.json", "table.csv", "note.txt"}
     assert "north" in local.printed["first"][0]

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
+from carrel.agent.gate import HIGHLY_SENSITIVE, suffix_of
 from carrel.disclosure.records import records_of
 from carrel.disclosure.texts import Unreadable, blocks_of, decoded
+from carrel.units.limits import MAX_COUNTED_BYTES
 
 
 class NotCsv(Exception):
@@ -40,6 +43,17 @@ def shape_of(rows: Iterable[list[str]]) -> Shape:
     if first is None:
         return Shape(0, 0)
     return Shape(1 + sum(1 for row in records if row), len(header) + (len(first) > len(header)))
+
+
+def shape_of_output(file: Path, path: str, level: str, check: Callable[[], None] = lambda: None) -> Shape | None:
+    """Shape of the output `path`, whose bytes are in `file`; None for what is not counted.
+
+    Counted are CSV files that output checkers may see: how many patients an extract has is none of theirs.
+    """
+    if suffix_of(path) != ".csv" or level == HIGHLY_SENSITIVE or file.stat().st_size > MAX_COUNTED_BYTES:
+        return None
+    with file.open("rb") as stream:
+        return csv_shape(stream, check)
 
 
 def csv_shape(stream: BinaryIO, check: Callable[[], None] = lambda: None) -> Shape | None:

@@ -28,7 +28,7 @@ from carrel.agent.walk import Listing, open_beneath, walk_job
 from carrel.messages.tasks import JobDefinition
 from carrel.project.patterns import is_reserved
 from carrel.telemetry.faults import point
-from carrel.units.limits import MAX_COUNTED_BYTES, MAX_FINALISE_SECONDS, MAX_WORKSPACE_OUTPUTS
+from carrel.units.limits import MAX_FINALISE_SECONDS, MAX_WORKSPACE_OUTPUTS
 
 logger = logging.getLogger(__name__)
 KEPT = "outputs"
@@ -257,18 +257,10 @@ class Finalising:
                 file = stage.add_file(fd, base / path, link=os.fstat(fd).st_nlink == 1)
             finally:
                 os.close(fd)
-            staged[path] = StagedOutput(level, file, self._shape_of(path, level, file))
+            staged[path] = StagedOutput(level, file, csvshape.shape_of_output(file.path, path, level, self.check))
         if len(staged) > FEW_FILES or sum(output.file.size for output in staged.values()) > FEW_BYTES:
             stage.sync()  # others need not wait for it
         return staged
-
-    def _shape_of(self, path: str, level: str, file: Staged) -> csvshape.Shape | None:
-        """Counted of files that output checkers may see: how many patients an extract has is none of theirs."""
-        counted = level != gate.HIGHLY_SENSITIVE and file.size <= MAX_COUNTED_BYTES
-        if gate.suffix_of(path) != ".csv" or not counted:
-            return None
-        with file.path.open("rb") as stream:
-            return csvshape.csv_shape(stream, self.check)
 
     def _stage_logs(
         self, stage: Stage, record: Mapping[str, Any], facts: metadata.Facts, *, to_workspace: bool

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from carrel.agent import logs, manifest
-from carrel.agent.csvshape import csv_shape
+from carrel.agent.csvshape import shape_of_output
 from carrel.agent.executors.base import Inspection
 from carrel.agent.explain import notes_on, why_not_started
 from carrel.agent.gate import MODERATELY_SENSITIVE, GateLimits, check_file, identifying_columns
@@ -27,7 +27,6 @@ from carrel.local.records import Record, record_path, to_bytes
 from carrel.project.patterns import is_reserved
 from carrel.telemetry import faults
 from carrel.units.ignored import NAME as GITIGNORE
-from carrel.units.limits import MAX_COUNTED_BYTES
 
 MAX_LOG_BYTES = 64 * 1024 * 1024
 
@@ -209,10 +208,7 @@ def _stage_output(attempt: Attempt, stage: Stage, record: Record, path: str) -> 
 
 
 def _manifest_entry(attempt: Attempt, record: Record, path: str, staged: Staged) -> manifest.OutputRecord:
-    shape = None
-    if path.endswith(".csv") and staged.size <= MAX_COUNTED_BYTES:
-        with staged.path.open("rb") as stream:
-            shape = csv_shape(stream, attempt.check)
+    shape = shape_of_output(staged.path, path, record.outputs[path], attempt.check)
     return manifest.OutputRecord(
         path=path,
         level=record.outputs[path],

@@ -13,7 +13,6 @@ VANDAL = Path(vandal.__file__).read_bytes()
 PATTERNS = (
     "output/*.csv",
     "output/*.txt",
-    "output/*",
     "output/*/*.csv",
     "output/*.html",
     "output/*.json",
@@ -46,13 +45,13 @@ def _study(files: dict[str, bytes]) -> Callable[[Path], str]:
 
 
 def project_of(rng: random.Random, actions: int = 1) -> bytes:
+    """A sound project file of so many actions, each of which needs the one before."""
     text = "version: '5'\nactions:\n"
+    patterns = rng.sample(PATTERNS, len(PATTERNS))
     for number in range(actions):
-        patterns = rng.sample(PATTERNS, rng.randrange(1, 4))
         specs: dict[str, dict[str, str]] = {}
-        for index, pattern in enumerate(patterns):
-            level = "highly_sensitive" if pattern == "output/*" else rng.choice(LEVELS)
-            specs.setdefault(level, {})[f"o{index}"] = pattern
+        for _ in range(rng.randrange(1, 4)):
+            specs.setdefault(rng.choice(LEVELS), {})[f"o{len(patterns)}"] = patterns.pop()
         text += f"  a{number}: {{run: python:v2 python vandal.py {number}, outputs: {json.dumps(specs)}"
         text += f", needs: [a{number - 1}]}}\n" if number else "}\n"
     return text.encode()
@@ -140,13 +139,14 @@ def known_attacks() -> Iterator[Attack]:
 def attack(seed: int, number: int) -> Attack:
     """The attack of this number; the same each time."""
     rng = random.Random(f"{seed}/{number}")
-    cancelled = rng.choice((None, None, None, None, 1, 3, 10))
+    cancelled = rng.choice((*[None] * 9, 1, 3, 10))
     kind = rng.choices(("outputs", "texts", "repository", "project"), (5, 3, 2, 2))[0]
     name = f"{kind} {seed}/{number}"
     if kind == "outputs":
         return Attack(name, from_recipe(outputs.recipe(rng), project_of(rng, rng.choice((1, 1, 2)))), cancelled)
     if kind == "texts":
-        steps = [step for _ in range(rng.randrange(1, 9)) for step in outputs.steps_of_text(rng)]
+        texts = [step for _ in range(rng.randrange(1, 9)) for step in outputs.steps_of_text(rng)]
+        steps = outputs.sound_steps() + texts
         return Attack(name, from_recipe(steps, project_of(rng)), cancelled)
     recipe_bytes = json.dumps(outputs.recipe(rng)[:6]).encode()
     if kind == "project":

@@ -64,6 +64,15 @@ def hostile_path(rng: random.Random) -> str:
     return f"{folder}/{hostile_name(rng)}"
 
 
+def sound_steps() -> list[Step]:
+    """A file for each pattern there may be, so that the rest is published with it."""
+    return [
+        ["mkdir", "output/sound"],
+        *(["write", f"output/sound{suffix}", "a,b\n1,2\n"] for suffix in (".csv", ".txt", ".html", ".json", ".svg")),
+        ["write", "output/sound/sound.csv", "a,b\n1,2\n"],
+    ]
+
+
 def steps_of_output(rng: random.Random) -> list[Step]:
     """One thing left behind."""
     path = hostile_path(rng)
@@ -131,7 +140,8 @@ def end_step(rng: random.Random) -> list[Step]:
 
 def recipe(rng: random.Random) -> list[Step]:
     """Some dozens of things left behind."""
-    steps = [step for _ in range(rng.randrange(1, 50)) for step in steps_of_output(rng)]
+    steps = sound_steps() if rng.random() < 0.8 else []
+    steps += [step for _ in range(rng.randrange(1, 50)) for step in steps_of_output(rng)]
     if rng.random() < 0.5:
         steps += heavy_step(rng)
     return steps + end_step(rng)
