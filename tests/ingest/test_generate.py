@@ -89,11 +89,17 @@ def test_null_missing_empty_array_and_empty_object_can_be_told_apart():
 
 def test_names_depend_on_the_set_not_on_the_order():
     paths = [("a", "b"), ("a_b",), ("A_B",), ("a.b",), ("recordid",)]
-    named = names_of(paths, {})
-    assert named == names_of(paths[::-1], {})
+    named = names_of(paths, {}, {})
+    assert named == names_of(paths[::-1], {}, {})
     assert len({name.casefold() for name in named.values()}) == len(paths)
     assert named["recordid",] != "recordid"
-    assert names_of(paths, {("a.b",): "string"})["a.b",] == "a_b"
+    assert names_of(paths, {("a.b",): "string"}, {})["a.b",] == "a_b"
+
+
+def test_who_had_a_name_keeps_it_beside_newcomers():
+    newcomers = [("a", "b"), ("a_b",), ("A_B",)]
+    assert names_of([*newcomers, ("a.b",)], {}, {})["a.b",] != "a_b"
+    assert names_of([*newcomers, ("a.b",)], {}, {("a.b",): "a_b"})["a.b",] == "a_b"
 
 
 @pytest.mark.parametrize(

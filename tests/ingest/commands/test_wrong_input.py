@@ -334,7 +334,7 @@ def test_a_data_file_that_is_gone(site):
     refused(carrel(site, "withdraw", "--yes", "--healthcode", SECRET, **own), 1)
     told = carrel(site, "reconcile", "study/archives", **own)
     assert told.returncode == 3
-    assert "A withdrawal is not finished" in told.stderr
+    assert "A withdrawal is not finished" not in told.stderr  # what it would remove could not be counted: not begun
     assert "damaged: the warehouse: table MotionRecord_v1" in told.stdout
     assert "restore them from a backup" in told.stdout
 
