@@ -97,6 +97,8 @@ class LedgerEntry:
     """table -> rows"""
     skipped: tuple[str, ...] = ()
     """Entries that no mapping wants (info.json, taskResult.json): named, so that nothing vanishes."""
+    repeated_keys: tuple[str, ...] = ()
+    """Files that were taken although an object has a key more than once: `path#pointer` of the first such key."""
 
 
 @dataclass(frozen=True, slots=True)

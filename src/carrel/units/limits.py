@@ -222,6 +222,12 @@ MAX_UNPACKED_RATIO = 200
 MAX_JSON_WHOLE_BYTES = 256 * MIB
 """Largest JSON file that is parsed at once; a long array of smaller elements may be larger."""
 
+MAX_POINTER_CHARACTERS = 2_000
+"""Longest JSON pointer at which the ledger says that a key is repeated; it is cut there."""
+
+MAX_TABLES = 500
+"""Most tables of one dataset, unless the mapping says otherwise (`max_tables`)."""
+
 MAX_COLUMNS = 2_000
 """Most columns of data in one table, unless the mapping says otherwise (`max_columns`)."""
 

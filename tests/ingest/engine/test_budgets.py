@@ -2,13 +2,14 @@
 
 import json
 import random
+import resource
 
 import pytest
 from tests.support.ingest import MAPPING, Folder, deliver, dispositions_of, ingest, quarantine_of, state_of, tables_of
 
 from carrel.ingest.engine import Options
 from carrel.ingest.tables.names import AFTER, BEFORE
-from carrel.units.limits import MAX_COLUMNS
+from carrel.units.limits import MAX_COLUMNS, MAX_TABLES
 
 MOST = 30
 TIGHT = f"{MAPPING}datasets: {{Anything_v1: {{max_columns: {MOST}}}}}\n"
@@ -132,3 +133,83 @@ def test_by_default_a_table_has_two_thousand_columns(tmp_path):
     assert len(faults(tmp_path / "w")) == 4
     catalog = json.loads((tmp_path / "w" / "catalog" / "Anything_v1.json").read_text())
     assert len(catalog["tables"]["Anything_v1"]["columns"]) == 1_800
+
+
+FEW = 12
+FEW_TABLES = f"{MAPPING}datasets: {{Anything_v1: {{max_tables: {FEW}}}}}\n"
+
+
+@pytest.fixture
+def arrays(tmp_path):
+    """Plain files with one array; maps of arrays, each below the budget and together far above; one that is alone."""
+    archives = tmp_path / "arrays"
+    archives.mkdir()
+    rng = random.Random(7)
+    for number in range(10):
+        deliver(archives, f"plain{number:02d}", f"p{number}", {"a": number, "l": [{"n": number}]})
+    for number in range(10):
+        days = {f"day{rng.randrange(10**9)}": [1, 2] for _ in range(6)}
+        deliver(archives, f"map{number:02d}", f"m{number}", {"a": number, "b": {"days": days}})
+    deliver(archives, "huge", "h", {"a": 1, "l": [{"by-id": {f"k{number}": [[1]] for number in range(FEW)}}]})
+    return archives
+
+
+def data_tables(warehouse):
+    return {name for name in tables_of(warehouse) if name.startswith("Anything_v1")}
+
+
+@pytest.mark.parametrize("batch", [1, 4, 25])
+@pytest.mark.parametrize("policy", ["evolve", "variant", "quarantine", "freeze"])
+def test_a_dataset_has_a_budget_for_tables(arrays, tmp_path, batch, policy):
+    mapping = FEW_TABLES.replace("max_tables:", f"policy: {policy}, max_tables:")
+    report = ingest(tmp_path / "w", Folder(arrays), options=Options(batch_archives=batch), mapping=mapping)
+    assert report.failures == []
+    found = faults(tmp_path / "w")
+    assert found.pop("huge") == ("too_many_tables", "/by-id")
+    assert set(found.values()) == {("too_many_tables", "/b/days")}
+    assert len(found) == 9
+    assert not [name for name in found if name.startswith("plain")]
+    assert len(data_tables(tmp_path / "w")) <= FEW
+    ingest(tmp_path / "whole", Folder(arrays), mapping=mapping)
+    assert state_of(tmp_path / "w") == state_of(tmp_path / "whole")
+
+
+def test_later_runs_open_no_more_tables_than_are_left(arrays, tmp_path):
+    warehouse = tmp_path / "w"
+    ingest(warehouse, Folder(arrays), mapping=FEW_TABLES)
+    before = data_tables(warehouse)
+    deliver(arrays, "later", "later", {"a": 99, "l": [{"n": 1}]})
+    deliver(arrays, "more", "more", {"b": {"days": {f"new{number}": [1] for number in range(FEW - 3)}}})
+    ingest(warehouse, Folder(arrays), mapping=FEW_TABLES)
+    assert faults(warehouse)["more"] == ("too_many_tables", "/b/days")
+    assert "later" not in faults(warehouse)
+    assert data_tables(warehouse) == before
+
+
+def test_a_long_array_that_opens_new_tables_with_every_block_is_refused(tmp_path):
+    archives = tmp_path / "archives"
+    archives.mkdir()
+    deliver(archives, "good", "good", [{"a": 1}])
+    deliver(archives, "long", "long", [{"pad": "x" * 100_000, f"k{number}": [1]} for number in range(60)])
+    ingest(tmp_path / "w", Folder(archives), options=Options(stream_from=1_000_000), mapping=FEW_TABLES)
+    assert {name: each[0] for name, each in faults(tmp_path / "w").items()} == {"long": "too_many_tables"}
+    assert data_tables(tmp_path / "w") == {"Anything_v1"}
+
+
+def test_maps_of_arrays_open_no_more_files_than_a_process_may(tmp_path):
+    """Each archive is within the budget; together they would open 2,400 files at once."""
+    archives = tmp_path / "archives"
+    archives.mkdir()
+    for number in range(6):
+        deliver(archives, f"{number}", f"r{number}", {f"k{number}_{key}": [key] for key in range(400)})
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 1_024), hard))
+    try:
+        report = ingest(tmp_path / "w", Folder(archives))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert report.failures == []
+    assert len(data_tables(tmp_path / "w")) == 401
+    assert {keyword for keyword, _ in faults(tmp_path / "w").values()} == {"too_many_tables"}
+    assert len(faults(tmp_path / "w")) == 5
+    assert MAX_TABLES == 500

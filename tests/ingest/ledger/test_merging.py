@@ -1,11 +1,12 @@
 """The ledger's small files become one, so that a run's cost does not grow with the number of runs before it."""
 
+import pyarrow as pa
 import pytest
 from tests.support.ingest import Folder, ingest, state_of
 
 from carrel.ingest.commit import LEDGER, active_files, existing, open_storage
 from carrel.ingest.generate import Knobs, write
-from carrel.ingest.ledger import Ledger
+from carrel.ingest.ledger import SCHEMA, Ledger
 
 KNOBS = Knobs(seed=5, records=9, hz=1, seconds=1, reexports=0.4, duplicates=0.3)
 
@@ -52,3 +53,20 @@ def test_a_file_that_has_grown_large_is_left_alone(study, tmp_path, monkeypatch)
     assert sum(sizes) == len(list(study.glob("*.zip")))
     assert sum(size < 3 for size in sizes) <= 2
     assert max(sizes) <= 4
+
+
+def test_files_of_an_earlier_version_are_merged_with_those_of_this_one(study, tmp_path, monkeypatch):
+    _in_single_runs(tmp_path / "plain", study)
+    names = sorted(each.stem for each in study.glob("*.zip"))
+    earlier = pa.schema([each for each in SCHEMA if each.name != "repeated_keys"])
+    with monkeypatch.context() as then:
+        then.setattr("carrel.ingest.ledger.lines.SCHEMA", earlier)
+        for name in names[:-2]:
+            ingest(tmp_path / "old", Folder(study, (name,)))
+    monkeypatch.setattr("carrel.ingest.engine.building._MANY", 3)
+    for name in names[-2:]:
+        ingest(tmp_path / "old", Folder(study, (name,)))
+
+    assert len(_ledger_files(tmp_path / "old")) <= 3
+    assert state_of(tmp_path / "old") == state_of(tmp_path / "plain")
+    assert ingest(tmp_path / "old", Folder(study)).run_id is None

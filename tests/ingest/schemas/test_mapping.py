@@ -77,6 +77,7 @@ def test_a_file_is_laid_over_the_shipped_one_key_by_key():
         "partition_by": ("assessmentid",),
         "naming": "carrel",
         "max_columns": 2_000,
+        "max_tables": 500,
     }
     assert mapping.options("MotionRecord_v1").partition_by == ("year", "month")
     assert mapping.archive_map.version is None

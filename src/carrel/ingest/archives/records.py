@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from carrel.ingest.archives.documents import parse, parse_leniently
+from carrel.ingest.archives.documents import members_of, parse, parse_leniently, repeated_key
 from carrel.ingest.archives.faults import ArchiveRejected, FileRejected, has_utf8
 from carrel.ingest.values import Record
 from carrel.units.limits import MAX_ID_CHARACTERS
@@ -32,6 +32,8 @@ def metadata_in(document: bytes) -> Mapping[str, Any]:
     """
     try:
         value = parse(document)
+        if isinstance(value, dict) and repeated_key(document, value):
+            _refuse_contradictions(members_of(document))
     except FileRejected as rejected:
         value = parse_leniently(document)
         if not isinstance(value, dict):
@@ -39,6 +41,14 @@ def metadata_in(document: bytes) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise ArchiveRejected("metadata", "type", "it is not a JSON object")
     return value
+
+
+def _refuse_contradictions(members: list[tuple[str, Any]]) -> None:
+    """Whose an archive is must not hang on which of two values a reader takes."""
+    said: dict[str, Any] = {}
+    for key, value in members:
+        if said.setdefault(key, value) != value:
+            raise ArchiveRejected("metadata", "duplicate_key", f"the metadata has {key} twice, with different values")
 
 
 def record_of(metadata: Mapping[str, Any], app_id: str | None = None) -> Record:

@@ -222,9 +222,11 @@ def _sweep(storage: Storage, run_id: str, keep: frozenset[str] | set[str]) -> No
     """Files that workers wrote and no plan took: of retried batches, of rewritten parts, of a run that never was."""
     tables = [table_key(name) for name in (QUARANTINE, LEDGER, *all_tables(storage))]
     for table in tables:
-        for key in list(storage.keys(f"{table}/{file_prefix(run_id)}")):
-            if key not in keep:
-                storage.delete(key)
+        gone = [key for key in storage.keys(f"{table}/{file_prefix(run_id)}") if key not in keep]
+        for key in gone:
+            storage.delete(key)
+        if gone and next(iter(storage.keys(f"{table}/")), None) is None:
+            storage.delete(table)  # of a table that never was: its name may be made of data, and each run looks there
     discard(storage, run_id)
     storage.delete(run_key(run_id, "scratch"))
 

@@ -1,7 +1,8 @@
-"""Files that would give a table more columns than its dataset may have: an object whose keys are data, most likely.
+"""Files that would give a dataset more tables, or a table of it more columns, than it may have: an object whose keys
+are data, most likely.
 
-Only the whole run shows which. What is in the catalog stays; of the files that bring new columns, those that bring the
-fewest are taken first (then by record and name), each as long as every table stays within the budget. So one archive
+Only the whole run shows which. What is in the catalog stays; of the files that bring something new, those that bring
+the least are taken first (then by record and name), each as long as the dataset stays within its budget. So one archive
 that explodes falls, whatever batch or order it came in, and the others are taken.
 """
 
@@ -15,13 +16,21 @@ from carrel.ingest.archives.faults import pointer_of
 from carrel.ingest.commit import Storage, blocks
 from carrel.ingest.engine.values import Part
 from carrel.ingest.tables import DatasetSchema, Offender, TableSchema
-from carrel.ingest.tables.names import Field, Path
+from carrel.ingest.tables.names import Field, widest
 
 File = tuple[str, str, str, str]
 """(record id, source file, archive uri, etag), as `Offender.file`"""
 Fields = dict[str, set[Field]]
 """table -> columns"""
 _FILE = ["recordid", "_source_file", "_archive_uri", "_archive_etag"]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a dataset may have: columns of data in each table, and tables."""
+
+    columns: int
+    tables: int
 
 
 @dataclass(slots=True)
@@ -51,21 +60,21 @@ def spent(
     known: DatasetSchema | None,
     seen: Iterable[DatasetSchema],
     parts: Sequence[Part],
-    most: int,
+    budget: Budget,
     gone: frozenset[tuple[str, ...]] = frozenset(),
 ) -> Spent | None:
-    """None when every table fits, which the schemas alone show. Else reads the parts. `gone`: files that are refused
+    """None when everything fits, which the schemas alone show. Else reads the parts. `gone`: files that are refused
     anyway."""
     have = _fields(known) if known else {}
     all_fields = {name: set(fields) for name, fields in have.items()}
     for schema in seen:
         for name, fields in _fields(schema).items():
             all_fields.setdefault(name, set()).update(fields)
-    wide = {name for name, fields in all_fields.items() if len(fields) > most and len(fields) > len(have.get(name, ()))}
-    if not wide:
+    wide = {name for name, fields in all_fields.items() if len(fields) > max(budget.columns, len(have.get(name, ())))}
+    if not wide and len(all_fields) <= max(budget.tables, len(have)):
         return None
     files = {file: new for file, new in _new_fields(storage, parts, have).items() if file not in gone}
-    return _decided(files, have, wide, most)
+    return _decided(files, have, wide, budget)
 
 
 def _fields(schema: DatasetSchema) -> Fields:
@@ -96,29 +105,28 @@ def _by_file(block: pa.Table, new: Mapping[str, Field]) -> Iterator[tuple[File, 
             yield names[number], [place]
 
 
-def _decided(files: Mapping[File, Fields], have: Mapping[str, set[Field]], wide: set[str], most: int) -> Spent:
+def _decided(files: Mapping[File, Fields], have: Mapping[str, set[Field]], wide: set[str], budget: Budget) -> Spent:
     made = Spent(kept={name: set(fields) for name, fields in have.items()})
 
-    def cost(file: File) -> tuple[int, File]:
-        return sum(len(files[file].get(name, ())) for name in wide), file
+    def cost(file: File) -> tuple[int, int, File]:
+        columns = sum(len(files[file].get(name, ())) for name in wide)
+        return columns, len(files[file].keys() - have.keys()), file
 
     for file in sorted(files, key=cost):
         new = files[file]
         after = {name: made.kept.get(name, set()) | new[name] for name in wide & new.keys() if new[name]}
-        if all(len(fields) <= most for fields in after.values()):
-            for name, fields in new.items():
-                made.kept.setdefault(name, set()).update(fields)
-        else:
+        if any(len(fields) > budget.columns for fields in after.values()):
             bad = max(after, key=lambda name: (len(after[name]), name))
             made.offenders.append(Offender(*file, _map_like(new[bad]), "too_many_columns"))
+        elif new.keys() - made.kept.keys() and len(new.keys() | made.kept.keys()) > budget.tables:
+            arrays = {name: {each for each in fields if each.role == "len"} for name, fields in new.items()}
+            bad = max(arrays, key=lambda name: (len(arrays[name]), name))
+            made.offenders.append(Offender(*file, _map_like(arrays[bad]), "too_many_tables"))
+        else:
+            for name, fields in new.items():
+                made.kept.setdefault(name, set()).update(fields)
     return made
 
 
 def _map_like(fields: set[Field]) -> str:
-    """Where the object stands that has the most different keys in these columns."""
-    keys: dict[Path, set[str]] = {}
-    for each in fields:
-        for depth, key in enumerate(each.path):
-            keys.setdefault(each.path[:depth], set()).add(key)
-    widest: Path = max(keys, key=lambda path: (len(keys[path]), path))
-    return pointer_of(widest)
+    return pointer_of(widest(each.path for each in fields))

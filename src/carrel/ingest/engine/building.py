@@ -187,7 +187,8 @@ class Builder:
             self._lines(LEDGER, rows, None, ROW_GROUP)
             return
         old = [block for path in small for block in blocks(self.storage, LEDGER, path)]
-        whole = in_order(pa.concat_tables([*old, rows]))
+        # Files of earlier versions lack the columns that came later.
+        whole = in_order(pa.concat_tables([rows.slice(0, 0), *old, rows], promote_options="default"))
         file = write_file(self.storage, self.number.run_id, LEDGER, "lines", whole, ROW_GROUP)
         self.commits.append(TableCommit(LEDGER, schema_bytes(rows.schema), (file,), tuple(small)))
 

@@ -11,7 +11,7 @@ from carrel.ingest.commit.plan import STATE
 from carrel.ingest.engine.counting import Count, counts
 from carrel.ingest.engine.raw_keys import differing
 from carrel.ingest.engine.warehouses import quarantine
-from carrel.ingest.ledger import Ledger, Line, archive_key, current
+from carrel.ingest.ledger import CURRENT, Ledger, Line, archive_key, current
 from carrel.ingest.values import ArchiveRef, Disposition
 
 _IN_FULL = frozenset({Disposition.INGESTED, Disposition.UNCHANGED})
@@ -29,8 +29,8 @@ class Finding:
     """One archive, record or table that is not simply as it should be, and why."""
 
     kind: str
-    """waiting, a disposition of the ledger, unexplained, gone, rows_missing, rows_extra, damaged, raw_json_missing or
-    raw_json_extra"""
+    """waiting, a disposition of the ledger, unexplained, gone, repeated_key, rows_missing, rows_extra, damaged,
+    raw_json_missing or raw_json_extra"""
     archive_uri: str | None
     record_id: str | None
     why: str
@@ -125,6 +125,8 @@ def _of_ledger(refs: Iterable[ArchiveRef], lines: Mapping[int, Line], storage: S
     named = ((line.entry.archive_uri or places.get(line.archive_key, ""), line) for line in lines.values())
     for uri, line in sorted(named, key=lambda each: (each[0], each[1].archive_key)):
         entry = line.entry
+        for place in entry.repeated_keys if entry.disposition in CURRENT else ():
+            yield Finding("repeated_key", uri or None, entry.record_id, f"{place}: {_REPEATED}")
         if entry.disposition in _IN_FULL:
             continue
         why = "; ".join(map(_reason, reasons.get(line.archive_key, ()))) or _why(line, replaced)
@@ -146,6 +148,7 @@ def _replaced(lines: Iterable[Line]) -> frozenset[int]:
     )
 
 
+_REPEATED = "the key stands more than once in its object; the last value is in the tables"
 _LATER = "a later export of the record is in the tables"
 _UNEXPLAINED = (
     "the ledger says that files of it are in quarantine, and quarantine has no line of it: somebody deleted it. "

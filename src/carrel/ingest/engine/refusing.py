@@ -1,4 +1,4 @@
-"""Files that only the whole run shows not to fit the tables (policies quarantine and freeze, too many columns).
+"""Files that only the whole run shows not to fit the tables (policies quarantine and freeze, or too many of them).
 
 They are refused before records are settled: each archive is then what it would have been had one worker seen all of the
 run, so that neither the split into batches shows, nor a correction falls with what it corrects.
@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from carrel.ingest.commit import Storage, blocks
-from carrel.ingest.engine.budgets import Spent, spent
+from carrel.ingest.engine.budgets import Budget, Spent, spent
 from carrel.ingest.engine.settling import schemas_of
 from carrel.ingest.engine.values import BatchResult, Part, Prior
 from carrel.ingest.ledger import CURRENT, Line
@@ -38,13 +38,13 @@ class Refused:
     lost: dict[Archive, Counter[str]] = field(default_factory=dict)
     """archive -> table -> rows that go"""
     spent: dict[str, Spent] = field(default_factory=dict)
-    """dataset -> what its tables keep, where they would have too many columns"""
+    """dataset -> what its tables keep, where there would be too many columns or tables"""
 
 
 def refused(
     storage: Storage, schemas: Schemas, known: Mapping[str, CatalogEntry], results: Sequence[BatchResult]
 ) -> Refused:
-    """Reads the parts of datasets that have such a policy, or too many columns."""
+    """Reads the parts of datasets that have such a policy, or too many columns or tables."""
     found = Refused()
     for dataset, seen in schemas_of(results).items():
         options = schemas.mapping.options(dataset)
@@ -56,7 +56,8 @@ def refused(
             _look(storage, parts, unify(before, seen, policy)[0], found)
         if before is None or policy is not Policy.FREEZE:
             gone = frozenset(each.file for each in found.files)
-            within = spent(storage, before, seen, parts, options.max_columns, gone)
+            budget = Budget(options.max_columns, options.max_tables)
+            within = spent(storage, before, seen, parts, budget, gone)
             if within:
                 found.spent[dataset] = within
                 _add(storage, parts, within.offenders, found)
@@ -148,6 +149,9 @@ def _archive(line: Line) -> Archive:
 def _amended(line: Line, gone: Refused, reject_records: bool) -> Line:
     if line.entry.disposition not in CURRENT:
         return line
+    refused_files = {each.source_file for each in gone.files if (each.archive_uri, each.archive_etag) == _archive(line)}
+    repeated = tuple(each for each in line.entry.repeated_keys if each.partition("#")[0] not in refused_files)
+    line = replace(line, entry=replace(line.entry, repeated_keys=repeated))
     lost = gone.lost.get(_archive(line), Counter())
     rows = {name: left for name, had in line.entry.rows.items() if (left := had - lost[name])}
     if reject_records or not rows:

@@ -29,6 +29,8 @@ class Report:
     """Which: the keys that the ledger would know them by."""
     raw_json: dict[str, int] = field(default_factory=dict)
     """Files "written" and "deleted", where raw JSON is kept."""
+    repeated_keys: int = 0
+    """Files that were taken although an object of theirs has a key more than once: the last value is in the tables."""
     replaced: int = 0
     """Records of which something was there already: replaced by a newer export, or because it was taken again."""
     is_replay: bool = False
@@ -79,6 +81,11 @@ class Report:
         yield from _block("Rows added", self.rows)
         yield from _block("Raw JSON files", self.raw_json)
         yield from _block("Files in quarantine", self.quarantined)
+        if self.repeated_keys:
+            yield (
+                f"A key stands more than once in one object of {many(self.repeated_keys, 'file')}: the last value was "
+                "taken; `carrel ingest reconcile SOURCE` says where"
+            )
         if self.replaced:
             how = "what was taken again" if self.is_replay else "a newer export"
             yield f"What the warehouse had of {many(self.replaced, 'record')} was replaced by {how}"
@@ -102,6 +109,7 @@ class Report:
         yield _by_label("carrel_ingest_archives", "Archives of the last run.", "disposition", self.dispositions)
         yield _by_label("carrel_ingest_rows", "Rows that the last run added.", "table", self.rows)
         yield _by_label("carrel_ingest_quarantined_files", "Files it put in quarantine.", "fault", self.quarantined)
+        yield _one("carrel_ingest_repeated_keys", "Files it took with a key twice in an object.", self.repeated_keys)
         yield _one("carrel_ingest_not_fetched", "Archives that it could not fetch.", len(self.failures))
         yield _one("carrel_ingest_json_bytes", "Bytes of JSON that it took.", self.json_bytes)
         yield _one("carrel_ingest_duration_seconds", "How long it took.", self.seconds)

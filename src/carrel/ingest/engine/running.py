@@ -29,7 +29,7 @@ from carrel.ingest.engine.reporting import Report, counted
 from carrel.ingest.engine.settling import Settled, settled
 from carrel.ingest.engine.values import BatchResult, Context, Options
 from carrel.ingest.engine.withdrawing import resume
-from carrel.ingest.ledger import Ledger, archive_key
+from carrel.ingest.ledger import CURRENT, Ledger, archive_key
 from carrel.ingest.mapping.partitioning import PartitionsChanged, repartitioned
 from carrel.ingest.schemas import Schemas
 from carrel.ingest.sources import Problem, Source
@@ -175,6 +175,9 @@ class _Run:
             changes=[in_words(change) for change in built.changes],
             failures=[failure.reason for failure in outcome.failures],
             not_fetched=[archive_key(failure.ref) for failure in outcome.failures],
+            repeated_keys=sum(
+                len(line.entry.repeated_keys) for line in built.lines if line.entry.disposition in CURRENT
+            ),
             replaced=len(outcome.priors),
             bytes_read=sum(result.bytes_read for result in results),
             json_bytes=sum(result.json_bytes for result in results),

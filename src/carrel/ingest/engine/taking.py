@@ -4,10 +4,20 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import IO, Any
 
-from carrel.ingest.archives import Archive, ArchiveRejected, Entry, FileRejected, open_archive, parse, parse_leniently
-from carrel.ingest.archives.faults import MACHINERY, unforeseen
+from carrel.ingest.archives import (
+    Archive,
+    ArchiveRejected,
+    Entry,
+    FileRejected,
+    open_archive,
+    parse,
+    parse_leniently,
+    repeated_key,
+)
+from carrel.ingest.archives.faults import MACHINERY, pointer_of, unforeseen
 from carrel.ingest.commit import Storage
 from carrel.ingest.engine.fetching import Arrival
 from carrel.ingest.engine.packing import Packer
@@ -18,6 +28,7 @@ from carrel.ingest.tables import DatasetSchema, Declared, Flat, Flattener, Polic
 from carrel.ingest.tables.names import RESERVED
 from carrel.ingest.values import Disposition, Fault, Lineage, QuarantineEntry, Record, Resolution
 from carrel.telemetry import faults
+from carrel.units.limits import MAX_POINTER_CHARACTERS
 
 _CHUNK = 1_000_000
 
@@ -31,6 +42,8 @@ class Files:
     taken: int = 0
     skipped: list[str] = field(default_factory=list)
     held: list[QuarantineEntry] = field(default_factory=list)
+    repeated: dict[str, str] = field(default_factory=dict)
+    """Path of a file that has a key more than once in one object -> the first such place, as a JSON pointer."""
     rows: Counter[str] = field(default_factory=Counter)
     datasets: Counter[str] = field(default_factory=Counter)
     """How many files of it belong to each dataset, taken or not."""
@@ -141,11 +154,16 @@ class Taker:
 
     def _hold(self, files: Files, entry: Entry, resolution: Resolution, found: tuple[Fault, ...]) -> None:
         files.held.append(files.arrival.held(entry.path, resolution.schema_id, found))
+        files.repeated.pop(entry.path, None)
         if self.packer:
             self.packer.leave_out(files.arrival.key, entry.path)
 
     def _whole(self, archive: Archive, entry: Entry, resolution: Resolution, lineage: Lineage) -> None:
-        value = parse(archive.read(entry))
+        data = archive.read(entry)
+        value = parse(data)
+        if repeated := repeated_key(data, value):
+            self._note_repeated(lineage, repeated)
+        del data
         self._check(resolution, lineage)(value)
         assert resolution.dataset
         if self.packer:
@@ -153,6 +171,10 @@ class Taker:
         # Last, because it cannot be taken back.
         self._flattener(resolution.dataset).add(lineage, _completed(value, resolution.dataset, lineage.record))
         self._pending += entry.size
+
+    def _note_repeated(self, lineage: Lineage, place: tuple[str | int, ...]) -> None:
+        files = self.files[lineage.archive_uri, lineage.archive_etag]
+        files.repeated.setdefault(lineage.source_file, pointer_of(place)[:MAX_POINTER_CHARACTERS])
 
     def _streams(self, archive: Archive, entry: Entry, resolution: Resolution) -> bool:
         """A long top-level array whose elements can be checked block by block."""
@@ -171,7 +193,8 @@ class Taker:
             with archive.stream(entry) as stream, self._packing(resolution.dataset, lineage) as pack:
                 flattener = self._new_flattener(resolution.dataset)
                 check = self._check(resolution, lineage, pack)
-                for flat in flatten_stream(flattener, lineage, _chunks(stream), check):
+                repeats = partial(self._note_repeated, lineage)
+                for flat in flatten_stream(flattener, lineage, _chunks(stream), check, repeats=repeats):
                     _refuse(flat)
                     rows.update({name: table.num_rows for name, table in flat.tables.items()})
                     writers.write(flat)
@@ -220,6 +243,7 @@ class Taker:
             lineage = rejection.lineage
             files = self.files[lineage.archive_uri, lineage.archive_etag]
             files.taken -= 1
+            files.repeated.pop(lineage.source_file, None)
             files.held.append(files.arrival.held(lineage.source_file, lineage.schema_id, (rejection.fault,)))
             if self.packer:
                 self.packer.leave_out(files.arrival.key, lineage.source_file)
@@ -262,6 +286,7 @@ class Taker:
             Policy(options.policy),
             self.context.known.get(dataset),
             max_columns=options.max_columns,
+            max_tables=options.max_tables,
         )
 
 

@@ -125,8 +125,9 @@ def _line(arrival: Arrival, taker: Taker, others: Sequence[Line]) -> Line:
         return line.blanked() if arrival.outcome is Disposition.WITHDRAWN else line
     files = taker.files[arrival.key]
     rows = dict(files.rows) if files.taken else {}
+    repeated = (f"{path}#{pointer}" for path, pointer in sorted(files.repeated.items())) if files.taken else ()
     line = arrival.line.having(files.disposition, rows)
-    line = replace(line, entry=replace(line.entry, skipped=tuple(files.skipped)))
+    line = replace(line, entry=replace(line.entry, skipped=tuple(files.skipped), repeated_keys=tuple(repeated)))
     return judged_after(line, others)
 
 

@@ -13,6 +13,8 @@ from carrel.telemetry import faults
 
 MAX_OPEN = 100
 """Files of partitioned tables that are open at once; beyond that, all are closed and others begun."""
+MAX_OPEN_TABLES = 300
+"""The same of tables that are not: files of maps, before they are refused, would open more than a process may."""
 Place = tuple[str, Values]
 """(table, values of the columns that it is partitioned by)"""
 
@@ -58,7 +60,7 @@ class Writers:
         if mine and (mine.schema != schema or mine.writer.size > self.file_bytes):
             self._close(place)
             mine = None
-        if mine is None and place[1] and len(self._open) >= MAX_OPEN:
+        if mine is None and len(self._open) >= (MAX_OPEN if place[1] else MAX_OPEN_TABLES):
             self._close_all()
         if mine is None:
             writer = FileWriter(self.storage, self.run_id, about.name, self.name, about.to_arrow())

@@ -27,6 +27,7 @@ SCHEMA = pa.schema(
         ("skipped", pa.list_(pa.string())),
         ("tombstone", pa.string()),
         ("raw_json", pa.list_(pa.string())),
+        ("repeated_keys", pa.list_(pa.string())),
         ("_run_id", pa.string()),
     ]
 )
@@ -131,6 +132,7 @@ def _row(line: Line) -> dict[str, Any]:
         "skipped": list(entry.skipped),
         "tombstone": line.tombstone,
         "raw_json": list(line.raw) or None,
+        "repeated_keys": list(entry.repeated_keys) or None,
         "_run_id": line.run_id,
     }
 
@@ -156,6 +158,7 @@ def _line(row: dict[str, Any]) -> Line:
         healthcode=row["healthcode"],
         rows=json.loads(row["rows"] or "{}"),
         skipped=tuple(row["skipped"] or ()),
+        repeated_keys=tuple(row.get("repeated_keys") or ()),
     )
     keys = row["record_key"], row["archive_key"]
     return Line(entry, row["metadata_hash"], row["_run_id"], row["tombstone"], keys, tuple(row.get("raw_json") or ()))

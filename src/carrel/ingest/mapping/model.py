@@ -18,7 +18,7 @@ from pydantic import (
 
 from carrel.ingest.mapping.clients import parse_comparisons
 from carrel.ingest.values import Record
-from carrel.units.limits import MAX_COLUMNS
+from carrel.units.limits import MAX_COLUMNS, MAX_TABLES
 
 DatasetName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_]*_v[1-9][0-9]*$", max_length=80)]
 """Identifier and version, as `MotionRecord_v1`; it names the dataset's root table."""
@@ -141,6 +141,7 @@ class DatasetOptions(_Part):
     partition_by: PartitionColumns | None = None
     naming: Naming | None = None
     max_columns: PositiveInt | None = None
+    max_tables: PositiveInt | None = None
     description: str = ""
 
 
@@ -151,6 +152,7 @@ class Defaults(_Part):
     partition_by: PartitionColumns = ()
     naming: Naming = "carrel"
     max_columns: PositiveInt = MAX_COLUMNS
+    max_tables: PositiveInt = MAX_TABLES
 
 
 class Options(_Part):
@@ -161,6 +163,8 @@ class Options(_Part):
     naming: Naming
     max_columns: PositiveInt = MAX_COLUMNS
     """Columns of data in each of its tables."""
+    max_tables: PositiveInt = MAX_TABLES
+    """The root table and those of its arrays, at every depth."""
 
 
 class Mapping(_Part):
@@ -200,6 +204,7 @@ class Mapping(_Part):
             partition_by=self.defaults.partition_by if own.partition_by is None else own.partition_by,
             naming=own.naming or self.defaults.naming,
             max_columns=own.max_columns or self.defaults.max_columns,
+            max_tables=own.max_tables or self.defaults.max_tables,
         )
 
     def named_datasets(self) -> frozenset[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from carrel.ingest.archives import FileRejected, Start, parse
+from carrel.ingest.archives import FileRejected, Start, parse, repeated_key
 from carrel.units.limits import MAX_JSON_WHOLE_BYTES
 
 _BETWEEN_OBJECTS = re.compile(rb"\}[ \t\r\n]*,[ \t\r\n]*\{")
@@ -27,6 +27,8 @@ class Block:
 
     first: int
     elements: list[Any]
+    repeated: tuple[str | int, ...] | None = None
+    """Where in the file an object of it has a key more than once, as `archives.repeated_key` says."""
 
 
 def blocks_of(chunks: Iterable[bytes], block_bytes: int) -> Iterator[Block]:
@@ -58,9 +60,10 @@ class _Cutter:
             pieces.append(chunk)
             size += len(chunk)
             if size >= self.block_bytes:
-                found, rest = self._cut(b"".join(pieces))
+                data = b"".join(pieces)
+                found, rest = self._cut(data)
                 if found:
-                    yield self._block(found)
+                    yield self._block(found, data[: len(data) - len(rest) - 1])
                 if not found and len(rest) > MAX_JSON_WHOLE_BYTES:
                     message = f"an element of the array has more than {MAX_JSON_WHOLE_BYTES:,} bytes"
                     raise FileRejected("json", "too_large", message)
@@ -71,11 +74,12 @@ class _Cutter:
     def _last(self, rest: bytes) -> Block:
         if self.count and not rest.lstrip(_BLANK).rstrip(_BLANK).removesuffix(b"]").strip(_BLANK):
             raise FileRejected("json", "syntax", f"not JSON: a comma with nothing after it at {self.before}")
-        return self._block(parse(b"[" + rest, self.before))
+        return self._block(parse(b"[" + rest, self.before), rest.rstrip(_BLANK).removesuffix(b"]"))
 
-    def _block(self, elements: list[Any]) -> Block:
+    def _block(self, elements: list[Any], text: bytes) -> Block:
         first, self.count = self.count, self.count + len(elements)
-        return Block(first, elements)
+        repeated = repeated_key(b"[" + text + b"]", elements)
+        return Block(first, elements, (first + int(repeated[0]), *repeated[1:]) if repeated else None)
 
     def _cut(self, data: bytes) -> tuple[list[Any], bytes]:
         """The elements before the last sure comma, and the bytes after it; no elements where there is none."""

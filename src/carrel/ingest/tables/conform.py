@@ -25,7 +25,8 @@ class Offender:
     archive_etag: str
     pointer: str
     keyword: str = "kind"
-    """What it does not fit: the kind of a column, or the number of them (`too_many_columns`)."""
+    """What it does not fit: the kind of a column, or the number of columns or tables (`too_many_columns`,
+    `too_many_tables`)."""
 
     @property
     def file(self) -> tuple[str, ...]:

@@ -9,18 +9,18 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from carrel.ingest.archives import FileRejected, parse
+from carrel.ingest.archives import FileRejected, parse, repeated_key
 from carrel.ingest.archives.faults import MACHINERY, pointer_of, unforeseen
 from carrel.ingest.tables import kinds
 from carrel.ingest.tables.blocks import blocks_of, starts_array
 from carrel.ingest.tables.conform import Offender, conform, homeless
 from carrel.ingest.tables.levels import Level, Rules, Segment, TooWide, numbered_keys, segment_of
-from carrel.ingest.tables.names import Field, Path
+from carrel.ingest.tables.names import Field, Path, widest
 from carrel.ingest.tables.reserved import FileColumns, file_key
 from carrel.ingest.tables.schema import Column, DatasetSchema, Declared, Policy, TableSchema
 from carrel.ingest.tables.unify import unify
 from carrel.ingest.values import Fault, Lineage
-from carrel.units.limits import MAX_COLUMNS
+from carrel.units.limits import MAX_COLUMNS, MAX_TABLES
 
 _FLUSH_ROWS = 5_000
 """About one sensor file: its objects are still in the processor's cache when their columns are collected."""
@@ -76,6 +76,7 @@ class Flattener:
         known: DatasetSchema | None = None,
         max_table_depth: int = 8,
         max_columns: int = MAX_COLUMNS,
+        max_tables: int = MAX_TABLES,
     ):
         self.dataset = dataset
         self.declared = declared
@@ -83,6 +84,7 @@ class Flattener:
         self.known = known
         self.max_table_depth = max_table_depth
         self.max_columns = max_columns
+        self.max_tables = max_tables
         self._seen = DatasetSchema(dataset)
         self._clear()
 
@@ -115,35 +117,42 @@ class Flattener:
 
     def finish(self) -> Flat:
         """The tables of everything added since the last `finish`, which is of one file or of few keys: FileRejected
-        `too_many_keys` when it is too wide for one table."""
+        `too_many_keys` when it is too wide for one table, `too_many_tables` when it has too many of them."""
         self._flush()
-        if self._is_too_wide([segment for group in self._groups for segment in group]):
-            raise FileRejected("types", "too_many_keys", _too_many(self.max_columns))
+        if too_many := self._too_many([segment for group in self._groups for segment in group]):
+            raise FileRejected("types", too_many, self._message(too_many))
         flats = list(self.finish_all())
         return flats[0]
 
     def finish_all(self) -> Iterator[Flat]:
-        """The same, in as many parts as it takes for no table of a part to be too wide: one, mostly. Which files stay
-        is for who sees all of the run to decide."""
+        """The same, in as many parts as it takes for no part to have too many columns or tables: one, mostly. Which
+        files stay is for who sees all of the run to decide."""
         self._flush()
         groups, self._groups = self._groups or [[]], []
         together: list[_Typed] = []
         for group in groups:
-            if together and self._is_too_wide([*together, *group]):
+            if together and self._too_many([*together, *group]):
                 yield self._flat(together)
                 self._seen, self._rejected, together = DatasetSchema(self.dataset), {}, []
             together = [*together, *group]
-        if self._is_too_wide(together):
+        if self._too_many(together):
             self._seen = DatasetSchema(self.dataset)
         yield self._flat(together)
         self._clear()
 
-    def _is_too_wide(self, segments: list["_Typed"]) -> bool:
-        """With the columns of earlier parts, which tables of later ones have too."""
+    def _too_many(self, segments: list["_Typed"]) -> str | None:
+        """Of what there is too much, as a keyword; with what earlier parts have, which later ones have too."""
         fields: dict[str, set[Field]] = {}
         for about in (*(each.about for each in segments), *self._seen.tables.values()):
             fields.setdefault(about.name, set()).update(about.by_field)
-        return any(len(each) > self.max_columns for each in fields.values())
+        if len(fields) > self.max_tables:
+            return "too_many_tables"
+        return "too_many_keys" if any(len(each) > self.max_columns for each in fields.values()) else None
+
+    def _message(self, keyword: str) -> str:
+        if keyword == "too_many_tables":
+            return f"more than {self.max_tables:,} arrays, each a table: the object at this place {_LIKE_A_MAP}"
+        return f"more than {self.max_columns:,} keys in one table: the object at this place {_LIKE_A_MAP}"
 
     def _flat(self, segments: list["_Typed"]) -> Flat:
         schema, _ = unify(self.known, [self._seen, *(each.schema(self.dataset) for each in segments)], self.policy)
@@ -202,7 +211,7 @@ class Flattener:
         except UnicodeEncodeError:
             why = Fault("json", "encoding", "a text holds half of a surrogate pair, which is no character")
         except TooWide as wide:
-            why = Fault("types", "too_many_keys", _too_many(self.max_columns), pointer_of(wide.at))
+            why = Fault("types", wide.keyword, self._message(wide.keyword), pointer_of(wide.at))
         except MACHINERY:
             raise
         except Exception as error:  # of one of them, most likely
@@ -223,8 +232,15 @@ class Flattener:
         first = pending[0].number
         columns = FileColumns(self._lineages[first : pending[-1].number + 1], first)
         levels = [level for level in [self._top(pending)] if level.elements]
+        tables: set[str] = set()
+        most: list[Path] = []
+        """The arrays of the table that has the most."""
         while levels:
+            tables.update(level.table for level in levels)
+            if len(tables) > self.max_tables:
+                raise TooWide(widest(most), "too_many_tables")
             segments = [segment_of(level, rules) for level in levels]
+            most = max([most, *(each.arrays for each in segments)], key=len)
             done += [self._settle(each, columns) for each in segments]
             levels = [child for each in segments for child in each.children]
         return done
@@ -306,18 +322,23 @@ def _whole(segments: list[_Typed], schema: TableSchema) -> pa.Table:
     return pa.concat_tables(tables).unify_dictionaries()
 
 
-def _too_many(columns: int) -> str:
-    return f"more than {columns:,} keys in one table: the object at this place looks like a map, whose keys are data"
+_LIKE_A_MAP = "looks like a map, whose keys are data"
 
 
 def fault_of(offender: Offender) -> Fault:
     """The quarantine's line for a file that does not fit the tables' schema."""
     if offender.keyword == "too_many_columns":
         message = (
-            "the table would have more columns than the mapping allows (max_columns): the object at this place looks "
-            "like a map, whose keys are data"
+            "the table would have more columns than the mapping allows (max_columns): the object at this place "
+            f"{_LIKE_A_MAP}"
         )
         return Fault("types", "too_many_columns", message, offender.pointer)
+    if offender.keyword == "too_many_tables":
+        message = (
+            "the dataset would have more tables than the mapping allows (max_tables): the object at this place, whose "
+            f"arrays are tables, {_LIKE_A_MAP}"
+        )
+        return Fault("types", "too_many_tables", message, offender.pointer)
     return _kind_fault(offender.pointer)
 
 
@@ -335,11 +356,13 @@ def flatten_stream(
     chunks: Iterable[bytes],
     check: Callable[[Any], None] | None = None,
     block_bytes: int = 2_000_000,
+    repeats: Callable[[tuple[str | int, ...]], None] = lambda place: None,
 ) -> Iterator[Flat]:
     """A huge top-level array, block by block, in bounded memory; keys and indices go on across blocks.
 
     `check` sees each block as an array. FileRejected (from parsing or `check`) may come after blocks were handed out:
-    the caller throws those away. What is no array in UTF-8 is read whole.
+    the caller throws those away. What is no array in UTF-8 is read whole. `repeats` is told where an object has a key
+    more than once, for each block that has one.
     """
     stream = iter(chunks)
     head = b""
@@ -349,10 +372,18 @@ def flatten_stream(
             break
     whole = chain([head], stream)
     if not starts_array(head):
-        flattener.add_bytes(lineage, b"".join(whole), check)
+        data = b"".join(whole)
+        value = parse(data)
+        if repeated := repeated_key(data, value):
+            repeats(repeated)
+        if check:
+            check(value)
+        flattener.add(lineage, value)
         yield flattener.finish()
         return
     for block in blocks_of(whole, block_bytes):
+        if block.repeated:
+            repeats(block.repeated)
         if check:
             check(block.elements)
         flattener.add(lineage, block.elements, block.first)

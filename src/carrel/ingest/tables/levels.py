@@ -43,11 +43,13 @@ _MANY = 100_000
 
 
 class TooWide(Exception):
-    """More keys in one table than anyone could query; `at`: the object with the most, which is used as a map."""
+    """More keys in one table, or more tables, than anyone could query; `at`: the object with the most, which is used as
+    a map. `keyword`: as in quarantine."""
 
-    def __init__(self, at: Path):
+    def __init__(self, at: Path, keyword: str = "too_many_keys"):
         super().__init__()
         self.at = at
+        self.keyword = keyword
 
 
 @dataclass(slots=True)
@@ -82,6 +84,11 @@ class Segment:
     cells: list[Cells] = field(default_factory=list)
     children: list[Level] = field(default_factory=list)
     nulls: pa.Array | None = None
+
+    @property
+    def arrays(self) -> list[Path]:
+        """Where its arrays stand."""
+        return [each.field.path for each in self.cells if each.field.role == "len"]
 
 
 @dataclass(frozen=True, slots=True)

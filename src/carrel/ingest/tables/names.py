@@ -123,6 +123,15 @@ def key_prefix(path: Path) -> str:
     return "" if len(path) == 1 and _PLAIN.fullmatch(path[0]) else f"{Field(path).digest()}."
 
 
+def widest(paths: Iterable[Path]) -> Path:
+    """Where the object stands that has the most different keys in these paths: it is used as a map, most likely."""
+    keys: dict[Path, set[str]] = {(): set()}
+    for path in paths:
+        for depth, key in enumerate(path):
+            keys.setdefault(path[:depth], set()).add(key)
+    return max(keys, key=lambda path: (len(keys[path]), path))
+
+
 EMPTY_OBJECT = "{}"
 """In `_nulls`, behind the place of an object without keys."""
 
