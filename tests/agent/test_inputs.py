@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tests.support.disks import small_disk
 
 from carrel.agent import inputs
 from carrel.agent.inputs import SMALL, place_file, place_outputs
@@ -82,3 +83,25 @@ def test_a_symlink_at_the_files_own_place_is_replaced(store: Path, workspace: Pa
 def test_what_is_not_there(store: Path, workspace: Path, path: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         place_file(store, path, workspace)
+
+
+def test_a_large_input_of_another_file_system_is_what_it_was_when_it_was_put_there(
+    tmp_path: Path, workspace: Path
+) -> None:
+    with small_disk(tmp_path / "volume", "32m") as disk:
+        (disk.path / "large.csv").write_bytes(b"old" * SMALL)
+        mount = place_file(disk.path, "large.csv", workspace, workspace.parent / "pins")
+        (disk.path / "new").write_bytes(b"new")
+        (disk.path / "new").replace(disk.path / "large.csv")
+        seen = mount.source if mount else workspace / "large.csv"
+        assert seen.read_bytes() == b"old" * SMALL
+
+
+def test_a_long_copy_from_another_file_system_can_be_given_up(tmp_path: Path, workspace: Path) -> None:
+    def check() -> None:
+        raise InterruptedError
+
+    with small_disk(tmp_path / "volume", "32m") as disk:
+        (disk.path / "large.csv").write_bytes(b"x" * (SMALL + 1))
+        with pytest.raises(InterruptedError):
+            place_file(disk.path, "large.csv", workspace, workspace.parent / "pins", check)

@@ -24,12 +24,20 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def place_file(source_root: Path, path: str, workspace: Path, pins: Path | None = None) -> Mount | None:
+def place_file(
+    source_root: Path,
+    path: str,
+    workspace: Path,
+    pins: Path | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> Mount | None:
     """Put `source_root/path` at `workspace/path`: a clone where the file system can, else a copy when it is small.
 
     A large file that cannot be cloned is not copied: the Mount to show it read-only at /workspace/<path> is returned,
-    of a hard link kept in the folder `pins` (a replaced original does not change under the job). With `pins` None it
-    is copied. Raises OSError (FileNotFoundError when there is no such file) and ValueError when it is no regular file.
+    of a hard link kept in the folder `pins` (a replaced original does not change under the job). It is copied all the
+    same where there can be no hard link (the store is on another file system), and with `pins` None. `check` is called
+    between blocks of a copy. Raises OSError (FileNotFoundError when there is no such file) and ValueError when it is no
+    regular file.
     """
     source = open_beneath(source_root, path)
     try:
@@ -37,13 +45,15 @@ def place_file(source_root: Path, path: str, workspace: Path, pins: Path | None 
         try:
             if clone(source, target):
                 return None
-            if pins is None or os.fstat(source).st_size <= SMALL:
-                copy_contents(source, target)
+            large = os.fstat(source).st_size > SMALL
+            pin = _pin(source, pins, path) if pins is not None and large else None
+            if pin is None:
+                copy_contents(source, target, check)
                 return None
             os.fchmod(target, 0o444)
         finally:
             os.close(target)
-        return Mount(_pin(source, source_root / path, pins, path), f"{WORKSPACE}/{path}")
+        return Mount(pin, f"{WORKSPACE}/{path}")
     finally:
         os.close(source)
 
@@ -124,8 +134,11 @@ def _data_of(fd: int, size: int) -> Iterator[tuple[int, int]]:
         yield start, end
 
 
-def _pin(source: int, original: Path, pins: Path, path: str) -> Path:
-    """A name of our own for the file's present contents; the original's path where there can be none."""
+def _pin(source: int, pins: Path, path: str) -> Path | None:
+    """A name of our own for the file's present contents; None where there can be none.
+
+    The original's own path is no way out: whatever is there when the job's process starts would be shown.
+    """
     pins.mkdir(parents=True, exist_ok=True)
     pin = pins / hashlib.sha256(path.encode()).hexdigest()[:32]
     pin.unlink(missing_ok=True)
@@ -133,6 +146,6 @@ def _pin(source: int, original: Path, pins: Path, path: str) -> Path:
         link_open_file(source, pin)
     except OSError as error:
         if error.errno in _CANNOT_LINK:
-            return original
+            return None
         raise
     return pin

@@ -17,7 +17,7 @@ from carrel.agent.studyfiles import hidden_from_jobs
 from carrel.agent.surroundings import Surroundings
 from carrel.messages.tasks import JobDefinition
 from carrel.project import ProjectValidationError, action_names, get_all_output_patterns_from_project_file
-from carrel.repos import FileIsLink, FileNotInRepo, FileTooLarge
+from carrel.repos import FileIsLink, FileNotInRepo, FileTooLarge, GivenUp
 from carrel.telemetry.faults import point
 from carrel.units.sizes import parse_size as parse_memory
 
@@ -41,7 +41,7 @@ def prepare(
     project_file = _project_file(place, job, given_up)
     _check_out(place, job, folder.workspace, project_file, given_up)
     point("prepare.checked_out")
-    inputs = place_inputs(place, job, folder)
+    inputs = place_inputs(place, job, folder, given_up)
     access = databases.access_for(job, place.settings, folder.pins)
     point("prepare.placed")
     prepared = Prepared(
@@ -77,17 +77,19 @@ class Inputs:
     shown: Mapping[str, Path]
 
 
-def place_inputs(place: Surroundings, job: JobDefinition, folder: AttemptFolder) -> Inputs:
+def place_inputs(
+    place: Surroundings, job: JobDefinition, folder: AttemptFolder, given_up: Callable[[], bool] = lambda: False
+) -> Inputs:
     """Put every output of the needed jobs into the folder.
 
-    Raises InputMissing with the needed action's name when a file, or the whole record of a job, is gone, and
+    Raises GivenUp soon after `given_up()` is true; InputMissing with the needed action's name when a file, or the whole record of a job, is gone, and
     InputReplaced when another job has replaced it.
     """
     store = place.storage.workspace(job.workspace)
     mounts: list[Mount] = []
     records = [_record_of(place, job_id) for job_id in job.input_job_ids]
     for record in records:
-        mounts += _place_outputs_of(record, store, folder)
+        mounts += _place_outputs_of(record, store, folder, given_up)
     point("prepare.copied")
     present = _check_who_made_them(place, job, records) if records else {}
     levels: dict[str, str] = {}
@@ -135,12 +137,18 @@ def _record_of(place: Surroundings, job_id: str) -> dict[str, Any]:
     return record
 
 
-def _place_outputs_of(record: dict[str, Any], store: Path, folder: AttemptFolder) -> Iterable[Mount]:
+def _place_outputs_of(
+    record: dict[str, Any], store: Path, folder: AttemptFolder, given_up: Callable[[], bool]
+) -> Iterable[Mount]:
+    def check() -> None:
+        if given_up():
+            raise GivenUp
+
     for path in record["outputs"]:
         try:
             if not record.get("published", True):
                 raise FileNotFoundError
-            mount = place_file(store, path, folder.workspace, folder.pins)
+            mount = place_file(store, path, folder.workspace, folder.pins, check)
         except (FileNotFoundError, ValueError):
             raise InputMissing(
                 f"The file {path} doesn't exist in workspace {store.name} as requested for job"
