@@ -51,7 +51,7 @@ def step() -> bool:
     from carrel.messages.tasks import TaskUpdate
 
     Sweep().once()
-    tasks = active_tasks("test")
+    tasks = active_tasks("test").rows
     for task in tasks:
         done = task.agent_stage == "executing" or task.type == "canceljob"
         update = TaskUpdate(

@@ -82,8 +82,8 @@ def place_inputs(
 ) -> Inputs:
     """Put every output of the needed jobs into the folder.
 
-    Raises GivenUp soon after `given_up()` is true; InputMissing with the needed action's name when a file, or the whole record of a job, is gone, and
-    InputReplaced when another job has replaced it.
+    Raises GivenUp soon after `given_up()` is true; InputMissing with the needed action's name when a file, or the whole
+    record of a job, is gone; InputReplaced when another job has replaced it.
     """
     store = place.storage.workspace(job.workspace)
     mounts: list[Mount] = []

@@ -1,15 +1,16 @@
 """What Prometheus is told: computed from rows at each scrape, so that every process tells the same."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Min
+from django.db.models import Count
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from carrel.controller import clock, settings
 from carrel.controller.models import Flag, Job
-from carrel.controller.service import flags
+from carrel.controller.service import flags, queries
 from carrel.jobs.statuses import State
 
 RECENT_JOBS = 100
@@ -42,25 +43,35 @@ def _active_jobs() -> Iterator[Metric]:
     for backend in settings.get().backends:
         rows = list(_counts(backend))
         for row in rows:
-            jobs.add_metric([backend, row["state"], row["status_code"]], row["count"])
+            jobs.add_metric([backend, row["state"], str(row["status_code"])], row["count"])
         waiting = [row for row in rows if row["state"] == State.PENDING]
         pending.add_metric([backend], sum(row["count"] for row in waiting))
         running.add_metric([backend], sum(row["count"] for row in rows if row["state"] == State.RUNNING))
-        since = min((row["oldest"] for row in waiting), default=None)
+        since = _waiting_since(backend)
         oldest.add_metric([backend], (clock.now() - since).total_seconds() if since else 0)
     yield from (jobs, pending, running, oldest)
 
 
 def _counts(backend: str) -> Iterable[dict[str, Any]]:
     active = Job.objects.filter(backend=backend, state__in=[State.PENDING.value, State.RUNNING.value])
-    return active.values("state", "status_code").annotate(count=Count("pk"), oldest=Min("created_at")).order_by()
+    return active.values("state", "status_code").annotate(count=Count("pk")).order_by()
+
+
+def _waiting_since(backend: str) -> datetime | None:
+    """When the job that has waited longest was made."""
+    waiting = Job.objects.filter(backend=backend, state=State.PENDING.value).order_by("created_at")
+    times, unreadable = queries.readable(waiting.values_list("created_at", flat=True), first=1)
+    if unreadable:
+        times, _ = queries.readable(waiting.values_list("created_at", flat=True))
+    return min((at for at in times if at), default=None)
 
 
 def _seconds_since_seen() -> Metric:
     metric = _gauge("carrel_agent_last_seen_seconds", "Seconds since the backend's agent was last here")
     rows = Flag.objects.filter(name=flags.LAST_SEEN, backend__in=settings.get().backends)
-    for backend, at in rows.values_list("backend", "timestamp"):
-        metric.add_metric([backend], (clock.now() - at).total_seconds())
+    for backend, at in queries.readable(rows.values_list("backend", "timestamp"))[0]:
+        if at:
+            metric.add_metric([backend], (clock.now() - at).total_seconds())
     return metric
 
 
@@ -87,5 +98,6 @@ def _recent_jobs() -> Iterator[Metric]:
 
 def _recent_seconds(backend: str) -> list[float]:
     ended = Job.objects.filter(backend=backend, completed_at__isnull=False, started_at__isnull=False)
-    rows = ended.order_by("-completed_at").values_list("started_at", "completed_at")[:RECENT_JOBS]
-    return [(end - start).total_seconds() for start, end in rows]
+    rows = ended.order_by("-completed_at").values_list("started_at", "completed_at")
+    times, _ = queries.readable(rows, first=RECENT_JOBS)
+    return [(end - start).total_seconds() for start, end in times if start and end]

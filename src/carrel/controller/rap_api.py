@@ -1,5 +1,6 @@
 """The RAP API: what a job server asks of a controller (spec: controller.md section 2.2)."""
 
+import hashlib
 import json
 import logging
 import secrets
@@ -13,7 +14,7 @@ from carrel.controller.models import Flag, Job
 from carrel.controller.outages import DATABASE_AWAY, unavailable
 from carrel.controller.rap_api_http import Endpoint, endpoint, respond
 from carrel.controller.service import flags
-from carrel.jobs.statuses import StatusCode
+from carrel.jobs.statuses import State, StatusCode, state_of
 from carrel.messages.rap import (
     BackendStatus,
     BackendStatusResponse,
@@ -121,7 +122,11 @@ def rap_cancel(request: HttpRequest, backends: list[str], body: RapCancelRequest
 )
 def rap_status(request: HttpRequest, backends: list[str], body: RapStatusRequest) -> HttpResponse:
     jobs, unrecognised = service.rap_status_jobs(body.rap_ids, backends)
-    return respond(RapStatusResponse(jobs=[job_message(job) for job in jobs], unrecognised_rap_ids=unrecognised))
+    try:
+        return respond(RapStatusResponse(jobs=[job_message(job) for job in jobs], unrecognised_rap_ids=unrecognised))
+    except Exception:
+        logger.warning("One of %d jobs cannot be told as it is; they are told one by one.", len(jobs), exc_info=True)
+    return respond(RapStatusResponse(jobs=[_told(job) for job in jobs], unrecognised_rap_ids=unrecognised))
 
 
 # -- creating
@@ -159,6 +164,81 @@ def job_message(job: Job) -> RapJob:
         metrics=job.metrics or {},
         requires_db=job.requires_db,
     )
+
+
+def _told(job: Job) -> RapJob:
+    """The job as the contract shows it, as far as its row makes sense."""
+    try:
+        message = job_message(job)
+        message.model_dump_json()
+    except Exception:
+        reference = hashlib.sha256(str(job.pk).encode()).hexdigest()[:8]
+        logger.exception("Job %s cannot be told as it is, reference %s.", job.pk, reference)
+        return _told_in_part(job, reference)
+    return message
+
+
+def _told_in_part(job: Job, reference: str) -> RapJob:
+    """What cannot be read is told as the nearest thing that is not wrong; a job in no state that exists has failed."""
+    state = State(job.state) if job.state in set(State) else State.FAILED
+    created_at = _time(job.created_at) or "1970-01-01T00:00:00Z"
+    updated_at = _time(job.updated_at) or created_at
+    traces = job.trace_context if isinstance(job.trace_context, dict) else {}
+    trace = {name: value for name, value in traces.items() if isinstance(value, str) and _text(value) == value}
+    note = (
+        f"Part of this job's record cannot be read (reference {reference}). "
+        "Give the reference to those who run this installation."
+    )
+    return RapJob(
+        identifier=_text(job.id),
+        rap_id=_text(job.rap_id),
+        backend=_text(job.backend),
+        action=_text(job.action),
+        run_command=_text(job.run_command),
+        status=state.value,
+        status_code=_code(job, state),
+        status_message=f"{_text(job.status_message)} {note}".strip(),
+        created_at=created_at,
+        updated_at=updated_at,
+        started_at=_time(job.started_at),
+        completed_at=_time(job.completed_at) or (updated_at if state in (State.FAILED, State.SUCCEEDED) else None),
+        trace_context=trace,
+        metrics=_json_object(job.metrics),
+        requires_db=job.requires_db is True,
+    )
+
+
+_CODE_OF_STATE = {
+    State.PENDING: RapStatusCode.CREATED,
+    State.RUNNING: RapStatusCode.INITIATED,
+    State.SUCCEEDED: RapStatusCode.SUCCEEDED,
+    State.FAILED: RapStatusCode.INTERNAL_ERROR,
+}
+
+
+def _code(job: Job, state: State) -> RapStatusCode:
+    """The job's own code, where it is one of the state told."""
+    if job.status_code not in set(StatusCode) or state_of(StatusCode(job.status_code)) is not state:
+        return _CODE_OF_STATE[state]
+    return TOLD_AS.get(StatusCode(job.status_code)) or RapStatusCode(job.status_code)
+
+
+def _text(value: object) -> str:
+    return value.encode(errors="replace").decode() if isinstance(value, str) else ""
+
+
+def _time(when: object) -> str | None:
+    """None too for what has no place in a calendar of four-digit years."""
+    return _to_the_second(when) if isinstance(when, datetime) and when.year >= 1000 else None
+
+
+def _json_object(value: object) -> dict[str, Any]:
+    """An object that can be sent; an empty one for anything else."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _to_the_second(when: datetime) -> str:

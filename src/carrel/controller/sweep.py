@@ -13,6 +13,7 @@ from django.db import close_old_connections, connection
 
 from carrel.controller import clock, settings, ticks
 from carrel.controller.models import Event, Job
+from carrel.controller.outages import DATABASE_AWAY
 from carrel.controller.service import maintenance, scheduling
 from carrel.controller.service.loading import ACTIVE
 from carrel.controller.service.locks import locked
@@ -61,7 +62,7 @@ class Sweep:
             connection.close()
 
     def _look_at(self, backend: str) -> None:
-        maintenance.keep_regular_tasks(backend)
+        self._keep_regular_tasks(backend)
         now, event_id = clock.now(), _latest_event_id()
         looked = self._looked.get(backend)
         if looked and not _is_due(looked, now, event_id):
@@ -72,6 +73,14 @@ class Sweep:
                 due = scheduling.run(backend)
                 point("controller.sweep.ran")
         self._looked[backend] = _Looked(now, event_id, due)
+
+    def _keep_regular_tasks(self, backend: str) -> None:
+        try:
+            maintenance.keep_regular_tasks(backend)
+        except DATABASE_AWAY:
+            raise
+        except Exception:
+            logger.exception("Regular tasks of backend %s failed; its jobs are not affected.", backend)
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set."""

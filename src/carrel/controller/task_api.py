@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -36,6 +37,7 @@ logger = logging.getLogger(__name__)
 LONGEST_WAIT = 60.0
 View = Callable[[HttpRequest, str], HttpResponse]
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 
 class BadRequest(Exception):
@@ -90,9 +92,9 @@ def tasks(request: HttpRequest, backend: str) -> HttpResponse:
     """What there is to do. Our own agent may wait for it to change: `?wait=<seconds>&seen=<cursor>`."""
     flags.saw_agent(backend)
     if not is_carrels(request):
-        return JsonResponse({"tasks": [_contract_json(row) for row in active_tasks(backend)]})
-    rows = _wait_for_other_than(request.GET.get("seen"), backend, _wait_of(request))
-    listed = TaskList(tasks=[_carrel_task(row) for row in rows], cursor=cursor_of(row.task_id for row in rows))
+        return JsonResponse({"tasks": _told(active_tasks(backend).rows, _contract_json)})
+    listing = _wait_for_other_than(request.GET.get("seen"), backend, _wait_of(request))
+    listed = TaskList(tasks=_told(listing.rows, _carrel_task), cursor=listing.cursor)
     return JsonResponse(listed.model_dump(mode="json"))
 
 
@@ -104,8 +106,16 @@ def _wait_of(request: HttpRequest) -> float:
     return min(max(0.0, wait), LONGEST_WAIT)  # in this order NaN becomes 0
 
 
-def _wait_for_other_than(seen: str | None, backend: str, wait: float) -> list[TaskRow]:
-    def look() -> list[TaskRow] | None:
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The active tasks whose rows can be read, and the name of the whole set, the others included."""
+
+    rows: list[TaskRow]
+    cursor: str
+
+
+def _wait_for_other_than(seen: str | None, backend: str, wait: float) -> Listing:
+    def look() -> Listing | None:
         ids = queries.active_tasks(backend).values_list("task_id", flat=True)
         return active_tasks(backend) if cursor_of(ids) != seen else None
 
@@ -115,14 +125,37 @@ def _wait_for_other_than(seen: str | None, backend: str, wait: float) -> list[Ta
     return active_tasks(backend) if found is None else found
 
 
-def active_tasks(backend: str) -> list[TaskRow]:
+def active_tasks(backend: str) -> Listing:
     """The tasks an agent should see, DBSTATUS first, then in the order they were made."""
-    return sorted(queries.active_tasks(backend).select_related("job"), key=lambda row: row.type != TaskType.DBSTATUS)
+    active = queries.active_tasks(backend)
+    rows, unreadable = queries.readable(active.select_related("job").only(*_COLUMNS))
+    others = active.filter(pk__in=list(unreadable)).values_list("task_id", flat=True) if unreadable else []
+    cursor = cursor_of([*(row.task_id for row in rows), *others])
+    return Listing(sorted(rows, key=lambda row: row.type != TaskType.DBSTATUS), cursor)
+
+
+_COLUMNS = (
+    *("task_id", "backend", "type", "definition", "attributes", "created_at", "attempt_token", "attempt"),
+    "job__timeout_seconds",
+)
+
+
+def _told(rows: Iterable[TaskRow], form: Callable[[TaskRow], T]) -> list[T]:
+    """A task whose row makes no sense is left out: the agent could do nothing with it, and goes on with the others."""
+    told = []
+    for row in rows:
+        try:
+            told.append(form(row))
+        except DATABASE_AWAY:
+            raise
+        except Exception:
+            logger.exception("Task %s cannot be told to the agent: its row makes no sense.", row.task_id)
+    return told
 
 
 def cursor_of(task_ids: Iterable[str]) -> str:
     """Names a set of active tasks: derived from it, so that no change can be missed and nothing need be counted."""
-    return hashlib.sha256("\n".join(sorted(task_ids)).encode()).hexdigest()[:32]
+    return hashlib.sha256("\n".join(sorted(map(str, task_ids))).encode()).hexdigest()[:32]
 
 
 def _contract_task(row: TaskRow) -> Task:

@@ -1,6 +1,7 @@
 """Ticks: now and then, a span for each active job, so that traces show what has not moved (controller.md section 7)."""
 
 from carrel.controller.models import Job
+from carrel.controller.service import queries
 from carrel.jobs.statuses import StatusCode
 from carrel.telemetry import traces
 
@@ -13,9 +14,14 @@ def tick() -> None:
         return
     active = Job.objects.filter(state__in=["pending", "running"]).order_by("created_at", "position")
     with traces.span("TICK", "ticks"):
-        for row in active.values(*COLUMNS).iterator():
-            with traces.span(StatusCode(row["status_code"]).name, "ticks", **_attributes(row)):
+        for row in queries.readable(active.values(*COLUMNS))[0]:
+            with traces.span(_name(row["status_code"]), "ticks", **_attributes(row)):
                 pass
+
+
+def _name(code: str) -> str:
+    """A row may hold a word that is no status: its span says so, and the others' follow."""
+    return StatusCode(code).name if code in set(StatusCode) else "UNKNOWN"
 
 
 def _attributes(row: dict[str, object]) -> dict[str, object]:

@@ -151,6 +151,15 @@ class Site:
             for folder in (self.high_privacy(backend.name), self.medium_privacy(backend.name)):
                 folder.mkdir(parents=True, exist_ok=True)
             (self.root / "backends" / backend.name / "agent").mkdir(exist_ok=True)
+        self._show_toolchains()
+
+    def _show_toolchains(self) -> None:
+        """Let `toolchains` in the site's folder name the shared store, for scripts that look for it there."""
+        shown = self.root / "toolchains"
+        if shown.is_symlink() and shown.readlink() != self.toolchains_dir:
+            shown.unlink()
+        if not os.path.lexists(shown):
+            shown.symlink_to(self.toolchains_dir)
 
 
 @dataclass(frozen=True, slots=True)

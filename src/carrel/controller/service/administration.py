@@ -1,16 +1,20 @@
 """What people who run the installation may do to jobs and old rows. Each records who did it."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from carrel.controller import clock
 from carrel.controller.models import Event, Flag, Job, Rap, Task
+from carrel.controller.outages import DATABASE_AWAY
 from carrel.controller.service import attempts, events, flags, queries, scheduling
 from carrel.controller.service.locks import locked
 from carrel.controller.service.statuses import change_status
 from carrel.jobs.statuses import STATUSES, State, StatusCode
 from carrel.messages.tasks import TaskType
+
+logger = logging.getLogger(__name__)
 
 
 def note(command: str, actor: str, backend: str = "", **details: Any) -> Event:
@@ -20,7 +24,8 @@ def note(command: str, actor: str, backend: str = "", **details: Any) -> Event:
 
 def running_jobs(backend: str) -> list[Job]:
     """In the order in which they were created."""
-    return list(Job.objects.filter(backend=backend, state=State.RUNNING.value).order_by("created_at", "position"))
+    running = Job.objects.filter(backend=backend, state=State.RUNNING.value)
+    return queries.all_rows(running.order_by("created_at", "position"))
 
 
 def jobs_being_cancelled(backend: str) -> int:
@@ -83,9 +88,16 @@ def purge(before: datetime, actor: str, *, dry_run: bool = False) -> dict[str, i
     """
     gone = {"raps": 0, "jobs": 0, "tasks": 0}
     for rap_id, backend in _old_raps(before):
-        with locked(backend):
-            if _may_go(rap_id, before):
-                _count_or_delete(rap_id, gone, dry_run)
+        try:
+            with locked(backend):
+                counts = _count_or_delete(rap_id, dry_run) if _may_go(rap_id, before) else {}
+        except DATABASE_AWAY:
+            raise
+        except Exception:
+            logger.exception("Request %s stays: its rows cannot be read.", rap_id)
+            continue
+        for name, count in counts.items():
+            gone[name] += count
     gone["tasks"] += _purge_regular_tasks(before, dry_run)
     if not dry_run:
         note("purge", actor, before=before.isoformat(), gone=gone)
@@ -108,14 +120,13 @@ def _is_latest(job: Job) -> bool:
     return not job.cancelled and not later.exists()
 
 
-def _count_or_delete(rap_id: str, gone: dict[str, int], dry_run: bool) -> None:
+def _count_or_delete(rap_id: str, dry_run: bool) -> dict[str, int]:
     tables = {
         "tasks": Task.objects.filter(job__rap_id=rap_id),
         "jobs": Job.objects.filter(rap_id=rap_id),
         "raps": Rap.objects.filter(pk=rap_id),
     }
-    for name, rows in tables.items():
-        gone[name] += rows.count() if dry_run else rows.delete()[0]
+    return {name: rows.count() if dry_run else rows.delete()[0] for name, rows in tables.items()}
 
 
 def _purge_regular_tasks(before: datetime, dry_run: bool) -> int:

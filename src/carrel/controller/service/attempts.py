@@ -1,6 +1,7 @@
 """Attempts at a job: their tasks are created, stopped and superseded here. Called under the backend's lock."""
 
 import secrets
+from typing import Any
 
 from carrel.controller import changes, clock, definitions, identifiers
 from carrel.controller.models import Job, Task
@@ -43,13 +44,20 @@ class StillPublishing(Exception):
 
 def active(job: Job) -> Task | None:
     """The attempt that the agent works on."""
-    return Task.objects.filter(job=job, type=TaskType.RUNJOB, active=True).order_by("-id").first()
+    tasks = Task.objects.filter(job=job, type=TaskType.RUNJOB, active=True).order_by("-id")
+    return tasks.only("task_id", "attempt", "publish_allowed_at").first()
 
 
 def is_publishing(job: Job) -> bool:
     """Whether the agent has the word to publish the job's attempt, and has not told yet how that ended."""
     running = active(job)
     return running is not None and running.publish_allowed_at is not None
+
+
+def _definition_of_cancel(running: Task, cancel_id: str) -> dict[str, Any]:
+    """The attempt's own; of one whose row holds nonsense there, what names the attempt is enough."""
+    definition = running.definition if isinstance(running.definition, dict) else {"id": running.job_id}
+    return {**definition, "task_id": cancel_id, "image_sha": None}
 
 
 def stop(job: Job) -> Task | None:
@@ -72,7 +80,7 @@ def stop(job: Job) -> Task | None:
         type=TaskType.CANCELJOB,
         job=job,
         attempt=running.attempt,
-        definition={**running.definition, "task_id": cancel_id, "image_sha": None},
+        definition=_definition_of_cancel(running, cancel_id),
         attributes=running.attributes,
         created_at=clock.now(),
         # The agent knows the attempt to end by its token, whatever the task that asks for it.

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from carrel.controller import clock
 from carrel.controller.models import Flag
 from carrel.controller.service import events
+from carrel.controller.service.queries import all_rows, readable
 from carrel.jobs.models import BackendFlags
 
 PAUSED = "paused"
@@ -19,7 +20,8 @@ LAST_SEEN_EVERY = timedelta(seconds=15)
 
 def get_flags(backend: str, names: Iterable[str] | None = None) -> list[Flag]:
     """Flags of a backend by name; with `names`, one for each, unset ones as rows that are not saved (value None)."""
-    found = {flag.name: flag for flag in Flag.objects.filter(backend=backend).order_by("name")}
+    rows: list[Flag] = all_rows(Flag.objects.filter(backend=backend).order_by("name"))
+    found = {flag.name: flag for flag in rows}
     if names is None:
         return list(found.values())
     return [found.get(name) or Flag(name=name, backend=backend, value=None) for name in names]
@@ -41,7 +43,7 @@ def is_true(value: str | None) -> bool:
 
 def write(backend: str, name: str, value: str | None, actor: str) -> Flag:
     """Write one flag and its event, inside a transaction of the caller's. The value it has already changes nothing."""
-    flag = Flag.objects.filter(backend=backend, name=name).first()
+    flag = Flag.objects.filter(backend=backend, name=name).defer("timestamp").first()
     if flag is not None and flag.value == value:
         return flag
     before = flag.value if flag else None
@@ -56,8 +58,8 @@ def write(backend: str, name: str, value: str | None, actor: str) -> Flag:
 def saw_agent(backend: str, now: datetime | None = None) -> None:
     """Note that the agent was here: at most one small write per 15 s. No event, this is no change of state."""
     now = now or clock.now()
-    seen = Flag.objects.filter(backend=backend, name=LAST_SEEN).values_list("timestamp", flat=True).first()
-    if seen is None or now - seen >= LAST_SEEN_EVERY:
+    seen, _ = readable(Flag.objects.filter(backend=backend, name=LAST_SEEN).values_list("timestamp", flat=True))
+    if not seen or seen[0] is None or not timedelta(0) <= now - seen[0] < LAST_SEEN_EVERY:
         Flag.objects.update_or_create(
             backend=backend, name=LAST_SEEN, defaults={"value": now.isoformat(), "timestamp": now}
         )

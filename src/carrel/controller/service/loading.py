@@ -3,17 +3,22 @@
 import logging
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from types import NoneType
 from typing import Any
 
 from carrel.controller import settings
 from carrel.controller.models import Job, Task
 from carrel.controller.service import flags
-from carrel.controller.service.queries import active_tasks, in_parts
+from carrel.controller.service.queries import active_tasks, in_parts, readable
 from carrel.jobs.models import ActiveJob, SchedulerInput
 from carrel.jobs.statuses import State, StatusCode
 from carrel.messages.tasks import TaskType
 
 logger = logging.getLogger(__name__)
+
+MAX_WEIGHT = 1e6
+"""What a job may weigh: a larger weight, once it ran, would keep all others waiting."""
 
 ACTIVE = [State.PENDING.value, State.RUNNING.value]
 
@@ -45,7 +50,26 @@ TASK_COLUMNS = (
     "agent_results",
     "agent_timestamp_ns",
     "publish_allowed_at",
+    "id",
 )
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "workspace": (str,),
+    "action": (str,),
+    "status_message": (str,),
+    "requires_db": (bool,),
+    "weight": (int, float),
+    "wait_for_job_ids": (list,),
+    "input_job_ids": (dict,),
+    "cancelled": (bool,),
+    "failed_attempts": (int,),
+    "timeout_seconds": (int, float, NoneType),
+    "agent_complete": (bool,),
+    "agent_stage": (str,),
+    "attempt": (int,),
+    "created_at": (datetime,),
+}
+"""What may stand in columns that a pass over all jobs compares or adds up: SQLite, and JSON, hold anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,42 +82,53 @@ class Unreadable:
 
 def load(backend: str, only: Collection[str] | None = None) -> tuple[SchedulerInput, list[Unreadable]]:
     """What a pass over one backend looks at; with `only`, what a look at those of these jobs that run does."""
-    rows = _active_rows(backend) if only is None else _running_rows(backend, only)
-    latest = _latest_attempts([row["id"] for row in rows if row["state"] == State.RUNNING])
+    rows, errors = _active_rows(backend) if only is None else _running_rows(backend, only)
+    latest, attempt_errors = _latest_attempts([row["id"] for row in rows if row["state"] == State.RUNNING])
     ending = _jobs_being_stopped(backend)
     jobs: list[ActiveJob] = []
-    unreadable: list[Unreadable] = []
+    unreadable = [Unreadable(job_id, error) for job_id, error in (errors | attempt_errors).items()]
     for row in rows:
+        if row["id"] in attempt_errors:
+            continue
         if row["id"] in ending and row["state"] == State.PENDING and not row["cancelled"]:
             continue
         try:
             jobs.append(_active_job(backend, row, latest.get(row["id"], {})))
         except Exception as error:
             unreadable.append(Unreadable(row["id"], error))
-    return _input(backend, jobs), unreadable
+    dependencies, stateless = _dependency_states(jobs)
+    return _input(backend, jobs, dependencies), unreadable + stateless
 
 
-def _active_rows(backend: str) -> list[dict[str, Any]]:
-    found = Job.objects.filter(backend=backend, state__in=ACTIVE)
-    return list(found.order_by("created_at", "position").values(*JOB_COLUMNS))
+def _active_rows(backend: str) -> tuple[list[dict[str, Any]], dict[str, Exception]]:
+    active = Job.objects.filter(backend=backend, state__in=ACTIVE)
+    return readable(active.order_by("created_at", "position").values(*JOB_COLUMNS))
 
 
-def _running_rows(backend: str, job_ids: Collection[str]) -> list[dict[str, Any]]:
+def _running_rows(backend: str, job_ids: Collection[str]) -> tuple[list[dict[str, Any]], dict[str, Exception]]:
     """Not those that wait: whether they may start depends on all the others."""
     rows: list[dict[str, Any]] = []
+    errors: dict[str, Exception] = {}
     for some in in_parts(sorted(job_ids)):
-        found = Job.objects.filter(pk__in=some, backend=backend, state=State.RUNNING.value)
-        rows += found.order_by("created_at", "position").values(*JOB_COLUMNS)
-    return rows
+        running = Job.objects.filter(pk__in=some, backend=backend, state=State.RUNNING.value)
+        more, unreadable = readable(running.order_by("created_at", "position").values(*JOB_COLUMNS))
+        rows += more
+        errors |= unreadable
+    return rows, errors
 
 
-def _latest_attempts(running: list[str]) -> dict[str, dict[str, Any]]:
-    """By job, its latest attempt's task."""
+def _latest_attempts(running: list[str]) -> tuple[dict[str, dict[str, Any]], dict[str, Exception]]:
+    """By job, its latest attempt's task, or what is wrong with it."""
     latest: dict[str, dict[str, Any]] = {}
+    errors: dict[str, Exception] = {}
     for some in in_parts(running):
         tasks = Task.objects.filter(job_id__in=some, type=TaskType.RUNJOB).order_by("id")
-        latest |= {task["job_id"]: task for task in tasks.values(*TASK_COLUMNS)}
-    return latest
+        whole, unreadable = readable(tasks.values(*TASK_COLUMNS))
+        latest |= {task["job_id"]: task for task in whole}
+        for pk, job_id in tasks.filter(pk__in=list(unreadable)).values_list("pk", "job_id"):
+            if job_id not in latest or latest[job_id]["id"] < pk:
+                errors[job_id] = unreadable[pk]
+    return latest, errors
 
 
 def _jobs_being_stopped(backend: str) -> set[str]:
@@ -102,11 +137,11 @@ def _jobs_being_stopped(backend: str) -> set[str]:
     return {str(job_id) for job_id in ending.values_list("job_id", flat=True)}
 
 
-def _input(backend: str, jobs: list[ActiveJob]) -> SchedulerInput:
+def _input(backend: str, jobs: list[ActiveJob], dependencies: dict[str, State]) -> SchedulerInput:
     return SchedulerInput(
         backend=backend,
         jobs=tuple(jobs),
-        dependency_states=_dependency_states(jobs),
+        dependency_states=dependencies,
         capacity=settings.get().capacity(backend),
         flags=flags.scheduler_flags(backend),
     )
@@ -114,6 +149,7 @@ def _input(backend: str, jobs: list[ActiveJob]) -> SchedulerInput:
 
 def _active_job(backend: str, row: dict[str, Any], attempt: dict[str, Any]) -> ActiveJob:
     """`attempt`: the latest of a running job; what was said of a pending job's earlier attempts is over."""
+    _check(row | attempt)
     return ActiveJob(
         id=row["id"],
         backend=backend,
@@ -143,11 +179,31 @@ def _active_job(backend: str, row: dict[str, Any], attempt: dict[str, Any]) -> A
     )
 
 
-def _dependency_states(jobs: Iterable[ActiveJob]) -> dict[str, State]:
-    """States of the jobs waited for that are not active themselves."""
+def _check(values: dict[str, Any]) -> None:
+    """Raise ValueError for what would mislead, or stop, the look at all the other jobs."""
+    for name, kinds in _KINDS.items():
+        if name in values and not isinstance(values[name], kinds):
+            raise ValueError(f"{name} is of the kind {type(values[name]).__name__}")
+    if not 0 < values["weight"] <= MAX_WEIGHT:  # not so for NaN either
+        raise ValueError("weight is no number above 0, or larger than any backend")
+    ids = [*values["wait_for_job_ids"], *values["input_job_ids"].values()]
+    if not all(isinstance(job_id, str) for job_id in ids):
+        raise ValueError("an id of another job is no text")
+
+
+def _dependency_states(jobs: Iterable[ActiveJob]) -> tuple[dict[str, State], list[Unreadable]]:
+    """States of the jobs waited for that are not active themselves. One in no state that there is has failed."""
     active = {job.id for job in jobs}
     others = sorted({other for job in jobs for other in job.wait_for} - active)
-    return {pk: State(state) for pk, state in _states(others)}
+    states: dict[str, State] = {}
+    stateless: list[Unreadable] = []
+    for pk, state in _states(others):
+        try:
+            states[pk] = State(state)
+        except ValueError as error:
+            states[pk] = State.FAILED
+            stateless.append(Unreadable(pk, error))
+    return states, stateless
 
 
 def _states(job_ids: list[str]) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ from carrel.controller import changes, clock, definitions, identifiers, images, 
 from carrel.controller.models import Task
 from carrel.controller.service import events, flags
 from carrel.controller.service.locks import locked
-from carrel.controller.service.queries import active_tasks
+from carrel.controller.service.queries import active_tasks, readable
 from carrel.messages.tasks import TaskType
 
 
@@ -40,8 +40,10 @@ def _keep(backend: str, kind: TaskType, interval: float, *, wanted: bool) -> Non
 def _is_due(backend: str, kind: TaskType, interval: float, now: datetime) -> bool:
     if active_tasks(backend).filter(type=kind).exists():
         return False
-    last = Task.objects.filter(backend=backend, type=kind).order_by("-id").first()
-    return last is None or (last.finished_at or last.created_at) <= now - timedelta(seconds=interval)
+    # One whose times cannot be read is as good as none.
+    last, _ = readable(Task.objects.filter(backend=backend, type=kind).order_by("-id"), first=1)
+    at = (last[0].finished_at or last[0].created_at) if last else None
+    return at is None or at <= now - timedelta(seconds=interval)
 
 
 def _create(backend: str, kind: TaskType) -> Task:

@@ -1,21 +1,77 @@
 """Reads that other parts of the controller need; none of them costs a query per row."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import Any, TypeVar
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 from carrel.controller.models import Job, Task
+from carrel.controller.outages import DATABASE_AWAY
 from carrel.jobs.models import LatestJob
 from carrel.jobs.statuses import State, StatusCode
 
+logger = logging.getLogger(__name__)
 IDS_AT_ONCE = 500
+M = TypeVar("M", bound=Model)
+
+
+def readable(rows: "QuerySet[Any]", first: int | None = None) -> tuple[list[Any], dict[Any, Exception]]:
+    """The rows of a query (or the `first` ones) that can be read, and by primary key what is wrong with the others.
+
+    A database may hold what is no value for us (a date beyond the calendar; on SQLite, text where a date should be),
+    and one such row makes the whole query raise: then they are read one by one, each without the rows it refers to.
+    """
+    try:
+        return list(rows[:first]), {}
+    except DATABASE_AWAY:
+        raise
+    except Exception:
+        logger.warning("One of the rows cannot be read; they are read one by one.", exc_info=True)
+    one_by_one: list[Any] = []
+    unreadable: dict[Any, Exception] = {}
+    for pk in list(rows[:first].values_list("pk", flat=True)):
+        try:
+            one_by_one += _alone(rows, pk)
+        except DATABASE_AWAY:
+            raise
+        except Exception as error:
+            unreadable[pk] = error
+    return one_by_one, unreadable
+
+
+def _alone(rows: "QuerySet[Any]", pk: Any) -> list[Any]:
+    row = rows.filter(pk=pk)
+    return list(row.select_related(None) if row.query.select_related else row)
+
+
+def salvaged(model: type[M], pk: Any) -> M:
+    """A row that cannot be read as a whole: its columns that can; None for the others. Not to be saved."""
+    values: dict[str, Any] = {}
+    for field in model._meta.concrete_fields:
+        try:
+            values[field.attname] = model._default_manager.filter(pk=pk).values_list(field.attname, flat=True).get()
+        except DATABASE_AWAY:
+            raise
+        except Exception:
+            values[field.attname] = None
+    row = model()
+    for name, value in values.items():
+        setattr(row, name, value)
+    return row
+
+
+def all_rows(rows: "QuerySet[M]") -> list[M]:
+    """The rows of a query, in its order; those that cannot be read are last, as `salvaged`."""
+    whole, unreadable = readable(rows)
+    return whole + [salvaged(rows.model, pk) for pk in unreadable]
 
 
 # One look-up in the index `job_latest` per action, however many jobs the action has had; one statement for all.
 LATEST_JOBS = """
     WITH wanted(action) AS (VALUES {values})
-    SELECT job.* FROM wanted JOIN controller_job job ON job.id = (
+    SELECT job.id FROM wanted JOIN controller_job job ON job.id = (
         SELECT candidate.id FROM controller_job candidate
         WHERE candidate.backend = %s AND candidate.workspace = %s AND candidate.action = wanted.action
           AND NOT candidate.cancelled
@@ -25,12 +81,21 @@ LATEST_JOBS = """
 
 
 def latest_jobs(backend: str, workspace: str, actions: Iterable[str]) -> dict[str, LatestJob]:
-    """The latest not cancelled job of each of these actions, by created_at. Actions that never ran are absent."""
-    found: dict[str, LatestJob] = {}
+    """The latest not cancelled job of each of these actions, by created_at.
+
+    Absent are actions that never ran, and those whose latest job's row says nothing that can be understood: they run
+    again.
+    """
+    latest: dict[str, LatestJob] = {}
     for some in in_parts(list(dict.fromkeys(actions))):
         sql = LATEST_JOBS.format(values=", ".join(["(%s)"] * len(some)))
-        found |= {job.action: _latest(job) for job in Job.objects.raw(sql, [*some, backend, workspace])}
-    return found
+        ids = [job.pk for job in Job.objects.raw(sql, [*some, backend, workspace])]
+        for job in readable(Job.objects.filter(pk__in=ids))[0]:
+            try:
+                latest[job.action] = _latest(job)
+            except ValueError:
+                logger.exception("Job %s is not looked at: its row makes no sense.", job.pk)
+    return latest
 
 
 def input_jobs(job: Job) -> dict[str, str]:
@@ -61,7 +126,7 @@ def _latest(job: Job) -> LatestJob:
 
 def rap_jobs(rap_id: str) -> list[Job]:
     """All jobs of one request, in the order they were created."""
-    return list(Job.objects.filter(rap_id=rap_id).order_by("position", "action"))
+    return all_rows(Job.objects.filter(rap_id=rap_id).order_by("position", "action"))
 
 
 def rap_status_jobs(rap_ids: Iterable[str], backends: Iterable[str]) -> tuple[list[Job], list[str]]:
@@ -73,7 +138,7 @@ def rap_status_jobs(rap_ids: Iterable[str], backends: Iterable[str]) -> tuple[li
     jobs: list[Job] = []
     for some in in_parts(wanted):
         rows = Job.objects.filter(rap_id__in=some, backend__in=allowed).select_related("rap")
-        jobs += rows.order_by("created_at", "rap_id", "position")
+        jobs += all_rows(rows.order_by("created_at", "rap_id", "position"))
     known = {job.rap_id for job in jobs}
     return jobs, [rap_id for rap_id in wanted if rap_id not in known]
 

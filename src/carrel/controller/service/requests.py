@@ -11,7 +11,7 @@ from carrel.controller.models import Job, Rap
 from carrel.controller.service import events, queries, scheduling
 from carrel.controller.service.locks import locked
 from carrel.jobs.identifiers import job_id
-from carrel.jobs.statuses import STATUSES, StatusCode, is_final
+from carrel.jobs.statuses import FINAL_CODES, STATUSES, StatusCode
 from carrel.telemetry import traces
 from carrel.telemetry.faults import point
 
@@ -183,7 +183,7 @@ def cancel_actions(rap_id: str, actions: Iterable[str], backends: Iterable[str])
 
     Returns the jobs named (finished ones included). Raises RapNotFound or ActionsNotFound; then nothing was changed.
     """
-    rap = Rap.objects.filter(pk=rap_id, backend__in=list(backends)).first()
+    rap = Rap.objects.filter(pk=rap_id, backend__in=list(backends)).only("backend").first()
     if rap is None:
         raise RapNotFound(rap_id)
     with locked(rap.backend):
@@ -193,7 +193,7 @@ def cancel_actions(rap_id: str, actions: Iterable[str], backends: Iterable[str])
         point("controller.cancel.flagged")
         scheduling.run(rap.backend)
     point("controller.cancel.done")
-    return list(Job.objects.filter(pk__in=[job.pk for job in wanted]).order_by("position"))
+    return queries.all_rows(Job.objects.filter(pk__in=[job.pk for job in wanted]).order_by("position"))
 
 
 def _jobs_named(rap_id: str, actions: set[str]) -> list[Job]:
@@ -206,7 +206,7 @@ def _jobs_named(rap_id: str, actions: set[str]) -> list[Job]:
 
 
 def _request_cancel(job: Job) -> None:
-    if is_final(StatusCode(job.status_code)) or job.cancelled:
+    if job.status_code in FINAL_CODES or job.cancelled is True:
         return
     Job.objects.filter(pk=job.pk).update(cancelled=True)
     events.record("job.cancel_requested", events.CLIENT, job=job)

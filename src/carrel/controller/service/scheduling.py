@@ -146,8 +146,9 @@ def _apply_fault(active: ActiveJob, error: Exception, now: datetime) -> None:
             _apply(decision, None, now)
     except DATABASE_AWAY:
         raise
-    except Exception:
+    except Exception as why:
         logger.exception("Job %s: its fault %s could not be written either.", active.id, decision.reference)
+        _give_up_unreadable([loading.Unreadable(active.id, why)], now)
 
 
 def _log_fault(job: Job, decision: Decision, error: Exception) -> None:

@@ -20,6 +20,12 @@ from carrel.telemetry.faults import point
 logger = logging.getLogger(__name__)
 
 TAKEN, UNKNOWN, SUPERSEDED, FAILED = 200, 404, 409, 500
+_COLUMNS = (
+    *(f"job__{name}" for name in ("backend", "rap_id", "state", "cancelled", "metrics")),
+    *("task_id", "backend", "type", "active", "finished_at", "attempt_token", "superseded", "publish_allowed_at"),
+    *("agent_stage", "agent_complete", "agent_results", "agent_timestamp_ns"),
+)
+"""What a report needs of its task and job: nonsense in any other column does not keep it from being taken in."""
 DATABASE_MODES = ("", flags.DB_MAINTENANCE)
 
 
@@ -75,7 +81,8 @@ def _apply_alone(backend: str, update: TaskUpdate, consequences: _Consequences) 
 
 
 def _apply(backend: str, update: TaskUpdate, consequences: _Consequences) -> UpdateOutcome:
-    task = Task.objects.select_related("job").filter(task_id=update.task_id, backend=backend).first()
+    tasks = Task.objects.filter(task_id=update.task_id, backend=backend)
+    task = tasks.select_related("job").only(*_COLUMNS).first()
     if task is None:
         return UpdateOutcome(task_id=update.task_id, status=UNKNOWN, detail="No such task")
     if _is_superseded(task, update.attempt_token):
@@ -184,7 +191,8 @@ def heartbeat(backend: str, message: Heartbeat) -> HeartbeatResult:
     expires = clock.now() + timedelta(seconds=settings.get().carrel_lease_seconds)
     with locked(backend):
         rows = Task.objects.filter(task_id__in=list(message.attempts), backend=backend, superseded=False)
-        good = [t.pk for t in rows if t.attempt_token == message.attempts[t.task_id]]
+        tokens = rows.values_list("pk", "task_id", "attempt_token")
+        good = [pk for pk, task_id, token in tokens if token == message.attempts[task_id]]
         Task.objects.filter(pk__in=good, agent_complete=False, superseded=False).update(lease_expires_at=expires)
         kept = set(Task.objects.filter(pk__in=good, superseded=False).values_list("task_id", flat=True))
     return HeartbeatResult(superseded=sorted(message.attempts.keys() - kept))

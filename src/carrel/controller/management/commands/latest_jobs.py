@@ -23,4 +23,4 @@ class Command(AdminCommand):
 def _latest(backend: str, workspace: str) -> dict[str, Any]:
     rows = Job.objects.filter(backend=backend, workspace=workspace).order_by("action")
     names = rows.values_list("action", flat=True).distinct()
-    return {name: asdict(job) for name, job in service.latest_jobs(backend, workspace, names).items()}
+    return {str(name): asdict(job) for name, job in service.latest_jobs(backend, workspace, names).items()}

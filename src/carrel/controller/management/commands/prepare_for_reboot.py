@@ -7,6 +7,7 @@ from django.core.management.base import CommandError
 
 from carrel.controller.management.base import AdminCommand, actor, backend_slug
 from carrel.controller.models import Job
+from carrel.controller.outages import DATABASE_AWAY
 from carrel.controller.service import administration, flags
 
 WARNING = """== DANGER ZONE ==
@@ -50,10 +51,19 @@ class Command(AdminCommand):
         self.say_flags(administration.pause(backend, True, who))
         for job in administration.running_jobs(backend):
             self.say(f"resetting job {slug_of(job)} to PENDING")
+            self.reset(job, backend, who)
+
+    def reset(self, job: Job, backend: str, who: str) -> None:
+        """One job whose row makes no sense does not keep the others from being reset."""
+        try:
             if administration.reset_for_reboot(job.id, backend, who):
                 self.say(f"Killing job {slug_of(job)}")
             else:
                 self.say(f"Leaving job {slug_of(job)}, which has ended or is publishing its outputs just now")
+        except DATABASE_AWAY:
+            raise
+        except Exception as error:
+            self.say(f"Job {slug_of(job)} could not be reset ({type(error).__name__}): its row makes no sense")
 
     def status(self, backend: str) -> None:
         paused = flags.scheduler_flags(backend).paused
