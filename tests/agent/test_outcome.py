@@ -2,8 +2,9 @@
 
 import pytest
 
-from carrel.agent.matching import Matched
+from carrel.agent.matching import Matched, with_unfit
 from carrel.agent.outcome import Ending, outcome_of
+from carrel.agent.walk import Listing, Refusal
 
 DONE = Matched({"a.csv": "highly_sensitive"}, (), ())
 LACKING = Matched({}, ("a.csv", "b/*.csv"), ("x.csv", "y.csv"))
@@ -40,6 +41,13 @@ def test_unmatched_patterns_publish_nothing() -> None:
 
 def test_unmatched_with_nothing_else_made_has_no_hint() -> None:
     assert outcome_of(Ending(0), Matched({}, ("a.csv",), ())).hint == ""
+
+
+def test_what_matched_and_can_be_no_output_is_named_with_the_reason() -> None:
+    listing = Listing((), (Refusal("output/a.csv", "it is a symbolic link"), Refusal("b/x.txt", "it is a socket")))
+    matched = with_unfit(Matched({}, ("output/*.csv",), ()), listing)
+    hint = outcome_of(Ending(0), matched).hint
+    assert hint == "\n  These match, but can never be outputs:\n - output/a.csv  - it is a symbolic link"
 
 
 @pytest.mark.parametrize(

@@ -44,12 +44,39 @@ def test_a_folder_that_may_not_be_written(study: Study, mode: int):
     finally:
         (study.folder / "output").chmod(0o700)
     assert first.returncode == second.returncode == 1
-    assert "permission denied" in first.stdout.lower()
-    assert "output" in first.stdout
+    said = "output/ cannot be written by you (permission denied)" if mode else "my study/output: permission denied"
+    assert said in first.stdout
+    assert ".gitignore" not in first.stdout
+    assert "Errno" not in first.stdout
     assert clean.returncode == 0, clean.stdout + clean.stderr
     assert "succeeded" not in study.ok("status")
     assert study.leftovers() == []
     study.ok("run", "a")
+
+
+@pytest.mark.parametrize("command", [["run", "a"], ["clean"]])
+def test_a_study_that_may_not_be_written(study: Study, command: list[str]):
+    study.writes("a")
+    study.folder.chmod(0o500)
+    try:
+        done = _as_user(study, *command)
+    finally:
+        study.folder.chmod(0o700)
+    assert done.returncode != 0
+    assert "metadata cannot be written by you (permission denied)" in done.stdout + done.stderr
+    assert "Errno" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("x" * 250 + ".csv", "longer than 251 bytes"), ("a\u200bb.csv", "not UTF-8")]
+)
+def test_the_reason_why_the_only_output_can_be_none_is_shown(study: Study, name: str, reason: str):
+    code = f"import os; os.mkdir('output'); open('output/{name}', 'w').write('n')"
+    study.action("a", code, "moderately_sensitive: {a: output/*.csv}")
+    done = study.carrel("run", "a")
+    assert done.returncode == 1
+    assert "can never be outputs" in done.stdout
+    assert reason in done.stdout.replace("\n", " ")
 
 
 @pytest.mark.parametrize("mode", [0o500, 0o000, 0o300])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from carrel.site.demo import TABLE_ROWS, csv_table, print_whole
+from carrel.site.demo import TABLE_ROWS, csv_table, link_toolchains, print_whole
 
 NAMES = [f"mean_of_a_long_name_{number}" for number in range(12)]
 
@@ -43,3 +43,12 @@ def test_a_narrow_terminal_folds_and_cuts_nothing(table: Path) -> None:
 def test_an_empty_table_is_no_mistake(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_text("")
     assert csv_table(tmp_path / "empty.csv").row_count == 0
+
+
+def test_the_demo_names_the_shared_toolchains(tmp_path: Path) -> None:
+    demo, store, other = (tmp_path / name for name in ("demo", "store", "other"))
+    for folder in (demo, store / "python-v2", other):
+        folder.mkdir(parents=True)
+    for shared in (other, store, store):
+        link_toolchains(demo, shared)
+    assert (demo / "toolchains" / "python-v2").is_dir()

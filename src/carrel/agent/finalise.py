@@ -19,7 +19,7 @@ from carrel.agent.executors.base import Inspection, Phase
 from carrel.agent.explain import notes_on
 from carrel.agent.folder import AttemptFolder, Prepared
 from carrel.agent.made import UNCHANGED, match_made
-from carrel.agent.matching import Matched, TooMuchOutput, too_much
+from carrel.agent.matching import Matched, TooMuchOutput, too_much, with_unfit
 from carrel.agent.outcome import Ending, Outcome, outcome_of
 from carrel.agent.prepare import memory_limit_of
 from carrel.agent.publish import Stage, Staged
@@ -185,9 +185,10 @@ class Finalising:
         return databases.changes(url, before, prepared.database_version)
 
     def _match(self, listing: Listing, prepared: Prepared) -> Matched:
-        return match_made(
+        made = match_made(
             self.job.output_spec, listing.files, prepared.placed, self.folder.workspace, prepared.at_ns, self.check
         )
+        return with_unfit(made, listing)
 
     def _gate_limits(self) -> gate.GateLimits:
         settings = self.place.settings

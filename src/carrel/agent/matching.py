@@ -7,7 +7,7 @@ pattern can make anything be followed or left.
 import fnmatch
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from carrel.agent.errors import UserError
@@ -19,14 +19,16 @@ from carrel.units.limits import GIB, MAX_JOB_ENTRIES, MAX_LISTED, MAX_OUTPUT_BYT
 class Matched:
     """`outputs`: path -> level, sorted by path. `unmatched_outputs`: files made since, that no pattern matches.
 
-    `unchanged`: files that a pattern matches, but that were there before and that the job left as they were. The last
-    two are lists to be shown: of many, they name the first and say how many more there are.
+    `unchanged`: files that a pattern matches, but that were there before and that the job left as they were. `unfit`:
+    what a pattern without outputs matches that can never be an output, and why. The last three are lists to be shown:
+    of many, they name the first and say how many more there are.
     """
 
     outputs: Mapping[str, str]
     unmatched_patterns: tuple[str, ...]
     unmatched_outputs: tuple[str, ...]
     unchanged: tuple[str, ...] = ()
+    unfit: tuple[str, ...] = ()
 
 
 class TooMuchOutput(UserError):
@@ -48,6 +50,16 @@ def match_outputs(output_spec: Mapping[str, str], files: Iterable[FileEntry], si
             unmatched.append(pattern)
     others = sorted(file.path for file in listed if file.path not in outputs and file.mtime_ns > since_ns)
     return Matched(dict(sorted(outputs.items())), tuple(unmatched), capped(others))
+
+
+def with_unfit(matched: Matched, listing: Listing) -> Matched:
+    """With what the patterns without outputs would have matched, had it not been refused."""
+    refused = (
+        f"{refusal.path}  - {refusal.reason}"
+        for refusal in listing.refused
+        if any(matches(pattern, refusal.path) for pattern in matched.unmatched_patterns)
+    )
+    return replace(matched, unfit=capped(list(refused)))
 
 
 def capped(names: Sequence[str]) -> tuple[str, ...]:

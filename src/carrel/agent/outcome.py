@@ -62,6 +62,8 @@ def _hint(matched: Matched) -> str:
         hint += "\n  Did you mean to match one of these files instead?\n - " + "\n   - ".join(matched.unmatched_outputs)
     if matched.unchanged:
         hint += "\n  These were there before, and the job did not change them:\n - " + "\n   - ".join(matched.unchanged)
+    if matched.unfit:
+        hint += "\n  These match, but can never be outputs:\n - " + "\n   - ".join(matched.unfit)
     return hint
 
 

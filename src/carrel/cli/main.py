@@ -60,7 +60,10 @@ def main() -> None:
     except Exception as error:
         if _debugging():
             raise
-        click.echo(f"{error or type(error).__name__}", err=True)
+        from carrel.units.faults import in_words
+
+        said = in_words(error) if isinstance(error, OSError) else error
+        click.echo(f"{said or type(error).__name__}", err=True)
         sys.exit(1)
 
 

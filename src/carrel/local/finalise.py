@@ -14,7 +14,7 @@ from carrel.agent.executors.base import Inspection
 from carrel.agent.explain import notes_on, why_not_started
 from carrel.agent.gate import MODERATELY_SENSITIVE, GateLimits, check_file, identifying_columns
 from carrel.agent.made import UNCHANGED, match_made
-from carrel.agent.matching import Matched, too_much
+from carrel.agent.matching import Matched, too_much, with_unfit
 from carrel.agent.outcome import Ending, Outcome, outcome_of
 from carrel.agent.publish import PublishConflict, Stage, Staged, StorageNotWritable
 from carrel.agent.walk import Listing, open_beneath, walk_job
@@ -70,6 +70,7 @@ def judge(attempt: Attempt, inspection: Inspection, listing: Listing) -> Judgeme
     matched = match_made(
         attempt.action.outputs.flat(), listing.files, attempt.placed, attempt.workspace, since, attempt.check
     )
+    matched = with_unfit(matched, listing)
     reason = too_much(listing, matched.outputs)
     matched = replace(matched, outputs={}) if reason else matched
     excluded = _gate(attempt, matched)
@@ -194,8 +195,12 @@ def _ignore(study: Path, outputs: Mapping[str, str]) -> None:
     try:
         ignore_outputs(study, outputs)
     except OSError as error:
-        where = str(error.filename or "").removeprefix(f"{study}/")
-        raise StorageNotWritable(f"{where} cannot be written: {(error.strerror or '').lower()}") from error
+        folder = Path(error.filename or study).parent  # of the .gitignore, or of a folder to be made
+        where = "the study's folder" if folder == study else f"{folder.relative_to(study)}/"
+        raise StorageNotWritable(
+            f"{where} cannot be written by you ({(error.strerror or '').lower()}). Give yourself the right to write"
+            " there (chmod, chown), or move it away"
+        ) from error
 
 
 def _stage_output(attempt: Attempt, stage: Stage, record: Record, path: str) -> manifest.OutputRecord:

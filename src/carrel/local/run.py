@@ -30,6 +30,7 @@ from carrel.local.report import action_names
 from carrel.local.settings import LocalSettings
 from carrel.local.study import Study, default_backend
 from carrel.project import Pipeline
+from carrel.units.faults import in_words
 from carrel.units.sizes import parse_size
 
 SAMPLE_SECONDS = 1.0
@@ -224,7 +225,8 @@ class LocalRun:
         except Stopped:
             return
         except (ExecutorError, ExecutorRefusal, InfrastructureFault, OSError, ValueError) as fault:
-            result = ActionResult(action, succeeded=False, message=f"This action could not be run: {fault}")
+            said = in_words(fault) if isinstance(fault, OSError) else fault
+            result = ActionResult(action, succeeded=False, message=f"This action could not be run: {said}")
             self.around.tell(action, StatusCode.INTERNAL_ERROR, result.message, False)
         self.results.append(result)
         if not result.succeeded:

@@ -82,9 +82,15 @@ class Study:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Held while a run goes on; `LocalError` naming the process that holds it. A kill lets it go."""
-        self.metadata.mkdir(exist_ok=True)
-        ignore_all(self.metadata)
-        descriptor = os.open(self.metadata / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            self.metadata.mkdir(exist_ok=True)
+            ignore_all(self.metadata)
+            descriptor = os.open(self.metadata / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise LocalError(
+                f"{self.metadata} cannot be written by you ({(error.strerror or '').lower()}): runs keep their logs and"
+                " records there. Give yourself the right to write there (chmod, chown), or work in a copy of the study."
+            ) from None
         try:
             _take(descriptor, self.folder)
             yield

@@ -83,6 +83,7 @@ def run_demo(demo: Demo, console: Console) -> bool:
     make_ignored(demo.root)
     toolchains = LocalSettings.from_env().toolchains_dir
     python = prepare_toolchain(toolchains, tell)
+    link_toolchains(demo.root, toolchains)
     load_data(demo, python, tell)
     studies = (INSURANCE, MOBILE) if ingest_data(demo, tell) else (INSURANCE,)
     commits = {study: commit_folder(study.folder, demo.repo(study), message="The example study") for study in studies}
@@ -144,6 +145,15 @@ def prepare_toolchain(toolchains: Path, tell: Callable[[str], None]) -> Path:
     made = build("python", "v2", shipped("requirements/python-v2.txt"), toolchains)
     tell(f"toolchain   python:v2, pandas, statsmodels and matplotlib ({time.monotonic() - began:.1f} s)")
     return made.folder / "bin" / "python"
+
+
+def link_toolchains(root: Path, toolchains: Path) -> None:
+    """`toolchains` in the demo's folder leads to the shared store, for scripts that look for it beside the demo."""
+    link = root / "toolchains"
+    if link.is_symlink():
+        link.unlink()
+    if not link.exists():
+        link.symlink_to(toolchains, target_is_directory=True)
 
 
 def load_data(demo: Demo, python: Path, tell: Callable[[str], None]) -> None:
