@@ -61,3 +61,13 @@ def test_every_count_is_judged_as_the_rules_say(counts):
     for line, count in enumerate(counts, start=2):
         wanted = Rule.SMALL_COUNT if 1 <= count <= 7 else Rule.NOT_ROUNDED if count % 5 else None
         assert found.get(line) == wanted
+
+
+@pytest.mark.parametrize("rows", ["F;3\nM;1.235\n", "F;3\nM;1.235\nX;2.140\n", "F;3\nM;1.234.565\n"])
+def test_a_point_may_part_thousands(rows: str) -> None:
+    assert [found.value for found in check_table(f"sex;n\n{rows}")][:1] == ["3"]
+
+
+def test_fractions_are_not_taken_for_thousands() -> None:
+    assert check_table("term,estimate\na,1.235\nb,0.543\nc,3\n") == []
+    assert check_table("term,estimate\na,1.235\nb,2.140\n") == []

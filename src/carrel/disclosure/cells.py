@@ -6,6 +6,7 @@ pandas write.
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -57,7 +58,7 @@ _BELOW = re.compile(
     r"(?:<|≤|<=|less than|fewer than|up to|under) ?=? ?[0-9]{1,3}|[0-9] ?(?:-|–|to) ?[0-9]", re.IGNORECASE
 )
 """`<8`, `1-7`: a small count told as a range."""
-_DIGITS = r"(?:[0-9]{1,3}(?:[,  \u2009\u202f'’][0-9]{3})+|[0-9]+)"
+_DIGITS = r"(?:[0-9]{1,3}(?:[,  \u2009\u202f'’][0-9]{3})+|[0-9]{1,3}(?:\.[0-9]{3}){2,}|[0-9]+)"
 _NUMBER = re.compile(
     rf"(?P<sign>[+-]?)(?P<whole>{_DIGITS})?(?P<part>\.[0-9]*)?(?:[eE](?P<exponent>[+-]?[0-9]{{1,3}}))?"
 )
@@ -67,6 +68,12 @@ _COUNT_WITH_SHARE = re.compile(
     rf"|[0-9.]+ ?% ?\(?(?:[nN] ?= ?)?(?P<last>{_DIGITS})\)?|[nN] ?= ?(?P<named>{_DIGITS})"
 )
 _FOOTNOTE = re.compile(r"(?<=[0-9%)]) ?(?:\*{1,3}|[†‡§¶¹²³⁴⁵⁶⁷⁸⁹^]+|\[[^\[\]]{1,12}\]|\([a-z]\)|[a-z])$", re.IGNORECASE)
+_GROUPED_BY_A_POINT = re.compile(r"[1-9][0-9]{0,2}\.[0-9]{3}")
+"""`1.234`, which is 1234 where a comma parts the fraction."""
+_FORMULA = re.compile(r'="+(?P<inner>[^"]*)"+')
+"""`="3"`: how numbers are kept as they are from spreadsheets."""
+_EMPHASIS = re.compile(r"(?P<mark>[*_`~$]{1,3})(?P<inner>[^*_`~$]*[0-9][^*_`~$]*)(?P=mark)")
+"""`**3**`, `_3_`, `$3$`: of Markdown and LaTeX."""
 _LONGEST = 60
 """A number with its share and footnote is no longer; what is longer is text (but for digits alone)."""
 _MOST_DIGITS = 4000
@@ -92,8 +99,11 @@ class Cell:
 
 
 def read_cell(text: str) -> Cell:
-    """Read a cell as a person would: `1,234`, `3 (12%)`, `n=3`, `3e0`, `12*` and `15.0` are counts, `[c]` is a mark."""
-    text = text.strip().strip("\"'").strip()
+    """Read a cell as a person would: `1,234`, `3 (12%)`, `n=3`, `3e0`, `12*` and `15.0` are counts, `[c]` is a mark.
+
+    Digits of any script are digits; what marks them up (`**3**`, `="3"`) is left out.
+    """
+    text = _bare(text)
     if not text:
         return Cell(Kind.EMPTY)
     if text.isascii() and text.isdigit():
@@ -103,6 +113,21 @@ def read_cell(text: str) -> Cell:
     if is_mark(text):
         return Cell(Kind.MARK)
     return _number(_FOOTNOTE.sub("", text)) or Cell(Kind.TEXT)
+
+
+def may_be_grouped(text: str) -> bool:
+    """Whether a number reads as a fraction here, and as a whole number in countries where a point parts thousands."""
+    return _GROUPED_BY_A_POINT.fullmatch(_bare(text)) is not None
+
+
+def _bare(text: str) -> str:
+    text = text.strip()
+    if len(text) <= _LONGEST:
+        if not text.isascii():
+            text = "".join(str(unicodedata.decimal(char)) if char.isdecimal() else char for char in text)
+        if marked := _FORMULA.fullmatch(text) or _EMPHASIS.fullmatch(text):
+            text = marked["inner"]
+    return text.strip().strip("\"'").strip()
 
 
 def is_mark(text: str) -> bool:

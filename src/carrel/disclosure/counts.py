@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from carrel.disclosure.cells import Cell, Kind, read_cell
+from carrel.disclosure.cells import Cell, Kind, may_be_grouped, read_cell
 from carrel.disclosure.findings import Finding, Rule
 from carrel.disclosure.tables import Table, read_tables
 
@@ -50,6 +50,9 @@ def is_count(name: str, cells: Sequence[str]) -> bool:
         return False
     kinds = [read_cell(cell).kind for cell in cells]
     whole, other, text = (kinds.count(kind) for kind in (Kind.COUNT, Kind.NUMBER, Kind.TEXT))
+    others = (cell for cell, kind in zip(cells, kinds, strict=True) if kind is Kind.NUMBER)
+    if whole and all(map(may_be_grouped, others)):  # thousands parted by points, not fractions
+        whole, other = whole + other, 0
     numeric = whole + other + kinds.count(Kind.MARK)
     return whole > 0 and whole >= _MOST_WHOLE * (whole + other) and numeric >= text
 
