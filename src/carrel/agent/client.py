@@ -21,6 +21,7 @@ from carrel.messages.tasks import (
     UpdateBatch,
     UpdateOutcome,
 )
+from carrel.units.answers import ask
 
 logger = logging.getLogger(__name__)
 CONNECT_SECONDS = 5.0
@@ -101,7 +102,7 @@ class TaskClient:
 
     def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
-            return self._http.request(method, path, **options)
+            return ask(self._http, method, path, **options)
         except httpx.HTTPError as error:
             raise ControllerUnavailable(f"The controller cannot be reached ({type(error).__name__})") from None
 

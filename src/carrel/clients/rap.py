@@ -89,8 +89,10 @@ class RapClient:
     def _call(self, method: str, path: str, answer_type: type[Answer], body: dict[str, Any] | None = None) -> Answer:
         import httpx
 
+        from carrel.units.answers import ask
+
         try:
-            answer = self._http.request(method, self.base_url + path, json=body, headers=self._headers)
+            answer = ask(self._http, method, self.base_url + path, json=body, headers=self._headers)
         except httpx.HTTPError as error:
             raise RapUnavailable(
                 f"The controller at {self.base_url} does not answer ({type(error).__name__}). "

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from carrel.units.answers import ask
+
 TIMEOUT = httpx.Timeout(5.0, connect=3.0)
 MANIFEST_TYPES = ", ".join(
     [
@@ -92,7 +94,7 @@ class Registry:
         if headers:
             answer = self._http.head(url, headers=headers)
         if answer.status_code == 200 and "Docker-Content-Digest" not in answer.headers:
-            return self._http.get(url, headers=headers)
+            return ask(self._http, "GET", url, headers=headers)
         return answer
 
     def _authorisation(self, answer: httpx.Response) -> dict[str, str]:
@@ -111,7 +113,7 @@ class Registry:
         if not realm.startswith("https://") and urlsplit(realm).scheme != urlsplit(asked).scheme:
             raise RegistryError(f"The registry {urlsplit(asked).netloc} asks for a token over plain HTTP")
         wanted: dict[str, str | int] = {name: challenge[name] for name in ("service", "scope") if name in challenge}
-        answer = self._http.get(realm, params=wanted, auth=self._credentials or httpx.USE_CLIENT_DEFAULT)
+        answer = ask(self._http, "GET", realm, params=wanted, auth=self._credentials or httpx.USE_CLIENT_DEFAULT)
         if answer.status_code != 200:
             return ""
         try:

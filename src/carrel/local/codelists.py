@@ -201,8 +201,11 @@ class Codelists:
     def _request(self, method: str, url: str, what: str = "", data: dict[str, str] | None = None) -> bytes:
         import httpx
 
+        from carrel.units.answers import ask
+
         try:
-            answer = httpx.request(method, url, data=data, timeout=30, follow_redirects=True)
+            with httpx.Client(timeout=30, follow_redirects=True) as client:
+                answer = ask(client, method, url, data=data)
         except httpx.HTTPError as error:
             raise CodelistsError(f"Could not reach {self.base}: {error}") from None
         if answer.status_code >= 400:

@@ -196,6 +196,9 @@ MAX_UNKNOWN_REQUEST_BYTES = 64 * KIB
 MAX_REQUEST_HEADER_BYTES = 64 * KIB
 """Longest head of a request to the controller."""
 
+MAX_ANSWER_BYTES = 64 * MIB
+"""Longest answer of a controller, a registry or a server of codelists that is read, unpacked."""
+
 # --- archives and their JSON
 
 MAX_ARCHIVE_BYTES = 8 * GIB

@@ -1,0 +1,27 @@
+"""HTTP answers of others, read up to a bound: a peer that is wrong, or is not who we think, fills no memory."""
+
+from typing import Any
+
+import httpx
+
+from carrel.units.limits import MAX_ANSWER_BYTES
+
+
+class AnswerTooLong(httpx.HTTPError):
+    """The answer went on beyond the bound; what was read of it is thrown away."""
+
+
+def ask(client: httpx.Client, method: str, url: str, limit: int = MAX_ANSWER_BYTES, **options: Any) -> httpx.Response:
+    """One request and its whole answer, unpacked, of at most `limit` bytes.
+
+    Raises AnswerTooLong, and what httpx raises (all are httpx.HTTPError).
+    """
+    body = bytearray()
+    with client.stream(method, url, **options) as answer:
+        for block in answer.iter_bytes():
+            body += block
+            if len(body) > limit:
+                raise AnswerTooLong(f"The answer is longer than {limit} bytes")
+    packed = {"content-encoding", "content-length", "transfer-encoding"}
+    headers = [(name, value) for name, value in answer.headers.multi_items() if name not in packed]
+    return httpx.Response(answer.status_code, headers=headers, content=bytes(body), request=answer.request)
