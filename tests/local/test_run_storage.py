@@ -34,6 +34,16 @@ def test_results_on_another_disk(study: Study, tmp_path: Path):
     assert study.leftovers() == []
 
 
+def test_results_on_a_disk_that_is_gone(study: Study, tmp_path: Path):
+    study.writes("a")
+    (study.folder / "output").symlink_to(tmp_path / "unmounted" / "scratch")
+    done = study.carrel("run", "a")
+    assert done.returncode == 1
+    assert "a symbolic link that leads nowhere stands where its folder must be" in done.stdout
+    study.ok("clean")
+    assert study.leftovers() == []
+
+
 @pytest.mark.parametrize("mode", [0o500, 0o000])
 def test_a_folder_that_may_not_be_written(study: Study, mode: int):
     study.writes("a")

@@ -247,7 +247,9 @@ class Stage:
             missing.append(folder)
             folder = folder.parent
         if not folder.is_dir():
-            raise PublishConflict(f"{self._shown(target)} cannot be stored: a file stands where its folder must be")
+            leads_nowhere = folder.is_symlink() and not folder.exists()
+            there = "a symbolic link that leads nowhere" if leads_nowhere else "a file"
+            raise PublishConflict(f"{self._shown(target)} cannot be stored: {there} stands where its folder must be")
         for new in reversed(missing):
             with contextlib.suppress(FileExistsError):  # another publication's
                 new.mkdir(FOLDER_MODE)
