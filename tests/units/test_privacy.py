@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.support.disks import small_disk
 
 from carrel.units.privacy import TooOpen, close, make_private
 
@@ -41,6 +42,12 @@ def test_a_file_that_is_not_there_is_passed_over_and_one_that_is_is_closed(tmp_p
     file.chmod(0o666)
     close(file)
     assert mode(file) == 0o660
+
+
+def test_a_disk_in_memory_that_was_mounted_for_us_is_closed(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "1m", mode="1777") as disk:
+        make_private(disk.path)
+        assert mode(disk.path) == 0o1770
 
 
 def test_a_folder_that_is_everybodys_is_never_taken_over(tmp_path: Path) -> None:
