@@ -63,8 +63,10 @@ _NUMBER = re.compile(
     rf"(?P<sign>[+-]?)(?P<whole>{_DIGITS})?(?P<part>\.[0-9]*)?(?:[eE](?P<exponent>[+-]?[0-9]{{1,3}}))?"
 )
 _SHARE = r"\(? ?[<>≤≥~]? ?[0-9.,]+ ?%? ?\)?"
+_PEOPLE = "(?:people|persons?|patients?|participants?|cases?|women|woman|men|man|events?|deaths?)"
 _COUNT_WITH_SHARE = re.compile(
-    rf"(?:[nN] ?= ?)?(?P<count>{_DIGITS}) ?(?:\({_SHARE}\)|\[{_SHARE}\]|/ ?{_DIGITS}(?: \(.{{0,20}}\))?|of {_DIGITS})"
+    rf"(?:[nN] ?= ?)?(?P<count>{_DIGITS}) ?(?:\({_SHARE}\)|\[{_SHARE}\]|/ ?{_DIGITS}(?: \(.{{0,20}}\))?"
+    rf"|(?:out )?of {_DIGITS}|{_PEOPLE})"
     rf"|[0-9.]+ ?% ?\(?(?:[nN] ?= ?)?(?P<last>{_DIGITS})\)?|[nN] ?= ?(?P<named>{_DIGITS})"
 )
 _FOOTNOTE = re.compile(r"(?<=[0-9%)]) ?(?:\*{1,3}|[†‡§¶¹²³⁴⁵⁶⁷⁸⁹^]+|\[[^\[\]]{1,12}\]|\([a-z]\)|[a-z])$", re.IGNORECASE)
@@ -74,6 +76,10 @@ _FORMULA = re.compile(r'="+(?P<inner>[^"]*)"+')
 """`="3"`: how numbers are kept as they are from spreadsheets."""
 _EMPHASIS = re.compile(r"(?P<mark>[*_`~$]{1,3})(?P<inner>[^*_`~$]*[0-9][^*_`~$]*)(?P=mark)")
 """`**3**`, `_3_`, `$3$`: of Markdown and LaTeX."""
+_MARKED_UP = re.compile(
+    r"<(?P<tag>[a-z]{1,10})>(?P<inner>[^<>]*)</(?P=tag)>|\\[a-z]{1,10}\{(?P<latex>[^{}]*)\}", re.IGNORECASE
+)
+"""`<b>3</b>`, `\\textbf{3}`."""
 _LONGEST = 60
 """A number with its share and footnote is no longer; what is longer is text (but for digits alone)."""
 _MOST_DIGITS = 4000
@@ -127,6 +133,8 @@ def _bare(text: str) -> str:
             text = "".join(str(unicodedata.decimal(char)) if char.isdecimal() else char for char in text)
         if marked := _FORMULA.fullmatch(text) or _EMPHASIS.fullmatch(text):
             text = marked["inner"]
+        elif marked := _MARKED_UP.fullmatch(text):
+            text = marked["inner"] or marked["latex"] or ""
     return text.strip().strip("\"'").strip()
 
 
