@@ -55,7 +55,9 @@ def test_an_idle_sweep_writes_nothing(database):
     assert (Event.objects.count(), Flag.objects.count()) == (0, 0)
 
 
-def test_what_goes_wrong_with_one_backend_does_not_stop_the_sweep_of_another(database, monkeypatch, caplog):
+def test_regular_tasks_that_go_wrong_stop_neither_their_backends_jobs_nor_another_backend(
+    database, monkeypatch, caplog
+):
     from carrel.controller.service import maintenance
 
     looked = []
@@ -68,6 +70,25 @@ def test_what_goes_wrong_with_one_backend_does_not_stop_the_sweep_of_another(dat
     monkeypatch.setattr(maintenance, "keep_regular_tasks", look)
     Sweep().once()
     assert looked == ["test", "tpp"]
+    assert "Regular tasks of backend test failed" in caplog.text
+    assert "The sweep of backend" not in caplog.text
+
+
+def test_what_goes_wrong_with_one_backend_does_not_stop_the_sweep_of_another(database, monkeypatch, caplog):
+    from carrel.controller import sweep
+
+    sweeps = Sweep()
+    looked = []
+
+    def latest() -> int:
+        looked.append(len(looked))
+        if len(looked) == 1:
+            raise LookupError
+        return 0
+
+    monkeypatch.setattr(sweep, "_latest_event_id", latest)
+    sweeps.once()
+    assert looked == [0, 1]
     assert "The sweep of backend test failed" in caplog.text
 
 

@@ -66,3 +66,11 @@ def test_git_takes_nothing_of_a_site(tmp_path: Path) -> None:
     listed = subprocess.run(["git", "-C", tmp_path, "ls-files"], check=True, capture_output=True, text=True)
     assert listed.stdout == ""
     assert (tmp_path / ".carrel/secrets.json").exists()
+
+
+def test_a_sites_folder_names_the_store_of_toolchains_that_it_shares(tmp_path: Path) -> None:
+    for store in (tmp_path / "old", tmp_path / "new"):
+        Site(tmp_path / "site", (), toolchains=store).make_folders()
+        assert (tmp_path / "site/toolchains").resolve() == store
+    Site(tmp_path / "own", ()).make_folders()
+    assert not (tmp_path / "own/toolchains").is_symlink()
