@@ -199,6 +199,8 @@ def test_patient_id_is_found_whatever_wrote_the_table(tmp_path: Path, text: str)
         ("t.html", "<p>" + "x" * 300_000 + "</p><td>patient_id</td>"),
         ("t.svg", "<svg><g id='text_1'><!-- patient_id --></g><g><!-- 1001 --></g></svg>"),
         ("t.svg", f"<svg><desc><![CDATA[\n{CSV}]]></desc></svg>"),
+        ("t.svg", f"<?x {CSV}?><svg/>"),
+        ("t.html", f"<p>x</p><?php {CSV}?>"),
         ("t.svg", "<svg><metadata>patient_id,age\n1,2\n</metadata></svg>"),
         ("t.svg", '<svg aria-label="patient_id,age&#10;1,2"/>'),
         ("t.svg", "<svg><text><tspan>patient</tspan><tspan>_id</tspan></text></svg>"),

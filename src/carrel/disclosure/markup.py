@@ -12,6 +12,7 @@ from carrel.disclosure.mentions import EDGE
 from carrel.disclosure.texts import Unreadable
 from carrel.units.limits import MAX_LEVEL4_PARTS
 
+_INSTRUCTION = re.compile(r"<\?[^\s?>]{0,64}+")
 _TAG = re.compile(r"</?([a-zA-Z][a-zA-Z0-9:_-]{0,40})")
 _LONGEST_TAG = 64
 _TAG_STOP = re.compile(r"[\"'>]")
@@ -93,7 +94,9 @@ class Markup:
                 self._sink.boundary()
                 self._marker = closing
                 self._read = self._aside
-                return start + len(opening)
+                # What follows an instruction's name stands at the head of its line, as any text does.
+                instruction = _INSTRUCTION.match(self._buffer, start)
+                return instruction.end() if instruction else start + len(opening)
         tag = _TAG.match(self._buffer, start)
         if tag is None:
             self._sink.text("<")
