@@ -1,11 +1,10 @@
 """A JSON document in pieces: whether it is one, its strings, and its longest list of records; nothing is kept. Pure."""
 
 import re
-from collections.abc import Callable
 from enum import Enum, auto
 from typing import Protocol
 
-from carrel.disclosure.texts import Unreadable
+from carrel.disclosure.texts import PieceReader, Unreadable
 from carrel.units.limits import MAX_JSON_DEPTH, MAX_LEVEL4_PARTS
 
 _NOT_JSON = "it cannot be read as JSON"
@@ -34,38 +33,25 @@ class StringSink(Protocol):
         """The beginning or the end of one."""
 
 
-class Json:
+class Json(PieceReader):
     """Feed it a document in pieces, then close it. Raises Unreadable: no JSON, nested too deeply, too many values.
 
     `NaN` and `Infinity` pass, as Python and R write them. `longest`: most objects and lists that one list holds.
     """
 
     def __init__(self, sink: StringSink, most_values: int = MAX_LEVEL4_PARTS) -> None:
+        super().__init__(self._token)
         self._sink = sink
         self._most_values = most_values
-        self._buffer = ""
-        self._is_last = False
         self._expected = _Expected.VALUE
         self._containers: list[str] = []
         self._records: list[int] = []
         self._is_key = False
-        self._read: Callable[[int], int] = self._token
         self._values = 0
         self.longest = 0
 
-    def feed(self, text: str) -> None:
-        self._buffer += text
-        position = 0
-        while position < len(self._buffer):
-            after = self._read(position)
-            if after == position:
-                break
-            position = after
-        self._buffer = self._buffer[position:]
-
     def close(self) -> None:
-        self._is_last = True
-        self.feed("")
+        super().close()
         if self._expected is not _Expected.NOTHING or self._read != self._token or self._buffer.strip(" \t\n\r"):
             raise Unreadable(_NOT_JSON)
 

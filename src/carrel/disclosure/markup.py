@@ -4,12 +4,11 @@ It tells texts from tags and does not judge: mark-up that is wrong, cut or neste
 """
 
 import re
-from collections.abc import Callable
 from html import unescape
 from typing import Protocol
 
 from carrel.disclosure.mentions import EDGE
-from carrel.disclosure.texts import Unreadable
+from carrel.disclosure.texts import PieceReader, Unreadable
 from carrel.units.limits import MAX_LEVEL4_PARTS
 
 _INSTRUCTION = re.compile(r"<\?[^\s?>]{0,64}+")
@@ -36,39 +35,21 @@ class MarkupSink(Protocol):
         """A whole tag, its name in lower case."""
 
 
-class Markup:
+class Markup(PieceReader):
     """Feed it a page in pieces, then close it. Raises Unreadable for more than MAX_LEVEL4_PARTS parts."""
 
     def __init__(self, sink: MarkupSink) -> None:
+        super().__init__(self._text)
         self._sink = sink
-        self._buffer = ""
-        self._is_last = False
-        self._read: Callable[[int], int] = self._text
         self._tag_name = ""
         self._is_end = False
         self._marker = ""
         self._parts = 0
 
-    def feed(self, text: str) -> None:
-        self._buffer += text
-        position = 0
-        while position < len(self._buffer):
-            after = self._read(position)
-            if after == position:
-                break
-            position = after
-        self._buffer = self._buffer[position:]
-
-    def close(self) -> None:
-        self._is_last = True
-        self.feed("")
-
     def _part(self) -> None:
         self._parts += 1
         if self._parts > MAX_LEVEL4_PARTS:
             raise Unreadable(f"it has more than {MAX_LEVEL4_PARTS:,} elements")
-
-    # Each reader takes a position in the buffer and returns the one up to which it read: the same, to wait for more.
 
     def _text(self, start: int) -> int:
         stop = self._buffer.find("<", start)

@@ -75,3 +75,31 @@ def lines_of(blocks: Iterable[str]) -> Iterator[list[str]]:
             yield _LINE.findall(text, 0, end)
     if rest:
         yield _LINE.findall(rest)
+
+
+class PieceReader:
+    """A text is fed to it in pieces, then it is closed.
+
+    `_read` takes a position in the buffer and returns the one up to which it read: the same, to wait for more.
+    """
+
+    def __init__(self, read: Callable[[int], int]) -> None:
+        self._read = read
+        self._buffer = ""
+        self._is_last = False
+
+    def feed(self, text: str) -> None:
+        """Read `text` and what is left of the piece before it."""
+        self._buffer += text
+        position = 0
+        while position < len(self._buffer):
+            after = self._read(position)
+            if after == position:
+                break
+            position = after
+        self._buffer = self._buffer[position:]
+
+    def close(self) -> None:
+        """Nothing more is to come: what has waited for more is read as it is."""
+        self._is_last = True
+        self.feed("")
