@@ -188,10 +188,13 @@ def test_a_job_ends_without_the_controller_and_is_reported_when_it_is_back(site)
     controller = process(site, "controller")
     stop(controller)
     says_go(site)
-    # The agent publishes by itself; nothing of that needs the controller.
+    # The agent stages the outputs by itself; that anybody sees them needs the controller's word.
+    staging = site.site.high_privacy("north") / ".staging"
+    until(lambda: list(staging.glob("*-001/*")), "the staged outputs", 30)
     published = site.high(asked.workspace) / "output/out.csv"
-    until(published.exists, "the outputs", 30)
+    assert not published.exists()
     controller.start()
     site.await_controller()
     assert codes(site.wait(rap)) == {"make": "succeeded"}
+    assert published.exists()
     assert site.log(asked.workspace, "make").count("begun") == 1

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.repos.hostile import Bare, Entry
+from tests.support.memory import PEAK
 
 from carrel.agent.errors import kind_of
 from carrel.jobs.outcomes import ErrorType
@@ -117,17 +118,20 @@ def test_links_that_cannot_be(mirrors, bare, tmp_path, target, words):
         mirrors.checkout(bare.url, commit, tmp_path / "out")
 
 
-MEASURED = """
-import resource, sys
+MEASURED = (
+    PEAK
+    + """
+import sys
 from pathlib import Path
 from carrel.repos import GitError, Mirrors, RepoPolicy
 mirrors = Mirrors(Path(sys.argv[1]), RepoPolicy(allow_local_git_repos=True))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 try:
     mirrors.checkout(sys.argv[2], sys.argv[3], Path(sys.argv[4]))
 except GitError as error:
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, error)
+    print((peak() - before) >> 20, error)
 """
+)
 
 
 def refused_in_mib(mirrors: Mirrors, bare: Bare, commit: str, dest: Path) -> tuple[int, str]:

@@ -3,13 +3,21 @@
 import subprocess
 import sys
 
-_MEASURE = """
-import resource
-{prepare}
-base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-{code}
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base) * 1024)
+PEAK = """
+def peak():
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 """
+"""`peak()`: most bytes that the process had at once. getrusage would tell of the process that started it, too."""
+_MEASURE = (
+    PEAK
+    + """
+{prepare}
+base = peak()
+{code}
+print(peak() - base)
+"""
+)
 
 
 def peak_above(prepare: str, code: str) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from carrel.agent import csvshape, gate, journal, manifest, metadata, publish
+from carrel.agent import csvshape, journal, manifest, metadata, publish
 from carrel.agent import settings as agent_settings
 from carrel.agent.freshness import changed_since
 from carrel.agent.manifest import OutputRecord
@@ -117,10 +117,7 @@ def _job_record(storage: Storage, workspace: str, partial_id: str) -> dict[str, 
 
 def _old_entry(storage: Storage, workspace: str, record: dict[str, Any], output: str, level: str) -> dict[str, Any]:
     path = storage.workspace(workspace) / output
-    shape = None
-    if gate.suffix_of(output) == ".csv":
-        with path.open("rb") as stream:
-            shape = csvshape.csv_shape(stream)
+    shape = csvshape.shape_of_output(path, output, level)
     excluded = record.get("level4_excluded_files", {})
     found = path.stat()
     return manifest.entry_of(
