@@ -47,7 +47,7 @@ bench *ARGS:
 devenv:
     @echo "ready: $(python --version), carrel $(carrel --version)"
 
-# a controller and an agent for each backend on this machine; Ctrl-C stops all
+# a controller and an agent for each backend on this machine; Ctrl-C stops them
 run *ARGS:
     carrel up {{ ARGS }}
 

@@ -147,6 +147,13 @@ def test_requirements_without_hashes_are_refused(tmp_path: Path) -> None:
         build("python", "v2", requirements, tmp_path / "toolchains")
 
 
+def test_requirements_that_are_no_file_are_refused(tmp_path: Path) -> None:
+    """A pipe was read to its end before the installer got it: the toolchain was empty, and said to be ready."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ToolchainBuildFailed, match="is not a file"):
+        build("python", "v9", tmp_path / "pipe", tmp_path / "toolchains")
+
+
 def test_a_killed_build_is_done_again(tmp_path: Path) -> None:
     requirements, folder = requirements_of(make_wheel(tmp_path)), tmp_path / "toolchains"
     code = (

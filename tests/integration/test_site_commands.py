@@ -94,7 +94,9 @@ def up(tmp_path_factory, toolchains) -> Iterator[Terminal]:
         words = [CARREL, "up", "--dir", "site", "--port", "0", "--backend", "north", "--backend", "south"]
         running = subprocess.Popen(words, cwd=folder, env=terminal.env, stdout=stream, stderr=stream)
     try:
-        until(lambda: "Ctrl-C stops all." in said.read_text() or running.poll() is not None, "the site", SECONDS)
+        until(
+            lambda: "Ctrl-C stops all of these;" in said.read_text() or running.poll() is not None, "the site", SECONDS
+        )
         assert running.poll() is None, said.read_text()
         yield terminal
         running.send_signal(signal.SIGINT)

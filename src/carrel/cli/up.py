@@ -14,7 +14,7 @@ import click
 @click.option("--executor", default="auto", show_default=True, envvar="EXECUTOR",
               help="auto, docker, podman or bubblewrap.")  # fmt: skip
 def up(backends: tuple[str, ...], root: Path, port: int, executor: str) -> None:
-    """Start a controller and an agent for each backend on this machine; Ctrl-C stops all."""
+    """Start a controller and an agent for each backend on this machine; Ctrl-C stops them."""
     from carrel.site.up import bring_up
     from carrel.units.privacy import close_to_others
 

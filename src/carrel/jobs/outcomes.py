@@ -83,7 +83,7 @@ DATABASE_EXIT_CODES: Mapping[int, str] = MappingProxyType(
         4: "New data is being imported into the database. Please try again in a few hours",
         5: "Something is wrong with the database. Please contact support",
         6: "The SQL that this makes is too complex for the database. Please simplify the definition",
-        10: "The definition file could not be read by ehrQL; see the log for the line",
+        10: "The definition or the query could not be read, or names what is not there; see the log for the line",
         11: "A data file given to the action could not be read or has the wrong contents",
         12: "The project has no permission for something that the definition uses",
         13: "The definition's own assurance tests failed",

@@ -89,7 +89,7 @@ def introduction(started: Running) -> list[str]:
         f"tokens      {site.root / 'secrets.json'} (readable by you alone)",
         "",
         "Submit a study:  carrel submit --dir " + str(site.root) + " REPO run_all",
-        "Ctrl-C stops all.",
+        "Ctrl-C stops all of these; jobs that run go on, and the next `carrel up` takes them over.",
     ]
 
 
