@@ -207,8 +207,8 @@ def build(name: str, version: str, requirements: Path, toolchains_dir: Path, pyt
     """
     if not (NAME.fullmatch(name) and VERSION.fullmatch(version)):
         raise ToolchainBuildFailed(f"{name}:{version} is not a name and a version such as python:v2.")
-    if not requirements.is_file():  # it is read more than once, which a pipe cannot be
-        raise ToolchainBuildFailed(f"{requirements} is not a file: write the requirements into one.")
+    if requirements.is_fifo():
+        raise ToolchainBuildFailed(f"{requirements} is a pipe, which cannot be read twice: write a file.")
     interpreter = _interpreter(python or Path(sys.executable))
     text = requirements.read_text()
     # The folder's place is part of it: a virtual environment knows its own path.
