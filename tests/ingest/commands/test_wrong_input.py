@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dask
+import distributed  # noqa: F401  # before `config.set`, whose end takes away what is first loaded inside it
 import pytest
 from click.testing import CliRunner
 from tests.support.disks import small_disk
