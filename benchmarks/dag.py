@@ -18,9 +18,9 @@ from pathlib import Path
 
 from benchmarks.executors import BARE, IMAGES, LOOP
 from benchmarks.measure import wall_seconds
-from carrel.agent import toolchains
-from carrel.agent.executors.base import ExecutorError
-from carrel.agent.executors.select import ExecutorSettings, choose_executor
+from carrel.executors import toolchains
+from carrel.executors.base import ExecutorError
+from carrel.executors.select import ExecutorSettings, choose_executor
 from carrel.repos.snapshot import commit_folder
 from carrel.site.client import Requests
 from carrel.site.layout import Backend, Secrets, Site

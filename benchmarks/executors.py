@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.measure import wall_seconds
-from carrel.agent import toolchains
-from carrel.agent.executors.base import Executor, ExecutorError, Limits, RunSpec
-from carrel.agent.executors.select import ExecutorSettings, choose_executor
+from carrel.executors import toolchains
+from carrel.executors.base import Executor, ExecutorError, Limits, RunSpec
+from carrel.executors.select import ExecutorSettings, choose_executor
 
 DOCKER_IMAGE = "carrel-test/python:v2"
 IMAGES = {"docker": DOCKER_IMAGE, "bubblewrap": "python:v2"}

@@ -34,7 +34,7 @@ def make_site(tmp_path: Path, study: tuple[Path, str]) -> Iterator[Callable[...,
 
 
 def _end_jobs(site: Site) -> None:
-    from carrel.agent.executors.process import ProcessExecutor
+    from carrel.executors.process import ProcessExecutor
 
     executor = ProcessExecutor(site.root / "work" / "executor")
     for name in executor.list():

@@ -347,13 +347,13 @@ def test_a_process_that_vanished_is_reported_as_lost(site: Site) -> None:
 
 
 def _executor(site: Site):
-    from carrel.agent.executors.process import ProcessExecutor
+    from carrel.executors.process import ProcessExecutor
 
     return ProcessExecutor(site.root / "work" / "executor")
 
 
 def test_what_belongs_to_no_attempt_is_collected(site: Site) -> None:
-    from carrel.agent.executors.base import RunSpec
+    from carrel.executors.base import RunSpec
 
     stray = site.high / "volumes/job9-001/workspace"
     stray.mkdir(parents=True)

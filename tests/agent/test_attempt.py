@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 
 from carrel.agent.attempt import Observed, Start, Step, next_step
-from carrel.agent.executors.base import Phase
+from carrel.executors.base import Phase
 
 FLAGS = ("prepared", "lost", "recorded", "reported", "cancelled", "timed_out", "superseded", "leftovers")
 ALL = [

@@ -7,8 +7,9 @@ from tests.support.agents import deep_folder
 
 from carrel.agent import folder as folders
 from carrel.agent.attempt import Start
-from carrel.agent.folder import AttemptFolder, Prepared, remove_tree
+from carrel.agent.folder import AttemptFolder, Prepared
 from carrel.messages.tasks import Task
+from carrel.outputs.trees import remove_tree
 
 TASK = Task(id="j-001", backend="b", type="runjob", definition={}, created_at=1)
 

@@ -10,7 +10,7 @@ from tests.support.agents import Site, eventually
 from tests.support.disks import small_disk
 from tests.support.task_server import serving
 
-from carrel.agent.toolchains import build
+from carrel.executors.toolchains import build
 
 
 @pytest.fixture(params=["process", pytest.param("bubblewrap", marks=pytest.mark.bubblewrap)])

@@ -1,9 +1,9 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from carrel.agent.executors.base import Inspection, Phase, Usage
 from carrel.agent.folder import AttemptFolder
 from carrel.agent.metrics import MEGABYTE, Meter, updated
+from carrel.executors.base import Inspection, Phase, Usage
 
 
 def test_figures_over_three_samples() -> None:

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from carrel.agent import errors, logs, manifest, metadata, results
-from carrel.agent.executors.base import DiskFull, ExecutorError, ImageNotAllowed, ImageUnavailable, Inspection, Phase
-from carrel.agent.manifest import OutputRecord
-from carrel.agent.matching import Matched
+from carrel.agent import errors, metadata, results
+from carrel.executors.base import DiskFull, ExecutorError, ImageNotAllowed, ImageUnavailable, Inspection, Phase
 from carrel.jobs.outcomes import ErrorType
 from carrel.messages.tasks import JobDefinition, Study
+from carrel.outputs import logs, manifest
+from carrel.outputs.manifest import OutputRecord
+from carrel.outputs.matching import Matched
 from carrel.repos import CommitNotFound, NetworkError, RepoNotAllowed
 
 JOB = JobDefinition(

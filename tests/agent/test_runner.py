@@ -3,9 +3,9 @@
 from pathlib import Path
 from types import SimpleNamespace
 
-from carrel.agent.executors.base import Inspection, Phase
 from carrel.agent.runner import Runner
 from carrel.agent.storage import Storage
+from carrel.executors.base import Inspection, Phase
 from carrel.messages.tasks import JobDefinition, Study, Task, TaskType
 
 STUDY = Study(git_repo_url="u", commit="c", branch="b")

@@ -14,13 +14,14 @@ from deltalake import CommitProperties, DeltaTable, Field, Transaction, write_de
 from deltalake.schema import PrimitiveType
 from tests.support.agents import Site, make_repo
 
-from carrel.agent import databases, manifest, settings, warehouses
+from carrel.agent import databases, settings, warehouses
 from carrel.agent.errors import DatabaseUnavailable
-from carrel.agent.executors.base import Mount
 from carrel.agent.freshness import changed_since
 from carrel.agent.settings import AgentSettings
 from carrel.agent.storage import Storage
+from carrel.executors.base import Mount
 from carrel.messages.tasks import JobDefinition, Study
+from carrel.outputs import manifest
 
 Load = Callable[[str], AgentSettings]
 

@@ -14,10 +14,11 @@ from tests.support.docker import docker, docker_engine, docker_image, remove  # 
 from tests.support.ingest import MAPPING, Folder, ingest
 from tests.support.sqlrunner_image import build_sqlrunner
 
-from carrel.agent import manifest, warehouses
+from carrel.agent import warehouses
 from carrel.ingest.engine.withdrawing import withdraw
 from carrel.ingest.generate import Knobs, write
 from carrel.jobs.outcomes import DATABASE_EXIT_CODES
+from carrel.outputs import manifest
 
 EXECUTORS = [pytest.param("bubblewrap", marks=pytest.mark.bubblewrap), pytest.param("docker", marks=pytest.mark.docker)]
 PROBE = "carrel-test/sqlrunner:probe"

@@ -16,8 +16,8 @@ import pytest
 from tests.support.hostile import Attack, attack, known_attacks
 from tests.support.site import LiveSite, finished, free_port, live_site
 
-from carrel.agent.toolchains import build
 from carrel.clients.rap import RapRefused
+from carrel.executors.toolchains import build
 from carrel.site.layout import Backend, Site
 from carrel.site.submit import StudyRequest
 

@@ -10,8 +10,8 @@ import pytest
 from tests.support.admin import manage
 from tests.support.site import LiveSite, finished, free_port, live_site
 
-from carrel.agent.toolchains import build
 from carrel.clients.rap import RapUnavailable
+from carrel.executors.toolchains import build
 from carrel.messages.rap import RapCreateRequest
 from carrel.site.layout import Backend, Site
 from carrel.site.processes import Process

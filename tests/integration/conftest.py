@@ -7,7 +7,7 @@ import pytest
 from tests.support.docker import docker_engine, docker_image
 from tests.support.site import free_port, live_site
 
-from carrel.agent.toolchains import build
+from carrel.executors.toolchains import build
 from carrel.site.layout import Backend, Site
 
 __all__ = ["docker_engine", "docker_image"]

@@ -3,7 +3,7 @@ from hypothesis import given as cases
 from hypothesis import strategies as st
 from tests.jobs.examples import PATIENT
 
-from carrel.agent.executors import base
+from carrel.executors import base
 from carrel.jobs.outcomes import (
     DATABASE_EXIT_CODES,
     FAULT_WORDS,

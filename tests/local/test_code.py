@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from tests.repos.hostile import IDENTITY
 
-from carrel.agent.studyfiles import hidden_from_jobs, study_files
 from carrel.local.code import Hashes, former_outputs, version_of
 from carrel.local.errors import LocalError
 from carrel.local.study import Study
+from carrel.outputs.study_files import hidden_from_jobs, study_files
 from carrel.project import load_pipeline
 
 HIDDEN = hidden_from_jobs(["output/*.csv"])

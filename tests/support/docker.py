@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from tests.support.waiting import free_port, wait_for_port
 
-from carrel.agent.executors.base import ExecutorError
-from carrel.agent.executors.engine import Engine
+from carrel.executors.base import ExecutorError
+from carrel.executors.engine import Engine
 
 TEST_IMAGE = "carrel-test/python:v2"
 LABELS = {

@@ -7,7 +7,7 @@ it was.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from carrel.agent.executors.base import Phase
+from carrel.executors.base import Phase
 
 
 class Start(StrEnum):

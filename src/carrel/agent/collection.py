@@ -4,12 +4,13 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from carrel.agent.executors.base import ExecutorError
 from carrel.agent.finalise import KEPT
-from carrel.agent.folder import TRASH, AttemptFolder, remove_tree
+from carrel.agent.folder import TRASH, AttemptFolder
 from carrel.agent.runner import PROCESS_PREFIX
 from carrel.agent.storage import LOCK, Storage
 from carrel.agent.surroundings import Surroundings
+from carrel.executors.base import ExecutorError
+from carrel.outputs.trees import remove_tree
 
 logger = logging.getLogger(__name__)
 

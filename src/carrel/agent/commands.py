@@ -15,15 +15,16 @@ from typing import Any
 
 import click
 
-from carrel.agent import csvshape, journal, manifest, metadata, publish
+from carrel.agent import metadata
 from carrel.agent import settings as agent_settings
 from carrel.agent.freshness import changed_since
-from carrel.agent.manifest import OutputRecord
 from carrel.agent.prepare import PROJECT_FILE
 from carrel.agent.runner import PROCESS_PREFIX
 from carrel.agent.service import executor_of
 from carrel.agent.settings import AgentSettings
 from carrel.agent.storage import Storage, owned
+from carrel.outputs import csv_shape, journal, manifest, publish
+from carrel.outputs.manifest import OutputRecord
 from carrel.project import action_names
 from carrel.repos import Mirrors
 
@@ -117,7 +118,7 @@ def _job_record(storage: Storage, workspace: str, partial_id: str) -> dict[str, 
 
 def _old_entry(storage: Storage, workspace: str, record: dict[str, Any], output: str, level: str) -> dict[str, Any]:
     path = storage.workspace(workspace) / output
-    shape = csvshape.shape_of_output(path, output, level)
+    shape = csv_shape.shape_of_output(path, output, level)
     excluded = record.get("level4_excluded_files", {})
     found = path.stat()
     return manifest.entry_of(

@@ -13,8 +13,8 @@ from urllib.parse import quote, unquote, urlsplit
 
 from carrel.agent import warehouses
 from carrel.agent.errors import DatabaseRefused, DatabaseUnavailable
-from carrel.agent.executors.base import Mount, Network
 from carrel.agent.settings import AgentSettings
+from carrel.executors.base import Mount, Network
 from carrel.messages.tasks import JobDefinition
 from carrel.project.commands import is_database_action
 

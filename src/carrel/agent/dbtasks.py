@@ -12,8 +12,8 @@ from typing import Any
 
 from carrel.agent import databases, results
 from carrel.agent.errors import kind_of
-from carrel.agent.executors.base import RunSpec
 from carrel.agent.surroundings import Surroundings
+from carrel.executors.base import RunSpec
 from carrel.messages.tasks import Task, TaskType
 
 logger = logging.getLogger(__name__)

@@ -1,13 +1,8 @@
-"""What can go wrong with an attempt: two families, never mixed (DESIGN section 4, rule 6).
-
-`UserError` ends the job: trying again does not help. `InfrastructureFault` says nothing of the study: the controller
-tries again. What the controller learns of either is `kind`, a word of `carrel.jobs.outcomes.ErrorType`, and never the
-text, which goes to the job's log on the secure side.
-"""
+"""What can go wrong with an attempt on a backend, and the one word for it that the controller may learn."""
 
 import errno
 
-from carrel.agent.executors.base import (
+from carrel.executors.base import (
     DiskFull,
     ExecutorError,
     ExecutorRefusal,
@@ -18,15 +13,10 @@ from carrel.agent.executors.base import (
     RuntimeUnavailable,
 )
 from carrel.jobs.outcomes import ErrorType
+from carrel.outputs.errors import InfrastructureFault, UserError
 from carrel.repos import GitError, RepoInfrastructureError, RepoNotAllowed
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
-
-
-class UserError(Exception):
-    """The study's, the request's or the backend's settings; the text is for people on the secure side."""
-
-    kind = ErrorType.USER_ERROR
 
 
 class InputMissing(UserError):
@@ -66,12 +56,6 @@ class InvalidDefinition(UserError):
     kind = ErrorType.BAD_TASK
 
 
-class InfrastructureFault(Exception):
-    """Ours: disk, runtime, network."""
-
-    kind = ErrorType.INTERNAL_ERROR
-
-
 class DatabaseUnavailable(InfrastructureFault):
     """This backend has no database of that name, or its host has no address now."""
 
@@ -82,12 +66,6 @@ class ProcessLost(InfrastructureFault):
     """The process ended and nobody knows how: its host or runtime was restarted, or somebody removed it."""
 
     kind = ErrorType.LOST
-
-
-class StorageDamaged(InfrastructureFault):
-    """A file of ours cannot be understood; it is left as it is for a person to look at."""
-
-    kind = ErrorType.MANIFEST_DAMAGED
 
 
 class SettingsError(Exception):

@@ -13,19 +13,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from carrel.agent import csvshape, databases, gate, logs, manifest, metadata, warehouses
-from carrel.agent.errors import DatabaseUnavailable, UserError
-from carrel.agent.executors.base import Inspection, Phase
-from carrel.agent.explain import notes_on
+from carrel.agent import databases, metadata, warehouses
+from carrel.agent.errors import DatabaseUnavailable
 from carrel.agent.folder import AttemptFolder, Prepared
-from carrel.agent.made import UNCHANGED, match_made
-from carrel.agent.matching import Matched, TooMuchOutput, too_much, with_unfit
-from carrel.agent.outcome import Ending, Outcome, outcome_of
 from carrel.agent.prepare import memory_limit_of
-from carrel.agent.publish import Stage, Staged
 from carrel.agent.surroundings import Surroundings
-from carrel.agent.walk import Listing, open_beneath, walk_job
+from carrel.executors.base import Inspection, Phase
 from carrel.messages.tasks import JobDefinition
+from carrel.outputs import csv_shape, gate, logs, manifest
+from carrel.outputs.diagnosis import notes_on
+from carrel.outputs.errors import UserError
+from carrel.outputs.matching import Matched, TooMuchOutput, too_much, with_unfit
+from carrel.outputs.outcome import Ending, Outcome, outcome_of
+from carrel.outputs.provenance import UNCHANGED, match_made
+from carrel.outputs.publish import Stage, Staged
+from carrel.outputs.walk import Listing, open_beneath, walk_job
 from carrel.project.patterns import is_reserved
 from carrel.telemetry.faults import point
 from carrel.units.limits import MAX_FINALISE_SECONDS, MAX_WORKSPACE_OUTPUTS
@@ -57,7 +59,7 @@ class StagedOutput:
 
     level: str
     file: Staged
-    shape: csvshape.Shape | None = None
+    shape: csv_shape.Shape | None = None
 
 
 class Names:
@@ -258,7 +260,7 @@ class Finalising:
                 file = stage.add_file(fd, base / path, link=os.fstat(fd).st_nlink == 1)
             finally:
                 os.close(fd)
-            staged[path] = StagedOutput(level, file, csvshape.shape_of_output(file.path, path, level, self.check))
+            staged[path] = StagedOutput(level, file, csv_shape.shape_of_output(file.path, path, level, self.check))
         if len(staged) > FEW_FILES or sum(output.file.size for output in staged.values()) > FEW_BYTES:
             stage.sync()  # others need not wait for it
         return staged

@@ -14,10 +14,7 @@ say what was done name the boot they were written in, and what cannot be read is
 """
 
 import json
-import os
 import secrets
-import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
 from functools import lru_cache
@@ -27,8 +24,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from carrel.agent.attempt import Start
-from carrel.agent.made import Placed
 from carrel.messages.tasks import Task
+from carrel.outputs.provenance import Placed
+from carrel.outputs.trees import remove_tree
 
 TRASH = ".trash-"
 
@@ -177,16 +175,3 @@ def _read_json(path: Path) -> dict[str, Any] | None:
 def boot_id() -> str:
     """Changes with each start of the machine."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-
-
-def remove_tree(folder: Path) -> None:
-    """Remove a folder that a job could write to, however deep and whatever its modes; no symlink is followed."""
-    if not os.path.lexists(folder):
-        return
-    try:
-        shutil.rmtree(folder)
-    except (OSError, RecursionError):
-        # The programs take any depth; folders that their owner may not enter cannot be emptied before chmod. The X is
-        # for folders alone: a file here may be the very file that was published.
-        for command in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
-            subprocess.run([*command, "--", str(folder)], check=False, capture_output=True)

@@ -6,10 +6,11 @@ Only read, so the agent may be running. What is found stays on the secure side: 
 from collections.abc import Mapping
 from typing import Any
 
-from carrel.agent import databases, manifest, metadata
+from carrel.agent import databases, metadata
 from carrel.agent.errors import DatabaseUnavailable
 from carrel.agent.storage import Storage
 from carrel.jobs.freshness import DataChange
+from carrel.outputs import manifest
 
 
 def changed_since(storage: Storage, urls: Mapping[str, str], workspace: str) -> dict[str, DataChange]:

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from carrel.agent.executors.base import Inspection, Phase
-from carrel.agent.matching import Matched
+from carrel.executors.base import Inspection, Phase
 from carrel.messages.tasks import JobDefinition
+from carrel.outputs.matching import Matched
 
 SAFE_ENV = frozenset(
     {"PATH", "PYTHON_VERSION", "DEBIAN_FRONTEND", "DEBCONF_NONINTERACTIVE_SEEN", "UBUNTU_VERSION", "PYENV_SHELL"}

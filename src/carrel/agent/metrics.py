@@ -6,8 +6,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from carrel.agent.executors.base import Executor, Inspection, Usage
 from carrel.agent.folder import AttemptFolder
+from carrel.executors.base import Executor, Inspection, Usage
 from carrel.telemetry import traces
 
 logger = logging.getLogger(__name__)

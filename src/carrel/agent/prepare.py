@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from carrel.agent import databases, manifest, metadata
-from carrel.agent.errors import InputMissing, InputReplaced, UserError
-from carrel.agent.executors.base import WORKSPACE, Limits, Mount, RunSpec
+from carrel.agent import databases, metadata
+from carrel.agent.errors import InputMissing, InputReplaced
 from carrel.agent.folder import AttemptFolder, Prepared
-from carrel.agent.inputs import place_file
-from carrel.agent.made import highest, note_placed
-from carrel.agent.studyfiles import hidden_from_jobs
 from carrel.agent.surroundings import Surroundings
+from carrel.executors.base import WORKSPACE, Limits, Mount, RunSpec
 from carrel.messages.tasks import JobDefinition
+from carrel.outputs import manifest
+from carrel.outputs.errors import UserError
+from carrel.outputs.inputs import place_file
+from carrel.outputs.provenance import highest, note_placed
+from carrel.outputs.study_files import hidden_from_jobs
 from carrel.project import ProjectValidationError, action_names, get_all_output_patterns_from_project_file
 from carrel.repos import FileIsLink, FileNotInRepo, FileTooLarge, GivenUp
 from carrel.telemetry.faults import point

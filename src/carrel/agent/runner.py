@@ -10,10 +10,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from carrel.agent import errors, metadata, publish, results
+from carrel.agent import errors, metadata, results
 from carrel.agent.attempt import Observed, Start, Step, next_step
 from carrel.agent.doorbell import Doorbell
-from carrel.agent.executors.base import Inspection, Phase
 from carrel.agent.finalise import Finalising, Superseded
 from carrel.agent.folder import AttemptFolder
 from carrel.agent.metrics import Meter
@@ -21,8 +20,10 @@ from carrel.agent.prepare import memory_limit_of, prepare, run_spec
 from carrel.agent.reporter import Reporter
 from carrel.agent.storage import check_identifier, check_name
 from carrel.agent.surroundings import Surroundings
+from carrel.executors.base import Inspection, Phase
 from carrel.jobs.outcomes import is_infrastructure
 from carrel.messages.tasks import JobDefinition, Stage, Task, TaskUpdate
+from carrel.outputs import publish
 from carrel.repos import GivenUp
 from carrel.telemetry import logs
 from carrel.telemetry.faults import point

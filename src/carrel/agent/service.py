@@ -9,13 +9,13 @@ import threading
 from carrel.agent import settings as agent_settings
 from carrel.agent.client import TaskClient
 from carrel.agent.errors import SettingsError
-from carrel.agent.executors.base import Executor, RuntimeUnavailable
-from carrel.agent.executors.select import ExecutorSettings, choose_executor
 from carrel.agent.images import ImagePolicy
 from carrel.agent.settings import AgentSettings
 from carrel.agent.storage import owned
 from carrel.agent.supervisor import Supervisor
 from carrel.agent.surroundings import Surroundings
+from carrel.executors.base import Executor, RuntimeUnavailable
+from carrel.executors.select import ExecutorSettings, choose_executor
 from carrel.repos import Mirrors
 from carrel.telemetry.start import start
 from carrel.units.ignored import make_ignored

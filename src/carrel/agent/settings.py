@@ -11,8 +11,8 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from carrel.agent.errors import SettingsError
-from carrel.agent.identifiers import identifier_names
 from carrel.agent.storage import Storage
+from carrel.outputs.identifiers import identifier_names
 from carrel.repos import RepoPolicy
 from carrel.units.words import literally_true, split_list, truth_setting
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from carrel.agent import dbtasks, errors, publish, results
+from carrel.agent import dbtasks, errors, results
 from carrel.agent.client import ControllerUnavailable, TaskClient, TaskPage
 from carrel.agent.collection import collect
 from carrel.agent.folder import AttemptFolder
@@ -23,6 +23,7 @@ from carrel.agent.runner import Runner, process_name
 from carrel.agent.surroundings import Surroundings
 from carrel.jobs.outcomes import ErrorType
 from carrel.messages.tasks import Stage, Task, TaskType, TaskUpdate
+from carrel.outputs import publish
 from carrel.telemetry import traces
 from carrel.telemetry.faults import point
 

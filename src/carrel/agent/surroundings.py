@@ -5,10 +5,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from carrel.agent.executors.base import Executor
 from carrel.agent.images import ImagePolicy
 from carrel.agent.settings import AgentSettings
 from carrel.agent.storage import Storage
+from carrel.executors.base import Executor
 from carrel.repos import Mirrors
 
 

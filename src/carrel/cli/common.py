@@ -34,7 +34,7 @@ def executor_option(command: Callable[..., Any]) -> Callable[..., Any]:
 @contextmanager
 def explained(as_json: bool = False) -> Iterator[None]:
     """Turn what may stop a run before it begins into the contract's words and exit codes."""
-    from carrel.agent.executors.base import ExecutorError, ExecutorRefusal
+    from carrel.executors.base import ExecutorError, ExecutorRefusal
     from carrel.jobs.plan import PlanError
     from carrel.local.errors import LocalError
     from carrel.local.explain import explain

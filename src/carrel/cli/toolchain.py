@@ -31,7 +31,7 @@ def toolchain() -> None:
 )
 def build(image: str, requirements: Path, folder: Path | None, python: Path | None) -> None:
     """Build NAME:VERSION (python:v2) from a requirements file; nothing is done when it is there already."""
-    from carrel.agent import toolchains
+    from carrel.executors import toolchains
 
     name, _, version = image.partition(":")
     try:
@@ -47,7 +47,7 @@ def build(image: str, requirements: Path, folder: Path | None, python: Path | No
 )
 def list_toolchains(folder: Path | None) -> None:
     """List the toolchains there are."""
-    from carrel.agent.toolchains import existing
+    from carrel.executors.toolchains import existing
 
     for each in existing(folder or _folder()):
         click.echo(f"{each.name}:{each.version}  {each.id[:19]}  {each.folder}")

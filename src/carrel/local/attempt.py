@@ -9,19 +9,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
-from carrel.agent.executors.base import WORKSPACE, Executor, Limits, Mount, RunSpec
-from carrel.agent.folder import remove_tree
-from carrel.agent.gate import Cancelled
-from carrel.agent.inputs import place_outputs
-from carrel.agent.made import Placed, highest, note_placed
-from carrel.agent.studyfiles import LeaveOut, copy_study, study_files
-from carrel.agent.walk import printable
+from carrel.executors.base import WORKSPACE, Executor, Limits, Mount, RunSpec
 from carrel.jobs.identifiers import job_id
 from carrel.jobs.statuses import StatusCode
 from carrel.local.code import FORMER_OUTPUT, Hashes, Version
 from carrel.local.records import Record
 from carrel.local.settings import LocalSettings
 from carrel.local.study import Study
+from carrel.outputs.gate import Cancelled
+from carrel.outputs.inputs import place_outputs
+from carrel.outputs.provenance import Placed, highest, note_placed
+from carrel.outputs.study_files import LeaveOut, copy_study, study_files
+from carrel.outputs.trees import remove_tree
+from carrel.outputs.walk import printable
 from carrel.project import Action
 from carrel.telemetry import faults
 

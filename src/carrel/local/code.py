@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from carrel.local.errors import LocalError
 
 if TYPE_CHECKING:
-    from carrel.agent.studyfiles import LeaveOut, StudyFiles
     from carrel.local.study import Study
+    from carrel.outputs.study_files import LeaveOut, StudyFiles
     from carrel.project import Pipeline
 
 FORMER_OUTPUT = "it is an output of an earlier run, which no action makes now"
@@ -25,17 +25,17 @@ def output_patterns(pipeline: "Pipeline") -> list[str]:
 
 def hidden_files(study: "Study", pipeline: "Pipeline") -> "LeaveOut":
     """What of the study no job sees, on any backend. Raises `LocalError` when the manifest cannot be read."""
-    from carrel.agent.studyfiles import hidden_from_jobs
+    from carrel.outputs.study_files import hidden_from_jobs
 
     return hidden_from_jobs(output_patterns(pipeline), former_outputs(study, pipeline))
 
 
 def former_outputs(study: "Study", pipeline: "Pipeline") -> list[str]:
     """Files that a run once made, and that no pattern matches now: not code, unless they were committed as such."""
-    from carrel.agent import manifest
-    from carrel.agent.errors import StorageDamaged
-    from carrel.agent.studyfiles import hidden_from_jobs
     from carrel.local.records import read_records
+    from carrel.outputs import manifest
+    from carrel.outputs.errors import StorageDamaged
+    from carrel.outputs.study_files import hidden_from_jobs
 
     try:
         known = manifest.read(study.metadata / "manifest.json", study.name)["outputs"]

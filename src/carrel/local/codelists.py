@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from carrel.agent.journal import write_atomically
 from carrel.local.errors import LocalError
+from carrel.outputs.journal import write_atomically
 
 DEFAULT_BASE_URL = "https://www.opencodelists.org"
 FOLDER, LIST_FILE, MANIFEST_FILE = "codelists", "codelists.txt", "codelists.json"

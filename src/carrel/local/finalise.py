@@ -8,22 +8,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from carrel.agent import logs, manifest
-from carrel.agent.csvshape import shape_of_output
-from carrel.agent.executors.base import Inspection
-from carrel.agent.explain import notes_on, why_not_started
-from carrel.agent.gate import MODERATELY_SENSITIVE, GateLimits, check_file, identifying_columns
-from carrel.agent.made import UNCHANGED, match_made
-from carrel.agent.matching import Matched, too_much, with_unfit
-from carrel.agent.outcome import Ending, Outcome, outcome_of
-from carrel.agent.publish import PublishConflict, Stage, Staged, StorageNotWritable
-from carrel.agent.walk import Listing, open_beneath, walk_job
+from carrel.executors.base import Inspection
 from carrel.jobs.outcomes import results_to_outcome
 from carrel.jobs.statuses import StatusCode
 from carrel.local.attempt import Attempt, now
 from carrel.local.errors import LocalError
 from carrel.local.ignoring import exposed, ignore_outputs
 from carrel.local.records import Record, record_path, to_bytes
+from carrel.outputs import logs, manifest
+from carrel.outputs.csv_shape import shape_of_output
+from carrel.outputs.diagnosis import notes_on, why_not_started
+from carrel.outputs.gate import MODERATELY_SENSITIVE, GateLimits, check_file, identifying_columns
+from carrel.outputs.matching import Matched, too_much, with_unfit
+from carrel.outputs.outcome import Ending, Outcome, outcome_of
+from carrel.outputs.provenance import UNCHANGED, match_made
+from carrel.outputs.publish import PublishConflict, Stage, Staged, StorageNotWritable
+from carrel.outputs.walk import Listing, open_beneath, walk_job
 from carrel.project.patterns import is_reserved
 from carrel.telemetry import faults
 from carrel.units.ignored import NAME as GITIGNORE

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from carrel.agent.executors.base import ExecutorError, ImageUnavailable
-from carrel.agent.executors.engine import Conflict, Engine, NotFound, registry_auth
-from carrel.agent.executors.references import split_reference
+from carrel.executors.base import ExecutorError, ImageUnavailable
+from carrel.executors.engine import Conflict, Engine, NotFound, registry_auth
+from carrel.executors.references import split_reference
 from carrel.local.settings import LocalSettings, default_tag
 
 KNOWN = ("ehrql", "jupyter", "python", "r", "rstudio", "sqlrunner", "stata-mp")

@@ -1,6 +1,6 @@
 """One attempt from its first step to its last (local-run.md section 4)."""
 
-from carrel.agent.executors.base import ExecutorError, Phase
+from carrel.executors.base import ExecutorError, Phase
 from carrel.jobs.statuses import StatusCode
 from carrel.local.attempt import Attempt
 from carrel.local.finalise import finalise

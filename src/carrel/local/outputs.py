@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from carrel.agent.gate import MODERATELY_SENSITIVE, GateLimits, check_file, suffix_of
-from carrel.agent.matching import match_pattern, matches
-from carrel.agent.walk import Refusal, open_beneath, printable, walk
 from carrel.disclosure.findings import IDENTIFYING, Finding
 from carrel.disclosure.outputs import Look, look_at
 from carrel.local.settings import LocalSettings
 from carrel.local.study import Study
+from carrel.outputs.gate import MODERATELY_SENSITIVE, GateLimits, check_file, suffix_of
+from carrel.outputs.matching import match_pattern, matches
+from carrel.outputs.walk import Refusal, open_beneath, printable, walk
 from carrel.project.patterns import is_reserved
 
 _LONGEST_SHOWN = 80

@@ -11,13 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from carrel.agent.errors import InfrastructureFault
-from carrel.agent.executors.base import Executor, ExecutorError, ExecutorRefusal
-from carrel.agent.folder import remove_tree
-from carrel.agent.journal import STAGING
-from carrel.agent.publish import recover as finish_publications
-from carrel.agent.publish import set_aside_folders
-from carrel.agent.studyfiles import hidden_from_jobs
+from carrel.executors.base import Executor, ExecutorError, ExecutorRefusal
 from carrel.jobs.plan import Plan, Run, plan
 from carrel.jobs.statuses import StatusCode
 from carrel.local import lifecycle
@@ -29,6 +23,12 @@ from carrel.local.records import Record, latest_jobs, read_records
 from carrel.local.report import action_names
 from carrel.local.settings import LocalSettings
 from carrel.local.study import Study, default_backend
+from carrel.outputs.errors import InfrastructureFault
+from carrel.outputs.journal import STAGING
+from carrel.outputs.publish import recover as finish_publications
+from carrel.outputs.publish import set_aside_folders
+from carrel.outputs.study_files import hidden_from_jobs
+from carrel.outputs.trees import remove_tree
 from carrel.project import Pipeline
 from carrel.units.faults import in_words
 from carrel.units.sizes import parse_size

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from carrel.agent.executors.base import JOB_TMP, Executor, Limits, RunSpec
-from carrel.agent.executors.select import ENGINES
+from carrel.executors.base import JOB_TMP, Executor, Limits, RunSpec
+from carrel.executors.select import ENGINES
 from carrel.local.errors import LocalError
 from carrel.local.report import without_timestamp
 from carrel.local.settings import LocalSettings
@@ -162,7 +162,7 @@ def information(settings: LocalSettings) -> Iterator[str]:
 
 
 def _toolchains(settings: LocalSettings) -> Iterator[str]:
-    from carrel.agent.toolchains import existing
+    from carrel.executors.toolchains import existing
 
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     yield f"machine memory: {memory / 1024**3:.1f}G"
@@ -184,7 +184,7 @@ def _images(settings: LocalSettings) -> Iterator[str]:
 @contextmanager
 def open_images(settings: LocalSettings) -> "Iterator[Images]":
     """Images of the engine in force; `RuntimeUnavailable` when there is none."""
-    from carrel.agent.executors.engine import Engine
+    from carrel.executors.engine import Engine
     from carrel.local.images import Images
 
     engine = Engine(settings.executor if settings.executor in ENGINES else "docker")

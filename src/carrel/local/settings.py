@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from carrel.local.errors import LocalError
 
 if TYPE_CHECKING:
-    from carrel.agent.executors.base import Executor
+    from carrel.executors.base import Executor
     from carrel.local.study import Study
     from carrel.project import Command
 
@@ -32,7 +32,7 @@ class LocalSettings:
     @property
     def identifier_names(self) -> tuple[str, ...]:
         """Names of columns that may identify people: Carrel's list, and the backend's. Raises LocalError."""
-        from carrel.agent.identifiers import identifier_names
+        from carrel.outputs.identifiers import identifier_names
 
         try:
             return identifier_names(self.identifier_columns, self.identifier_columns_file)
@@ -74,7 +74,7 @@ class LocalSettings:
 
     def executor_in(self, state: Path, owner: str, name: str = "", images: Collection[str] = ()) -> "Executor":
         """One with its state in that folder; `auto` is what has these images, or toolchains for them."""
-        from carrel.agent.executors.select import ExecutorSettings, choose_executor, engine_passed_over
+        from carrel.executors.select import ExecutorSettings, choose_executor, engine_passed_over
 
         asked = ExecutorSettings(
             executor=name or self.executor, state_dir=state, toolchains_dir=self.toolchains_dir, owner=owner

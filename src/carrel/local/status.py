@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from carrel.agent.studyfiles import study_files
 from carrel.local.attempt import ACTION_NOTE
 from carrel.local.code import Hashes, hidden_files
 from carrel.local.records import Record, missing_outputs, read_records
 from carrel.local.settings import LocalSettings
 from carrel.local.study import Study
+from carrel.outputs.study_files import study_files
 from carrel.project import Action
 
 
@@ -85,7 +85,7 @@ def image_changed(settings: LocalSettings, record: Record, image: str) -> bool:
         return True
     if record.executor != "bubblewrap":
         return _docker_image_changed(record)
-    from carrel.agent.toolchains import ToolchainMissing, resolve
+    from carrel.executors.toolchains import ToolchainMissing, resolve
 
     try:
         return resolve(image, settings.toolchains_dir).id != record.image_id

@@ -139,7 +139,7 @@ def _quiet(*command: str) -> int:
 
 def prepare_toolchain(toolchains: Path, tell: Callable[[str], None]) -> Path:
     """The toolchain python:v2, built if it is not there; its interpreter. Local runs of studies use it too."""
-    from carrel.agent.toolchains import build
+    from carrel.executors.toolchains import build
 
     began = time.monotonic()
     made = build("python", "v2", shipped("requirements/python-v2.txt"), toolchains)

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from carrel.agent.databases import FILE_SCHEMES, path_of
-from carrel.agent.executors.base import ExecutorError
-from carrel.agent.executors.select import ExecutorSettings, choose_executor, engine_passed_over
+from carrel.executors.base import ExecutorError
+from carrel.executors.select import ExecutorSettings, choose_executor, engine_passed_over
 from carrel.local.settings import LocalSettings
 from carrel.site.layout import Backend, Site, SiteError
 from carrel.site.processes import Running, running

@@ -1,0 +1,115 @@
+"""What a job made, as opposed to what was there before it: inputs, and files of the study, that it left as they were.
+
+Those are not its outputs, whatever its patterns say: a pattern that takes all of `output/` must not take another
+action's patient-level extract along, and to a lower level than the action that made it gave it.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from carrel.outputs.matching import Matched, capped, match_outputs, match_pattern
+from carrel.outputs.publish import sha256_of
+from carrel.outputs.walk import FileEntry, walk
+
+UNCHANGED = "Files that were there before and that the job did not change, so that they are not its outputs"
+"""Their title in a job's log."""
+_LEVELS = ("minimally_sensitive", "moderately_sensitive", "highly_sensitive")
+"""From the lowest on; a level of another name counts as the highest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A file that was in the workspace before the job began. `inode` is its device and number, `size` in bytes.
+
+    `level` is what the maker of an input gave it, "" for a file of the study; `sha256` of its contents where they are
+    known. `shown`: an input that is shown read-only in the place of an empty file, which has this inode.
+    """
+
+    inode: tuple[int, int]
+    size: int
+    mtime_ns: int
+    level: str = ""
+    sha256: str = ""
+    shown: bool = False
+
+    def is_untouched(self, entry: FileEntry) -> bool:
+        if self.shown:
+            return entry.inode == self.inode
+        return (entry.inode, entry.size, entry.mtime_ns) == (self.inode, self.size, self.mtime_ns)
+
+
+def note_placed(
+    workspace: Path,
+    output_spec: Mapping[str, str],
+    levels: Mapping[str, str],
+    hashes: Mapping[str, str],
+    shown: Mapping[str, Path],
+) -> dict[str, Placed]:
+    """By path: the inputs, and the files of the study that an output's pattern matches. The job has not begun.
+
+    `levels` and `hashes` of the inputs, by path; `shown`: the files that large inputs are shown from.
+    """
+    entries = {entry.path: entry for entry in walk(workspace).files}
+    matched = {path for pattern in output_spec for path in match_pattern(pattern, entries)}
+    return {
+        path: Placed(
+            inode=entries[path].inode,
+            size=shown[path].stat().st_size if path in shown else entries[path].size,
+            mtime_ns=entries[path].mtime_ns,
+            level=levels.get(path, ""),
+            sha256=hashes.get(path, ""),
+            shown=path in shown,
+        )
+        for path in sorted(matched.union(levels) & entries.keys())
+    }
+
+
+def match_made(
+    output_spec: Mapping[str, str],
+    files: Collection[FileEntry],
+    placed: Mapping[str, Placed],
+    workspace: Path,
+    since_ns: int,
+    check: Callable[[], None] = lambda: None,
+) -> Matched:
+    """`match_outputs` of what the job made, each at no lower level than the maker of what it holds gave it.
+
+    An input that was only touched still answers its pattern, but is no output. `check` is called while files are read.
+    """
+    untouched = {entry.path for entry in files if _is_untouched(entry, placed)}
+    made = [entry for entry in files if entry.path not in untouched]
+    matched = match_outputs(output_spec, made, since_ns)
+    entries = {entry.path: entry for entry in made if entry.path in matched.outputs}
+    same = {path for path, entry in entries.items() if _is_same(entry, placed.get(path), workspace, check)}
+    origins = {(place.inode, place.size, place.mtime_ns): place.level for place in placed.values() if place.level}
+    outputs = {}
+    for path, level in matched.outputs.items():
+        if path in same:
+            continue
+        entry, place = entries[path], placed.get(path)
+        unknown = place.level if place and place.size == entry.size and not place.sha256 else ""
+        moved = origins.get((entry.inode, entry.size, entry.mtime_ns), "")
+        outputs[path] = highest([level, unknown, moved])
+    left = same | {path for pattern in output_spec for path in match_pattern(pattern, untouched)}
+    return replace(matched, outputs=outputs, unchanged=capped(sorted(left)))
+
+
+def _is_untouched(entry: FileEntry, placed: Mapping[str, Placed]) -> bool:
+    place = placed.get(entry.path)
+    if place and place.is_untouched(entry):
+        return True
+    # A folder with an input that is shown read-only can be moved: the empty file under it goes along.
+    return entry.size == 0 and any(place.shown and place.inode == entry.inode for place in placed.values())
+
+
+def _is_same(entry: FileEntry, place: Placed | None, workspace: Path, check: Callable[[], None]) -> bool:
+    """Whether it is an input that was written anew, or touched, and holds what it held."""
+    if not (place and place.level and place.sha256 and place.size == entry.size):
+        return False
+    return sha256_of(workspace / entry.path, check) == place.sha256
+
+
+def highest(levels: Iterable[str]) -> str:
+    """The most sensitive of these levels; empty ones do not count."""
+    return max(filter(None, levels), key=lambda level: _LEVELS.index(level) if level in _LEVELS else len(_LEVELS))
