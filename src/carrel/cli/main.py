@@ -5,7 +5,7 @@ import sys
 import click
 
 from carrel import __version__
-from carrel.cli.lazy import LazyGroup
+from carrel.units.lazy_commands import LazyGroup
 
 COMMANDS = {
     "run": ("carrel.cli.run:run", "Run actions of this study on this machine."),

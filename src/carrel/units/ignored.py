@@ -8,6 +8,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from carrel.units.files import write_atomically
+
 NAME = ".gitignore"
 _OURS = "# Written by Carrel: "
 _ALL = f"{_OURS}what it makes here is not for git.\n*\n"
@@ -31,19 +33,19 @@ def make_ignored(folder: Path, mode: int = 0o777) -> None:
 def ignore_all(folder: Path) -> None:
     """Let git ignore all in a folder that is Carrel's alone; a .gitignore that is there is left as it is."""
     if not (folder / NAME).exists():
-        _write(folder / NAME, _ALL)
+        write_atomically(folder / NAME, _ALL.encode(), synced="no")
 
 
 def ignore_files(folder: Path, names: Iterable[str]) -> bool:
     """Let git ignore these files of a folder that is somebody else's. False: their own .gitignore is in the way."""
-    place = folder / NAME
-    if place.exists() and not is_ours(place):
+    path = folder / NAME
+    if path.exists() and not is_ours(path):
         return False
-    before = place.read_text() if place.exists() else _SOME
-    lines = before.splitlines()
-    more = sorted({f"/{_escaped(name)}" for name in names} - set(lines))
-    if more and "*" not in lines:
-        _write(place, "".join(f"{line}\n" for line in [*lines, *more]))
+    lines = (path.read_text() if path.exists() else _SOME).splitlines()
+    missing = sorted({_pattern(name) for name in names} - set(lines))
+    if missing and "*" not in lines:
+        # Half a .gitignore would be taken for somebody else's.
+        write_atomically(path, "".join(f"{line}\n" for line in [*lines, *missing]).encode(), synced="no")
     return True
 
 
@@ -63,13 +65,6 @@ def is_ours(path: Path) -> bool:
         return False
 
 
-def _write(place: Path, text: str) -> None:
-    """Whole or not at all: half a .gitignore would be taken for somebody else's."""
-    part = place.with_name(f"{NAME}.part")
-    part.write_text(text)
-    part.replace(place)
-
-
-def _escaped(name: str) -> str:
-    """The name as a pattern that matches it alone (gitignore(5))."""
-    return "".join(f"\\{char}" if char in _SPECIAL else char for char in name)
+def _pattern(name: str) -> str:
+    """The pattern that matches this name in the folder, and nothing else (gitignore(5))."""
+    return "/" + "".join(f"\\{char}" if char in _SPECIAL else char for char in name)
