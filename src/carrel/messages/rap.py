@@ -96,7 +96,7 @@ class ErrorResponse(_Message):
 class RapCancelRequest(_Message):
     """Body of `POST rap/cancel/`."""
 
-    rap_id: str
+    rap_id: RapId
     actions: list[str] = Field(min_length=1)
 
 
@@ -121,7 +121,7 @@ class JobsNotFoundResponse(_Message):
 class RapStatusRequest(_Message):
     """Body of `POST rap/status/`."""
 
-    rap_ids: list[str]
+    rap_ids: list[RapId]
 
 
 class RapStatusCode(StrEnum):

@@ -19,9 +19,9 @@ def test_a_requests_whole_life(client, api):
     body = RapCreateRequest.model_validate(api.body())
     assert client.create(body).count == 3
     assert client.create(body).result == "No change"
-    found = client.status([body.rap_id, "other"])
+    found = client.status([body.rap_id, "other00000000000"])
     assert [job.action for job in found.jobs] == ["extract", "model", "plot"]
-    assert found.unrecognised_rap_ids == ["other"]
+    assert found.unrecognised_rap_ids == ["other00000000000"]
     assert client.cancel(body.rap_id, ["plot"]).count == 1
     assert [backend.slug for backend in client.backends().backends] == ["test"]
 
@@ -31,8 +31,12 @@ def test_refusals_carry_the_controllers_words(client, api):
         client.create(RapCreateRequest.model_validate(api.body(branch="x")))
     assert (error.value.status, error.value.details) == (400, "Could not find branch 'x'")
     with pytest.raises(RapRefused) as error:
-        client.cancel("none", ["x"])
+        client.cancel("unknown000000000", ["x"])
     assert error.value.status == 404
+    for ask in (lambda: client.cancel("none", ["x"]), lambda: client.status(["none"])):
+        with pytest.raises(RapRefused, match="'none' does not match") as error:
+            ask()
+        assert error.value.status == 400
 
 
 def test_a_wrong_token(api):

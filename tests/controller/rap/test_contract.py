@@ -92,6 +92,71 @@ def test_then_the_schema(api, change, details):
     assert answer.json() == {"error": "Validation error", "details": f"Invalid request body received{details}"}
 
 
+WRONG_IDS = [
+    ("", "'' does not match '^[a-z0-9]{16}$'"),
+    ("a" * 15, f"'{'a' * 15}' does not match '^[a-z0-9]{{16}}$'"),
+    ("a" * 17, f"'{'a' * 17}' does not match '^[a-z0-9]{{16}}$'"),
+    ("a" * 16 + "\n", f"'{'a' * 16}\\n' does not match '^[a-z0-9]{{16}}$'"),
+    ("A" * 16, f"'{'A' * 16}' does not match '^[a-z0-9]{{16}}$'"),
+    ("é" * 16, f"'{'é' * 16}' does not match '^[a-z0-9]{{16}}$'"),
+    ("a" * 15 + "-", f"'{'a' * 15}-' does not match '^[a-z0-9]{{16}}$'"),
+    ("a" * 15 + "\0", f"'{'a' * 15}\\x00' does not match '^[a-z0-9]{{16}}$'"),
+    ("\ud800" * 16, "'" + r"\ud800" * 16 + "' does not match '^[a-z0-9]{16}$'"),
+    (None, "None is not of type 'string'"),
+    (1234567890123456, "1234567890123456 is not of type 'string'"),
+    (True, "True is not of type 'string'"),
+    ([], "[] is not of type 'string'"),
+    ({}, "{} is not of type 'string'"),
+]
+
+
+@pytest.mark.parametrize(("rap_id", "wrong"), WRONG_IDS)
+def test_an_id_of_a_request_is_checked_alike_wherever_it_is_sent(api, rap_id, wrong):
+    known = api.body()
+    api.post("rap/create/", known)
+    for path, body, place in (
+        ("rap/create/", api.body(rap_id=rap_id), "rap_id"),
+        ("rap/cancel/", {"rap_id": rap_id, "actions": ["plot"]}, "rap_id"),
+        ("rap/status/", {"rap_ids": [rap_id]}, "rap_ids[0]"),
+        ("rap/status/", {"rap_ids": [known["rap_id"], rap_id, known["rap_id"]]}, "rap_ids[1]"),
+    ):
+        answer = api.post(path, body)
+        details = f"Invalid request body received at $.{place}: {wrong}"
+        assert (answer.status_code, answer.json()) == (400, {"error": "Validation error", "details": details}), path
+    assert not any(job["status_code"] == "cancelled_by_user" for job in api.status(known["rap_id"])["jobs"])
+
+
+@pytest.mark.parametrize(
+    ("body", "details"),
+    [
+        ({}, ": 'rap_ids' is a required property"),
+        ({"rap_id": "a" * 16}, ": 'rap_ids' is a required property"),
+        ({"rap_ids": None}, " at $.rap_ids: None is not of type 'array'"),
+        ({"rap_ids": "a" * 16}, f" at $.rap_ids: '{'a' * 16}' is not of type 'array'"),
+        ({"rap_ids": {"a" * 16: 1}}, f" at $.rap_ids: {{'{'a' * 16}': 1}} is not of type 'array'"),
+        ({"rap_ids": [["a" * 16]]}, f" at $.rap_ids[0]: ['{'a' * 16}'] is not of type 'string'"),
+    ],
+)
+def test_ids_are_sent_as_a_list(api, body, details):
+    answer = api.post("rap/status/", body)
+    wrong = {"error": "Validation error", "details": f"Invalid request body received{details}"}
+    assert (answer.status_code, answer.json()) == (400, wrong)
+
+
+def test_a_cancellation_needs_an_id(api):
+    answer = api.cancel(actions=["plot"])
+    details = "Invalid request body received: 'rap_id' is a required property"
+    assert (answer.status_code, answer.json()) == (400, {"error": "Validation error", "details": details})
+
+
+def test_an_id_sent_twice_is_answered_once(api):
+    """The contract takes any number of ids, and says nothing against one that stands there twice."""
+    body = api.body()
+    api.post("rap/create/", body)
+    once = api.status(body["rap_id"], "z" * 16)
+    assert api.status("z" * 16, body["rap_id"], "z" * 16, body["rap_id"]) == once
+
+
 @pytest.mark.parametrize("body", [[], 1, None, "x"])
 def test_a_body_that_is_no_object(api, body):
     answer = api.post("rap/create/", body)
@@ -190,7 +255,7 @@ def test_cancel_all_or_nothing(api):
 def test_cancel_of_an_unknown_request_or_anothers(api, token):
     body = api.body()
     api.post("rap/create/", body)
-    rap_id = "unknown" if token == "test-client" else body["rap_id"]
+    rap_id = "unknown000000000" if token == "test-client" else body["rap_id"]
     api.token = token
     answer = api.cancel(rap_id=rap_id, actions=["plot"])
     assert answer.status_code == 404
@@ -200,7 +265,7 @@ def test_cancel_of_an_unknown_request_or_anothers(api, token):
 
 
 def test_cancel_needs_an_action(api):
-    answer = api.cancel(rap_id="x", actions=[])
+    answer = api.cancel(rap_id="a" * 16, actions=[])
     assert answer.json()["details"] == "Invalid request body received at $.actions: [] should be non-empty"
 
 
@@ -210,8 +275,8 @@ def test_cancel_needs_an_action(api):
 def test_status(api):
     body = api.body()
     api.post("rap/create/", body)
-    found = api.status("zz", body["rap_id"], "aa")
-    assert found["unrecognised_rap_ids"] == ["zz", "aa"]
+    found = api.status("z" * 16, body["rap_id"], "a" * 16)
+    assert found["unrecognised_rap_ids"] == ["z" * 16, "a" * 16]
     extract, model, plot = found["jobs"]
     assert list(extract) == [
         *("identifier", "rap_id", "backend", "action", "run_command", "status", "status_code", "status_message"),
