@@ -1,9 +1,16 @@
 #!/bin/sh
 # The whole suite on two workers; then, the database being the difference, the controller's tests again on PostgreSQL.
-# With arguments: just what they name.
+# How long each test took is left in build/tests, and the whole is held to a budget. With arguments: just what they name.
 set -eu
 if [ "$#" -gt 0 ]; then
     exec pytest -q "$@"
 fi
-pytest -q -n 2 --dist worksteal --durations 15
-CARREL_TEST_DATABASE=postgresql pytest -q -n 2 --dist worksteal tests/controller
+reports=build/tests
+rm -rf "$reports"
+failed=0
+pytest -q -n 2 --dist worksteal --junitxml "$reports/suite.xml" || failed=$?
+[ "$failed" != 0 ] ||
+    CARREL_TEST_DATABASE=postgresql pytest -q -n 2 --dist worksteal --junitxml "$reports/postgresql.xml" tests/controller ||
+    failed=$?
+python scripts/durations.py "$reports"
+exit "$failed"

@@ -16,6 +16,8 @@ echo "beside: $(ls -A .. | tr '\\n' ' ')"
 echo "files: $(ls -A | tr '\\n' ' ')"
 echo "clean: $(git status --porcelain | wc -l)"
 echo "sorry" >&2
+mkdir -p build/tests
+echo "<testsuites/>" >build/tests/suite.xml
 exit 7
 """
 
@@ -56,6 +58,13 @@ def test_the_commit_is_tested_in_a_clone_with_nothing_beside_it(repository: Path
     ]  # fmt: skip
     assert (done.returncode, done.stderr) == (7, "sorry\n")
     assert list((repository.parents[1] / "tmp").iterdir()) == []
+
+
+def test_how_long_the_tests_took_outlives_the_clone(repository: Path) -> None:
+    (repository / "build" / "tests").mkdir(parents=True)
+    (repository / "build" / "tests" / "of-an-earlier-run.xml").touch()
+    assert run(repository).returncode == 7
+    assert [path.name for path in (repository / "build" / "tests").iterdir()] == ["suite.xml"]
 
 
 def test_what_is_not_committed_is_named_and_not_tested(repository: Path) -> None:
