@@ -12,7 +12,7 @@ from carrel.ingest.generate.study import DECLARED
 from carrel.ingest.mapping import load, loads
 from carrel.ingest.mapping.checking import check
 from carrel.ingest.schemas import Resolver, Schemas, SchemaStore
-from carrel.ingest.tables import declared_of
+from carrel.ingest.tables import declared_kinds
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_every_schema_can_be_read(library):
     documents = {uri: library.document(uri) for uri in library.hashes}
     assert len(documents) > 50
     for document in documents.values():
-        for kinds in declared_of("D", document, documents).values():
+        for kinds in declared_kinds("D", document, documents).values():
             assert set(kinds.values()) <= {"bool", "int64", "float64", "string"}
 
 
@@ -55,7 +55,7 @@ DATASETS = {
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_the_truth_of_the_generator_has_the_types_they_declare(library, dataset):
     documents = {uri: library.document(uri) for uri in library.hashes}
-    found = declared_of(dataset, documents[DATASETS[dataset]], documents)
+    found = declared_kinds(dataset, documents[DATASETS[dataset]], documents)
     for table, kinds in DECLARED.items():
         if table.split("__")[0] == dataset:
             assert dict(kinds) == {path: found[table].get(path) for path in kinds}
@@ -64,7 +64,7 @@ def test_the_truth_of_the_generator_has_the_types_they_declare(library, dataset)
 @pytest.mark.parametrize("uri", [*DATASETS.values(), SURVEY])
 def test_ours_declare_no_other_types_than_they_do(library, ours, uri):
     theirs, mine = (
-        declared_of("D", documents[uri], documents)
+        declared_kinds("D", documents[uri], documents)
         for documents in ({each: one.document(each) for each in one.hashes} for one in (library, ours))
     )
     both = [(table, path) for table in mine for path in mine[table] if path in theirs.get(table, {})]

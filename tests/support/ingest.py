@@ -24,7 +24,7 @@ from carrel.ingest.generate.shapes import ANYTHING, TASK_DATA
 from carrel.ingest.ledger import Ledger
 from carrel.ingest.mapping import loads
 from carrel.ingest.schemas import Schemas, SchemaStore
-from carrel.ingest.sources import Fetched
+from carrel.ingest.sources import OpenedArchive
 from carrel.ingest.values import ArchiveRef
 
 DOCUMENTS = Path(__file__).parents[1] / "data" / "documents"
@@ -52,9 +52,9 @@ class Folder:
         return (self.path / f"{name}.json").read_bytes()
 
     @contextmanager
-    def open(self, ref: ArchiveRef) -> Iterator[Fetched]:
+    def open(self, ref: ArchiveRef) -> Iterator[OpenedArchive]:
         name = ref.uri.removeprefix("folder:").removesuffix(".zip")
-        yield Fetched((self.path / f"{name}.zip").read_bytes(), json.loads(self._sidecar(name)))
+        yield OpenedArchive((self.path / f"{name}.zip").read_bytes(), json.loads(self._sidecar(name)))
 
     def acknowledge(self, refs: Iterable[ArchiveRef]) -> None: ...
 

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 
 from carrel.ingest.archives import record_of
 from carrel.ingest.generate.truth import Tables, timestamp
-from carrel.ingest.tables import DatasetSchema, Flat, Flattener, Policy, conform, unify
-from carrel.ingest.tables.reserved import encoded
+from carrel.ingest.tables import DatasetSchema, FlatTables, Flattener, Policy, conform, unify
+from carrel.ingest.tables.reserved import with_dictionaries
 from carrel.ingest.values import Lineage, Record
 
 WHERE = ("_archive_uri", "_archive_etag", "_run_id")
@@ -35,7 +35,7 @@ def lineage_of(metadata: Mapping[str, str], file: Any) -> Lineage:
 
 def flats(
     dataset: str, declared: Any, files: Sequence[tuple[Lineage, Any]], batch: int, policy: Policy = Policy.EVOLVE
-) -> list[Flat]:
+) -> list[FlatTables]:
     """What workers would hand over: each flattens one batch."""
     done = []
     for start in range(0, len(files), batch):
@@ -72,12 +72,12 @@ def after_runs(dataset: str, declared: Any, runs: Sequence[Sequence[tuple[Lineag
     return held
 
 
-def together(parts: Sequence[Flat], schema: DatasetSchema) -> dict[str, pa.Table]:
+def together(parts: Sequence[FlatTables], schema: DatasetSchema) -> dict[str, pa.Table]:
     tables: dict[str, list[pa.Table]] = {}
     for part in parts:
         for name, table in part.tables.items():
             have = part.schema.tables[name]
-            assert table.schema == encoded(have.to_arrow())
+            assert table.schema == with_dictionaries(have.to_arrow())
             tables.setdefault(name, []).append(conform(table, have, schema.tables[name]))
     return {name: pa.concat_tables(group) for name, group in tables.items()}
 

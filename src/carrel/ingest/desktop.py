@@ -19,6 +19,6 @@ def is_apple_double(path: str) -> bool:
     return PurePosixPath(path).name.startswith("._")
 
 
-def begins_so(head: bytes) -> bool:
+def has_desktop_signature(head: bytes) -> bool:
     """Whether these first bytes are those of a file that a desktop made, whatever it is called."""
     return head.startswith(_HEADS)

@@ -30,7 +30,7 @@ def is_absolute(uri: object) -> bool:
     return isinstance(uri, str) and _parts(uri).scheme is not None
 
 
-def resolved(base: str, reference: str) -> str:
+def resolve(base: str, reference: str) -> str:
     """What `reference` means where `base` is the base (RFC 3986, section 5.2); any text will do for either."""
     there, here = _parts(reference), _parts(base)
     if there.scheme is not None:

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carrel.ingest.archives import (
+    ArchiveLimits,
     ArchiveRejected,
     FileRejected,
-    Limits,
+    id_in,
     metadata_in,
-    named_in,
     open_archive,
     parse,
     record_of,
@@ -77,10 +77,10 @@ def test_encryption_is_rejected():
 
 def test_bombs_are_known_by_ratio_and_by_size():
     data = zips.archive([("a.json", b" " * 1_000_000)])
-    assert rejected(data, Limits(ratio_from=1000)) == "bomb"
-    assert rejected(data, Limits(entry_bytes=999_999)) == "bomb"
-    assert rejected(GOOD, Limits(total_bytes=4)) == "bomb"
-    assert rejected(GOOD, Limits(entries=1)) == "too_many_entries"
+    assert rejected(data, ArchiveLimits(ratio_from=1000)) == "bomb"
+    assert rejected(data, ArchiveLimits(entry_bytes=999_999)) == "bomb"
+    assert rejected(GOOD, ArchiveLimits(total_bytes=4)) == "bomb"
+    assert rejected(GOOD, ArchiveLimits(entries=1)) == "too_many_entries"
     with open_archive(data) as archive:
         assert archive.entries[0].size == 1_000_000
 
@@ -351,13 +351,13 @@ def test_whose_it_is_is_known_although_its_metadata_is_refused(said):
     metadata = metadata_in(json.dumps({**METADATA, **said, "assessmentid": "\ud83d", "n": float("inf")}).encode())
     with pytest.raises(ArchiveRejected):
         record_of(metadata)
-    assert (named_in(metadata, "healthcode"), named_in(metadata, "recordid")) == ("h", "r1")
+    assert (id_in(metadata, "healthcode"), id_in(metadata, "recordid")) == ("h", "r1")
 
 
 @pytest.mark.parametrize("said", ["", " ", None, "\ud83d", ["a", "b"], {"a": 1}, True])
 def test_what_cannot_be_written_down_names_nobody(said):
-    assert named_in({"healthCode": said}, "healthcode") is None
-    assert named_in({"healthCode": "a", "healthcode": "b"}, "healthcode") is None
+    assert id_in({"healthCode": said}, "healthcode") is None
+    assert id_in({"healthCode": "a", "healthcode": "b"}, "healthcode") is None
 
 
 def test_a_missing_revision_is_no_revision():
@@ -437,7 +437,7 @@ def test_entries_on_the_same_bytes_are_a_bomb_whatever_they_announce():
     tail = struct.pack("<4H2LH", 0, 0, 900, 900, len(directory), at, 0)
     shared = data[:at] + directory + b"PK\x05\x06" + tail
     assert rejected(shared) == "overlap"
-    assert rejected(shared, Limits(ratio_from=1_000)) == "bomb", "the ratio is that of the bytes that are there"
+    assert rejected(shared, ArchiveLimits(ratio_from=1_000)) == "bomb", "the ratio is that of the bytes that are there"
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])

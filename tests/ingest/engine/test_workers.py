@@ -10,7 +10,7 @@ from tests.support.ingest import Deadly, Folder, ingest, quarantined, state_of
 from carrel.ingest.commit import WarehouseBusy, coordinator_lock, open_storage
 from carrel.ingest.engine import Options, inline, processes
 from carrel.ingest.generate import Knobs, write
-from carrel.ingest.sources import Problem
+from carrel.ingest.sources import SourceProblem
 from carrel.ingest.values import Fault
 
 
@@ -50,7 +50,7 @@ class Troubled(Folder):
     """A source that also holds something that is no archive."""
 
     def problems(self):
-        return (Problem("queue:message-1", Fault("source", "message", "the message is not JSON")),)
+        return (SourceProblem("queue:message-1", Fault("source", "message", "the message is not JSON")),)
 
 
 def test_what_is_no_archive_goes_to_quarantine_once(archives, tmp_path):

@@ -15,7 +15,7 @@ from carrel.ingest.generate.faults import FAULT
 from carrel.ingest.generate.knobs import Knobs
 from carrel.ingest.generate.shapes import ANYTHING, SCHEMAS, TASK_DATA
 from carrel.ingest.mapping import load, loads
-from carrel.ingest.schemas import Checker, Library, Resolver, SchemaStore, described
+from carrel.ingest.schemas import Checker, Library, Resolver, SchemaStore, described_schemas
 from carrel.ingest.schemas.errors import pointer_of
 from carrel.ingest.schemas.forgiveness import pointer_fits, same
 from carrel.ingest.values import Fault, Resolution
@@ -444,7 +444,7 @@ def test_generated_archives_have_the_faults_they_were_given_and_no_other(documen
                 if entry.path != "data/"
                 and not (made.quarantine and entry.path == made.quarantine[0][0] and made.quarantine[0][1] == "json")
             }
-        own = described(contents.get("metadata.json"))
+        own = described_schemas(contents.get("metadata.json"))
         expected = {file.name: (file.dataset, file.schema_id) for file in made.files if file.dataset}
         lines = [("schema", keyword) for _, stage, keyword in made.quarantine if stage == "schema"]
         found = {}

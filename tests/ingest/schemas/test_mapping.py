@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from carrel.ingest.mapping import MappingInvalid, load, loads
-from carrel.ingest.mapping.clients import Client, client_of, satisfies
+from carrel.ingest.mapping.clients import ClientInfo, client_of, satisfies
 from carrel.ingest.mapping.model import ANY, Mapping
 
 
@@ -178,7 +178,7 @@ def test_files_that_cannot_be_read(tmp_path):
     ],
 )
 def test_client_information_in_both_formats(text, client):
-    assert client_of(text) == Client(*client)
+    assert client_of(text) == ClientInfo(*client)
 
 
 @pytest.mark.parametrize(

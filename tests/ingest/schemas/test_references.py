@@ -11,8 +11,8 @@ from carrel.ingest.mapping import loads
 from carrel.ingest.schemas import Checker, SchemaStore
 from carrel.ingest.schemas.diff import diff_schema
 from carrel.ingest.schemas.references import direct_references
-from carrel.ingest.tables import declared_of
-from carrel.ingest.uris import is_absolute, resolved
+from carrel.ingest.tables import declared_kinds
+from carrel.ingest.uris import is_absolute, resolve
 from carrel.ingest.values import Resolution
 
 DRAFT = {"$schema": "http://json-schema.org/draft-07/schema#"}
@@ -34,20 +34,20 @@ NORMAL = {
 @pytest.mark.parametrize(("reference", "meant"), NORMAL.items())
 @pytest.mark.parametrize("scheme", ["http", "https", "file", "app", "x-own+1.0"])
 def test_references_are_resolved_as_the_standard_says_in_every_scheme(scheme, reference, meant):
-    assert resolved(f"{scheme}://a/b/c/d;p?q", reference) == meant.replace("http:", f"{scheme}:")
+    assert resolve(f"{scheme}://a/b/c/d;p?q", reference) == meant.replace("http:", f"{scheme}:")
 
 
 def test_fragments_of_urns_and_of_names_stay_where_they_are():
-    assert resolved(URN, "#/definitions/n") == f"{URN}#/definitions/n"
-    assert resolved(f"{URN}#/x", "#/y") == f"{URN}#/y"
-    assert resolved("tag:a.org,2024:x/y", "#z") == "tag:a.org,2024:x/y#z"
-    assert resolved("", "#/x") == "#/x"
-    assert resolved("schemas/v0/a.json", "b.json#/x") == "schemas/v0/b.json#/x"
+    assert resolve(URN, "#/definitions/n") == f"{URN}#/definitions/n"
+    assert resolve(f"{URN}#/x", "#/y") == f"{URN}#/y"
+    assert resolve("tag:a.org,2024:x/y", "#z") == "tag:a.org,2024:x/y#z"
+    assert resolve("", "#/x") == "#/x"
+    assert resolve("schemas/v0/a.json", "b.json#/x") == "schemas/v0/b.json#/x"
 
 
 @given(st.text(), st.text())
 def test_any_text_is_resolved_against_any_other(base, reference):
-    assert isinstance(resolved(base, reference), str)
+    assert isinstance(resolve(base, reference), str)
     assert is_absolute("urn:x")
     assert not is_absolute("1:x")
 
@@ -69,7 +69,7 @@ def test_a_schema_may_be_known_by_a_urn(tmp_path):
     schema = {**DRAFT, "$id": URN, "properties": {"a": {"$ref": "#/definitions/n"}}, "definitions": INTEGER}
     assert checked(tmp_path, schema, {"a": 1}) == []
     assert checked(tmp_path, schema, {"a": "x"}) == [("type", "/a")]
-    assert declared_of("X_v1", schema) == {"X_v1": {("a",): "int64"}}
+    assert declared_kinds("X_v1", schema) == {"X_v1": {("a",): "int64"}}
     wider = {**schema, "definitions": {"n": {"type": "number"}}}
     assert {each.pointer for each in diff_schema(schema, wider)} == {"/a"}
 

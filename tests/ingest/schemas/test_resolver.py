@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from carrel.ingest.mapping import load, loads
-from carrel.ingest.schemas import Library, Resolver, Schemas, described
+from carrel.ingest.schemas import Library, Resolver, Schemas, described_schemas
 from carrel.ingest.schemas.archive_map import ArchiveMapIndex, parse_archive_map
 
 from .conftest import BASE
@@ -128,12 +128,12 @@ def test_the_schemas_of_a_dataset(resolver):
     [None, [], 1, {}, {"files": 3}, {"files": [1, {}, {"filename": "a"}, {"filename": 1, "jsonSchema": "u"}]}],
 )
 def test_metadata_that_describes_nothing(value):
-    assert described(value) == {}
+    assert described_schemas(value) == {}
 
 
 def test_metadata_that_describes_files():
     files = [{"filename": "a", "jsonSchema": "u"}, {"filename": "b"}, {"filename": "", "jsonSchema": "u"}]
-    assert described({"files": files}) == {"a": "u"}
+    assert described_schemas({"files": files}) == {"a": "u"}
 
 
 def test_the_factory_crosses_process_borders_and_makes_each_thing_once(whole_library):

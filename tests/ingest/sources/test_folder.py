@@ -13,7 +13,7 @@ import pytest
 
 from carrel.ingest.archives import ArchiveRejected
 from carrel.ingest.generate import zips
-from carrel.ingest.sources import Changed, Source, SourceFault, source_of
+from carrel.ingest.sources import ArchiveChanged, Source, SourceFault, source_of
 from carrel.ingest.sources import folder as folders
 from carrel.units.limits import MAX_METADATA_BYTES
 
@@ -101,12 +101,12 @@ def test_what_changed_since_it_was_listed_is_left_for_the_next_run(place):
     source = source_of(str(place / "b.zip"))
     (ref,) = source.list()
     (place / "b.json").write_text('{"recordid": "corrected"}')
-    with pytest.raises(Changed), source.open(ref):
+    with pytest.raises(ArchiveChanged), source.open(ref):
         pass
     (again,) = source.list()
     assert again.etag != ref.etag
     (place / "b.zip").unlink()
-    with pytest.raises(Changed), source.open(again):
+    with pytest.raises(ArchiveChanged), source.open(again):
         pass
 
 
@@ -116,7 +116,7 @@ def test_a_large_archive_is_not_held_in_memory_and_watched_while_it_is_read(plac
     (ref,) = source.list()
     with source.open(ref) as fetched:
         assert fetched.data == place / "b.zip"
-    with pytest.raises(Changed), source.open(ref):
+    with pytest.raises(ArchiveChanged), source.open(ref):
         (place / "b.zip").write_bytes(GOOD + b"more")
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from tests.support.http_server import Handler, serving
 
-from carrel.ingest.sources import Aws, Changed, Refused, Source, SourceFault, Unavailable, s3, source_of
+from carrel.ingest.sources import AccessRefused, ArchiveChanged, Aws, Source, SourceFault, Unavailable, s3, source_of
 from carrel.ingest.values import ArchiveRef
 
 
@@ -52,10 +52,10 @@ def test_an_object_that_changed_or_went_is_left_for_the_next_run(aws, bucket, pu
     source = source_of(f"s3://{bucket}/", aws)
     (ref,) = source.list()
     put("a", b"two")
-    with pytest.raises(Changed), source.open(ref):
+    with pytest.raises(ArchiveChanged), source.open(ref):
         pass
     aws.client("s3").delete_object(Bucket=bucket, Key="a")
-    with pytest.raises(Changed), source.open(ref):
+    with pytest.raises(ArchiveChanged), source.open(ref):
         pass
 
 
@@ -73,9 +73,9 @@ def test_no_credentials_is_said_in_words(moto_url, monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    with pytest.raises(Refused, match="no AWS credentials"):
+    with pytest.raises(AccessRefused, match="no AWS credentials"):
         list(source_of("s3://b/", Aws(moto_url, "eu-west-1")).list())
-    with pytest.raises(Refused, match="no AWS credentials"):
+    with pytest.raises(AccessRefused, match="no AWS credentials"):
         list(source_of("s3://b/", Aws(moto_url, "eu-west-1", profile="nobody")).list())
 
 
@@ -122,8 +122,8 @@ def test_expired_credentials_are_looked_for_anew_once(aws, monkeypatch):
 @pytest.mark.parametrize(
     ("answer", "fault", "said"),
     [
-        (error("ExpiredToken", 400), Refused, "have expired"),
-        (error("AccessDenied"), Refused, "AccessDenied"),
+        (error("ExpiredToken", 400), AccessRefused, "have expired"),
+        (error("AccessDenied"), AccessRefused, "AccessDenied"),
         (error("InternalError", 500), Unavailable, "InternalError"),
         (error("SlowDown", 503), Unavailable, "SlowDown"),
         (error("Strange", 400), SourceFault, "Strange"),

@@ -12,7 +12,7 @@ import pytest
 from tests.support.http_server import Handler, serving
 
 from carrel.ingest.generate import Knobs, write
-from carrel.ingest.sources import Changed, Refused, Source, SourceFault, Unavailable, source_of
+from carrel.ingest.sources import AccessRefused, ArchiveChanged, Source, SourceFault, Unavailable, source_of
 from carrel.ingest.sources import synapse as sources
 from carrel.ingest.sources.synapse import SynapseSettings, SynapseSource
 from carrel.ingest.values import ArchiveRef
@@ -162,7 +162,7 @@ def test_a_file_view_says_the_etags_itself(synapse, settings):
     refs = list(SynapseSource("syn9", settings).list())
     assert [(ref.uri, ref.etag) for ref in refs] == [("synapse:syn3", "e3"), ("synapse:syn5", "late")]
     assert not [path for path in synapse.asked if path.endswith(("/entity/syn3", "/entity/syn5"))]
-    with pytest.raises(Changed), SynapseSource("syn9", settings).open(refs[1]):
+    with pytest.raises(ArchiveChanged), SynapseSource("syn9", settings).open(refs[1]):
         pass
 
 
@@ -187,13 +187,13 @@ def test_large_files_are_kept_on_disk_while_they_are_open(synapse, settings, mon
 def test_what_changed_or_went_is_left_for_the_next_run(synapse, settings):
     source = SynapseSource("syn1", settings)
     for ref in (ArchiveRef("synapse:syn3", "old"), ArchiveRef("synapse:syn77", "e")):
-        with pytest.raises(Changed), source.open(ref):
+        with pytest.raises(ArchiveChanged), source.open(ref):
             pass
     synapse.failure = "NOT_FOUND"
-    with pytest.raises(Changed), source.open(ArchiveRef("synapse:syn3", "e3")):
+    with pytest.raises(ArchiveChanged), source.open(ArchiveRef("synapse:syn3", "e3")):
         pass
     synapse.failure = "UNAUTHORIZED"
-    with pytest.raises(Refused, match="UNAUTHORIZED"), source.open(ArchiveRef("synapse:syn3", "e3")):
+    with pytest.raises(AccessRefused, match="UNAUTHORIZED"), source.open(ArchiveRef("synapse:syn3", "e3")):
         pass
 
 
@@ -216,7 +216,7 @@ def test_expired_credentials_are_looked_for_anew_once(synapse, settings, monkeyp
     source = SynapseSource("syn1", settings)
     assert len(list(source.list())) == 3
     synapse.tokens = {"renewed"}
-    with pytest.raises(Refused, match=r"credentials|expired"):
+    with pytest.raises(AccessRefused, match=r"credentials|expired"):
         list(source.list())
     monkeypatch.setenv("SYNAPSE_AUTH_TOKEN", "renewed")
     assert len(list(source.list())) == 3
@@ -224,7 +224,7 @@ def test_expired_credentials_are_looked_for_anew_once(synapse, settings, monkeyp
 
 def test_no_credentials(settings, monkeypatch):
     monkeypatch.delenv("SYNAPSE_AUTH_TOKEN")
-    with pytest.raises(Refused, match="SYNAPSE_AUTH_TOKEN"):
+    with pytest.raises(AccessRefused, match="SYNAPSE_AUTH_TOKEN"):
         list(SynapseSource("syn1", settings).list())
 
 

@@ -16,11 +16,11 @@ from carrel.ingest.tables import (
     Policy,
     conform,
     needs_rewrite,
-    offenders,
+    nonconforming_files,
     unify,
-    without,
+    without_files,
 )
-from carrel.ingest.tables.reserved import encoded
+from carrel.ingest.tables.reserved import with_dictionaries
 
 LIMIT = 2**53
 
@@ -132,10 +132,11 @@ def committed(files, batch, policy):
         each
         for part in parts
         for name, table in part.tables.items()
-        for each in offenders(table, part.schema.tables[name], schema.tables[name])
+        for each in nonconforming_files(table, part.schema.tables[name], schema.tables[name])
     ]
     cleaned = [
-        type(part)({name: without(table, bad) for name, table in part.tables.items()}, part.schema) for part in parts
+        type(part)({name: without_files(table, bad) for name, table in part.tables.items()}, part.schema)
+        for part in parts
     ]
     tables = {name: table for name, table in together(cleaned, schema).items() if table.num_rows}
     return tables, gone | {each.recordid for each in bad}
@@ -234,7 +235,7 @@ def test_a_committed_table_is_brought_into_the_new_schema():
     want = schema.tables["D"]
     assert needs_rewrite(old.schema.tables["D"], want)
     table = conform(old.tables["D"], old.schema.tables["D"], want)
-    assert table.schema == encoded(want.to_arrow())
+    assert table.schema == with_dictionaries(want.to_arrow())
     row = table.to_pylist()[0]
     assert {name: row[name] for name in ("i", "f", "d", "b", "t", "n", "more")} == {
         "i": 1, "f": 1.0, "d": Decimal(5), "b": "true", "t": "2", "n": str(2**63), "more": None,
@@ -332,12 +333,12 @@ def test_parts_that_disagree_are_never_conformed_in_silence(policy):
     text, number = flat({"a": "x"}, policy), flat({"a": 1}, policy, record="r2")
     schema, _ = unify(None, [text.schema, number.schema], policy)
     have, want = text.schema.tables["D"], schema.tables["D"]
-    with pytest.raises(ValueError, match="offenders"):
+    with pytest.raises(ValueError, match="nonconforming_files"):
         conform(text.tables["D"], have, want)
-    bad = offenders(text.tables["D"], have, want)
+    bad = nonconforming_files(text.tables["D"], have, want)
     assert [(each.recordid, each.pointer) for each in bad] == [("r1", "/a")]
-    assert conform(without(text.tables["D"], bad), have, want).num_rows == 0
-    assert without(number.tables["D"], ()) is number.tables["D"]
+    assert conform(without_files(text.tables["D"], bad), have, want).num_rows == 0
+    assert without_files(number.tables["D"], ()) is number.tables["D"]
 
 
 def test_files_of_one_first_frozen_run_that_disagree_are_rejected():

@@ -22,8 +22,8 @@ from carrel.ingest.tables import (
     Field,
     Flattener,
     TableSchema,
-    declared_of,
-    merged,
+    declared_kinds,
+    merge_declared,
     unify,
     write_options,
 )
@@ -205,7 +205,7 @@ DATASETS = {
 
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_schemas_declare_what_was_written_out_by_hand(documents, dataset):
-    found = declared_of(dataset, documents[DATASETS[dataset]], documents)
+    found = declared_kinds(dataset, documents[DATASETS[dataset]], documents)
     for table, kinds in DECLARED.items():
         if table.split("__")[0] == dataset:
             assert dict(kinds) == {path: found[table].get(path) for path in kinds}
@@ -214,7 +214,7 @@ def test_schemas_declare_what_was_written_out_by_hand(documents, dataset):
 def test_every_schema_can_be_read(documents):
     assert len(documents) > 30
     for document in documents.values():
-        for kinds in declared_of("D", document, documents).values():
+        for kinds in declared_kinds("D", document, documents).values():
             assert set(kinds.values()) <= {"bool", "int64", "float64", "string"}
 
 
@@ -266,24 +266,24 @@ def test_what_schemas_declare(schema, kinds):
         "definitions": {"T": {"type": "integer"}},
         "properties": {"n": {"type": "string"}},
     }
-    assert declared_of("D", schema, {two["$id"]: two}) == kinds
+    assert declared_kinds("D", schema, {two["$id"]: two}) == kinds
 
 
 def test_recursive_and_enormous_schemas_come_to_an_end():
     node = {"properties": {"name": {"type": "string"}, "kids": {"items": {"$ref": "#"}}, "twin": {"$ref": "#"}}}
-    assert declared_of("D", node) == {"D": {("name",): "string"}}
+    assert declared_kinds("D", node) == {"D": {("name",): "string"}}
     wide = {"type": "string"}
     for _ in range(40):
         wide = {"properties": {"a": dict(wide), "b": dict(wide)}}
-    assert declared_of("D", wide)
+    assert declared_kinds("D", wide)
 
 
 def test_declarations_of_several_versions_are_merged():
     one = {"D": {("a",): "int64", ("b",): "string", ("c",): "bool"}}
     two = {"D": {("a",): "float64", ("b",): "bool"}, "D__l": {("value",): "string"}}
     together = {"D": {("a",): "float64", ("c",): "bool"}, "D__l": {("value",): "string"}}
-    assert merged(one, two) == merged(two, one) == together
-    assert merged() == {}
+    assert merge_declared(one, two) == merge_declared(two, one) == together
+    assert merge_declared() == {}
 
 
 @pytest.mark.parametrize("known", [("score",), ("Score",)])

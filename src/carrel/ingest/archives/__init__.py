@@ -1,18 +1,18 @@
 """From the bytes of an archive to checked entries, a record, and JSON values; each fault has a defined outcome."""
 
-from carrel.ingest.archives.documents import FileRejected, Start, parse, parse_leniently, repeated_key
-from carrel.ingest.archives.records import metadata_in, named_in, record_of
-from carrel.ingest.archives.zips import Archive, ArchiveRejected, Entry, Limits, open_archive, too_large
+from carrel.ingest.archives.documents import FileRejected, Position, parse, parse_leniently, repeated_key
+from carrel.ingest.archives.records import id_in, metadata_in, record_of
+from carrel.ingest.archives.zips import Archive, ArchiveEntry, ArchiveLimits, ArchiveRejected, open_archive, too_large
 
 __all__ = [
     "Archive",
+    "ArchiveEntry",
+    "ArchiveLimits",
     "ArchiveRejected",
-    "Entry",
     "FileRejected",
-    "Limits",
-    "Start",
+    "Position",
+    "id_in",
     "metadata_in",
-    "named_in",
     "open_archive",
     "parse",
     "parse_leniently",

@@ -37,7 +37,7 @@ _CONTINUATION = bytes(range(0x80, 0xC0))
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class Position:
     """Where in its file a piece of JSON begins: what stands before it, counted."""
 
     lines: int = 0
@@ -47,31 +47,31 @@ class Start:
     """Bytes."""
 
     @classmethod
-    def of(cls, head: bytes) -> "Start":
+    def of(cls, head: bytes) -> "Position":
         """Where what follows a file's `head` begins; a byte order mark counts as bytes, and stands in no column."""
         mark = head[: len(codecs.BOM_UTF8)] if head.startswith(codecs.BOM_UTF8) else b""
         return cls(offset=len(mark)).after(head[len(mark) :])
 
-    def after(self, text: bytes) -> "Start":
+    def after(self, text: bytes) -> "Position":
         """Where what follows `text` begins."""
         line = text.rpartition(b"\n")[2]
         columns = len(line.translate(None, _CONTINUATION))
         if len(line) == len(text):
-            return Start(self.lines, self.columns + columns, self.offset + len(text))
-        return Start(self.lines + text.count(b"\n"), columns, self.offset + len(text))
+            return Position(self.lines, self.columns + columns, self.offset + len(text))
+        return Position(self.lines + text.count(b"\n"), columns, self.offset + len(text))
 
     def __str__(self) -> str:
         return f"line {self.lines + 1} column {self.columns + 1}"
 
 
-def parse(data: bytes, start: Start | None = None) -> Any:
+def parse(data: bytes, start: Position | None = None) -> Any:
     """The value of a JSON document: UTF-8, with or without a byte order mark, or UTF-16/32 with one.
 
     Integers are exact. `start`: where in the file `data` begins, when it is a piece of it, so that errors name the
     file's own lines. Raises FileRejected: `empty`, `encoding`, `nan`, `number`, `syntax`, `depth`.
     """
     text = _utf8(data)
-    start = start or Start.of(data[: len(data) - len(text)] if data.startswith(codecs.BOM_UTF8) else b"")
+    start = start or Position.of(data[: len(data) - len(text)] if data.startswith(codecs.BOM_UTF8) else b"")
     if not text.strip():
         raise FileRejected("json", "empty", "the file is empty")
     if _may_have_long_integer(text):
@@ -171,7 +171,7 @@ def _utf8(data: bytes) -> bytes:
     return data
 
 
-def _exactly(text: bytes, start: Start) -> Any:
+def _exactly(text: bytes, start: Position) -> Any:
     """By the standard library: it keeps long integers (orjson refuses or rounds them), and its errors have places."""
     looked_at = bool(_MAY_OVERFLOW.search(text))
     try:
@@ -216,7 +216,7 @@ def _finite_integer(text: str) -> int:
     return int(text)
 
 
-def _not_finite(text: bytes, start: Start) -> FileRejected:
+def _not_finite(text: bytes, start: Position) -> FileRejected:
     for token in _TOKEN.finditer(text):
         place = start.after(text[: token.start()])
         if token[0][-1:] in b"Ny":
@@ -226,7 +226,7 @@ def _not_finite(text: bytes, start: Start) -> FileRejected:
     raise AssertionError("the parser met a number that is not there")
 
 
-def _refuse_surrogates(text: bytes, start: Start) -> None:
+def _refuse_surrogates(text: bytes, start: Position) -> None:
     """`\\ud83d` without its other half is no character, and has no form in UTF-8."""
     high_ends = -1
     for escape in _ESCAPE.finditer(text):
@@ -241,11 +241,11 @@ def _refuse_surrogates(text: bytes, start: Start) -> None:
         raise _half_a_character(start.after(text[: high_ends - 6]))
 
 
-def _half_a_character(place: Start) -> FileRejected:
+def _half_a_character(place: Position) -> FileRejected:
     return FileRejected("json", "encoding", f"a text holds half of a surrogate pair, which is no character, at {place}")
 
 
-def _too_deep(text: bytes, start: Start) -> FileRejected:
+def _too_deep(text: bytes, start: Position) -> FileRejected:
     depth = 0
     for token in _TOKEN.finditer(text):
         depth += (token[0] in (b"[", b"{")) - (token[0] in (b"]", b"}"))
@@ -255,7 +255,7 @@ def _too_deep(text: bytes, start: Start) -> FileRejected:
     return FileRejected("json", "depth", f"nested deeper than {MAX_JSON_DEPTH} levels, at {start}")
 
 
-def _check_depth(text: bytes, value: Any, start: Start) -> None:
+def _check_depth(text: bytes, value: Any, start: Position) -> None:
     if _may_be_deep(text) and _deeper(value, MAX_JSON_DEPTH):
         raise _too_deep(text, start)
 

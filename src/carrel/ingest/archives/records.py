@@ -75,7 +75,7 @@ def record_of(metadata: Mapping[str, Any], app_id: str | None = None) -> Record:
     )
 
 
-def named_in(metadata: Mapping[str, Any], key: str) -> str | None:
+def id_in(metadata: Mapping[str, Any], key: str) -> str | None:
     """What metadata that describes no record says of `key` all the same (its healthcode, to be found when that is
     withdrawn); None when it says nothing, two things, or nothing that can be written down."""
     said = {str(each) for each in _said(metadata, key) if _may_be_id(each)}

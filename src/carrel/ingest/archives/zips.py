@@ -55,7 +55,7 @@ _SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ArchiveLimits:
     """Sizes in bytes. `ratio` counts only from `ratio_from` on: small files of blanks are no bombs."""
 
     entries: int = bounds.MAX_ARCHIVE_ENTRIES
@@ -68,7 +68,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ArchiveEntry:
     """One file of an archive. `path` as in the zip, `name` its last part, sizes in bytes."""
 
     path: str
@@ -85,18 +85,18 @@ class Archive:
     """An opened archive. `rejected`: path -> why that entry cannot be taken; `beside`: paths of what a desktop left;
     `root`: the folder that everything else is in, ending in `/`, or nothing."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[ArchiveEntry, ...]
     rejected: Mapping[str, Fault]
     _zip: zipfile.ZipFile = field(repr=False)
     beside: tuple[str, ...] = ()
     root: str = ""
 
     @property
-    def metadata(self) -> Entry | None:
+    def metadata(self) -> ArchiveEntry | None:
         """The file metadata.json at the archive's root."""
         return next((entry for entry in self.entries if entry.path == f"{self.root}metadata.json"), None)
 
-    def read(self, entry: Entry, most: int = bounds.MAX_JSON_WHOLE_BYTES) -> bytes:
+    def read(self, entry: ArchiveEntry, most: int = bounds.MAX_JSON_WHOLE_BYTES) -> bytes:
         """The whole entry; FileRejected when it is damaged, or larger than `most` bytes."""
         if entry.size > most:
             raise FileRejected("archive", "too_large", f"the file has {entry.size:,} bytes; at most {most:,} are read")
@@ -107,7 +107,7 @@ class Archive:
                 raise _damaged(error) from None
 
     @contextmanager
-    def stream(self, entry: Entry) -> Iterator[IO[bytes]]:
+    def stream(self, entry: ArchiveEntry) -> Iterator[IO[bytes]]:
         """The entry as a stream, checked to its last byte against checksum and announced size by whoever reads it."""
         try:
             with self._zip.open(entry.path) as stream:
@@ -117,9 +117,9 @@ class Archive:
 
 
 @contextmanager
-def open_archive(data: bytes | Path, limits: Limits | None = None) -> Iterator[Archive]:
+def open_archive(data: bytes | Path, limits: ArchiveLimits | None = None) -> Iterator[Archive]:
     """The archive in `data` (its bytes, or a file of them); raises ArchiveRejected."""
-    limits = limits or Limits()
+    limits = limits or ArchiveLimits()
     with _source(data) as source:
         size = source.seek(0, os.SEEK_END)
         if size > bounds.MAX_ARCHIVE_BYTES:
@@ -156,7 +156,7 @@ def _source(data: bytes | Path) -> _Source:
     return _Source(raw)
 
 
-def _opened(source: _Source, limits: Limits) -> zipfile.ZipFile:
+def _opened(source: _Source, limits: ArchiveLimits) -> zipfile.ZipFile:
     source.most = limits.directory_bytes
     try:
         opened = zipfile.ZipFile(source)
@@ -172,7 +172,7 @@ def _opened(source: _Source, limits: Limits) -> zipfile.ZipFile:
     return opened
 
 
-def _checked(opened: zipfile.ZipFile, limits: Limits, size: int) -> Archive:
+def _checked(opened: zipfile.ZipFile, limits: ArchiveLimits, size: int) -> Archive:
     # ZipInfo.is_dir cannot take an empty name.
     infos = [info for info in opened.infolist() if not info.filename.endswith("/")]
     if len(infos) > limits.entries:
@@ -188,7 +188,9 @@ def _checked(opened: zipfile.ZipFile, limits: Limits, size: int) -> Archive:
     times = Counter(info.filename for info in infos)
     faults = {info.filename: _fault_of(info, times, limits) for info in infos}
     entries = [
-        Entry(info.filename, info.file_size, info.compress_size) for info in infos if faults[info.filename] is None
+        ArchiveEntry(info.filename, info.file_size, info.compress_size)
+        for info in infos
+        if faults[info.filename] is None
     ]
     rejected = {_shown(path, limits): fault for path, fault in faults.items() if fault}
     shown = tuple(sorted(_shown(path, limits) for path in beside))
@@ -206,7 +208,7 @@ def _root(paths: list[str]) -> str:
     return "".join(f"{names[0]}/" for names in common)
 
 
-def _shown(path: str, limits: Limits) -> str:
+def _shown(path: str, limits: ArchiveLimits) -> str:
     """As the ledger and quarantine name it: without what would steer a terminal; one that is too long is cut, and ends
     in a digest."""
     data = path.encode("utf-8", "surrogatepass")
@@ -222,7 +224,7 @@ def _refuse_overlaps(infos: list[zipfile.ZipInfo]) -> None:
         raise ArchiveRejected("archive", "overlap", "entries of the archive lie on the same bytes")
 
 
-def _refuse_bombs(infos: list[zipfile.ZipInfo], limits: Limits, size: int) -> None:
+def _refuse_bombs(infos: list[zipfile.ZipInfo], limits: ArchiveLimits, size: int) -> None:
     """By the announced sizes: zipfile gives no more than was announced, and says so when there is more."""
     total = sum(info.file_size for info in infos)
     largest = max((info.file_size for info in infos), default=0)
@@ -233,7 +235,7 @@ def _refuse_bombs(infos: list[zipfile.ZipInfo], limits: Limits, size: int) -> No
         raise ArchiveRejected("archive", "bomb", f"the archive would unpack {packed} bytes to {total}")
 
 
-def _fault_of(info: zipfile.ZipInfo, times: Mapping[str, int], limits: Limits) -> Fault | None:
+def _fault_of(info: zipfile.ZipInfo, times: Mapping[str, int], limits: ArchiveLimits) -> Fault | None:
     if len(info.filename.encode("utf-8", "surrogatepass")) > limits.path_bytes:
         return Fault("archive", "path", f"the path is longer than {limits.path_bytes:,} bytes")
     if times[info.filename] > 1:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from carrel.ingest.sources.messages import NotUnderstood, objects_of, unwrapped
+from carrel.ingest.sources.messages import NotUnderstood, objects_of, unwrap
 from carrel.ingest.sources.s3 import uri_of
 
 
@@ -28,7 +28,7 @@ def notices_of(body: str) -> tuple[Notice, ...]:
     Of a Bridge message, bucket and key come from the app-level block; the study-level blocks only say which studies.
     """
     objects = objects_of(body)
-    message = unwrapped(body)
+    message = unwrap(body)
     studies, app = None, None
     if "record" in message:
         studies, app = _studies(message), message.get("appId")

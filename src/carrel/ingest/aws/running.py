@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from carrel.ingest.aws.counting import log_report
 from carrel.ingest.aws.work import Busy, Study, TakeArchives
 from carrel.ingest.sources.aws import Aws
-from carrel.ingest.sources.base import Fetched, Problem, Source
+from carrel.ingest.sources.base import OpenedArchive, Source, SourceProblem
 from carrel.ingest.sources.s3 import open_object
 from carrel.ingest.values import ArchiveRef
 
@@ -59,16 +59,16 @@ class Listed:
         """What it was given."""
         return iter(self.refs)
 
-    def open(self, ref: ArchiveRef) -> AbstractContextManager[Fetched]:
+    def open(self, ref: ArchiveRef) -> AbstractContextManager[OpenedArchive]:
         """The object with the etag that was listed."""
-        opened: AbstractContextManager[Fetched] = open_object(self.aws, ref)
+        opened: AbstractContextManager[OpenedArchive] = open_object(self.aws, ref)
         return opened
 
     def acknowledge(self, refs: Iterable[ArchiveRef]) -> None:
         """Remember them: the queue's message is acknowledged by Lambda, when all of it is settled."""
         self.acknowledged.update(ref.uri for ref in refs)
 
-    def problems(self) -> tuple[Problem, ...]:
+    def problems(self) -> tuple[SourceProblem, ...]:
         """None: messages that tell of no archive went another way."""
         return ()
 

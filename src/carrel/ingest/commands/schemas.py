@@ -13,7 +13,7 @@ from carrel.ingest.exits import EXIT_FOUND, EXIT_TAKEN
 
 if TYPE_CHECKING:
     from carrel.ingest.schemas.diff import SchemaChange
-    from carrel.ingest.schemas.sampling import Outcome
+    from carrel.ingest.schemas.sampling import SampleComparison
 
 
 @click.command()
@@ -98,7 +98,7 @@ def diff_schema(
     ctx.exit(EXIT_FOUND if against else EXIT_TAKEN)
 
 
-def _against(changes: "list[SchemaChange]", outcomes: "list[Outcome]") -> list[str]:
+def _against(changes: "list[SchemaChange]", outcomes: "list[SampleComparison]") -> list[str]:
     """What speaks against the new schema."""
     from carrel.ingest.schemas.diff import ChangeClass
 

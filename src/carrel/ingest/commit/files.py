@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from carrel.ingest.commit.layout import file_prefix, table_key
 from carrel.ingest.commit.storage import Storage
 from carrel.ingest.tables.parquet import write_options
-from carrel.ingest.tables.reserved import encoded
+from carrel.ingest.tables.reserved import with_dictionaries
 
 ROW_GROUP = 131_072
 PARTITION_COLUMNS = ("assessmentid", "assessmentrevision", "year", "month", "day")
@@ -48,7 +48,7 @@ class FileWriter:
         self.table = table
         self.path = f"{file_prefix(run_id)}{name}-{os.urandom(4).hex()}.parquet"
         self.local = storage.scratch(run_id) / f"{table.replace('/', '-')}-{self.path}"
-        self.schema = encoded(schema)
+        self.schema = with_dictionaries(schema)
         self.rows = 0
         self.partition: dict[str, str | None] = {}
         # Without Arrow's own schema in the file, what is a dictionary here is plain text to every reader.

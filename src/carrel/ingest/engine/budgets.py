@@ -15,11 +15,11 @@ import pyarrow.compute as pc
 from carrel.ingest.archives.faults import pointer_of
 from carrel.ingest.commit import Storage, blocks
 from carrel.ingest.engine.values import Part
-from carrel.ingest.tables import DatasetSchema, Offender, TableSchema
+from carrel.ingest.tables import DatasetSchema, NonconformingFile, TableSchema
 from carrel.ingest.tables.names import Field, widest
 
 File = tuple[str, str, str, str]
-"""(record id, source file, archive uri, etag), as `Offender.file`"""
+"""(record id, source file, archive uri, etag), as `NonconformingFile.file`"""
 Fields = dict[str, set[Field]]
 """table -> columns"""
 _FILE = ["recordid", "_source_file", "_archive_uri", "_archive_etag"]
@@ -37,7 +37,7 @@ class Budget:
 class Spent:
     """`offenders`: files that do not fit the budget; `kept`: the columns that the others have."""
 
-    offenders: list[Offender] = field(default_factory=list)
+    offenders: list[NonconformingFile] = field(default_factory=list)
     kept: Fields = field(default_factory=dict)
 
     def trimmed(self, schema: DatasetSchema) -> DatasetSchema:
@@ -117,11 +117,11 @@ def _decided(files: Mapping[File, Fields], have: Mapping[str, set[Field]], wide:
         after = {name: made.kept.get(name, set()) | new[name] for name in wide & new.keys() if new[name]}
         if any(len(fields) > budget.columns for fields in after.values()):
             bad = max(after, key=lambda name: (len(after[name]), name))
-            made.offenders.append(Offender(*file, _map_like(new[bad]), "too_many_columns"))
+            made.offenders.append(NonconformingFile(*file, _map_like(new[bad]), "too_many_columns"))
         elif new.keys() - made.kept.keys() and len(new.keys() | made.kept.keys()) > budget.tables:
             arrays = {name: {each for each in fields if each.role == "len"} for name, fields in new.items()}
             bad = max(arrays, key=lambda name: (len(arrays[name]), name))
-            made.offenders.append(Offender(*file, _map_like(arrays[bad]), "too_many_tables"))
+            made.offenders.append(NonconformingFile(*file, _map_like(arrays[bad]), "too_many_tables"))
         else:
             for name, fields in new.items():
                 made.kept.setdefault(name, set()).update(fields)

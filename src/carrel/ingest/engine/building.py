@@ -34,16 +34,16 @@ from carrel.ingest.quarantine import to_arrow as quarantine_rows
 from carrel.ingest.schemas import Schemas
 from carrel.ingest.tables import (
     CatalogEntry,
-    Change,
     DatasetSchema,
-    Offender,
+    NonconformingFile,
     Policy,
+    TableChange,
     TableSchema,
     bridge_views,
     conform,
     needs_rewrite,
     unify,
-    without,
+    without_files,
 )
 from carrel.telemetry import faults
 
@@ -61,7 +61,7 @@ class Built:
     lines: tuple[Line, ...]
     held: tuple[Held, ...]
     rows: dict[str, int]
-    changes: tuple[Change, ...] = ()
+    changes: tuple[TableChange, ...] = ()
     raw: dict[str, int] = field(default_factory=dict)
     """Raw JSON files "written" and "deleted"; neither: none."""
 
@@ -76,7 +76,7 @@ class Builder:
         schemas: Schemas,
         known: Mapping[str, CatalogEntry],
         replayed: frozenset[int] = frozenset(),
-        refused: Sequence[Offender] = (),
+        refused: Sequence[NonconformingFile] = (),
     ):
         self.storage = storage
         self.number = number
@@ -87,7 +87,7 @@ class Builder:
         self.commits: list[TableCommit] = []
         self.catalog: dict[str, str] = {}
         self.rows: dict[str, int] = {}
-        self.changes: list[Change] = []
+        self.changes: list[TableChange] = []
         self.raw: list[RawFile] = []
         self.raw_gone: list[str] = []
 
@@ -243,7 +243,7 @@ class _Table:
 
         def change(block: pa.Table) -> pa.Table:
             left = self._without_losers(block) if loses else block
-            left = without(left, self.builder.refused) if offends else left
+            left = without_files(left, self.builder.refused) if offends else left
             return conform(left, have, self.want) if reshape else left
 
         schema = self.want.to_arrow() if reshape else None

@@ -10,16 +10,16 @@ from typing import Any
 from carrel.ingest.archives import (
     ArchiveRejected,
     FileRejected,
+    id_in,
     metadata_in,
-    named_in,
     open_archive,
     record_of,
     too_large,
 )
 from carrel.ingest.archives.faults import MACHINERY, unforeseen
-from carrel.ingest.desktop import begins_so
+from carrel.ingest.desktop import has_desktop_signature
 from carrel.ingest.ledger import Line, metadata_hash
-from carrel.ingest.sources import Fetched, Source
+from carrel.ingest.sources import OpenedArchive, Source
 from carrel.ingest.values import ArchiveRef, Disposition, Fault, LedgerEntry, Lineage, QuarantineEntry, Record
 from carrel.units.limits import MAX_ARCHIVE_BYTES, MAX_METADATA_BYTES
 
@@ -75,10 +75,10 @@ def arrived(source: Source, ref: ArchiveRef, app_id: str | None, run_id: str) ->
         raise
 
 
-def _identified(ref: ArchiveRef, fetched: Fetched, app_id: str | None, run_id: str) -> Arrival:
+def _identified(ref: ArchiveRef, fetched: OpenedArchive, app_id: str | None, run_id: str) -> Arrival:
     """Whose archive it is: from what the source knows, else from metadata.json inside."""
     record, fault, data = None, None, fetched.data
-    if begins_so(_head(data)):
+    if has_desktop_signature(_head(data)):
         return Arrival(ref, data, _nobodys_line(ref, data, run_id), None, outcome=Disposition.EMPTY)
     known = fetched.metadata if fetched.metadata is not None else ref.metadata
     metadata: Mapping[str, Any] = known or {}
@@ -92,13 +92,13 @@ def _identified(ref: ArchiveRef, fetched: Fetched, app_id: str | None, run_id: s
     except Exception as error:
         fault = unforeseen(error)
     entry = LedgerEntry(
-        record_id=record.record_id if record else named_in(metadata, "recordid"),
+        record_id=record.record_id if record else id_in(metadata, "recordid"),
         archive_uri=ref.uri,
         archive_etag=ref.etag,
         content_hash=sha256_of(data),
         disposition=Disposition.EMPTY,
         exported_on=record.exported_on if record else None,
-        healthcode=record.healthcode if record else named_in(metadata, "healthcode"),
+        healthcode=record.healthcode if record else id_in(metadata, "healthcode"),
     )
     return Arrival(
         ref,

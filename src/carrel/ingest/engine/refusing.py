@@ -19,7 +19,16 @@ from carrel.ingest.engine.values import BatchResult, Part, Prior
 from carrel.ingest.ledger import CURRENT, Line
 from carrel.ingest.quarantine import Held
 from carrel.ingest.schemas import Schemas
-from carrel.ingest.tables import CatalogEntry, DatasetSchema, Offender, Policy, TableSchema, offenders, unify, without
+from carrel.ingest.tables import (
+    CatalogEntry,
+    DatasetSchema,
+    NonconformingFile,
+    Policy,
+    TableSchema,
+    nonconforming_files,
+    unify,
+    without_files,
+)
 from carrel.ingest.tables.flatten import fault_of
 from carrel.ingest.values import Disposition, QuarantineEntry, Record
 
@@ -32,8 +41,8 @@ _OF_RECORD = ["assessmentid", "assessmentrevision", "healthcode", "uploadedon", 
 class Refused:
     """The files, and what goes with them."""
 
-    files: list[Offender] = field(default_factory=list)
-    rows: dict[Offender, dict[str, Any]] = field(default_factory=dict)
+    files: list[NonconformingFile] = field(default_factory=list)
+    rows: dict[NonconformingFile, dict[str, Any]] = field(default_factory=dict)
     """-> columns of the record, from one of its rows"""
     lost: dict[Archive, Counter[str]] = field(default_factory=dict)
     """archive -> table -> rows that go"""
@@ -65,23 +74,23 @@ def refused(
 
 
 def _look(storage: Storage, parts: Sequence[Part], schema: DatasetSchema, found: Refused) -> None:
-    first: dict[tuple[str, ...], Offender] = {}
+    first: dict[tuple[str, ...], NonconformingFile] = {}
     for part in sorted(parts, key=lambda each: (each.table, each.file.path)):
         have = TableSchema.from_bytes(part.table, part.schema)
         for block in blocks(storage, part.table, part.file.path):
-            for each in offenders(block, have, schema.table(part.table)):
+            for each in nonconforming_files(block, have, schema.table(part.table)):
                 first.setdefault(each.file, each)
     _add(storage, parts, sorted(first.values()), found)
 
 
-def _add(storage: Storage, parts: Sequence[Part], mine: Sequence[Offender], found: Refused) -> None:
+def _add(storage: Storage, parts: Sequence[Part], mine: Sequence[NonconformingFile], found: Refused) -> None:
     """Note what goes with these files."""
     found.files += mine
     records = {each.recordid for each in mine}
     for part in parts:
         if part.records & records:
             for block in blocks(storage, part.table, part.file.path):
-                gone = _count(block, without(block, mine), part.table, found.lost)
+                gone = _count(block, without_files(block, mine), part.table, found.lost)
                 for each in mine if gone else ():
                     if each not in found.rows and (row := _row_of(block, each)):
                         found.rows[each] = row
@@ -103,7 +112,7 @@ def _by_archive(block: pa.Table) -> dict[Archive, int]:
     return {(row[keys[0]], row[keys[1]]): row["count_all"] for row in counted.to_pylist()}
 
 
-def _row_of(block: pa.Table, offender: Offender) -> dict[str, Any] | None:
+def _row_of(block: pa.Table, offender: NonconformingFile) -> dict[str, Any] | None:
     """The reserved columns of a row of this file, if it has one here."""
     is_it = pc.and_(
         pc.equal(block.column("recordid"), offender.recordid),
@@ -115,7 +124,7 @@ def _row_of(block: pa.Table, offender: Offender) -> dict[str, Any] | None:
 
 def amended(results: Iterable[BatchResult], gone: Refused, reject_records: bool) -> Iterator[BatchResult]:
     """The batches as their workers would have handed them over, had they known."""
-    files: dict[Archive, list[Offender]] = {}
+    files: dict[Archive, list[NonconformingFile]] = {}
     for each in gone.files:
         files.setdefault((each.archive_uri, each.archive_etag), []).append(each)
     for result in results:
@@ -164,7 +173,7 @@ def _lost(prior: Prior, fallen: set[int]) -> Prior:
     return replace(prior, is_lost=True) if prior.archives & fallen else prior
 
 
-def _held(line: Line, offender: Offender, gone: Refused) -> Held:
+def _held(line: Line, offender: NonconformingFile, gone: Refused) -> Held:
     """As the worker would have made it."""
     entry, row = line.entry, gone.rows[offender]
     record = Record(

@@ -30,10 +30,10 @@ from carrel.ingest.engine.settling import Settled, settled
 from carrel.ingest.engine.values import BatchResult, Context, Options
 from carrel.ingest.engine.withdrawing import resume
 from carrel.ingest.ledger import CURRENT, Ledger, archive_key
-from carrel.ingest.mapping.partitioning import PartitionsChanged, repartitioned
+from carrel.ingest.mapping.partitioning import PartitionsChanged, partition_conflicts
 from carrel.ingest.schemas import Schemas
-from carrel.ingest.sources import Problem, Source
-from carrel.ingest.tables import Change
+from carrel.ingest.sources import Source, SourceProblem
+from carrel.ingest.tables import TableChange
 from carrel.ingest.values import ArchiveRef
 from carrel.telemetry import faults
 
@@ -110,10 +110,10 @@ class _Run:
         is_known = archive_key(ref) in known
         return is_known and self.setting.replay(ref) if self.setting.replay else not is_known
 
-    def _take(self, todo: list[ArchiveRef], problems: list[Problem], ledger: Ledger, report: Report) -> Report:
+    def _take(self, todo: list[ArchiveRef], problems: list[SourceProblem], ledger: Ledger, report: Report) -> Report:
         entries = catalog.load_all(self.storage)
         partitioned = {dataset: entry.partition_by for dataset, entry in entries.items()}
-        for problem in repartitioned(self.setting.schemas.mapping, partitioned):
+        for problem in partition_conflicts(self.setting.schemas.mapping, partitioned):
             raise PartitionsChanged(problem)
         number = begin(self.storage)
         options = replace(self.setting.options, raw_json=self._keeps_raw_json())
@@ -192,7 +192,7 @@ class _Run:
         faults.point("ingest.acknowledged")
 
 
-def in_words(change: Change) -> str:
+def in_words(change: TableChange) -> str:
     """One change of a schema, for people."""
     place = "/" + "/".join(change.path) if change.path else ""
     place += f" ({change.role})" if change.role else ""

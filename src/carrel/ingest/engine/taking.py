@@ -9,8 +9,8 @@ from typing import IO, Any
 
 from carrel.ingest.archives import (
     Archive,
+    ArchiveEntry,
     ArchiveRejected,
-    Entry,
     FileRejected,
     open_archive,
     parse,
@@ -23,8 +23,17 @@ from carrel.ingest.engine.fetching import Arrival
 from carrel.ingest.engine.packing import Packer
 from carrel.ingest.engine.values import Context, Part, RawFile
 from carrel.ingest.engine.writing import Writers
-from carrel.ingest.schemas import Schemas, described
-from carrel.ingest.tables import DatasetSchema, Declared, Flat, Flattener, Policy, declared_of, flatten_stream, merged
+from carrel.ingest.schemas import Schemas, described_schemas
+from carrel.ingest.tables import (
+    DatasetSchema,
+    Declared,
+    FlatTables,
+    Flattener,
+    Policy,
+    declared_kinds,
+    flatten_stream,
+    merge_declared,
+)
 from carrel.ingest.tables.names import RESERVED
 from carrel.ingest.values import Disposition, Fault, Lineage, QuarantineEntry, Record, Resolution
 from carrel.telemetry import faults
@@ -131,7 +140,7 @@ class Taker:
             else:
                 self._file(archive, entry, resolution, files.arrival.lineage(record, entry.path, resolution.schema_id))
 
-    def _file(self, archive: Archive, entry: Entry, resolution: Resolution, lineage: Lineage) -> None:
+    def _file(self, archive: Archive, entry: ArchiveEntry, resolution: Resolution, lineage: Lineage) -> None:
         files = self.files[lineage.archive_uri, lineage.archive_etag]
         try:
             if entry.size > self.context.options.stream_from and self._streams(archive, entry, resolution):
@@ -152,13 +161,13 @@ class Taker:
         if self._pending > self.context.options.flush_bytes:
             self._flush()
 
-    def _hold(self, files: Files, entry: Entry, resolution: Resolution, found: tuple[Fault, ...]) -> None:
+    def _hold(self, files: Files, entry: ArchiveEntry, resolution: Resolution, found: tuple[Fault, ...]) -> None:
         files.held.append(files.arrival.held(entry.path, resolution.schema_id, found))
         files.repeated.pop(entry.path, None)
         if self.packer:
             self.packer.leave_out(files.arrival.key, entry.path)
 
-    def _whole(self, archive: Archive, entry: Entry, resolution: Resolution, lineage: Lineage) -> None:
+    def _whole(self, archive: Archive, entry: ArchiveEntry, resolution: Resolution, lineage: Lineage) -> None:
         data = archive.read(entry)
         value = parse(data)
         if repeated := repeated_key(data, value):
@@ -176,14 +185,14 @@ class Taker:
         files = self.files[lineage.archive_uri, lineage.archive_etag]
         files.repeated.setdefault(lineage.source_file, pointer_of(place)[:MAX_POINTER_CHARACTERS])
 
-    def _streams(self, archive: Archive, entry: Entry, resolution: Resolution) -> bool:
+    def _streams(self, archive: Archive, entry: ArchiveEntry, resolution: Resolution) -> bool:
         """A long top-level array whose elements can be checked block by block."""
         if resolution.schema_hash and resolution.schema_id and not self.checker.blockwise(resolution.schema_id):
             return False
         with archive.stream(entry) as stream:
             return stream.read(4_096).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"["
 
-    def _streamed(self, archive: Archive, entry: Entry, resolution: Resolution, lineage: Lineage) -> None:
+    def _streamed(self, archive: Archive, entry: ArchiveEntry, resolution: Resolution, lineage: Lineage) -> None:
         """Files of its own, so that a fault at its end can take back all of it."""
         assert resolution.dataset
         self._flush()
@@ -237,7 +246,7 @@ class Taker:
         self._pending = 0
         faults.point("ingest.flushed")
 
-    def _count(self, flat: Flat) -> None:
+    def _count(self, flat: FlatTables) -> None:
         """Rows of each archive; and take back files that only the types could refuse."""
         for rejection in flat.rejected:
             lineage = rejection.lineage
@@ -295,7 +304,7 @@ def _whole_archive(fault: Fault | None) -> ArchiveRejected:
     return ArchiveRejected(fault.stage, fault.keyword, fault.message, fault.pointer)
 
 
-def _refuse(flat: Flat) -> None:
+def _refuse(flat: FlatTables) -> None:
     if flat.rejected:
         raise _Unsound((flat.rejected[0].fault,))
 
@@ -310,7 +319,7 @@ def self_description(archive: Archive) -> Mapping[str, str]:
     if archive.metadata is None:
         return {}
     try:
-        return described(parse_leniently(archive.read(archive.metadata)))
+        return described_schemas(parse_leniently(archive.read(archive.metadata)))
     except FileRejected:
         return {}  # metadata.json itself goes to quarantine when its turn comes
 
@@ -335,4 +344,6 @@ def declarations(schemas: Schemas, dataset: str) -> Declared:
 
 def _declarations(schemas: Schemas, dataset: str) -> Declared:
     documents = schemas.library.registry()
-    return merged(*(declared_of(dataset, documents[uri], documents) for uri in schemas.resolver().schemas_of(dataset)))
+    return merge_declared(
+        *(declared_kinds(dataset, documents[uri], documents) for uri in schemas.resolver().schemas_of(dataset))
+    )

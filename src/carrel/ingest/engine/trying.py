@@ -10,7 +10,7 @@ from carrel.ingest.engine.fetching import Arrival, arrived
 from carrel.ingest.engine.taking import self_description
 from carrel.ingest.schemas import Library, Schemas
 from carrel.ingest.schemas.library import plain_uri
-from carrel.ingest.schemas.sampling import Outcome, compare_on_sample, representative
+from carrel.ingest.schemas.sampling import SampleComparison, compare_on_sample, representative
 from carrel.ingest.sources import Source
 from carrel.ingest.values import ArchiveRef, Record
 
@@ -26,7 +26,7 @@ def replaced(library: Library, uri: str, data: bytes) -> Library:
     return replace(library, texts={**library.texts, sha: data}, hashes=hashes, digest=f"{library.digest}+{sha}")
 
 
-def trial(source: Source, schemas: Schemas, new: Library, uri: str, app_id: str | None) -> Iterator[Outcome]:
+def trial(source: Source, schemas: Schemas, new: Library, uri: str, app_id: str | None) -> Iterator[SampleComparison]:
     """What both schemas say of the files of representative records; those that have a file of schema `uri`."""
     with source as opened:
         refs = list(opened.list())

@@ -14,13 +14,13 @@ from carrel.ingest.engine.taking import Taker
 from carrel.ingest.engine.values import Batch, BatchResult, Context, Failure, Prior
 from carrel.ingest.ledger import CURRENT, Ledger, Line, judged_after, judged_before
 from carrel.ingest.quarantine import Held
-from carrel.ingest.sources import Changed, SourceFault
+from carrel.ingest.sources import ArchiveChanged, SourceFault
 from carrel.ingest.values import ArchiveRef, Disposition
 from carrel.telemetry import faults
 
 _FAULTY = frozenset({Disposition.PARTIAL, Disposition.QUARANTINED, Disposition.UNREADABLE})
 
-NOT_NOW = (SourceFault, Changed, OSError)
+NOT_NOW = (SourceFault, ArchiveChanged, OSError)
 """What a source raises that says nothing of the archive: it is left for the next run, and the report says so."""
 
 History = Mapping[int, Sequence[Line]]

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from carrel.ingest.commit import FileWriter, Storage
 from carrel.ingest.engine.values import Part
-from carrel.ingest.tables import DatasetSchema, Flat, TableSchema
+from carrel.ingest.tables import DatasetSchema, FlatTables, TableSchema
 from carrel.ingest.tables.partitions import Values, partitions
 from carrel.telemetry import faults
 
@@ -47,7 +47,7 @@ class Writers:
         self._parts: list[Part] = []
         self._schemas: list[DatasetSchema] = []
 
-    def write(self, flat: Flat) -> None:
+    def write(self, flat: FlatTables) -> None:
         """Add the tables of one `finish`."""
         self._schemas.append(flat.schema)
         for name, rows in flat.tables.items():

@@ -27,8 +27,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal
 
-from carrel.ingest.mapping.model import Mapping, Rule
-from carrel.ingest.mapping.partitioning import Partitioned, repartitioned
+from carrel.ingest.mapping.model import ForgivenessRule, Mapping
+from carrel.ingest.mapping.partitioning import Partitioned, partition_conflicts
 from carrel.ingest.schemas.archive_map import ArchiveMapDocument
 from carrel.ingest.schemas.compiling import SchemaUnusable, compile_schema
 from carrel.ingest.schemas.library import Library, plain_uri
@@ -42,7 +42,7 @@ _ORDER = ("error", "warning", "note")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class MappingFinding:
     """One thing to look at. `where`: the key of the mapping, or the place in the archive map, it is about."""
 
     severity: Severity
@@ -59,7 +59,7 @@ def check(
     library: Library,
     built: "AbstractMapping[str, DatasetSchema] | None" = None,
     partitioned: Partitioned | None = None,
-) -> list[Finding]:
+) -> list[MappingFinding]:
     """Everything found, errors first. `built`: dataset -> its schema in the catalog; `partitioned`: and its
     partition columns."""
     archive_map = library.archive_map() or ArchiveMapDocument(assessments=())
@@ -90,25 +90,27 @@ class _View:
         return tuple(uri for uri in self.mapped() if self.dataset_of(uri) == dataset)
 
 
-def _archive_map(view: _View) -> Iterator[Finding]:
+def _archive_map(view: _View) -> Iterator[MappingFinding]:
     if view.library.archive_map_hash is None and view.mapping.archive_map is not None:
         message = "the store has no archive map: run `carrel ingest schemas pull`"
-        yield Finding("error", "archive_map_missing", "archive_map", message)
+        yield MappingFinding("error", "archive_map_missing", "archive_map", message)
     for place, file in view.archive_map.all_files():
         yield from _file(view, f"{place}: {file.filename}", file.filename, file.jsonSchema)
 
 
-def _file(view: _View, where: str, name: str, url: str | None) -> Iterator[Finding]:
+def _file(view: _View, where: str, name: str, url: str | None) -> Iterator[MappingFinding]:
     if url is None:
         if view.mapping.why_ignored(name) is None:
-            yield Finding("note", "unmapped_file", where, "it has no schema: such files are skipped")
+            yield MappingFinding("note", "unmapped_file", where, "it has no schema: such files are skipped")
     elif url not in view.library:
-        yield Finding("error", "schema_missing", where, f"{url} is not in the store: such files go to quarantine")
+        yield MappingFinding(
+            "error", "schema_missing", where, f"{url} is not in the store: such files go to quarantine"
+        )
     elif view.dataset_of(plain_uri(url)) is None:
-        yield Finding("warning", "unmapped_schema", where, f"{url} has no dataset: such files are skipped")
+        yield MappingFinding("warning", "unmapped_schema", where, f"{url} has no dataset: such files are skipped")
 
 
-def _twice(view: _View) -> Iterator[Finding]:
+def _twice(view: _View) -> Iterator[MappingFinding]:
     schemas: dict[tuple[str, str], set[str]] = defaultdict(set)
     for place, file in view.archive_map.all_files():
         if file.jsonSchema:
@@ -116,55 +118,57 @@ def _twice(view: _View) -> Iterator[Finding]:
             schemas[place.removesuffix(" default").removesuffix(" anyOf"), file.filename].add(file.jsonSchema)
     for (place, name), urls in sorted(schemas.items()):
         if len(urls) > 1:
-            yield Finding("warning", "mapped_twice", f"{place}: {name}", f"it has {len(urls)} schemas; one wins")
+            yield MappingFinding("warning", "mapped_twice", f"{place}: {name}", f"it has {len(urls)} schemas; one wins")
 
 
-def _names_that_never_match(view: _View) -> Iterator[Finding]:
+def _names_that_never_match(view: _View) -> Iterator[MappingFinding]:
     mapping = view.mapping
     known = {file.filename: place for place, file in view.archive_map.all_files() if file.jsonSchema}
     for name, target in mapping.aliases.items():
         if name in known:
             message = f"the archive map's {known[name]} names it, and it is looked up as {target}"
-            yield Finding("warning", "never_matches", f"aliases.{name}", message)
+            yield MappingFinding("warning", "never_matches", f"aliases.{name}", message)
     for glob in mapping.ignored:
         for name in (each for each in known if fnmatchcase(each, glob)):
             message = f"it hides {name}, which has a schema in the archive map's {known[name]}"
-            yield Finding("warning", "never_matches", f"ignored.{glob}", message)
+            yield MappingFinding("warning", "never_matches", f"ignored.{glob}", message)
     for assessment, revisions in mapping.legacy.items():
         for revision, files in revisions.items():
             for name in (each for each in files if each in mapping.aliases):
                 where = f"legacy.{assessment}.{revision}.{name}"
                 message = f"it is looked up as {mapping.aliases[name]}: write that name"
-                yield Finding("warning", "never_matches", where, message)
+                yield MappingFinding("warning", "never_matches", where, message)
 
 
-def _datasets(view: _View) -> Iterator[Finding]:
+def _datasets(view: _View) -> Iterator[MappingFinding]:
     mapping = view.mapping
     legacy = {name for by in mapping.legacy.values() for files in by.values() for name in files.values()}
     reached = legacy | {view.dataset_of(uri) for uri in view.mapped()}
     for schema, dataset in mapping.schemas.items():
         if dataset not in reached:
             message = f"no schema of the store has the $id or URL {schema}: {dataset} is mapped but never built"
-            yield Finding("warning", "never_built", f"schemas.{schema}", message)
+            yield MappingFinding("warning", "never_built", f"schemas.{schema}", message)
     for dataset in mapping.datasets:
         if dataset not in mapping.named_datasets():
-            yield Finding(
+            yield MappingFinding(
                 "warning", "unused_options", f"datasets.{dataset}", "no schema and no legacy file leads to it"
             )
 
 
-def _collisions(view: _View) -> Iterator[Finding]:
+def _collisions(view: _View) -> Iterator[MappingFinding]:
     datasets = sorted(view.mapping.named_datasets())
     for number, one in enumerate(datasets):
         for other in datasets[number + 1 :]:
             if one.lower() == other.lower():
                 message = f"{one} and {other} differ by case alone: their tables would collide"
-                yield Finding("error", "collision", f"datasets {one}", message)
+                yield MappingFinding("error", "collision", f"datasets {one}", message)
             elif other.lower().startswith(f"{one.lower()}__"):
-                yield Finding("error", "collision", f"datasets {one}", f"a child table of it may be named {other}")
+                yield MappingFinding(
+                    "error", "collision", f"datasets {one}", f"a child table of it may be named {other}"
+                )
 
 
-def _bridge_names(view: _View) -> Iterator[Finding]:
+def _bridge_names(view: _View) -> Iterator[MappingFinding]:
     """The contract's raw JSON has one file for each record and dataset: who reads it may look for that name."""
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
     for place, file in view.archive_map.all_files():
@@ -177,10 +181,10 @@ def _bridge_names(view: _View) -> Iterator[Finding]:
                 f"{', '.join(names)} all go to {dataset}: raw JSON has a file for each, with its name in the file's "
                 "(BridgeDownstream keeps the last one under the record's name)"
             )
-            yield Finding("note", "one_file_name", place, message)
+            yield MappingFinding("note", "one_file_name", place, message)
 
 
-def _bridge_views(view: _View) -> Iterator[Finding]:
+def _bridge_views(view: _View) -> Iterator[MappingFinding]:
     """A native name wins over the contract's, and of two tables of one name there the first."""
     from carrel.ingest.tables.bridge_views import names_there
     from carrel.ingest.tables.schema import DatasetSchema
@@ -193,19 +197,19 @@ def _bridge_views(view: _View) -> Iterator[Finding]:
         for table, name in there.items():
             if (owner := owners.setdefault(name.casefold(), table)) != table:
                 message = f"{table} would be {name} there, which is {owner}: it has its native name alone"
-                yield Finding("warning", "bridge_name_taken", f"datasets.{dataset}.naming", message)
+                yield MappingFinding("warning", "bridge_name_taken", f"datasets.{dataset}.naming", message)
 
 
-def _schemas(view: _View) -> Iterator[Finding]:
+def _schemas(view: _View) -> Iterator[MappingFinding]:
     for uri in view.mapped():
         try:
             compile_schema(view.library.document(uri), uri, view.library)
         except SchemaUnusable as error:
-            yield Finding("error", "schema_unusable", uri, str(error))
+            yield MappingFinding("error", "schema_unusable", uri, str(error))
             continue
         if _unsatisfiable(view.library, uri):
             message = "no file can keep to it: it asks for what it forbids; forgive the error, or use another schema"
-            yield Finding("warning", "unsatisfiable", uri, message)
+            yield MappingFinding("warning", "unsatisfiable", uri, message)
 
 
 def _unsatisfiable(library: Library, uri: str) -> bool:
@@ -224,36 +228,38 @@ def _unsatisfiable(library: Library, uri: str) -> bool:
         return False
 
 
-def _contradictions(view: _View) -> Iterator[Finding]:
+def _contradictions(view: _View) -> Iterator[MappingFinding]:
     for dataset in sorted({dataset for uri in view.mapped() if (dataset := view.dataset_of(uri))}):
         seen: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = {}
         for uri, table, path, kind in _declared(view, dataset):
             before, by = seen.setdefault((table, path), (kind, uri))
             if not _agree(before, kind):
                 message = f"{'/'.join(path)} is {before} in {by} and {kind} in {uri}"
-                yield Finding("warning", "contradiction", table, message)
+                yield MappingFinding("warning", "contradiction", table, message)
             yield from _against_tables(view, dataset, table, path, kind)
 
 
-def _partitions(view: _View) -> Iterator[Finding]:
-    for problem in repartitioned(view.mapping, view.partitioned):
-        yield Finding("error", "partitions_changed", "partition_by", problem)
+def _partitions(view: _View) -> Iterator[MappingFinding]:
+    for problem in partition_conflicts(view.mapping, view.partitioned):
+        yield MappingFinding("error", "partitions_changed", "partition_by", problem)
     for dataset in sorted(view.mapping.named_datasets()):
         if "day" in view.mapping.options(dataset).partition_by:
             message = (
                 "partitions of a day make a file for each run, table and day, and many small files are slow to read: "
                 "partition by year and month at most, unless there are millions of rows a day"
             )
-            yield Finding("warning", "fine_partitions", f"datasets.{dataset}.partition_by", message)
+            yield MappingFinding("warning", "fine_partitions", f"datasets.{dataset}.partition_by", message)
 
 
-def _against_tables(view: _View, dataset: str, table: str, path: tuple[str, ...], kind: str) -> Iterator[Finding]:
+def _against_tables(
+    view: _View, dataset: str, table: str, path: tuple[str, ...], kind: str
+) -> Iterator[MappingFinding]:
     schema = view.built.get(dataset)
     columns = schema.table(table).columns if schema else ()
     for column in columns:
         if column.field.path == path and not column.field.role and not _agree(kind, column.kind):
             message = f"{'/'.join(path)} is {kind} in the schema, and column {column.name} is {column.kind}"
-            yield Finding("warning", "contradiction", table, message)
+            yield MappingFinding("warning", "contradiction", table, message)
 
 
 def _agree(one: str, other: str) -> bool:
@@ -262,27 +268,27 @@ def _agree(one: str, other: str) -> bool:
 
 
 def _declared(view: _View, dataset: str) -> Iterator[tuple[str, str, tuple[str, ...], str]]:
-    from carrel.ingest.tables.declared import declared_of
+    from carrel.ingest.tables.declared import declared_kinds
 
     registry = view.library.registry()
     for uri in view.schemas_of(dataset):
-        for table, paths in declared_of(dataset, view.library.document(uri), registry).items():
+        for table, paths in declared_kinds(dataset, view.library.document(uri), registry).items():
             for path, kind in paths.items():
                 yield uri, table, tuple(path), kind
 
 
-def _rules(view: _View) -> Iterator[Finding]:
+def _rules(view: _View) -> Iterator[MappingFinding]:
     for name, rule in view.mapping.forgive.items():
         if rule.schema_id is not None and not _schemas_named(view, rule.schema_id):
             message = f"{rule.schema_id} is not in the store"
-            yield Finding("warning", "never_matches", f"forgive.{name}", message)
+            yield MappingFinding("warning", "never_matches", f"forgive.{name}", message)
             continue
         candidates = _candidates(view, rule)
         if candidates and not any(_can_break(view.library, uri, rule) for uri in candidates):
             message = f"no schema that such files have can report {rule.keyword}" + (
                 f" of {rule.property}" if rule.property else ""
             )
-            yield Finding("note", "never_matches", f"forgive.{name}", message)
+            yield MappingFinding("note", "never_matches", f"forgive.{name}", message)
 
 
 def _schemas_named(view: _View, schema_id: str) -> list[str]:
@@ -295,7 +301,7 @@ def _schemas_named(view: _View, schema_id: str) -> list[str]:
     ]
 
 
-def _candidates(view: _View, rule: Rule) -> list[str]:
+def _candidates(view: _View, rule: ForgivenessRule) -> list[str]:
     """Schemas in the store that files of the rule have by the archive map; none when that cannot be known."""
     if rule.schema_id is not None:
         return _schemas_named(view, rule.schema_id)
@@ -305,13 +311,13 @@ def _candidates(view: _View, rule: Rule) -> list[str]:
     return sorted(urls) if all(url in view.library for url in urls) else []
 
 
-def _can_break(library: Library, uri: str, rule: Rule) -> bool:
+def _can_break(library: Library, uri: str, rule: ForgivenessRule) -> bool:
     document = library.document(uri)
     others = [library.document(each) for each in all_references(document, uri, library) if each in library]
     return any(_has_keyword(each, rule) for each in (document, *others))
 
 
-def _has_keyword(schema: Any, rule: Rule) -> bool:
+def _has_keyword(schema: Any, rule: ForgivenessRule) -> bool:
     if isinstance(schema, list):
         return any(_has_keyword(each, rule) for each in schema)
     if not isinstance(schema, dict):
@@ -324,7 +330,7 @@ def _has_keyword(schema: Any, rule: Rule) -> bool:
     return here or any(_has_keyword(each, rule) for each in schema.values())
 
 
-_LOOKS: tuple[Callable[[_View], Iterator[Finding]], ...] = (
+_LOOKS: tuple[Callable[[_View], Iterator[MappingFinding]], ...] = (
     _archive_map,
     _twice,
     _names_that_never_match,

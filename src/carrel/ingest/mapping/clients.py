@@ -21,19 +21,19 @@ _OPERATORS: dict[str, Callable[[Version, Version], bool]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class ClientInfo:
     """Name of the operating system and version of the app; None where the app did not say."""
 
     os_name: str | None
     app_version: str | None
 
 
-def client_of(client_info: str) -> Client:
+def client_of(client_info: str) -> ClientInfo:
     """The client that `clientinfo` (JSON, or `ClientInfo [key=value, ...]`) describes; never raises."""
     known = _json(client_info)
     if known is None:
         known = {key: value.strip() for key, value in _LEGACY.findall(client_info)}
-    return Client(_text(known.get("osName")), _text(known.get("appVersion")))
+    return ClientInfo(_text(known.get("osName")), _text(known.get("appVersion")))
 
 
 def _json(text: str) -> dict[str, object] | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from carrel.ingest.mapping.model import ArchiveMapSource, DatasetOptions, Defaults, Mapping, Rule
+from carrel.ingest.mapping.model import ArchiveMapSource, DatasetOptions, Defaults, ForgivenessRule, Mapping
 from carrel.ingest.mapping.yaml_lines import Document, YamlFault, read_yaml
 
 _MERGED_LEVELS = {"schemas": 1, "aliases": 1, "ignored": 1, "forgive": 1, "defaults": 1, "datasets": 2, "legacy": 3}
@@ -23,7 +23,7 @@ _MERGED_LEVELS = {"schemas": 1, "aliases": 1, "ignored": 1, "forgive": 1, "defau
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class MappingProblem:
     """One thing wrong with a mapping file. `where`: keys joined by dots; `line` from 1."""
 
     line: int
@@ -37,7 +37,7 @@ class Problem:
 class MappingInvalid(ValueError):
     """The mapping file cannot be used; `problems` are all that is wrong with it."""
 
-    def __init__(self, name: str, problems: Iterable[Problem]):
+    def __init__(self, name: str, problems: Iterable[MappingProblem]):
         self.problems = tuple(sorted(problems, key=lambda each: (each.line, each.where)))
         super().__init__("\n".join(f"{name}: {each}" for each in self.problems))
 
@@ -56,7 +56,7 @@ def load(path: Path | None = None) -> Mapping:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise MappingInvalid(str(path), [Problem(1, "", f"the file cannot be read: {_words(error)}")]) from None
+        raise MappingInvalid(str(path), [MappingProblem(1, "", f"the file cannot be read: {_words(error)}")]) from None
     return loads(text, str(path))
 
 
@@ -65,11 +65,11 @@ def loads(text: str, name: str = "mapping.yaml", base: Mapping | None = None) ->
     try:
         document = read_yaml(text)
     except YamlFault as fault:
-        raise MappingInvalid(name, [Problem(fault.line, "", str(fault))]) from None
-    problems = [Problem(line, ".".join(map(str, where)), message) for where, line, message in document.problems]
+        raise MappingInvalid(name, [MappingProblem(fault.line, "", str(fault))]) from None
+    problems = [MappingProblem(line, ".".join(map(str, where)), message) for where, line, message in document.problems]
     value = {} if document.value is None else document.value
     if not isinstance(value, dict):
-        raise MappingInvalid(name, [Problem(1, "", "a mapping file is a YAML mapping"), *problems])
+        raise MappingInvalid(name, [MappingProblem(1, "", "a mapping file is a YAML mapping"), *problems])
     overlay = _Overlay(document, problems)
     merged = overlay.over(_base(value, base, overlay), value)
     return _validated(name, merged, document, problems)
@@ -89,10 +89,10 @@ class _Overlay:
     """Lays one file over another and notes what does not fit."""
 
     document: Document
-    problems: list[Problem]
+    problems: list[MappingProblem]
 
     def problem(self, where: tuple[Any, ...], message: str) -> None:
-        self.problems.append(Problem(self.document.line(where), ".".join(map(str, where)), message))
+        self.problems.append(MappingProblem(self.document.line(where), ".".join(map(str, where)), message))
 
     def over(self, base: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
         merged = dict(base)
@@ -118,7 +118,7 @@ class _Overlay:
             self.problem(where, "null takes away what the shipped mapping has, and it has no such key")
 
 
-def _validated(name: str, merged: dict[str, Any], document: Document, problems: list[Problem]) -> Mapping:
+def _validated(name: str, merged: dict[str, Any], document: Document, problems: list[MappingProblem]) -> Mapping:
     try:
         mapping = Mapping.model_validate(merged)
     except ValidationError as error:
@@ -129,9 +129,9 @@ def _validated(name: str, merged: dict[str, Any], document: Document, problems: 
     return mapping
 
 
-def _problem(error: Any, document: Document) -> Problem:
+def _problem(error: Any, document: Document) -> MappingProblem:
     where = tuple(part for part in error["loc"] if part != "[key]")
-    return Problem(document.line(where), ".".join(map(str, where)), _message(error, where))
+    return MappingProblem(document.line(where), ".".join(map(str, where)), _message(error, where))
 
 
 def _message(error: Any, where: tuple[Any, ...]) -> str:
@@ -151,7 +151,7 @@ def _message(error: Any, where: tuple[Any, ...]) -> str:
 def _unknown_key(where: tuple[Any, ...]) -> str:
     models: dict[Any, type[BaseModel]] = {
         "archive_map": ArchiveMapSource,
-        "forgive": Rule,
+        "forgive": ForgivenessRule,
         "defaults": Defaults,
         "datasets": DatasetOptions,
     }

@@ -78,7 +78,7 @@ class ArchiveMapSource(_Part):
         return self.url.replace("{version}", self.version or "")
 
 
-class Rule(_Part):
+class ForgivenessRule(_Part):
     """An error of validation that is let pass. Every condition given must hold."""
 
     because: str = ""
@@ -126,7 +126,7 @@ class Rule(_Part):
         return value
 
     @model_validator(mode="after")
-    def _fits_its_keyword(self) -> "Rule":
+    def _fits_its_keyword(self) -> "ForgivenessRule":
         if self.property is not None and self.keyword not in PROPERTY_KEYWORDS:
             raise ValueError(f"property goes with the keywords {', '.join(PROPERTY_KEYWORDS)}")
         if self.expected is not None and self.keyword != "type":
@@ -155,7 +155,7 @@ class Defaults(_Part):
     max_tables: PositiveInt = MAX_TABLES
 
 
-class Options(_Part):
+class ResolvedOptions(_Part):
     """The settled options of one dataset."""
 
     policy: Policy
@@ -183,7 +183,7 @@ class Mapping(_Part):
     """base name -> the name it is treated as."""
     ignored: AbstractMapping[FileName, str] = Field(default_factory=dict)
     """Glob of base names that nobody wants -> why; such files are skipped, unless they name their own schema."""
-    forgive: AbstractMapping[Text, Rule] = Field(default_factory=dict)
+    forgive: AbstractMapping[Text, ForgivenessRule] = Field(default_factory=dict)
     """name -> rule"""
     defaults: Defaults = Defaults()
     datasets: AbstractMapping[DatasetName, DatasetOptions] = Field(default_factory=dict)
@@ -196,10 +196,10 @@ class Mapping(_Part):
                 raise ValueError(f"{name} is treated as {target}, which is itself treated as another: name the last")
         return aliases
 
-    def options(self, dataset: str) -> Options:
+    def options(self, dataset: str) -> ResolvedOptions:
         """The settled options of `dataset`, whether it is named in the file or not."""
         own = self.datasets.get(dataset) or DatasetOptions()
-        return Options(
+        return ResolvedOptions(
             policy=own.policy or self.defaults.policy,
             partition_by=self.defaults.partition_by if own.partition_by is None else own.partition_by,
             naming=own.naming or self.defaults.naming,

@@ -13,7 +13,7 @@ class PartitionsChanged(Exception):
     """The mapping partitions a dataset in another way than its tables are."""
 
 
-def repartitioned(mapping: Mapping, built: Partitioned) -> Iterator[str]:
+def partition_conflicts(mapping: Mapping, built: Partitioned) -> Iterator[str]:
     """What to do about each dataset whose tables are partitioned in another way than the mapping says."""
     for dataset in sorted(built.keys() & mapping.named_datasets()):
         want, have = mapping.options(dataset).partition_by, built[dataset]

@@ -68,7 +68,7 @@ def parse_archive_map(document: Any) -> ArchiveMapDocument:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SchemaReference:
     """The URL of a schema and, in words, where the archive map names it."""
 
     url: str
@@ -93,7 +93,7 @@ class ArchiveMapIndex:
             self._any_of.setdefault(app.appId, {}).update(_urls(app.anyOf))
         self._everywhere = _urls(document.anyOf)
 
-    def find(self, name: str, app: str | None, assessment: str | None, revision: int | None) -> Found | None:
+    def find(self, name: str, app: str | None, assessment: str | None, revision: int | None) -> SchemaReference | None:
         """The schema of a file by its plain name; None when the archive map has none for it."""
         return (
             self._of_assessment(name, assessment, revision)
@@ -101,7 +101,7 @@ class ArchiveMapIndex:
             or _found(self._everywhere, name, "the archive map's files of every archive")
         )
 
-    def _of_assessment(self, name: str, assessment: str | None, revision: int | None) -> Found | None:
+    def _of_assessment(self, name: str, assessment: str | None, revision: int | None) -> SchemaReference | None:
         by_revision = self._assessments.get(assessment or "", {})
         fitting = [each for each in by_revision if revision is not None and each <= revision]
         if not fitting:
@@ -109,7 +109,7 @@ class ArchiveMapIndex:
         greatest = max(fitting)
         return _found(by_revision[greatest], name, f"the archive map's assessment, from revision {greatest} on")
 
-    def _of_app(self, name: str, app: str | None) -> Found | None:
+    def _of_app(self, name: str, app: str | None) -> SchemaReference | None:
         if app is None:
             return None
         return _found(
@@ -121,6 +121,6 @@ def _urls(files: Iterable[FileInfo]) -> Files:
     return {file.filename: file.jsonSchema for file in files if file.jsonSchema}
 
 
-def _found(files: Files, name: str, where: str) -> Found | None:
+def _found(files: Files, name: str, where: str) -> SchemaReference | None:
     url = files.get(name)
-    return Found(url, where) if url else None
+    return SchemaReference(url, where) if url else None

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
-from carrel.ingest.mapping.model import Mapping, Rule
+from carrel.ingest.mapping.model import ForgivenessRule, Mapping
 from carrel.ingest.schemas.compiling import SchemaUnusable, compile_schema
-from carrel.ingest.schemas.errors import Broken, broken_of
+from carrel.ingest.schemas.errors import Violation, violations_of
 from carrel.ingest.schemas.forgiveness import forgives, rules_for
 from carrel.ingest.schemas.library import Library
-from carrel.ingest.schemas.relaxing import SPOKEN, relaxed
+from carrel.ingest.schemas.relaxing import SPOKEN, relax
 from carrel.ingest.values import Fault, Record, Resolution
 
 MAX_FAULTS = 100
@@ -57,7 +57,7 @@ class Checker:
         if rules and self._relaxed(uri, rules).is_valid(value):
             return ()
         only_rules = [rule for _, rule in rules]
-        broken = (each for error in validator.iter_errors(value) for each in broken_of(error, first))
+        broken = (each for error in validator.iter_errors(value) for each in violations_of(error, first))
         kept = (each.fault() for each in broken if not _forgiven(only_rules, each))
         return tuple(islice(kept, self.max_faults))
 
@@ -70,13 +70,13 @@ class Checker:
             self._compiled[uri, ()] = compile_schema(self.library.document(uri), uri, self.library)
         return self._compiled[uri, ()]
 
-    def _relaxed(self, uri: str, rules: Sequence[tuple[str, Rule]]) -> Any:
+    def _relaxed(self, uri: str, rules: Sequence[tuple[str, ForgivenessRule]]) -> Any:
         key = (uri, tuple(name for name, _ in rules))
         if key not in self._compiled:
-            document = relaxed(self.library.document(uri), uri, [rule for _, rule in rules], self.library)
+            document = relax(self.library.document(uri), uri, [rule for _, rule in rules], self.library)
             self._compiled[key] = compile_schema(document, f"{uri}?relaxed", self.library)
         return self._compiled[key]
 
 
-def _forgiven(rules: Sequence[Rule], broken: Broken) -> bool:
+def _forgiven(rules: Sequence[ForgivenessRule], broken: Violation) -> bool:
     return any(forgives(rule, broken) for rule in rules)

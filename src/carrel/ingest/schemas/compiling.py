@@ -5,7 +5,7 @@ from typing import Any
 import jsonschema_rs
 
 from carrel.ingest.schemas.library import Library
-from carrel.ingest.schemas.references import all_references, base_of, spelt_out, without_relative_id
+from carrel.ingest.schemas.references import all_references, base_of, spell_out, without_relative_id
 
 
 class SchemaUnusable(Exception):
@@ -19,8 +19,8 @@ def compile_schema(document: Any, uri: str, library: Library) -> Any:
         raise SchemaUnusable(f"the schema refers to {missing}, which is not in the store: add it, then replay")
     try:
         return jsonschema_rs.validator_for(
-            spelt_out(without_relative_id(document)),
-            retriever=lambda wanted: spelt_out(without_relative_id(library.document(wanted))),
+            spell_out(without_relative_id(document)),
+            retriever=lambda wanted: spell_out(without_relative_id(library.document(wanted))),
             base_uri=base_of(document, uri),
             validate_formats=False,
         )

@@ -22,7 +22,7 @@ from carrel.ingest.schemas.forgiveness import pattern_parts
 from carrel.ingest.schemas.library import Library, plain_uri
 from carrel.ingest.schemas.references import base_of
 from carrel.ingest.schemas.relaxing import SPOKEN
-from carrel.ingest.uris import resolved
+from carrel.ingest.uris import resolve
 
 
 class ChangeClass(StrEnum):
@@ -84,7 +84,7 @@ class _Node:
         return node
 
     def _target(self, ref: str) -> "_Node | None":
-        where = resolved(self.base, ref)
+        where = resolve(self.base, ref)
         uri, fragment = plain_uri(where), unquote(where.partition("#")[2])
         document, base = self.document, self.base
         if uri and uri != self.base:

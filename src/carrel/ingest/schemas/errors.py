@@ -11,7 +11,7 @@ Parts = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class Violation:
     """One broken keyword. `value`: the offending value, for rules to look at; it never reaches a fault."""
 
     keyword: str
@@ -56,7 +56,7 @@ _MESSAGES: dict[str, Callable[[dict[str, Any]], str]] = {
 }
 
 
-def broken_of(error: Any, first: int = 0) -> Iterator[Broken]:
+def violations_of(error: Any, first: int = 0) -> Iterator[Violation]:
     """What one error of jsonschema-rs says; several when it is about several properties.
 
     `first`: index of the first element, when the value was a block of a top-level array.
@@ -74,17 +74,17 @@ def broken_of(error: Any, first: int = 0) -> Iterator[Broken]:
         yield _plain(keyword, parts, error)
 
 
-def _required(parts: Parts, name: str) -> Broken:
-    return Broken("required", parts, None, f"has no property {name}", property=name)
+def _required(parts: Parts, name: str) -> Violation:
+    return Violation("required", parts, None, f"has no property {name}", property=name)
 
 
-def _unexpected(keyword: str, parts: Parts, name: str, value: Any) -> Broken:
+def _unexpected(keyword: str, parts: Parts, name: str, value: Any) -> Violation:
     inner = value.get(name) if isinstance(value, dict) else None
-    return Broken(keyword, (*parts, name), inner, "is a property that the schema does not know", property=name)
+    return Violation(keyword, (*parts, name), inner, "is a property that the schema does not know", property=name)
 
 
-def _plain(keyword: str, parts: Parts, error: Any) -> Broken:
+def _plain(keyword: str, parts: Parts, error: Any) -> Violation:
     about = error.kind.as_dict()
     words = _MESSAGES.get(keyword)
     message = words(about) if words else f"breaks the schema's {keyword}"
-    return Broken(keyword, parts, error.instance, message, expected=tuple(about.get("types", ())))
+    return Violation(keyword, parts, error.instance, message, expected=tuple(about.get("types", ())))

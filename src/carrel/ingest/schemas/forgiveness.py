@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from carrel.ingest.mapping.clients import client_of, satisfies
-from carrel.ingest.mapping.model import ANY, Mapping, Rule, base_name
-from carrel.ingest.schemas.errors import Broken, Parts
+from carrel.ingest.mapping.model import ANY, ForgivenessRule, Mapping, base_name
+from carrel.ingest.schemas.errors import Parts, Violation
 from carrel.ingest.values import Record
 
 
-def rules_for(mapping: Mapping, record: Record, path: str, schema_ids: Sequence[str]) -> tuple[tuple[str, Rule], ...]:
+def rules_for(
+    mapping: Mapping, record: Record, path: str, schema_ids: Sequence[str]
+) -> tuple[tuple[str, ForgivenessRule], ...]:
     """The rules (by name) that may let errors of this file pass, whatever the errors are."""
     names = {base_name(path), mapping.plain_name(path)}
     return tuple(
@@ -19,13 +21,13 @@ def rules_for(mapping: Mapping, record: Record, path: str, schema_ids: Sequence[
     )
 
 
-def _about_file(rule: Rule, names: set[str], schema_ids: Sequence[str]) -> bool:
+def _about_file(rule: ForgivenessRule, names: set[str], schema_ids: Sequence[str]) -> bool:
     if rule.file is not None and not any(fnmatchcase(name, rule.file) for name in names):
         return False
     return rule.schema_id is None or rule.schema_id in schema_ids
 
 
-def _about_record(mapping: Mapping, rule: Rule, record: Record) -> bool:
+def _about_record(mapping: Mapping, rule: ForgivenessRule, record: Record) -> bool:
     return (
         (rule.app is None or rule.app == mapping.app_of(record))
         and (rule.os is None or rule.os in record.client_info)
@@ -35,7 +37,7 @@ def _about_record(mapping: Mapping, rule: Rule, record: Record) -> bool:
     )
 
 
-def forgives(rule: Rule, broken: Broken) -> bool:
+def forgives(rule: ForgivenessRule, broken: Violation) -> bool:
     """Does the rule (which is about the file) let this error pass?"""
     return (
         rule.keyword == broken.keyword

@@ -16,7 +16,7 @@ class StoreFault(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredDocument:
     """One document that `add` or `pull` looked at. `change`: added, changed, unchanged, or shadowed (not taken, because
     another document of the same `$id` fits it better)."""
 
@@ -26,7 +26,7 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Incoming:
+class IncomingDocument:
     """A document on its way in. `uris`: what it is to be known by; none for the archive map."""
 
     data: bytes
@@ -45,7 +45,7 @@ def files_under(path: Path) -> list[Path]:
     return [path]
 
 
-def read_document(path: Path, url: str | None) -> Incoming:
+def read_document(path: Path, url: str | None) -> IncomingDocument:
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -53,7 +53,7 @@ def read_document(path: Path, url: str | None) -> Incoming:
     return document_of(data, str(path), url)
 
 
-def document_of(data: bytes, place: str, url: str | None) -> Incoming:
+def document_of(data: bytes, place: str, url: str | None) -> IncomingDocument:
     """The document with what it is to be known by. Raises StoreFault when it is no schema, or cannot be named."""
     value = _parsed(data, place)
     if _is_archive_map(value):
@@ -62,7 +62,7 @@ def document_of(data: bytes, place: str, url: str | None) -> Incoming:
     uris = [plain_uri(each) for each in (url, own) if isinstance(each, str) and is_absolute(each)]
     if not uris:
         raise StoreFault(f"{place} has no absolute $id: say where it comes from with --url")
-    return Incoming(data, value, place, tuple(dict.fromkeys(uris)))
+    return IncomingDocument(data, value, place, tuple(dict.fromkeys(uris)))
 
 
 def _parsed(data: bytes, place: str) -> Any:
@@ -81,17 +81,17 @@ def _is_archive_map(value: Any) -> bool:
     return isinstance(value, dict) and isinstance(value.get("assessments"), list)
 
 
-def _archive_map(data: bytes, value: Any, place: str) -> Incoming:
+def _archive_map(data: bytes, value: Any, place: str) -> IncomingDocument:
     try:
         parse_archive_map(value)
     except NotAnArchiveMap as error:
         raise StoreFault(f"{place}: {error}") from None
-    return Incoming(data, value, place)
+    return IncomingDocument(data, value, place)
 
 
-def without_shadowed(found: list[Incoming]) -> tuple[list[Incoming], list[Stored]]:
+def without_shadowed(found: list[IncomingDocument]) -> tuple[list[IncomingDocument], list[StoredDocument]]:
     """Of files that claim one `$id`, the one whose path ends most like it is taken: a copied file keeps its old one."""
-    best: dict[tuple[str, ...], Incoming] = {}
+    best: dict[tuple[str, ...], IncomingDocument] = {}
     for each in found:
         rival = best.get(each.uris)
         if rival is not None and not each.uris and rival.sha256 != each.sha256:
@@ -101,10 +101,10 @@ def without_shadowed(found: list[Incoming]) -> tuple[list[Incoming], list[Stored
     taken = list(best.values())
     known = {each.sha256 for each in taken}
     others = [each for each in found if each.sha256 not in known]
-    return taken, [Stored(each.place, each.sha256, "shadowed") for each in others]
+    return taken, [StoredDocument(each.place, each.sha256, "shadowed") for each in others]
 
 
-def _likeness(found: Incoming) -> int:
+def _likeness(found: IncomingDocument) -> int:
     """How many parts at the end of path and URI are the same."""
     pairs = zip(reversed(Path(found.place).parts), reversed("".join(found.uris[-1:]).split("/")), strict=False)
     count = 0

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from carrel.ingest.schemas.library import Library, plain_uri
-from carrel.ingest.uris import is_absolute, resolved
+from carrel.ingest.uris import is_absolute, resolve
 
 _DATA = frozenset(("enum", "const", "examples", "default"))
 """Keywords whose values are data, not schemas: a `$ref` in them is none."""
@@ -37,13 +37,13 @@ def without_relative_id(document: Any) -> Any:
     return document
 
 
-def spelt_out(schema: Any) -> Any:
+def spell_out(schema: Any) -> Any:
     """The same schema with `properties: {}` wherever `additionalProperties: false` stands alone.
 
     Only so do errors of jsonschema-rs name the unexpected properties.
     """
     if isinstance(schema, list):
-        return [spelt_out(each) for each in schema]
+        return [spell_out(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
     made = {key: _spelt_out_value(key, value) for key, value in schema.items()}
@@ -54,8 +54,8 @@ def spelt_out(schema: Any) -> Any:
 
 def _spelt_out_value(key: str, value: Any) -> Any:
     if key in _NAMED and isinstance(value, dict):
-        return {name: spelt_out(each) for name, each in value.items()}
-    return value if key in _DATA else spelt_out(value)
+        return {name: spell_out(each) for name, each in value.items()}
+    return value if key in _DATA else spell_out(value)
 
 
 def direct_references(document: Any, uri: str) -> list[str]:
@@ -106,11 +106,11 @@ class _Walk:
         """The base inside, and what in the document itself the schema's `$ref` points to."""
         own, reference = schema.get("$id"), schema.get("$ref")
         if isinstance(own, str) and not own.startswith("#"):
-            base = plain_uri(resolved(base, own))
+            base = plain_uri(resolve(base, own))
             self.embedded.add(base)
         if not isinstance(reference, str):
             return base, []
-        target = resolved(base, reference)
+        target = resolve(base, reference)
         self.targets.add(plain_uri(target))
         fragment = unquote(target.partition("#")[2])
         if plain_uri(target) != root or not fragment.startswith("/"):

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 from carrel.ingest.archives.faults import pointer_of
-from carrel.ingest.mapping.model import ANY, Rule
+from carrel.ingest.mapping.model import ANY, ForgivenessRule
 from carrel.ingest.schemas.forgiveness import pattern_parts, same
 from carrel.ingest.schemas.library import Library, plain_uri
 from carrel.ingest.schemas.references import base_of
-from carrel.ingest.uris import resolved
+from carrel.ingest.uris import resolve
 
 MAX_NODES = 2_000
 """So many schemas are walked at most: recursive ones would never end."""
@@ -60,7 +60,7 @@ class Spot(NamedTuple):
         return self._replace(inside=(*self.inside, *within))
 
 
-def relaxed(document: Any, uri: str, rules: Sequence[Rule], library: Library) -> Any:
+def relax(document: Any, uri: str, rules: Sequence[ForgivenessRule], library: Library) -> Any:
     """The schema (to be compiled under another URI) with as many of the rules in it as can be."""
     usable = [rule for rule in rules if rule.pointer is None or "**" not in pattern_parts(rule.pointer)]
     made = _Relaxer(usable, library, _draft(document)).at(Spot(document, uri), ())
@@ -72,7 +72,7 @@ def _draft(document: Any) -> Any:
 
 
 class _Relaxer:
-    def __init__(self, rules: Sequence[Rule], library: Library, draft: Any):
+    def __init__(self, rules: Sequence[ForgivenessRule], library: Library, draft: Any):
         self.rules = rules
         self.library = library
         self.draft = draft
@@ -91,7 +91,7 @@ class _Relaxer:
 
     def _target(self, schema: dict[str, Any], spot: Spot) -> Spot | None:
         """What a `$ref` that stands alone names, when its fragment is a JSON pointer or nothing."""
-        where = resolved(base_of(spot.document, spot.address), schema["$ref"])
+        where = resolve(base_of(spot.document, spot.address), schema["$ref"])
         uri, fragment = plain_uri(where), unquote(where.partition("#")[2])
         if set(schema) - SPOKEN - {"$ref"} or (fragment and not fragment.startswith("/")):
             return None
@@ -150,7 +150,7 @@ def _follow(schema: Any, parts: Sequence[Any]) -> Any:
     return schema
 
 
-def _write(rule: Rule, made: dict[str, Any], place: Place) -> None:
+def _write(rule: ForgivenessRule, made: dict[str, Any], place: Place) -> None:
     """Write one rule into one walked schema, if it is about this place."""
     if rule.keyword == "additionalProperties":
         _write_additional(rule, made, place)
@@ -165,7 +165,7 @@ def _surely_fits(pattern: tuple[str, ...], place: Place) -> bool:
     return len(pattern) == len(place) and all(part == "*" or part == at for part, at in pairs)
 
 
-def _write_required(rule: Rule, made: dict[str, Any]) -> None:
+def _write_required(rule: ForgivenessRule, made: dict[str, Any]) -> None:
     if rule.value is not ANY or not isinstance(made.get("required"), list):
         return
     made["required"] = [name for name in made["required"] if rule.property is not None and name != rule.property]
@@ -173,18 +173,18 @@ def _write_required(rule: Rule, made: dict[str, Any]) -> None:
         del made["required"]  # draft 4 does not allow an empty one
 
 
-def _write_enum(rule: Rule, made: dict[str, Any]) -> None:
+def _write_enum(rule: ForgivenessRule, made: dict[str, Any]) -> None:
     if isinstance(made.get("enum"), list) and rule.value is not ANY:
         made["enum"] = [*made["enum"], *([] if any(same(rule.value, each) for each in made["enum"]) else [rule.value])]
 
 
-def _write_type(rule: Rule, made: dict[str, Any]) -> None:
+def _write_type(rule: ForgivenessRule, made: dict[str, Any]) -> None:
     """Only null: of any other value, letting its type in would let in every value of that type."""
     if rule.value is None and made.get("type") == rule.expected and isinstance(rule.expected, str):
         made["type"] = [rule.expected, "null"]
 
 
-def _write_additional(rule: Rule, made: dict[str, Any], place: Place) -> None:
+def _write_additional(rule: ForgivenessRule, made: dict[str, Any], place: Place) -> None:
     """The error's pointer names the unexpected property itself."""
     name = rule.property
     if made.get("additionalProperties") is not False or name is None or rule.value is not ANY:

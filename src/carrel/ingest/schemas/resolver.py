@@ -9,7 +9,7 @@ from typing import Any
 
 from carrel.ingest.archives.faults import has_utf8
 from carrel.ingest.mapping.model import Mapping, base_name
-from carrel.ingest.schemas.archive_map import ArchiveMapIndex, Found
+from carrel.ingest.schemas.archive_map import ArchiveMapIndex, SchemaReference
 from carrel.ingest.schemas.library import Library
 from carrel.ingest.values import Fault, Record, Resolution
 from carrel.units.limits import MAX_URI_CHARACTERS
@@ -28,7 +28,7 @@ _NO_REFERENCE = Fault(
 )
 
 
-def described(metadata: Any) -> dict[str, str]:
+def described_schemas(metadata: Any) -> dict[str, str]:
     """file name -> URL of its schema, as the root `metadata.json` of an archive (its JSON value) says; never raises."""
     files = metadata.get("files") if isinstance(metadata, dict) else None
     entries = [each for each in files if isinstance(each, dict)] if isinstance(files, list) else []
@@ -45,15 +45,15 @@ class Resolver:
         document = library.archive_map()
         self._archive_map = ArchiveMapIndex(document) if document is not None else None
 
-    def resolve(self, record: Record, path: str, described: AbstractMapping[str, str] | None = None) -> Resolution:
-        """What the entry `path` of the record's archive is. `described`: see `described()` of its metadata.json.
+    def resolve(self, record: Record, path: str, schema_urls: AbstractMapping[str, str] | None = None) -> Resolution:
+        """What the entry `path` of the record's archive is. `schema_urls`: `described_schemas` of its metadata.json.
 
         `fault` set: quarantine the file. Else `dataset` None: skip it (`reason` for the ledger). Else `schema_hash`
         None: legacy, not validated. Else: check it.
         """
         legacy = self._legacy(record)
         name = self.mapping.plain_name(path)
-        own = self._self_described(path, name, described or {})
+        own = self._self_described(path, name, schema_urls or {})
         if own:
             return self._by_schema(own, legacy is not None)
         if legacy and name in legacy:
@@ -77,19 +77,19 @@ class Resolver:
             return None
         return self.mapping.legacy.get(record.assessment_id, {}).get(record.assessment_revision)
 
-    def _self_described(self, path: str, name: str, described: AbstractMapping[str, str]) -> Found | None:
+    def _self_described(self, path: str, name: str, schema_urls: AbstractMapping[str, str]) -> SchemaReference | None:
         for key in (path, base_name(path), name):
-            if key in described:
-                return Found(described[key], "the archive's own metadata.json")
+            if key in schema_urls:
+                return SchemaReference(schema_urls[key], "the archive's own metadata.json")
         return None
 
-    def _find(self, record: Record, name: str) -> Found | None:
+    def _find(self, record: Record, name: str) -> SchemaReference | None:
         if self._archive_map is None:
             return None
         app = self.mapping.app_of(record)
         return self._archive_map.find(name, app, record.assessment_id, record.assessment_revision)
 
-    def _by_schema(self, found: Found, legacy: bool) -> Resolution:
+    def _by_schema(self, found: SchemaReference, legacy: bool) -> Resolution:
         if len(found.url) > MAX_URI_CHARACTERS or not has_utf8(found.url):
             return Resolution(None, None, None, found.where, _NO_REFERENCE)
         if found.url not in self.library:
@@ -105,7 +105,7 @@ class Resolver:
         by_id = self.mapping.schemas.get(own_id) if isinstance(own_id, str) else None
         return by_id or self.mapping.schemas.get(url)
 
-    def _missing(self, found: Found, legacy: bool) -> Resolution:
+    def _missing(self, found: SchemaReference, legacy: bool) -> Resolution:
         """Without its document the `$id` is unknown, and with it, but for a URL that is mapped, the dataset."""
         dataset = self.mapping.schemas.get(found.url)
         if legacy and dataset:

@@ -44,7 +44,7 @@ def _age(record: Record) -> tuple[Any, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SampleComparison:
     """What the two schemas say of one file."""
 
     group: Group
@@ -62,9 +62,9 @@ class Outcome:
 
 def compare_on_sample(
     files: Iterable[tuple[Record, str, Any]], uri: str, old: Library, new: Library, mapping: Mapping
-) -> Iterator[Outcome]:
+) -> Iterator[SampleComparison]:
     """Each file (record, path, JSON value) of the sample, checked against schema `uri` of the old and new library."""
     checkers = [(Checker(mapping, library), Resolution(None, uri, library.hash_of(uri), "")) for library in (old, new)]
     for record, path, value in files:
         before, after = (checker.check(value, resolution, record, path) for checker, resolution in checkers)
-        yield Outcome(group_of(record), record.record_id, path, before, after)
+        yield SampleComparison(group_of(record), record.record_id, path, before, after)

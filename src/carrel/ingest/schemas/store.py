@@ -20,8 +20,8 @@ from carrel.ingest.mapping.model import ArchiveMapSource
 from carrel.ingest.schemas.archive_map import parse_archive_map
 from carrel.ingest.schemas.fetching import Fetcher, FetchFault
 from carrel.ingest.schemas.incoming import (
-    Incoming,
-    Stored,
+    IncomingDocument,
+    StoredDocument,
     StoreFault,
     document_of,
     files_under,
@@ -53,7 +53,7 @@ class SchemaStore:
     def __init__(self, folder: Path):
         self.folder = folder
 
-    def add(self, paths: Iterable[Path], url: str | None = None) -> list[Stored]:
+    def add(self, paths: Iterable[Path], url: str | None = None) -> list[StoredDocument]:
         """Take files (or every *.json under folders). An archive map among them becomes the store's archive map.
 
         `url`: where the one file comes from, for a schema without an absolute `$id`. Raises StoreFault; then nothing
@@ -67,7 +67,7 @@ class SchemaStore:
         found = [read_document(file, url) for file in files]
         return self._write(*without_shadowed(found))
 
-    def pull(self, source: ArchiveMapSource, base: Path | None = None) -> list[Stored]:
+    def pull(self, source: ArchiveMapSource, base: Path | None = None) -> list[StoredDocument]:
         """Fetch the archive map and every schema it names, `$ref`s followed; all or nothing. Raises StoreFault.
 
         `base`: the folder that relative paths of `source` are relative to.
@@ -111,7 +111,7 @@ class SchemaStore:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreFault(f"{path} cannot be read ({type(error).__name__}): remove it and pull again") from None
 
-    def _write(self, found: list[Incoming], shadowed: list[Stored]) -> list[Stored]:
+    def _write(self, found: list[IncomingDocument], shadowed: list[StoredDocument]) -> list[StoredDocument]:
         with self._locked():
             index = self._index()
             stored = list(_take(index, found))
@@ -121,7 +121,7 @@ class SchemaStore:
             _replace(self.folder / "index.json", _dumps(index))
         return sorted([*stored, *shadowed], key=lambda each: (each.uri, each.change))
 
-    def _write_document(self, found: Incoming) -> None:
+    def _write_document(self, found: IncomingDocument) -> None:
         place = self._place(found.sha256)
         place.parent.mkdir(parents=True, exist_ok=True)
         if not place.exists() or place.read_bytes() != found.data:
@@ -153,14 +153,14 @@ def _replace(path: Path, data: bytes) -> None:
     Path(name).replace(path)
 
 
-def _take(index: _Index, found: list[Incoming]) -> Iterator[Stored]:
+def _take(index: _Index, found: list[IncomingDocument]) -> Iterator[StoredDocument]:
     for each in found:
         sha = each.sha256
         if not each.uris:
-            yield Stored(ARCHIVE_MAP, sha, _change(index.archive_map, sha))
+            yield StoredDocument(ARCHIVE_MAP, sha, _change(index.archive_map, sha))
             index.archive_map = sha
         for uri in each.uris:
-            yield Stored(uri, sha, _change(index.schemas.get(uri), sha))
+            yield StoredDocument(uri, sha, _change(index.schemas.get(uri), sha))
             index.schemas[uri] = sha
 
 
@@ -168,7 +168,7 @@ def _change(before: str | None, now: str) -> str:
     return "added" if before is None else "unchanged" if before == now else "changed"
 
 
-def _pulled(source: ArchiveMapSource, fetcher: Fetcher) -> Iterator[Incoming]:
+def _pulled(source: ArchiveMapSource, fetcher: Fetcher) -> Iterator[IncomingDocument]:
     archive_map = document_of(fetcher.fetch(source.place), source.place, None) if source.place else None
     if archive_map is None or archive_map.uris:
         raise StoreFault(f"{source.place} is not an archive map")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from carrel.ingest.sources.base import Forbidden, Misnamed, Refused, SourceFault, Unavailable
+from carrel.ingest.sources.base import AccessRefused, Forbidden, InvalidName, SourceFault, Unavailable
 
 Answer = TypeVar("Answer")
 
@@ -63,7 +63,7 @@ class Aws:
         return session.client(service, endpoint_url=self.endpoint, config=config)
 
     def call(self, service: str, what: str, use: Callable[[Any], Answer]) -> Answer:
-        """`use(client)`; once more with fresh credentials when they have expired. Raises Refused, Unavailable,
+        """`use(client)`; once more with fresh credentials when they have expired. Raises AccessRefused, Unavailable,
         SourceFault; errors about one object come through as ClientError.
         """
         from botocore.exceptions import ClientError
@@ -103,14 +103,14 @@ def in_our_words(what: str) -> Iterator[None]:
     try:
         yield
     except (NoCredentialsError, PartialCredentialsError, ProfileNotFound):
-        raise Refused(f"{what}: there are no AWS credentials; set them as for the AWS command line") from None
+        raise AccessRefused(f"{what}: there are no AWS credentials; set them as for the AWS command line") from None
     except NoRegionError:
-        raise Refused(f"{what}: AWS wants to know the region; set AWS_DEFAULT_REGION, as us-east-1") from None
+        raise AccessRefused(f"{what}: AWS wants to know the region; set AWS_DEFAULT_REGION, as us-east-1") from None
     except ClientError as error:
         _translate(what, error)
         raise
     except ParamValidationError:
-        raise Misnamed(f"{what}: AWS takes no such name; check that of the bucket, object or queue") from None
+        raise InvalidName(f"{what}: AWS takes no such name; check that of the bucket, object or queue") from None
     except BotoCoreError as error:
         raise Unavailable(f"{what}: AWS cannot be reached ({type(error).__name__}); try again") from None
 
@@ -119,9 +119,9 @@ def _translate(what: str, error: Any) -> None:
     code = code_of(error)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in _EXPIRED:
-        raise Refused(f"{what}: the AWS credentials have expired; renew them and run again") from None
+        raise AccessRefused(f"{what}: the AWS credentials have expired; renew them and run again") from None
     if code in _FORBIDDEN | _REFUSED:
-        kind = Forbidden if code in _FORBIDDEN else Refused
+        kind = Forbidden if code in _FORBIDDEN else AccessRefused
         raise kind(f"{what}: AWS refused ({code}); check the credentials and what they allow") from None
     if code in _ABSENT:
         raise SourceFault(f"{what}: it does not exist ({code}); check the name and the region") from None

@@ -17,24 +17,24 @@ class Unavailable(SourceFault):
     """Did not answer, after several attempts: try again later."""
 
 
-class Refused(SourceFault):
+class AccessRefused(SourceFault):
     """Credentials are missing, wrong or expired, or do not allow this."""
 
 
-class Forbidden(Refused):
+class Forbidden(AccessRefused):
     """The credentials are good, and do not allow this: of one object, it may be that object alone."""
 
 
-class Misnamed(SourceFault):
+class InvalidName(SourceFault):
     """No bucket, object or queue can have such a name."""
 
 
-class Changed(Exception):
+class ArchiveChanged(Exception):
     """The archive is not what was listed any more (changed, being written, or gone): leave it for the next run."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class OpenedArchive:
     """An archive that was opened. `data`: its bytes, or a file of them that lives as long as the context."""
 
     data: bytes | Path
@@ -43,7 +43,7 @@ class Fetched:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class SourceProblem:
     """Something that a source holds and that is no archive (a message nobody can read, a sidecar that is no JSON)."""
 
     uri: str
@@ -58,15 +58,15 @@ class Source(Protocol):
         """Every archive there is now (of a queue: one batch). Raises SourceFault."""
         ...
 
-    def open(self, ref: ArchiveRef) -> AbstractContextManager[Fetched]:
-        """The archive as it was listed. Raises Changed, SourceFault."""
+    def open(self, ref: ArchiveRef) -> AbstractContextManager[OpenedArchive]:
+        """The archive as it was listed. Raises ArchiveChanged, SourceFault."""
         ...
 
     def acknowledge(self, refs: Iterable[ArchiveRef]) -> None:
         """These are dealt with, for good: committed, or in quarantine. Idempotent."""
         ...
 
-    def problems(self) -> tuple[Problem, ...]:
+    def problems(self) -> tuple[SourceProblem, ...]:
         """What the last `list` met that is no archive."""
         ...
 
@@ -77,7 +77,7 @@ class Source(Protocol):
         ...
 
 
-class Kept:
+class PersistentSource:
     """For sources that keep their archives where they are: the ledger knows what is done, nothing is given back."""
 
     __slots__ = ()
@@ -85,7 +85,7 @@ class Kept:
     def acknowledge(self, refs: Iterable[ArchiveRef]) -> None:
         """Nothing to do."""
 
-    def problems(self) -> tuple[Problem, ...]:
+    def problems(self) -> tuple[SourceProblem, ...]:
         """None: whatever is there is an archive."""
         return ()
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from carrel.ingest.sources.aws import Aws, code_of
-from carrel.ingest.sources.base import Forbidden, Misnamed, Problem, SourceFault
+from carrel.ingest.sources.base import Forbidden, InvalidName, SourceFault, SourceProblem
 from carrel.ingest.sources.messages import NotUnderstood, ObjectRef, objects_of
 from carrel.ingest.sources.s3 import uri_of
 from carrel.ingest.values import ArchiveRef, Fault
@@ -27,7 +27,7 @@ class Deliveries:
         self.aws = aws
         self._waiting: dict[str, set[str]] = {}
         self._messages: dict[str, Message] = {}
-        self.problems: list[Problem] = []
+        self.problems: list[SourceProblem] = []
         self.not_understood: list[Message] = []
 
     def take(self, messages: Iterable[Message]) -> Iterator[ArchiveRef]:
@@ -58,12 +58,14 @@ class Deliveries:
             about = self.aws.call(
                 "s3", f"looking up {uri}", lambda s3: s3.head_object(Bucket=found.bucket, Key=found.key)
             )
-        except Misnamed:
+        except InvalidName:
             self._never(message, uri, Fault("source", "object", "S3 cannot have an object of this name"))
             return None
         except Forbidden:
             # It may be that of one message, or that of all: so it stays, and goes when it has come too often.
-            self.problems.append(Problem(uri, Fault("source", "refused", "S3 does not let these credentials see it")))
+            self.problems.append(
+                SourceProblem(uri, Fault("source", "refused", "S3 does not let these credentials see it"))
+            )
             self._waiting[message.receipt].add("")
             return None
         except ClientError as error:
@@ -74,7 +76,7 @@ class Deliveries:
 
     def _never(self, message: Message, uri: str, fault: Fault) -> None:
         """The message cannot be dealt with as it is: it is never finished by acknowledging archives."""
-        self.problems.append(Problem(uri, fault))
+        self.problems.append(SourceProblem(uri, fault))
         self._waiting[message.receipt].add("")
         if message not in self.not_understood:
             self.not_understood.append(message)

@@ -14,7 +14,7 @@ from typing import Any
 from carrel.ingest.archives.faults import ArchiveRejected
 from carrel.ingest.archives.records import metadata_in
 from carrel.ingest.desktop import is_apple_double, is_beside_files
-from carrel.ingest.sources.base import Changed, Fetched, Kept, SourceFault
+from carrel.ingest.sources.base import ArchiveChanged, OpenedArchive, PersistentSource, SourceFault
 from carrel.ingest.values import ArchiveRef
 from carrel.units.limits import MAX_METADATA_BYTES
 
@@ -26,7 +26,7 @@ _END_OF_ZIP = b"PK\x05\x06"
 _TAIL = 65_557
 
 
-class FolderSource(Kept):
+class FolderSource(PersistentSource):
     """Every *.zip under a folder (hidden ones aside), or every file that a glob (`**` for folders) finds but *.json."""
 
     def __init__(self, pattern: str | Path):
@@ -44,15 +44,15 @@ class FolderSource(Kept):
         return Path(self.pattern).exists() or any(glob.iglob(self.pattern, recursive=True))  # noqa: PTH207  (it may be absolute)
 
     @contextmanager
-    def open(self, ref: ArchiveRef) -> Iterator[Fetched]:
-        """Changed is raised at the end, too, when the file changed while it was read: drop what was made of it."""
+    def open(self, ref: ArchiveRef) -> Iterator[OpenedArchive]:
+        """ArchiveChanged is raised at the end, too, when the file changed while it was read: drop what it gave."""
         path = path_of(ref.uri)
         _check(path, ref)
         small = path.stat().st_size <= IN_MEMORY
         data = _bytes_of(path) if small else path
         metadata = _sidecar(path)
         _check(path, ref)
-        yield Fetched(data, metadata)
+        yield OpenedArchive(data, metadata)
         if not small:
             _check(path, ref)
 
@@ -102,7 +102,7 @@ def _bytes_of(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise Changed(f"{path.as_uri()} went since it was listed") from None
+        raise ArchiveChanged(f"{path.as_uri()} went since it was listed") from None
     except OSError as error:
         raise SourceFault(f"{path} cannot be read: {error.strerror}") from None
 
@@ -135,7 +135,7 @@ def _etag(path: Path) -> str | None:
 
 def _check(path: Path, ref: ArchiveRef) -> None:
     if _etag(path) != ref.etag:
-        raise Changed(f"{path} changed since it was listed")
+        raise ArchiveChanged(f"{path} changed since it was listed")
 
 
 def _is_being_written(path: Path) -> bool:

@@ -46,7 +46,7 @@ class ObjectRef:
 
 def objects_of(body: str) -> tuple[ObjectRef, ...]:
     """The objects that a message's body names, each once; () for messages about other things. Raises NotUnderstood."""
-    message = unwrapped(body)
+    message = unwrap(body)
     if message.get("Event") == _TEST:
         return ()
     if isinstance(message.get("record"), dict):
@@ -61,7 +61,7 @@ def objects_of(body: str) -> tuple[ObjectRef, ...]:
     raise NotUnderstood("neither Bridge nor S3 writes messages of this form")
 
 
-def unwrapped(body: str) -> dict[str, Any]:
+def unwrap(body: str) -> dict[str, Any]:
     """The message that a body holds, out of its SNS envelope. Raises NotUnderstood."""
     if len(body.encode("utf-8", "surrogatepass")) > MAX_MESSAGE_BYTES:
         raise NotUnderstood(f"the message is longer than {MAX_MESSAGE_BYTES:,} bytes")

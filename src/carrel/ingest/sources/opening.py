@@ -26,9 +26,9 @@ def source_of(place: str, aws: Aws | None = None, **queue: Any) -> Source:
     if name == "sqs":
         return _queue(place, rest, aws, queue)
     if name == "synapse":
-        from carrel.ingest.sources.synapse import named
+        from carrel.ingest.sources.synapse import parse_source
 
-        return named(rest)
+        return parse_source(rest)
     if name == "file":
         return FolderSource(path_of(place))
     source = FolderSource(place)

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from carrel.ingest.sources.aws import Aws, code_of
-from carrel.ingest.sources.base import Changed, Fetched, Kept, SourceFault, Unavailable
+from carrel.ingest.sources.base import ArchiveChanged, OpenedArchive, PersistentSource, SourceFault, Unavailable
 from carrel.ingest.sources.messages import may_be_an_archive
 from carrel.ingest.values import ArchiveRef
 
@@ -21,7 +21,7 @@ _GONE = frozenset(("PreconditionFailed", "412", "NoSuchKey", "404"))
 
 
 @dataclass(frozen=True, slots=True)
-class S3Source(Kept):
+class S3Source(PersistentSource):
     """Every object under `s3://bucket/prefix` but *.json, owner.txt and empty folder markers."""
 
     url: str
@@ -72,13 +72,13 @@ def _ref(bucket: str, about: dict[str, Any]) -> ArchiveRef:
 
 
 @contextmanager
-def open_object(aws: Aws, ref: ArchiveRef) -> Iterator[Fetched]:
+def open_object(aws: Aws, ref: ArchiveRef) -> Iterator[OpenedArchive]:
     """The object of `ref`, with its user metadata (lower-case keys)."""
     with tempfile.TemporaryDirectory(prefix="carrel-s3-") as folder:
         yield _fetched(aws, ref, Path(folder) / "archive")
 
 
-def _fetched(aws: Aws, ref: ArchiveRef, file: Path) -> Fetched:
+def _fetched(aws: Aws, ref: ArchiveRef, file: Path) -> OpenedArchive:
     """A connection that breaks half-way is begun again from the start."""
     from botocore.exceptions import BotoCoreError, HTTPClientError
 
@@ -86,7 +86,7 @@ def _fetched(aws: Aws, ref: ArchiveRef, file: Path) -> Fetched:
     while True:
         try:
             answer = _get(aws, ref)
-            return Fetched(_body(answer, file), _metadata(answer))
+            return OpenedArchive(_body(answer, file), _metadata(answer))
         except (BotoCoreError, HTTPClientError, OSError) as error:
             if attempt == READS:
                 raise Unavailable(f"reading {ref.uri}: broken off {READS} times ({type(error).__name__})") from None
@@ -103,7 +103,7 @@ def _get(aws: Aws, ref: ArchiveRef) -> dict[str, Any]:
         )
     except ClientError as error:
         if code_of(error) in _GONE:
-            raise Changed(f"{ref.uri} changed or went since it was listed") from None
+            raise ArchiveChanged(f"{ref.uri} changed or went since it was listed") from None
         raise SourceFault(f"reading {ref.uri}: S3 answered {code_of(error)}") from None
     return answer
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from carrel.ingest.sources.aws import Aws
-from carrel.ingest.sources.base import Problem, SourceFault
+from carrel.ingest.sources.base import SourceFault, SourceProblem
 from carrel.ingest.sources.deliveries import Deliveries, Message
 from carrel.ingest.sources.s3 import open_object
 from carrel.ingest.values import ArchiveRef, Fault
@@ -87,7 +87,7 @@ class SqsSource:
         if message.receives <= self.max_receives:
             return False
         fault = Fault("source", "poison", f"the message came {message.receives} times and was never dealt with")
-        self._deliveries.problems.append(Problem(f"message:{message.id}", fault))
+        self._deliveries.problems.append(SourceProblem(f"message:{message.id}", fault))
         self._refuse(message)
         return True
 
@@ -118,7 +118,7 @@ class SqsSource:
             finished = self._deliveries.acknowledge(refs)
         self._delete(finished)
 
-    def problems(self) -> tuple[Problem, ...]:
+    def problems(self) -> tuple[SourceProblem, ...]:
         return tuple(self._deliveries.problems)
 
     def __enter__(self) -> "SqsSource":

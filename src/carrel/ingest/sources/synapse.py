@@ -17,7 +17,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from carrel.ingest.sources.base import Changed, Fetched, Kept, Refused, SourceFault, Unavailable
+from carrel.ingest.sources.base import (
+    AccessRefused,
+    ArchiveChanged,
+    OpenedArchive,
+    PersistentSource,
+    SourceFault,
+    Unavailable,
+)
 from carrel.ingest.values import ArchiveRef
 from carrel.units.parts import how_to_install
 
@@ -43,7 +50,7 @@ class SynapseSettings:
     timeout: int = 60
 
     def client(self) -> Any:
-        """This process's client, logged in. Raises Refused, Unavailable."""
+        """This process's client, logged in. Raises AccessRefused, Unavailable."""
         with _lock:
             if self not in _clients:
                 _clients[self] = _logged_in(self)
@@ -55,7 +62,7 @@ class SynapseSettings:
             _clients.pop(self, None)
 
     def get(self, uri: str, what: str) -> Any:
-        """The JSON that Synapse answers. Raises Refused, Unavailable, Changed (not there), SourceFault."""
+        """The JSON that Synapse answers. Raises AccessRefused, Unavailable, ArchiveChanged (not there), SourceFault."""
         return self._call(what, lambda client: client.restGET(uri))
 
     def post(self, uri: str, body: str, what: str, files: bool = False) -> Any:
@@ -70,7 +77,7 @@ class SynapseSettings:
         """Once more with a fresh log-in when the credentials are refused: a token may have been renewed."""
         try:
             return _in_our_words(what, use, self.client())
-        except Refused:
+        except AccessRefused:
             self.forget()
             return _in_our_words(what, use, self.client())
 
@@ -120,7 +127,7 @@ def _in_our_words(what: str, use: Any, client: Any) -> Any:
     try:
         return use(client)
     except SynapseAuthenticationError:
-        raise Refused(f"{what}: Synapse knows no such credentials; set SYNAPSE_AUTH_TOKEN") from None
+        raise AccessRefused(f"{what}: Synapse knows no such credentials; set SYNAPSE_AUTH_TOKEN") from None
     except SynapseHTTPError as error:
         raise _translated(what, error.response.status_code) from None
     except (requests.ConnectionError, requests.Timeout) as error:
@@ -129,16 +136,16 @@ def _in_our_words(what: str, use: Any, client: Any) -> Any:
 
 def _translated(what: str, status: int) -> Exception:
     if status in (401, 403):
-        return Refused(f"{what}: Synapse refused ({status}); the token has expired, or does not allow this")
+        return AccessRefused(f"{what}: Synapse refused ({status}); the token has expired, or does not allow this")
     if status == 404:
-        return Changed(f"{what}: it is not there")
+        return ArchiveChanged(f"{what}: it is not there")
     if status == 429 or status >= 500:
         return Unavailable(f"{what}: Synapse answered {status}, several times; try again later")
     return SourceFault(f"{what}: Synapse answered {status}; look whether id and condition are right")
 
 
 @dataclass(frozen=True, slots=True)
-class SynapseSource(Kept):
+class SynapseSource(PersistentSource):
     """Every file of a folder or project (folders inside too), of a file view or dataset, or one file alone.
     `where`: a condition in SQL, which only views can be asked for."""
 
@@ -154,7 +161,7 @@ class SynapseSource(Kept):
         what = f"listing {self.entity}"
         try:
             kind = self.settings.get(f"/entity/{self.entity}/type", what)["type"]
-        except Changed:
+        except ArchiveChanged:
             raise SourceFault(f"{what}: it does not exist, or these credentials do not see it") from None
         if self.where and kind not in _VIEWS:
             raise SourceFault(f"{what}: it is a {kind}; only a view or dataset can be asked with ?where=")
@@ -169,7 +176,7 @@ class SynapseSource(Kept):
         """None when the file went since it was found."""
         try:
             current = etag or self.settings.get(f"/entity/{each}", f"looking up {each}")["etag"]
-        except Changed:
+        except ArchiveChanged:
             return None
         return ArchiveRef(_uri(each), current)
 
@@ -225,7 +232,7 @@ class SynapseSource(Kept):
             time.sleep(min(self.settings.wait, 1.0))
 
     @contextmanager
-    def open(self, ref: ArchiveRef) -> Iterator[Fetched]:
+    def open(self, ref: ArchiveRef) -> Iterator[OpenedArchive]:
         """The file as it was listed: the entity's etag changes with the file and with every annotation."""
         each = ref.uri.removeprefix("synapse:")
         entity = self._unchanged(each, ref)
@@ -233,12 +240,12 @@ class SynapseSource(Kept):
         with tempfile.TemporaryDirectory(prefix="carrel-synapse-") as folder:
             data = self._download(each, entity["dataFileHandleId"], Path(folder) / "archive")
             self._unchanged(each, ref)
-            yield Fetched(data, _metadata(annotations))
+            yield OpenedArchive(data, _metadata(annotations))
 
     def _unchanged(self, each: str, ref: ArchiveRef) -> Any:
         entity = self.settings.get(f"/entity/{each}", f"looking up {each}")
         if entity["etag"] != ref.etag:
-            raise Changed(f"{ref.uri} changed since it was listed")
+            raise ArchiveChanged(f"{ref.uri} changed since it was listed")
         return entity
 
     def _download(self, each: str, handle: str, file: Path) -> bytes | Path:
@@ -263,13 +270,15 @@ class SynapseSource(Kept):
             "requestedFiles"
         ]
         if found.get("failureCode") == "NOT_FOUND":
-            raise Changed(f"the file of {each} is not there")
+            raise ArchiveChanged(f"the file of {each} is not there")
         if found.get("failureCode"):
-            raise Refused(f"downloading {each}: Synapse answered {found['failureCode']}; check what the token allows")
+            raise AccessRefused(
+                f"downloading {each}: Synapse answered {found['failureCode']}; check what the token allows"
+            )
         return found["preSignedURL"], found.get("fileHandle", {}).get("contentMd5")
 
 
-def named(text: str) -> SynapseSource:
+def parse_source(text: str) -> SynapseSource:
     """What stands behind `synapse:` (two slashes may follow) on the command line, as FORM says. The condition is all
     behind the equals sign; %XX in it is decoded. Raises SourceFault.
     """

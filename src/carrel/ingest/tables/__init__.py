@@ -4,19 +4,19 @@ from carrel.ingest.tables.bridge import Bridge
 from carrel.ingest.tables.bridge_layout import part_files, read_bridge
 from carrel.ingest.tables.bridge_views import bridge_views
 from carrel.ingest.tables.catalog import CatalogEntry
-from carrel.ingest.tables.conform import Offender, conform, needs_rewrite, offenders, without
-from carrel.ingest.tables.declared import declared_of, merged
-from carrel.ingest.tables.flatten import Flat, Flattener, Rejection, flatten_stream
+from carrel.ingest.tables.conform import NonconformingFile, conform, needs_rewrite, nonconforming_files, without_files
+from carrel.ingest.tables.declared import declared_kinds, merge_declared
+from carrel.ingest.tables.flatten import FlatTables, Flattener, Rejection, flatten_stream
 from carrel.ingest.tables.names import Field
 from carrel.ingest.tables.parquet import write_options
 from carrel.ingest.tables.raw_json import raw_json_key, raw_json_line
 from carrel.ingest.tables.schema import (
-    Change,
     ChangeKind,
     Column,
     DatasetSchema,
     Declared,
     Policy,
+    TableChange,
     TableSchema,
 )
 from carrel.ingest.tables.unify import unify
@@ -24,30 +24,30 @@ from carrel.ingest.tables.unify import unify
 __all__ = [
     "Bridge",
     "CatalogEntry",
-    "Change",
     "ChangeKind",
     "Column",
     "DatasetSchema",
     "Declared",
     "Field",
-    "Flat",
+    "FlatTables",
     "Flattener",
-    "Offender",
+    "NonconformingFile",
     "Policy",
     "Rejection",
+    "TableChange",
     "TableSchema",
     "bridge_views",
     "conform",
-    "declared_of",
+    "declared_kinds",
     "flatten_stream",
-    "merged",
+    "merge_declared",
     "needs_rewrite",
-    "offenders",
+    "nonconforming_files",
     "part_files",
     "raw_json_key",
     "raw_json_line",
     "read_bridge",
     "unify",
-    "without",
+    "without_files",
     "write_options",
 ]

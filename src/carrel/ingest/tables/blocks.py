@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from carrel.ingest.archives import FileRejected, Start, parse, repeated_key
+from carrel.ingest.archives import FileRejected, Position, parse, repeated_key
 from carrel.units.limits import MAX_JSON_WHOLE_BYTES
 
 _BETWEEN_OBJECTS = re.compile(rb"\}[ \t\r\n]*,[ \t\r\n]*\{")
@@ -50,7 +50,7 @@ class _Cutter:
         self.count = 0
         self.is_simple = True
         """Until the cheap search has failed once."""
-        self.before = Start()
+        self.before = Position()
         """Where in the file the bracket or comma stands that comes before what is not yet cut."""
 
     def blocks(self, chunks: Iterator[bytes]) -> Iterator[Block]:
@@ -109,7 +109,7 @@ class _Cutter:
             if len(head) > len(_UTF8_BOM) and _start(head):
                 break
         opened = _start(head)
-        self.before = Start.of(head[: len(head) - len(opened)])
+        self.before = Position.of(head[: len(head) - len(opened)])
         return opened[1:]
 
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from carrel.ingest.tables.bridge import PARTITIONS
-from carrel.ingest.tables.parting import DEFAULT, Blocks, Bounds, parted
+from carrel.ingest.tables.parting import DEFAULT, Blocks, Bounds, partition_blocks
 from carrel.ingest.tables.raw_json import folder_value
 
 _PARTITIONING = ds.partitioning(pa.schema([(name, pa.string()) for name in PARTITIONS]), flavor="hive")
@@ -38,7 +38,7 @@ def part_files(
 ) -> Iterator[PartFile]:
     """One table of the layout, partition by partition, Snappy-compressed; `blocks` are those of `Bridge`."""
     name = uuid.uuid5(_NAMES, table)
-    for values, chunks in parted(blocks, PARTITIONS, scratch, bounds):
+    for values, chunks in partition_blocks(blocks, PARTITIONS, scratch, bounds):
         for number, made in enumerate(_files(chunks, scratch / f"{name}.parquet", file_bytes)):
             place = "/".join(_segment(*each) for each in zip(PARTITIONS, values, strict=True))
             yield PartFile(

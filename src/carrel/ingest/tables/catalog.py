@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from carrel.ingest.tables.schema import (
-    Change,
     ChangeKind,
     DatasetSchema,
+    TableChange,
     TableSchema,
     column_from_json,
     column_to_json,
@@ -24,11 +24,11 @@ class CatalogEntry:
     `naming`: as the last run had it ("bridge": the tables have views)."""
 
     schema: DatasetSchema
-    changes: tuple[Change, ...] = ()
+    changes: tuple[TableChange, ...] = ()
     partition_by: tuple[str, ...] = ()
     naming: str = "carrel"
 
-    def grown(self, schema: DatasetSchema, changes: Iterable[Change], naming: str | None = None) -> "CatalogEntry":
+    def grown(self, schema: DatasetSchema, changes: Iterable[TableChange], naming: str | None = None) -> "CatalogEntry":
         """After a run. `naming`: None leaves it."""
         return CatalogEntry(schema, (*self.changes, *changes), self.partition_by, naming or self.naming)
 
@@ -64,5 +64,5 @@ def _table_from_json(name: str, value: Mapping[str, Any]) -> TableSchema:
     return TableSchema(name, tuple(map(column_from_json, value["columns"])), value["is_child"])
 
 
-def _change(value: Mapping[str, Any]) -> Change:
-    return Change(**{**value, "what": ChangeKind(value["what"]), "path": tuple(value["path"])})
+def _change(value: Mapping[str, Any]) -> TableChange:
+    return TableChange(**{**value, "what": ChangeKind(value["what"]), "path": tuple(value["path"])})

@@ -11,12 +11,12 @@ from carrel.ingest.archives.faults import pointer_of
 from carrel.ingest.tables import kinds
 from carrel.ingest.tables.kinds import STRING
 from carrel.ingest.tables.names import Field
-from carrel.ingest.tables.reserved import encoded
+from carrel.ingest.tables.reserved import with_dictionaries
 from carrel.ingest.tables.schema import Column, TableSchema
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Offender:
+class NonconformingFile:
     """A file whose rows do not fit a schema under the policies quarantine and freeze."""
 
     recordid: str
@@ -51,9 +51,12 @@ def conform(table: pa.Table, have: TableSchema, want: TableSchema) -> pa.Table:
     """`table` (written under `have`) as `want` has it; works for parts of this run and for committed tables alike.
 
     Values that do not fit a column of `want` go to its variant column where `want` has one, else become text.
-    Columns that `want` does not have are left out. A ValueError when values would be lost that `offenders` names.
+    Columns that `want` does not have are left out. A ValueError when values would be lost; `nonconforming_files`
+    says whose.
     """
-    schema = encoded(want.to_arrow()) if pa.types.is_dictionary(table.field("recordid").type) else want.to_arrow()
+    schema = (
+        with_dictionaries(want.to_arrow()) if pa.types.is_dictionary(table.field("recordid").type) else want.to_arrow()
+    )
     cells = _Cells(table, have)
     data = {column.name: cells.of(column, want) for column in want.columns}
     columns = [data[name] if name in data else table.column(name) for name in schema.names]
@@ -74,9 +77,11 @@ class _Cells:
         cells = self.table.column(mine.name)
         has_variant = _variant_of(column.field) in want.by_field
         if not _misfits(mine, column) or (column.kind == STRING and not has_variant):
-            return converted(cells, mine.kind, column.kind)
+            return convert(cells, mine.kind, column.kind)
         if not has_variant and _misfitting(cells, mine.kind, column.kind).null_count < len(cells):
-            raise ValueError(f"{want.name}.{column.name} has no place for some values; drop the `offenders` first")
+            raise ValueError(
+                f"{want.name}.{column.name} has no place for some values; drop the `nonconforming_files` first"
+            )
         return _fitting(cells, mine.kind, column.kind)
 
     def _variant(self, column: Column, want: TableSchema) -> pa.ChunkedArray:
@@ -123,7 +128,7 @@ def _as_int(value: Decimal | int | None, before: str, after: str) -> int | None:
     return number if kinds.fits(kinds.kind_of(number), after) else None
 
 
-def converted(cells: pa.ChunkedArray, before: str, after: str) -> pa.ChunkedArray:
+def convert(cells: pa.ChunkedArray, before: str, after: str) -> pa.ChunkedArray:
     """Cells of kind `before` as kind `after`, which `before` joins into."""
     if before == after:
         return cells
@@ -137,19 +142,19 @@ def _mapped(cells: pa.ChunkedArray, text: Callable[[object], str]) -> pa.Chunked
     return pa.chunked_array([pa.array(values, pa.string())])
 
 
-def offenders(table: pa.Table, have: TableSchema, want: TableSchema) -> tuple[Offender, ...]:
+def nonconforming_files(table: pa.Table, have: TableSchema, want: TableSchema) -> tuple[NonconformingFile, ...]:
     """Files with values that `want` has no place for (policies quarantine, freeze); drop them from every table.
 
     Each file once, with the first place that does not fit.
     """
-    found: dict[tuple[str, ...], Offender] = {}
+    found: dict[tuple[str, ...], NonconformingFile] = {}
     for column in have.columns:
-        for each in _files_with(table, column, homeless(table, column, want)):
+        for each in _files_with(table, column, nonconforming_cells(table, column, want)):
             found.setdefault(each.file, each)
     return tuple(sorted(found.values()))
 
 
-def homeless(table: pa.Table, column: Column, want: TableSchema) -> pa.ChunkedArray | None:
+def nonconforming_cells(table: pa.Table, column: Column, want: TableSchema) -> pa.ChunkedArray | None:
     """The column's cells (others null) that have no place in `want`; None when all have.
 
     A variant column holds only such.
@@ -160,19 +165,19 @@ def homeless(table: pa.Table, column: Column, want: TableSchema) -> pa.ChunkedAr
     return _misfitting(cells, column.kind, wanted.kind) if _misfits(column, wanted) else None
 
 
-def _files_with(table: pa.Table, column: Column, cells: pa.ChunkedArray | None) -> Iterator[Offender]:
+def _files_with(table: pa.Table, column: Column, cells: pa.ChunkedArray | None) -> Iterator[NonconformingFile]:
     if cells is None:
         return
     rows = table.filter(pc.is_valid(cells)).select(_FILE)
     for row in rows.group_by(_FILE).aggregate([]).to_pylist():
         recordid, source_file, uri, etag = (row[name] for name in _FILE)
-        yield Offender(recordid, source_file, uri, etag, pointer_of(column.field.path))
+        yield NonconformingFile(recordid, source_file, uri, etag, pointer_of(column.field.path))
 
 
 _FILE = ["recordid", "_source_file", "_archive_uri", "_archive_etag"]
 
 
-def without(table: pa.Table, files: Iterable[Offender]) -> pa.Table:
+def without_files(table: pa.Table, files: Iterable[NonconformingFile]) -> pa.Table:
     """The table without the rows of these files."""
     gone = {each.file for each in files}
     if not gone:

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from carrel.ingest.tables import kinds
 from carrel.ingest.tables.names import Path, child_table
 from carrel.ingest.tables.schema import Declared
-from carrel.ingest.uris import resolved
+from carrel.ingest.uris import resolve
 
 _KINDS = {
     "string": kinds.STRING,
@@ -27,7 +27,7 @@ _MAX_VISITS = 20_000
 """Subschemas looked at, so that no schema takes for ever; what lies beyond is typed by what it holds."""
 
 
-def declared_of(dataset: str, schema: Any, documents: Mapping[str, Any] | None = None) -> Declared:
+def declared_kinds(dataset: str, schema: Any, documents: Mapping[str, Any] | None = None) -> Declared:
     """Kinds that `schema` declares for the tables of `dataset`. `$ref`s are followed within the document and into
     `documents` (by `$id`, relative ones resolved); what cannot be resolved declares nothing."""
     walk = _Walk(documents or {})
@@ -35,7 +35,7 @@ def declared_of(dataset: str, schema: Any, documents: Mapping[str, Any] | None =
     return walk.settled()
 
 
-def merged(*declarations: Declared) -> Declared:
+def merge_declared(*declarations: Declared) -> Declared:
     """Several declarations of one dataset version (schemas of several app versions) as one; order does not matter."""
     found: dict[str, dict[Path, set[str]]] = {}
     for declaration in declarations:
@@ -71,7 +71,7 @@ class _Place:
         """A part of it; one that names itself anew is a document of its own."""
         name = schema.get("$id") if isinstance(schema, Mapping) else None
         if isinstance(name, str) and not name.startswith("#"):
-            return _Place(schema, schema, resolved(self.base, name))
+            return _Place(schema, schema, resolve(self.base, name))
         return _Place(schema, self.document, self.base)
 
 
@@ -151,7 +151,7 @@ class _Walk:
             yield from self._meanings(place.at(branch), seen)
 
     def _target(self, place: _Place, reference: str) -> _Place | None:
-        url, _, fragment = resolved(place.base, reference).partition("#")
+        url, _, fragment = resolve(place.base, reference).partition("#")
         document = place.document if url == place.base.partition("#")[0] else self.documents.get(url)
         if document is None:
             return None

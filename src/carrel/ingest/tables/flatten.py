@@ -13,7 +13,7 @@ from carrel.ingest.archives import FileRejected, parse, repeated_key
 from carrel.ingest.archives.faults import MACHINERY, pointer_of, unforeseen
 from carrel.ingest.tables import kinds
 from carrel.ingest.tables.blocks import blocks_of, starts_array
-from carrel.ingest.tables.conform import Offender, conform, homeless
+from carrel.ingest.tables.conform import NonconformingFile, conform, nonconforming_cells
 from carrel.ingest.tables.levels import Level, Rules, Segment, TooWide, numbered_keys, segment_of
 from carrel.ingest.tables.names import Field, Path, widest
 from carrel.ingest.tables.reserved import FileColumns, file_key
@@ -34,14 +34,14 @@ _NO_PLACE = pa.array([None], pa.int64())
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A file whose values the tables cannot take; none of its rows are in `Flat.tables`."""
+    """A file whose values the tables cannot take; none of its rows are in `FlatTables.tables`."""
 
     lineage: Lineage
     fault: Fault
 
 
 @dataclass(frozen=True, slots=True)
-class Flat:
+class FlatTables:
     """What a batch of files came to: `tables[name]` has the Arrow schema `schema.tables[name].to_arrow()`, but that
     texts which are the same for all rows of a file are dictionaries; `rows[name]` of each archive.
 
@@ -115,7 +115,7 @@ class Flattener:
             check(value)
         self.add(lineage, value)
 
-    def finish(self) -> Flat:
+    def finish(self) -> FlatTables:
         """The tables of everything added since the last `finish`, which is of one file or of few keys: FileRejected
         `too_many_keys` when it is too wide for one table, `too_many_tables` when it has too many of them."""
         self._flush()
@@ -124,7 +124,7 @@ class Flattener:
         flats = list(self.finish_all())
         return flats[0]
 
-    def finish_all(self) -> Iterator[Flat]:
+    def finish_all(self) -> Iterator[FlatTables]:
         """The same, in as many parts as it takes for no part to have too many columns or tables: one, mostly. Which
         files stay is for who sees all of the run to decide."""
         self._flush()
@@ -154,12 +154,12 @@ class Flattener:
             return f"more than {self.max_tables:,} arrays, each a table: the object at this place {_LIKE_A_MAP}"
         return f"more than {self.max_columns:,} keys in one table: the object at this place {_LIKE_A_MAP}"
 
-    def _flat(self, segments: list["_Typed"]) -> Flat:
+    def _flat(self, segments: list["_Typed"]) -> FlatTables:
         schema, _ = unify(self.known, [self._seen, *(each.schema(self.dataset) for each in segments)], self.policy)
         self._reject_offenders(schema, segments)
         touched = {each.name: schema.table(each.name) for each in segments}
         kept = self._kept(segments)
-        flat = Flat(
+        flat = FlatTables(
             {name: _whole(of_name, schema.table(name)) for name, of_name in kept.items()},
             DatasetSchema(self.dataset, touched),
             tuple(Rejection(self._lineages[number], fault) for number, fault in sorted(self._rejected.items())),
@@ -193,7 +193,7 @@ class Flattener:
             return
         for segment in segments:
             for column in segment.about.columns:
-                cells = homeless(segment.table, column, schema.table(segment.name))
+                cells = nonconforming_cells(segment.table, column, schema.table(segment.name))
                 if cells is not None:
                     files = segment.table.column(_FILE).filter(pc.is_valid(cells)).unique()
                     self._rejected |= {each: self._rejected.get(each) or _fault(column) for each in files.to_pylist()}
@@ -274,8 +274,8 @@ class Flattener:
         if column and self.policy is Policy.FREEZE:
             return column.kind
         if column:
-            return kinds.kept(found.union(column.kinds), column.kind)
-        return kinds.kept(found, self.declared.get(table, {}).get(path))
+            return kinds.settled_kind(found.union(column.kinds), column.kind)
+        return kinds.settled_kind(found, self.declared.get(table, {}).get(path))
 
     def _settle(self, segment: Segment, columns: FileColumns) -> "_Typed":
         level = segment.level
@@ -325,7 +325,7 @@ def _whole(segments: list[_Typed], schema: TableSchema) -> pa.Table:
 _LIKE_A_MAP = "looks like a map, whose keys are data"
 
 
-def fault_of(offender: Offender) -> Fault:
+def fault_of(offender: NonconformingFile) -> Fault:
     """The quarantine's line for a file that does not fit the tables' schema."""
     if offender.keyword == "too_many_columns":
         message = (
@@ -357,7 +357,7 @@ def flatten_stream(
     check: Callable[[Any], None] | None = None,
     block_bytes: int = 2_000_000,
     repeats: Callable[[tuple[str | int, ...]], None] = lambda place: None,
-) -> Iterator[Flat]:
+) -> Iterator[FlatTables]:
     """A huge top-level array, block by block, in bounded memory; keys and indices go on across blocks.
 
     `check` sees each block as an array. FileRejected (from parsing or `check`) may come after blocks were handed out:

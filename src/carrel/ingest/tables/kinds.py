@@ -48,25 +48,25 @@ def join(one: str, other: str) -> str:
     return one if one == other else _JOINS.get(frozenset((one, other)), STRING)
 
 
-def joined(kinds: Iterable[str]) -> str:
+def join_all(kinds: Iterable[str]) -> str:
     """The join of at least one kind."""
     return reduce(join, kinds)
 
 
-def stored(kind: str) -> str:
+def column_kind(kind: str) -> str:
     """The kind of a column of such values."""
     return INT if kind == LONG else kind
 
 
-def kept(kinds: Iterable[str], fixed: str | None) -> str:
+def settled_kind(kinds: Iterable[str], fixed: str | None) -> str:
     """The kind a column keeps where kinds may not change: the `fixed` one, widened by numbers; without one, numbers
     win over booleans and booleans over text."""
     found = set(kinds)
     if fixed is None:
-        return stored(next(kind for kind in (*_NUMBERS, BOOL, STRING) if kind in found))
+        return column_kind(next(kind for kind in (*_NUMBERS, BOOL, STRING) if kind in found))
     for kind in _NUMBERS:
         if kind in found and is_widening(LONG if fixed == INT and LONG in found else fixed, kind):
-            return stored(kind)
+            return column_kind(kind)
     return fixed
 
 
@@ -77,7 +77,7 @@ def is_widening(before: str, after: str) -> bool:
 
 def fits(kind: str, column: str) -> bool:
     """Whether values of `kind` are at home in a column of kind `column` where kinds may not change."""
-    return stored(kind) == column or is_widening(kind, column)
+    return column_kind(kind) == column or is_widening(kind, column)
 
 
 def cast(value: Any, kind: str) -> Any:

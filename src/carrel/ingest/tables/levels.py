@@ -173,7 +173,7 @@ class _Walk:
         if simple:
             array, found = simple
             if found:
-                self.out.cells.append(Cells(Field(path), array, kinds.stored(found[0]), found))
+                self.out.cells.append(Cells(Field(path), array, kinds.column_kind(found[0]), found))
             return len(array) - array.null_count
         self._any(values, path)
         return len(values) - values.count(None)
@@ -244,7 +244,7 @@ class _Walk:
         found = {kind for kind in each_kind if kind}
         kept = self.rules.keep(self.level.table, path, found)
         if kept is None:
-            kind = kinds.stored(kinds.joined(sorted(found)))
+            kind = kinds.column_kind(kinds.join_all(sorted(found)))
             cells = [None if value is None else kinds.cast(value, kind) for value in values]
             self._put(Field(path), cells, kind, found)
             return

@@ -91,7 +91,7 @@ def _digested(fields: list[Field], taken: set[str]) -> dict[Field, str]:
 
 def plain_name(each: Field) -> str:
     """Parts joined by `_`, sanitised; over 100 characters cut, with a digest."""
-    return _shortened("_".join(sanitised(part) for part in each.parts), each, MAX_COLUMN_NAME)
+    return _shortened("_".join(sanitise(part) for part in each.parts), each, MAX_COLUMN_NAME)
 
 
 def child_table(table: str, path: Path) -> str:
@@ -142,7 +142,7 @@ def place_in_row(path: Path) -> str:
     return pointer_of(path).replace(EMPTY_OBJECT, "~2")
 
 
-def sanitised(part: str) -> str:
+def sanitise(part: str) -> str:
     """Legible in SQL without quotes; the empty key too."""
     return _ODD.sub("_", part) or "_"
 

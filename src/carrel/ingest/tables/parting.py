@@ -31,7 +31,7 @@ class Bounds:
 DEFAULT = Bounds()
 
 
-def parted(
+def partition_blocks(
     blocks: Blocks, by: Sequence[str], scratch: Path, bounds: Bounds = DEFAULT
 ) -> Iterator[tuple[Values, Iterator[pa.Table]]]:
     """(values of the columns `by`, their rows in chunks), in the order of the values. Take all chunks before the next.

@@ -45,7 +45,7 @@ PER_FILE = frozenset(name for name in _OF if pa.types.is_string(reserved_type(na
 _ENCODED = pa.dictionary(pa.int32(), pa.string())
 
 
-def encoded(schema: pa.Schema) -> pa.Schema:
+def with_dictionaries(schema: pa.Schema) -> pa.Schema:
     """The schema of a table with its `PER_FILE` columns as dictionaries; of one that is no table of rows, itself."""
     if "_row_key" not in schema.names:
         return schema

@@ -126,7 +126,7 @@ class ChangeKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class TableChange:
     """One recorded change; `before` and `after` are kinds, or names for a rename."""
 
     what: ChangeKind

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from carrel.ingest.tables import kinds
 from carrel.ingest.tables.names import Field, names_of
-from carrel.ingest.tables.schema import Change, ChangeKind, Column, DatasetSchema, Policy, TableSchema
+from carrel.ingest.tables.schema import ChangeKind, Column, DatasetSchema, Policy, TableChange, TableSchema
 
 _REJECTING = (Policy.QUARANTINE, Policy.FREEZE)
 """Policies under which a variant column is only a worker's note of files to reject."""
@@ -13,7 +13,7 @@ _REJECTING = (Policy.QUARANTINE, Policy.FREEZE)
 
 def unify(
     known: DatasetSchema | None, found: Iterable[DatasetSchema], policy: Policy = Policy.EVOLVE, run_id: str = ""
-) -> tuple[DatasetSchema, tuple[Change, ...]]:
+) -> tuple[DatasetSchema, tuple[TableChange, ...]]:
     """The schema that fits `known` (the catalog's) and every one of `found`, and what changed against `known`.
 
     The order of `found` does not matter. `run_id` becomes `since` of new columns and is noted in the changes.
@@ -70,11 +70,13 @@ def _note(seen: dict[Field, _Seen], column: Column) -> None:
 
 
 def _settled(place: Field, seen: _Seen, known: Column | None, policy: Policy, run_id: str) -> Column:
-    declared = kinds.joined(sorted(seen.declared)) if seen.declared else None
+    declared = kinds.join_all(sorted(seen.declared)) if seen.declared else None
     if policy is Policy.EVOLVE or place.role:
-        kind = kinds.stored(kinds.joined(sorted(seen.kinds | seen.declared | ({known.kind} if known else set()))))
+        kind = kinds.column_kind(
+            kinds.join_all(sorted(seen.kinds | seen.declared | ({known.kind} if known else set())))
+        )
     else:
-        kind = kinds.kept(seen.kinds, known.kind if known else declared)
+        kind = kinds.settled_kind(seen.kinds, known.kind if known else declared)
     return Column(place, "", kind, tuple(sorted(seen.kinds)), declared, known.since if known else run_id)
 
 
@@ -87,23 +89,23 @@ def _variants(columns: dict[Field, Column], known: dict[Field, Column], run_id: 
             yield Column(beside, "", kinds.STRING, (kinds.STRING,), None, run_id)
 
 
-def _changes(before: DatasetSchema, after: DatasetSchema, run_id: str) -> Iterator[Change]:
+def _changes(before: DatasetSchema, after: DatasetSchema, run_id: str) -> Iterator[TableChange]:
     for name, table in after.tables.items():
         old = before.tables.get(name)
         if old is None:
-            yield Change(ChangeKind.NEW_TABLE, name, run_id=run_id)
+            yield TableChange(ChangeKind.NEW_TABLE, name, run_id=run_id)
             continue
         for column in table.columns:
             yield from _column_changes(name, old.by_field.get(column.field), column, run_id)
 
 
-def _column_changes(table: str, old: Column | None, new: Column, run_id: str) -> Iterator[Change]:
+def _column_changes(table: str, old: Column | None, new: Column, run_id: str) -> Iterator[TableChange]:
     at = (table, *new.field)
     if old is None:
-        yield Change(ChangeKind.NEW_COLUMN, *at, None, new.kind, run_id)
+        yield TableChange(ChangeKind.NEW_COLUMN, *at, None, new.kind, run_id)
         return
     if old.kind != new.kind:
         widened = kinds.is_widening(old.kind, new.kind)
-        yield Change(ChangeKind.WIDENING if widened else ChangeKind.KIND_CHANGE, *at, old.kind, new.kind, run_id)
+        yield TableChange(ChangeKind.WIDENING if widened else ChangeKind.KIND_CHANGE, *at, old.kind, new.kind, run_id)
     if old.name != new.name:
-        yield Change(ChangeKind.RENAME, *at, old.name, new.name, run_id)
+        yield TableChange(ChangeKind.RENAME, *at, old.name, new.name, run_id)
