@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.support.docker import engine_answers, missing
 
-from carrel.executors.base import Executor, ExecutorError, ImageUnavailable, RuntimeUnavailable
+from carrel.executors.base import Executor, ImageUnavailable, RuntimeUnavailable
 from carrel.executors.select import CHOICES, ExecutorSettings, choose_executor, engine_passed_over
 from carrel.site.up import runtime_of
 
@@ -55,11 +55,6 @@ def test_auto_with_nothing_says_what_to_install_and_never_runs_unprotected(
         choose_executor(replace(settings, docker_host=f"unix://{tmp_path}/none.sock"))
     words = str(caught.value)
     assert all(word in words for word in ("docker:", "podman:", "bubblewrap:", "apt install bubblewrap", "no fallback"))
-
-
-def test_slurm_is_not_there_yet(settings: ExecutorSettings) -> None:
-    with pytest.raises(ExecutorError, match="not part of this version"):
-        choose_executor(replace(settings, executor="slurm"))
 
 
 def test_podman_without_its_socket_says_how_to_start_it(settings: ExecutorSettings, tmp_path: Path) -> None:

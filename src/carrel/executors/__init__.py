@@ -1,1 +1,1 @@
-"""Where a job's process runs: Docker (or podman), bubblewrap, Slurm. One Protocol, one conformance suite."""
+"""Where a job's process runs: Docker (or podman), bubblewrap. One Protocol, one conformance suite."""

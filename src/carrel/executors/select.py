@@ -17,7 +17,7 @@ NONE_USABLE = (
     "Docker (https://docs.docker.com/engine/install/), and start it. There is no fallback to an unprotected process."
 )
 ENGINES = ("docker", "podman")
-CHOICES = ("auto", "docker", "podman", "bubblewrap", "slurm", "process")
+CHOICES = ("auto", "docker", "podman", "bubblewrap", "process")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,16 +159,9 @@ def _process(settings: ExecutorSettings) -> Executor:
     return executor
 
 
-def _slurm(settings: ExecutorSettings) -> Executor:
-    raise RuntimeUnavailable(
-        "EXECUTOR=slurm is not part of this version of Carrel yet; use docker, podman or bubblewrap."
-    )
-
-
 BUILDERS: dict[str, Callable[[ExecutorSettings], Executor]] = {
     "docker": _container("docker"),
     "podman": _container("podman"),
     "bubblewrap": _bubblewrap,
-    "slurm": _slurm,
     "process": _process,
 }
