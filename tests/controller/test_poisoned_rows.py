@@ -157,6 +157,31 @@ def test_a_poisoned_job(column: str) -> None:
 
 
 @pytest.mark.usefixtures("room")
+@pytest.mark.parametrize(
+    ("column", "value", "code"), [("weight", -1.0, "initiated"), ("status_code", "x", "unreadable")]
+)
+def test_what_became_of_a_poisoned_job_has_its_event(column: str, value: object, code: str) -> None:
+    job = make_jobs("r")["r"]
+    Job.objects.filter(pk=job.pk).update(**{column: value})
+    with locked("test"):
+        scheduling.run("test")
+    ended = Job.objects.get(pk=job.pk)
+    assert (ended.state, ended.status_code) == ("failed", "internal_error")
+    event = Event.objects.filter(job_id=job.pk, kind="job.status").order_by("id").last()
+    assert event is not None
+    assert event.data == {
+        "from": code,
+        "to": "internal_error",
+        "state": "failed",
+        "message": ended.status_message,
+        "since": ended.updated_at.isoformat(),
+        "happened_at": ended.completed_at.isoformat(),
+    }
+    fault = Event.objects.get(job_id=job.pk, kind="job.fault")
+    assert fault.data["reference"] in ended.status_message
+
+
+@pytest.mark.usefixtures("room")
 @pytest.mark.parametrize("column", columns(Task))
 def test_a_poisoned_task(column: str) -> None:
     good = make_jobs("good")["good"]

@@ -94,6 +94,18 @@ def transition(
     return Transition(Change.CODE, status, _event(job, status, at, clamped))
 
 
+def failed_unread(message: str, *, now: datetime) -> JobStatus:
+    """The status of a job that ends because nobody can tell what its own is: no table can judge such a change."""
+    return JobStatus(
+        state=State.FAILED,
+        status_code=StatusCode.INTERNAL_ERROR,
+        status_message=message,
+        status_code_updated_at=now,
+        updated_at=now,
+        completed_at=now,
+    )
+
+
 def _same_code(job: JobStatus, message: str, now: datetime) -> Transition:
     if message != job.status_message:
         if is_final(job.status_code):

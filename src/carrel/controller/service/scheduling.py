@@ -16,7 +16,7 @@ from carrel.controller import clock
 from carrel.controller.models import Job
 from carrel.controller.outages import DATABASE_AWAY
 from carrel.controller.service import attempts, events, loading, queries
-from carrel.controller.service.statuses import change_status
+from carrel.controller.service.statuses import change_status, fail_unread
 from carrel.jobs.models import ActiveJob
 from carrel.jobs.schedule import Decision, Effect, fault_decision, has_read, next_wakeup, schedule
 from carrel.jobs.statuses import STATUSES, State, StatusCode, is_final
@@ -175,15 +175,8 @@ def _give_up_unreadable(rows: Iterable[loading.Unreadable], now: datetime) -> No
 
 def _give_up(row: loading.Unreadable, reference: str, now: datetime) -> None:
     attempts.stop(Job.objects.only("id", "backend").get(pk=row.job_id))
-    Job.objects.filter(pk=row.job_id).update(
-        state=State.FAILED.value,
-        status_code=StatusCode.INTERNAL_ERROR.value,
-        status_message=f"{STATUSES[StatusCode.INTERNAL_ERROR].message} (reference {reference})",
-        status_code_updated_at=now,
-        updated_at=now,
-        completed_at=now,
-    )
-    job = Job.objects.only("id", "rap_id", "backend").get(pk=row.job_id)
+    message = f"{STATUSES[StatusCode.INTERNAL_ERROR].message} (reference {reference})"
+    job = fail_unread(row.job_id, message, now=now)
     events.record("job.fault", events.SCHEDULER, job=job, reference=reference, exception=type(row.error).__name__)
 
 

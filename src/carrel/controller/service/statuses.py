@@ -1,13 +1,15 @@
 """A job's status changes here and nowhere else: through the pure `transition()`, with its event."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
 
 from carrel.controller.models import Job
 from carrel.controller.service import events
+from carrel.controller.service.queries import readable
 from carrel.jobs.statuses import State, StatusCode, is_final
-from carrel.jobs.transitions import Change, JobStatus, StatusEvent, Transition, transition
+from carrel.jobs.transitions import Change, JobStatus, StatusEvent, Transition, failed_unread, transition
 from carrel.telemetry import traces
 
 STATUS_COLUMNS = (
@@ -40,32 +42,45 @@ def change_status(
     """Write the job's new status and its event. Call under the backend's lock, with a row read under it."""
     result = transition(status_of(job), code, message, at_ns, now=now)
     if result.change is not Change.NONE:
-        _write(job, result)
-    if result.event is not None:
-        _record(job, result, actor)
+        _write(job, result.status, STATUS_COLUMNS)
+    event = result.event
+    if event is not None:
+        _record(job, event.from_code, result.status, since=event.previous_at, at=event.at, actor=actor)
+        if traces.is_on() and result.change is Change.CODE:
+            transaction.on_commit(lambda: _trace(job, event))
     return result
 
 
-def _write(job: Job, result: Transition) -> None:
-    for column in STATUS_COLUMNS:
-        setattr(job, column, getattr(result.status, column))
-    job.save(update_fields=STATUS_COLUMNS)
+def fail_unread(job_id: str, message: str, *, now: datetime) -> Job:
+    """End a job whose status cannot be read, and write its event. Call under the backend's lock.
+
+    No other column is read or written than must be: any of them may hold nonsense.
+    """
+    job = Job.objects.only("id", "rap_id", "backend").get(pk=job_id)
+    codes, _ = readable(Job.objects.filter(pk=job_id).values_list("status_code", flat=True))
+    status = failed_unread(message, now=now)
+    _write(job, status, [column for column in STATUS_COLUMNS if column != "started_at"])
+    from_code = codes[0] if codes and codes[0] in set(StatusCode) else "unreadable"
+    _record(job, from_code, status, since=now, at=now, actor=events.SCHEDULER)
+    return job
 
 
-def _record(job: Job, result: Transition, actor: str) -> None:
-    event = result.event
-    assert event is not None
+def _write(job: Job, status: JobStatus, columns: Sequence[str]) -> None:
+    for column in columns:
+        setattr(job, column, getattr(status, column))
+    job.save(update_fields=columns)
+
+
+def _record(job: Job, from_code: str, status: JobStatus, *, since: datetime, at: datetime, actor: str) -> None:
     events.record(
         "job.status",
         actor,
         job=job,
-        **{"from": str(event.from_code), "to": str(event.to_code), "state": str(event.to_state)},
-        message=event.message,
-        since=event.previous_at.isoformat(),
-        happened_at=event.at.isoformat(),
+        **{"from": str(from_code), "to": str(status.status_code), "state": str(status.state)},
+        message=status.status_message,
+        since=since.isoformat(),
+        happened_at=at.isoformat(),
     )
-    if traces.is_on() and result.change is Change.CODE:
-        transaction.on_commit(lambda: _trace(job, event))
 
 
 def _trace(job: Job, event: StatusEvent) -> None:
