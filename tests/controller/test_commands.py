@@ -139,6 +139,9 @@ def test_migrate_controller_makes_and_updates_a_database(database, workdir, tmp_
     path = tmp_path / "new.sqlite"
     environ = environ_of("", workdir, DJANGO_SETTINGS_MODULE="carrel.web.settings")
     command = ["python", "-m", "django", "migrate_controller", "--dbpath", str(path)]
+    if database.vendor != "sqlite":
+        with pytest.raises(CommandError, match="--dbpath names an SQLite file"):
+            run("migrate_controller", "--dbpath", str(path))
 
     def lines() -> list[str]:
         import sys

@@ -13,7 +13,7 @@ from carrel.telemetry import traces
 def locked(backend: str) -> Iterator[None]:
     """A transaction that holds the backend's lock until it commits.
 
-    On SQLite every transaction begins IMMEDIATE (see `carrel.web.databases`): the write lock is the backend's lock. On
+    On SQLite every transaction begins IMMEDIATE (Django's settings say so): the write lock is the backend's lock. On
     PostgreSQL it is the backend's row. Lock one backend at a time, and before any row of it.
     """
     with traces.span("TRANSACTION", "db", backend=backend), transaction.atomic():

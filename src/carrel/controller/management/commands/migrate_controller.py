@@ -1,11 +1,10 @@
 """`migrate_controller [--dbpath P]`."""
 
-import os
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand
-from django.db import connection, connections
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.migration import Migration
 
@@ -23,10 +22,13 @@ class Command(BaseCommand):
         parser.add_argument("--dbpath", type=Path, help="the SQLite file, when it is not the one of the settings")
 
     def handle(self, **options: Any) -> None:
-        if options["dbpath"]:
-            use_sqlite_file(options["dbpath"])
         if connection.vendor == "sqlite":
+            if options["dbpath"]:
+                connection.close()
+                connection.settings_dict["NAME"] = str(options["dbpath"].absolute())
             self.make_file(Path(str(connection.settings_dict["NAME"])))
+        elif options["dbpath"]:
+            raise CommandError("--dbpath names an SQLite file, and CARREL_DATABASE_URL a PostgreSQL database.")
         applied = self.migrate()
         if applied:
             administration.note("migrate_controller", actor(), applied=applied)
@@ -58,12 +60,3 @@ def _named(migration: Migration) -> str:
     number, _, name = migration.name.partition("_")
     shown = f"{int(number)}:{name}" if number.isdigit() else migration.name
     return shown if migration.app_label == "controller" else f"{migration.app_label} {shown}"
-
-
-def use_sqlite_file(path: Path) -> None:
-    """Point this process at another SQLite file."""
-    from carrel.web.databases import database_settings
-
-    connections.close_all()
-    chosen = database_settings(f"sqlite:///{path.absolute()}", Path(os.curdir))
-    connections["default"].settings_dict.update(chosen)
