@@ -10,7 +10,7 @@ from carrel.ingest.generate import FAULTS, SCHEMAS, Knobs, write
 from carrel.ingest.generate.shapes import AUDIO, BASE, MOTION, SURVEY, TAPPING, WEATHER
 from carrel.ingest.generate.study import DECLARED
 from carrel.ingest.mapping import load, loads
-from carrel.ingest.mapping.checking import check
+from carrel.ingest.mapping_checks import check_mapping
 from carrel.ingest.schemas import Resolver, Schemas, SchemaStore
 from carrel.ingest.tables import declared_kinds
 
@@ -97,7 +97,7 @@ def test_our_archive_map_leads_where_theirs_does(library, ours):
 
 
 def test_the_shipped_mapping_fits_them(library):
-    findings = check(load(), library)
+    findings = check_mapping(load(), library)
     assert [each.code for each in findings if each.severity == "error"] == ["schema_missing", "schema_missing"]
     assert {each.code for each in findings} == {"schema_missing", "never_built", "unsatisfiable", "never_matches"}
     assert {each.where for each in findings if each.code == "unsatisfiable"} == {f"{BASE}/v1/TappingResultObject.json"}

@@ -18,8 +18,8 @@ from carrel.ingest.engine.withdrawing import withdraw
 from carrel.ingest.engine.writing import MAX_OPEN
 from carrel.ingest.generate import Knobs, write
 from carrel.ingest.mapping import MappingInvalid, loads
-from carrel.ingest.mapping.checking import check
 from carrel.ingest.mapping.partitioning import PartitionsChanged
+from carrel.ingest.mapping_checks import check_mapping
 from carrel.ingest.schemas.library import Library
 
 PARTITIONED = MAPPING + "defaults: {partition_by: [assessmentid, assessmentrevision, year, month]}\n"
@@ -151,7 +151,7 @@ def test_check_says_it_beforehand():
     mapping = loads(
         "schemas: {x: X_v1}\ndatasets: {X_v1: {partition_by: [year, month, day]}}\n", base=loads("", base=None)
     )
-    found = {each.code: each for each in check(mapping, Library(), {}, {"X_v1": ("year",)})}
+    found = {each.code: each for each in check_mapping(mapping, Library(), {}, {"X_v1": ("year",)})}
     assert found["partitions_changed"].severity == "error"
     assert "another warehouse" in found["partitions_changed"].message
     assert "small files" in found["fine_partitions"].message

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.ingest import documents
 from tests.support.ingest import schemas as schemas_of_all
+from tests.support.ingest_schemas import BASE
 
 from carrel.ingest.archives import open_archive, parse, record_of
 from carrel.ingest.generate import generate
@@ -19,8 +20,6 @@ from carrel.ingest.schemas import Checker, Library, Resolver, SchemaStore, descr
 from carrel.ingest.schemas.errors import pointer_of
 from carrel.ingest.schemas.forgiveness import pointer_fits, same
 from carrel.ingest.values import Fault, Resolution
-
-from .conftest import BASE
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 URL = "https://x.org/s/thing.json"

@@ -5,12 +5,11 @@ import pickle
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.support.ingest_schemas import BASE
 
 from carrel.ingest.mapping import load, loads
 from carrel.ingest.schemas import Library, Resolver, Schemas, described_schemas
 from carrel.ingest.schemas.archive_map import ArchiveMapIndex, parse_archive_map
-
-from .conftest import BASE
 
 COMBINED = "https://example.org/not-in-the-store/combined-task-data.json"
 

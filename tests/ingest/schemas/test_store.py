@@ -10,14 +10,13 @@ from contextlib import contextmanager
 import pytest
 from tests.support.http_server import Handler, serving
 from tests.support.ingest import DOCUMENTS, documents
+from tests.support.ingest_schemas import BASE
 
 from carrel.ingest.generate import SCHEMAS
 from carrel.ingest.mapping.model import ArchiveMapSource
 from carrel.ingest.schemas import SchemaStore, StoreFault
 from carrel.ingest.schemas.fetching import Fetcher, FetchFault
 from carrel.ingest.schemas.references import direct_references
-
-from .conftest import BASE
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 

@@ -31,13 +31,13 @@ def check(
     """
     from carrel.ingest import catalog
     from carrel.ingest.commit import open_storage
-    from carrel.ingest.mapping.checking import check as look
+    from carrel.ingest.mapping_checks import check_mapping
 
     known = schemas_of(mapping_file, schema_folder)
     entries = catalog.load_all(open_storage(warehouse)) if warehouse else {}
     built = {name: entry.schema for name, entry in entries.items()}
     partitioned = {name: entry.partition_by for name, entry in entries.items()}
-    found = look(known.mapping, known.library, built, partitioned)
+    found = check_mapping(known.mapping, known.library, built, partitioned)
     if as_json:
         click.echo(json.dumps([asdict(each) for each in found], indent=1))
     else:

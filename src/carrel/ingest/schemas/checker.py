@@ -9,6 +9,7 @@ from carrel.ingest.schemas.compiling import SchemaUnusable, compile_schema
 from carrel.ingest.schemas.errors import Violation, violations_of
 from carrel.ingest.schemas.forgiveness import forgives, rules_for
 from carrel.ingest.schemas.library import Library
+from carrel.ingest.schemas.references import own_id
 from carrel.ingest.schemas.relaxing import SPOKEN, relax
 from carrel.ingest.values import Fault, Record, Resolution
 
@@ -62,8 +63,8 @@ class Checker:
         return tuple(islice(kept, self.max_faults))
 
     def _names(self, uri: str) -> tuple[str, ...]:
-        own = self.library.document(uri).get("$id")
-        return (uri, own) if isinstance(own, str) else (uri,)
+        identifier = own_id(self.library.document(uri))
+        return (uri,) if identifier is None else (uri, identifier)
 
     def _validator(self, uri: str) -> Any:
         if (uri, ()) not in self._compiled:

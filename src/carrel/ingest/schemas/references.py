@@ -24,10 +24,16 @@ _META = ("http://json-schema.org/", "https://json-schema.org/")
 """Meta-schemas: the validator has them built in."""
 
 
+def own_id(document: Any) -> str | None:
+    """The `$id` at the root of the document, when there is one and it is a text."""
+    identifier = document.get("$id") if isinstance(document, dict) else None
+    return identifier if isinstance(identifier, str) else None
+
+
 def base_of(document: Any, uri: str) -> str:
     """What relative `$ref`s of the document are relative to: its `$id` if absolute, else the URI it is known by."""
-    own = document.get("$id") if isinstance(document, dict) else None
-    return plain_uri(own) if isinstance(own, str) and is_absolute(own) else uri
+    identifier = own_id(document)
+    return plain_uri(identifier) if identifier is not None and is_absolute(identifier) else uri
 
 
 def without_relative_id(document: Any) -> Any:

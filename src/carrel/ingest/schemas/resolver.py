@@ -11,6 +11,7 @@ from carrel.ingest.archives.faults import has_utf8
 from carrel.ingest.mapping.model import Mapping, base_name
 from carrel.ingest.schemas.archive_map import ArchiveMapIndex, SchemaReference
 from carrel.ingest.schemas.library import Library
+from carrel.ingest.schemas.references import own_id
 from carrel.ingest.values import Fault, Record, Resolution
 from carrel.units.limits import MAX_URI_CHARACTERS
 
@@ -70,7 +71,13 @@ class Resolver:
 
     def schemas_of(self, dataset: str) -> tuple[str, ...]:
         """URIs of the store's schemas whose files go to `dataset`, sorted: what declares its types."""
-        return tuple(sorted(uri for uri in self.library.hashes if self._dataset_of(uri) == dataset))
+        return tuple(sorted(uri for uri in self.library.hashes if self.dataset_of(uri) == dataset))
+
+    def dataset_of(self, uri: str) -> str | None:
+        """The dataset of files of this schema of the store: by its `$id`, else by the URI that it is known by."""
+        identifier = own_id(self.library.document(uri))
+        by_id = self.mapping.schemas.get(identifier) if identifier is not None else None
+        return by_id or self.mapping.schemas.get(uri)
 
     def _legacy(self, record: Record) -> AbstractMapping[str, str] | None:
         if record.assessment_id is None or record.assessment_revision is None:
@@ -94,16 +101,11 @@ class Resolver:
             return Resolution(None, None, None, found.where, _NO_REFERENCE)
         if found.url not in self.library:
             return self._missing(found, legacy)
-        dataset = self._dataset_of(found.url)
+        dataset = self.dataset_of(found.url)
         if dataset is None:
             return Resolution(None, found.url, None, f"schema from {found.where}; the mapping has no dataset for it")
         reason = found.where + (" (legacy: not validated)" if legacy else "")
         return Resolution(dataset, found.url, None if legacy else self.library.hash_of(found.url), reason)
-
-    def _dataset_of(self, url: str) -> str | None:
-        own_id = self.library.document(url).get("$id")
-        by_id = self.mapping.schemas.get(own_id) if isinstance(own_id, str) else None
-        return by_id or self.mapping.schemas.get(url)
 
     def _missing(self, found: SchemaReference, legacy: bool) -> Resolution:
         """Without its document the `$id` is unknown, and with it, but for a URL that is mapped, the dataset."""

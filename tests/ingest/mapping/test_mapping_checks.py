@@ -1,14 +1,13 @@
 """`carrel ingest check`: what is found before a run would meet it."""
 
 import pytest
+from tests.support.ingest_schemas import BASE
 
 from carrel.ingest.mapping import load, loads
-from carrel.ingest.mapping.checking import check
+from carrel.ingest.mapping_checks import check_mapping
 from carrel.ingest.schemas import Library
 from carrel.ingest.tables.names import Field
 from carrel.ingest.tables.schema import Column, DatasetSchema, TableSchema
-
-from .conftest import BASE
 
 URL = "https://x.org/a.json"
 OTHER = "https://x.org/b.json"
@@ -30,13 +29,13 @@ def file(name, url=None):
 def found(library_of):
     def found(mapping, documents=None, archive=None, built=None):
         library = library_of(documents or {}, archive or archive_map())
-        return codes(check(loads("extends: nothing\n" + mapping), library, built))
+        return codes(check_mapping(loads("extends: nothing\n" + mapping), library, built))
 
     return found
 
 
 def test_the_shipped_mapping_with_a_store_of_many_documents(whole_library):
-    findings = check(load(), whole_library)
+    findings = check_mapping(load(), whole_library)
     assert [each.code for each in findings if each.severity == "error"] == ["schema_missing", "schema_missing"]
     assert {each.where for each in findings if each.code == "never_built"} == {
         *(f"schemas.schemas/v0/{name}.json" for name in ("3DRotation", "LetterNumberSeries", "ProgressiveMatrices")),
@@ -61,8 +60,8 @@ def test_a_mapping_with_nothing_wrong(found):
 
 def test_without_an_archive_map():
     mapping = "extends: nothing\narchive_map: {url: x}"
-    assert codes(check(loads(mapping), Library())) == {("error", "archive_map_missing", "archive_map")}
-    assert check(loads("extends: nothing"), Library()) == []
+    assert codes(check_mapping(loads(mapping), Library())) == {("error", "archive_map_missing", "archive_map")}
+    assert check_mapping(loads("extends: nothing"), Library()) == []
 
 
 def test_files_of_the_archive_map_that_go_nowhere(found):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from carrel.ingest.mapping import checking
+from carrel.ingest import mapping_checks
 from carrel.ingest.mapping.model import ArchiveMapSource, DatasetOptions, Defaults, ForgivenessRule, Mapping
 from carrel.ingest.schemas.diff import ChangeClass
 
@@ -19,8 +19,8 @@ def test_every_key_is_documented(model):
 
 
 def test_every_finding_and_change_is_documented():
-    source = Path(checking.__file__).read_text()
+    source = Path(mapping_checks.__file__).read_text()
     codes = set(re.findall(r'Finding\(\s*"\w+",\s*"(\w+)"', source))
     assert len(codes) > 10, "the pattern no longer finds them"
-    assert [code for code in codes if f"`{code}`" not in PAGE or f"| {code} |" not in checking.__doc__] == []
+    assert [code for code in codes if f"`{code}`" not in PAGE or f"| {code} |" not in mapping_checks.__doc__] == []
     assert [change for change in ChangeClass if f"`{change}`" not in PAGE] == []
