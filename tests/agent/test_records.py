@@ -10,8 +10,9 @@ from carrel.executors.base import DiskFull, ExecutorError, ImageNotAllowed, Imag
 from carrel.jobs.outcomes import ErrorType
 from carrel.messages.tasks import JobDefinition, Study
 from carrel.outputs import logs, manifest
+from carrel.outputs.errors import StorageDamaged
 from carrel.outputs.manifest import OutputRecord
-from carrel.outputs.matching import Matched
+from carrel.outputs.matching import MatchedOutputs
 from carrel.repos import CommitNotFound, NetworkError, RepoNotAllowed
 
 JOB = JobDefinition(
@@ -70,7 +71,7 @@ def test_old_manifests_without_outputs_are_read(tmp_path: Path) -> None:
 def test_a_damaged_manifest_is_left_as_it_is(tmp_path: Path, text: str) -> None:
     path = tmp_path / "manifest.json"
     path.write_text(text)
-    with pytest.raises(errors.StorageDamaged, match="workspace w"):
+    with pytest.raises(StorageDamaged, match="workspace w"):
         manifest.read(path, "w")
     assert path.read_text() == text
 
@@ -88,7 +89,7 @@ def test_environments_are_redacted_wherever_they_are() -> None:
 def test_metadata_is_the_contracts() -> None:
     labels = {"org.opencontainers.image.revision": "abc", "org.opensafely.base.vcs-ref": "def"}
     seen = Inspection(Phase.EXITED, 0, image_id="sha256:1", labels=labels)
-    matched = Matched({"x.csv": "highly_sensitive"}, (), ())
+    matched = MatchedOutputs({"x.csv": "highly_sensitive"}, (), ())
     record = metadata.metadata_of(JOB, metadata.Facts("t1", seen, exit_code=0, matched=matched, message="m"))
     wanted = (
         "outputs unmatched_patterns unmatched_outputs status_message hint timestamp_ns job_definition_id"
@@ -101,7 +102,7 @@ def test_metadata_is_the_contracts() -> None:
 
 
 def test_nothing_that_names_a_file_leaves() -> None:
-    matched = Matched({"secret.csv": "highly_sensitive"}, ("p-secret.csv",), ("u-secret.csv",))
+    matched = MatchedOutputs({"secret.csv": "highly_sensitive"}, ("p-secret.csv",), ("u-secret.csv",))
     facts = metadata.Facts(
         "t1", exit_code=0, matched=matched, message="secret", hint="secret", excluded={"secret.csv": "why"}
     )

@@ -2,12 +2,12 @@
 
 import pytest
 
-from carrel.outputs.matching import Matched, with_unfit
+from carrel.outputs.matching import MatchedOutputs, with_unfit
 from carrel.outputs.outcome import Ending, outcome_of
 from carrel.outputs.walk import Listing, Refusal
 
-DONE = Matched({"a.csv": "highly_sensitive"}, (), ())
-LACKING = Matched({}, ("a.csv", "b/*.csv"), ("x.csv", "y.csv"))
+DONE = MatchedOutputs({"a.csv": "highly_sensitive"}, (), ())
+LACKING = MatchedOutputs({}, ("a.csv", "b/*.csv"), ("x.csv", "y.csv"))
 
 
 def test_success() -> None:
@@ -40,12 +40,12 @@ def test_unmatched_patterns_publish_nothing() -> None:
 
 
 def test_unmatched_with_nothing_else_made_has_no_hint() -> None:
-    assert outcome_of(Ending(0), Matched({}, ("a.csv",), ())).hint == ""
+    assert outcome_of(Ending(0), MatchedOutputs({}, ("a.csv",), ())).hint == ""
 
 
 def test_what_matched_and_can_be_no_output_is_named_with_the_reason() -> None:
     listing = Listing((), (Refusal("output/a.csv", "it is a symbolic link"), Refusal("b/x.txt", "it is a socket")))
-    matched = with_unfit(Matched({}, ("output/*.csv",), ()), listing)
+    matched = with_unfit(MatchedOutputs({}, ("output/*.csv",), ()), listing)
     hint = outcome_of(Ending(0), matched).hint
     assert hint == "\n  These match, but can never be outputs:\n - output/a.csv  - it is a symbolic link"
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.support.disks import small_disk
 
 from carrel.outputs import journal
-from carrel.outputs.publish import JOURNAL, STAGING, PublishConflict, Stage, recover, settle, sha256_of
+from carrel.outputs.publish import JOURNAL, STAGING, Publication, PublishConflict, recover, settle, sha256_of
 from carrel.telemetry import faults
 
 POINTS = ["publish.staged", "publish.synced", "publish.committed", "publish.moved", "publish.durable"]
@@ -32,7 +32,7 @@ def _roots(folder: Path) -> list[Path]:
     return roots
 
 
-def _write(stage: Stage, roots: list[Path], files: dict[str, bytes], gone: list[str]) -> None:
+def _write(stage: Publication, roots: list[Path], files: dict[str, bytes], gone: list[str]) -> None:
     for name, data in files.items():
         for root in roots:
             stage.add_bytes(data, root / name)
@@ -62,7 +62,7 @@ def test_killed_anywhere_it_is_all_old_or_all_new(
     gone = data.draw(st.lists(st.sampled_from(sorted(set(before) - set(after)) or ["none"]), unique=True, max_size=2))
     with tempfile.TemporaryDirectory() as folder:
         roots = _roots(Path(folder))
-        first = Stage("one", roots)
+        first = Publication("one", roots)
         _write(first, roots, before, [])
         first.commit()
         first.finish()
@@ -77,7 +77,7 @@ def test_killed_anywhere_it_is_all_old_or_all_new(
 
 
 def _publish(roots: list[Path], files: dict[str, bytes], gone: list[str]) -> None:
-    stage = Stage("two", roots)
+    stage = Publication("two", roots)
     _write(stage, roots, files, gone)
     stage.commit()
     stage.finish()
@@ -105,7 +105,7 @@ def _killed_at(place: str, count: int, work) -> bool:
 def test_journals_are_finished_in_the_order_of_their_commits(tmp_path: Path) -> None:
     roots = _roots(tmp_path)
     for name, data in (("z-first", b"old"), ("a-second", b"new")):
-        stage = Stage(name, roots)
+        stage = Publication(name, roots)
         stage.add_bytes(data, roots[1] / "manifest.json")
         _killed_at("publish.committed", 1, stage.commit)
     assert recover(roots) == ["z-first", "a-second"]
@@ -114,20 +114,20 @@ def test_journals_are_finished_in_the_order_of_their_commits(tmp_path: Path) -> 
 
 def test_a_stage_used_again_finishes_what_was_committed_under_its_name(tmp_path: Path) -> None:
     roots = _roots(tmp_path)
-    stage = Stage("x", roots)
+    stage = Publication("x", roots)
     stage.add_bytes(b"1", roots[0] / "a")
     _killed_at("publish.committed", 1, stage.commit)
-    Stage("x", roots)
+    Publication("x", roots)
     assert (roots[0] / "a").read_bytes() == b"1"
 
 
 def test_settle_says_whether_it_was_committed(tmp_path: Path) -> None:
     roots = _roots(tmp_path)
-    stage = Stage("x", roots)
+    stage = Publication("x", roots)
     stage.add_bytes(b"1", roots[0] / "a")
     assert settle("x", roots) is False
     assert not (roots[0] / STAGING / "x").exists()
-    stage = Stage("x", roots)
+    stage = Publication("x", roots)
     stage.add_bytes(b"1", roots[0] / "a")
     _killed_at("publish.moved", 1, stage.commit)
     assert settle("x", roots) is True
@@ -138,7 +138,7 @@ def test_what_cannot_be_stored_is_found_before_the_commit(tmp_path: Path, there:
     roots = _roots(tmp_path)
     (roots[0] / there).parent.mkdir(parents=True, exist_ok=True)
     (roots[0] / there).write_bytes(b"old")
-    stage = Stage("x", roots)
+    stage = Publication("x", roots)
     stage.add_bytes(b"new", roots[0] / wanted)
     stage.add_bytes(b"new", roots[0] / "b")
     with pytest.raises(PublishConflict):
@@ -151,7 +151,7 @@ def test_a_linked_file_is_the_same_file_and_a_copied_one_is_not(tmp_path: Path) 
     roots = _roots(tmp_path)
     source = tmp_path / "made.csv"
     source.write_bytes(b"x" * 5000)
-    stage = Stage("x", roots)
+    stage = Publication("x", roots)
     fd = os.open(source, os.O_RDONLY)
     linked = stage.add_file(fd, roots[0] / "linked.csv", link=True)
     stage.add_file(fd, roots[0] / "copied.csv")
@@ -168,9 +168,9 @@ def test_a_linked_file_is_the_same_file_and_a_copied_one_is_not(tmp_path: Path) 
 FILL = """
 import sys
 from pathlib import Path
-from carrel.outputs.publish import Stage
+from carrel.outputs.publish import Publication
 roots = [Path(sys.argv[1]) / "high", Path(sys.argv[1]) / "medium"]
-stage = Stage("x", roots)
+stage = Publication("x", roots)
 try:
     for number in range(100):
         stage.add_bytes(b"new" * 50_000, roots[0] / f"{number}.csv")

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tests.support.disks import small_disk
 from tests.support.users import as_ordinary_user
 
-from carrel.outputs.publish import JOURNAL, STAGING, PublishConflict, Stage, recover, settle
+from carrel.outputs.publish import JOURNAL, STAGING, Publication, PublishConflict, recover, settle
 from carrel.telemetry import faults
 
 LONG = "x" * 255
@@ -65,9 +65,9 @@ def _at(place: str, count: int, raised: BaseException, work: Callable[[], object
     return False
 
 
-def _leave_journal(roots: list[Path], name: str = "x") -> Stage:
+def _leave_journal(roots: list[Path], name: str = "x") -> Publication:
     """A publication that was killed right after its commit."""
-    stage = Stage(name, roots)
+    stage = Publication(name, roots)
     stage.add_bytes(b"new", roots[0] / "a")
     stage.add_bytes(b"new", roots[1] / "b")
     assert _at("publish.committed", 1, Killed(), stage.commit)
@@ -84,7 +84,7 @@ def test_what_cannot_be_there_is_removed(tmp_path: Path, path: str) -> None:
     (roots[1] / "d").mkdir()
     (roots[1] / "d/n.csv").write_bytes(b"n")
     (roots[1] / "f").write_bytes(b"f")
-    stage = Stage("x", roots)
+    stage = Publication("x", roots)
     stage.add_bytes(b"new", roots[0] / "a")
     stage.remove(roots[1] / path)
     stage.commit()
@@ -96,7 +96,7 @@ def test_what_cannot_be_there_is_removed(tmp_path: Path, path: str) -> None:
 def test_a_folder_that_comes_to_stand_where_a_file_is_removed(tmp_path: Path) -> None:
     """`t.csv` and `t.csv.txt/n.csv` together: the message of the first would have the name of the folder."""
     roots = _roots(tmp_path)
-    stage = Stage("x", roots)
+    stage = Publication("x", roots)
     stage.add_bytes(b"t", roots[1] / "t.csv")
     stage.remove(roots[1] / "t.csv.txt")
     stage.add_bytes(b"n", roots[1] / "t.csv.txt/n.csv")
@@ -110,10 +110,10 @@ def test_a_removal_done_again_spares_what_was_published_since(tmp_path: Path) ->
     """Until its journal is gone a publication is finished again at each start, whatever came after it."""
     roots = _roots(tmp_path)
     (roots[1] / "seen.csv").write_bytes(b"old")
-    first = Stage("first", roots)
+    first = Publication("first", roots)
     first.remove(roots[1] / "seen.csv")
     first.commit()
-    second = Stage("second", roots)
+    second = Publication("second", roots)
     second.add_bytes(b"new", roots[1] / "seen.csv")
     second.commit()
     assert recover(roots) == ["first", "second"]
@@ -131,7 +131,7 @@ def test_a_name_that_cannot_be_is_a_conflict_and_changes_nothing(tmp_path: Path,
     (roots[0] / "full").mkdir()
     (roots[0] / "full/x").write_bytes(b"x")
     before = _visible(roots)
-    stage = Stage("x", roots)
+    stage = Publication("x", roots)
     stage.add_bytes(b"new", roots[0] / "new/folder/a")
     stage.add_bytes(b"new", roots[0] / name)
     with pytest.raises(PublishConflict, match="cannot be stored"):
@@ -144,7 +144,7 @@ def test_a_name_that_cannot_be_is_a_conflict_and_changes_nothing(tmp_path: Path,
 
 def test_two_files_of_one_name_are_a_conflict(tmp_path: Path) -> None:
     roots = _roots(tmp_path)
-    stage = Stage("x", roots)
+    stage = Publication("x", roots)
     stage.add_bytes(b"1", roots[0] / "a")
     stage.add_bytes(b"2", roots[0] / "a")
     with pytest.raises(PublishConflict, match="same name"):
@@ -155,7 +155,7 @@ def test_folders_without_files_give_way(tmp_path: Path) -> None:
     """As a publication that was killed before its commit leaves them."""
     roots = _roots(tmp_path)
     (roots[0] / "a.csv/b/c").mkdir(parents=True)
-    stage = Stage("x", roots, clear_empty=True)
+    stage = Publication("x", roots, clear_empty=True)
     stage.add_bytes(b"new", roots[0] / "a.csv")
     stage.commit()
     assert _visible(roots) == {"high/a.csv": b"new"}
@@ -164,9 +164,9 @@ def test_folders_without_files_give_way(tmp_path: Path) -> None:
 RIGHTS = """
 import sys
 from pathlib import Path
-from carrel.outputs.publish import Stage, StorageNotWritable, recover
+from carrel.outputs.publish import Publication, StorageNotWritable, recover
 root = Path(sys.argv[1])
-stage = Stage("x", [root])
+stage = Publication("x", [root])
 stage.add_bytes(b"new", root / "a")
 stage.add_bytes(b"new", root / sys.argv[2])
 try:
@@ -208,7 +208,7 @@ def test_a_file_that_never_changes_is_named_before_the_commit(tmp_path: Path) ->
     if subprocess.run(["chattr", "+i", target], capture_output=True, check=False).returncode:
         pytest.skip("this file system has no such mark")
     try:
-        stage = Stage("x", [tmp_path])
+        stage = Publication("x", [tmp_path])
         stage.add_bytes(b"new", tmp_path / "a")
         stage.add_bytes(b"new", target)
         with pytest.raises(Exception, match=r"t\.csv cannot be written"):
@@ -235,7 +235,7 @@ def test_a_target_on_another_disk_is_copied_there(tmp_path: Path) -> None:
     with small_disk(other, "2m") as disk:
         (disk.path / "t.csv").write_bytes(b"old")
         (disk.path / "gone.csv").write_bytes(b"old")
-        stage = Stage("x", roots)
+        stage = Publication("x", roots)
         stage.add_bytes(b"new", roots[0] / "output/t.csv")
         stage.add_bytes(b"new", roots[0] / "output/p/u.csv")
         stage.remove(roots[0] / "output/gone.csv")
@@ -255,7 +255,7 @@ def test_killed_on_two_disks_it_is_all_old_or_all_new(tmp_path: Path, place: str
         old = {"t.csv": b"old", "gone.csv": b"old"}
         for name, data in old.items():
             (disk.path / name).write_bytes(data)
-        stage = Stage("x", roots)
+        stage = Publication("x", roots)
         stage.add_bytes(b"new", roots[0] / "output/t.csv")
         stage.remove(roots[0] / "output/gone.csv")
         stage.add_bytes(b"new", roots[0] / "m.json")
@@ -275,7 +275,7 @@ def test_a_mount_of_the_same_disk_is_another_place_too(tmp_path: Path) -> None:
     if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("mounting needs root with CAP_SYS_ADMIN")
     try:
-        stage = Stage("x", roots)
+        stage = Publication("x", roots)
         stage.add_bytes(b"new", roots[0] / "output/t.csv")
         stage.commit()
         stage.finish()
@@ -290,7 +290,7 @@ def test_a_disk_that_becomes_read_only_takes_nothing(tmp_path: Path) -> None:
     with small_disk(other, "2m") as disk:
         (disk.path / "t.csv").write_bytes(b"old")
         (roots[0] / "m.json").write_bytes(b"old")
-        stage = Stage("x", roots)
+        stage = Publication("x", roots)
         stage.add_bytes(b"new", roots[0] / "m.json")
         stage.add_bytes(b"new", roots[0] / "output/t.csv")
         assert _at("publish.committed", 1, Killed(), stage.commit)
@@ -348,7 +348,7 @@ def test_a_damaged_journal_is_set_aside_and_the_others_are_finished(tmp_path: Pa
     assert (tmp_path / "outside").read_bytes() == b"mine"
     assert [path.name[:11] for path in (roots[0] / STAGING).iterdir()] == [".aside-bad-"]
     assert recover(roots) == []
-    assert Stage("bad", roots).settle() is False
+    assert Publication("bad", roots).settle() is False
 
 
 @pytest.mark.parametrize("kind", ["folder", "link", "fifo", "unreadable"])
@@ -366,7 +366,7 @@ def test_a_journal_that_is_no_file(tmp_path: Path, kind: str) -> None:
         journal.write_bytes(b"{}")
         journal.chmod(0)
     assert recover(roots) == []
-    assert Stage("bad", roots).settle() is False
+    assert Publication("bad", roots).settle() is False
 
 
 def test_what_is_no_stage_is_left_alone(tmp_path: Path) -> None:
@@ -404,7 +404,7 @@ def test_a_root_that_is_gone(tmp_path: Path, gone: str) -> None:
     assert recover(roots) == []
     assert (roots[0] / "a").read_bytes() == b"old"
     roots[1].mkdir(exist_ok=True)
-    stage = Stage("y", roots)
+    stage = Publication("y", roots)
     stage.add_bytes(b"next", roots[0] / "a")
     stage.commit()
     assert (roots[0] / "a").read_bytes() == b"next"
@@ -415,7 +415,7 @@ def test_nothing_is_left_of_a_change_that_fails_after_the_journal(tmp_path: Path
     (roots[0] / "a").write_bytes(b"old")
     (roots[1] / "gone").write_bytes(b"old")
     for count in (1, 2, 3):
-        stage = Stage("x", roots)
+        stage = Publication("x", roots)
         stage.add_bytes(b"new", roots[0] / "a")
         stage.remove(roots[1] / "gone")
         stage.add_bytes(b"new", roots[1] / "d/b")
@@ -432,7 +432,7 @@ def test_killed_while_it_is_taken_back(tmp_path: Path, place: str, count: int) -
     roots = _roots(tmp_path)
     (roots[0] / "a").write_bytes(b"old")
     (roots[1] / "gone").write_bytes(b"old")
-    stage = Stage("x", roots)
+    stage = Publication("x", roots)
     stage.add_bytes(b"new", roots[0] / "a")
     stage.remove(roots[1] / "gone")
     stage.add_bytes(b"new", roots[1] / "b")
@@ -488,8 +488,8 @@ def _meddle(roots: list[Path], damage: list[tuple[str, int, str]]) -> None:
             continue
 
 
-def _publication(roots: list[Path], changes: list[tuple[str, int, str]]) -> Stage:
-    stage = Stage("x", roots, clear_empty=True)
+def _publication(roots: list[Path], changes: list[tuple[str, int, str]]) -> Publication:
+    stage = Publication("x", roots, clear_empty=True)
     for kind, root, path in changes:
         if kind == "add":
             stage.add_bytes(b"new", roots[root] / path)
@@ -529,7 +529,7 @@ def test_any_publication_is_all_old_or_all_new(
         else:
             assert visible == _expected(old, changes)
         assert not list((roots[0] / STAGING).glob("*"))
-        again = Stage("x", roots)
+        again = Publication("x", roots)
         again.add_bytes(b"x", roots[0] / "the next one")
         again.commit()
 

@@ -20,13 +20,13 @@ from carrel.agent.prepare import memory_limit_of
 from carrel.agent.surroundings import Surroundings
 from carrel.executors.base import Inspection, Phase
 from carrel.messages.tasks import JobDefinition
-from carrel.outputs import csv_shape, gate, logs, manifest
+from carrel.outputs import csv_shape, level4, logs, manifest
 from carrel.outputs.diagnosis import notes_on
 from carrel.outputs.errors import UserError
-from carrel.outputs.matching import Matched, TooMuchOutput, too_much, with_unfit
-from carrel.outputs.outcome import Ending, Outcome, outcome_of
-from carrel.outputs.provenance import UNCHANGED, match_made
-from carrel.outputs.publish import Stage, Staged
+from carrel.outputs.matching import MatchedOutputs, TooMuchOutput, too_much, with_unfit
+from carrel.outputs.outcome import AttemptOutcome, Ending, outcome_of
+from carrel.outputs.publish import Publication, StagedFile
+from carrel.outputs.unchanged_files import UNCHANGED, match_made
 from carrel.outputs.walk import Listing, open_beneath, walk_job
 from carrel.project.patterns import is_reserved
 from carrel.telemetry.faults import point
@@ -41,11 +41,11 @@ FEW_FILES, FEW_BYTES = 64, 64 * 1024 * 1024
 """Outputs up to this number and size are made durable under the workspace's lock, with all else."""
 
 
-class Superseded(gate.Cancelled):
+class Superseded(level4.Cancelled):
     """The attempt may not change its workspace (any more): nothing of it may become visible."""
 
 
-class TookTooLong(UserError, gate.Cancelled):
+class TookTooLong(UserError, level4.Cancelled):
     """What the job left cannot be read, checked and stored in the time there is for that."""
 
 
@@ -58,7 +58,7 @@ class StagedOutput:
     """An output that is staged; `shape` of CSV files that are counted."""
 
     level: str
-    file: Staged
+    file: StagedFile
     shape: csv_shape.Shape | None = None
 
 
@@ -109,7 +109,7 @@ class Finalising:
     def job_folder(self) -> Path:
         return self.place.storage.job_folder(self.job.id, self.job.created_at)
 
-    def finish(self, seen: Inspection, *, cancelled: bool = False, timeout: float | None = None) -> Stage:
+    def finish(self, seen: Inspection, *, cancelled: bool = False, timeout: float | None = None) -> Publication:
         """Record a process that ended (or never began and was cancelled), and publish what may be published."""
         prepared = self.folder.prepared()
         seen = replace(seen, notes=notes_on(seen, self.folder.workspace, self.job.args))
@@ -132,7 +132,7 @@ class Finalising:
         point("finalise.matched")
         return self._record(facts, listing, excluded, to_workspace=not cancelled)
 
-    def fail(self, seen: Inspection, error: Mapping[str, Any], message: str, *, to_workspace: bool) -> Stage:
+    def fail(self, seen: Inspection, error: Mapping[str, Any], message: str, *, to_workspace: bool) -> Publication:
         """Record an attempt that could not be made. `message` is for the secure side."""
         prepared = self.folder.prepared()
         facts = metadata.Facts(
@@ -150,8 +150,8 @@ class Finalising:
         seen: Inspection,
         prepared: Prepared | None,
         ending: Ending,
-        matched: Matched,
-        outcome: Outcome,
+        matched: MatchedOutputs,
+        outcome: AttemptOutcome,
         listing: Listing,
     ) -> metadata.Facts:
         return metadata.Facts(
@@ -186,18 +186,18 @@ class Finalising:
             return warehouses.changes(before, prepared.database_version)
         return databases.changes(url, before, prepared.database_version)
 
-    def _match(self, listing: Listing, prepared: Prepared) -> Matched:
+    def _match(self, listing: Listing, prepared: Prepared) -> MatchedOutputs:
         made = match_made(
             self.job.output_spec, listing.files, prepared.placed, self.folder.workspace, prepared.at_ns, self.check
         )
         return with_unfit(made, listing)
 
-    def _gate_limits(self) -> gate.GateLimits:
+    def _gate_limits(self) -> level4.GateLimits:
         settings = self.place.settings
-        return gate.GateLimits(
+        return level4.GateLimits(
             self.job.level4_max_filesize,
             self.job.level4_max_csv_rows,
-            frozenset(self.job.level4_file_types) or gate.LEVEL4_FILE_TYPES,
+            frozenset(self.job.level4_file_types) or level4.LEVEL4_FILE_TYPES,
             identifiers=settings.identifier_names,
             bars_all=settings.level4_bars_identifiers,
         )
@@ -208,24 +208,24 @@ class Finalising:
         return [
             f"{path}: {sentence}"
             for path, level in sorted(outputs.items())
-            if level != gate.HIGHLY_SENSITIVE
-            for sentence in gate.identifying_columns(self.folder.workspace, path, limits, self.check)
+            if level != level4.HIGHLY_SENSITIVE
+            for sentence in level4.identifying_columns(self.folder.workspace, path, limits, self.check)
         ]
 
-    def _check(self, outputs: Mapping[str, str]) -> dict[str, gate.Exclusion]:
+    def _check(self, outputs: Mapping[str, str]) -> dict[str, level4.Exclusion]:
         limits = self._gate_limits()
         found = {}
         for path, level in outputs.items():
             self.check()
-            if level != gate.HIGHLY_SENSITIVE:
-                found[path] = gate.check_file(self.folder.workspace, path, limits, self.check)
+            if level != level4.HIGHLY_SENSITIVE:
+                found[path] = level4.check_file(self.folder.workspace, path, limits, self.check)
         return {path: exclusion for path, exclusion in found.items() if exclusion}
 
     def _record(
-        self, facts: metadata.Facts, listing: Listing, excluded: Mapping[str, gate.Exclusion], *, to_workspace: bool
-    ) -> Stage:
+        self, facts: metadata.Facts, listing: Listing, excluded: Mapping[str, level4.Exclusion], *, to_workspace: bool
+    ) -> Publication:
         storage = self.place.storage
-        stage = Stage(self.task_id, storage.roots, self.check, clear_empty=True)
+        stage = Publication(self.task_id, storage.roots, self.check, clear_empty=True)
         try:
             base = storage.workspace(self.job.workspace) if facts.published else self.job_folder / KEPT
             staged = self._stage_outputs(stage, facts, base)
@@ -248,7 +248,7 @@ class Finalising:
             raise
         return stage
 
-    def _stage_outputs(self, stage: Stage, facts: metadata.Facts, base: Path) -> dict[str, StagedOutput]:
+    def _stage_outputs(self, stage: Publication, facts: metadata.Facts, base: Path) -> dict[str, StagedOutput]:
         staged = {}
         for path, level in facts.matched.outputs.items():
             self.check()
@@ -266,7 +266,7 @@ class Finalising:
         return staged
 
     def _stage_logs(
-        self, stage: Stage, record: Mapping[str, Any], facts: metadata.Facts, *, to_workspace: bool
+        self, stage: Publication, record: Mapping[str, Any], facts: metadata.Facts, *, to_workspace: bool
     ) -> None:
         log = stage.new_file(self.job_folder / metadata.LOG)
         limit = self.place.settings.max_log_bytes
@@ -294,7 +294,7 @@ class Finalising:
         return known.union(*(logs.secrets_of_url(value) for value in known if "://" in value))
 
     def _stage_workspace(
-        self, stage: Stage, staged: Mapping[str, StagedOutput], excluded: Mapping[str, gate.Exclusion]
+        self, stage: Publication, staged: Mapping[str, StagedOutput], excluded: Mapping[str, level4.Exclusion]
     ) -> None:
         """Level 4 copies, stubs and the manifest: what depends on what other jobs made."""
         storage, job = self.place.storage, self.job
@@ -311,21 +311,21 @@ class Finalising:
         stage.add_bytes(manifest.dumps(new), storage.manifest(job.workspace))
 
     def _stage_level4(
-        self, stage: Stage, path: str, output: StagedOutput, exclusion: gate.Exclusion | None, names: Names
+        self, stage: Publication, path: str, output: StagedOutput, exclusion: level4.Exclusion | None, names: Names
     ) -> None:
-        level4 = self.place.storage.level4(self.job.workspace)
-        if output.level == gate.HIGHLY_SENSITIVE or exclusion:
-            stage.remove(level4 / path)
+        folder = self.place.storage.level4(self.job.workspace)
+        if output.level == level4.HIGHLY_SENSITIVE or exclusion:
+            stage.remove(folder / path)
         else:
             self._clear_stubs(path, names)
-            stage.add_copy(output.file.path, level4 / path)
+            stage.add_copy(output.file.path, folder / path)
         stub = path + STUB
         if names.has(stub):
             return
         if exclusion:
-            stage.add_bytes(exclusion.stub.encode(), level4 / stub)
+            stage.add_bytes(exclusion.stub.encode(), folder / stub)
         else:
-            stage.remove(level4 / stub)
+            stage.remove(folder / stub)
 
     def _clear_stubs(self, path: str, names: Names) -> None:
         """The message about an earlier `t.csv` gives way to a file that is to be stored as `t.csv.txt/n.csv`."""
@@ -335,7 +335,7 @@ class Finalising:
                 stub.unlink()
 
     def _output_record(
-        self, path: str, output: StagedOutput, exclusion: gate.Exclusion | None, database_version: str | None
+        self, path: str, output: StagedOutput, exclusion: level4.Exclusion | None, database_version: str | None
     ) -> manifest.OutputRecord:
         job = self.job
         return manifest.OutputRecord(

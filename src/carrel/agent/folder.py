@@ -25,8 +25,8 @@ from pydantic import ValidationError
 
 from carrel.agent.attempt import Start
 from carrel.messages.tasks import Task
-from carrel.outputs.provenance import Placed
 from carrel.outputs.trees import remove_tree
+from carrel.outputs.unchanged_files import PlacedFile
 
 TRASH = ".trash-"
 
@@ -41,7 +41,7 @@ class Prepared:
     bound: Mapping[str, str] | None = None
     study_actions: list[str] | None = None
     database_version: str | None = None
-    placed: Mapping[str, Placed] = field(default_factory=dict)
+    placed: Mapping[str, PlacedFile] = field(default_factory=dict)
     """What was in the workspace before the job, by path: inputs, and what its outputs' patterns match."""
 
 
@@ -159,8 +159,8 @@ class AttemptFolder:
             return None
 
 
-def _placed(inode: list[int], *fields: Any) -> Placed:
-    return Placed((inode[0], inode[1]), *fields)
+def _placed(inode: list[int], *fields: Any) -> PlacedFile:
+    return PlacedFile((inode[0], inode[1]), *fields)
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

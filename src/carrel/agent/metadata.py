@@ -10,7 +10,7 @@ from typing import Any
 
 from carrel.executors.base import Inspection, Phase
 from carrel.messages.tasks import JobDefinition
-from carrel.outputs.matching import Matched
+from carrel.outputs.matching import MatchedOutputs
 
 SAFE_ENV = frozenset(
     {"PATH", "PYTHON_VERSION", "DEBIAN_FRONTEND", "DEBCONF_NONINTERACTIVE_SEEN", "UBUNTU_VERSION", "PYENV_SHELL"}
@@ -27,7 +27,7 @@ _LABELS = {
     "base_revision": "org.opensafely.base.vcs-ref",
     "base_created": "org.opencontainers.base.build-date",
 }
-NOTHING_MATCHED = Matched({}, (), ())
+NOTHING_MATCHED = MatchedOutputs({}, (), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Facts:
     inspection: Inspection = field(default_factory=lambda: Inspection(Phase.ABSENT))
     image_id: str | None = None
     exit_code: int | None = None
-    matched: Matched = NOTHING_MATCHED
+    matched: MatchedOutputs = NOTHING_MATCHED
     message: str | None = None
     hint: str = ""
     excluded: Mapping[str, str] = field(default_factory=dict)

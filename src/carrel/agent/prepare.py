@@ -16,8 +16,8 @@ from carrel.messages.tasks import JobDefinition
 from carrel.outputs import manifest
 from carrel.outputs.errors import UserError
 from carrel.outputs.inputs import place_file
-from carrel.outputs.provenance import highest, note_placed
 from carrel.outputs.study_files import hidden_from_jobs
+from carrel.outputs.unchanged_files import highest, note_placed
 from carrel.project import ProjectValidationError, action_names, get_all_output_patterns_from_project_file
 from carrel.repos import FileIsLink, FileNotInRepo, FileTooLarge, GivenUp
 from carrel.telemetry.faults import point

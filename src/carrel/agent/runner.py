@@ -82,7 +82,7 @@ class Runner:
         self.settled: set[str] = set()
         """Ids of the tasks whose final report the controller has."""
         self._unwritten: dict[str, Any] | None = None
-        self._stage: publish.Stage | None = None
+        self._stage: publish.Publication | None = None
         self._seen = Inspection(Phase.ABSENT)
         self._cancelled: Task | None = None
         self._superseded = self._stopping = self._timed_out = False

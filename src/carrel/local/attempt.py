@@ -16,11 +16,11 @@ from carrel.local.code import FORMER_OUTPUT, Hashes, Version
 from carrel.local.records import Record
 from carrel.local.settings import LocalSettings
 from carrel.local.study import Study
-from carrel.outputs.gate import Cancelled
 from carrel.outputs.inputs import place_outputs
-from carrel.outputs.provenance import Placed, highest, note_placed
+from carrel.outputs.level4 import Cancelled
 from carrel.outputs.study_files import LeaveOut, copy_study, study_files
 from carrel.outputs.trees import remove_tree
+from carrel.outputs.unchanged_files import PlacedFile, highest, note_placed
 from carrel.outputs.walk import printable
 from carrel.project import Action
 from carrel.telemetry import faults
@@ -99,7 +99,7 @@ class Attempt:
         self.image_id = ""
         self.code_hash = ""
         self.input_hashes: dict[str, str] = {}
-        self.placed: dict[str, Placed] = {}
+        self.placed: dict[str, PlacedFile] = {}
         """What was in its folder before it began, by path: inputs, and what its outputs' patterns match."""
         self.skipped: list[str] = []
         self.memory_peak: int | None = None
@@ -138,7 +138,7 @@ class Attempt:
         for line in self.skipped[:SKIPPED_SHOWN]:
             self.detail(StatusCode.PREPARING, f"Not copied: {line}")
 
-    def _note_placed(self, mounts: list[Mount]) -> dict[str, Placed]:
+    def _note_placed(self, mounts: list[Mount]) -> dict[str, PlacedFile]:
         levels: dict[str, str] = {}
         for record in self.needed.values():
             for path, level in record.outputs.items():

@@ -18,11 +18,11 @@ from carrel.local.records import Record, record_path, to_bytes
 from carrel.outputs import logs, manifest
 from carrel.outputs.csv_shape import shape_of_output
 from carrel.outputs.diagnosis import notes_on, why_not_started
-from carrel.outputs.gate import MODERATELY_SENSITIVE, GateLimits, check_file, identifying_columns
-from carrel.outputs.matching import Matched, too_much, with_unfit
-from carrel.outputs.outcome import Ending, Outcome, outcome_of
-from carrel.outputs.provenance import UNCHANGED, match_made
-from carrel.outputs.publish import PublishConflict, Stage, Staged, StorageNotWritable
+from carrel.outputs.level4 import MODERATELY_SENSITIVE, GateLimits, check_file, identifying_columns
+from carrel.outputs.matching import MatchedOutputs, too_much, with_unfit
+from carrel.outputs.outcome import AttemptOutcome, Ending, outcome_of
+from carrel.outputs.publish import Publication, PublishConflict, StagedFile, StorageNotWritable
+from carrel.outputs.unchanged_files import UNCHANGED, match_made
 from carrel.outputs.walk import Listing, open_beneath, walk_job
 from carrel.project.patterns import is_reserved
 from carrel.telemetry import faults
@@ -40,7 +40,7 @@ class Judgement:
     said: str
     """The log's words: as on the server they name files, and leave a plain exit code to speak for itself."""
     hint: str
-    matched: Matched
+    matched: MatchedOutputs
     excluded: Mapping[str, str]
     refused: tuple[str, ...]
     notes: tuple[str, ...] = ()
@@ -91,14 +91,14 @@ def judge(attempt: Attempt, inspection: Inspection, listing: Listing) -> Judgeme
     return replace(judgement, notes=(*notes, f"Nothing of what it made is kept: {reason}")) if reason else judgement
 
 
-def _gate(attempt: Attempt, matched: Matched) -> dict[str, str]:
+def _gate(attempt: Attempt, matched: MatchedOutputs) -> dict[str, str]:
     limits = GateLimits()
     checked = (path for path, level in matched.outputs.items() if level == MODERATELY_SENSITIVE)
     findings = ((path, check_file(attempt.workspace, path, limits, attempt.check)) for path in checked)
     return {path: found.reason for path, found in findings if found is not None}
 
 
-def _identifying(attempt: Attempt, matched: Matched) -> tuple[str, ...]:
+def _identifying(attempt: Attempt, matched: MatchedOutputs) -> tuple[str, ...]:
     """A line for each column of a moderately sensitive output that may identify people."""
     paths = sorted(path for path, level in matched.outputs.items() if level == MODERATELY_SENSITIVE)
     try:
@@ -109,7 +109,9 @@ def _identifying(attempt: Attempt, matched: Matched) -> tuple[str, ...]:
     return tuple(f"{path}: {sentence}" for path, sentences in told for sentence in sentences)
 
 
-def _status(attempt: Attempt, inspection: Inspection, outcome: Outcome, matched: Matched) -> tuple[StatusCode, str]:
+def _status(
+    attempt: Attempt, inspection: Inspection, outcome: AttemptOutcome, matched: MatchedOutputs
+) -> tuple[StatusCode, str]:
     """The server's status; its words too, but where the server must say less than a researcher may know here."""
     if attempt.timed_out:
         return StatusCode.TIMED_OUT, outcome.message or ""
@@ -168,7 +170,7 @@ def _record(attempt: Attempt, inspection: Inspection, judgement: Judgement) -> R
 
 def _publish(attempt: Attempt, record: Record, judgement: Judgement) -> None:
     study = attempt.around.study
-    stage = Stage(attempt.id, [study.folder], attempt.check)
+    stage = Publication(attempt.id, [study.folder], attempt.check)
     try:
         entries = [_stage_output(attempt, stage, record, path) for path in record.outputs]
         _write_log(attempt, stage.new_file(study.log(record.action)), record, judgement)
@@ -203,7 +205,7 @@ def _ignore(study: Path, outputs: Mapping[str, str]) -> None:
         ) from error
 
 
-def _stage_output(attempt: Attempt, stage: Stage, record: Record, path: str) -> manifest.OutputRecord:
+def _stage_output(attempt: Attempt, stage: Publication, record: Record, path: str) -> manifest.OutputRecord:
     source = open_beneath(attempt.workspace, path)
     try:
         staged = stage.add_file(source, attempt.around.study.folder / path, link=True)
@@ -212,7 +214,7 @@ def _stage_output(attempt: Attempt, stage: Stage, record: Record, path: str) -> 
     return _manifest_entry(attempt, record, path, staged)
 
 
-def _manifest_entry(attempt: Attempt, record: Record, path: str, staged: Staged) -> manifest.OutputRecord:
+def _manifest_entry(attempt: Attempt, record: Record, path: str, staged: StagedFile) -> manifest.OutputRecord:
     shape = shape_of_output(staged.path, path, record.outputs[path], attempt.check)
     return manifest.OutputRecord(
         path=path,

@@ -11,7 +11,7 @@ from carrel.disclosure.findings import IDENTIFYING, Finding
 from carrel.disclosure.outputs import Look, look_at
 from carrel.local.settings import LocalSettings
 from carrel.local.study import Study
-from carrel.outputs.gate import MODERATELY_SENSITIVE, GateLimits, check_file, suffix_of
+from carrel.outputs.level4 import MODERATELY_SENSITIVE, GateLimits, check_file, suffix_of
 from carrel.outputs.matching import match_pattern, matches
 from carrel.outputs.walk import Refusal, open_beneath, printable, walk
 from carrel.project.patterns import is_reserved

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from carrel.disclosure.records import records_of
 from carrel.disclosure.texts import Unreadable, blocks_of, decoded
-from carrel.outputs.gate import HIGHLY_SENSITIVE, suffix_of
+from carrel.outputs.level4 import HIGHLY_SENSITIVE, suffix_of
 from carrel.units.limits import MAX_COUNTED_BYTES
 
 

@@ -41,7 +41,7 @@ class JournalDamaged(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class FileChange:
     """One change: a staged file goes to `path` below root number `root`, or, `staged` being empty, the file there goes.
 
     `number` is its place in the journal; `inode` of the staged file, or of the file that goes (None in journals of old
@@ -65,7 +65,7 @@ class Change:
         return fields | ({"inode": list(self.inode)} if self.inode else {})
 
 
-def change_of(number: int, record: object, roots: int) -> Change:
+def change_of(number: int, record: object, roots: int) -> FileChange:
     """Read one entry of a journal of `roots` roots; raises JournalDamaged."""
     if not isinstance(record, dict):
         raise JournalDamaged("an entry is no object")
@@ -79,7 +79,7 @@ def change_of(number: int, record: object, roots: int) -> Change:
     pair = isinstance(inode, list) and len(inode) == 2 and all(isinstance(part, int) for part in inode)
     if inode is not None and not pair:
         raise JournalDamaged("an entry has no inode number where one should be")
-    return Change(
+    return FileChange(
         number=number,
         root=root,
         path=str(path),
@@ -140,7 +140,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Publication:
+class Journal:
     """One publication on disk. `roots`: the folders below which its targets lie; the first holds the journal."""
 
     name: str
@@ -154,15 +154,15 @@ class Publication:
         """Where files for targets below this root are staged."""
         return self.roots[root] / STAGING / self.name
 
-    def target(self, change: Change) -> Path:
+    def target(self, change: FileChange) -> Path:
         return self.roots[change.root] / change.path
 
-    def source(self, change: Change) -> Path:
+    def source(self, change: FileChange) -> Path:
         if change.beside:
             return self.target(change).with_name(change.beside)
         return self.folder(change.root) / change.staged
 
-    def backup(self, change: Change) -> Path:
+    def backup(self, change: FileChange) -> Path:
         """Where what `change` replaces or removes is kept until all is durable."""
         if change.beside:
             return self.target(change).with_name(f"{change.beside}.old")
@@ -170,7 +170,7 @@ class Publication:
 
     # Writing and reading
 
-    def write(self, changes: Iterable[Change]) -> None:
+    def write(self, changes: Iterable[FileChange]) -> None:
         """The commit: from here on a restart finishes the changes."""
         self.home.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
         record = {"committed_ns": time.time_ns(), "operations": [change.as_json() for change in changes]}
@@ -180,12 +180,12 @@ class Publication:
         (self.home / PENDING).touch()
         write_atomically(self.home / JOURNAL, data)
 
-    def write_beside(self, changes: Iterable[Change]) -> None:
+    def write_beside(self, changes: Iterable[FileChange]) -> None:
         """Note the names that are about to be used beside targets, so that a restart finds and removes the files."""
         notes = [change.as_json() for change in changes]
         write_atomically(self.home / BESIDE, json.dumps(notes).encode())
 
-    def read(self) -> tuple[int, list[Change], bool] | None:
+    def read(self) -> tuple[int, list[FileChange], bool] | None:
         """When it was committed (ns since 1970), its changes, and whether they are being undone; None: no journal.
 
         Raises JournalDamaged, whatever is wrong with it.
@@ -205,7 +205,7 @@ class Publication:
 
     # Doing and undoing
 
-    def apply(self, changes: Iterable[Change]) -> None:
+    def apply(self, changes: Iterable[FileChange]) -> None:
         """Make the changes; those made already are passed over. Raises OSError at the first that cannot be."""
         complete = self.is_complete()
         for change in changes:
@@ -223,7 +223,7 @@ class Publication:
         except OSError:
             return False
 
-    def _move(self, change: Change, complete: bool) -> None:
+    def _move(self, change: FileChange, complete: bool) -> None:
         source, target = self.source(change), self.target(change)
         if lstat(source) is None:
             made = change.inode is None or inode_of(target) == change.inode
@@ -234,7 +234,7 @@ class Publication:
             target.replace(self.backup(change))
         source.replace(target)
 
-    def _remove(self, change: Change) -> None:
+    def _remove(self, change: FileChange) -> None:
         target, backup = self.target(change), self.backup(change)
         found = lstat(target)
         if found is None or stat.S_ISDIR(found.st_mode):
@@ -246,7 +246,7 @@ class Publication:
         else:
             target.replace(backup)
 
-    def undo(self, changes: Sequence[Change]) -> None:
+    def undo(self, changes: Sequence[FileChange]) -> None:
         """Put everything back as it was before the commit; can be repeated. Raises OSError when it cannot be."""
         with contextlib.suppress(FileNotFoundError):
             (self.home / JOURNAL).replace(self.home / UNDO)
@@ -266,7 +266,7 @@ class Publication:
 
     # Ending
 
-    def finish(self, changes: Iterable[Change]) -> None:
+    def finish(self, changes: Iterable[FileChange]) -> None:
         """Make the changes durable and forget the journal. On a disk that cannot, the journal stays for a restart."""
         for folder in sorted({self.target(change).parent for change in changes}):
             try:

@@ -16,7 +16,7 @@ from carrel.units.limits import GIB, MAX_JOB_ENTRIES, MAX_LISTED, MAX_OUTPUT_BYT
 
 
 @dataclass(frozen=True, slots=True)
-class Matched:
+class MatchedOutputs:
     """`outputs`: path -> level, sorted by path. `unmatched_outputs`: files made since, that no pattern matches.
 
     `unchanged`: files that a pattern matches, but that were there before and that the job left as they were. `unfit`:
@@ -35,7 +35,7 @@ class TooMuchOutput(UserError):
     """A job's outputs are more than anybody would look at, or than a disk should take; the text says what may be."""
 
 
-def match_outputs(output_spec: Mapping[str, str], files: Iterable[FileEntry], since_ns: int) -> Matched:
+def match_outputs(output_spec: Mapping[str, str], files: Iterable[FileEntry], since_ns: int) -> MatchedOutputs:
     """Match `output_spec` (pattern -> level) in order; the last pattern that matches a file gives its level.
 
     `since_ns`: files not changed after it (the code, the inputs) are not reported as unmatched.
@@ -49,10 +49,10 @@ def match_outputs(output_spec: Mapping[str, str], files: Iterable[FileEntry], si
         if not found:
             unmatched.append(pattern)
     others = sorted(file.path for file in listed if file.path not in outputs and file.mtime_ns > since_ns)
-    return Matched(dict(sorted(outputs.items())), tuple(unmatched), capped(others))
+    return MatchedOutputs(dict(sorted(outputs.items())), tuple(unmatched), capped(others))
 
 
-def with_unfit(matched: Matched, listing: Listing) -> Matched:
+def with_unfit(matched: MatchedOutputs, listing: Listing) -> MatchedOutputs:
     """With what the patterns without outputs would have matched, had it not been refused."""
     refused = (
         f"{refusal.path}  - {refusal.reason}"

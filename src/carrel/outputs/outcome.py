@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from carrel.jobs.exits import words_for
-from carrel.outputs.matching import Matched
+from carrel.outputs.matching import MatchedOutputs
 
 KILLED = 137
 """128 + SIGKILL."""
@@ -25,7 +25,7 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class AttemptOutcome:
     """`message` and `hint` for log and metadata; `publish`: whether the outputs may replace those in the workspace."""
 
     message: str | None
@@ -34,29 +34,29 @@ class Outcome:
     excluded: Mapping[str, str] = field(default_factory=dict)
 
 
-def outcome_of(ending: Ending, matched: Matched, excluded: Mapping[str, str] | None = None) -> Outcome:
+def outcome_of(ending: Ending, matched: MatchedOutputs, excluded: Mapping[str, str] | None = None) -> AttemptOutcome:
     """Judge an ending with what was matched and which moderately sensitive files the gate excluded (path -> reason)."""
     excluded = excluded or {}
     if ending.cancelled:
-        return Outcome(CANCELLED)
+        return AttemptOutcome(CANCELLED)
     if ending.exit_code == 0:
         return _finished(matched, excluded)
-    return Outcome(_failure(ending), excluded=excluded)
+    return AttemptOutcome(_failure(ending), excluded=excluded)
 
 
-def _finished(matched: Matched, excluded: Mapping[str, str]) -> Outcome:
+def _finished(matched: MatchedOutputs, excluded: Mapping[str, str]) -> AttemptOutcome:
     if matched.unmatched_patterns:
         message = "\n  No outputs found matching patterns:\n - " + "\n   - ".join(matched.unmatched_patterns)
-        return Outcome(message, _hint(matched), excluded=excluded)
+        return AttemptOutcome(message, _hint(matched), excluded=excluded)
     message = COMPLETED
     if excluded:
         message += (
             f", but {len(excluded)} file(s) marked as moderately_sensitive were excluded. See job log for details."
         )
-    return Outcome(message, publish=True, excluded=excluded)
+    return AttemptOutcome(message, publish=True, excluded=excluded)
 
 
-def _hint(matched: Matched) -> str:
+def _hint(matched: MatchedOutputs) -> str:
     hint = ""
     if matched.unmatched_outputs:
         hint += "\n  Did you mean to match one of these files instead?\n - " + "\n   - ".join(matched.unmatched_outputs)

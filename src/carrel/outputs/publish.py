@@ -27,16 +27,25 @@ from carrel.outputs.journal import (
     FOLDER_MODE,
     JOURNAL,
     STAGING,
-    Change,
+    FileChange,
+    Journal,
     JournalDamaged,
-    Publication,
     fsync,
     lstat,
 )
 from carrel.telemetry.faults import point
 from carrel.units.ignored import make_ignored
 
-__all__ = ["JOURNAL", "STAGING", "PublishConflict", "Stage", "Staged", "StorageNotWritable", "recover", "settle"]
+__all__ = [
+    "JOURNAL",
+    "STAGING",
+    "Publication",
+    "PublishConflict",
+    "StagedFile",
+    "StorageNotWritable",
+    "recover",
+    "settle",
+]
 
 logger = logging.getLogger(__name__)
 FILE_MODE = 0o640
@@ -68,7 +77,7 @@ class StorageNotWritable(InfrastructureFault):
 
 
 @dataclass(frozen=True, slots=True)
-class Staged:
+class StagedFile:
     """A staged file. `size` in bytes, `mtime` in seconds since 1970, `sha256` in hexadecimal."""
 
     path: Path
@@ -77,7 +86,7 @@ class Staged:
     sha256: str
 
 
-class Stage:
+class Publication:
     """Files prepared for one publication. Each target lies below one of `roots`.
 
     `name` is unique among publications that may be under way at once. Used again after a crash, it starts anew, once
@@ -98,8 +107,8 @@ class Stage:
         self.roots = list(roots)
         self._check = check
         self._clear_empty = clear_empty
-        self._publication = Publication(name, self.roots)
-        self._changes: list[Change] = []
+        self._publication = Journal(name, self.roots)
+        self._changes: list[FileChange] = []
         self._unsynced: list[Path] = []
         self._new_folders: list[Path] = []
         settle(name, self.roots)
@@ -117,7 +126,7 @@ class Stage:
         """Stage a small file with these contents for `target`."""
         self.new_file(target).write_bytes(data)
 
-    def add_file(self, source: int, target: Path, *, link: bool = False) -> Staged:
+    def add_file(self, source: int, target: Path, *, link: bool = False) -> StagedFile:
         """Stage the open file `source` for `target` and hash it: linked where allowed and possible, else copied.
 
         With `link` the staged file may be the very file that `source` is, so nobody may write to it any more.
@@ -128,7 +137,7 @@ class Stage:
         if not (link and ours and _link(source, staged)):
             _copy(source, staged, self._check)
         staged.chmod(FILE_MODE)
-        return Staged(staged, found.st_size, found.st_mtime, sha256_of(staged, self._check))
+        return StagedFile(staged, found.st_size, found.st_mtime, sha256_of(staged, self._check))
 
     def add_copy(self, staged: Path, target: Path) -> None:
         """Stage a copy, sharing nothing, of a file that is staged already."""
@@ -154,10 +163,10 @@ class Stage:
         """`target` is to be gone, if it is there."""
         self._add(target, "")
 
-    def _add(self, target: Path, staged: str) -> Change:
+    def _add(self, target: Path, staged: str) -> FileChange:
         root = next(number for number, root in enumerate(self.roots) if target.is_relative_to(root))
         path = str(target.relative_to(self.roots[root]))
-        self._changes.append(Change(number=len(self._changes), root=root, path=path, staged=staged))
+        self._changes.append(FileChange(number=len(self._changes), root=root, path=path, staged=staged))
         return self._changes[-1]
 
     def settle(self) -> bool:
@@ -217,7 +226,7 @@ class Stage:
             if folder := next((str(p) for p in Path(path).parents if (root, str(p)) in made), None):
                 raise PublishConflict(f"{path} cannot be stored: {folder} is to be a file and a folder")
 
-    def _prepare(self, change: Change) -> bool:
+    def _prepare(self, change: FileChange) -> bool:
         """Make the target's folder and look whether the change can be made; False when there is nothing to do."""
         target = self._publication.target(change)
         with self._in_words(target):
@@ -264,10 +273,10 @@ class Stage:
         except OSError:
             raise PublishConflict(f"{self._shown(target)} cannot be stored: a folder of that name is there") from None
 
-    def _bring_near(self) -> list[Change]:
+    def _bring_near(self) -> list[FileChange]:
         """Try each folder; where it lies on another file system, put the staged files beside their targets."""
         near: dict[Path, bool] = {}
-        far: list[Change] = []
+        far: list[FileChange] = []
         changes = []
         for change in self._changes:
             target = self._publication.target(change)
@@ -288,7 +297,7 @@ class Stage:
                     self._copy_beside(change)
         return changes
 
-    def _is_near(self, change: Change, folder: Path) -> bool:
+    def _is_near(self, change: FileChange, folder: Path) -> bool:
         """Whether staged files can be renamed into `folder`; raises OSError when nothing can be written there."""
         stage = self._publication.folder(change.root)
         stage.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
@@ -305,7 +314,7 @@ class Stage:
         there.unlink()
         return True
 
-    def _copy_beside(self, change: Change) -> None:
+    def _copy_beside(self, change: FileChange) -> None:
         staged = self._publication.folder(change.root) / change.staged
         beside = self._publication.source(change)
         fd = os.open(staged, os.O_RDONLY | os.O_CLOEXEC)
@@ -443,7 +452,7 @@ def settle(name: str, roots: Sequence[Path]) -> bool:
     Never raises for what is in a journal, or for what cannot be done about it: then all is taken back, and where not
     even that can be done, the stage is set aside for a person to look at.
     """
-    publication = Publication(name, roots)
+    publication = Journal(name, roots)
     try:
         journal = publication.read()
     except JournalDamaged as damage:
@@ -456,7 +465,7 @@ def settle(name: str, roots: Sequence[Path]) -> bool:
     return _finish_or_undo(publication, changes, undoing)
 
 
-def _finish_or_undo(publication: Publication, changes: list[Change], undoing: bool) -> bool:
+def _finish_or_undo(publication: Journal, changes: list[FileChange], undoing: bool) -> bool:
     complete = publication.is_complete()
     if not undoing:
         try:
@@ -476,7 +485,7 @@ def _finish_or_undo(publication: Publication, changes: list[Change], undoing: bo
     return False
 
 
-def _take_back(publication: Publication, changes: list[Change], cause: OSError) -> None:
+def _take_back(publication: Journal, changes: list[FileChange], cause: OSError) -> None:
     """After a change that could not be made. What cannot be taken back now is tried again at the next start."""
     logger.error("%s: could not be published, and is taken back: %s", publication.name, cause)
     try:
@@ -487,7 +496,7 @@ def _take_back(publication: Publication, changes: list[Change], cause: OSError) 
     publication.discard()
 
 
-def _set_aside(publication: Publication, why: str) -> None:
+def _set_aside(publication: Journal, why: str) -> None:
     moved = publication.set_aside()
     logger.error("%s: %s; its stage is kept in %s", publication.name, why, moved or publication.home)
 
@@ -512,7 +521,7 @@ def recover(roots: Sequence[Path]) -> list[str]:
 def _committed_at(name: str, roots: Sequence[Path]) -> int:
     """Nanoseconds since 1970; 0 where there is no journal that says it."""
     with contextlib.suppress(JournalDamaged, OSError):
-        journal = Publication(name, roots).read()
+        journal = Journal(name, roots).read()
         return journal[0] if journal else 0
     return 0
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from carrel.outputs.matching import Matched, capped, match_outputs, match_pattern
+from carrel.outputs.matching import MatchedOutputs, capped, match_outputs, match_pattern
 from carrel.outputs.publish import sha256_of
 from carrel.outputs.walk import FileEntry, walk
 
@@ -19,7 +19,7 @@ _LEVELS = ("minimally_sensitive", "moderately_sensitive", "highly_sensitive")
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class PlacedFile:
     """A file that was in the workspace before the job began. `inode` is its device and number, `size` in bytes.
 
     `level` is what the maker of an input gave it, "" for a file of the study; `sha256` of its contents where they are
@@ -45,7 +45,7 @@ def note_placed(
     levels: Mapping[str, str],
     hashes: Mapping[str, str],
     shown: Mapping[str, Path],
-) -> dict[str, Placed]:
+) -> dict[str, PlacedFile]:
     """By path: the inputs, and the files of the study that an output's pattern matches. The job has not begun.
 
     `levels` and `hashes` of the inputs, by path; `shown`: the files that large inputs are shown from.
@@ -53,7 +53,7 @@ def note_placed(
     entries = {entry.path: entry for entry in walk(workspace).files}
     matched = {path for pattern in output_spec for path in match_pattern(pattern, entries)}
     return {
-        path: Placed(
+        path: PlacedFile(
             inode=entries[path].inode,
             size=shown[path].stat().st_size if path in shown else entries[path].size,
             mtime_ns=entries[path].mtime_ns,
@@ -68,11 +68,11 @@ def note_placed(
 def match_made(
     output_spec: Mapping[str, str],
     files: Collection[FileEntry],
-    placed: Mapping[str, Placed],
+    placed: Mapping[str, PlacedFile],
     workspace: Path,
     since_ns: int,
     check: Callable[[], None] = lambda: None,
-) -> Matched:
+) -> MatchedOutputs:
     """`match_outputs` of what the job made, each at no lower level than the maker of what it holds gave it.
 
     An input that was only touched still answers its pattern, but is no output. `check` is called while files are read.
@@ -95,7 +95,7 @@ def match_made(
     return replace(matched, outputs=outputs, unchanged=capped(sorted(left)))
 
 
-def _is_untouched(entry: FileEntry, placed: Mapping[str, Placed]) -> bool:
+def _is_untouched(entry: FileEntry, placed: Mapping[str, PlacedFile]) -> bool:
     place = placed.get(entry.path)
     if place and place.is_untouched(entry):
         return True
@@ -103,7 +103,7 @@ def _is_untouched(entry: FileEntry, placed: Mapping[str, Placed]) -> bool:
     return entry.size == 0 and any(place.shown and place.inode == entry.inode for place in placed.values())
 
 
-def _is_same(entry: FileEntry, place: Placed | None, workspace: Path, check: Callable[[], None]) -> bool:
+def _is_same(entry: FileEntry, place: PlacedFile | None, workspace: Path, check: Callable[[], None]) -> bool:
     """Whether it is an input that was written anew, or touched, and holds what it held."""
     if not (place and place.level and place.sha256 and place.size == entry.size):
         return False

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from carrel.outputs.matching import Matched
-from carrel.outputs.provenance import highest, match_made, note_placed
+from carrel.outputs.matching import MatchedOutputs
 from carrel.outputs.publish import sha256_of
+from carrel.outputs.unchanged_files import highest, match_made, note_placed
 from carrel.outputs.walk import walk_job
 
 HIGH, MEDIUM = "highly_sensitive", "moderately_sensitive"
@@ -31,7 +31,7 @@ class Job:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
 
-    def matched(self) -> Matched:
+    def matched(self) -> MatchedOutputs:
         files = walk_job(self.root, lambda path: False).files
         return match_made(self.spec, files, self.placed, self.root, OLD_NS)
 

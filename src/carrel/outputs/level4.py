@@ -17,7 +17,7 @@ from carrel.disclosure.identifiers import IDENTIFIER_NAMES
 from carrel.disclosure.mentions import Mention
 from carrel.disclosure.outputs import Look, look_at
 from carrel.disclosure.texts import Unreadable
-from carrel.outputs import contents
+from carrel.outputs import level4_contents
 from carrel.outputs.walk import open_beneath
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class GateLimits:
     max_filesize: int = 16 * MEBIBYTE
     max_csv_rows: int = 5000
     file_types: Collection[str] = field(default=LEVEL4_FILE_TYPES)
-    barred: Collection[str] = (contents.PATIENT_ID,)
+    barred: Collection[str] = (level4_contents.PATIENT_ID,)
     """Names of columns that bar a file, in any case and with any marks in the place of `_`."""
     identifiers: Collection[str] = IDENTIFIER_NAMES
     """Names of columns that may identify people."""
@@ -109,7 +109,7 @@ def _content_findings(
 ) -> list[Exclusion]:
     watched = _Pulse(pulse)
     try:
-        facts = contents.inspect(stream, suffix, limits.max_filesize, limits.barred, watched)
+        facts = level4_contents.inspect(stream, suffix, limits.max_filesize, limits.barred, watched)
         stream.seek(0)
         identifying = (
             _identifying(path, look_at(stream, suffix, limits.identifiers, watched)) if limits.bars_all else []
@@ -206,7 +206,7 @@ def _wrong_type(path: str, suffix: str, types: Collection[str]) -> Exclusion:
     )
 
 
-def _barred(path: str, mention: Mention, facts: contents.Facts) -> Exclusion:
+def _barred(path: str, mention: Mention, facts: level4_contents.ContentFacts) -> Exclusion:
     """The contract's words for a column; a name in another row of a CSV file is told as what it is."""
     name = mention.name
     is_column = facts.header_line in (0, mention.line)
@@ -228,7 +228,7 @@ def _too_many_rows(path: str, rows: int, limit: int) -> Exclusion:
     )
 
 
-def _too_many_lines(path: str, facts: contents.Facts, limit: int) -> Exclusion:
+def _too_many_lines(path: str, facts: level4_contents.ContentFacts, limit: int) -> Exclusion:
     return Exclusion(
         f"File has {facts.lines} lines in {facts.rows} rows, which exceeds maximum allowed rows ({limit})",
         f"The file:\n\n{path}\n\ncontained {facts.lines} lines below its header (in {facts.rows} rows, as cells "

@@ -47,7 +47,7 @@ _WIDE_TEXT = re.compile(rb"(?:[\t\n\r\x20-\x7e]\0){4,}+|(?:\0[\t\n\r\x20-\x7e]){
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ContentFacts:
     """`mentions`: barred names that stand as a column's or a key's, each with its first line.
 
     `rows`: records of a CSV file; rows of the longest table or list of records in a page, a JSON document or a text.
@@ -67,7 +67,7 @@ def inspect(
     max_bytes: int,
     names: Iterable[str] = (PATIENT_ID,),
     pulse: Callable[[], None] = lambda: None,
-) -> Facts:
+) -> ContentFacts:
     """Facts of a file with this suffix (lower case, with dot). `max_bytes`: most that compressed data may unfold to.
 
     `names` are looked for; `pulse` is called between blocks, and what it raises ends the reading. Raises Unreadable. A
@@ -87,7 +87,7 @@ class _Look:
     pulse: Callable[[], None]
     mentions: dict[str, Mention] = field(default_factory=dict)
 
-    def facts(self, stream: BinaryIO, suffix: str) -> Facts:
+    def facts(self, stream: BinaryIO, suffix: str) -> ContentFacts:
         rows = lines = header_line = 0
         if suffix in _IMAGES:
             self._image(stream.read(self.max_bytes + 1), suffix, depth=0)
@@ -106,7 +106,7 @@ class _Look:
             for text in self._text(stream):
                 table.feed(text)
             rows = table.close()
-        return Facts(tuple(self.mentions.values()), rows, lines, header_line)
+        return ContentFacts(tuple(self.mentions.values()), rows, lines, header_line)
 
     def _text(self, stream: BinaryIO, depth: int = 0, *, alone: bool = False) -> Iterator[str]:
         """The text, block by block, searched as it stands and for files within it."""

@@ -16,10 +16,10 @@ from tests.support.images import jpeg, png
 from tests.support.memory import peak_above
 
 from carrel.disclosure.texts import Unreadable
-from carrel.outputs import contents, gate
+from carrel.outputs import level4, level4_contents
 from carrel.outputs.csv_shape import Shape, csv_shape
-from carrel.outputs.gate import Cancelled, GateLimits, check_file, identifying_columns
 from carrel.outputs.identifiers import identifier_names
+from carrel.outputs.level4 import Cancelled, GateLimits, check_file, identifying_columns
 
 PATIENT = "File has patient_id column"
 
@@ -403,10 +403,10 @@ def test_hostile_text_comes_to_an_end(tmp_path: Path, unit: str, suffix: str) ->
     _check(tmp_path, f"t{suffix}", data)
 
 
-@given(st.binary(max_size=400), st.sampled_from(sorted(gate.LEVEL4_FILE_TYPES)))
+@given(st.binary(max_size=400), st.sampled_from(sorted(level4.LEVEL4_FILE_TYPES)))
 def test_any_bytes_are_judged(data: bytes, suffix: str) -> None:
     with contextlib.suppress(Unreadable):
-        contents.inspect(data, suffix, 1 << 20)
+        level4_contents.inspect(data, suffix, 1 << 20)
 
 
 @given(
@@ -415,7 +415,7 @@ def test_any_bytes_are_judged(data: bytes, suffix: str) -> None:
 )
 def test_any_mark_up_is_judged(text: str, suffix: str) -> None:
     with contextlib.suppress(Unreadable):
-        contents.inspect(text.encode(), suffix, 1 << 20)
+        level4_contents.inspect(text.encode(), suffix, 1 << 20)
 
 
 MEMORY = {
@@ -440,7 +440,7 @@ def test_memory_stays_within_a_bound(tmp_path: Path, kind: str) -> None:
     code, suffix = MEMORY[kind]
     exec(f"from pathlib import Path; n = 16 << 20; Path({str(tmp_path / ('t' + suffix))!r}).write_bytes({code})")
     peak = peak_above(
-        "from pathlib import Path\nfrom carrel.outputs.gate import GateLimits, check_file\n",
+        "from pathlib import Path\nfrom carrel.outputs.level4 import GateLimits, check_file\n",
         f"check_file(Path({str(tmp_path)!r}), 't{suffix}', GateLimits())",
     )
     assert peak < 100 << 20
