@@ -83,7 +83,7 @@ def _start_telemetry(settings: AgentSettings) -> None:
     try:
         start("agent", "agent", backend=settings.backend, level=settings.loglevel, secrets=settings.secrets())
     except (ValueError, RuntimeError) as error:
-        raise SettingsError(f"LOGLEVEL, or OTEL_*: {error}") from error
+        raise SettingsError(f"LOGLEVEL, OTEL_* or SENTRY_DSN: {error}") from error
 
 
 def main() -> int:

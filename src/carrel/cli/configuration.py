@@ -35,7 +35,8 @@ TELEMETRY = {
     "OTEL_EXPORTER_OTLP_HEADERS": ("", "`name=value,...` to send with them; alone, they go to Honeycomb."),
     "OTEL_EXPORTER_CONSOLE": ("", "Set to anything: traces on stdout."),
     "OTEL_SERVICE_NAME": ("jobrunner", "What traces call the service."),
-    "VERSION": ("unknown", "What traces call its version."),
+    "SENTRY_DSN": ("", "Send error reports to this project of Sentry; needs `carrel[sentry]`."),
+    "VERSION": ("unknown", "What traces and error reports call its version."),
 }
 AGENT = {
     "{NAME}_DATABASE_URL": ("", "What a job gets as `DATABASE_URL` when it asks for the database NAME."),

@@ -213,5 +213,9 @@ KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LOGLEVEL", "LOG_FORMA
 def _process_env(env: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
     """Only what the process needs of ours: a laptop's environment may hold tokens that are no business of a site."""
     kept = {key: os.environ[key] for key in KEPT if key in os.environ}
-    passed = {key: value for key, value in os.environ.items() if key.startswith(("CARREL_FAULT", "DOCKER_", "OTEL_"))}
+    passed = {
+        key: value
+        for key, value in os.environ.items()
+        if key.startswith(("CARREL_FAULT", "DOCKER_", "OTEL_", "SENTRY_"))
+    }
     return {**kept, **passed, **env, **extra}

@@ -1,1 +1,1 @@
-"""Logs, traces, metrics and fault points: what every other room may use."""
+"""Logs, traces, metrics, error reports and fault points: what every other room may use."""
