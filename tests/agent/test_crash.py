@@ -30,7 +30,7 @@ def _points() -> list[str]:
         for name in re.findall(r'point\("([a-z_.]+)"\)', path.read_text())
     }
     assert len(found) > 15
-    found -= {"publish.undoing", "publish.undone"}  # only where a commit fails: test_publish_hostile kills there
+    found -= {"publish.undoing", "publish.undone"}  # only where a commit fails: test_publication_hostile kills there
     return [*sorted(found | EXECUTORS), "publish.moved:3", "publish.moved:6", "supervisor.listed:2"]
 
 

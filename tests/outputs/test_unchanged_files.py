@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from carrel.outputs.copies import sha256_of
 from carrel.outputs.matching import MatchedOutputs
-from carrel.outputs.publish import sha256_of
 from carrel.outputs.unchanged_files import highest, match_made, note_placed
 from carrel.outputs.walk import walk_job
 

@@ -174,8 +174,8 @@ _MOST = {
     ),
     "an error's answer of the container engine on this machine": ("executors/engine.py:Engine.stream",),
     "its own method of that name, which reads our journal": (
-        "outputs/publish.py:_committed_at",
-        "outputs/publish.py:settle",
+        "outputs/recovery.py:_committed_at",
+        "outputs/recovery.py:settle",
     ),
     "its size was looked at before": (
         "ingest/archives/zips.py:Archive.read",

@@ -23,7 +23,7 @@ from carrel.agent.runner import PROCESS_PREFIX
 from carrel.agent.service import executor_of
 from carrel.agent.settings import AgentSettings
 from carrel.agent.storage import Storage, owned
-from carrel.outputs import csv_shape, journal, manifest, publish
+from carrel.outputs import copies, csv_shape, journal, manifest
 from carrel.outputs.manifest import OutputRecord
 from carrel.project import action_names
 from carrel.repos import Mirrors
@@ -133,7 +133,7 @@ def _old_entry(storage: Storage, workspace: str, record: dict[str, Any], output:
             commit=record.get("commit", ""),
             size=found.st_size,
             timestamp=found.st_mtime,
-            content_hash=publish.sha256_of(path),
+            content_hash=copies.sha256_of(path),
             excluded=output in excluded,
             message=excluded.get(output),
             row_count=shape.rows if shape else None,

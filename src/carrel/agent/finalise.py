@@ -25,7 +25,8 @@ from carrel.outputs.diagnosis import notes_on
 from carrel.outputs.errors import UserError
 from carrel.outputs.matching import MatchedOutputs, TooMuchOutput, too_much, with_unfit
 from carrel.outputs.outcome import AttemptOutcome, Ending, outcome_of
-from carrel.outputs.publish import Publication, StagedFile
+from carrel.outputs.publication import Publication
+from carrel.outputs.staging import StagedFile
 from carrel.outputs.unchanged_files import UNCHANGED, match_made
 from carrel.outputs.walk import Listing, open_beneath, walk_job
 from carrel.project.patterns import is_reserved

@@ -23,7 +23,8 @@ from carrel.agent.surroundings import Surroundings
 from carrel.executors.base import Inspection, Phase
 from carrel.jobs.outcomes import is_infrastructure
 from carrel.messages.tasks import JobDefinition, Stage, Task, TaskUpdate
-from carrel.outputs import publish
+from carrel.outputs.publication import Publication
+from carrel.outputs.recovery import settle
 from carrel.repos import GivenUp
 from carrel.telemetry import logs
 from carrel.telemetry.faults import point
@@ -82,7 +83,7 @@ class Runner:
         self.settled: set[str] = set()
         """Ids of the tasks whose final report the controller has."""
         self._unwritten: dict[str, Any] | None = None
-        self._stage: publish.Publication | None = None
+        self._stage: Publication | None = None
         self._seen = Inspection(Phase.ABSENT)
         self._cancelled: Task | None = None
         self._superseded = self._stopping = self._timed_out = False
@@ -328,7 +329,7 @@ class Runner:
 
     def _fail(self, error: Exception, step: Step) -> None:
         """Record what went wrong: a word, the stage and a number for the controller, the text for people."""
-        if publish.settle(self.task.id, self.place.storage.roots):
+        if settle(self.task.id, self.place.storage.roots):
             return
         stage = _STAGES.get(step, Stage.EXECUTING)
         fault = results.error_of(

@@ -23,7 +23,7 @@ from carrel.agent.runner import Runner, process_name
 from carrel.agent.surroundings import Surroundings
 from carrel.jobs.outcomes import ErrorType
 from carrel.messages.tasks import Stage, Task, TaskType, TaskUpdate
-from carrel.outputs import publish
+from carrel.outputs.recovery import recover
 from carrel.telemetry import traces
 from carrel.telemetry.faults import point
 
@@ -67,7 +67,7 @@ class Supervisor:
 
     def run(self) -> None:
         """Adopt what is there, then serve the controller until `stop`."""
-        publish.recover(self.place.storage.roots)
+        recover(self.place.storage.roots)
         self._adopt()
         others = [self._background(work) for work in (self._listen, self._beat, self._tidy)]
         for thread in (self._reporter, self._meter, *others):

@@ -21,7 +21,9 @@ from carrel.outputs.diagnosis import notes_on, why_not_started
 from carrel.outputs.level4 import MODERATELY_SENSITIVE, GateLimits, check_file, identifying_columns
 from carrel.outputs.matching import MatchedOutputs, too_much, with_unfit
 from carrel.outputs.outcome import AttemptOutcome, Ending, outcome_of
-from carrel.outputs.publish import Publication, PublishConflict, StagedFile, StorageNotWritable
+from carrel.outputs.publication import Publication
+from carrel.outputs.staging import StagedFile
+from carrel.outputs.targets import PublishConflict, StorageNotWritable
 from carrel.outputs.unchanged_files import UNCHANGED, match_made
 from carrel.outputs.walk import Listing, open_beneath, walk_job
 from carrel.project.patterns import is_reserved

@@ -25,8 +25,8 @@ from carrel.local.settings import LocalSettings
 from carrel.local.study import Study, default_backend
 from carrel.outputs.errors import InfrastructureFault
 from carrel.outputs.journal import STAGING
-from carrel.outputs.publish import recover as finish_publications
-from carrel.outputs.publish import set_aside_folders
+from carrel.outputs.recovery import recover as finish_publications
+from carrel.outputs.recovery import set_aside_folders
 from carrel.outputs.study_files import hidden_from_jobs
 from carrel.outputs.trees import remove_tree
 from carrel.project import Pipeline

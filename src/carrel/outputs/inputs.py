@@ -2,23 +2,17 @@
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from carrel.executors.base import WORKSPACE, Mount
+from carrel.outputs.copies import clone, copy_contents, link_open_file
 from carrel.outputs.walk import open_beneath, parts_of
 
 SMALL = 8 * 1024 * 1024
 """Files up to this size (bytes) are copied; larger ones are cloned or shown read-only."""
-
-_BLOCK = 64 * 1024 * 1024
-
-_FICLONE = 0x40049409
-"""ioctl of linux/fs.h: share the blocks of one file with another, copy on write."""
-_CANNOT_CLONE = {errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS, errno.EPERM, errno.ETXTBSY}
 _CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOENT}
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -84,54 +78,6 @@ def _enter(fd: int, folder: str) -> int:
     inner = os.open(folder, _FOLDER, dir_fd=fd)
     os.close(fd)
     return inner
-
-
-def clone(source: int, target: int) -> bool:
-    """Give `target` the contents of `source` without copying them; False where the file system cannot."""
-    try:
-        fcntl.ioctl(target, _FICLONE, source)
-    except OSError as error:
-        if error.errno in _CANNOT_CLONE:
-            return False
-        raise
-    return True
-
-
-def link_open_file(source: int, target: Path) -> None:
-    """Give an open file a second name; raises OSError where that cannot be (another file system, not allowed).
-
-    A folder's descriptor makes Python call linkat, which can follow the link in /proc; the path being absolute, it
-    means nothing else.
-    """
-    os.link(f"/proc/self/fd/{source}", target, src_dir_fd=source, follow_symlinks=True)
-
-
-def copy_contents(source: int, target: int, check: Callable[[], None] = lambda: None) -> None:
-    """Copy all of one open file to another, inside the kernel; raises OSError (ENOSPC when the disk is full).
-
-    Holes stay holes: they take no room. `check` is called between blocks.
-    """
-    size = os.fstat(source).st_size
-    os.ftruncate(target, size)
-    for start, end in _data_of(source, size):
-        os.lseek(target, start, os.SEEK_SET)
-        while start < end and (sent := os.sendfile(target, source, start, min(_BLOCK, end - start))):
-            start += sent
-            check()
-
-
-def _data_of(fd: int, size: int) -> Iterator[tuple[int, int]]:
-    """The ranges of a file that are no holes; all of it where the file system cannot tell."""
-    end = 0
-    while end < size:
-        try:
-            start = os.lseek(fd, end, os.SEEK_DATA)
-            end = min(size, os.lseek(fd, start, os.SEEK_HOLE))
-        except OSError as error:
-            if error.errno != errno.ENXIO:  # nothing but a hole up to the end
-                yield end, size
-            return
-        yield start, end
 
 
 def _pin(source: int, pins: Path, path: str) -> Path | None:

@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 STAGING = ".staging"
 JOURNAL, UNDO, PENDING, BESIDE = "journal.json", "undo.json", "pending", "beside.json"
 ASIDE = ".aside-"
-FOLDER_MODE = 0o750
+FOLDER_MODE, FILE_MODE = 0o750, 0o640
 Inode = tuple[int, int]
 _NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
 
@@ -73,7 +73,8 @@ def change_of(number: int, record: object, roots: int) -> FileChange:
     path = record.get("to") if staged else record.get("remove")
     if isinstance(root, bool) or not isinstance(root, int) or not 0 <= root < roots:
         raise JournalDamaged("an entry is below no root that is known")
-    if not (_is_name(staged) or staged == "") or not (_is_name(beside) or beside == "") or not _is_path(path):
+    is_path = isinstance(path, str) and all(map(_is_name, path.split("/")))
+    if not (_is_name(staged) or staged == "") or not (_is_name(beside) or beside == "") or not is_path:
         raise JournalDamaged("an entry names no file")
     inode = record.get("inode")
     pair = isinstance(inode, list) and len(inode) == 2 and all(isinstance(part, int) for part in inode)
@@ -99,14 +100,10 @@ def _is_name(value: object) -> bool:
         return False
 
 
-def _is_path(value: object) -> bool:
-    return isinstance(value, str) and all(map(_is_name, value.split("/")))
-
-
 def inode_of(path: Path) -> Inode | None:
     """Of what is at `path`, no symlink followed; None when nothing can be there."""
-    found = lstat(path)
-    return (found.st_dev, found.st_ino) if found else None
+    status = lstat(path)
+    return (status.st_dev, status.st_ino) if status else None
 
 
 def lstat(path: Path) -> os.stat_result | None:
@@ -137,6 +134,15 @@ def write_atomically(path: Path, data: bytes) -> None:
         os.fsync(stream.fileno())
     temporary.replace(path)
     fsync(path.parent)
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedChanges:
+    """What a journal says. `committed_ns` since 1970; `is_undoing`: they could not be finished, and are taken back."""
+
+    committed_ns: int
+    changes: list[FileChange]
+    is_undoing: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +191,8 @@ class Journal:
         notes = [change.as_json() for change in changes]
         write_atomically(self.home / BESIDE, json.dumps(notes).encode())
 
-    def read(self) -> tuple[int, list[FileChange], bool] | None:
-        """When it was committed (ns since 1970), its changes, and whether they are being undone; None: no journal.
-
-        Raises JournalDamaged, whatever is wrong with it.
-        """
+    def read(self) -> CommittedChanges | None:
+        """What was committed; None where there is no journal. Raises JournalDamaged, whatever is wrong with it."""
         for name in (JOURNAL, UNDO):
             record = _read_json(self.home / name)
             if record is None:
@@ -200,7 +203,7 @@ class Journal:
             if isinstance(moment, bool) or not isinstance(moment, int):
                 raise JournalDamaged("it does not say when it was committed")
             changes = [change_of(*entry, len(self.roots)) for entry in enumerate(record["operations"])]
-            return moment, changes, name == UNDO
+            return CommittedChanges(moment, changes, is_undoing=name == UNDO)
         return None
 
     # Doing and undoing
@@ -226,8 +229,8 @@ class Journal:
     def _move(self, change: FileChange, complete: bool) -> None:
         source, target = self.source(change), self.target(change)
         if lstat(source) is None:
-            made = change.inode is None or inode_of(target) == change.inode
-            if not (complete or made):
+            is_moved = change.inode is None or inode_of(target) == change.inode
+            if not (complete or is_moved):
                 raise FileNotFoundError(errno.ENOENT, "the staged file is gone", str(source))
             return
         if change.swap and lstat(target) is not None:
@@ -236,10 +239,10 @@ class Journal:
 
     def _remove(self, change: FileChange) -> None:
         target, backup = self.target(change), self.backup(change)
-        found = lstat(target)
-        if found is None or stat.S_ISDIR(found.st_mode):
+        present = lstat(target)
+        if present is None or stat.S_ISDIR(present.st_mode):
             return
-        if change.inode not in (None, (found.st_dev, found.st_ino)):
+        if change.inode not in (None, (present.st_dev, present.st_ino)):
             return
         if lstat(backup) is not None or change.inode is None:
             target.unlink()
@@ -318,16 +321,13 @@ def _read_json(path: Path) -> Any:
             data = stream.read(MAX_JOURNAL_BYTES + 1)
         if len(data) > MAX_JOURNAL_BYTES:
             raise JournalDamaged("it is too large")
-        return _something(json.loads(data))
+        value = json.loads(data)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise JournalDamaged(f"it cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError):
         raise JournalDamaged("it is no JSON") from None
-
-
-def _something(value: Any) -> Any:
     if value is None:
         raise JournalDamaged("it holds nothing")
     return value

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from carrel.outputs.inputs import clone, copy_contents
+from carrel.outputs.copies import clone, copy_contents
 from carrel.outputs.matching import match_pattern
 from carrel.project.constants import GIT_FOLDER
 from carrel.project.patterns import is_reserved

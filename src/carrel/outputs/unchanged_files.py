@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from carrel.outputs.copies import sha256_of
 from carrel.outputs.matching import MatchedOutputs, capped, match_outputs, match_pattern
-from carrel.outputs.publish import sha256_of
 from carrel.outputs.walk import FileEntry, walk
 
 UNCHANGED = "Files that were there before and that the job did not change, so that they are not its outputs"

@@ -19,7 +19,10 @@ from hypothesis import strategies as st
 from tests.support.disks import small_disk
 from tests.support.users import as_ordinary_user
 
-from carrel.outputs.publish import JOURNAL, STAGING, Publication, PublishConflict, recover, settle
+from carrel.outputs.journal import JOURNAL, STAGING
+from carrel.outputs.publication import Publication
+from carrel.outputs.recovery import recover, settle
+from carrel.outputs.targets import PublishConflict
 from carrel.telemetry import faults
 
 LONG = "x" * 255
@@ -67,11 +70,11 @@ def _at(place: str, count: int, raised: BaseException, work: Callable[[], object
 
 def _leave_journal(roots: list[Path], name: str = "x") -> Publication:
     """A publication that was killed right after its commit."""
-    stage = Publication(name, roots)
-    stage.add_bytes(b"new", roots[0] / "a")
-    stage.add_bytes(b"new", roots[1] / "b")
-    assert _at("publish.committed", 1, Killed(), stage.commit)
-    return stage
+    publication = Publication(name, roots)
+    publication.add_bytes(b"new", roots[0] / "a")
+    publication.add_bytes(b"new", roots[1] / "b")
+    assert _at("publish.committed", 1, Killed(), publication.commit)
+    return publication
 
 
 # Removals
@@ -84,11 +87,11 @@ def test_what_cannot_be_there_is_removed(tmp_path: Path, path: str) -> None:
     (roots[1] / "d").mkdir()
     (roots[1] / "d/n.csv").write_bytes(b"n")
     (roots[1] / "f").write_bytes(b"f")
-    stage = Publication("x", roots)
-    stage.add_bytes(b"new", roots[0] / "a")
-    stage.remove(roots[1] / path)
-    stage.commit()
-    stage.finish()
+    publication = Publication("x", roots)
+    publication.add_bytes(b"new", roots[0] / "a")
+    publication.remove(roots[1] / path)
+    publication.commit()
+    publication.finish()
     assert _visible(roots) == {"high/a": b"new", "medium/d/n.csv": b"n", "medium/f": b"f"}
     assert recover(roots) == []
 
@@ -96,13 +99,13 @@ def test_what_cannot_be_there_is_removed(tmp_path: Path, path: str) -> None:
 def test_a_folder_that_comes_to_stand_where_a_file_is_removed(tmp_path: Path) -> None:
     """`t.csv` and `t.csv.txt/n.csv` together: the message of the first would have the name of the folder."""
     roots = _roots(tmp_path)
-    stage = Publication("x", roots)
-    stage.add_bytes(b"t", roots[1] / "t.csv")
-    stage.remove(roots[1] / "t.csv.txt")
-    stage.add_bytes(b"n", roots[1] / "t.csv.txt/n.csv")
-    stage.remove(roots[1] / "t.csv.txt/n.csv.txt")
-    stage.commit()
-    stage.finish()
+    publication = Publication("x", roots)
+    publication.add_bytes(b"t", roots[1] / "t.csv")
+    publication.remove(roots[1] / "t.csv.txt")
+    publication.add_bytes(b"n", roots[1] / "t.csv.txt/n.csv")
+    publication.remove(roots[1] / "t.csv.txt/n.csv.txt")
+    publication.commit()
+    publication.finish()
     assert _visible(roots) == {"medium/t.csv": b"t", "medium/t.csv.txt/n.csv": b"n"}
 
 
@@ -131,12 +134,12 @@ def test_a_name_that_cannot_be_is_a_conflict_and_changes_nothing(tmp_path: Path,
     (roots[0] / "full").mkdir()
     (roots[0] / "full/x").write_bytes(b"x")
     before = _visible(roots)
-    stage = Publication("x", roots)
-    stage.add_bytes(b"new", roots[0] / "new/folder/a")
-    stage.add_bytes(b"new", roots[0] / name)
+    publication = Publication("x", roots)
+    publication.add_bytes(b"new", roots[0] / "new/folder/a")
+    publication.add_bytes(b"new", roots[0] / name)
     with pytest.raises(PublishConflict, match="cannot be stored"):
-        stage.commit()
-    assert stage.settle() is False
+        publication.commit()
+    assert publication.settle() is False
     assert _visible(roots) == before
     assert not (roots[0] / "new").exists()
     assert recover(roots) == []
@@ -144,36 +147,38 @@ def test_a_name_that_cannot_be_is_a_conflict_and_changes_nothing(tmp_path: Path,
 
 def test_two_files_of_one_name_are_a_conflict(tmp_path: Path) -> None:
     roots = _roots(tmp_path)
-    stage = Publication("x", roots)
-    stage.add_bytes(b"1", roots[0] / "a")
-    stage.add_bytes(b"2", roots[0] / "a")
+    publication = Publication("x", roots)
+    publication.add_bytes(b"1", roots[0] / "a")
+    publication.add_bytes(b"2", roots[0] / "a")
     with pytest.raises(PublishConflict, match="same name"):
-        stage.commit()
+        publication.commit()
 
 
 def test_folders_without_files_give_way(tmp_path: Path) -> None:
     """As a publication that was killed before its commit leaves them."""
     roots = _roots(tmp_path)
     (roots[0] / "a.csv/b/c").mkdir(parents=True)
-    stage = Publication("x", roots, clear_empty=True)
-    stage.add_bytes(b"new", roots[0] / "a.csv")
-    stage.commit()
+    publication = Publication("x", roots, clear_empty=True)
+    publication.add_bytes(b"new", roots[0] / "a.csv")
+    publication.commit()
     assert _visible(roots) == {"high/a.csv": b"new"}
 
 
 RIGHTS = """
 import sys
 from pathlib import Path
-from carrel.outputs.publish import Publication, StorageNotWritable, recover
+from carrel.outputs.publication import Publication
+from carrel.outputs.recovery import recover
+from carrel.outputs.targets import StorageNotWritable
 root = Path(sys.argv[1])
-stage = Publication("x", [root])
-stage.add_bytes(b"new", root / "a")
-stage.add_bytes(b"new", root / sys.argv[2])
+publication = Publication("x", [root])
+publication.add_bytes(b"new", root / "a")
+publication.add_bytes(b"new", root / sys.argv[2])
 try:
-    stage.commit()
+    publication.commit()
 except StorageNotWritable as error:
     print(error)
-stage.settle()
+publication.settle()
 print(recover([root]))
 """
 
@@ -208,12 +213,12 @@ def test_a_file_that_never_changes_is_named_before_the_commit(tmp_path: Path) ->
     if subprocess.run(["chattr", "+i", target], capture_output=True, check=False).returncode:
         pytest.skip("this file system has no such mark")
     try:
-        stage = Publication("x", [tmp_path])
-        stage.add_bytes(b"new", tmp_path / "a")
-        stage.add_bytes(b"new", target)
+        publication = Publication("x", [tmp_path])
+        publication.add_bytes(b"new", tmp_path / "a")
+        publication.add_bytes(b"new", target)
         with pytest.raises(Exception, match=r"t\.csv cannot be written"):
-            stage.commit()
-        assert stage.settle() is False
+            publication.commit()
+        assert publication.settle() is False
     finally:
         subprocess.run(["chattr", "-i", target], check=True)
     assert target.read_bytes() == b"old"
@@ -235,13 +240,13 @@ def test_a_target_on_another_disk_is_copied_there(tmp_path: Path) -> None:
     with small_disk(other, "2m") as disk:
         (disk.path / "t.csv").write_bytes(b"old")
         (disk.path / "gone.csv").write_bytes(b"old")
-        stage = Publication("x", roots)
-        stage.add_bytes(b"new", roots[0] / "output/t.csv")
-        stage.add_bytes(b"new", roots[0] / "output/p/u.csv")
-        stage.remove(roots[0] / "output/gone.csv")
-        stage.add_bytes(b"new", roots[0] / "m.json")
-        stage.commit()
-        stage.finish()
+        publication = Publication("x", roots)
+        publication.add_bytes(b"new", roots[0] / "output/t.csv")
+        publication.add_bytes(b"new", roots[0] / "output/p/u.csv")
+        publication.remove(roots[0] / "output/gone.csv")
+        publication.add_bytes(b"new", roots[0] / "m.json")
+        publication.commit()
+        publication.finish()
         found = {str(path.relative_to(other)): path.read_bytes() for path in other.rglob("*") if path.is_file()}
         assert found == {"t.csv": b"new", "p/u.csv": b"new"}
         assert (roots[0] / "m.json").read_bytes() == b"new"
@@ -255,11 +260,11 @@ def test_killed_on_two_disks_it_is_all_old_or_all_new(tmp_path: Path, place: str
         old = {"t.csv": b"old", "gone.csv": b"old"}
         for name, data in old.items():
             (disk.path / name).write_bytes(data)
-        stage = Publication("x", roots)
-        stage.add_bytes(b"new", roots[0] / "output/t.csv")
-        stage.remove(roots[0] / "output/gone.csv")
-        stage.add_bytes(b"new", roots[0] / "m.json")
-        killed = _at(place, count, Killed(), stage.commit)
+        publication = Publication("x", roots)
+        publication.add_bytes(b"new", roots[0] / "output/t.csv")
+        publication.remove(roots[0] / "output/gone.csv")
+        publication.add_bytes(b"new", roots[0] / "m.json")
+        killed = _at(place, count, Killed(), publication.commit)
         recover(roots)
         found = {path.name: path.read_bytes() for path in other.rglob("*") if path.is_file()}
         undone = killed and place in ("publish.staged", "publish.synced")
@@ -275,10 +280,10 @@ def test_a_mount_of_the_same_disk_is_another_place_too(tmp_path: Path) -> None:
     if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("mounting needs root with CAP_SYS_ADMIN")
     try:
-        stage = Publication("x", roots)
-        stage.add_bytes(b"new", roots[0] / "output/t.csv")
-        stage.commit()
-        stage.finish()
+        publication = Publication("x", roots)
+        publication.add_bytes(b"new", roots[0] / "output/t.csv")
+        publication.commit()
+        publication.finish()
     finally:
         subprocess.run(["umount", str(roots[0] / "output")], check=True)
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["t.csv"]
@@ -290,10 +295,10 @@ def test_a_disk_that_becomes_read_only_takes_nothing(tmp_path: Path) -> None:
     with small_disk(other, "2m") as disk:
         (disk.path / "t.csv").write_bytes(b"old")
         (roots[0] / "m.json").write_bytes(b"old")
-        stage = Publication("x", roots)
-        stage.add_bytes(b"new", roots[0] / "m.json")
-        stage.add_bytes(b"new", roots[0] / "output/t.csv")
-        assert _at("publish.committed", 1, Killed(), stage.commit)
+        publication = Publication("x", roots)
+        publication.add_bytes(b"new", roots[0] / "m.json")
+        publication.add_bytes(b"new", roots[0] / "output/t.csv")
+        assert _at("publish.committed", 1, Killed(), publication.commit)
         disk.change("ro")
         assert recover(roots) == []
         disk.change("rw")
@@ -404,9 +409,9 @@ def test_a_root_that_is_gone(tmp_path: Path, gone: str) -> None:
     assert recover(roots) == []
     assert (roots[0] / "a").read_bytes() == b"old"
     roots[1].mkdir(exist_ok=True)
-    stage = Publication("y", roots)
-    stage.add_bytes(b"next", roots[0] / "a")
-    stage.commit()
+    publication = Publication("y", roots)
+    publication.add_bytes(b"next", roots[0] / "a")
+    publication.commit()
     assert (roots[0] / "a").read_bytes() == b"next"
 
 
@@ -415,12 +420,12 @@ def test_nothing_is_left_of_a_change_that_fails_after_the_journal(tmp_path: Path
     (roots[0] / "a").write_bytes(b"old")
     (roots[1] / "gone").write_bytes(b"old")
     for count in (1, 2, 3):
-        stage = Publication("x", roots)
-        stage.add_bytes(b"new", roots[0] / "a")
-        stage.remove(roots[1] / "gone")
-        stage.add_bytes(b"new", roots[1] / "d/b")
-        assert _at("publish.moved", count, OSError(errno.EIO, "broken"), stage.commit)
-        assert stage.settle() is False
+        publication = Publication("x", roots)
+        publication.add_bytes(b"new", roots[0] / "a")
+        publication.remove(roots[1] / "gone")
+        publication.add_bytes(b"new", roots[1] / "d/b")
+        assert _at("publish.moved", count, OSError(errno.EIO, "broken"), publication.commit)
+        assert publication.settle() is False
         assert _visible(roots) == {"high/a": b"old", "medium/gone": b"old"}
         assert not (roots[1] / "d").exists()
         assert not list((roots[0] / STAGING).glob("*"))
@@ -432,11 +437,11 @@ def test_killed_while_it_is_taken_back(tmp_path: Path, place: str, count: int) -
     roots = _roots(tmp_path)
     (roots[0] / "a").write_bytes(b"old")
     (roots[1] / "gone").write_bytes(b"old")
-    stage = Publication("x", roots)
-    stage.add_bytes(b"new", roots[0] / "a")
-    stage.remove(roots[1] / "gone")
-    stage.add_bytes(b"new", roots[1] / "b")
-    assert _at("publish.committed", 1, Killed(), stage.commit)
+    publication = Publication("x", roots)
+    publication.add_bytes(b"new", roots[0] / "a")
+    publication.remove(roots[1] / "gone")
+    publication.add_bytes(b"new", roots[1] / "b")
+    assert _at("publish.committed", 1, Killed(), publication.commit)
     (roots[1] / "b").mkdir()
     (roots[1] / "b/in the way").write_bytes(b"x")
     killed = _at(place, count, Killed(), lambda: recover(roots))
@@ -489,13 +494,13 @@ def _meddle(roots: list[Path], damage: list[tuple[str, int, str]]) -> None:
 
 
 def _publication(roots: list[Path], changes: list[tuple[str, int, str]]) -> Publication:
-    stage = Publication("x", roots, clear_empty=True)
+    publication = Publication("x", roots, clear_empty=True)
     for kind, root, path in changes:
         if kind == "add":
-            stage.add_bytes(b"new", roots[root] / path)
+            publication.add_bytes(b"new", roots[root] / path)
         else:
-            stage.remove(roots[root] / path)
-    return stage
+            publication.remove(roots[root] / path)
+    return publication
 
 
 @settings(max_examples=60, deadline=None)
@@ -507,15 +512,15 @@ def test_any_publication_is_all_old_or_all_new(
         roots = _roots(Path(folder))
         _grow(roots, tree)
         old = _visible(roots)
-        stage = _publication(roots, changes)
+        publication = _publication(roots, changes)
         raised = Killed() if dies else OSError(errno.EIO, "broken")
         committed = False
 
         def work() -> None:
             nonlocal committed
-            stage.commit()
+            publication.commit()
             committed = True
-            stage.finish()
+            publication.finish()
 
         try:
             stopped = _at(place, count, raised, work)
@@ -552,11 +557,11 @@ def test_no_journal_outlives_a_start_whatever_happened_meanwhile(
     with tempfile.TemporaryDirectory() as folder:
         roots = _roots(Path(folder))
         _grow(roots, tree)
-        stage = _publication(roots, changes)
+        publication = _publication(roots, changes)
         try:
-            _at(place, count, Killed(), stage.commit)
+            _at(place, count, Killed(), publication.commit)
         except PublishConflict:
-            stage.settle()
+            publication.settle()
         _meddle(roots, damage)
         recover(roots)
         assert not [path for root in roots for path in (root / STAGING).glob("*") if not path.name.startswith(".")]

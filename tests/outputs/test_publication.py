@@ -13,7 +13,11 @@ from hypothesis import strategies as st
 from tests.support.disks import small_disk
 
 from carrel.outputs import journal
-from carrel.outputs.publish import JOURNAL, STAGING, Publication, PublishConflict, recover, settle, sha256_of
+from carrel.outputs.copies import sha256_of
+from carrel.outputs.journal import JOURNAL, STAGING
+from carrel.outputs.publication import Publication
+from carrel.outputs.recovery import recover, settle
+from carrel.outputs.targets import PublishConflict
 from carrel.telemetry import faults
 
 POINTS = ["publish.staged", "publish.synced", "publish.committed", "publish.moved", "publish.durable"]
@@ -32,12 +36,12 @@ def _roots(folder: Path) -> list[Path]:
     return roots
 
 
-def _write(stage: Publication, roots: list[Path], files: dict[str, bytes], gone: list[str]) -> None:
+def _write(publication: Publication, roots: list[Path], files: dict[str, bytes], gone: list[str]) -> None:
     for name, data in files.items():
         for root in roots:
-            stage.add_bytes(data, root / name)
+            publication.add_bytes(data, root / name)
     for name in gone:
-        stage.remove(roots[1] / name)
+        publication.remove(roots[1] / name)
 
 
 def _visible(roots: list[Path]) -> dict[str, bytes]:
@@ -77,10 +81,10 @@ def test_killed_anywhere_it_is_all_old_or_all_new(
 
 
 def _publish(roots: list[Path], files: dict[str, bytes], gone: list[str]) -> None:
-    stage = Publication("two", roots)
-    _write(stage, roots, files, gone)
-    stage.commit()
-    stage.finish()
+    publication = Publication("two", roots)
+    _write(publication, roots, files, gone)
+    publication.commit()
+    publication.finish()
 
 
 def _killed_at(place: str, count: int, work) -> bool:
@@ -105,31 +109,31 @@ def _killed_at(place: str, count: int, work) -> bool:
 def test_journals_are_finished_in_the_order_of_their_commits(tmp_path: Path) -> None:
     roots = _roots(tmp_path)
     for name, data in (("z-first", b"old"), ("a-second", b"new")):
-        stage = Publication(name, roots)
-        stage.add_bytes(data, roots[1] / "manifest.json")
-        _killed_at("publish.committed", 1, stage.commit)
+        publication = Publication(name, roots)
+        publication.add_bytes(data, roots[1] / "manifest.json")
+        _killed_at("publish.committed", 1, publication.commit)
     assert recover(roots) == ["z-first", "a-second"]
     assert (roots[1] / "manifest.json").read_bytes() == b"new"
 
 
 def test_a_stage_used_again_finishes_what_was_committed_under_its_name(tmp_path: Path) -> None:
     roots = _roots(tmp_path)
-    stage = Publication("x", roots)
-    stage.add_bytes(b"1", roots[0] / "a")
-    _killed_at("publish.committed", 1, stage.commit)
+    publication = Publication("x", roots)
+    publication.add_bytes(b"1", roots[0] / "a")
+    _killed_at("publish.committed", 1, publication.commit)
     Publication("x", roots)
     assert (roots[0] / "a").read_bytes() == b"1"
 
 
 def test_settle_says_whether_it_was_committed(tmp_path: Path) -> None:
     roots = _roots(tmp_path)
-    stage = Publication("x", roots)
-    stage.add_bytes(b"1", roots[0] / "a")
+    publication = Publication("x", roots)
+    publication.add_bytes(b"1", roots[0] / "a")
     assert settle("x", roots) is False
     assert not (roots[0] / STAGING / "x").exists()
-    stage = Publication("x", roots)
-    stage.add_bytes(b"1", roots[0] / "a")
-    _killed_at("publish.moved", 1, stage.commit)
+    publication = Publication("x", roots)
+    publication.add_bytes(b"1", roots[0] / "a")
+    _killed_at("publish.moved", 1, publication.commit)
     assert settle("x", roots) is True
 
 
@@ -138,12 +142,12 @@ def test_what_cannot_be_stored_is_found_before_the_commit(tmp_path: Path, there:
     roots = _roots(tmp_path)
     (roots[0] / there).parent.mkdir(parents=True, exist_ok=True)
     (roots[0] / there).write_bytes(b"old")
-    stage = Publication("x", roots)
-    stage.add_bytes(b"new", roots[0] / wanted)
-    stage.add_bytes(b"new", roots[0] / "b")
+    publication = Publication("x", roots)
+    publication.add_bytes(b"new", roots[0] / wanted)
+    publication.add_bytes(b"new", roots[0] / "b")
     with pytest.raises(PublishConflict):
-        stage.commit()
-    assert stage.settle() is False
+        publication.commit()
+    assert publication.settle() is False
     assert _visible(roots[:1]) == {f"high/{there}": b"old"}
 
 
@@ -151,13 +155,13 @@ def test_a_linked_file_is_the_same_file_and_a_copied_one_is_not(tmp_path: Path) 
     roots = _roots(tmp_path)
     source = tmp_path / "made.csv"
     source.write_bytes(b"x" * 5000)
-    stage = Publication("x", roots)
+    publication = Publication("x", roots)
     fd = os.open(source, os.O_RDONLY)
-    linked = stage.add_file(fd, roots[0] / "linked.csv", link=True)
-    stage.add_file(fd, roots[0] / "copied.csv")
+    linked = publication.add_file(fd, roots[0] / "linked.csv", link=True)
+    publication.add_file(fd, roots[0] / "copied.csv")
     os.close(fd)
-    stage.add_copy(linked.path, roots[1] / "seen.csv")
-    stage.commit()
+    publication.add_copy(linked.path, roots[1] / "seen.csv")
+    publication.commit()
     assert (roots[0] / "linked.csv").stat().st_ino == source.stat().st_ino
     others = [roots[0] / "copied.csv", roots[1] / "seen.csv"]
     assert all(path.stat().st_ino != source.stat().st_ino for path in others)
@@ -168,16 +172,16 @@ def test_a_linked_file_is_the_same_file_and_a_copied_one_is_not(tmp_path: Path) 
 FILL = """
 import sys
 from pathlib import Path
-from carrel.outputs.publish import Publication
+from carrel.outputs.publication import Publication
 roots = [Path(sys.argv[1]) / "high", Path(sys.argv[1]) / "medium"]
-stage = Publication("x", roots)
+publication = Publication("x", roots)
 try:
     for number in range(100):
-        stage.add_bytes(b"new" * 50_000, roots[0] / f"{number}.csv")
-    stage.add_bytes(b"new", roots[1] / "manifest.json")
-    stage.commit()
+        publication.add_bytes(b"new" * 50_000, roots[0] / f"{number}.csv")
+    publication.add_bytes(b"new", roots[1] / "manifest.json")
+    publication.commit()
 except OSError as error:
-    stage.settle()
+    publication.settle()
     print(error.errno)
 """
 
