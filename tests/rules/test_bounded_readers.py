@@ -143,7 +143,7 @@ _MOST = {
         "ingest/mapping/loading.py:load",
         "ingest/mapping/loading.py:shipped",
         "ingest/mapping/yaml_lines.py:read_yaml",
-        "ingest/schemas/fetching.py:_read",
+        "ingest/schemas/fetcher.py:_read",
         "ingest/schemas/incoming.py:read_document",
     ),
     RESEARCHER: (

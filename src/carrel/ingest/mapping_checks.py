@@ -31,10 +31,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from carrel.ingest.mapping.model import ForgivenessRule, Mapping
 from carrel.ingest.mapping.partitioning import Partitioned, partition_conflicts
 from carrel.ingest.schemas.archive_map import ArchiveMapDocument
-from carrel.ingest.schemas.compiling import SchemaUnusable, compile_schema
-from carrel.ingest.schemas.library import Library, plain_uri
+from carrel.ingest.schemas.compiler import SchemaUnusable, compile_schema
+from carrel.ingest.schemas.library import Library
 from carrel.ingest.schemas.references import all_references, base_of, own_id, without_relative_id
 from carrel.ingest.schemas.resolver import Resolver
+from carrel.ingest.uris import plain_uri
 
 if TYPE_CHECKING:
     from carrel.ingest.tables.schema import DatasetSchema

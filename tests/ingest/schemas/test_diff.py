@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from carrel.ingest.mapping import load
 from carrel.ingest.schemas import Library
 from carrel.ingest.schemas.diff import ChangeClass, diff_schema, worst
-from carrel.ingest.schemas.sampling import Group, compare_on_sample, representative
+from carrel.ingest.schemas.samples import Group, compare_on_sample, representative
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 

@@ -15,7 +15,7 @@ from tests.support.ingest_schemas import BASE
 from carrel.ingest.generate import SCHEMAS
 from carrel.ingest.mapping.model import ArchiveMapSource
 from carrel.ingest.schemas import SchemaStore, StoreFault
-from carrel.ingest.schemas.fetching import Fetcher, FetchFault
+from carrel.ingest.schemas.fetcher import Fetcher, FetchFault
 from carrel.ingest.schemas.references import direct_references
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
@@ -225,7 +225,7 @@ def test_a_server_that_does_not_answer():
 
 
 def test_a_document_that_never_ends(monkeypatch):
-    monkeypatch.setattr("carrel.ingest.schemas.fetching.MAX_BYTES", 10)
+    monkeypatch.setattr("carrel.ingest.schemas.fetcher.MAX_BYTES", 10)
     with web({"/a": [(200, b"x" * 100)]}) as (server, _), pytest.raises(FetchFault, match="longer than 10"):
         Fetcher({}).fetch(f"{server}/a")
 

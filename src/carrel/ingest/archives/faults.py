@@ -1,7 +1,5 @@
 """Raising what `carrel.ingest.values.Fault` says."""
 
-from collections.abc import Iterable
-
 from carrel.ingest.values import Fault
 
 
@@ -42,8 +40,3 @@ def has_utf8(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def pointer_of(parts: Iterable[str | int]) -> str:
-    """A place in a JSON document, as RFC 6901 writes it."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)

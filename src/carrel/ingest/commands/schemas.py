@@ -13,7 +13,7 @@ from carrel.ingest.exits import EXIT_FOUND, EXIT_TAKEN
 
 if TYPE_CHECKING:
     from carrel.ingest.schemas.diff import SchemaChange
-    from carrel.ingest.schemas.sampling import SampleComparison
+    from carrel.ingest.schemas.samples import SampleComparison
 
 
 @click.command()

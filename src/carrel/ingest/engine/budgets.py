@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from carrel.ingest.archives.faults import pointer_of
 from carrel.ingest.commit import Storage, blocks
 from carrel.ingest.engine.values import Part
+from carrel.ingest.json_pointers import pointer_of
 from carrel.ingest.tables import DatasetSchema, NonconformingFile, TableSchema
 from carrel.ingest.tables.names import Field, widest
 

@@ -17,12 +17,13 @@ from carrel.ingest.archives import (
     parse_leniently,
     repeated_key,
 )
-from carrel.ingest.archives.faults import MACHINERY, pointer_of, unforeseen
+from carrel.ingest.archives.faults import MACHINERY, unforeseen
 from carrel.ingest.commit import Storage
 from carrel.ingest.engine.fetching import Arrival
 from carrel.ingest.engine.packing import Packer
 from carrel.ingest.engine.values import Context, Part, RawFile
 from carrel.ingest.engine.writing import Writers
+from carrel.ingest.json_pointers import pointer_of
 from carrel.ingest.schemas import Schemas, described_schemas
 from carrel.ingest.tables import (
     DatasetSchema,

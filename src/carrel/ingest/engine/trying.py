@@ -9,9 +9,9 @@ from carrel.ingest.archives import ArchiveRejected, FileRejected, open_archive, 
 from carrel.ingest.engine.fetching import Arrival, arrived
 from carrel.ingest.engine.taking import self_description
 from carrel.ingest.schemas import Library, Schemas
-from carrel.ingest.schemas.library import plain_uri
-from carrel.ingest.schemas.sampling import SampleComparison, compare_on_sample, representative
+from carrel.ingest.schemas.samples import SampleComparison, compare_on_sample, representative
 from carrel.ingest.sources import Source
+from carrel.ingest.uris import plain_uri
 from carrel.ingest.values import ArchiveRef, Record
 
 File = tuple[Record, str, Any]

@@ -75,18 +75,20 @@ class SchemaReference:
     where: str
 
 
-Files = dict[str, str]
+SchemaUrls = dict[str, str]
+"""file name -> URL of its schema"""
 
 
 class ArchiveMapIndex:
     """Look-up in the archive map, steps 3b to 3d of ingest.md section 1.3."""
 
     def __init__(self, document: ArchiveMapDocument):
-        self._assessments: dict[str, dict[int, Files]] = {}
-        for each in document.assessments:
-            self._assessments.setdefault(each.assessmentIdentifier, {})[each.assessmentRevision] = _urls(each.files)
-        self._defaults: dict[str, Files] = {}
-        self._any_of: dict[str, Files] = {}
+        self._assessments: dict[str, dict[int, SchemaUrls]] = {}
+        for assessment in document.assessments:
+            by_revision = self._assessments.setdefault(assessment.assessmentIdentifier, {})
+            by_revision[assessment.assessmentRevision] = _urls(assessment.files)
+        self._defaults: dict[str, SchemaUrls] = {}
+        self._any_of: dict[str, SchemaUrls] = {}
         for app in document.apps:
             for default in app.default:
                 self._defaults.setdefault(app.appId, {}).update(_urls(default.files))
@@ -95,32 +97,24 @@ class ArchiveMapIndex:
 
     def find(self, name: str, app: str | None, assessment: str | None, revision: int | None) -> SchemaReference | None:
         """The schema of a file by its plain name; None when the archive map has none for it."""
-        return (
-            self._of_assessment(name, assessment, revision)
-            or self._of_app(name, app)
-            or _found(self._everywhere, name, "the archive map's files of every archive")
-        )
+        for where, urls in self._candidates(app, assessment, revision):
+            if name in urls:
+                return SchemaReference(urls[name], where)
+        return None
 
-    def _of_assessment(self, name: str, assessment: str | None, revision: int | None) -> SchemaReference | None:
+    def _candidates(
+        self, app: str | None, assessment: str | None, revision: int | None
+    ) -> Iterator[tuple[str, SchemaUrls]]:
+        """Where a schema is looked for, in words, and the schemas there; the first that has the file counts."""
         by_revision = self._assessments.get(assessment or "", {})
-        fitting = [each for each in by_revision if revision is not None and each <= revision]
-        if not fitting:
-            return None
-        greatest = max(fitting)
-        return _found(by_revision[greatest], name, f"the archive map's assessment, from revision {greatest} on")
-
-    def _of_app(self, name: str, app: str | None) -> SchemaReference | None:
-        if app is None:
-            return None
-        return _found(
-            self._any_of.get(app, {}), name, "the archive map's files of any assessment of the app"
-        ) or _found(self._defaults.get(app, {}), name, "the archive map's defaults of the app")
+        earlier = [] if revision is None else [start for start in by_revision if start <= revision]
+        if earlier:
+            yield f"the archive map's assessment, from revision {max(earlier)} on", by_revision[max(earlier)]
+        if app is not None:
+            yield "the archive map's files of any assessment of the app", self._any_of.get(app, {})
+            yield "the archive map's defaults of the app", self._defaults.get(app, {})
+        yield "the archive map's files of every archive", self._everywhere
 
 
-def _urls(files: Iterable[FileInfo]) -> Files:
+def _urls(files: Iterable[FileInfo]) -> SchemaUrls:
     return {file.filename: file.jsonSchema for file in files if file.jsonSchema}
-
-
-def _found(files: Files, name: str, where: str) -> SchemaReference | None:
-    url = files.get(name)
-    return SchemaReference(url, where) if url else None

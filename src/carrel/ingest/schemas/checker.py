@@ -5,12 +5,12 @@ from itertools import islice
 from typing import Any
 
 from carrel.ingest.mapping.model import ForgivenessRule, Mapping
-from carrel.ingest.schemas.compiling import SchemaUnusable, compile_schema
-from carrel.ingest.schemas.errors import Violation, violations_of
+from carrel.ingest.schemas.compiler import SchemaUnusable, compile_schema
+from carrel.ingest.schemas.errors import violations_of
 from carrel.ingest.schemas.forgiveness import forgives, rules_for
 from carrel.ingest.schemas.library import Library
 from carrel.ingest.schemas.references import own_id
-from carrel.ingest.schemas.relaxing import SPOKEN, relax
+from carrel.ingest.schemas.relaxation import SPOKEN, relax
 from carrel.ingest.values import Fault, Record, Resolution
 
 MAX_FAULTS = 100
@@ -51,33 +51,27 @@ class Checker:
         )
 
     def _check(self, value: Any, uri: str, record: Record, path: str, first: int) -> tuple[Fault, ...]:
-        validator = self._validator(uri)
+        validator = self._compile(uri)
         if validator.is_valid(value):
             return ()
-        rules = rules_for(self.mapping, record, path, self._names(uri))
-        if rules and self._relaxed(uri, rules).is_valid(value):
-            return ()
-        only_rules = [rule for _, rule in rules]
-        broken = (each for error in validator.iter_errors(value) for each in violations_of(error, first))
-        kept = (each.fault() for each in broken if not _forgiven(only_rules, each))
-        return tuple(islice(kept, self.max_faults))
-
-    def _names(self, uri: str) -> tuple[str, ...]:
         identifier = own_id(self.library.document(uri))
-        return (uri,) if identifier is None else (uri, identifier)
+        rules = rules_for(self.mapping, record, path, (uri,) if identifier is None else (uri, identifier))
+        if rules and self._compile(uri, rules).is_valid(value):
+            return ()
+        violations = (violation for error in validator.iter_errors(value) for violation in violations_of(error, first))
+        unforgiven = (
+            violation.fault() for violation in violations if not any(forgives(rule, violation) for _, rule in rules)
+        )
+        return tuple(islice(unforgiven, self.max_faults))
 
-    def _validator(self, uri: str) -> Any:
-        if (uri, ()) not in self._compiled:
-            self._compiled[uri, ()] = compile_schema(self.library.document(uri), uri, self.library)
-        return self._compiled[uri, ()]
-
-    def _relaxed(self, uri: str, rules: Sequence[tuple[str, ForgivenessRule]]) -> Any:
+    def _compile(self, uri: str, rules: Sequence[tuple[str, ForgivenessRule]] = ()) -> Any:
+        """The validator of a schema with these rules (by name) written into it; compiled when first asked for."""
         key = (uri, tuple(name for name, _ in rules))
         if key not in self._compiled:
-            document = relax(self.library.document(uri), uri, [rule for _, rule in rules], self.library)
-            self._compiled[key] = compile_schema(document, f"{uri}?relaxed", self.library)
+            document = self.library.document(uri)
+            if rules:
+                relaxed = relax(document, uri, [rule for _, rule in rules], self.library)
+                self._compiled[key] = compile_schema(relaxed, f"{uri}?relaxed", self.library)
+            else:
+                self._compiled[key] = compile_schema(document, uri, self.library)
         return self._compiled[key]
-
-
-def _forgiven(rules: Sequence[ForgivenessRule], broken: Violation) -> bool:
-    return any(forgives(rule, broken) for rule in rules)

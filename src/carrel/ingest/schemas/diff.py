@@ -15,14 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
-from urllib.parse import unquote
 
-from carrel.ingest.archives.faults import pointer_of
-from carrel.ingest.schemas.forgiveness import pattern_parts
-from carrel.ingest.schemas.library import Library, plain_uri
+from carrel.ingest.json_pointers import follow, parts_of, pointer_of
+from carrel.ingest.schemas.library import Library
 from carrel.ingest.schemas.references import base_of
-from carrel.ingest.schemas.relaxing import SPOKEN
-from carrel.ingest.uris import resolve
+from carrel.ingest.schemas.relaxation import SPOKEN
+from carrel.ingest.uris import fragment_of, plain_uri, resolve
 
 
 class ChangeClass(StrEnum):
@@ -47,7 +45,7 @@ class SchemaChange:
 
 def worst(changes: list[SchemaChange]) -> ChangeClass | None:
     """The class that decides; None when nothing changed."""
-    return max((each.change for each in changes), key=_SEVERITY.index, default=None)
+    return max((change.change for change in changes), key=_SEVERITY.index, default=None)
 
 
 def diff_schema(
@@ -56,8 +54,8 @@ def diff_schema(
     """Every change, by pointer. `$ref`s are followed within the documents and into the libraries."""
     before = _Node(old, old, base_of(old, ""), old_library or Library())
     after = _Node(new, new, base_of(new, ""), new_library or Library())
-    found = dict.fromkeys(_compare(before, after, (), frozenset()))
-    return sorted(found, key=lambda each: (each.pointer, _SEVERITY.index(each.change), each.message))
+    changes = dict.fromkeys(_compare(before, after, (), frozenset()))
+    return sorted(changes, key=lambda change: (change.pointer, _SEVERITY.index(change.change), change.message))
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,8 @@ class _Node:
     def child(self, schema: Any) -> "_Node":
         return _Node(schema, self.document, self.base, self.library)
 
-    def followed(self) -> "_Node":
+    def follow(self) -> "_Node":
+        """What its `$ref` points to, through several in a row; the last that is there when one leads nowhere."""
         node = self
         for _ in range(20):
             if not (isinstance(node.schema, dict) and isinstance(node.schema.get("$ref"), str)):
@@ -83,17 +82,17 @@ class _Node:
             node = target
         return node
 
-    def _target(self, ref: str) -> "_Node | None":
-        where = resolve(self.base, ref)
-        uri, fragment = plain_uri(where), unquote(where.partition("#")[2])
+    def _target(self, reference: str) -> "_Node | None":
+        target = resolve(self.base, reference)
+        uri = plain_uri(target)
         document, base = self.document, self.base
         if uri and uri != self.base:
             if uri not in self.library:
                 return None
             document = self.library.document(uri)
             base = base_of(document, uri)
-        found = _fragment(document, fragment)
-        return None if found is None else _Node(found, document, base, self.library)
+        schema = _subschema(document, fragment_of(target))
+        return None if schema is None else _Node(schema, document, base, self.library)
 
     @property
     def keywords(self) -> dict[str, Any]:
@@ -102,59 +101,51 @@ class _Node:
         return self.schema if isinstance(self.schema, dict) else {}
 
 
-def _fragment(document: Any, fragment: str) -> Any:
-    if not fragment:
-        return document
-    if fragment.startswith("/"):
-        for part in pattern_parts(fragment):
-            if isinstance(document, dict) and part in document:
-                document = document[part]
-            elif isinstance(document, list) and part.isdigit() and int(part) < len(document):
-                document = document[int(part)]
-            else:
-                return None
-        return document
-    return next(
-        (each for each in _all(document) if each.get("$id") == f"#{fragment}" or each.get("$anchor") == fragment), None
-    )
+def _subschema(document: Any, fragment: str) -> Any:
+    """What a fragment names in a document: by a JSON pointer, or by a name that the subschema gives itself."""
+    if not fragment or fragment.startswith("/"):
+        return follow(document, parts_of(fragment))
+    names = (("$id", f"#{fragment}"), ("$anchor", fragment))
+    return next((inner for inner in _objects(document) if any(inner.get(key) == name for key, name in names)), None)
 
 
-def _all(schema: Any) -> Iterator[dict[str, Any]]:
+def _objects(schema: Any) -> Iterator[dict[str, Any]]:
+    """Every object in a document, from the root down."""
     if isinstance(schema, dict):
         yield schema
         for value in schema.values():
-            yield from _all(value)
+            yield from _objects(value)
     elif isinstance(schema, list):
         for value in schema:
-            yield from _all(value)
+            yield from _objects(value)
 
 
 Seen = frozenset[tuple[int, int]]
-Place = tuple[str, ...]
+Parts = tuple[str, ...]
 
 
-def _compare(old: _Node, new: _Node, place: Place, seen: Seen) -> Iterator[SchemaChange]:
-    old, new = old.followed(), new.followed()
+def _compare(old: _Node, new: _Node, parts: Parts, seen: Seen) -> Iterator[SchemaChange]:
+    old, new = old.follow(), new.follow()
     pair = (id(old.schema), id(new.schema))
     if pair in seen:
         return
     seen |= {pair}
-    yield from _types(old, new, place)
-    yield from _required(old, new, place)
-    yield from _properties(old, new, place, seen)
-    yield from _closed(old, new, place, seen)
-    yield from _items(old, new, place, seen)
-    yield from _all_of(old, new, place, seen)
-    yield from _values(old, new, place)
-    for keyword, (less, more) in _LIMITS.items():
-        yield from _limit(old, new, place, keyword, less, more)
-    yield from _others(old, new, place)
-    if _spoken(old) != _spoken(new):
-        yield _change(ChangeClass.WORDING, place, "the description changed")
+    yield from _types(old, new, parts)
+    yield from _required(old, new, parts)
+    yield from _properties(old, new, parts, seen)
+    yield from _closed(old, new, parts, seen)
+    yield from _items(old, new, parts, seen)
+    yield from _all_of(old, new, parts, seen)
+    yield from _allowed_values(old, new, parts)
+    for keyword in _LIMITS:
+        yield from _limit(old, new, parts, keyword)
+    yield from _unknown_keywords(old, new, parts)
+    if _wording(old) != _wording(new):
+        yield _change(ChangeClass.WORDING, parts, "the description changed")
 
 
-def _change(change: ChangeClass, place: Place, message: str) -> SchemaChange:
-    return SchemaChange(change, pointer_of(place), message)
+def _change(change: ChangeClass, parts: Parts, message: str) -> SchemaChange:
+    return SchemaChange(change, pointer_of(parts), message)
 
 
 _ALL_TYPES = frozenset(("null", "boolean", "object", "array", "number", "string"))
@@ -162,113 +153,109 @@ _ALL_TYPES = frozenset(("null", "boolean", "object", "array", "number", "string"
 
 def _type_set(node: _Node) -> frozenset[str]:
     declared = node.keywords.get("type")
-    found = (
-        {declared} if isinstance(declared, str) else set(declared) if isinstance(declared, list) else set(_ALL_TYPES)
-    )
-    return frozenset(found)
+    if isinstance(declared, str):
+        return frozenset((declared,))
+    return frozenset(declared) if isinstance(declared, list) else _ALL_TYPES
 
 
-def _types(old: _Node, new: _Node, place: Place) -> Iterator[SchemaChange]:
+def _types(old: _Node, new: _Node, parts: Parts) -> Iterator[SchemaChange]:
     before, after = _type_set(old), _type_set(new)
     if before == after:
         return
-    gone = {each for each in before - after if not (each == "integer" and "number" in after)}
-    come = {each for each in after - before if not (each == "integer" and "number" in before)}
+    removed = {kind for kind in before - after if not (kind == "integer" and "number" in after)}
+    added = {kind for kind in after - before if not (kind == "integer" and "number" in before)}
     wider = {"null", "number"} if "integer" in before else {"null"}
-    words = f"{_named(old, before)} became {_named(new, after)}"
-    if not gone and (come <= wider or "type" not in new.keywords):
-        yield _change(ChangeClass.WIDENING, place, words)
+    message = f"{_name_types(old, before)} became {_name_types(new, after)}"
+    if not removed and (added <= wider or "type" not in new.keywords):
+        yield _change(ChangeClass.WIDENING, parts, message)
     else:
-        yield _change(ChangeClass.KIND if come else ChangeClass.NARROWING, place, words)
+        yield _change(ChangeClass.KIND if added else ChangeClass.NARROWING, parts, message)
 
 
-def _named(node: _Node, types: frozenset[str]) -> str:
+def _name_types(node: _Node, types: frozenset[str]) -> str:
     return " or ".join(sorted(types)) if "type" in node.keywords else "any type"
 
 
-def _required(old: _Node, new: _Node, place: Place) -> Iterator[SchemaChange]:
+def _required(old: _Node, new: _Node, parts: Parts) -> Iterator[SchemaChange]:
     before, after = (set(node.keywords.get("required", ())) for node in (old, new))
     for name in sorted(after - before):
-        yield _change(ChangeClass.NARROWING, (*place, name), "it is required now")
+        yield _change(ChangeClass.NARROWING, (*parts, name), "it is required now")
     for name in sorted(before - after):
-        yield _change(ChangeClass.WIDENING, (*place, name), "it is not required any more")
+        yield _change(ChangeClass.WIDENING, (*parts, name), "it is not required any more")
 
 
-def _properties(old: _Node, new: _Node, place: Place, seen: Seen) -> Iterator[SchemaChange]:
+def _properties(old: _Node, new: _Node, parts: Parts, seen: Seen) -> Iterator[SchemaChange]:
     before, after = old.keywords.get("properties", {}), new.keywords.get("properties", {})
     for name in sorted(set(before) & set(after)):
-        yield from _compare(old.child(before[name]), new.child(after[name]), (*place, name), seen)
+        yield from _compare(old.child(before[name]), new.child(after[name]), (*parts, name), seen)
     for name in sorted(set(after) - set(before)):
-        yield _change(ChangeClass.ADDITIVE, (*place, name), "it is new")
-        if not _is_closed(old) and _says_something(new.child(after[name])):
-            yield _change(ChangeClass.NARROWING, (*place, name), "it could be anything before, and is described now")
+        yield _change(ChangeClass.ADDITIVE, (*parts, name), "it is new")
+        asserted = set(new.child(after[name]).follow().keywords) - SPOKEN
+        if asserted and not _is_closed(old):
+            yield _change(ChangeClass.NARROWING, (*parts, name), "it could be anything before, and is described now")
     for name in sorted(set(before) - set(after)):
         if isinstance(new.keywords.get("additionalProperties"), dict):
             others = new.child(new.keywords["additionalProperties"])
-            yield from _compare(old.child(before[name]), others, (*place, name), seen)
+            yield from _compare(old.child(before[name]), others, (*parts, name), seen)
         elif _is_closed(new):
-            yield _change(ChangeClass.NARROWING, (*place, name), "it is not allowed any more")
+            yield _change(ChangeClass.NARROWING, (*parts, name), "it is not allowed any more")
         else:
-            yield _change(ChangeClass.WIDENING, (*place, name), "it is not described any more")
-
-
-def _says_something(node: _Node) -> bool:
-    return bool(set(node.followed().keywords) - SPOKEN)
+            yield _change(ChangeClass.WIDENING, (*parts, name), "it is not described any more")
 
 
 def _is_closed(node: _Node) -> bool:
     return node.keywords.get("additionalProperties", True) is False
 
 
-def _closed(old: _Node, new: _Node, place: Place, seen: Seen) -> Iterator[SchemaChange]:
+def _closed(old: _Node, new: _Node, parts: Parts, seen: Seen) -> Iterator[SchemaChange]:
     before, after = (node.keywords.get("additionalProperties", True) for node in (old, new))
     if isinstance(before, bool) and isinstance(after, bool):
         if before and not after:
-            yield _change(ChangeClass.NARROWING, (*place, "*"), "other properties are not allowed any more")
+            yield _change(ChangeClass.NARROWING, (*parts, "*"), "other properties are not allowed any more")
         elif after and not before:
-            yield _change(ChangeClass.WIDENING, (*place, "*"), "other properties are allowed now")
+            yield _change(ChangeClass.WIDENING, (*parts, "*"), "other properties are allowed now")
     else:
-        yield from _compare(old.child(before), new.child(after), (*place, "*"), seen)
+        yield from _compare(old.child(before), new.child(after), (*parts, "*"), seen)
 
 
-def _items(old: _Node, new: _Node, place: Place, seen: Seen) -> Iterator[SchemaChange]:
+def _items(old: _Node, new: _Node, parts: Parts, seen: Seen) -> Iterator[SchemaChange]:
     before, after = (node.keywords.get("items", True) for node in (old, new))
     if isinstance(before, list) or isinstance(after, list):
         if before != after:
-            yield _change(ChangeClass.NARROWING, (*place, "*"), "the elements are described in another way")
+            yield _change(ChangeClass.NARROWING, (*parts, "*"), "the elements are described in another way")
     else:
-        yield from _compare(old.child(before), new.child(after), (*place, "*"), seen)
+        yield from _compare(old.child(before), new.child(after), (*parts, "*"), seen)
 
 
-def _all_of(old: _Node, new: _Node, place: Place, seen: Seen) -> Iterator[SchemaChange]:
+def _all_of(old: _Node, new: _Node, parts: Parts, seen: Seen) -> Iterator[SchemaChange]:
     before, after = (node.keywords.get("allOf", []) for node in (old, new))
-    for one, other in zip(before, after, strict=False):
-        yield from _compare(old.child(one), new.child(other), place, seen)
+    for earlier, later in zip(before, after, strict=False):
+        yield from _compare(old.child(earlier), new.child(later), parts, seen)
     if len(after) > len(before):
-        yield _change(ChangeClass.NARROWING, place, "more schemas must be kept to (allOf)")
+        yield _change(ChangeClass.NARROWING, parts, "more schemas must be kept to (allOf)")
     elif len(after) < len(before):
-        yield _change(ChangeClass.WIDENING, place, "fewer schemas must be kept to (allOf)")
+        yield _change(ChangeClass.WIDENING, parts, "fewer schemas must be kept to (allOf)")
 
 
-def _values(old: _Node, new: _Node, place: Place) -> Iterator[SchemaChange]:
-    before, after = _listed(old), _listed(new)
+def _allowed_values(old: _Node, new: _Node, parts: Parts) -> Iterator[SchemaChange]:
+    before, after = _listed_values(old), _listed_values(new)
     if before is None and after is None:
         return
     if before is None:
-        yield _change(ChangeClass.NARROWING, place, "only listed values are allowed now")
+        yield _change(ChangeClass.NARROWING, parts, "only listed values are allowed now")
     elif after is None:
-        yield _change(ChangeClass.WIDENING, place, "values other than the listed ones are allowed now")
+        yield _change(ChangeClass.WIDENING, parts, "values other than the listed ones are allowed now")
     else:
         if before - after:
-            yield _change(ChangeClass.NARROWING, place, f"{len(before - after)} values are not allowed any more")
+            yield _change(ChangeClass.NARROWING, parts, f"{len(before - after)} values are not allowed any more")
         if after - before:
-            yield _change(ChangeClass.WIDENING, place, f"{len(after - before)} more values are allowed")
+            yield _change(ChangeClass.WIDENING, parts, f"{len(after - before)} more values are allowed")
 
 
-def _listed(node: _Node) -> set[str] | None:
+def _listed_values(node: _Node) -> set[str] | None:
     keywords = node.keywords
     values = [keywords["const"]] if "const" in keywords else keywords.get("enum")
-    return {f"{type(each).__name__}:{each!r}" for each in values} if isinstance(values, list) else None
+    return {f"{type(value).__name__}:{value!r}" for value in values} if isinstance(values, list) else None
 
 
 _LIMITS = {
@@ -280,18 +267,17 @@ _LIMITS = {
 """keyword -> what a higher limit is, what a lower one is."""
 
 
-def _limit(
-    old: _Node, new: _Node, place: Place, keyword: str, higher: ChangeClass, lower: ChangeClass
-) -> Iterator[SchemaChange]:
+def _limit(old: _Node, new: _Node, parts: Parts, keyword: str) -> Iterator[SchemaChange]:
+    higher, lower = _LIMITS[keyword]
     before, after = old.keywords.get(keyword), new.keywords.get(keyword)
     if before == after:
         return
     if before is None or isinstance(before, bool) or isinstance(after, bool):
-        yield _change(ChangeClass.NARROWING, place, f"{keyword} is {after} now")
+        yield _change(ChangeClass.NARROWING, parts, f"{keyword} is {after} now")
     elif after is None:
-        yield _change(ChangeClass.WIDENING, place, f"{keyword} {before} is gone")
+        yield _change(ChangeClass.WIDENING, parts, f"{keyword} {before} is gone")
     else:
-        yield _change(higher if after > before else lower, place, f"{keyword} {before} became {after}")
+        yield _change(higher if after > before else lower, parts, f"{keyword} {before} became {after}")
 
 
 _COMPARED = frozenset(
@@ -299,20 +285,20 @@ _COMPARED = frozenset(
 )
 
 
-def _others(old: _Node, new: _Node, place: Place) -> Iterator[SchemaChange]:
+def _unknown_keywords(old: _Node, new: _Node, parts: Parts) -> Iterator[SchemaChange]:
     """Keywords that are not understood here: gone is wider, any other change may be narrower."""
     if "$ref" in {*old.keywords, *new.keywords} and old.document != new.document:
-        yield _change(ChangeClass.NARROWING, place, "it refers to a schema that is not known here: look at it")
+        yield _change(ChangeClass.NARROWING, parts, "it refers to a schema that is not known here: look at it")
     names = (set(old.keywords) | set(new.keywords)) - _COMPARED - SPOKEN
     for name in sorted(names):
         before, after = old.keywords.get(name), new.keywords.get(name)
         if before != after:
             change = ChangeClass.WIDENING if after is None else ChangeClass.NARROWING
-            yield _change(change, place, f"{name} {'is gone' if after is None else 'changed' if before else 'is new'}")
+            yield _change(change, parts, f"{name} {'is gone' if after is None else 'changed' if before else 'is new'}")
 
 
-def _spoken(node: _Node) -> dict[str, Any]:
-    """`format` is not asserted, so it is a word too."""
+def _wording(node: _Node) -> dict[str, Any]:
+    """What describes and asserts nothing; `format` is not asserted, so it belongs here too."""
     return {
         key: node.keywords.get(key) for key in ("title", "description", "examples", "default", "$comment", "format")
     }

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from carrel.ingest.archives.faults import pointer_of
+from carrel.ingest.json_pointers import pointer_of
 from carrel.ingest.values import Fault
 
 Parts = tuple[str | int, ...]
@@ -12,7 +12,7 @@ Parts = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One broken keyword. `value`: the offending value, for rules to look at; it never reaches a fault."""
+    """One keyword that a value breaks. `value`: that value, for rules to look at; it never reaches a fault."""
 
     keyword: str
     parts: Parts
@@ -28,31 +28,31 @@ class Violation:
 _KEYWORDS = {"falseSchema": "false", "OneOfMultipleValid": "oneOf"}
 
 _MESSAGES: dict[str, Callable[[dict[str, Any]], str]] = {
-    "type": lambda about: f"is not of type {' or '.join(about['types'])}",
-    "enum": lambda about: f"is none of the {len(about['options'])} values that the schema lists",
-    "const": lambda about: "is not the one value that the schema allows",
-    "pattern": lambda about: f"does not match the pattern {about['pattern']}",
-    "format": lambda about: f"is not a {about['format']}",
-    "minimum": lambda about: f"is less than {about['limit']}",
-    "maximum": lambda about: f"is more than {about['limit']}",
-    "exclusiveMinimum": lambda about: f"is not more than {about['limit']}",
-    "exclusiveMaximum": lambda about: f"is not less than {about['limit']}",
-    "multipleOf": lambda about: f"is not a multiple of {about['multiple_of']}",
-    "minItems": lambda about: f"has fewer than {about['limit']} elements",
-    "maxItems": lambda about: f"has more than {about['limit']} elements",
-    "additionalItems": lambda about: f"has more than {about['limit']} elements",
-    "minLength": lambda about: f"is shorter than {about['limit']} characters",
-    "maxLength": lambda about: f"is longer than {about['limit']} characters",
-    "minProperties": lambda about: f"has fewer than {about['limit']} properties",
-    "maxProperties": lambda about: f"has more than {about['limit']} properties",
-    "uniqueItems": lambda about: "has an element twice",
-    "contains": lambda about: "has no element like the one that the schema asks for",
-    "anyOf": lambda about: "fits none of the schema's alternatives",
-    "oneOf": lambda about: "does not fit exactly one of the schema's alternatives",
-    "not": lambda about: "fits what the schema rules out",
-    "false": lambda about: "is not allowed here",
-    "propertyNames": lambda about: "has a property whose name is not allowed",
-    "unevaluatedItems": lambda about: "has elements that the schema does not know",
+    "type": lambda details: f"is not of type {' or '.join(details['types'])}",
+    "enum": lambda details: f"is none of the {len(details['options'])} values that the schema lists",
+    "const": lambda details: "is not the one value that the schema allows",
+    "pattern": lambda details: f"does not match the pattern {details['pattern']}",
+    "format": lambda details: f"is not a {details['format']}",
+    "minimum": lambda details: f"is less than {details['limit']}",
+    "maximum": lambda details: f"is more than {details['limit']}",
+    "exclusiveMinimum": lambda details: f"is not more than {details['limit']}",
+    "exclusiveMaximum": lambda details: f"is not less than {details['limit']}",
+    "multipleOf": lambda details: f"is not a multiple of {details['multiple_of']}",
+    "minItems": lambda details: f"has fewer than {details['limit']} elements",
+    "maxItems": lambda details: f"has more than {details['limit']} elements",
+    "additionalItems": lambda details: f"has more than {details['limit']} elements",
+    "minLength": lambda details: f"is shorter than {details['limit']} characters",
+    "maxLength": lambda details: f"is longer than {details['limit']} characters",
+    "minProperties": lambda details: f"has fewer than {details['limit']} properties",
+    "maxProperties": lambda details: f"has more than {details['limit']} properties",
+    "uniqueItems": lambda details: "has an element twice",
+    "contains": lambda details: "has no element like the one that the schema asks for",
+    "anyOf": lambda details: "fits none of the schema's alternatives",
+    "oneOf": lambda details: "does not fit exactly one of the schema's alternatives",
+    "not": lambda details: "fits what the schema rules out",
+    "false": lambda details: "is not allowed here",
+    "propertyNames": lambda details: "has a property whose name is not allowed",
+    "unevaluatedItems": lambda details: "has elements that the schema does not know",
 }
 
 
@@ -66,25 +66,14 @@ def violations_of(error: Any, first: int = 0) -> Iterator[Violation]:
     if first and parts and isinstance(parts[0], int):
         parts = (parts[0] + first, *parts[1:])
     if keyword == "required":
-        yield _required(parts, error.kind.property)
+        name = error.kind.property
+        yield Violation(keyword, parts, None, f"has no property {name}", property=name)
     elif keyword in ("additionalProperties", "unevaluatedProperties"):
-        value = error.instance
-        yield from (_unexpected(keyword, parts, name, value) for name in error.kind.unexpected)
+        message = "is a property that the schema does not know"
+        members = error.instance if isinstance(error.instance, dict) else {}
+        for name in error.kind.unexpected:
+            yield Violation(keyword, (*parts, name), members.get(name), message, property=name)
     else:
-        yield _plain(keyword, parts, error)
-
-
-def _required(parts: Parts, name: str) -> Violation:
-    return Violation("required", parts, None, f"has no property {name}", property=name)
-
-
-def _unexpected(keyword: str, parts: Parts, name: str, value: Any) -> Violation:
-    inner = value.get(name) if isinstance(value, dict) else None
-    return Violation(keyword, (*parts, name), inner, "is a property that the schema does not know", property=name)
-
-
-def _plain(keyword: str, parts: Parts, error: Any) -> Violation:
-    about = error.kind.as_dict()
-    words = _MESSAGES.get(keyword)
-    message = words(about) if words else f"breaks the schema's {keyword}"
-    return Violation(keyword, parts, error.instance, message, expected=tuple(about.get("types", ())))
+        details = error.kind.as_dict()
+        message = _MESSAGES[keyword](details) if keyword in _MESSAGES else f"breaks the schema's {keyword}"
+        yield Violation(keyword, parts, error.instance, message, expected=tuple(details.get("types", ())))

@@ -20,39 +20,42 @@ class Schemas:
 
     def resolver(self) -> Resolver:
         """This process's resolver."""
-        kept = _kept(self)
-        if kept.resolver is None:
-            kept.resolver = Resolver(self.mapping, self.library)
-        return kept.resolver
+        instances = _instances_of(self)
+        if instances.resolver is None:
+            instances.resolver = Resolver(self.mapping, self.library)
+        return instances.resolver
 
     def checker(self) -> Checker:
         """This process's checker; schemas are compiled when first used, once per process."""
-        kept = _kept(self)
-        if kept.checker is None:
-            kept.checker = Checker(self.mapping, self.library)
-        return kept.checker
+        instances = _instances_of(self)
+        if instances.checker is None:
+            instances.checker = Checker(self.mapping, self.library)
+        return instances.checker
 
 
 @dataclass(slots=True)
-class _Kept:
+class _Instances:
+    """What one process made for a mapping and a library."""
+
     mapping: Mapping
     resolver: Resolver | None = None
     checker: Checker | None = None
 
 
-_MAX_KEPT = 4
-_per_process: OrderedDict[str, list[_Kept]] = OrderedDict()
+_MOST = 4
+"""So many libraries, and mappings of each, are remembered, so that a long-lived worker does not grow."""
+_per_process: OrderedDict[str, list[_Instances]] = OrderedDict()
 
 
-def _kept(schemas: Schemas) -> _Kept:
-    """What this process made for these schemas before. A few are kept, so that a long-lived worker does not grow."""
-    mates = _per_process.setdefault(schemas.library.digest, [])
+def _instances_of(schemas: Schemas) -> _Instances:
+    """What this process made for these schemas before, or a new entry for it."""
+    of_library = _per_process.setdefault(schemas.library.digest, [])
     _per_process.move_to_end(schemas.library.digest)
-    for each in mates:
-        if each.mapping == schemas.mapping:
-            return each
-    mates.append(_Kept(schemas.mapping))
-    del mates[:-_MAX_KEPT]
-    while len(_per_process) > _MAX_KEPT:
+    for instances in of_library:
+        if instances.mapping == schemas.mapping:
+            return instances
+    of_library.append(_Instances(schemas.mapping))
+    del of_library[:-_MOST]
+    while len(_per_process) > _MOST:
         _per_process.popitem(last=False)
-    return mates[-1]
+    return of_library[-1]

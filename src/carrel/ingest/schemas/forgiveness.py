@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
+from carrel.ingest.json_pointers import parts_of
 from carrel.ingest.mapping.clients import client_of, satisfies
 from carrel.ingest.mapping.model import ANY, ForgivenessRule, Mapping, base_name
 from carrel.ingest.schemas.errors import Parts, Violation
@@ -17,17 +18,13 @@ def rules_for(
     return tuple(
         (name, rule)
         for name, rule in mapping.forgive.items()
-        if _about_file(rule, names, schema_ids) and _about_record(mapping, rule, record)
+        if (rule.file is None or any(fnmatchcase(file, rule.file) for file in names))
+        and (rule.schema_id is None or rule.schema_id in schema_ids)
+        and _is_about_record(mapping, rule, record)
     )
 
 
-def _about_file(rule: ForgivenessRule, names: set[str], schema_ids: Sequence[str]) -> bool:
-    if rule.file is not None and not any(fnmatchcase(name, rule.file) for name in names):
-        return False
-    return rule.schema_id is None or rule.schema_id in schema_ids
-
-
-def _about_record(mapping: Mapping, rule: ForgivenessRule, record: Record) -> bool:
+def _is_about_record(mapping: Mapping, rule: ForgivenessRule, record: Record) -> bool:
     return (
         (rule.app is None or rule.app == mapping.app_of(record))
         and (rule.os is None or rule.os in record.client_info)
@@ -37,29 +34,25 @@ def _about_record(mapping: Mapping, rule: ForgivenessRule, record: Record) -> bo
     )
 
 
-def forgives(rule: ForgivenessRule, broken: Violation) -> bool:
+def forgives(rule: ForgivenessRule, violation: Violation) -> bool:
     """Does the rule (which is about the file) let this error pass?"""
     return (
-        rule.keyword == broken.keyword
-        and (rule.property is None or rule.property == broken.property)
-        and (rule.expected is None or broken.expected == (rule.expected,))
-        and (rule.value is ANY or same(rule.value, broken.value))
-        and (rule.pointer is None or pointer_fits(rule.pointer, broken.parts))
+        rule.keyword == violation.keyword
+        and (rule.property is None or rule.property == violation.property)
+        and (rule.expected is None or violation.expected == (rule.expected,))
+        and (rule.value is ANY or equal_as_json(rule.value, violation.value))
+        and (rule.pointer is None or pointer_fits(rule.pointer, violation.parts))
     )
 
 
-def same(one: object, other: object) -> bool:
-    """Equal as JSON: true is not 1, though 1 is 1.0."""
-    return one == other and isinstance(one, bool) == isinstance(other, bool)
+def equal_as_json(value: object, second: object) -> bool:
+    """Whether two values are equal as JSON: true is not 1, though 1 is 1.0."""
+    return value == second and isinstance(value, bool) == isinstance(second, bool)
 
 
 def pointer_fits(pattern: str, parts: Parts) -> bool:
     """Does the JSON pointer fit the pattern? `*` stands for one part, `**` for any number of parts."""
-    return _fits(pattern_parts(pattern), tuple(str(part) for part in parts))
-
-
-def pattern_parts(pattern: str) -> tuple[str, ...]:
-    return tuple(part.replace("~1", "/").replace("~0", "~") for part in pattern.split("/")[1:])
+    return _fits(parts_of(pattern), tuple(str(part) for part in parts))
 
 
 def _fits(pattern: tuple[str, ...], parts: tuple[str, ...]) -> bool:

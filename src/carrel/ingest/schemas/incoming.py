@@ -3,12 +3,13 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from carrel.ingest.schemas.archive_map import NotAnArchiveMap, parse_archive_map
-from carrel.ingest.schemas.library import plain_uri
-from carrel.ingest.uris import is_absolute
+from carrel.ingest.schemas.references import own_id
+from carrel.ingest.uris import is_absolute, plain_uri
 
 
 class StoreFault(Exception):
@@ -31,7 +32,8 @@ class IncomingDocument:
 
     data: bytes
     value: Any
-    place: str
+    location: str
+    """Where it was found: a path or a URL."""
     uris: tuple[str, ...] = ()
 
     @property
@@ -40,12 +42,14 @@ class IncomingDocument:
 
 
 def files_under(path: Path) -> list[Path]:
+    """The file itself, or every *.json under the folder, in the order of their paths."""
     if path.is_dir():
-        return sorted(each for each in path.rglob("*.json") if each.is_file())
+        return sorted(file for file in path.rglob("*.json") if file.is_file())
     return [path]
 
 
 def read_document(path: Path, url: str | None) -> IncomingDocument:
+    """The document in a file, as `document_of` says."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -53,63 +57,49 @@ def read_document(path: Path, url: str | None) -> IncomingDocument:
     return document_of(data, str(path), url)
 
 
-def document_of(data: bytes, place: str, url: str | None) -> IncomingDocument:
+def document_of(data: bytes, location: str, url: str | None) -> IncomingDocument:
     """The document with what it is to be known by. Raises StoreFault when it is no schema, or cannot be named."""
-    value = _parsed(data, place)
-    if _is_archive_map(value):
-        return _archive_map(data, value, place)
-    own = value.get("$id") if isinstance(value, dict) else None
-    uris = [plain_uri(each) for each in (url, own) if isinstance(each, str) and is_absolute(each)]
+    value = _parse(data, location)
+    if isinstance(value, dict) and isinstance(value.get("assessments"), list):
+        try:
+            parse_archive_map(value)
+        except NotAnArchiveMap as error:
+            raise StoreFault(f"{location}: {error}") from None
+        return IncomingDocument(data, value, location)
+    uris = [plain_uri(uri) for uri in (url, own_id(value)) if uri is not None and is_absolute(uri)]
     if not uris:
-        raise StoreFault(f"{place} has no absolute $id: say where it comes from with --url")
-    return IncomingDocument(data, value, place, tuple(dict.fromkeys(uris)))
+        raise StoreFault(f"{location} has no absolute $id: say where it comes from with --url")
+    return IncomingDocument(data, value, location, tuple(dict.fromkeys(uris)))
 
 
-def _parsed(data: bytes, place: str) -> Any:
+def _parse(data: bytes, location: str) -> Any:
     try:
         value = json.loads(data)
     except json.JSONDecodeError as error:
-        raise StoreFault(f"{place} is not JSON: line {error.lineno}, column {error.colno}: {error.msg}") from None
+        raise StoreFault(f"{location} is not JSON: line {error.lineno}, column {error.colno}: {error.msg}") from None
     except (ValueError, RecursionError):
-        raise StoreFault(f"{place} is not JSON") from None
+        raise StoreFault(f"{location} is not JSON") from None
     if not isinstance(value, (dict, bool)):
-        raise StoreFault(f"{place} is not a JSON Schema: that is an object")
+        raise StoreFault(f"{location} is not a JSON Schema: that is an object")
     return value
 
 
-def _is_archive_map(value: Any) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("assessments"), list)
-
-
-def _archive_map(data: bytes, value: Any, place: str) -> IncomingDocument:
-    try:
-        parse_archive_map(value)
-    except NotAnArchiveMap as error:
-        raise StoreFault(f"{place}: {error}") from None
-    return IncomingDocument(data, value, place)
-
-
-def without_shadowed(found: list[IncomingDocument]) -> tuple[list[IncomingDocument], list[StoredDocument]]:
+def split_shadowed(documents: list[IncomingDocument]) -> tuple[list[IncomingDocument], list[StoredDocument]]:
     """Of files that claim one `$id`, the one whose path ends most like it is taken: a copied file keeps its old one."""
     best: dict[tuple[str, ...], IncomingDocument] = {}
-    for each in found:
-        rival = best.get(each.uris)
-        if rival is not None and not each.uris and rival.sha256 != each.sha256:
-            raise StoreFault(f"{rival.place} and {each.place} are both archive maps: add one")
-        if rival is None or _likeness(each) > _likeness(rival):
-            best[each.uris] = each
-    taken = list(best.values())
-    known = {each.sha256 for each in taken}
-    others = [each for each in found if each.sha256 not in known]
-    return taken, [StoredDocument(each.place, each.sha256, "shadowed") for each in others]
+    for document in documents:
+        rival = best.get(document.uris)
+        if rival is not None and not document.uris and rival.sha256 != document.sha256:
+            raise StoreFault(f"{rival.location} and {document.location} are both archive maps: add one")
+        if rival is None or _likeness(document) > _likeness(rival):
+            best[document.uris] = document
+    hashes = {document.sha256 for document in best.values()}
+    shadowed = [document for document in documents if document.sha256 not in hashes]
+    reports = [StoredDocument(document.location, document.sha256, "shadowed") for document in shadowed]
+    return list(best.values()), reports
 
 
-def _likeness(found: IncomingDocument) -> int:
+def _likeness(document: IncomingDocument) -> int:
     """How many parts at the end of path and URI are the same."""
-    pairs = zip(reversed(Path(found.place).parts), reversed("".join(found.uris[-1:]).split("/")), strict=False)
-    count = 0
-    for part, wanted in pairs:
-        if part != wanted:
-            break
-        count += 1
-    return count
+    path, uri = Path(document.location).parts, "".join(document.uris[-1:]).split("/")
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(reversed(path), reversed(uri), strict=False)))

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from carrel.ingest.uris import plain_uri
+
 if TYPE_CHECKING:
     from carrel.ingest.schemas.archive_map import ArchiveMapDocument
 
@@ -29,19 +31,19 @@ class Library:
 
     def document(self, uri: str) -> dict[str, Any]:
         """The parsed schema (do not change it) with this `$id` or URL; KeyError when it is not in the store."""
-        return self._parsed(self.hash_of(uri))
+        return self._parse(self.hash_of(uri))
 
     def registry(self) -> dict[str, dict[str, Any]]:
         """Every document by URI, for whoever follows `$ref`s."""
-        return {uri: self._parsed(sha) for uri, sha in self.hashes.items()}
+        return {uri: self._parse(sha) for uri, sha in self.hashes.items()}
 
     def archive_map(self) -> "ArchiveMapDocument | None":
         """The store's archive map; None when it has none."""
         from carrel.ingest.schemas.archive_map import parse_archive_map
 
-        return None if self.archive_map_hash is None else parse_archive_map(self._parsed(self.archive_map_hash))
+        return None if self.archive_map_hash is None else parse_archive_map(self._parse(self.archive_map_hash))
 
-    def _parsed(self, sha: str) -> dict[str, Any]:
+    def _parse(self, sha: str) -> dict[str, Any]:
         if sha not in self._documents:
             self._documents[sha] = json.loads(self.texts[sha])
         return self._documents[sha]
@@ -53,8 +55,3 @@ class Library:
     def __getstate__(self) -> dict[str, Any]:
         # What was parsed is not sent to workers: they parse what they need.
         return {key: value for key, value in self.__dict__.items() if key != "_documents"}
-
-
-def plain_uri(uri: str) -> str:
-    """A URI without its fragment: what a document is known by."""
-    return uri.partition("#")[0]

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote
 
-from carrel.ingest.schemas.library import Library, plain_uri
-from carrel.ingest.uris import is_absolute, resolve
+from carrel.ingest.json_pointers import follow, parts_of
+from carrel.ingest.schemas.library import Library
+from carrel.ingest.uris import fragment_of, is_absolute, plain_uri, resolve
 
 _DATA = frozenset(("enum", "const", "examples", "default"))
 """Keywords whose values are data, not schemas: a `$ref` in them is none."""
@@ -49,19 +49,18 @@ def spell_out(schema: Any) -> Any:
     Only so do errors of jsonschema-rs name the unexpected properties.
     """
     if isinstance(schema, list):
-        return [spell_out(each) for each in schema]
+        return [spell_out(element) for element in schema]
     if not isinstance(schema, dict):
         return schema
-    made = {key: _spelt_out_value(key, value) for key, value in schema.items()}
-    if made.get("additionalProperties") is False and "patternProperties" not in made:
-        made.setdefault("properties", {})
-    return made
-
-
-def _spelt_out_value(key: str, value: Any) -> Any:
-    if key in _NAMED and isinstance(value, dict):
-        return {name: spell_out(each) for name, each in value.items()}
-    return value if key in _DATA else spell_out(value)
+    spelt: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key in _NAMED and isinstance(value, dict):
+            spelt[key] = {name: spell_out(subschema) for name, subschema in value.items()}
+        else:
+            spelt[key] = value if key in _DATA else spell_out(value)
+    if spelt.get("additionalProperties") is False and "patternProperties" not in spelt:
+        spelt.setdefault("properties", {})
+    return spelt
 
 
 def direct_references(document: Any, uri: str) -> list[str]:
@@ -69,7 +68,7 @@ def direct_references(document: Any, uri: str) -> list[str]:
     base = base_of(document, uri)
     walk = _Walk(without_relative_id(document))
     walk.schema(base)
-    return sorted(each for each in walk.targets - walk.embedded - {uri, base} if not each.startswith(_META))
+    return sorted(target for target in walk.targets - walk.embedded - {uri, base} if not target.startswith(_META))
 
 
 def all_references(document: Any, uri: str, library: Library) -> Iterator[str]:
@@ -77,13 +76,13 @@ def all_references(document: Any, uri: str, library: Library) -> Iterator[str]:
     seen = {uri}
     waiting = direct_references(document, uri)
     while waiting:
-        each = waiting.pop()
-        if each in seen:
+        reference = waiting.pop()
+        if reference in seen:
             continue
-        seen.add(each)
-        yield each
-        if each in library:
-            waiting.extend(direct_references(library.document(each), each))
+        seen.add(reference)
+        yield reference
+        if reference in library:
+            waiting.extend(direct_references(library.document(reference), reference))
 
 
 @dataclass(slots=True)
@@ -100,41 +99,30 @@ class _Walk:
         waiting = [(self.document, base)]
         seen: set[tuple[int, str]] = set()
         while waiting:
-            each, base = waiting.pop()
-            if isinstance(each, list):
-                waiting.extend((inner, base) for inner in each)
-            elif isinstance(each, dict) and (id(each), base) not in seen:
-                seen.add((id(each), base))
-                base, pointed = self._entered(each, base, root)
-                waiting.extend((inner, base) for inner in (*_inner(each), *pointed))
+            schema, base = waiting.pop()
+            if isinstance(schema, list):
+                waiting.extend((element, base) for element in schema)
+            elif isinstance(schema, dict) and (id(schema), base) not in seen:
+                seen.add((id(schema), base))
+                base, targets = self._enter(schema, base, root)
+                waiting.extend((subschema, base) for subschema in (*_subschemas(schema), *targets))
 
-    def _entered(self, schema: dict[str, Any], base: str, root: str) -> tuple[str, list[Any]]:
+    def _enter(self, schema: dict[str, Any], base: str, root: str) -> tuple[str, list[Any]]:
         """The base inside, and what in the document itself the schema's `$ref` points to."""
-        own, reference = schema.get("$id"), schema.get("$ref")
-        if isinstance(own, str) and not own.startswith("#"):
-            base = plain_uri(resolve(base, own))
+        identifier, reference = schema.get("$id"), schema.get("$ref")
+        if isinstance(identifier, str) and not identifier.startswith("#"):
+            base = plain_uri(resolve(base, identifier))
             self.embedded.add(base)
         if not isinstance(reference, str):
             return base, []
         target = resolve(base, reference)
         self.targets.add(plain_uri(target))
-        fragment = unquote(target.partition("#")[2])
-        if plain_uri(target) != root or not fragment.startswith("/"):
+        if plain_uri(target) != root or not fragment_of(target).startswith("/"):
             return base, []
-        return base, [_pointed(self.document, fragment)]
+        return base, [follow(self.document, parts_of(fragment_of(target)))]
 
 
-def _pointed(document: Any, pointer: str) -> Any:
-    for part in pointer.split("/")[1:]:
-        key = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(document, list):
-            document = document[int(key)] if key.isdecimal() and int(key) < len(document) else None
-        else:
-            document = document.get(key) if isinstance(document, dict) else None
-    return document
-
-
-def _inner(schema: dict[str, Any]) -> Iterator[Any]:
+def _subschemas(schema: dict[str, Any]) -> Iterator[Any]:
     """The schemas right inside. What stands under a keyword that nobody knows is none, whatever it looks like."""
     for key, value in schema.items():
         if key in _NAMED and isinstance(value, dict):

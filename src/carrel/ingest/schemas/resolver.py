@@ -32,8 +32,8 @@ _NO_REFERENCE = Fault(
 def described_schemas(metadata: Any) -> dict[str, str]:
     """file name -> URL of its schema, as the root `metadata.json` of an archive (its JSON value) says; never raises."""
     files = metadata.get("files") if isinstance(metadata, dict) else None
-    entries = [each for each in files if isinstance(each, dict)] if isinstance(files, list) else []
-    pairs = [(each.get("filename"), each.get("jsonSchema")) for each in entries]
+    entries = [entry for entry in files if isinstance(entry, dict)] if isinstance(files, list) else []
+    pairs = [(entry.get("filename"), entry.get("jsonSchema")) for entry in entries]
     return {name: url for name, url in pairs if isinstance(name, str) and isinstance(url, str) and name and url}
 
 
@@ -52,22 +52,29 @@ class Resolver:
         `fault` set: quarantine the file. Else `dataset` None: skip it (`reason` for the ledger). Else `schema_hash`
         None: legacy, not validated. Else: check it.
         """
-        legacy = self._legacy(record)
+        legacy = None
+        if record.assessment_id is not None and record.assessment_revision is not None:
+            legacy = self.mapping.legacy.get(record.assessment_id, {}).get(record.assessment_revision)
         name = self.mapping.plain_name(path)
-        own = self._self_described(path, name, schema_urls or {})
-        if own:
-            return self._by_schema(own, legacy is not None)
+        schema_urls = schema_urls or {}
+        for key in (path, base_name(path), name):
+            if key in schema_urls:
+                own = SchemaReference(schema_urls[key], "the archive's own metadata.json")
+                return self._by_schema(own, legacy is not None)
         if legacy and name in legacy:
             return Resolution(legacy[name], None, None, "the legacy mapping")
         why_ignored = self.mapping.why_ignored(base_name(path))
         if why_ignored:
             return Resolution(None, None, None, f"ignored by the mapping: {why_ignored}")
-        if self._archive_map is None and self.mapping.archive_map is not None:
+        reference = None
+        if self._archive_map is not None:
+            app = self.mapping.app_of(record)
+            reference = self._archive_map.find(name, app, record.assessment_id, record.assessment_revision)
+        elif self.mapping.archive_map is not None:
             return Resolution(None, None, None, "the store has no archive map", _NO_ARCHIVE_MAP)
-        found = self._find(record, name)
-        if found is None:
+        if reference is None:
             return Resolution(None, None, None, "neither the archive nor the archive map names a schema for it")
-        return self._by_schema(found, legacy is not None)
+        return self._by_schema(reference, legacy is not None)
 
     def schemas_of(self, dataset: str) -> tuple[str, ...]:
         """URIs of the store's schemas whose files go to `dataset`, sorted: what declares its types."""
@@ -79,41 +86,27 @@ class Resolver:
         by_id = self.mapping.schemas.get(identifier) if identifier is not None else None
         return by_id or self.mapping.schemas.get(uri)
 
-    def _legacy(self, record: Record) -> AbstractMapping[str, str] | None:
-        if record.assessment_id is None or record.assessment_revision is None:
-            return None
-        return self.mapping.legacy.get(record.assessment_id, {}).get(record.assessment_revision)
-
-    def _self_described(self, path: str, name: str, schema_urls: AbstractMapping[str, str]) -> SchemaReference | None:
-        for key in (path, base_name(path), name):
-            if key in schema_urls:
-                return SchemaReference(schema_urls[key], "the archive's own metadata.json")
-        return None
-
-    def _find(self, record: Record, name: str) -> SchemaReference | None:
-        if self._archive_map is None:
-            return None
-        app = self.mapping.app_of(record)
-        return self._archive_map.find(name, app, record.assessment_id, record.assessment_revision)
-
-    def _by_schema(self, found: SchemaReference, legacy: bool) -> Resolution:
-        if len(found.url) > MAX_URI_CHARACTERS or not has_utf8(found.url):
-            return Resolution(None, None, None, found.where, _NO_REFERENCE)
-        if found.url not in self.library:
-            return self._missing(found, legacy)
-        dataset = self.dataset_of(found.url)
+    def _by_schema(self, reference: SchemaReference, is_legacy: bool) -> Resolution:
+        url, where = reference.url, reference.where
+        if len(url) > MAX_URI_CHARACTERS or not has_utf8(url):
+            return Resolution(None, None, None, where, _NO_REFERENCE)
+        if url not in self.library:
+            return self._by_missing_schema(reference, is_legacy)
+        dataset = self.dataset_of(url)
         if dataset is None:
-            return Resolution(None, found.url, None, f"schema from {found.where}; the mapping has no dataset for it")
-        reason = found.where + (" (legacy: not validated)" if legacy else "")
-        return Resolution(dataset, found.url, None if legacy else self.library.hash_of(found.url), reason)
+            return Resolution(None, url, None, f"schema from {where}; the mapping has no dataset for it")
+        if is_legacy:
+            return Resolution(dataset, url, None, f"{where} (legacy: not validated)")
+        return Resolution(dataset, url, self.library.hash_of(url), where)
 
-    def _missing(self, found: SchemaReference, legacy: bool) -> Resolution:
+    def _by_missing_schema(self, reference: SchemaReference, is_legacy: bool) -> Resolution:
         """Without its document the `$id` is unknown, and with it, but for a URL that is mapped, the dataset."""
-        dataset = self.mapping.schemas.get(found.url)
-        if legacy and dataset:
-            return Resolution(dataset, found.url, None, f"{found.where} (legacy: not validated)")
+        url, where = reference.url, reference.where
+        dataset = self.mapping.schemas.get(url)
+        if is_legacy and dataset:
+            return Resolution(dataset, url, None, f"{where} (legacy: not validated)")
         message = (
             "its schema is not in the store: run `carrel ingest schemas pull`, or "
             "`carrel ingest schemas add --url URL FILE` with the URL of schema_id, then replay"
         )
-        return Resolution(dataset, found.url, None, found.where, Fault("schema", "schema_missing", message))
+        return Resolution(dataset, url, None, where, Fault("schema", "schema_missing", message))

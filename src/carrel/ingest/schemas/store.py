@@ -18,7 +18,7 @@ from pathlib import Path
 
 from carrel.ingest.mapping.model import ArchiveMapSource
 from carrel.ingest.schemas.archive_map import parse_archive_map
-from carrel.ingest.schemas.fetching import Fetcher, FetchFault
+from carrel.ingest.schemas.fetcher import Fetcher, FetchFault
 from carrel.ingest.schemas.incoming import (
     IncomingDocument,
     StoredDocument,
@@ -26,11 +26,11 @@ from carrel.ingest.schemas.incoming import (
     document_of,
     files_under,
     read_document,
-    without_shadowed,
+    split_shadowed,
 )
-from carrel.ingest.schemas.library import Library, plain_uri
+from carrel.ingest.schemas.library import Library
 from carrel.ingest.schemas.references import direct_references
-from carrel.ingest.uris import is_absolute
+from carrel.ingest.uris import is_absolute, plain_uri
 from carrel.telemetry import faults
 
 MAX_DOCUMENTS = 2_000
@@ -65,7 +65,7 @@ class SchemaStore:
         if url is not None and not is_absolute(url):
             raise StoreFault("--url must be a whole URL")
         found = [read_document(file, url) for file in files]
-        return self._write(*without_shadowed(found))
+        return self._write(*split_shadowed(found))
 
     def pull(self, source: ArchiveMapSource, base: Path | None = None) -> list[StoredDocument]:
         """Fetch the archive map and every schema it names, `$ref`s followed; all or nothing. Raises StoreFault.

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from carrel.ingest.archives.faults import pointer_of
+from carrel.ingest.json_pointers import pointer_of
 from carrel.ingest.tables import kinds
 from carrel.ingest.tables.kinds import STRING
 from carrel.ingest.tables.names import Field

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from carrel.ingest.archives import FileRejected, parse, repeated_key
-from carrel.ingest.archives.faults import MACHINERY, pointer_of, unforeseen
+from carrel.ingest.archives.faults import MACHINERY, unforeseen
+from carrel.ingest.json_pointers import pointer_of
 from carrel.ingest.tables import kinds
 from carrel.ingest.tables.blocks import blocks_of, starts_array
 from carrel.ingest.tables.conform import NonconformingFile, conform, nonconforming_cells

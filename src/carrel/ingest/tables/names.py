@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from carrel.ingest.archives.faults import pointer_of
+from carrel.ingest.json_pointers import pointer_of
 
 Path = tuple[str, ...]
 """Keys from the row's element down to a value."""

@@ -14,19 +14,17 @@ class SchemaUnusable(Exception):
 
 def compile_schema(document: Any, uri: str, library: Library) -> Any:
     """A jsonschema-rs validator. Raises SchemaUnusable."""
-    missing = next((each for each in all_references(document, uri, library) if each not in library), None)
+    references = all_references(document, uri, library)
+    missing = next((reference for reference in references if reference not in library), None)
     if missing is not None:
         raise SchemaUnusable(f"the schema refers to {missing}, which is not in the store: add it, then replay")
     try:
         return jsonschema_rs.validator_for(
             spell_out(without_relative_id(document)),
-            retriever=lambda wanted: spell_out(without_relative_id(library.document(wanted))),
+            retriever=lambda reference: spell_out(without_relative_id(library.document(reference))),
             base_uri=base_of(document, uri),
             validate_formats=False,
         )
     except (ValueError, RecursionError, jsonschema_rs.ReferencingError) as error:
-        raise SchemaUnusable(f"the schema cannot be compiled: {_first_line(error)}") from None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:300]
+        first_line = str(error).strip().partition("\n")[0][:300]
+        raise SchemaUnusable(f"the schema cannot be compiled: {first_line}") from None

@@ -10,7 +10,7 @@ from carrel.ingest.schemas.checker import Checker
 from carrel.ingest.schemas.library import Library
 from carrel.ingest.values import Fault, Record, Resolution
 
-Thing = TypeVar("Thing")
+Sample = TypeVar("Sample")
 Verdict = Literal["taken by both", "refused now", "taken now", "refused by both"]
 
 
@@ -24,23 +24,19 @@ class Group(NamedTuple):
 
 
 def group_of(record: Record) -> Group:
+    """The group of a record: by its assessment, and by what its app says of itself."""
     client = client_of(record.client_info)
     return Group(record.assessment_id, record.assessment_revision, client.os_name, client.app_version)
 
 
-def representative(records: Iterable[tuple[Record, Thing]]) -> dict[Group, tuple[Record, Thing]]:
+def representative(records: Iterable[tuple[Record, Sample]]) -> dict[Group, tuple[Record, Sample]]:
     """One record for each group, with whatever came with it: the first uploaded, so that the choice stays."""
-    chosen: dict[Group, tuple[Record, Thing]] = {}
-    for record, thing in records:
-        group = group_of(record)
-        before = chosen.get(group)
-        if before is None or _age(record) < _age(before[0]):
-            chosen[group] = (record, thing)
-    return dict(sorted(chosen.items(), key=lambda each: tuple(str(part) for part in each[0])))
-
-
-def _age(record: Record) -> tuple[Any, str]:
-    return record.uploaded_on, record.record_id
+    chosen: dict[Group, tuple[Record, Sample]] = {}
+    for record, sample in records:
+        rival = chosen.get(group_of(record))
+        if rival is None or (record.uploaded_on, record.record_id) < (rival[0].uploaded_on, rival[0].record_id):
+            chosen[group_of(record)] = (record, sample)
+    return dict(sorted(chosen.items(), key=lambda item: tuple(map(str, item[0]))))
 
 
 @dataclass(frozen=True, slots=True)

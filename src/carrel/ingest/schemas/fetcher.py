@@ -15,7 +15,7 @@ class FetchFault(Exception):
     """The document cannot be had; the message names it, and what to do."""
 
 
-class _Passing(FetchFault):
+class _TransientFault(FetchFault):
     """It may be gone when tried again."""
 
 
@@ -27,28 +27,23 @@ class Fetcher:
         self.base = base or Path.cwd()
         self.wait = wait
 
-    def fetch(self, place: str) -> bytes:
+    def fetch(self, location: str) -> bytes:
         """The document's bytes. Raises FetchFault; faults of the network are tried again first."""
-        mirrored = self._mirrored(place)
+        prefixes = [prefix for prefix in self.mirrors if location.startswith(prefix)]
+        longest = max(prefixes, key=len, default="")
+        mirrored = self.mirrors.get(longest, "") + location[len(longest) :]
         scheme = urlsplit(mirrored).scheme
         if scheme in ("http", "https"):
             return self._download(mirrored)
         if scheme == "file":
-            return _read(Path(unquote(urlsplit(mirrored).path)), place)
-        return _read(self.base / mirrored, place)
-
-    def _mirrored(self, place: str) -> str:
-        """By the longest prefix that fits."""
-        for prefix in sorted(self.mirrors, key=len, reverse=True):
-            if place.startswith(prefix):
-                return self.mirrors[prefix] + place[len(prefix) :]
-        return place
+            return _read(Path(unquote(urlsplit(mirrored).path)), location)
+        return _read(self.base / mirrored, location)
 
     def _download(self, url: str) -> bytes:
         for attempt in range(1, ATTEMPTS):
             try:
                 return _get(url)
-            except _Passing:
+            except _TransientFault:
                 time.sleep(self.wait * attempt)
         return _get(url)
 
@@ -60,9 +55,9 @@ def _get(url: str) -> bytes:
         return _stream(url)
     except httpx.HTTPStatusError as error:
         status = error.response.status_code
-        raise (_Passing if status >= 500 else FetchFault)(f"{url} answered {status}") from None
+        raise (_TransientFault if status >= 500 else FetchFault)(f"{url} answered {status}") from None
     except httpx.HTTPError as error:
-        raise _Passing(f"{url} cannot be reached: {type(error).__name__}") from None
+        raise _TransientFault(f"{url} cannot be reached: {type(error).__name__}") from None
 
 
 def _stream(url: str) -> bytes:
@@ -78,8 +73,8 @@ def _stream(url: str) -> bytes:
     return bytes(data)
 
 
-def _read(path: Path, place: str) -> bytes:
+def _read(path: Path, location: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise FetchFault(f"{place} cannot be read: {error.strerror}") from None
+        raise FetchFault(f"{location} cannot be read: {error.strerror}") from None
