@@ -12,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.disks import small_disk
 
-from carrel.outputs import journal
 from carrel.outputs.copies import sha256_of
-from carrel.outputs.journal import JOURNAL, STAGING
+from carrel.outputs.journal import STAGING
 from carrel.outputs.publication import Publication
 from carrel.outputs.recovery import recover, settle
 from carrel.outputs.targets import PublishConflict
@@ -197,12 +196,3 @@ def test_a_full_disk_damages_nothing(tmp_path: Path) -> None:
         assert done.stdout == f"{errno.ENOSPC}\n", done.stderr
         assert [path.read_text() for path in old] == ["old\n", "old\n"]
         assert [path.name for path in disk.path.rglob("*.csv")] == ["0.csv"]
-
-
-def test_write_atomically_replaces_as_a_whole(tmp_path: Path) -> None:
-    path = tmp_path / "a.json"
-    journal.write_atomically(path, b"1")
-    journal.write_atomically(path, b"2")
-    assert path.read_bytes() == b"2"
-    assert [each.name for each in tmp_path.iterdir()] == ["a.json"]
-    assert JOURNAL.endswith(".json")

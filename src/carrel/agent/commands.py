@@ -23,10 +23,11 @@ from carrel.agent.runner import PROCESS_PREFIX
 from carrel.agent.service import executor_of
 from carrel.agent.settings import AgentSettings
 from carrel.agent.storage import Storage, owned
-from carrel.outputs import copies, csv_shape, journal, manifest
+from carrel.outputs import copies, csv_shape, manifest
 from carrel.outputs.manifest import OutputRecord
 from carrel.project import action_names
 from carrel.repos import Mirrors
+from carrel.units.files import write_atomically
 
 
 @click.group()
@@ -102,7 +103,7 @@ def update_manifest_for_old_job(settings: AgentSettings, workspace: str, partial
         if path.exists():
             shutil.copyfile(path, path.with_name(f"{path.name}{record['job_definition_id']}.bu"))
         entries = {output: _old_entry(storage, workspace, record, output, level) for output, level in missing.items()}
-        journal.write_atomically(path, manifest.dumps({**present, "outputs": present["outputs"] | entries}))
+        write_atomically(path, manifest.dumps({**present, "outputs": present["outputs"] | entries}), synced="folder")
     click.echo(f"{len(missing)} outputs of job {record['job_definition_id']} ({branch}) added to the manifest.")
 
 
@@ -156,7 +157,7 @@ def update_manifest_out_of_date_actions(settings: AgentSettings, workspace: str,
     with owned(settings.storage, settings.backend):
         path = settings.storage.manifest(workspace)
         changed = manifest.with_actions(manifest.read(path, workspace), names)
-        journal.write_atomically(path, manifest.dumps(changed))
+        write_atomically(path, manifest.dumps(changed), synced="folder")
     gone = sum(bool(entry.get("out_of_date_action")) for entry in changed["outputs"].values())
     click.echo(f"{len(changed['outputs'])} outputs looked at; {gone} are of actions that are no longer in the project.")
 

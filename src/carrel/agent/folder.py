@@ -27,6 +27,7 @@ from carrel.agent.attempt import Start
 from carrel.messages.tasks import Task
 from carrel.outputs.trees import remove_tree
 from carrel.outputs.unchanged_files import PlacedFile
+from carrel.units.files import write_atomically
 
 TRASH = ".trash-"
 
@@ -129,9 +130,7 @@ class AttemptFolder:
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Without fsync: what is lost in a power cut is a few samples."""
-        temporary = self.root / ".metrics.tmp"
-        temporary.write_text(json.dumps(dict(metrics)))
-        temporary.replace(self.root / "metrics.json")
+        write_atomically(self.root / "metrics.json", json.dumps(dict(metrics)).encode(), synced="no")
 
     def metrics(self) -> dict[str, Any]:
         return _read_json(self.root / "metrics.json") or {}
@@ -146,10 +145,7 @@ class AttemptFolder:
         remove_tree(trash)
 
     def _write(self, name: str, data: bytes) -> None:
-        temporary = self.root / f".{name}.tmp"
-        temporary.write_bytes(data)
-        temporary.chmod(0o600)
-        temporary.replace(self.root / name)
+        write_atomically(self.root / name, data, synced="no", mode=0o600)
 
     def _task(self, name: str) -> Task | None:
         record = _read_json(self.root / name)

@@ -1,7 +1,6 @@
 """Where everything lies on disk (agent.md 1.2), and who owns it."""
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -12,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from carrel.agent.errors import SettingsError, WorkspaceArchived
+from carrel.units.locks import LockHeld, locked
 
 ARCHIVE_SUFFIXES = (".tar.gz", ".tar.zstd", ".tar.xz")
 METADATA_FOLDER = "metadata"
@@ -105,38 +105,23 @@ def owned(storage: Storage, backend: str) -> Iterator[None]:
 
     The locks are the kernel's: they go with the process, however it ends.
     """
+    holder = {"backend": backend, "pid": os.getpid(), "host": socket.gethostname()}
+    note = json.dumps(holder | {"since": datetime.now(UTC).isoformat(timespec="seconds")}).encode()
     with contextlib.ExitStack() as stack:
         for folder in dict.fromkeys([storage.high, storage.medium, storage.volumes]):
             folder.mkdir(parents=True, exist_ok=True, mode=0o750)
-            stack.enter_context(_locked(folder / LOCK, backend))
+            try:
+                stack.enter_context(locked(folder / LOCK, timeout=0, mode=0o640, note=note))
+            except LockHeld as held:
+                raise SettingsError(
+                    f"{folder} is in use by {_holder(held.note)}. Stop it, or use other folders."
+                ) from None
         yield
 
 
-@contextlib.contextmanager
-def _locked(path: Path, backend: str) -> Iterator[None]:
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+def _holder(note: bytes) -> str:
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SettingsError(f"{path.parent} is in use by {_holder(path)}. Stop it, or use other folders.") from None
-        _write_holder(fd, backend)
-        yield
-    finally:
-        os.close(fd)
-
-
-def _write_holder(fd: int, backend: str) -> None:
-    holder = {"backend": backend, "pid": os.getpid(), "host": socket.gethostname()}
-    holder["since"] = datetime.now(UTC).isoformat(timespec="seconds")
-    os.truncate(fd, 0)
-    with contextlib.suppress(OSError):  # the disk may be full: the lock holds all the same
-        os.pwrite(fd, json.dumps(holder).encode(), 0)
-
-
-def _holder(path: Path) -> str:
-    try:
-        holder = json.loads(path.read_bytes())
+        holder = json.loads(note)
         return (
             f"the agent of {holder['backend']} (process {holder['pid']} on {holder['host']}, since {holder['since']})"
         )

@@ -26,6 +26,8 @@ from typing import Any
 from carrel.executors import cgroups, supervisor
 from carrel.executors.base import ExecutorError, RuntimeUnavailable
 from carrel.executors.logs import marker
+from carrel.units.files import write_atomically
+from carrel.units.locks import is_locked, lock
 
 START_SECONDS = 10.0
 STOP_SECONDS = 10.0
@@ -59,17 +61,7 @@ class Attempt:
         return self.folder.is_dir()
 
     def running(self) -> bool:
-        try:
-            fd = os.open(self.folder / "lock", os.O_RDONLY)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(fd)
-        return False
+        return is_locked(self.folder / "lock")
 
     def settle(self) -> None:
         """After the supervisor's end: a child that it was just making may hold the lock for a moment longer."""
@@ -185,19 +177,18 @@ def create(state_dir: Path, name: str, record: Mapping[str, object]) -> int | No
     """Make the folder of an attempt, locked; returns the lock's descriptor, or None when there is one already."""
     folder = state_dir / f".new-{name}-{os.getpid()}-{time.monotonic_ns()}"
     folder.mkdir(parents=True)
-    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = lock(folder / "lock", mode=0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
         (folder / "record.json").write_text(json.dumps(record))
         (folder / "exit.new").write_bytes(b"\0" * supervisor.EXIT_RECORD_BYTES)
         folder.rename(state_dir / name)
     except OSError as error:
-        os.close(lock)
+        os.close(descriptor)
         shutil.rmtree(folder, ignore_errors=True)
         if (state_dir / name).is_dir():
             return None
         raise error
-    return lock
+    return descriptor
 
 
 def compiled_supervisor(state_dir: Path) -> Path:
@@ -219,10 +210,7 @@ def keep_file(path: Path, text: str, mode: int = 0o644) -> None:
     """See to it that the file says `text`; nothing is written where it does already."""
     if path.exists() and path.read_text() == text:
         return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text)
-    temporary.chmod(mode)
-    temporary.replace(path)
+    write_atomically(path, text.encode(), synced="no", mode=mode)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ that runs keeps the one that it was started with.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import importlib.util
 import json
@@ -28,7 +27,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,7 +36,9 @@ from typing import Any
 import carrel
 from carrel.executors.base import ImageUnavailable
 from carrel.telemetry import faults
+from carrel.units.files import write_atomically
 from carrel.units.ignored import make_ignored
+from carrel.units.locks import locked
 
 MANIFEST = "toolchain.json"
 BUILT = ".built"
@@ -215,7 +216,9 @@ def build(name: str, version: str, requirements: Path, toolchains_dir: Path, pyt
     parts = [str(FORMAT), str(toolchains_dir.resolve()), text, interpreter.description, platform.platform()]
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     folder = toolchains_dir.resolve() / BUILT / digest[:32]
-    with _locked(folder):
+    make_ignored(folder.parent.parent)
+    folder.parent.mkdir(exist_ok=True)
+    with locked(folder.with_suffix(".lock")):
         if (folder / MANIFEST).exists():
             _renew_environment(folder)
         else:
@@ -231,15 +234,6 @@ def _interpreter(program: Path) -> Interpreter:
     done = _run([str(program), "-I", "-c", DESCRIBE], f"{program} is not a Python that works")
     prefix, implementation, version = json.loads(done)
     return Interpreter(program, Path(prefix), f"{implementation} {version} {prefix}")
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    make_ignored(folder.parent.parent)
-    folder.parent.mkdir(exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _install(folder: Path, requirements: Path, interpreter: Interpreter) -> None:
@@ -302,11 +296,8 @@ def _renew_environment(folder: Path) -> None:
 
 
 def _replace_manifest(folder: Path, manifest: Mapping[str, object]) -> None:
-    part = folder / f".{MANIFEST}"
-    part.write_text(json.dumps(manifest, indent=2) + "\n")
-    with part.open() as file:
-        os.fsync(file.fileno())
-    part.rename(folder / MANIFEST)
+    text = json.dumps(manifest, indent=2) + "\n"
+    write_atomically(folder / MANIFEST, text.encode(), synced="file")
 
 
 def _point(link: Path, folder: Path) -> None:

@@ -1,31 +1,33 @@
 """`carrel ingest`: archives become typed tables. Each sub-command is imported only when it is used."""
 
-from importlib import import_module
-
 import click
 
+from carrel.units.lazy_commands import LazyGroup
 from carrel.units.parts import how_to_install
 
 COMMANDS = {
-    "run": ("running:run", "Take every archive of a source that was not taken yet."),
-    "watch": ("running:watch", "Run again and again, as archives arrive."),
-    "status": ("looking:status", "Show what the warehouse holds, and how its last run went."),
-    "reconcile": ("looking:reconcile", "Explain each archive that is not simply in the tables."),
-    "tables": ("looking:tables", "List the tables, or the columns of one."),
-    "sql": ("looking:sql", "Query the tables with DuckDB."),
-    "quarantine": ("looking:quarantine", "See what was not taken, and why."),
-    "replay": ("running:replay", "Take archives again, after a schema or rule was repaired."),
-    "withdraw": ("keeping:withdraw", "Remove a participant or record for good, and prove it."),
-    "compact": ("keeping:compact", "Merge small files into large ones."),
-    "archive": ("keeping:archive", "Keep a copy of a dataset as it is now."),
-    "export": ("keeping:export", "Write the tables in BridgeDownstream's layout."),
-    "check": ("schemas:check", "Check the mapping file, and that it fits schemas and tables."),
-    "schemas": ("schemas:schemas", "Fill and list the schema store."),
-    "diff-schema": ("schemas:diff_schema", "Say what a new schema would change, by trying it on real archives."),
-    "generate": ("making:generate", "Make synthetic archives with their ground truth."),
+    "run": ("carrel.ingest.commands.running:run", "Take every archive of a source that was not taken yet."),
+    "watch": ("carrel.ingest.commands.running:watch", "Run again and again, as archives arrive."),
+    "status": ("carrel.ingest.commands.looking:status", "Show what the warehouse holds, and how its last run went."),
+    "reconcile": ("carrel.ingest.commands.looking:reconcile", "Explain each archive that is not simply in the tables."),
+    "tables": ("carrel.ingest.commands.looking:tables", "List the tables, or the columns of one."),
+    "sql": ("carrel.ingest.commands.looking:sql", "Query the tables with DuckDB."),
+    "quarantine": ("carrel.ingest.commands.looking:quarantine", "See what was not taken, and why."),
+    "replay": ("carrel.ingest.commands.running:replay", "Take archives again, after a schema or rule was repaired."),
+    "withdraw": ("carrel.ingest.commands.keeping:withdraw", "Remove a participant or record for good, and prove it."),
+    "compact": ("carrel.ingest.commands.keeping:compact", "Merge small files into large ones."),
+    "archive": ("carrel.ingest.commands.keeping:archive", "Keep a copy of a dataset as it is now."),
+    "export": ("carrel.ingest.commands.keeping:export", "Write the tables in BridgeDownstream's layout."),
+    "check": ("carrel.ingest.commands.schemas:check", "Check the mapping file, and that it fits schemas and tables."),
+    "schemas": ("carrel.ingest.commands.schemas:schemas", "Fill and list the schema store."),
+    "diff-schema": (
+        "carrel.ingest.commands.schemas:diff_schema",
+        "Say what a new schema would change, by trying it on real archives.",
+    ),
+    "generate": ("carrel.ingest.commands.making:generate", "Make synthetic archives with their ground truth."),
     "artifacts": ("carrel.ingest.aws.commands:artifacts", "Keep the parts of AWS deployments in a bucket."),
 }
-"""name -> (module and attribute, below `carrel.ingest.commands` unless named whole; one line of help)"""
+"""Each command's module, attribute and one line of help, by its name."""
 
 
 def not_installed(error: ModuleNotFoundError) -> str:
@@ -36,29 +38,12 @@ def not_installed(error: ModuleNotFoundError) -> str:
     return f"{name} is not there: {how_to_install('ingest')}"
 
 
-class _Lazy(click.Group):
-    """Lists commands without importing them."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
-        whole = module if "." in module else f"carrel.ingest.commands.{module}"
-        try:
-            command: click.Command = getattr(import_module(whole), attribute)
-        except ModuleNotFoundError as error:
-            raise click.ClickException(not_installed(error)) from None
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    entries=COMMANDS,
+    explain=not_installed,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 def ingest() -> None:
     """Turn archives into typed tables, each record exactly once.
 

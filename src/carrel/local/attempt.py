@@ -1,13 +1,12 @@
 """One attempt at one action on this machine: prepare, execute, finalize, clean up (local-run.md section 4)."""
 
-import fcntl
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
 
 from carrel.executors.base import WORKSPACE, Executor, Limits, Mount, RunSpec
 from carrel.jobs.identifiers import job_id
@@ -24,6 +23,7 @@ from carrel.outputs.unchanged_files import PlacedFile, highest, note_placed
 from carrel.outputs.walk import printable
 from carrel.project import Action
 from carrel.telemetry import faults
+from carrel.units.locks import lock
 
 WAIT_SECONDS = 1.0
 NAME_PREFIX = "carrel-run-"
@@ -103,7 +103,7 @@ class Attempt:
         """What was in its folder before it began, by path: inputs, and what its outputs' patterns match."""
         self.skipped: list[str] = []
         self.memory_peak: int | None = None
-        self._note: TextIO | None = None
+        self._note: int | None = None
         """Names the action, and is locked as long as this attempt goes on: so is `carrel status` told of it."""
 
     def prepare(self) -> list[Mount]:
@@ -111,10 +111,7 @@ class Attempt:
         self.image_id = self.around.image_id(self.image)
         folder = self.around.study.folder
         self.workspace.mkdir(parents=True)
-        self._note = (self.folder / ACTION_NOTE).open("w", encoding="utf-8")
-        fcntl.flock(self._note, fcntl.LOCK_EX)
-        self._note.write(self.action.action_id)
-        self._note.flush()
+        self._note = lock(self.folder / ACTION_NOTE, note=self.action.action_id.encode())
         self.detail(StatusCode.PREPARING, f"Copying in code from {folder}")
         seen = study_files(folder, self.around.hidden)
         before = self.around.hashes.of_code(folder, seen)
@@ -218,7 +215,7 @@ class Attempt:
 
     def clean_up(self) -> None:
         if self._note is not None:
-            self._note.close()
+            os.close(self._note)
         if self.around.keep:
             return
         self.around.executor.stop(self.name)

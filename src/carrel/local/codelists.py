@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from carrel.local.errors import LocalError
-from carrel.outputs.journal import write_atomically
+from carrel.units.files import write_atomically
 
 DEFAULT_BASE_URL = "https://www.opencodelists.org"
 FOLDER, LIST_FILE, MANIFEST_FILE = "codelists", "codelists.txt", "codelists.json"
@@ -125,7 +125,7 @@ class Codelists:
         parse(after)
         content = self._download(codelist)
         self.folder.mkdir(exist_ok=True)
-        write_atomically(path, after.encode())
+        write_atomically(path, after.encode(), synced="folder")
         self._update(parse(after), {codelist.filename: content})
         return codelist
 
@@ -140,11 +140,13 @@ class Codelists:
         old = self._manifest_or_nothing()
         files = {c.filename: self._entry(c, content[c.filename], old.get(c.filename, {})) for c in wanted}
         for name, body in content.items():
-            write_atomically(self.folder / name, body)
+            write_atomically(self.folder / name, body, synced="folder")
         for path in self._csv_files():
             if path.name not in files:
                 path.unlink()
-        write_atomically(self.folder / MANIFEST_FILE, (json.dumps({"files": files}, indent=2) + "\n").encode())
+        write_atomically(
+            self.folder / MANIFEST_FILE, (json.dumps({"files": files}, indent=2) + "\n").encode(), synced="folder"
+        )
 
     def _manifest_or_nothing(self) -> dict[str, dict[str, str]]:
         try:

@@ -1,7 +1,6 @@
 """What ran, and whether it would come out the same today: code, command, inputs and image compared with the record."""
 
 import contextlib
-import fcntl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from carrel.local.settings import LocalSettings
 from carrel.local.study import Study
 from carrel.outputs.study_files import study_files
 from carrel.project import Action
+from carrel.units.locks import is_locked
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +103,9 @@ def _docker_image_changed(record: Record) -> bool:
 def running_actions(study: Study) -> set[str]:
     """Actions that a run is at now; not those of which `--debug`, or a kill, left the folder."""
     notes = study.scratch.glob(f"*/{ACTION_NOTE}")
-    return {text for note in notes if (text := _read_locked(note))}
-
-
-def _read_locked(path: Path) -> str:
-    """A note that its attempt holds locked; "" for any other."""
-    with contextlib.suppress(FileNotFoundError), path.open(encoding="utf-8") as note:
-        try:
-            fcntl.flock(note, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return note.read()
-    return ""
+    actions = set()
+    for note in notes:
+        with contextlib.suppress(FileNotFoundError):  # an attempt that has just ended
+            if is_locked(note):
+                actions.add(note.read_text(encoding="utf-8"))
+    return actions - {""}

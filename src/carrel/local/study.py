@@ -1,6 +1,5 @@
 """A study's folder as the local run sees it: its files, its pipeline on one backend, its lock."""
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from carrel.local.errors import LocalError
 from carrel.units.ignored import ignore_all
 from carrel.units.limits import MAX_PROJECT_BYTES
+from carrel.units.locks import LockHeld, lock
 
 if TYPE_CHECKING:
     from carrel.project import Pipeline
@@ -85,29 +85,22 @@ class Study:
         try:
             self.metadata.mkdir(exist_ok=True)
             ignore_all(self.metadata)
-            descriptor = os.open(self.metadata / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            descriptor = lock(self.metadata / ".lock", timeout=0, mode=0o644, note=f"{os.getpid()}\n".encode())
+        except LockHeld as held:
+            holder = held.note.decode("ascii", "replace").strip() or "unknown"
+            raise LocalError(
+                f"Another run is going on in {self.folder} (process {holder}). "
+                "Wait until it ends, or stop it with Ctrl-C."
+            ) from None
         except OSError as error:
             raise LocalError(
                 f"{self.metadata} cannot be written by you ({(error.strerror or '').lower()}): runs keep their logs and"
                 " records there. Give yourself the right to write there (chmod, chown), or work in a copy of the study."
             ) from None
         try:
-            _take(descriptor, self.folder)
             yield
         finally:
             os.close(descriptor)
-
-
-def _take(descriptor: int, folder: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
-        raise LocalError(
-            f"Another run is going on in {folder} (process {holder}). Wait until it ends, or stop it with Ctrl-C."
-        ) from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
 
 
 def load(path: Path, filename: str = PROJECT_FILE) -> "Pipeline":

@@ -5,9 +5,9 @@ import shutil
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from carrel.local.errors import LocalError
+from carrel.units.files import replacing
 
 
 def unzip(path: Path) -> Iterator[Path]:
@@ -34,14 +34,9 @@ def _is_fresh(packed: Path) -> bool:
 
 def _unpack(packed: Path) -> Path:
     plain = packed.with_suffix("")
-    with NamedTemporaryFile(dir=packed.parent, prefix=f".{plain.name}.", suffix=".tmp", delete=False) as scratch:
-        try:
-            with gzip.open(packed, "rb") as source:
-                shutil.copyfileobj(source, scratch, 1024 * 1024)
-            scratch.close()
-            Path(scratch.name).replace(plain)
-        except (OSError, EOFError, zlib.error) as error:
-            raise LocalError(f"{packed} cannot be unpacked: {error}") from None
-        finally:
-            Path(scratch.name).unlink(missing_ok=True)
+    try:
+        with replacing(plain, synced="no", mode=0o600) as copy, gzip.open(packed, "rb") as source:
+            shutil.copyfileobj(source, copy, 1024 * 1024)
+    except (OSError, EOFError, zlib.error) as error:
+        raise LocalError(f"{packed} cannot be unpacked: {error}") from None
     return plain

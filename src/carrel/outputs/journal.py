@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from carrel.telemetry.faults import point
+from carrel.units.files import fsync, write_atomically
 from carrel.units.limits import MAX_JOURNAL_BYTES
 
 logger = logging.getLogger(__name__)
@@ -116,26 +117,6 @@ def lstat(path: Path) -> os.stat_result | None:
         raise
 
 
-def fsync(path: Path) -> None:
-    """Make a file's contents, or a folder's entries, durable."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace `path` as a whole, durably: a reader, or a restart, sees the old contents or the new."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
-    fsync(path.parent)
-
-
 @dataclass(frozen=True, slots=True)
 class CommittedChanges:
     """What a journal says. `committed_ns` since 1970; `is_undoing`: they could not be finished, and are taken back."""
@@ -184,12 +165,12 @@ class Journal:
         if len(data) > MAX_JOURNAL_BYTES:
             raise OSError(errno.EFBIG, "too much to publish at once", str(self.home))
         (self.home / PENDING).touch()
-        write_atomically(self.home / JOURNAL, data)
+        write_atomically(self.home / JOURNAL, data, synced="folder")
 
     def write_beside(self, changes: Iterable[FileChange]) -> None:
         """Note the names that are about to be used beside targets, so that a restart finds and removes the files."""
         notes = [change.as_json() for change in changes]
-        write_atomically(self.home / BESIDE, json.dumps(notes).encode())
+        write_atomically(self.home / BESIDE, json.dumps(notes).encode(), synced="folder")
 
     def read(self) -> CommittedChanges | None:
         """What was committed; None where there is no journal. Raises JournalDamaged, whatever is wrong with it."""

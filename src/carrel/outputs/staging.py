@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from carrel.outputs.copies import copy_open_file, replace_by_link, sha256_of
-from carrel.outputs.journal import FILE_MODE, FOLDER_MODE, FileChange, Journal, fsync
+from carrel.outputs.journal import FILE_MODE, FOLDER_MODE, FileChange, Journal
+from carrel.units.files import fsync
 from carrel.units.ignored import make_ignored
 
 _SYNCERS = ThreadPoolExecutor(8, thread_name_prefix="fsync")

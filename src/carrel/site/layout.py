@@ -10,6 +10,7 @@ from pathlib import Path
 
 from carrel.agent.databases import is_file
 from carrel.agent.storage import Storage
+from carrel.units.files import write_atomically
 from carrel.units.ignored import make_ignored
 
 DESCRIPTION = "site.json"
@@ -198,13 +199,7 @@ def described(root: Path) -> Site:
 
 def write_private(path: Path, text: str) -> None:
     """Write whole or not at all, readable by the owner alone from the first byte."""
-    part = path.with_suffix(".part")
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)
+    write_atomically(path, text.encode(), synced="file", mode=0o600)
 
 
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LOGLEVEL", "LOG_FORMAT")

@@ -5,7 +5,6 @@ outlives the agent, and the next start adopts them.
 """
 
 import ctypes
-import fcntl
 import os
 import signal
 import subprocess
@@ -20,6 +19,7 @@ from pathlib import Path
 import httpx
 
 from carrel.site.layout import Secrets, Site, SiteError
+from carrel.units.locks import LockHeld, lock
 
 STOP_SECONDS = 10.0
 RESTART_PAUSES = (0.2, 1.0, 5.0)
@@ -100,19 +100,17 @@ def processes_of(site: Site, keys: Secrets) -> list[Process]:
 def owned(site: Site) -> Iterator[None]:
     """Hold the site's lock: two sets of processes on one store would each think it theirs."""
     site.make_folders()
-    with (site.root / "lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.seek(0)
-            holder = lock.read().strip() or "unknown"
-            raise SiteError(
-                f"{site.root} is in use by process {holder}: stop that `carrel up` first, or choose another --dir"
-            ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+    try:
+        descriptor = lock(site.root / "lock", timeout=0, note=str(os.getpid()).encode())
+    except LockHeld as error:
+        holder = error.note.decode(errors="replace").strip() or "unknown"
+        raise SiteError(
+            f"{site.root} is in use by process {holder}: stop that `carrel up` first, or choose another --dir"
+        ) from None
+    try:
         yield
+    finally:
+        os.close(descriptor)
 
 
 class Running:

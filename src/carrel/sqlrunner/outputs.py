@@ -4,8 +4,6 @@ The file is made under another name beside its place and renamed at the end: who
 """
 
 import gzip
-import os
-import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from carrel.sqlrunner import csvtext
 from carrel.sqlrunner.engines import Rows
 from carrel.sqlrunner.errors import DatabaseFault, UnfitValue, UsageError
 from carrel.telemetry.faults import point
+from carrel.units import files
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".arrow")
 
@@ -116,16 +115,11 @@ def _writer(suffix: str, stream: BinaryIO, schema: pa.Schema) -> Writer:
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A new file that takes the place of `path` when the block ends well, and is removed when it does not."""
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("xb") as stream:
+        with files.replacing(path, synced="file") as stream:
             yield stream
             stream.flush()
-            os.fsync(stream.fileno())
-        point("sqlrunner.rename")
-        partial.replace(path)
+            point("sqlrunner.rename")
     except OSError as error:
         raise DatabaseFault(f"The output {path} cannot be written: {error.strerror}.", str(error)) from error
-    finally:
-        partial.unlink(missing_ok=True)

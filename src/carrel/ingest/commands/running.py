@@ -19,9 +19,9 @@ from carrel.ingest.commands.shared import (
     schemas_of,
     warehouse_at,
     warehouse_option,
-    write_file,
 )
 from carrel.ingest.forkserver import begin_early
+from carrel.units.files import write_atomically
 
 if TYPE_CHECKING:
     from carrel.ingest.engine import Report, Setting
@@ -214,4 +214,5 @@ def _told(report: "Report", as_json: bool) -> str:
 
 def _measure(report: "Report", metrics: Path | None) -> None:
     if metrics:
-        write_file(metrics, report.metrics(time.time()))
+        # As a whole: a collector may read it at any time.
+        write_atomically(metrics, report.metrics(time.time()), synced="no")

@@ -197,10 +197,3 @@ def looking(command: Command) -> Command:
         return command(*args, warehouse=warehouse, **kwargs)
 
     return wrapped
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """All or nothing, because a collector may read it at any time."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(data)
-    temporary.replace(path)

@@ -9,10 +9,7 @@ last, by an atomic rename, so a store is never seen half changed; documents that
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +29,8 @@ from carrel.ingest.schemas.library import Library
 from carrel.ingest.schemas.references import direct_references
 from carrel.ingest.uris import is_absolute, plain_uri
 from carrel.telemetry import faults
+from carrel.units.files import write_atomically
+from carrel.units.locks import locked
 
 MAX_DOCUMENTS = 2_000
 ARCHIVE_MAP = "archive map"
@@ -112,45 +111,26 @@ class SchemaStore:
             raise StoreFault(f"{path} cannot be read ({type(error).__name__}): remove it and pull again") from None
 
     def _write(self, found: list[IncomingDocument], shadowed: list[StoredDocument]) -> list[StoredDocument]:
-        with self._locked():
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with locked(self.folder / ".lock"):
             index = self._index()
             stored = list(_take(index, found))
             for each in found:
                 self._write_document(each)
             faults.point("schemas.documents")
-            _replace(self.folder / "index.json", _dumps(index))
+            write_atomically(self.folder / "index.json", _dumps(index), synced="file", mode=0o644)
         return sorted([*stored, *shadowed], key=lambda each: (each.uri, each.change))
 
     def _write_document(self, found: IncomingDocument) -> None:
         place = self._place(found.sha256)
         place.parent.mkdir(parents=True, exist_ok=True)
         if not place.exists() or place.read_bytes() != found.data:
-            _replace(place, found.data)
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Two commands at once: one after the other."""
-        import fcntl
-
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+            write_atomically(place, found.data, synced="file", mode=0o644)
 
 
 def _dumps(index: _Index) -> bytes:
     value = {"version": 1, "archive_map": index.archive_map, "schemas": index.schemas}
     return json.dumps(value, indent=1, sort_keys=True).encode()
-
-
-def _replace(path: Path, data: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(name).chmod(0o644)
-    Path(name).replace(path)
 
 
 def _take(index: _Index, found: list[IncomingDocument]) -> Iterator[StoredDocument]:
