@@ -14,7 +14,7 @@ from deltalake import CommitProperties, DeltaTable, Field, Transaction, write_de
 from deltalake.schema import PrimitiveType
 from tests.support.agents import Site, make_repo
 
-from carrel.agent import databases, settings, warehouses
+from carrel.agent import databases, settings
 from carrel.agent.errors import DatabaseUnavailable
 from carrel.agent.freshness import changed_since
 from carrel.agent.settings import AgentSettings
@@ -22,6 +22,7 @@ from carrel.agent.storage import Storage
 from carrel.executors.base import Mount
 from carrel.messages.tasks import JobDefinition, Study
 from carrel.outputs import manifest
+from carrel.warehouse import versions
 
 Load = Callable[[str], AgentSettings]
 
@@ -62,9 +63,9 @@ def warehouse(tmp_path: Path) -> Path:
 
 
 def test_all_tables_are_pinned(warehouse: Path) -> None:
-    assert warehouses.version_of(warehouse) == "Motion=1,Weather=0"
-    assert warehouses.version_of(warehouse / "tables") == "Motion=1,Weather=0"
-    assert warehouses.version_of(warehouse / "tables/Motion") == "delta:1"
+    assert versions.version_of(warehouse) == "Motion=1,Weather=0"
+    assert versions.version_of(warehouse / "tables") == "Motion=1,Weather=0"
+    assert versions.version_of(warehouse / "tables/Motion") == "delta:1"
 
 
 def test_of_a_run_under_way_nothing_is_seen_in_any_table(warehouse: Path) -> None:
@@ -72,28 +73,28 @@ def test_of_a_run_under_way_nothing_is_seen_in_any_table(warehouse: Path) -> Non
     state(warehouse, 3, "open")
     add(warehouse, "Motion", 3)
     add(warehouse, "Aaa", 3)
-    assert warehouses.version_of(warehouse) == "Motion=1,Weather=0"
+    assert versions.version_of(warehouse) == "Motion=1,Weather=0"
     add(warehouse, "Weather", 3)
     state(warehouse, 3, "done")
-    assert warehouses.version_of(warehouse) == "Aaa=0,Motion=2,Weather=1"
+    assert versions.version_of(warehouse) == "Aaa=0,Motion=2,Weather=1"
 
 
 def test_a_run_that_began_after_its_state_was_read_is_not_seen(warehouse: Path) -> None:
     add(warehouse, "Motion", 3)
-    assert warehouses.version_of(warehouse) == "Motion=1,Weather=0"
+    assert versions.version_of(warehouse) == "Motion=1,Weather=0"
 
 
 def test_commits_of_others_count(warehouse: Path) -> None:
     add(warehouse, "Weather")
     add(warehouse, "Weather")
-    assert warehouses.version_of(warehouse) == "Motion=1,Weather=2"
+    assert versions.version_of(warehouse) == "Motion=1,Weather=2"
 
 
 def test_a_log_that_was_shortened_to_its_checkpoint(warehouse: Path) -> None:
     DeltaTable(str(warehouse / "tables/Motion")).create_checkpoint()
     for commit in (warehouse / "tables/Motion/_delta_log").glob("*.json"):
         commit.unlink()
-    assert warehouses.version_of(warehouse) == "Motion=1,Weather=0"
+    assert versions.version_of(warehouse) == "Motion=1,Weather=0"
 
 
 def test_a_damaged_state_is_no_reason_to_guess(warehouse: Path, load: Load) -> None:
@@ -117,12 +118,12 @@ def test_a_damaged_state_is_no_reason_to_guess(warehouse: Path, load: Load) -> N
     ],
 )  # fmt: skip
 def test_what_moved(before: str, after: str, moved: Mapping[str, list[str | None]]) -> None:
-    assert warehouses.changes(before, after) == moved
+    assert versions.changes(before, after) == moved
 
 
 def test_what_moved_in_words() -> None:
     moved = {"a": ["1", "3"], "b": [None, "0"], "c": ["0", None]}
-    assert warehouses.told(moved) == ["a: 1 -> 3", "b: not there -> 0", "c: 0 -> not there"]
+    assert versions.change_lines(moved) == ["a: 1 -> 3", "b: not there -> 0", "c: 0 -> not there"]
 
 
 def moved_data(root: Path, before: str, after: str) -> dict[str, list[str | None]]:
@@ -132,7 +133,7 @@ def moved_data(root: Path, before: str, after: str) -> dict[str, list[str | None
 def test_versions_of_the_same_rows_are_no_change(warehouse: Path) -> None:
     table = DeltaTable(str(warehouse / "tables/Motion"))
     assert table.optimize.compact()["numFilesRemoved"] == 2
-    assert warehouses.version_of(warehouse) == "Motion=2,Weather=0"
+    assert versions.version_of(warehouse) == "Motion=2,Weather=0"
     assert moved_data(warehouse, "Motion=1,Weather=0", "Motion=2,Weather=0") == {}
     assert moved_data(warehouse / "tables", "Motion=1", "Motion=2") == {}
     assert moved_data(warehouse / "tables/Motion", "delta:1", "delta:2") == {}

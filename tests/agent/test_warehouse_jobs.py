@@ -14,11 +14,11 @@ from tests.support.docker import docker, docker_engine, docker_image, remove  # 
 from tests.support.ingest import MAPPING, Folder, ingest
 from tests.support.sqlrunner_image import build_sqlrunner
 
-from carrel.agent import warehouses
 from carrel.ingest.engine.withdrawing import withdraw
 from carrel.ingest.generate import Knobs, write
 from carrel.jobs.outcomes import DATABASE_EXIT_CODES
 from carrel.outputs import manifest
+from carrel.warehouse import versions
 
 EXECUTORS = [pytest.param("bubblewrap", marks=pytest.mark.bubblewrap), pytest.param("docker", marks=pytest.mark.docker)]
 PROBE = "carrel-test/sqlrunner:probe"
@@ -199,11 +199,11 @@ def test_a_job_reaches_the_tables_and_nothing_else_and_changes_nothing(place: Pl
 
 def test_a_commit_between_pin_and_read_is_not_seen(place: Place) -> None:
     """The agent is killed when it has pinned and not yet started the job: the one moment that is the same each time."""
-    old, pin = place.records(), warehouses.version_of(place.warehouse)
+    old, pin = place.records(), versions.version_of(place.warehouse)
     task = place.task("pinned")
     place.pin(task)
     place.ingest_late()
-    assert warehouses.version_of(place.warehouse) != pin
+    assert versions.version_of(place.warehouse) != pin
     assert place.records() > old
     record = place.resumed(task)
     assert place.rows() == old
@@ -215,17 +215,17 @@ def test_a_commit_between_pin_and_read_is_not_seen(place: Place) -> None:
 
     again = place.ran(place.task("again"))
     assert place.rows() == place.records()
-    assert again["database_version"] == warehouses.version_of(place.warehouse)
+    assert again["database_version"] == versions.version_of(place.warehouse)
     assert TABLE in again["database_changes"]
 
 
 def test_a_job_reads_by_the_contracts_name_and_its_pin_holds_for_that_too(place: Place) -> None:
     """`naming: bridge` is given up, and more rows come, between pin and read."""
     nothing = Folder(place.archives, ())
-    unnamed = warehouses.version_of(place.warehouse)
+    unnamed = versions.version_of(place.warehouse)
     assert ingest(place.warehouse, nothing, mapping=MAPPING + "defaults: {naming: bridge}\n").run_id
-    old, pin = place.records(), warehouses.version_of(place.warehouse)
-    assert TABLE in warehouses.of_data(place.warehouse, warehouses.changes(unnamed, pin))
+    old, pin = place.records(), versions.version_of(place.warehouse)
+    assert TABLE in versions.data_changes(place.warehouse, versions.changes(unnamed, pin))
     task = place.task("named", "bridge.sql")
     place.pin(task)
     place.ingest_late()

@@ -15,8 +15,9 @@ from tests.sqlrunner.failures import check_failure
 from tests.sqlrunner.memory import run_measured
 
 from carrel.ingest.tables import names as ingest_names
-from carrel.sqlrunner.delta import open_rows, sql_names
+from carrel.sqlrunner.delta import open_rows
 from carrel.sqlrunner.errors import DatabaseFault, QueryError, SqlrunnerError, Transient
+from carrel.warehouse.names import sql_names
 
 PEOPLE = {"recordid": ["a", "b", "c"], "Score": [1.5, None, 3.0], "n": [1, 2, 2**60]}
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from carrel.agent import warehouses
 from carrel.agent.errors import DatabaseRefused, DatabaseUnavailable
 from carrel.agent.settings import AgentSettings
 from carrel.executors.base import Mount, Network
 from carrel.messages.tasks import JobDefinition
 from carrel.project.commands import is_database_action
+from carrel.warehouse import layout, versions
 
 FILE_SCHEMES = ("duckdb", "delta", "parquet")
 INSIDE = "/database"
@@ -122,13 +122,13 @@ def _file_access(url: str, scheme: str, pins: Path, version: str | None) -> Acce
 def _folder_access(root: Path, scheme: str, version: str | None) -> Access:
     """A warehouse: its tables are shown, and the address says which version of each to read, whatever comes later."""
     try:
-        found = warehouses.version_of(root) if version is None else version
+        found = versions.version_of(root) if version is None else version
     except (OSError, ValueError) as error:
         raise DatabaseUnavailable(f"The warehouse at {root} cannot be read: {error}") from error
-    source = warehouses.tables_folder(root)
+    source = layout.tables_folder(root)
     target = f"{INSIDE}/{root.name}"
     shown = Mount(source, f"{INSIDE}/{source.relative_to(root.parent)}")
-    query = f"?{quote(warehouses.query_of(found), safe='=')}" if scheme == "delta" else ""
+    query = f"?{quote(versions.query_of(found), safe='=')}" if scheme == "delta" else ""
     return Access({"DATABASE_URL": f"{scheme}://{quote(target)}{query}"}, Network(), (shown,), found)
 
 
@@ -138,14 +138,14 @@ def version_now(url: str) -> str:
     if not is_file(url):
         raise DatabaseUnavailable("The database is no file any more, and has no version")
     try:
-        return warehouses.version_of(path.resolve()) if path.is_dir() else _file_version(path.resolve())
+        return versions.version_of(path.resolve()) if path.is_dir() else _file_version(path.resolve())
     except (OSError, ValueError) as error:
         raise DatabaseUnavailable(f"The database at {path} cannot be read: {error}") from error
 
 
 def changes(url: str, before: str, after: str) -> dict[str, list[str | None]]:
-    """How the data at `url` differs between two of its versions, as `warehouses.changes`."""
-    return warehouses.of_data(path_of(url).resolve(), warehouses.changes(before, after))
+    """How the data at `url` differs between two of its versions, as `versions.changes`."""
+    return versions.data_changes(path_of(url).resolve(), versions.changes(before, after))
 
 
 def path_of(url: str) -> Path:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from carrel.agent import databases, metadata, warehouses
+from carrel.agent import databases, metadata
 from carrel.agent.errors import DatabaseUnavailable
 from carrel.agent.folder import AttemptFolder, Prepared
 from carrel.agent.prepare import memory_limit_of
@@ -32,6 +32,7 @@ from carrel.outputs.walk import Listing, open_beneath, walk_job
 from carrel.project.patterns import is_reserved
 from carrel.telemetry.faults import point
 from carrel.units.limits import MAX_FINALISE_SECONDS, MAX_WORKSPACE_OUTPUTS
+from carrel.warehouse import versions
 
 logger = logging.getLogger(__name__)
 KEPT = "outputs"
@@ -184,7 +185,7 @@ class Finalising:
         try:
             url = databases.url_of(self.job, self.place.settings)
         except DatabaseUnavailable:  # the agent was started again without it: what is known is enough
-            return warehouses.changes(before, prepared.database_version)
+            return versions.changes(before, prepared.database_version)
         return databases.changes(url, before, prepared.database_version)
 
     def _match(self, listing: Listing, prepared: Prepared) -> MatchedOutputs:
@@ -284,7 +285,7 @@ class Finalising:
 
     def _summary(self, record: Mapping[str, Any], facts: metadata.Facts) -> str:
         refused = [f"{path}  - {reason}" for path, reason in sorted(facts.refused.items())]
-        moved = warehouses.told(facts.database_changes)
+        moved = versions.change_lines(facts.database_changes)
         sections = {"Files that can never be outputs": refused, UNCHANGED: facts.matched.unchanged}
         sections["Notes"] = facts.inspection.notes
         sections["Data changed since this action last ran"] = moved

@@ -5,23 +5,18 @@ table's name: those that `?versions=Motion_v1=4,Weather_v1=2` names (`?version=4
 tables; without them, the newest. DuckDB is given the rows, never a path: it reads columns and row groups that the query
 needs from the files of that version, and can itself reach no file at all.
 
-A table whose log has the property `carrel.bridge` (JSON: `name`, and `select`, what stands between SELECT and FROM)
-can be named by that name too: it is a view of the same version.
+A table that has a view (`carrel.warehouse.views`) can be named by the view's name too: it is a view of that version.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import and_
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
 
 import duckdb
 import pyarrow as pa
@@ -33,15 +28,17 @@ from carrel.sqlrunner.engines import Rows
 from carrel.sqlrunner.errors import DatabaseFault, QueryError, SqlrunnerError, Transient
 from carrel.sqlrunner.lexer import statements
 from carrel.units.parts import how_to_install
+from carrel.warehouse.layout import table_folders
+from carrel.warehouse.names import sql_names
+from carrel.warehouse.versions import commit_of, pinned_versions
+from carrel.warehouse.views import PROPERTY as VIEW_PROPERTY
+from carrel.warehouse.views import View, may_be_view_of
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
-LOG = "_delta_log"
 _SCAN_ROWS = 32_768
 _FEATURES = {"timestampNtz"}
-_VIEW = "carrel.bridge"
-_VIEW_START = "dataset_"
 _ASK = "ask whoever runs this backend"
 
 
@@ -53,37 +50,14 @@ class Warehouse:
     versions: Mapping[str, int | None]
 
     @cached_property
-    def called(self) -> dict[str, str]:
-        """table -> its name in SQL."""
+    def sql_names(self) -> dict[str, str]:
+        """The name of each table in SQL."""
         return sql_names(self.versions)
 
     def named_in(self, names: set[str]) -> list[str]:
         """Which tables these names mean."""
-        wanted = {name.casefold() for name in names}
-        return [name for name, called in self.called.items() if called.casefold() in wanted]
-
-
-def sql_names(tables: Collection[str]) -> dict[str, str]:
-    """The name of each table in SQL, which does not tell names apart by case: of names alike, each gets a digest, and
-    no table has the name that could mean both. `carrel.ingest.tables.names` has the same rule.
-    """
-    folded = Counter(name.casefold() for name in tables)
-    alike = [name for name in tables if folded[name.casefold()] > 1]
-    for digits in (6, 16, 64):  # more where a name that someone chose to clash, clashes
-        called = {name: f"{name}_{hashlib.sha256(name.encode()).hexdigest()[:digits]}" for name in alike}
-        chosen = {name.casefold() for name in called.values()}
-        if len(chosen) == len(alike) and not chosen & folded.keys():
-            break
-    return {name: called.get(name, name) for name in tables}
-
-
-@dataclass(frozen=True)
-class View:
-    """A table under another name, with other columns."""
-
-    name: str
-    table: str
-    select: str
+        folded = {name.casefold() for name in names}
+        return [table for table, name in self.sql_names.items() if name.casefold() in folded]
 
 
 @dataclass(frozen=True)
@@ -122,14 +96,15 @@ def open_rows(url: str, sql: str, scratch: Path) -> Iterator[Rows]:
     warehouse = warehouse_of(url)
     connection = locked(duckdb.connect(config=hardened(scratch)))
     try:
-        names = _names(sql)
+        # Whatever in the query may be a table's name, as whatever it stands there: no others are opened.
+        names = {token.name.casefold() for statement in statements(sql) for token in statement}
         views = _views(warehouse, names)
-        wanted = dict.fromkeys([*warehouse.named_in(names), *(view.table for view in views)])
-        tables = [open_table(warehouse, name) for name in wanted]
+        needed = dict.fromkeys([*warehouse.named_in(names), *(view.table for view in views)])
+        tables = [open_table(warehouse, name) for name in needed]
         for table in tables:
-            connection.register(warehouse.called[table.name], Frugal(table.dataset))
+            connection.register(warehouse.sql_names[table.name], Frugal(table.dataset))
         for view in views:
-            _make(connection, view, warehouse.called[view.table])
+            _create(connection, view, warehouse.sql_names[view.table])
         rows = _select(connection, sql, warehouse)
         yield Rows(rows.schema, _watched(rows.batches, tables))
     finally:
@@ -139,71 +114,44 @@ def open_rows(url: str, sql: str, scratch: Path) -> Iterator[Rows]:
 def warehouse_of(url: str) -> Warehouse:
     """What the address means; `DatabaseFault` when there is no warehouse, or not the tables it names."""
     root = file_of(url)
-    folders = {path.name: path for path in _table_folders(root)}
+    folders = {path.name: path for path in table_folders(root)}
     if not folders and not root.is_dir():
         raise DatabaseFault(f"The warehouse of this backend is not there: {_ASK}.", str(root))
-    fixed = _versions(url, root)
-    versions = dict.fromkeys(folders) if fixed is None else fixed
+    try:
+        pinned = pinned_versions(url, root)
+    except ValueError as error:
+        raise DatabaseFault(f"The versions in DATABASE_URL are no numbers: {_ASK}.", str(error)) from error
+    versions = dict.fromkeys(folders) if pinned is None else pinned
     if missing := sorted(set(versions) - set(folders)):
         raise DatabaseFault(f"The warehouse has no table {missing[0]}, which this job was to read: {_ASK}.")
     return Warehouse(folders, versions)
 
 
-def _table_folders(root: Path) -> list[Path]:
-    if (root / LOG).is_dir():
-        return [root]
-    inside = root / "tables" if (root / "tables").is_dir() else root
-    return sorted(path.parent for path in inside.glob(f"*/{LOG}"))
-
-
-def _versions(url: str, root: Path) -> dict[str, int | None] | None:
-    """Those that the address fixes; None when it fixes none."""
-    query = parse_qs(url.partition("?")[2], keep_blank_values=True)
-    try:
-        if "version" in query:
-            return {root.name: int(query["version"][0])}
-        if "versions" not in query:
-            return None
-        pairs = (pair.rpartition("=") for pair in query["versions"][0].split(",") if pair)
-        return {name: int(number) for name, _, number in pairs}
-    except ValueError as error:
-        raise DatabaseFault(f"The versions in DATABASE_URL are no numbers: {_ASK}.", str(error)) from error
-
-
-def _names(sql: str) -> set[str]:
-    """All that stands in the query and may be the name of a table, as whatever it does: no others are opened."""
-    return {token.name.casefold() for statement in statements(sql) for token in statement}
-
-
 def _views(warehouse: Warehouse, names: set[str]) -> list[View]:
     """The views of these names; what is a table's name is no view's, and of two alike the first table's is taken.
 
-    Only tables are opened whose views may be meant: a view's name begins with `dataset_` and its dataset's.
+    Only tables are opened whose views may be meant.
     """
-    tables = {name.casefold() for name in warehouse.called.values()}
-    wanted = tuple(name for name in names - tables if name.startswith(_VIEW_START))
-    found: dict[str, View] = {}
+    free = names - {name.casefold() for name in warehouse.sql_names.values()}
+    views: dict[str, View] = {}
     for table in sorted(warehouse.versions):
-        start = _VIEW_START + table.partition("__")[0].casefold()
-        view = _view(warehouse, table) if any(name.startswith(start) for name in wanted) else None
-        if view is not None and view.name.casefold() in wanted:
-            found.setdefault(view.name.casefold(), view)
-    return list(found.values())
+        view = _view(warehouse, table) if any(may_be_view_of(table, name) for name in free) else None
+        if view is not None and view.name.casefold() in free:
+            views.setdefault(view.name.casefold(), view)
+    return list(views.values())
 
 
 def _view(warehouse: Warehouse, name: str) -> View | None:
-    text = _delta_table(warehouse.folders[name], name, warehouse.versions[name]).metadata().configuration.get(_VIEW)
+    table = _delta_table(warehouse.folders[name], name, warehouse.versions[name])
     try:
-        about = json.loads(text) if text else None
-        return View(str(about["name"]), name, str(about["select"])) if about else None
-    except (ValueError, KeyError, TypeError) as error:
+        return View.of_property(name, table.metadata().configuration.get(VIEW_PROPERTY))
+    except ValueError as error:
         raise DatabaseFault(f"The other name of table {name} cannot be read: {_ASK}.", str(error)) from error
 
 
-def _make(connection: duckdb.DuckDBPyConnection, view: View, called: str) -> None:
-    name, table = (each.replace('"', '""') for each in (view.name, called))
+def _create(connection: duckdb.DuckDBPyConnection, view: View, table: str) -> None:
     try:
-        connection.execute(f'CREATE TEMP VIEW "{name}" AS SELECT {view.select} FROM "{table}"')  # noqa: S608 (hardened)
+        connection.execute(view.sql(table))
     except duckdb.BinderException as error:
         raise Transient(
             f"The columns of {view.table} are being changed just now: try again later.", str(error)
@@ -220,7 +168,7 @@ def _select(connection: duckdb.DuckDBPyConnection, sql: str, warehouse: Warehous
     except QueryError as error:
         if "Table with name" not in str(error):
             raise
-        there = ", ".join(sorted(warehouse.called.values())) or "none"
+        there = ", ".join(sorted(warehouse.sql_names.values())) or "none"
         raise QueryError(f"{error}\nThe tables there are: {there}.", error.detail) from error
 
 
@@ -247,7 +195,7 @@ def _delta_table(folder: Path, name: str, version: int | None) -> DeltaTable:
     try:
         return DeltaTable(str(folder), version=version)
     except (DeltaError, OSError, ValueError) as error:
-        if version is not None and not (folder / LOG / f"{version:020}.json").exists():
+        if version is not None and not commit_of(folder, version).exists():
             raise _cleaned(name) from error
         raise DatabaseFault(f"The table {name} cannot be opened: {_ASK}.", str(error)) from error
 

@@ -1,7 +1,8 @@
-"""Delta warehouses as the agent sees them: the versions of the tables a job is to read, and what moved since another.
+"""Versions of a warehouse's tables: those to read now, as jobs are pinned to them, and what moved since others.
 
 Only names and commits in Delta's logs are looked at, so no library for them is needed here. A version of a whole
-warehouse is written `Motion_v1=4,Weather_v1=2`, that of one table alone `delta:4`.
+warehouse is written `Motion_v1=4,Weather_v1=2`, that of one table alone `delta:4`; in the address of a warehouse,
+`?versions=Motion_v1=4,Weather_v1=2` and `?version=4`.
 """
 
 import json
@@ -9,19 +10,12 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
-LOG = "_delta_log"
-STATE = "_runs/state.json"
-INGEST = "carrel-ingest"
-"""Application id of the commits that `carrel ingest` makes; their transaction's version is the number of its run."""
+from carrel.warehouse.layout import APPLICATION, LOG, STATE, finished_run, is_table, table_folders, tables_folder
+
 _COMMIT = re.compile(r"(\d{20})\.(?:json|checkpoint\b.*\.parquet)")
 _ALONE = "delta:"
-
-
-def tables_folder(root: Path) -> Path:
-    """What of a warehouse a job may see: its tables, not the ledger, the quarantine and the plans beside them."""
-    inside = root / "tables"
-    return inside if inside.is_dir() else root
 
 
 def version_of(root: Path) -> str:
@@ -29,17 +23,33 @@ def version_of(root: Path) -> str:
 
     Raises ValueError when the warehouse's state cannot be understood.
     """
-    if (root / LOG).is_dir():
+    if is_table(root):
         return f"{_ALONE}{_newest(root / LOG)}"
-    finished = _finished_run(root)
-    tables = sorted(path.parent for path in tables_folder(root).glob(f"*/{LOG}"))
-    versions = {table.name: _before_open_runs(table / LOG, finished) for table in tables}
+    try:
+        finished = finished_run((root / STATE).read_bytes())
+    except FileNotFoundError:  # ingest never ran here
+        finished = None
+    versions = {table.name: _before_open_runs(table, finished) for table in table_folders(root)}
     return ",".join(f"{name}={number}" for name, number in versions.items() if number is not None)
 
 
 def query_of(version: str) -> str:
     """The version as the query of a `delta://` address, not yet quoted."""
     return f"version={version.removeprefix(_ALONE)}" if version.startswith(_ALONE) else f"versions={version}"
+
+
+def pinned_versions(url: str, root: Path) -> dict[str, int] | None:
+    """The version of each table that the address of the warehouse `root` fixes; None when it fixes none.
+
+    Raises ValueError where they are no numbers.
+    """
+    query = parse_qs(url.partition("?")[2], keep_blank_values=True)
+    if "version" in query:
+        return {root.name: int(query["version"][0])}
+    if "versions" not in query:
+        return None
+    pairs = (pair.rpartition("=") for pair in query["versions"][0].split(",") if pair)
+    return {name: int(number) for name, _, number in pairs}
 
 
 def changes(before: str, after: str) -> dict[str, list[str | None]]:
@@ -51,20 +61,22 @@ def changes(before: str, after: str) -> dict[str, list[str | None]]:
     return {name: [old.get(name), new.get(name)] for name in sorted(old | new) if old.get(name) != new.get(name)}
 
 
-def of_data(root: Path, moved: Mapping[str, list[str | None]]) -> dict[str, list[str | None]]:
+def data_changes(root: Path, moved: Mapping[str, list[str | None]]) -> dict[str, list[str | None]]:
     """Those of `changes` whose rows or columns changed: compacting and cleaning make versions with the same data."""
-    return {name: pair for name, pair in moved.items() if _data_changed(_log_of(root, name), *pair)}
+    tables = {name: root if is_table(root) else tables_folder(root) / name for name in moved}
+    return {name: pair for name, pair in moved.items() if _is_data_changed(tables[name], *pair)}
 
 
-def _log_of(root: Path, table: str) -> Path:
-    return (root if (root / LOG).is_dir() else tables_folder(root) / table) / LOG
-
-
-def _data_changed(log: Path, old: str | None, new: str | None) -> bool:
+def _is_data_changed(table: Path, old: str | None, new: str | None) -> bool:
     """Whether any commit from `old` (without it) to `new` changed data; also when that cannot be told."""
     if old is None or new is None or not (old.isdigit() and new.isdigit()) or int(new) < int(old):
         return True
-    return any(_changes_data(log / f"{version:020}.json") for version in range(int(old) + 1, int(new) + 1))
+    return any(_changes_data(commit_of(table, version)) for version in range(int(old) + 1, int(new) + 1))
+
+
+def commit_of(table: Path, version: int) -> Path:
+    """The file of the log that made that version of a table (format: Delta protocol); after cleaning it is gone."""
+    return table / LOG / f"{version:020}.json"
 
 
 def _changes_data(commit: Path) -> bool:
@@ -81,7 +93,7 @@ def _is_change(action: Mapping[str, Any]) -> bool:
     return "metaData" in action or any(file.get("dataChange", True) for file in files if file)
 
 
-def told(moved: Mapping[str, list[str | None]]) -> list[str]:
+def change_lines(moved: Mapping[str, list[str | None]]) -> list[str]:
     """A line for each table of `changes`, to be read by people."""
     return [f"{name}: {old or 'not there'} -> {new or 'not there'}" for name, (old, new) in moved.items()]
 
@@ -94,24 +106,13 @@ def _tables(version: str) -> dict[str, str]:
 
 
 def _newest(log: Path) -> int:
-    return max((int(found[1]) for path in log.iterdir() if (found := _COMMIT.fullmatch(path.name))), default=0)
+    return max((int(match[1]) for path in log.iterdir() if (match := _COMMIT.fullmatch(path.name))), default=0)
 
 
-def _finished_run(root: Path) -> int | None:
-    """Number of the last run of ingest whose commits are all made; None where ingest never ran."""
-    try:
-        state = json.loads((root / STATE).read_bytes())
-        return int(state["number"]) - (state["state"] == "open")
-    except FileNotFoundError:
-        return None
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{STATE} of the warehouse is damaged") from error
-
-
-def _before_open_runs(log: Path, finished: int | None) -> int | None:
+def _before_open_runs(table: Path, finished: int | None) -> int | None:
     """The last version that no unfinished run has touched; None when there is none, as of a table just made."""
-    version = _newest(log)
-    while finished is not None and (_run_of(log / f"{version:020}.json") or 0) > finished:
+    version = _newest(table / LOG)
+    while finished is not None and (_run_of(commit_of(table, version)) or 0) > finished:
         if version == 0:
             return None
         version -= 1
@@ -125,5 +126,5 @@ def _run_of(commit: Path) -> int | None:
             actions = [json.loads(line) for line in stream if b'"txn"' in line]
     except FileNotFoundError:
         return None
-    found = (action.get("txn") or {} for action in actions)
-    return next((int(each["version"]) for each in found if each.get("appId") == INGEST), None)
+    transactions = (action.get("txn") or {} for action in actions)
+    return next((int(txn["version"]) for txn in transactions if txn.get("appId") == APPLICATION), None)
