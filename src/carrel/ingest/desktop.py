@@ -19,6 +19,11 @@ def is_apple_double(path: str) -> bool:
     return PurePosixPath(path).name.startswith("._")
 
 
+def is_left_by_desktop(path: str) -> bool:
+    """Whether a file of this path, outside of buckets, is one that a desktop left beside people's files."""
+    return is_beside_files(path) or is_apple_double(path)
+
+
 def has_desktop_signature(head: bytes) -> bool:
     """Whether these first bytes are those of a file that a desktop made, whatever it is called."""
     return head.startswith(_HEADS)

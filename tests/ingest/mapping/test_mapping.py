@@ -36,7 +36,7 @@ def test_the_shipped_mapping_is_the_contracts_and_leaves_nothing_dead():
     assert "TaskMetadata_v1" in mapping.named_datasets()
     assert [name for name in mapping.forgive if name.startswith("android-")] == list(mapping.forgive)[:7]
     assert mapping.plain_name("a/b\\microphone.json") == "microphone_levels.json"
-    assert mapping.archive_map.place.endswith("/v4.7.2/archive-map.json")
+    assert mapping.archive_map.location.endswith("/v4.7.2/archive-map.json")
 
 
 def test_a_mapping_crosses_process_borders():

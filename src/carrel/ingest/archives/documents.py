@@ -6,7 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import isinf
+from itertools import chain
+from math import isfinite, isinf
 from typing import Any
 
 import orjson
@@ -70,16 +71,16 @@ def parse(data: bytes, start: Position | None = None) -> Any:
     Integers are exact. `start`: where in the file `data` begins, when it is a piece of it, so that errors name the
     file's own lines. Raises FileRejected: `empty`, `encoding`, `nan`, `number`, `syntax`, `depth`.
     """
-    text = _utf8(data)
+    text = _as_utf8(data)
     start = start or Position.of(data[: len(data) - len(text)] if data.startswith(codecs.BOM_UTF8) else b"")
     if not text.strip():
         raise FileRejected("json", "empty", "the file is empty")
     if _may_have_long_integer(text):
-        return _exactly(text, start)
+        return _parse_exactly(text, start)
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
-        return _exactly(text, start)
+        return _parse_exactly(text, start)
     _check_depth(text, value, start)
     return value
 
@@ -87,15 +88,15 @@ def parse(data: bytes, start: Position | None = None) -> Any:
 def repeated_key(data: bytes, value: Any) -> tuple[str | int, ...] | None:
     """Where an object of `data` has a key more than once, as keys and positions; None when none has. `value` is what
     `parse` made of it, of which the last of the values is a part, and the others are not."""
-    text = _utf8(data)
+    text = _as_utf8(data)
     if _has_every_member(text, value):
         return None
-    return _first_repeating(json.loads(text.decode(), object_pairs_hook=_noting_repeats), ())
+    return _first_repeating(json.loads(text.decode(), object_pairs_hook=_note_repeats), ())
 
 
 def members_of(data: bytes) -> list[tuple[str, Any]]:
     """The members of a document that is an object, as often as they are written; inner objects are such lists too."""
-    members: list[tuple[str, Any]] = json.loads(_utf8(data).decode(), object_pairs_hook=list)
+    members: list[tuple[str, Any]] = json.loads(_as_utf8(data).decode(), object_pairs_hook=list)
     return members
 
 
@@ -103,7 +104,7 @@ def parse_leniently(data: bytes) -> Any:
     """The value of a document of which only a part is looked at, whatever stands elsewhere in it (`NaN`, half of a
     surrogate pair); None where there is none. Nothing of it may be stored unchecked."""
     try:
-        return json.loads(_utf8(data))
+        return json.loads(_as_utf8(data))
     except (FileRejected, ValueError, RecursionError):
         return None
 
@@ -119,8 +120,8 @@ def _has_every_member(text: bytes, value: Any) -> bool:
     colons = text.count(b":")
     try:
         if isinstance(value, list) and set(map(type, value[_SAMPLE:])) == {dict}:
-            sample, others = value[:_SAMPLE], value[_SAMPLE:]
-            if colons == orjson.dumps(sample).count(b":") + sum(map(len, others)):
+            sample, flat = value[:_SAMPLE], value[_SAMPLE:]
+            if colons == orjson.dumps(sample).count(b":") + sum(map(len, flat)):
                 return True
         return colons == orjson.dumps(value).count(b":")
     except orjson.JSONEncodeError:  # a long integer
@@ -133,7 +134,7 @@ class _Repeating(dict[str, Any]):
     key = ""
 
 
-def _noting_repeats(members: list[tuple[str, Any]]) -> dict[str, Any]:
+def _note_repeats(members: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(members)
     if len(value) == len(members):
         return value
@@ -146,19 +147,22 @@ def _first_repeating(value: Any, at: tuple[str | int, ...]) -> tuple[str | int, 
     if isinstance(value, _Repeating):
         return *at, value.key
     members: Iterable[tuple[str | int, Any]] = value.items() if isinstance(value, dict) else enumerate(value)
-    inner = ((key, child) for key, child in members if isinstance(child, (dict, list)))
-    return next((found for key, child in inner if (found := _first_repeating(child, (*at, key)))), None)
+    for key, child in members:
+        if isinstance(child, (dict, list)) and (path := _first_repeating(child, (*at, key))):
+            return path
+    return None
 
 
 def _may_have_long_integer(text: bytes) -> bool:
-    """19 digits in a row, not after a point: sensor files are full of long fractions, which need no slow path."""
+    """Whether 19 digits stand in a row, not after a point: sensor files are full of long fractions, which need no
+    slow path."""
     numbers = text.translate(_NUMBERS)
     if _LONG_INTEGER[1:] not in numbers:  # the search for one character that repeats skips through the text
         return False
     return _LONG_INTEGER in numbers or numbers.startswith(_LONG_INTEGER.lstrip())
 
 
-def _utf8(data: bytes) -> bytes:
+def _as_utf8(data: bytes) -> bytes:
     if data.startswith(codecs.BOM_UTF8):
         return data[len(codecs.BOM_UTF8) :]
     for mark, encoding in _BOMS:
@@ -171,15 +175,16 @@ def _utf8(data: bytes) -> bytes:
     return data
 
 
-def _exactly(text: bytes, start: Position) -> Any:
-    """By the standard library: it keeps long integers (orjson refuses or rounds them), and its errors have places."""
-    looked_at = bool(_MAY_OVERFLOW.search(text))
+def _parse_exactly(text: bytes, start: Position) -> Any:
+    """The value as the standard library reads it: it keeps long integers, which orjson refuses or rounds, and its
+    errors have places."""
+    may_overflow = bool(_MAY_OVERFLOW.search(text))
     try:
         value = json.loads(
             text.decode(),
-            parse_constant=_refuse_constant,
-            parse_float=_finite if looked_at else None,
-            parse_int=_finite_integer if looked_at else None,
+            parse_constant=_finite,
+            parse_float=_finite if may_overflow else None,
+            parse_int=_finite_integer if may_overflow else None,
         )
     except UnicodeDecodeError as error:
         raise FileRejected("json", "encoding", f"not UTF-8 at byte {start.offset + error.start}") from None
@@ -191,7 +196,7 @@ def _exactly(text: bytes, start: Position) -> Any:
     except _NotFinite:
         raise _not_finite(text, start) from None
     if _SURROGATE.search(text):
-        _refuse_surrogates(text, start)
+        _check_surrogates(text, start)
     _check_depth(text, value, start)
     return value
 
@@ -200,13 +205,9 @@ class _NotFinite(Exception):
     """A number, or a word for one, that is not finite."""
 
 
-def _refuse_constant(name: str) -> Any:
-    raise _NotFinite
-
-
 def _finite(text: str) -> float:
     number = float(text)
-    if isinf(number):
+    if not isfinite(number):
         raise _NotFinite
     return number
 
@@ -217,6 +218,7 @@ def _finite_integer(text: str) -> int:
 
 
 def _not_finite(text: bytes, start: Position) -> FileRejected:
+    """What is said of the first number that is not finite."""
     for token in _TOKEN.finditer(text):
         place = start.after(text[: token.start()])
         if token[0][-1:] in b"Ny":
@@ -226,7 +228,7 @@ def _not_finite(text: bytes, start: Position) -> FileRejected:
     raise AssertionError("the parser met a number that is not there")
 
 
-def _refuse_surrogates(text: bytes, start: Position) -> None:
+def _check_surrogates(text: bytes, start: Position) -> None:
     """`\\ud83d` without its other half is no character, and has no form in UTF-8."""
     high_ends = -1
     for escape in _ESCAPE.finditer(text):
@@ -246,6 +248,7 @@ def _half_a_character(place: Position) -> FileRejected:
 
 
 def _too_deep(text: bytes, start: Position) -> FileRejected:
+    """What is said of the first place that is too deep."""
     depth = 0
     for token in _TOKEN.finditer(text):
         depth += (token[0] in (b"[", b"{")) - (token[0] in (b"]", b"}"))
@@ -256,7 +259,7 @@ def _too_deep(text: bytes, start: Position) -> FileRejected:
 
 
 def _check_depth(text: bytes, value: Any, start: Position) -> None:
-    if _may_be_deep(text) and _deeper(value, MAX_JSON_DEPTH):
+    if _may_be_deep(text) and _is_deeper(value, MAX_JSON_DEPTH):
         raise _too_deep(text, start)
 
 
@@ -273,16 +276,11 @@ def _may_be_deep(text: bytes) -> bool:
     return bool(brackets)
 
 
-def _deeper(value: Any, limit: int) -> bool:
-    level = [value]
+def _is_deeper(value: Any, limit: int) -> bool:
+    level = [value] if isinstance(value, (dict, list)) else []
     for _ in range(limit):
-        level = [child for each in level for child in _children(each)]
+        members = chain.from_iterable(parent.values() if isinstance(parent, dict) else parent for parent in level)
+        level = [member for member in members if isinstance(member, (dict, list))]
         if not level:
             return False
     return True
-
-
-def _children(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return [each for each in value.values() if isinstance(each, (dict, list))]
-    return [each for each in value if isinstance(each, (dict, list))] if isinstance(value, list) else []

@@ -24,7 +24,7 @@ MACHINERY = (OSError, MemoryError)
 
 
 def unforeseen(error: Exception) -> Fault:
-    """Of whatever else is raised while one archive or file is worked on: it is that one's, and no other waits for it.
+    """The fault for whatever else is raised while one archive or file is worked on: no other waits for it.
 
     The error's own words may quote the data, so only its type is told.
     """

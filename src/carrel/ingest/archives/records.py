@@ -33,7 +33,12 @@ def metadata_in(document: bytes) -> Mapping[str, Any]:
     try:
         value = parse(document)
         if isinstance(value, dict) and repeated_key(document, value):
-            _refuse_contradictions(members_of(document))
+            # Whose an archive is must not hang on which of two values a reader takes.
+            first: dict[str, Any] = {}
+            for key, member in members_of(document):
+                if first.setdefault(key, member) != member:
+                    message = f"the metadata has {key} twice, with different values"
+                    raise ArchiveRejected("metadata", "duplicate_key", message)
     except FileRejected as rejected:
         value = parse_leniently(document)
         if not isinstance(value, dict):
@@ -43,48 +48,41 @@ def metadata_in(document: bytes) -> Mapping[str, Any]:
     return value
 
 
-def _refuse_contradictions(members: list[tuple[str, Any]]) -> None:
-    """Whose an archive is must not hang on which of two values a reader takes."""
-    said: dict[str, Any] = {}
-    for key, value in members:
-        if said.setdefault(key, value) != value:
-            raise ArchiveRejected("metadata", "duplicate_key", f"the metadata has {key} twice, with different values")
-
-
 def record_of(metadata: Mapping[str, Any], app_id: str | None = None) -> Record:
     """The record that `metadata` describes (keys in any case); `app_id` where the metadata names none.
 
     Raises ArchiveRejected: a key of `REQUIRED` is missing (`required`), an id, time or revision is none (`format`), a
     text has no form in UTF-8 (`encoding`), a number is not finite (`number`), one key has two values (`duplicate_key`).
     """
-    known = _texts(metadata)
+    texts = _texts(metadata)
     for key in REQUIRED:
-        if not known.get(key, "").strip():
+        if not texts.get(key, "").strip():
             raise ArchiveRejected("metadata", "required", f"the record's metadata has no {key}")
-    ids = {key: _id(key, metadata, known) for key in ("recordid", "assessmentid", "appid", "healthcode")}
+    ids = {key: _id(key, metadata, texts) for key in ("recordid", "assessmentid", "appid", "healthcode")}
     return Record(
-        record_id=known["recordid"],
+        record_id=texts["recordid"],
         app_id=ids["appid"] or app_id,
         assessment_id=ids["assessmentid"],
-        assessment_revision=_revision(known.get("assessmentrevision", "")),
-        uploaded_on=_time("uploadedon", known["uploadedon"]),
-        exported_on=_time("exportedon", known["exportedon"]) if known.get("exportedon") else None,
+        assessment_revision=_revision(texts.get("assessmentrevision", "")),
+        uploaded_on=_time("uploadedon", texts["uploadedon"]),
+        exported_on=_time("exportedon", texts["exportedon"]) if texts.get("exportedon") else None,
         healthcode=ids["healthcode"],
-        client_info=known.get("clientinfo", ""),
-        metadata=known,
+        client_info=texts.get("clientinfo", ""),
+        metadata=texts,
     )
 
 
 def id_in(metadata: Mapping[str, Any], key: str) -> str | None:
     """What metadata that describes no record says of `key` all the same (its healthcode, to be found when that is
     withdrawn); None when it says nothing, two things, or nothing that can be written down."""
-    said = {str(each) for each in _said(metadata, key) if _may_be_id(each)}
-    text = said.pop() if len(said) == 1 else ""
+    texts = {str(value) for value in _values_of(metadata, key) if _may_be_id(value)}
+    text = texts.pop() if len(texts) == 1 else ""
     return text if text.strip() and has_utf8(text) else None
 
 
 def _texts(metadata: Mapping[str, Any]) -> dict[str, str]:
-    """Keys in lower case, values as text."""
+    """Keys in lower case, values as text, as S3 has them; a sidecar or annotation may hold numbers, lists of one, or
+    objects."""
     texts: dict[str, str] = {}
     for name, value in metadata.items():
         key = name.lower()
@@ -92,8 +90,11 @@ def _texts(metadata: Mapping[str, Any]) -> dict[str, str]:
             raise ArchiveRejected("metadata", "encoding", "the metadata has a key with half of a surrogate pair")
         if value is None:
             continue
+        plain = _single(value)
         try:
-            text = _text(value)
+            if isinstance(plain, int):
+                float(plain)  # OverflowError, as where it is spelt with an exponent
+            text = plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False, allow_nan=False)
         except (ValueError, OverflowError, RecursionError):
             message = f"the metadata's {key} holds a number that cannot be held, or is nested too deep"
             raise ArchiveRejected("metadata", "number", message) from None
@@ -104,19 +105,11 @@ def _texts(metadata: Mapping[str, Any]) -> dict[str, str]:
     return texts
 
 
-def _text(value: Any) -> str:
-    """All values are strings, as S3 has them; a sidecar or annotation may hold numbers, lists of one, or objects."""
-    value = _single(value)
-    if isinstance(value, int):
-        float(value)  # OverflowError, as where it is spelt with an exponent
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, allow_nan=False)
-
-
 def _single(value: Any) -> Any:
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
-def _said(metadata: Mapping[str, Any], key: str) -> list[Any]:
+def _values_of(metadata: Mapping[str, Any], key: str) -> list[Any]:
     return [_single(value) for name, value in metadata.items() if name.lower() == key and value is not None]
 
 
@@ -124,10 +117,10 @@ def _may_be_id(value: Any) -> bool:
     return isinstance(value, (str, int)) and not isinstance(value, bool)
 
 
-def _id(key: str, metadata: Mapping[str, Any], known: Mapping[str, str]) -> str | None:
-    """None when it is blank, or not there."""
-    text = known.get(key, "")
-    if not all(map(_may_be_id, _said(metadata, key))):
+def _id(key: str, metadata: Mapping[str, Any], texts: Mapping[str, str]) -> str | None:
+    """The id under this key; None when it is blank, or not there."""
+    text = texts.get(key, "")
+    if not all(map(_may_be_id, _values_of(metadata, key))):
         raise ArchiveRejected("metadata", "format", f"{key} is neither a text nor a whole number")
     if len(text) > MAX_ID_CHARACTERS:
         raise ArchiveRejected("metadata", "format", f"{key} is longer than {MAX_ID_CHARACTERS} characters")
@@ -147,7 +140,8 @@ def _revision(text: str) -> int | None:
 
 
 def _time(key: str, text: str) -> datetime:
-    """ISO 8601 with or without fractions and offset (none: UTC); or milliseconds since 1970, as annotations have.
+    """The time that a text says: in ISO 8601 with or without fractions and offset (none: UTC), or in milliseconds since
+    1970, as annotations have it.
 
     The same in every version of Python, whose own reader of dates takes more with each.
     """

@@ -34,7 +34,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from carrel.ingest.archives.faults import ArchiveRejected, FileRejected
-from carrel.ingest.desktop import is_apple_double, is_beside_files
+from carrel.ingest.desktop import is_left_by_desktop
 from carrel.ingest.values import Fault
 from carrel.units import limits as bounds
 
@@ -120,12 +120,12 @@ class Archive:
 def open_archive(data: bytes | Path, limits: ArchiveLimits | None = None) -> Iterator[Archive]:
     """The archive in `data` (its bytes, or a file of them); raises ArchiveRejected."""
     limits = limits or ArchiveLimits()
-    with _source(data) as source:
+    with _Source(io.BytesIO(data) if isinstance(data, bytes) else io.FileIO(data)) as source:
         size = source.seek(0, os.SEEK_END)
         if size > bounds.MAX_ARCHIVE_BYTES:
             raise too_large(size)
-        with _opened(source, limits) as opened:
-            yield _checked(opened, limits, size)
+        with _open_zip(source, limits) as opened:
+            yield _check(opened, limits, size)
 
 
 def too_large(size: int) -> ArchiveRejected:
@@ -151,12 +151,7 @@ class _DirectoryTooLong(Exception):
     pass
 
 
-def _source(data: bytes | Path) -> _Source:
-    raw = io.BytesIO(data) if isinstance(data, bytes) else io.FileIO(data)
-    return _Source(raw)
-
-
-def _opened(source: _Source, limits: ArchiveLimits) -> zipfile.ZipFile:
+def _open_zip(source: _Source, limits: ArchiveLimits) -> zipfile.ZipFile:
     source.most = limits.directory_bytes
     try:
         opened = zipfile.ZipFile(source)
@@ -172,7 +167,8 @@ def _opened(source: _Source, limits: ArchiveLimits) -> zipfile.ZipFile:
     return opened
 
 
-def _checked(opened: zipfile.ZipFile, limits: ArchiveLimits, size: int) -> Archive:
+def _check(opened: zipfile.ZipFile, limits: ArchiveLimits, size: int) -> Archive:
+    """The archive with what can be taken of it; raises ArchiveRejected when that is nothing."""
     # ZipInfo.is_dir cannot take an empty name.
     infos = [info for info in opened.infolist() if not info.filename.endswith("/")]
     if len(infos) > limits.entries:
@@ -182,50 +178,37 @@ def _checked(opened: zipfile.ZipFile, limits: ArchiveLimits, size: int) -> Archi
     if any(info.flag_bits & _ENCRYPTED for info in infos):
         raise ArchiveRejected("archive", "encrypted", "the archive is encrypted; export it without a password")
     _refuse_bombs(infos, limits, size)
-    _refuse_overlaps(infos)
-    beside = {info.filename for info in infos if _is_beside(info.filename)}
+    beside = {info.filename for info in infos if is_left_by_desktop(info.filename)}
     infos = [info for info in infos if info.filename not in beside]
-    times = Counter(info.filename for info in infos)
-    faults = {info.filename: _fault_of(info, times, limits) for info in infos}
+    counts = Counter(info.filename for info in infos)
+    faults = {info.filename: _fault_of(info, counts, limits) for info in infos}
     entries = [
         ArchiveEntry(info.filename, info.file_size, info.compress_size)
         for info in infos
         if faults[info.filename] is None
     ]
-    rejected = {_shown(path, limits): fault for path, fault in faults.items() if fault}
-    shown = tuple(sorted(_shown(path, limits) for path in beside))
-    return Archive(tuple(entries), rejected, opened, shown, _root([entry.path for entry in entries]))
-
-
-def _is_beside(path: str) -> bool:
-    return is_beside_files(path) or is_apple_double(path)
-
-
-def _root(paths: list[str]) -> str:
-    """The folder that all are in; of several inside one another, the innermost."""
-    folders = [path.split("/")[:-1] for path in paths]
+    rejected = {_printable(path, limits): fault for path, fault in faults.items() if fault}
+    desktop_paths = tuple(sorted(_printable(path, limits) for path in beside))
+    # The folder that all entries are in; of several inside one another, the innermost.
+    folders = [entry.path.split("/")[:-1] for entry in entries]
     common = takewhile(lambda names: len(set(names)) == 1, zip(*folders, strict=False))
-    return "".join(f"{names[0]}/" for names in common)
+    return Archive(tuple(entries), rejected, opened, desktop_paths, root="".join(f"{names[0]}/" for names in common))
 
 
-def _shown(path: str, limits: ArchiveLimits) -> str:
-    """As the ledger and quarantine name it: without what would steer a terminal; one that is too long is cut, and ends
-    in a digest."""
+def _printable(path: str, limits: ArchiveLimits) -> str:
+    """The path as the ledger and quarantine name it: without what would steer a terminal. One that is too long is cut,
+    and ends in a digest."""
     data = path.encode("utf-8", "surrogatepass")
-    long = len(data) > limits.path_bytes
-    shown = f"{path[:_SHOWN]}...{hashlib.sha256(data).hexdigest()[:16]}" if long else path
+    is_long = len(data) > limits.path_bytes
+    shown = f"{path[:_SHOWN]}...{hashlib.sha256(data).hexdigest()[:16]}" if is_long else path
     return "".join(letter if letter.isprintable() else f"%{ord(letter):02X}" for letter in shown)
 
 
-def _refuse_overlaps(infos: list[zipfile.ZipInfo]) -> None:
-    """Entries that share their packed bytes unpack to more than any ratio of theirs shows, as Fifield's bombs do."""
-    spans = sorted((info.header_offset, info.header_offset + info.compress_size) for info in infos)
-    if any(after[0] < before[1] for before, after in pairwise(spans)):
-        raise ArchiveRejected("archive", "overlap", "entries of the archive lie on the same bytes")
-
-
 def _refuse_bombs(infos: list[zipfile.ZipInfo], limits: ArchiveLimits, size: int) -> None:
-    """By the announced sizes: zipfile gives no more than was announced, and says so when there is more."""
+    """Raise ArchiveRejected for what unpacks to far too much, by the announced sizes: zipfile gives no more than was
+    announced, and says so when there is more. Entries that share their packed bytes unpack to more than any ratio of
+    theirs shows, as Fifield's bombs do.
+    """
     total = sum(info.file_size for info in infos)
     largest = max((info.file_size for info in infos), default=0)
     packed = min(size, sum(info.compress_size for info in infos))
@@ -233,12 +216,15 @@ def _refuse_bombs(infos: list[zipfile.ZipInfo], limits: ArchiveLimits, size: int
         raise ArchiveRejected("archive", "bomb", f"the archive would unpack to {total} bytes")
     if total > limits.ratio_from and total > limits.ratio * max(packed, 1):
         raise ArchiveRejected("archive", "bomb", f"the archive would unpack {packed} bytes to {total}")
+    spans = sorted((info.header_offset, info.header_offset + info.compress_size) for info in infos)
+    if any(after[0] < before[1] for before, after in pairwise(spans)):
+        raise ArchiveRejected("archive", "overlap", "entries of the archive lie on the same bytes")
 
 
-def _fault_of(info: zipfile.ZipInfo, times: Mapping[str, int], limits: ArchiveLimits) -> Fault | None:
+def _fault_of(info: zipfile.ZipInfo, counts: Mapping[str, int], limits: ArchiveLimits) -> Fault | None:
     if len(info.filename.encode("utf-8", "surrogatepass")) > limits.path_bytes:
         return Fault("archive", "path", f"the path is longer than {limits.path_bytes:,} bytes")
-    if times[info.filename] > 1:
+    if counts[info.filename] > 1:
         return Fault("archive", "duplicate_name", "two entries of the archive have this path")
     if not _is_safe(info):
         return Fault("archive", "path", "the path is empty, absolute, leaves the archive, or is malformed")

@@ -37,7 +37,7 @@ def taker(mapping: Path | None) -> TakeArchives:
 
 def schemas_in(mapping: Path | None) -> "Schemas":
     """The mapping and the schemas of a folder; None: the shipped mapping and no schemas."""
-    from carrel.ingest.mapping.loading import load
+    from carrel.ingest.mapping.loader import load
     from carrel.ingest.schemas import Schemas, SchemaStore
     from carrel.ingest.schemas.library import Library
 

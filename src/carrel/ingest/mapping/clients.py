@@ -30,18 +30,13 @@ class ClientInfo:
 
 def client_of(client_info: str) -> ClientInfo:
     """The client that `clientinfo` (JSON, or `ClientInfo [key=value, ...]`) describes; never raises."""
-    known = _json(client_info)
-    if known is None:
-        known = {key: value.strip() for key, value in _LEGACY.findall(client_info)}
-    return ClientInfo(_text(known.get("osName")), _text(known.get("appVersion")))
-
-
-def _json(text: str) -> dict[str, object] | None:
     try:
-        value = json.loads(text)
+        details = json.loads(client_info)
     except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+        details = None
+    if not isinstance(details, dict):
+        details = {key: value.strip() for key, value in _LEGACY.findall(client_info)}
+    return ClientInfo(_text(details.get("osName")), _text(details.get("appVersion")))
 
 
 def _text(value: object) -> str | None:
@@ -50,18 +45,17 @@ def _text(value: object) -> str | None:
 
 def parse_comparisons(text: str) -> tuple[tuple[str, Version], ...]:
     """`>=60,<74` as (operator, version) pairs; ValueError when it is none."""
-    return tuple(_comparison(part) for part in text.split(","))
-
-
-def _comparison(part: str) -> tuple[str, Version]:
-    found = _COMPARISON.match(part)
-    if not found:
-        raise ValueError(f"{part.strip()!r} is no comparison with a version; write as >=60,<74")
-    return found[1], _version(found[2])
+    comparisons = []
+    for part in text.split(","):
+        match = _COMPARISON.match(part)
+        if not match:
+            raise ValueError(f"{part.strip()!r} is no comparison with a version; write as >=60,<74")
+        comparisons.append((match[1], _version(match[2])))
+    return tuple(comparisons)
 
 
 def _version(text: str) -> Version:
-    """Zeros at the end do not count: 1.0 is 1."""
+    """A version as its numbers, but for zeros at the end, which do not count: 1.0 is 1."""
     parts = [int(part) for part in text.split(".")]
     while len(parts) > 1 and parts[-1] == 0:
         parts.pop()

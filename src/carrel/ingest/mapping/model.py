@@ -27,13 +27,13 @@ Naming = Literal["carrel", "bridge"]
 PartitionColumn = Literal["assessmentid", "assessmentrevision", "year", "month", "day"]
 
 
-def _each_once(columns: tuple[str, ...] | None) -> tuple[str, ...] | None:
+def _without_repeats(columns: tuple[str, ...] | None) -> tuple[str, ...] | None:
     if columns and len(set(columns)) < len(columns):
         raise ValueError("a column is named twice")
     return columns
 
 
-PartitionColumns = Annotated[tuple[PartitionColumn, ...], AfterValidator(_each_once)]
+PartitionColumns = Annotated[tuple[PartitionColumn, ...], AfterValidator(_without_repeats)]
 FileName = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^/]+$")]
 Text = Annotated[str, StringConstraints(min_length=1)]
 
@@ -73,7 +73,7 @@ class ArchiveMapSource(_Part):
         return self
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """The url with the version in it."""
         return self.url.replace("{version}", self.version or "")
 

@@ -16,11 +16,12 @@ class PartitionsChanged(Exception):
 def partition_conflicts(mapping: Mapping, built: Partitioned) -> Iterator[str]:
     """What to do about each dataset whose tables are partitioned in another way than the mapping says."""
     for dataset in sorted(built.keys() & mapping.named_datasets()):
-        want, have = mapping.options(dataset).partition_by, built[dataset]
-        if want != have:
+        mapped, existing = mapping.options(dataset).partition_by, built[dataset]
+        if mapped != existing:
             yield (
-                f"the tables of {dataset} are partitioned by {_listed(have)}, and the mapping says {_listed(want)}. "
-                f"Tables keep their partitions: write `datasets: {{{dataset}: {{partition_by: [{', '.join(have)}]}}}}` "
+                f"the tables of {dataset} are partitioned by {_listed(existing)}, and the mapping says "
+                f"{_listed(mapped)}. Tables keep their partitions: write "
+                f"`datasets: {{{dataset}: {{partition_by: [{', '.join(existing)}]}}}}` "
                 "to go on, or make a new version of the dataset, or ingest anew into another warehouse"
             )
 

@@ -149,9 +149,9 @@ def _change(before: str | None, now: str) -> str:
 
 
 def _pulled(source: ArchiveMapSource, fetcher: Fetcher) -> Iterator[IncomingDocument]:
-    archive_map = document_of(fetcher.fetch(source.place), source.place, None) if source.place else None
+    archive_map = document_of(fetcher.fetch(source.location), source.location, None) if source.location else None
     if archive_map is None or archive_map.uris:
-        raise StoreFault(f"{source.place} is not an archive map")
+        raise StoreFault(f"{source.location} is not an archive map")
     yield archive_map
     document = parse_archive_map(archive_map.value)
     waiting = sorted({plain_uri(file.jsonSchema) for _, file in document.all_files() if file.jsonSchema})

@@ -38,8 +38,8 @@ class MappingInvalid(ValueError):
     """The mapping file cannot be used; `problems` are all that is wrong with it."""
 
     def __init__(self, name: str, problems: Iterable[MappingProblem]):
-        self.problems = tuple(sorted(problems, key=lambda each: (each.line, each.where)))
-        super().__init__("\n".join(f"{name}: {each}" for each in self.problems))
+        self.problems = tuple(sorted(problems, key=lambda problem: (problem.line, problem.where)))
+        super().__init__("\n".join(f"{name}: {problem}" for problem in self.problems))
 
 
 @cache
@@ -56,7 +56,8 @@ def load(path: Path | None = None) -> Mapping:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise MappingInvalid(str(path), [MappingProblem(1, "", f"the file cannot be read: {_words(error)}")]) from None
+        reason = (error.strerror or "unreadable") if isinstance(error, OSError) else "it is not UTF-8"
+        raise MappingInvalid(str(path), [MappingProblem(1, "", f"the file cannot be read: {reason}")]) from None
     return loads(text, str(path))
 
 
@@ -71,17 +72,14 @@ def loads(text: str, name: str = "mapping.yaml", base: Mapping | None = None) ->
     if not isinstance(value, dict):
         raise MappingInvalid(name, [MappingProblem(1, "", "a mapping file is a YAML mapping"), *problems])
     overlay = _Overlay(document, problems)
-    merged = overlay.over(_base(value, base, overlay), value)
-    return _validated(name, merged, document, problems)
-
-
-def _base(value: dict[str, Any], base: Mapping | None, overlay: "_Overlay") -> dict[str, Any]:
     extends = value.pop("extends", "shipped")
     if extends not in ("shipped", "nothing"):
-        overlay.problem(("extends",), "must be shipped or nothing")
+        overlay.note(("extends",), "must be shipped or nothing")
     if extends == "nothing":
-        return {}
-    return (shipped() if base is None else base).model_dump(by_alias=True, exclude_unset=True)
+        base_value: dict[str, Any] = {}
+    else:
+        base_value = (shipped() if base is None else base).model_dump(by_alias=True, exclude_unset=True)
+    return _validate(name, overlay.merge(base_value, value), document, problems)
 
 
 @dataclass(slots=True)
@@ -91,47 +89,42 @@ class _Overlay:
     document: Document
     problems: list[MappingProblem]
 
-    def problem(self, where: tuple[Any, ...], message: str) -> None:
+    def note(self, where: tuple[Any, ...], message: str) -> None:
         self.problems.append(MappingProblem(self.document.line(where), ".".join(map(str, where)), message))
 
-    def over(self, base: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
+    def merge(self, base: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
+        """The whole value, laid over the whole base."""
         merged = dict(base)
         for key, own in value.items():
-            merged[key] = self._merged(base.get(key, {}), own, _MERGED_LEVELS.get(key, 0), (key,))
+            merged[key] = self._merge(base.get(key, {}), own, _MERGED_LEVELS.get(key, 0), (key,))
         return merged
 
-    def _merged(self, base: Any, own: Any, levels: int, where: tuple[Any, ...]) -> Any:
+    def _merge(self, base: Any, own: Any, levels: int, where: tuple[Any, ...]) -> Any:
         if own is None and levels:
             return {}
         if not (levels and isinstance(own, dict) and isinstance(base, AbstractMapping)):
             return own
         merged = dict(base)
         for key, value in own.items():
-            if value is None:
-                self._take_away(merged, key, (*where, key))
-            else:
-                merged[key] = self._merged(base.get(key, {}), value, levels - 1, (*where, key))
+            if value is not None:
+                merged[key] = self._merge(base.get(key, {}), value, levels - 1, (*where, key))
+            elif merged.pop(key, None) is None:
+                self.note((*where, key), "null takes away what the shipped mapping has, and it has no such key")
         return merged
 
-    def _take_away(self, merged: dict[Any, Any], key: Any, where: tuple[Any, ...]) -> None:
-        if merged.pop(key, None) is None:
-            self.problem(where, "null takes away what the shipped mapping has, and it has no such key")
 
-
-def _validated(name: str, merged: dict[str, Any], document: Document, problems: list[MappingProblem]) -> Mapping:
+def _validate(name: str, merged: dict[str, Any], document: Document, problems: list[MappingProblem]) -> Mapping:
     try:
         mapping = Mapping.model_validate(merged)
     except ValidationError as error:
-        problems = problems + [_problem(each, document) for each in error.errors()]
+        for details in error.errors():
+            where = tuple(part for part in details["loc"] if part != "[key]")
+            message = _message(details, where)
+            problems = [*problems, MappingProblem(document.line(where), ".".join(map(str, where)), message)]
         raise MappingInvalid(name, problems) from None
     if problems:
         raise MappingInvalid(name, problems)
     return mapping
-
-
-def _problem(error: Any, document: Document) -> MappingProblem:
-    where = tuple(part for part in error["loc"] if part != "[key]")
-    return MappingProblem(document.line(where), ".".join(map(str, where)), _message(error, where))
 
 
 def _message(error: Any, where: tuple[Any, ...]) -> str:
@@ -156,10 +149,6 @@ def _unknown_key(where: tuple[Any, ...]) -> str:
         "datasets": DatasetOptions,
     }
     model = Mapping if len(where) == 1 else models[where[0]]
-    known = [field.alias or key for key, field in model.model_fields.items()]
-    close = difflib.get_close_matches(str(where[-1]), known, 1)
-    return f"unknown key; did you mean {close[0]}?" if close else f"unknown key; the keys here are {', '.join(known)}"
-
-
-def _words(error: Exception) -> str:
-    return (error.strerror or "unreadable") if isinstance(error, OSError) else "it is not UTF-8"
+    keys = [field.alias or name for name, field in model.model_fields.items()]
+    close = difflib.get_close_matches(str(where[-1]), keys, 1)
+    return f"unknown key; did you mean {close[0]}?" if close else f"unknown key; the keys here are {', '.join(keys)}"
