@@ -17,8 +17,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from carrel.ingest.generate import Knobs, zips
-from carrel.ingest.generate.shapes import Content, Draw, File, content, with_metadata
+from carrel.synthetic import Knobs, zips
+from carrel.synthetic.shapes import Content, Draw, File, content, with_metadata
 
 RECORDS = 200
 _VERSION = 1

@@ -16,11 +16,12 @@ from carrel.ingest import forkserver
 if __name__ == "__main__" and sys.argv[3] != "0":
     forkserver.begin_early()  # as the command does, before the heavy imports
 
-from carrel.ingest.engine import Options, Report, Setting, inline, processes, run
-from carrel.ingest.generate.shapes import SCHEMAS, TASK_DATA
 from carrel.ingest.mapping import loads
+from carrel.ingest.operations.ingestion import run
+from carrel.ingest.run import Options, Report, Setting, inline, processes
 from carrel.ingest.schemas import Schemas, SchemaStore
 from carrel.ingest.sources import source_of
+from carrel.synthetic.shapes import SCHEMAS, TASK_DATA
 
 
 def schemas() -> Schemas:

@@ -2,7 +2,7 @@
 
 Makes archives, ingests them in several runs (so that columns come late and files differ), and has plain PySpark, with
 no Delta library, read the files that the log lists: counts and sums of every table against DuckDB's. Spark's Delta
-reader is not tried: its jars come from Maven. What it needs of the log is held by tests/ingest/engine/test_readers.py.
+reader is not tried: its jars come from Maven. What it needs of the log is held by tests/ingest/run/test_readers.py.
 """
 
 import json

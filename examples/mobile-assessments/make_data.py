@@ -10,12 +10,13 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from carrel.ingest.engine import Report, Setting, processes, run
-from carrel.ingest.generate.knobs import Knobs
-from carrel.ingest.generate.study import Made, generate
 from carrel.ingest.mapping import load
+from carrel.ingest.operations.ingestion import run
+from carrel.ingest.run import Report, Setting, processes
 from carrel.ingest.schemas import Schemas, SchemaStore
 from carrel.ingest.sources.folder import FolderSource
+from carrel.synthetic.knobs import Knobs
+from carrel.synthetic.study import Made, generate
 
 HERE = Path(__file__).parent
 BACKENDS = ("north", "south")

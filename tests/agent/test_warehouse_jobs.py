@@ -14,10 +14,10 @@ from tests.support.docker import docker, docker_engine, docker_image, remove  # 
 from tests.support.ingest import MAPPING, Folder, ingest
 from tests.support.sqlrunner_image import build_sqlrunner
 
-from carrel.ingest.engine.withdrawing import withdraw
-from carrel.ingest.generate import Knobs, write
+from carrel.ingest.operations.withdrawal import withdraw
 from carrel.jobs.outcomes import DATABASE_EXIT_CODES
 from carrel.outputs import manifest
+from carrel.synthetic import Knobs, write
 from carrel.warehouse import versions
 
 EXECUTORS = [pytest.param("bubblewrap", marks=pytest.mark.bubblewrap), pytest.param("docker", marks=pytest.mark.docker)]

@@ -12,7 +12,7 @@ import pytest
 from tests.support.ingest import expected, state_of
 from tests.support.ingest_crash import deliver
 
-from carrel.ingest.generate import Knobs, write
+from carrel.synthetic import Knobs, write
 
 KNOBS = Knobs(
     seed=5, records=14, hz=2, seconds=1, odd_keys=0.5, reexports=0.4, duplicates=0.3,

@@ -13,8 +13,8 @@ from tests.support.ingest import state_of
 from tests.support.ingest_crash import deliver
 from tests.support.s3 import new_bucket, pass_time
 
-from carrel.ingest.commit import WarehouseBusy, open_storage
-from carrel.ingest.generate import Knobs, write
+from carrel.ingest.store import WarehouseBusy, open_storage
+from carrel.synthetic import Knobs, write
 
 KNOBS = Knobs(seed=7, records=8, hz=2, seconds=1, odd_keys=0.5, reexports=0.5, duplicates=0.3, faults={"nan": 1})
 ROOT = Path(__file__).parents[2]

@@ -18,12 +18,12 @@ from tests.support.ingest_operations import BROKEN, POLICIES, archive, crowd, ta
 from tests.support.ingest_tables import cells
 
 from carrel.ingest.cli import ingest
-from carrel.ingest.commit import WarehouseBusy, active_files, coordinator_lock, open_storage
-from carrel.ingest.engine.asked import asked
-from carrel.ingest.engine.compacting import LOOK_EVERY, MANY
-from carrel.ingest.engine.withdrawing import withdraw
-from carrel.ingest.generate import Knobs, generate, write
-from carrel.ingest.ledger import Ledger
+from carrel.ingest.operations.compaction import LOOK_EVERY, MANY
+from carrel.ingest.operations.withdrawal import withdraw
+from carrel.ingest.operations.withdrawal_requests import asked
+from carrel.ingest.store import WarehouseBusy, active_files, coordinator_lock, open_storage
+from carrel.ingest.store.ledger import Ledger
+from carrel.synthetic import Knobs, generate, write
 
 KNOBS = Knobs(
     seed=21, records=7, participants=2, hz=2, seconds=1, steps=(1, 2), optional_keys=1, reexports=0.5,

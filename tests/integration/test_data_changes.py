@@ -10,10 +10,10 @@ from tests.support.ingest import Folder, ingest
 from tests.support.local import CARREL
 from tests.support.site import LiveSite, free_port, live_site
 
-from carrel.ingest.engine.compacting import compact
-from carrel.ingest.generate import Knobs, write
+from carrel.ingest.operations.compaction import compact
 from carrel.site.layout import Backend, Site
 from carrel.site.submitting import data_lines
+from carrel.synthetic import Knobs, write
 
 pytestmark = pytest.mark.bubblewrap
 

@@ -5,14 +5,13 @@ from tests.support.ingest import MAPPING, Folder, dispositions_of, expected, qua
 from tests.support.published import published
 
 from carrel.ingest.archives import record_of
-from carrel.ingest.engine import Options, Setting, inline, run
-from carrel.ingest.generate import FAULTS, SCHEMAS, Knobs, write
-from carrel.ingest.generate.shapes import AUDIO, BASE, MOTION, SURVEY, TAPPING, WEATHER
-from carrel.ingest.generate.study import DECLARED
 from carrel.ingest.mapping import load, loads
 from carrel.ingest.mapping_checks import check_mapping
 from carrel.ingest.schemas import Resolver, Schemas, SchemaStore
 from carrel.ingest.tables import declared_kinds
+from carrel.synthetic import FAULTS, SCHEMAS, Knobs, write
+from carrel.synthetic.shapes import AUDIO, BASE, MOTION, SURVEY, TAPPING, WEATHER
+from carrel.synthetic.study import DECLARED
 
 
 @pytest.fixture(scope="module")

@@ -17,15 +17,16 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from tests.support.ingest_tables import cells
 
-from carrel.ingest.commit import LEDGER, QUARANTINE, Storage, existing, open_storage, table_key, table_names
-from carrel.ingest.engine import Options, Pool, Report, Setting, inline, run
-from carrel.ingest.generate import SCHEMAS
-from carrel.ingest.generate.shapes import ANYTHING, TASK_DATA
-from carrel.ingest.ledger import Ledger
 from carrel.ingest.mapping import loads
+from carrel.ingest.operations.ingestion import run
+from carrel.ingest.run import Options, Pool, Report, Setting, inline
 from carrel.ingest.schemas import Schemas, SchemaStore
 from carrel.ingest.sources import OpenedArchive
+from carrel.ingest.store import LEDGER, QUARANTINE, Storage, existing, open_storage, table_key, table_names
+from carrel.ingest.store.ledger import Ledger
 from carrel.ingest.values import ArchiveRef
+from carrel.synthetic import SCHEMAS
+from carrel.synthetic.shapes import ANYTHING, TASK_DATA
 
 DOCUMENTS = Path(__file__).parents[1] / "data" / "documents"
 """An archive map and schemas of our own with all that published ones have: several revisions of an assessment, apps,

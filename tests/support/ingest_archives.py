@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from carrel.ingest.generate.shapes import ANYTHING
+from carrel.synthetic.shapes import ANYTHING
 
 
 def archive(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.support.ingest import Folder, ingest
 
-from carrel.ingest.engine import Options
+from carrel.ingest.run import Options
 from carrel.telemetry import faults
 
 

@@ -7,12 +7,13 @@ import duckdb  # noqa: F401 (what is imported here need not be imported by every
 import pyarrow.dataset  # noqa: F401  (likewise)
 from tests.support.ingest import MAPPING, Folder, schemas
 
-from carrel.ingest.engine import Options, Setting, inline, run
-from carrel.ingest.engine.compacting import LOOK_EVERY, MANY
-from carrel.ingest.engine.compacting import compact as merge
-from carrel.ingest.engine.copying import copy_dataset
-from carrel.ingest.engine.withdrawing import withdraw as remove
-from carrel.ingest.generate.shapes import TASK_DATA
+from carrel.ingest.operations.compaction import LOOK_EVERY, MANY
+from carrel.ingest.operations.compaction import compact as merge
+from carrel.ingest.operations.copies import copy_dataset
+from carrel.ingest.operations.ingestion import run
+from carrel.ingest.operations.withdrawal import withdraw as remove
+from carrel.ingest.run import Options, Setting, inline
+from carrel.synthetic.shapes import TASK_DATA
 
 BROKEN = MAPPING.replace(TASK_DATA, "https://example.org/other.json")
 """A mapping that does not know a schema: its files are passed over."""

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from carrel.ingest.archives import record_of
-from carrel.ingest.generate.truth import Tables, timestamp
 from carrel.ingest.tables import DatasetSchema, FlatTables, Flattener, Policy, conform, unify
 from carrel.ingest.tables.reserved import with_dictionaries
 from carrel.ingest.values import Lineage, Record
+from carrel.synthetic.truth import Tables, timestamp
 
 WHERE = ("_archive_uri", "_archive_etag", "_run_id")
 """Columns that the truth does not know."""

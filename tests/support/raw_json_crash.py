@@ -9,8 +9,8 @@ from pathlib import Path
 from tests.support.ingest import MAPPING, Folder, ingest
 from tests.support.ingest_archives import archive
 
-from carrel.ingest.engine import Options
-from carrel.ingest.engine.withdrawing import withdraw
+from carrel.ingest.operations.withdrawal import withdraw
+from carrel.ingest.run import Options
 
 MAPPED = MAPPING + "ignored: {metadata.json: not here}\n"
 WITHDRAWN = "record-2"

@@ -85,7 +85,7 @@ def client(address: str) -> Any:
 
 def pass_time(storage: Any) -> None:
     """As if the lease on a warehouse had not been renewed for a long time."""
-    from carrel.ingest.commit.lock import KEY
+    from carrel.ingest.store.lock import KEY
 
     storage.write(KEY, json.dumps({**json.loads(storage.read(KEY)), "seconds": 0}).encode())
 

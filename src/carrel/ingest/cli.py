@@ -2,40 +2,32 @@
 
 import click
 
+from carrel.ingest.commands.faults import not_installed
 from carrel.units.lazy_commands import LazyGroup
-from carrel.units.parts import how_to_install
 
 COMMANDS = {
-    "run": ("carrel.ingest.commands.running:run", "Take every archive of a source that was not taken yet."),
-    "watch": ("carrel.ingest.commands.running:watch", "Run again and again, as archives arrive."),
-    "status": ("carrel.ingest.commands.looking:status", "Show what the warehouse holds, and how its last run went."),
-    "reconcile": ("carrel.ingest.commands.looking:reconcile", "Explain each archive that is not simply in the tables."),
-    "tables": ("carrel.ingest.commands.looking:tables", "List the tables, or the columns of one."),
-    "sql": ("carrel.ingest.commands.looking:sql", "Query the tables with DuckDB."),
-    "quarantine": ("carrel.ingest.commands.looking:quarantine", "See what was not taken, and why."),
-    "replay": ("carrel.ingest.commands.running:replay", "Take archives again, after a schema or rule was repaired."),
-    "withdraw": ("carrel.ingest.commands.keeping:withdraw", "Remove a participant or record for good, and prove it."),
-    "compact": ("carrel.ingest.commands.keeping:compact", "Merge small files into large ones."),
-    "archive": ("carrel.ingest.commands.keeping:archive", "Keep a copy of a dataset as it is now."),
-    "export": ("carrel.ingest.commands.keeping:export", "Write the tables in BridgeDownstream's layout."),
+    "run": ("carrel.ingest.commands.run:run", "Take every archive of a source that was not taken yet."),
+    "watch": ("carrel.ingest.commands.run:watch", "Run again and again, as archives arrive."),
+    "status": ("carrel.ingest.commands.inspect:status", "Show what the warehouse holds, and how its last run went."),
+    "reconcile": ("carrel.ingest.commands.inspect:reconcile", "Explain each archive that is not simply in the tables."),
+    "tables": ("carrel.ingest.commands.inspect:tables", "List the tables, or the columns of one."),
+    "sql": ("carrel.ingest.commands.inspect:sql", "Query the tables with DuckDB."),
+    "quarantine": ("carrel.ingest.commands.inspect:quarantine", "See what was not taken, and why."),
+    "replay": ("carrel.ingest.commands.run:replay", "Take archives again, after a schema or rule was repaired."),
+    "withdraw": ("carrel.ingest.commands.maintain:withdraw", "Remove a participant or record for good, and prove it."),
+    "compact": ("carrel.ingest.commands.maintain:compact", "Merge small files into large ones."),
+    "archive": ("carrel.ingest.commands.maintain:archive", "Keep a copy of a dataset as it is now."),
+    "export": ("carrel.ingest.commands.maintain:export", "Write the tables in BridgeDownstream's layout."),
     "check": ("carrel.ingest.commands.schemas:check", "Check the mapping file, and that it fits schemas and tables."),
     "schemas": ("carrel.ingest.commands.schemas:schemas", "Fill and list the schema store."),
     "diff-schema": (
         "carrel.ingest.commands.schemas:diff_schema",
         "Say what a new schema would change, by trying it on real archives.",
     ),
-    "generate": ("carrel.ingest.commands.making:generate", "Make synthetic archives with their ground truth."),
+    "generate": ("carrel.synthetic.commands:generate", "Make synthetic archives with their ground truth."),
     "artifacts": ("carrel.ingest.aws.commands:artifacts", "Keep the parts of AWS deployments in a bucket."),
 }
 """Each command's module, attribute and one line of help, by its name."""
-
-
-def not_installed(error: ModuleNotFoundError) -> str:
-    """What to do about a library that is missing; raises `error` again when it is a part of Carrel."""
-    name = error.name or ""
-    if not name or name.partition(".")[0] == "carrel":
-        raise error
-    return f"{name} is not there: {how_to_install('ingest')}"
 
 
 @click.group(

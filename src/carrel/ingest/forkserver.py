@@ -6,7 +6,7 @@ import os
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 
-_NEEDED = ["carrel.ingest.engine.worker"]
+_NEEDED = ["carrel.ingest.run.worker"]
 
 
 def context() -> ForkServerContext:

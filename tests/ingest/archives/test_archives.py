@@ -22,7 +22,7 @@ from carrel.ingest.archives import (
     parse,
     record_of,
 )
-from carrel.ingest.generate import zips
+from carrel.synthetic import zips
 from carrel.units.limits import MAX_ARCHIVE_BYTES, MAX_JSON_DEPTH
 
 

@@ -20,10 +20,10 @@ from carrel.ingest.aws.artifacts import upload
 from carrel.ingest.aws.batch import Trickle
 from carrel.ingest.aws.queue import LONGEST_IN_ALL, MOST_TRIED, Queue
 from carrel.ingest.aws.work import Busy, Delivery, Study
-from carrel.ingest.commit import coordinator_lock, open_storage
-from carrel.ingest.generate import Knobs, generate
-from carrel.ingest.ledger import Ledger
 from carrel.ingest.sources.aws import Aws
+from carrel.ingest.store import coordinator_lock, open_storage
+from carrel.ingest.store.ledger import Ledger
+from carrel.synthetic import Knobs, generate
 from carrel.telemetry import faults
 
 MADE = list(generate(Knobs(seed=4, records=4, shapes={"task": 1.0}, android=0.0)))

@@ -19,12 +19,12 @@ from carrel.ingest.aws.batch import _head
 from carrel.ingest.aws.messages import Notice
 from carrel.ingest.aws.running import taker
 from carrel.ingest.aws.work import Study
-from carrel.ingest.commit import coordinator_lock, open_storage
-from carrel.ingest.commit.lock import KEY
-from carrel.ingest.generate import Knobs, generate
-from carrel.ingest.ledger import Ledger
 from carrel.ingest.schemas import SchemaStore
 from carrel.ingest.sources.aws import Aws
+from carrel.ingest.store import coordinator_lock, open_storage
+from carrel.ingest.store.ledger import Ledger
+from carrel.ingest.store.lock import KEY
+from carrel.synthetic import Knobs, generate
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -22,8 +22,8 @@ from tests.support.lambda_runtime import as_lambda_has_it, bridge_message
 
 from carrel.ingest.aws import backfill, handler
 from carrel.ingest.aws.artifacts import upload
-from carrel.ingest.commit import coordinator_lock, open_storage
-from carrel.ingest.generate import Knobs, generate
+from carrel.ingest.store import coordinator_lock, open_storage
+from carrel.synthetic import Knobs, generate
 
 APP, STUDY, NAME = "mobile-toolbox", "one", "carrel-mobile-toolbox-one"
 WAREHOUSE = f"s3://warehouse/carrel/{APP}/{STUDY}"

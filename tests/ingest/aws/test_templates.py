@@ -10,7 +10,7 @@ import pytest
 from tests.support.cloudformation import TEMPLATES, parsed, resources
 
 from carrel.ingest.aws.counting import log_report
-from carrel.ingest.engine import Report
+from carrel.ingest.run import Report
 
 ROWS = [
     {"app": "mobile-toolbox", "study": "mtb-alpha", "parameters": {"MaxReceive": 20}},

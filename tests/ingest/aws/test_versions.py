@@ -9,12 +9,12 @@ from click.testing import CliRunner
 from carrel.ingest.aws.running import taker
 from carrel.ingest.aws.versions import NotForgotten, Version, forget, main, versions
 from carrel.ingest.aws.work import Study
-from carrel.ingest.commit import open_storage
-from carrel.ingest.engine.proofs import of_old_versions
-from carrel.ingest.engine.withdrawing import withdraw
-from carrel.ingest.generate import Knobs, generate
+from carrel.ingest.operations.proofs import of_old_versions
+from carrel.ingest.operations.withdrawal import withdraw
 from carrel.ingest.sources.s3 import uri_of
+from carrel.ingest.store import open_storage
 from carrel.ingest.values import ArchiveRef
+from carrel.synthetic import Knobs, generate
 
 
 @pytest.fixture

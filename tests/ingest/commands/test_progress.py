@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from carrel.ingest.cli import ingest
 from carrel.ingest.commands.shared import progress_bar
-from carrel.ingest.engine.running import no_progress
+from carrel.ingest.run.coordinator import no_progress
 
 PROGRAM = Path(sys.executable).parent / "carrel"
 

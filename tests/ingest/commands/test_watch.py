@@ -9,7 +9,8 @@ import time
 import pytest
 from tests.support.ingest import MAPPING, deliver, dispositions_of, documents, schemas, state_of
 
-from carrel.ingest.engine import Setting, inline, run
+from carrel.ingest.operations.ingestion import run
+from carrel.ingest.run import Setting, inline
 from carrel.ingest.schemas import SchemaStore
 from carrel.ingest.sources import source_of
 

@@ -18,8 +18,8 @@ from tests.support.disks import small_disk
 from tests.support.waiting import until
 
 from carrel.ingest.cli import ingest
-from carrel.ingest.commit import coordinator_lock, open_storage
 from carrel.ingest.exits import EXIT_BUSY, EXIT_STOPPED
+from carrel.ingest.store import coordinator_lock, open_storage
 
 PROGRAM = Path(sys.executable).parent / "carrel"
 SECRET = "participant-0001"

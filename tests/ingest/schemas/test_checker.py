@@ -11,15 +11,15 @@ from tests.support.ingest import schemas as schemas_of_all
 from tests.support.ingest_schemas import BASE
 
 from carrel.ingest.archives import open_archive, parse, record_of
-from carrel.ingest.generate import generate
-from carrel.ingest.generate.faults import FAULT
-from carrel.ingest.generate.knobs import Knobs
-from carrel.ingest.generate.shapes import ANYTHING, SCHEMAS, TASK_DATA
 from carrel.ingest.json_pointers import pointer_of
 from carrel.ingest.mapping import load, loads
 from carrel.ingest.schemas import Checker, Library, Resolver, SchemaStore, described_schemas
 from carrel.ingest.schemas.forgiveness import equal_as_json, pointer_fits
 from carrel.ingest.values import Fault, Resolution
+from carrel.synthetic import generate
+from carrel.synthetic.faults import FAULT
+from carrel.synthetic.knobs import Knobs
+from carrel.synthetic.shapes import ANYTHING, SCHEMAS, TASK_DATA
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 URL = "https://x.org/s/thing.json"

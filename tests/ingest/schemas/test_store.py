@@ -12,11 +12,11 @@ from tests.support.http_server import Handler, serving
 from tests.support.ingest import DOCUMENTS, documents
 from tests.support.ingest_schemas import BASE
 
-from carrel.ingest.generate import SCHEMAS
 from carrel.ingest.mapping.model import ArchiveMapSource
 from carrel.ingest.schemas import SchemaStore, StoreFault
 from carrel.ingest.schemas.fetcher import Fetcher, FetchFault
 from carrel.ingest.schemas.references import direct_references
+from carrel.synthetic import SCHEMAS
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from carrel.ingest.archives import ArchiveRejected
-from carrel.ingest.generate import zips
 from carrel.ingest.sources import ArchiveChanged, Source, SourceFault, source_of
 from carrel.ingest.sources import folder as folders
+from carrel.synthetic import zips
 from carrel.units.limits import MAX_METADATA_BYTES
 
 GOOD = zips.archive([("a.json", b"{}")])

@@ -211,5 +211,5 @@ def test_messages_are_read_up_to_a_length_and_a_number_of_objects():
     ],
 )
 def test_what_may_be_an_archive(key, size, expected):
-    """A name that only looks like a Mac's may be a record's; its first bytes tell (tests/ingest/engine)."""
+    """A name that only looks like a Mac's may be a record's; its first bytes tell (tests/ingest/run)."""
     assert may_be_an_archive(key, size) is expected

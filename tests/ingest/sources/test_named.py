@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from carrel.ingest.cli import ingest
-from carrel.ingest.generate import Knobs, write
 from carrel.ingest.sources import aws as clients
+from carrel.synthetic import Knobs, write
 
 
 @pytest.fixture

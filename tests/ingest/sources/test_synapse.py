@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from tests.support.http_server import Handler, serving
 
-from carrel.ingest.generate import Knobs, write
 from carrel.ingest.sources import AccessRefused, ArchiveChanged, Source, SourceFault, Unavailable, source_of
 from carrel.ingest.sources import synapse as sources
 from carrel.ingest.sources.synapse import SynapseSettings, SynapseSource
 from carrel.ingest.values import ArchiveRef
+from carrel.synthetic import Knobs, write
 
 
 class Synapse:

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.ingest_tables import after_runs, assembled, cells, lineage_of, lineages, of_truth, truth_tables
 
-from carrel.ingest.generate import FAULTS, SHAPES, Knobs, generate, truth_of
-from carrel.ingest.generate.study import DECLARED, _value
+from carrel.synthetic import FAULTS, SHAPES, Knobs, generate, truth_of
+from carrel.synthetic.study import DECLARED, _value
 
 KNOBS = [Knobs(seed=seed, records=25, odd_keys=0.7, int_noise=0.4, nulls=0.4, optional_keys=0.5) for seed in range(4)]
 KNOBS += [Knobs(seed=9, records=60, faults=dict.fromkeys(FAULTS, 1), odd_keys=0.5)]

@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.ingest_tables import flats, lineage, lineage_of, lineages, together
 
-from carrel.ingest.generate import SHAPES, Knobs, generate
-from carrel.ingest.generate.study import DECLARED, _value
 from carrel.ingest.tables import Bridge, bridge_views, unify
 from carrel.ingest.tables.bridge_views import quoted
+from carrel.synthetic import SHAPES, Knobs, generate
+from carrel.synthetic.study import DECLARED, _value
 
 
 def study():

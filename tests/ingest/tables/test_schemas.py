@@ -13,9 +13,6 @@ from hypothesis import strategies as st
 from tests.support.ingest import schemas
 from tests.support.ingest_tables import assembled, flats, lineage, lineages, written
 
-from carrel.ingest.generate import truth
-from carrel.ingest.generate.shapes import AUDIO, MOTION, TAPPING, TASK_DATA, WEATHER
-from carrel.ingest.generate.study import DECLARED
 from carrel.ingest.tables import (
     CatalogEntry,
     ChangeKind,
@@ -28,6 +25,9 @@ from carrel.ingest.tables import (
     write_options,
 )
 from carrel.ingest.tables.names import RESERVED, child_table, names_of
+from carrel.synthetic import truth
+from carrel.synthetic.shapes import AUDIO, MOTION, TAPPING, TASK_DATA, WEATHER
+from carrel.synthetic.study import DECLARED
 
 parts = st.sampled_from(
     ["a", "A", "a_b", "b", "a.b", "a b", "", "year", "_Index", "é", "x" * 120, "len", "a\0b", "a\1\2b", "\1", "\1\3len"]

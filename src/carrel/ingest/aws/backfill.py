@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 def main(places: list[str]) -> int:
     """Take what is below each place; the exit code."""
-    from carrel.ingest.commit import WarehouseBusy
+    from carrel.ingest.store import WarehouseBusy
 
     logging.basicConfig(level=os.environ.get("LOGLEVEL", "INFO"), format="%(levelname)s %(name)s %(message)s")
     try:
@@ -31,7 +31,8 @@ def main(places: list[str]) -> int:
 
 
 def _take(place: str) -> int:
-    from carrel.ingest.engine import Options, Setting, processes, run
+    from carrel.ingest.operations.ingestion import run
+    from carrel.ingest.run import Options, Setting, processes
     from carrel.ingest.sources.opening import source_of
 
     warehouse = os.environ.get("INGEST_WAREHOUSE")

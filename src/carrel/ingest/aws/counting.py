@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from carrel.ingest.values import Disposition
 
 if TYPE_CHECKING:
-    from carrel.ingest.engine import Report
+    from carrel.ingest.run import Report
 
 TROUBLED = (Disposition.PARTIAL, Disposition.QUARANTINED, Disposition.UNREADABLE)
 

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 def taker(mapping: Path | None) -> TakeArchives:
     """`mapping`: a folder with `mapping.yaml` (laid over the shipped one; may be missing) and the store `schemas/`."""
-    from carrel.ingest.commit import WarehouseBusy
-    from carrel.ingest.engine import Options, Setting, inline, run
+    from carrel.ingest.operations.ingestion import run
+    from carrel.ingest.run import Options, Setting, inline
+    from carrel.ingest.store import WarehouseBusy
 
     schemas = schemas_in(mapping)
 

@@ -1,1 +1,1 @@
-"""The sub-commands of `carrel ingest`: thin, over `carrel.ingest.engine`."""
+"""The sub-commands of `carrel ingest`: thin, over `carrel.ingest.run`."""

@@ -6,7 +6,7 @@ Only what is known to name no data is quoted: names of files, and the operating 
 import errno
 import sys
 
-from carrel.ingest.cli import not_installed
+from carrel.units.parts import how_to_install
 
 _SAFE = "Nothing is lost: run it again when that is repaired."
 _NEXT = {
@@ -37,6 +37,14 @@ def in_words(error: BaseException) -> str | None:
     if isinstance(error, _library_errors()):
         return f"{_TABLES}{_of_disk(str(error))} ({type(error).__name__}): {_RECONCILE}"
     return None
+
+
+def not_installed(error: ModuleNotFoundError) -> str:
+    """What to do about a library that is missing; raises `error` again when it is a part of Carrel."""
+    name = error.name or ""
+    if not name or name.partition(".")[0] == "carrel":
+        raise error
+    return f"{name} is not there: {how_to_install('ingest')}"
 
 
 def _library_errors() -> tuple[type[BaseException], ...]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from carrel.ingest.commands.shared import ending, json_option, mapping_options, schemas_of
-from carrel.ingest.engine.reporting import many
 from carrel.ingest.exits import EXIT_FOUND, EXIT_TAKEN
+from carrel.ingest.run.report import many
 
 if TYPE_CHECKING:
     from carrel.ingest.schemas.diff import SchemaChange
@@ -29,9 +29,8 @@ def check(
 
     Exit code 1 when there are errors; warnings do not count.
     """
-    from carrel.ingest import catalog
-    from carrel.ingest.commit import open_storage
     from carrel.ingest.mapping_checks import check_mapping
+    from carrel.ingest.store import catalog, open_storage
 
     known = schemas_of(mapping_file, schema_folder)
     entries = catalog.load_all(open_storage(warehouse)) if warehouse else {}
@@ -70,7 +69,7 @@ def diff_schema(
     now would be refused, or files may be refused and no file of a sample shows that they are not. 1: it could not be
     said (NEW is no schema, URI is not in the store, ...).
     """
-    from carrel.ingest.engine.trying import replaced, trial
+    from carrel.ingest.operations.trial import replaced, trial
     from carrel.ingest.schemas.diff import diff_schema as compare
     from carrel.ingest.schemas.incoming import document_of
     from carrel.ingest.sources import whole_source_of

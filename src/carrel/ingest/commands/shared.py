@@ -16,10 +16,10 @@ from carrel.ingest.exits import EXIT_BUSY, EXIT_STOPPED
 from carrel.units.parts import how_to_install
 
 if TYPE_CHECKING:
-    from carrel.ingest.commit import Storage
-    from carrel.ingest.engine import Pool
-    from carrel.ingest.engine.running import Progress
+    from carrel.ingest.run import Pool
+    from carrel.ingest.run.coordinator import Progress
     from carrel.ingest.schemas import Schemas
+    from carrel.ingest.store import Storage
 
 Command = Callable[..., Any]
 
@@ -75,18 +75,18 @@ def schemas_of(mapping_file: Path | None, folder: Path) -> "Schemas":
 
 def pool_of(workers: int | None, scheduler: str | None) -> "Pool":
     """Where batches run."""
-    from carrel.ingest import engine
+    from carrel.ingest.run import pools
 
     if scheduler:
         return _cluster(scheduler)
-    return engine.inline() if workers == 0 else engine.processes(workers)
+    return pools.inline() if workers == 0 else pools.processes(workers)
 
 
 def _cluster(scheduler: str) -> "Pool":
-    from carrel.ingest import engine
+    from carrel.ingest.run import pools
 
     try:
-        return engine.dask(scheduler)
+        return pools.dask(scheduler)
     except ImportError:
         raise click.ClickException(f"a cluster needs Dask: {how_to_install('ingest', 'dask')}") from None
     except (OSError, ValueError) as error:
@@ -99,7 +99,7 @@ def _cluster(scheduler: str) -> "Pool":
 @contextmanager
 def progress_bar() -> "Iterator[Progress]":
     """A bar on a terminal, nothing elsewhere."""
-    from carrel.ingest.engine.running import no_progress
+    from carrel.ingest.run.coordinator import no_progress
 
     if not sys.stderr.isatty():
         yield no_progress
@@ -137,11 +137,11 @@ def ending(command: Command) -> Command:
 
 def _said(command: Command, *args: Any, **kwargs: Any) -> Any:
     """The command, its own faults in their own words. Any library that is imported here may be missing."""
-    from carrel.ingest.commit import WarehouseBusy, WarehouseFault
     from carrel.ingest.mapping import MappingInvalid
     from carrel.ingest.mapping.partitioning import PartitionsChanged
     from carrel.ingest.schemas import StoreFault
     from carrel.ingest.sources import SourceFault
+    from carrel.ingest.store import WarehouseBusy, WarehouseFault
 
     try:
         return command(*args, **kwargs)
@@ -171,8 +171,8 @@ def _debugging() -> bool:
 
 def warehouse_at(place: str) -> "Storage":
     """The warehouse that is there. A command that only looks, or removes, must not take a mistyped name for one."""
-    from carrel.ingest.commit import open_storage
-    from carrel.ingest.commit.plan import STATE
+    from carrel.ingest.store import open_storage
+    from carrel.ingest.store.plan import STATE
 
     if "://" not in place and Path(place).is_file():
         raise click.ClickException(f"{place} is a file; a warehouse is a folder, or s3://bucket/prefix")
@@ -190,7 +190,7 @@ def looking(command: Command) -> Command:
 
     @functools.wraps(command)
     def wrapped(*args: Any, warehouse: str, **kwargs: Any) -> Any:
-        from carrel.ingest.engine.asked import unfinished
+        from carrel.ingest.operations.withdrawal_requests import unfinished
 
         if warning := unfinished(warehouse_at(warehouse)):
             click.echo(f"Warning: {warning}", err=True)

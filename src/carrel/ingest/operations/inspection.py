@@ -1,0 +1,194 @@
+"""Reading a warehouse: its tables, and what quarantine holds."""
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from carrel.ingest.store import (
+    LEDGER,
+    QUARANTINE,
+    Storage,
+    WarehouseFault,
+    active_files,
+    dataset_of,
+    existing,
+    open_storage,
+    table_names,
+    view_of,
+    whole,
+)
+from carrel.ingest.tables.bridge_views import quoted
+from carrel.ingest.tables.names import sql_names
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from deltalake import DeltaTable
+
+
+@dataclass(frozen=True, slots=True)
+class TableInfo:
+    """A table as it is now. `size` in bytes. `bridge`: its name there, of a dataset with `naming: bridge`. `sql`: its
+    name in SQL, where another table's differs in case only."""
+
+    name: str
+    version: int
+    rows: int
+    files: int
+    size: int
+    columns: int
+    bridge: str | None = None
+    sql: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A native table under the contract's name and columns; `select` is what stands between SELECT and FROM."""
+
+    name: str
+    table: str
+    select: str
+
+    @property
+    def sql(self) -> str:
+        """The statement that makes it, in DuckDB."""
+        return f"CREATE TEMP VIEW {quoted(self.name)} AS SELECT {self.select} FROM {quoted(self.table)}"  # noqa: S608 (own)
+
+
+def views(found: "Mapping[str, DeltaTable]", taken: Collection[str] = ()) -> list[View]:
+    """The views of these tables (by name). A name that a table has, or `taken`, or an earlier view, is given no more.
+
+    WarehouseFault when what the table says of it is not what Carrel writes.
+    """
+    names = {name.casefold() for name in (*found, *taken)}
+    made = []
+    for table, opened in sorted(found.items()):
+        view = _view(table, view_of(opened))
+        if view is not None and view.name.casefold() not in names:
+            names.add(view.name.casefold())
+            made.append(view)
+    return made
+
+
+def _view(table: str, text: str) -> View | None:
+    import duckdb
+
+    try:
+        about = json.loads(text) if text else None
+        view = View(str(about["name"]), table, str(about["select"])) if about else None
+        if view is None or len(duckdb.extract_statements(view.sql)) == 1:
+            return view
+    except (ValueError, KeyError, TypeError, duckdb.Error):
+        pass
+    raise WarehouseFault(f"the property carrel.bridge of table {table} is not what Carrel writes: somebody changed it")
+
+
+def tables(storage: Storage) -> Iterator[TableInfo]:
+    """Every data table that was committed."""
+    found = _opened(storage)
+    named = {view.table: view.name for view in views(found, OURS)}
+    called = {name: alias for name, alias in sql_names(found).items() if alias != name}
+    for name, table in found.items():
+        files = active_files(table)
+        rows, size = sum(file.rows for file in files), sum(file.size for file in files)
+        columns = len(table.schema().fields)
+        yield TableInfo(name, table.version(), rows, len(files), size, columns, named.get(name), called.get(name))
+
+
+OURS = ("ledger", "quarantine")
+"""Names that no view has."""
+
+
+def _opened(storage: Storage) -> "dict[str, DeltaTable]":
+    found = {name: existing(storage, name) for name in table_names(storage)}
+    return {name: table for name, table in found.items() if table is not None}
+
+
+def query(warehouse: str, sql: str) -> Any:
+    """A DuckDB relation over the tables as they are now, by name; `ledger` and `quarantine` are there too, and tables
+    of datasets with `naming: bridge` also under the contract's names."""
+    import duckdb
+
+    storage = open_storage(warehouse)
+    connection = duckdb.connect()
+    found = _opened(storage)
+    called = sql_names(found)
+    for name in (*found, LEDGER, QUARANTINE):
+        dataset = dataset_of(storage, name, found.get(name))
+        if dataset is not None:
+            connection.register(called.get(name, name.removeprefix("_")), dataset)
+    for view in views(found, OURS):
+        _make(connection, replace(view, table=called[view.table]))
+    return connection.sql(sql)
+
+
+def _make(connection: Any, view: View) -> None:
+    """Where a run is just between a table's new columns and its view, the view is not there yet."""
+    import duckdb
+
+    try:
+        connection.execute(view.sql)
+    except duckdb.BinderException:
+        return
+
+
+def view_named(storage: Storage, name: str) -> View | None:
+    """The view of this name, whatever the case."""
+    return next((view for view in views(_opened(storage), OURS) if view.name.casefold() == name.casefold()), None)
+
+
+def view_schema(storage: Storage, view: View, version: int | None = None) -> "pa.Schema":
+    """Its columns, now or at a `version` of its table. KeyError when the table had no view then, DeltaError when there
+    is no such version."""
+    table = existing(storage, view.table, version)
+    assert table is not None
+    for then in views({view.table: table}):
+        return _arrow_schema(storage, then, table)
+    raise KeyError(view.name)
+
+
+def _arrow_schema(storage: Storage, view: View, table: "DeltaTable") -> "pa.Schema":
+    import duckdb
+
+    connection = duckdb.connect()
+    connection.register(view.table, dataset_of(storage, view.table, table))
+    connection.execute(view.sql)
+    schema: pa.Schema = connection.table(quoted(view.name)).limit(0).to_arrow_table().schema
+    return schema
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which quarantine lines are meant; every condition given must hold."""
+
+    ids: tuple[str, ...] = ()
+    record: str | None = None
+    stage: str | None = None
+    keyword: str | None = None
+    schema_id: str | None = None
+
+    def __call__(self, row: dict[str, Any]) -> bool:
+        pairs = (
+            (self.record, row["recordid"]),
+            (self.stage, row["stage"]),
+            (self.keyword, row["keyword"]),
+            (self.schema_id, row["schema_id"]),
+        )
+        return (not self.ids or row["id"] in self.ids) and all(want is None or want == have for want, have in pairs)
+
+
+def quarantine(storage: Storage, wanted: Filter | None = None) -> list[dict[str, Any]]:
+    """Lines of the quarantine, newest run last."""
+    held = whole(storage, QUARANTINE)
+    rows = held.to_pylist() if held is not None else []
+    meant = [row for row in rows if wanted is None or wanted(row)]
+    return sorted(meant, key=lambda row: (row["_run_id"], row["archive_uri"], row["source_file"] or ""))
+
+
+def rows_by_record(storage: Storage, name: str) -> dict[str, int]:
+    """record id -> rows of one table; reads one column."""
+    dataset = dataset_of(storage, name)
+    if dataset is None:
+        return {}
+    counted = dataset.to_table(columns=["recordid"]).group_by("recordid").aggregate([([], "count_all")])
+    return dict(zip(counted["recordid"].to_pylist(), counted["count_all"].to_pylist(), strict=True))

@@ -1,0 +1,67 @@
+"""What a warehouse holds now, and how its last run went."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from carrel.ingest.operations.inspection import quarantine, tables
+from carrel.ingest.operations.withdrawal_requests import unfinished
+from carrel.ingest.run.report import many, size
+from carrel.ingest.store import Storage, run_key
+from carrel.ingest.store.ledger import Ledger
+from carrel.ingest.store.plan import STATE
+
+_STATES = {
+    "open": "it goes on, or was interrupted: the next command that writes then finishes or undoes it",
+    "abandoned": "it was interrupted before anything of it was decided, and undone",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Counts; `last_run`: the report of the last run, if it left one."""
+
+    run: int
+    state: str
+    """done, abandoned, or open: running or interrupted"""
+    dispositions: dict[str, int]
+    quarantined: int
+    tables: int
+    rows: int
+    size: int
+    last_run: dict[str, Any] | None
+    unfinished: str | None = None
+    """What a withdrawal that is not finished means for who reads the tables."""
+
+    def text(self) -> str:
+        """For people."""
+        lines = [f"Last run: {self.run or 'none'} ({_STATES.get(self.state, self.state)})"]
+        lines += [f"  {name:<12} {count:>10,}" for name, count in self.dispositions.items()]
+        lines.append(f"{many(self.tables, 'table')}, {many(self.rows, 'row')}, {size(self.size)}")
+        lines.append(f"{many(self.quarantined, 'file')} in quarantine")
+        lines += [self.unfinished] if self.unfinished else []
+        return "\n".join(lines)
+
+
+def status_of(storage: Storage) -> Status:
+    """Reads one column of the ledger, and the quarantine."""
+    state = json.loads(storage.read(STATE) or b'{"number": 0, "state": "empty"}')
+    # A run that merged files for the one before it has no report.
+    last_two = (storage.read(run_key(f"r{state['number'] - back:08d}", "report.json")) for back in (0, 1))
+    report = next((each for each in last_two if each), None)
+    dataset = Ledger(storage).dataset
+    told = dataset.to_table(columns=["disposition", "tombstone"]).to_pylist() if dataset is not None else []
+    counts = Counter(row["disposition"] for row in told if row["tombstone"] is None)
+    made = list(tables(storage))
+    return Status(
+        state["number"],
+        state["state"],
+        dict(sorted(counts.items())),
+        len(quarantine(storage)),
+        len(made),
+        sum(each.rows for each in made),
+        sum(each.size for each in made),
+        json.loads(report) if report else None,
+        unfinished(storage),
+    )

@@ -1,0 +1,60 @@
+"""A new schema, tried on a few real archives before anything depends on it (ingest.md section 2.2 as one command)."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from carrel.ingest.archives import ArchiveRejected, FileRejected, open_archive, parse
+from carrel.ingest.run.extraction import self_description
+from carrel.ingest.run.fetching import Arrival, arrived
+from carrel.ingest.schemas import Library, Schemas
+from carrel.ingest.schemas.samples import SampleComparison, compare_on_sample, representative
+from carrel.ingest.sources import Source
+from carrel.ingest.uris import plain_uri
+from carrel.ingest.values import ArchiveRef, Record
+
+File = tuple[Record, str, Any]
+"""(record, path in the zip, JSON value)"""
+
+
+def replaced(library: Library, uri: str, data: bytes) -> Library:
+    """The library with another document under `uri`."""
+    sha = hashlib.sha256(data).hexdigest()
+    same = library.hash_of(uri)
+    hashes = {each: sha if old == same or each == plain_uri(uri) else old for each, old in library.hashes.items()}
+    return replace(library, texts={**library.texts, sha: data}, hashes=hashes, digest=f"{library.digest}+{sha}")
+
+
+def trial(source: Source, schemas: Schemas, new: Library, uri: str, app_id: str | None) -> Iterator[SampleComparison]:
+    """What both schemas say of the files of representative records; those that have a file of schema `uri`."""
+    with source as opened:
+        refs = list(opened.list())
+        records = [(record, ref) for ref in refs if (record := _record(opened, ref, app_id))]
+        for _, ref in representative(records).values():
+            arrival = arrived(opened, ref, app_id, "")
+            files = list(_files(arrival, schemas, uri))
+            arrival.release()
+            yield from compare_on_sample(files, uri, schemas.library, new, schemas.mapping)
+
+
+def _record(source: Source, ref: ArchiveRef, app_id: str | None) -> Record | None:
+    arrival = arrived(source, ref, app_id, "")
+    arrival.release()
+    return arrival.record
+
+
+def _files(arrival: Arrival, schemas: Schemas, uri: str) -> Iterator[File]:
+    """Files of the archive that are checked against `uri`, and can be parsed."""
+    record = arrival.record
+    if record is None:
+        return
+    try:
+        with open_archive(arrival.data) as archive:
+            told = self_description(archive)
+            for entry in archive.entries:
+                resolution = schemas.resolver().resolve(record, entry.path, told)
+                if resolution.schema_id and plain_uri(resolution.schema_id) == plain_uri(uri):
+                    yield record, entry.path, parse(archive.read(entry))
+    except (ArchiveRejected, FileRejected):
+        return

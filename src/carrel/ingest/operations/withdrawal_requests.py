@@ -1,0 +1,53 @@
+"""Withdrawals that were asked for and are not done yet, so that a kill forgets none. Only tombstones are kept."""
+
+import json
+from collections.abc import Callable, Iterable
+
+from carrel.ingest.store import Storage
+from carrel.telemetry import faults
+
+KEY = "_runs/withdrawal.json"
+
+
+def ask(storage: Storage, tombstones: Iterable[str]) -> None:
+    """From here on, whichever command writes next carries the withdrawal out."""
+    wanted = frozenset(tombstones)
+    _change(storage, lambda have: have | wanted)
+    faults.point("ingest.withdrawal_asked")
+
+
+def asked(storage: Storage) -> frozenset[str]:
+    """What is still to be done; nothing, nearly always."""
+    return _of(storage.read(KEY))
+
+
+def answered(storage: Storage, tombstones: Iterable[str]) -> None:
+    """These are done."""
+    done = frozenset(tombstones)
+    _change(storage, lambda have: have - done)
+    faults.point("ingest.withdrawal_answered")
+
+
+def _of(written: bytes | None) -> frozenset[str]:
+    found: list[str] = json.loads(written or b'{"tombstones": []}')["tombstones"]
+    return frozenset(found)
+
+
+def _change(storage: Storage, change: Callable[[frozenset[str]], frozenset[str]]) -> None:
+    """Exchanged, not overwritten: a coordinator that slept while another took over must not forget what that one was
+    asked for."""
+    while True:
+        before = storage.read(KEY)
+        after = json.dumps({"tombstones": sorted(change(_of(before)))}).encode()
+        if after == before or storage.exchange(KEY, before, after):
+            return
+
+
+def unfinished(storage: Storage) -> str | None:
+    """For whoever reads the warehouse meanwhile."""
+    if not asked(storage):
+        return None
+    return (
+        "A withdrawal is not finished: tables may still hold rows of who withdrew. If no other ingest is at work, run "
+        "`carrel ingest withdraw` with the same codes again; `run`, `replay`, `compact` and `archive` finish it too."
+    )

@@ -1,0 +1,96 @@
+"""Making a run visible: data files, the plan, one atomic commit per table; and where a warehouse lives."""
+
+from carrel.ingest.store.addresses import WarehouseFault
+from carrel.ingest.store.data_files import (
+    PARTITION_COLUMNS,
+    ROW_GROUP,
+    DataFile,
+    FileWriter,
+    blocks,
+    opened,
+    plain,
+    rewritten,
+    write_file,
+)
+from carrel.ingest.store.delta import (
+    ActiveFile,
+    TableCommit,
+    active_files,
+    existing,
+    old_files,
+    schema_bytes,
+    vacuum,
+    view_of,
+)
+from carrel.ingest.store.layout import ARCHIVE, LEDGER, QUARANTINE, TABLES, run_key, table_key
+from carrel.ingest.store.lock import WarehouseBusy, WarehouseLost, coordinator_lock, ensure_held, is_held
+from carrel.ingest.store.opening import open_storage
+from carrel.ingest.store.plan import (
+    Plan,
+    RunNumber,
+    all_tables,
+    apply,
+    begin,
+    decide,
+    ensure_ours,
+    finish,
+    is_open,
+    last_run,
+    recover,
+    table_names,
+    undoable,
+)
+from carrel.ingest.store.reading import dataset_of, whole
+from carrel.ingest.store.record_lookup import Sought
+from carrel.ingest.store.storage import LocalStorage, Storage
+
+__all__ = [
+    "ARCHIVE",
+    "LEDGER",
+    "PARTITION_COLUMNS",
+    "QUARANTINE",
+    "ROW_GROUP",
+    "TABLES",
+    "ActiveFile",
+    "DataFile",
+    "FileWriter",
+    "LocalStorage",
+    "Plan",
+    "RunNumber",
+    "Sought",
+    "Storage",
+    "TableCommit",
+    "WarehouseBusy",
+    "WarehouseFault",
+    "WarehouseLost",
+    "active_files",
+    "all_tables",
+    "apply",
+    "begin",
+    "blocks",
+    "coordinator_lock",
+    "dataset_of",
+    "decide",
+    "ensure_held",
+    "ensure_ours",
+    "existing",
+    "finish",
+    "is_held",
+    "is_open",
+    "last_run",
+    "old_files",
+    "open_storage",
+    "opened",
+    "plain",
+    "recover",
+    "rewritten",
+    "run_key",
+    "schema_bytes",
+    "table_key",
+    "table_names",
+    "undoable",
+    "vacuum",
+    "view_of",
+    "whole",
+    "write_file",
+]

@@ -1,0 +1,24 @@
+"""`<warehouse>/catalog/<dataset>.json`: one entry per dataset version. Written when a plan is applied."""
+
+from collections.abc import Iterable
+
+from carrel.ingest.store import Storage
+from carrel.ingest.tables import CatalogEntry
+
+
+def load(storage: Storage, dataset: str) -> CatalogEntry | None:
+    """The entry of `dataset`, if it has been built."""
+    data = storage.read(f"catalog/{dataset}.json")
+    return CatalogEntry.from_json(data) if data is not None else None
+
+
+def load_all(storage: Storage, datasets: Iterable[str] | None = None) -> dict[str, CatalogEntry]:
+    """Entries by dataset: of `datasets` that have one, or of all."""
+    names = _names(storage) if datasets is None else sorted(datasets)
+    found = {name: load(storage, name) for name in names}
+    return {name: entry for name, entry in found.items() if entry is not None}
+
+
+def _names(storage: Storage) -> list[str]:
+    keys = [key.rsplit("/", 1)[-1] for key in storage.keys("catalog/")]
+    return [name.removesuffix(".json") for name in keys if name.endswith(".json") and not name.startswith(".")]

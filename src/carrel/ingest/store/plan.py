@@ -1,0 +1,279 @@
+"""The plan of a run: everything it will make visible, decided and written down before anything is.
+
+`_runs/state.json` names the last run and whether it is done. A run whose plan exists has happened: whoever starts next
+finishes it. A run without one has not: whoever starts next says so in place of the plan, and sweeps its files away.
+
+On S3 two coordinators may believe to hold the warehouse, one of them long asleep. A plan can be created once, by the
+run itself or by who gives it up; the state and the catalog are exchanged, not overwritten; so the sleeper changes
+nothing when it wakes, and is told by WarehouseLost.
+"""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from carrel.ingest.store.data_files import DataFile
+from carrel.ingest.store.delta import TableCommit, commit, vacuum
+from carrel.ingest.store.layout import ARCHIVE, LEDGER, QUARANTINE, TABLES, file_prefix, run_key, table_key
+from carrel.ingest.store.lock import WarehouseLost, ensure_held
+from carrel.ingest.store.raw_files import discard, publish
+from carrel.ingest.store.storage import Storage
+from carrel.telemetry import faults
+
+STATE = "_runs/state.json"
+_GIVEN_UP = b'{"given_up": true}'
+"""In place of the plan of a run that was interrupted before it had one."""
+_UNDO = "undo.json"
+KEPT_RUNS = 2_000
+"""Folders of so many runs are kept, and those of withdrawals for ever: their reports are proofs."""
+_LAST = {QUARANTINE: 1, LEDGER: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One run's commits. `catalog`: dataset -> its new catalog entry, as text. `forget`: keys to delete at the end;
+    `vacuum`: tables whose old files go from the disk, and their history with them."""
+
+    number: int
+    run_id: str
+    kind: str
+    commits: tuple[TableCommit, ...] = ()
+    catalog: Mapping[str, str] = field(default_factory=dict)
+    forget: tuple[str, ...] = ()
+    vacuum: tuple[str, ...] = ()
+    raw_json: bool = False
+    """There are packs of raw JSON to publish."""
+
+    def to_json(self) -> bytes:
+        """As written to disk."""
+        made = asdict(self)
+        for each in made["commits"]:
+            each["schema"] = base64.b64encode(each["schema"]).decode()
+        return json.dumps(made, indent=1).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> "Plan":
+        """What `to_json` wrote."""
+        made = json.loads(data)
+        made["commits"] = tuple(_commit(each) for each in made["commits"])
+        return cls(**{**made, "forget": tuple(made["forget"]), "vacuum": tuple(made["vacuum"])})
+
+
+def _commit(made: dict[str, Any]) -> TableCommit:
+    files = tuple(DataFile(**each) for each in made["add"])
+    schema = base64.b64decode(made["schema"])
+    by = tuple(made.get("partition_by", ()))
+    return TableCommit(**{**made, "schema": schema, "add": files, "remove": tuple(made["remove"]), "partition_by": by})
+
+
+@dataclass(frozen=True, slots=True)
+class RunNumber:
+    """A run that has begun."""
+
+    number: int
+
+    @property
+    def run_id(self) -> str:
+        """Sorts as the numbers do, so that statistics on it prune."""
+        return f"r{self.number:08d}"
+
+
+def begin(storage: Storage) -> RunNumber:
+    """Begin the next run, after `recover`; only under the coordinator's lock."""
+    before = storage.read(STATE)
+    number = RunNumber(json.loads(before or b"{}").get("number", 0) + 1)
+    if not storage.exchange(STATE, before, _state_text(number.number, "open")):
+        raise _lost(storage, number.run_id)
+    faults.point("ingest.begun")
+    return number
+
+
+def undoable(storage: Storage, number: RunNumber, keys: Sequence[str]) -> None:
+    """What a run is about to write where no plan and no prefix of files tells of it; gone, if it is never decided."""
+    storage.write(run_key(number.run_id, _UNDO), json.dumps(list(keys)).encode())
+    faults.point("ingest.undoable")
+
+
+def decide(storage: Storage, plan: Plan) -> None:
+    """Write the plan down: the decision point. Before it the run has not happened, after it it has.
+
+    WarehouseLost when another coordinator gave the run up meanwhile; its files are gone then.
+    """
+    faults.point("ingest.deciding")
+    ensure_ours(storage, RunNumber(plan.number))
+    try:
+        if not storage.create(run_key(plan.run_id, "plan.json"), plan.to_json()):
+            raise _lost(storage, plan.run_id)
+    except WarehouseLost:
+        _sweep(storage, plan.run_id, frozenset())
+        raise
+    faults.point("ingest.decided")
+
+
+def ensure_ours(storage: Storage, number: RunNumber) -> None:
+    """Before a run is decided: WarehouseLost when another coordinator took over; the run's files are gone then."""
+    try:
+        ensure_held(storage, ask=True)
+    except WarehouseLost:
+        _sweep(storage, number.run_id, frozenset())
+        raise
+
+
+def apply(storage: Storage, plan: Plan) -> None:
+    """Make the plan visible; each step is skipped when it was done before.
+
+    WarehouseLost when another coordinator has done so, and closed the run.
+    """
+    _ensure_open(storage, plan)
+    for dataset, text in sorted(plan.catalog.items()):
+        _write_catalog(storage, plan, f"catalog/{dataset}.json", text.encode())
+        faults.point("ingest.catalog_written")
+    if plan.raw_json:
+        publish(storage, plan.run_id)
+    for each in sorted(plan.commits, key=lambda made: (_place(plan, made), made.table)):
+        commit(storage, plan.number, each)
+        faults.point("ingest.table_committed")
+    for table in plan.vacuum:
+        _ensure_open(storage, plan)
+        vacuum(storage, table, plan.number)
+        faults.point("ingest.vacuumed")
+    for key in plan.forget:
+        storage.delete(key)
+        faults.point("ingest.forgotten")
+
+
+def _write_catalog(storage: Storage, plan: Plan, key: str, data: bytes) -> None:
+    """What was there is read first: if it is of a later run, that run has begun, and the state says so."""
+    before = storage.read(key)
+    _ensure_open(storage, plan)
+    if before != data and not storage.exchange(key, before, data):
+        raise _lost(storage, plan.run_id)
+
+
+def _ensure_open(storage: Storage, plan: Plan) -> None:
+    """WarehouseLost when another coordinator has finished the run."""
+    if _state(storage) != {"number": plan.number, "state": "open"}:
+        raise _lost(storage, plan.run_id)
+
+
+def _lost(storage: Storage, run_id: str) -> WarehouseLost:
+    return WarehouseLost(f"another ingest took over {storage.url} from run {run_id}")
+
+
+def _place(plan: Plan, what: TableCommit) -> int:
+    """The ledger is last, so that what it says is true; of a withdrawal first, so that nothing comes in again."""
+    return -1 if plan.kind == "withdraw" and what.table == LEDGER else _LAST.get(what.table, 0)
+
+
+def finish(storage: Storage, plan: Plan) -> None:
+    """Sweep what the plan does not name, and close the run."""
+    keep = {f"{table_key(each.table)}/{file.path}" for each in plan.commits for file in each.add}
+    _sweep(storage, plan.run_id, keep)
+    faults.point("ingest.swept")
+    if plan.forget:
+        # Their names tell whose they were.
+        storage.write(run_key(plan.run_id, "plan.json"), replace(plan, forget=()).to_json())
+        faults.point("ingest.names_forgotten")
+    storage.delete(run_key(plan.run_id, _UNDO))
+    _forget_run(storage, plan.number - KEPT_RUNS)
+    _set_state(storage, plan.number, "done")
+    faults.point("ingest.done")
+
+
+def _forget_run(storage: Storage, number: int) -> None:
+    """Nobody finishes it any more; else the list of all runs that ever were would grow without end."""
+    if number < 1:
+        return
+    run_id = RunNumber(number).run_id
+    report = json.loads(storage.read(run_key(run_id, "report.json")) or b"{}")
+    if report.get("kind") != "withdraw":
+        storage.delete(f"_runs/{run_id}")
+
+
+def recover(storage: Storage) -> Plan | None:
+    """Finish or undo the run that was interrupted, if there is one; the plan that was rolled forward, or None."""
+    state = _state(storage)
+    number = RunNumber(state.get("number", 0))
+    _sweep_half_written(storage, number.run_id)
+    if state.get("state") != "open":
+        return None
+    key = run_key(number.run_id, "plan.json")
+    written = storage.read(key)
+    if written is None:
+        written = _GIVEN_UP if storage.create(key, _GIVEN_UP) else storage.read(key)
+    if written is None or written == _GIVEN_UP:
+        for key in json.loads(storage.read(run_key(number.run_id, _UNDO)) or b"[]"):
+            storage.delete(key)
+            faults.point("ingest.undone")
+        storage.delete(run_key(number.run_id, _UNDO))
+        _sweep(storage, number.run_id, frozenset())
+        _forget_run(storage, number.number - KEPT_RUNS)
+        _set_state(storage, number.number, "abandoned")
+        return None
+    plan = Plan.from_json(written)
+    apply(storage, plan)
+    finish(storage, plan)
+    return plan
+
+
+def _sweep(storage: Storage, run_id: str, keep: frozenset[str] | set[str]) -> None:
+    """Files that workers wrote and no plan took: of retried batches, of rewritten parts, of a run that never was."""
+    tables = [table_key(name) for name in (QUARANTINE, LEDGER, *all_tables(storage))]
+    for table in tables:
+        gone = [key for key in storage.keys(f"{table}/{file_prefix(run_id)}") if key not in keep]
+        for key in gone:
+            storage.delete(key)
+        if gone and next(iter(storage.keys(f"{table}/")), None) is None:
+            storage.delete(table)  # of a table that never was: its name may be made of data, and each run looks there
+    discard(storage, run_id)
+    storage.delete(run_key(run_id, "scratch"))
+
+
+def _sweep_half_written(storage: Storage, run_id: str) -> None:
+    """What `Storage.write` had not yet put in its place when it was interrupted."""
+    for start in (f"_runs/{run_id}/.", "_runs/.", "catalog/."):
+        for key in list(storage.keys(start)):
+            storage.delete(key)
+
+
+def last_run(storage: Storage) -> int:
+    """Number of the last run that began; 0 when none did."""
+    return int(_state(storage).get("number", 0))
+
+
+def is_open(storage: Storage) -> bool:
+    """Whether a run has begun and is not closed: it goes on just now, or was interrupted."""
+    return _state(storage).get("state") == "open"
+
+
+def table_names(storage: Storage) -> list[str]:
+    """Every folder under `tables/`, committed to or not."""
+    return storage.folders(f"{TABLES}/")
+
+
+def all_tables(storage: Storage) -> list[str]:
+    """Data tables, and the archived copies of data tables."""
+    copies = [
+        f"{ARCHIVE}/{dataset}/{name}"
+        for dataset in storage.folders(f"{ARCHIVE}/")
+        for name in storage.folders(f"{ARCHIVE}/{dataset}/")
+    ]
+    return [*table_names(storage), *copies]
+
+
+def _state(storage: Storage) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(storage.read(STATE) or b"{}")
+    return found
+
+
+def _set_state(storage: Storage, number: int, state: str) -> None:
+    """Close the run that is open; nothing to do when somebody else has."""
+    text = _state_text(number, state)
+    if not storage.exchange(STATE, _state_text(number, "open"), text) and storage.read(STATE) != text:
+        raise _lost(storage, RunNumber(number).run_id)
+
+
+def _state_text(number: int, state: str) -> bytes:
+    return json.dumps({"number": number, "state": state}).encode()

@@ -1,0 +1,94 @@
+"""Quarantine as a table: one line per file (or archive) that was not taken, with every reason."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from carrel.ingest.store.ledger import key_of
+from carrel.ingest.values import Fault, QuarantineEntry
+
+SCHEMA = pa.schema(
+    [
+        ("record_key", pa.int64()),
+        ("archive_key", pa.int64()),
+        ("id", pa.string()),
+        ("recordid", pa.string()),
+        ("healthcode", pa.string()),
+        ("assessmentid", pa.string()),
+        ("exportedon", pa.timestamp("us", "UTC")),
+        ("archive_uri", pa.string()),
+        ("archive_etag", pa.string()),
+        ("content_hash", pa.string()),
+        ("source_file", pa.string()),
+        ("schema_id", pa.string()),
+        ("stage", pa.string()),
+        ("keyword", pa.string()),
+        ("pointer", pa.string()),
+        ("message", pa.string()),
+        ("faults", pa.string()),
+        ("_run_id", pa.string()),
+    ]
+)
+"""`id` names the line in commands; stage, keyword, pointer, message: of the first fault; `faults`: all, as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A quarantine entry and the run that made it."""
+
+    entry: QuarantineEntry
+    run_id: str
+
+    @property
+    def record_key(self) -> int:
+        """As the ledger's."""
+        return key_of(self.entry.record_id or f"content:{self.entry.content_hash}")
+
+    @property
+    def archive_key(self) -> int:
+        """As the ledger's."""
+        return key_of(f"{self.entry.archive_uri}\0{self.entry.archive_etag}")
+
+    @property
+    def id(self) -> str:
+        """The same for the same file of the same archive, whichever run found it."""
+        entry = self.entry
+        return f"{key_of(f'{entry.archive_uri}/{entry.archive_etag}/{entry.source_file}') & (2**64 - 1):016x}"
+
+
+def to_arrow(held: Iterable[Held]) -> pa.Table:
+    """Entries as a table."""
+    rows = sorted((_row(each) for each in held), key=lambda row: (row["record_key"], row["id"]))
+    return pa.Table.from_pylist(rows, SCHEMA)
+
+
+def _row(held: Held) -> dict[str, Any]:
+    entry, record = held.entry, held.entry.record
+    first = entry.faults[0]
+    return {
+        "record_key": held.record_key,
+        "archive_key": held.archive_key,
+        "id": held.id,
+        "recordid": entry.record_id,
+        "healthcode": record.healthcode if record else None,
+        "assessmentid": record.assessment_id if record else None,
+        "exportedon": record.exported_on if record else None,
+        "archive_uri": entry.archive_uri,
+        "archive_etag": entry.archive_etag,
+        "content_hash": entry.content_hash,
+        "source_file": entry.source_file,
+        "schema_id": entry.schema_id,
+        "stage": first.stage,
+        "keyword": first.keyword,
+        "pointer": first.pointer,
+        "message": first.message,
+        "faults": json.dumps([_fault(each) for each in entry.faults]),
+        "_run_id": held.run_id,
+    }
+
+
+def _fault(fault: Fault) -> dict[str, str]:
+    return {"stage": fault.stage, "keyword": fault.keyword, "pointer": fault.pointer, "message": fault.message}

@@ -1,0 +1,110 @@
+"""Faults put into otherwise good records, each with what must become of it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from carrel.ingest.values import Disposition
+from carrel.synthetic import zips
+from carrel.synthetic.shapes import ANYTHING, Content, File
+
+TARGET = "walk_motion.json"
+"""Faults go into walking records, and there into this file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """How a record is spoilt. `line`: (stage, keyword) of the quarantine line it must leave, None for none."""
+
+    disposition: Disposition = Disposition.INGESTED
+    line: tuple[str, str] | None = None
+    whole: bool = False
+    """The quarantine line is about the archive, and nothing of it is ingested."""
+    content: Callable[[Content], Content] | None = None
+    entries: Callable[[list[tuple[str, bytes]]], list[tuple[str, bytes]]] | None = None
+    zipped: Callable[[bytes], bytes] | None = None
+    metadata: Callable[[dict[str, str]], None] | None = None
+    source_file: str = TARGET
+
+
+def _bytes(data: bytes | Callable[[bytes], bytes]) -> Callable[[list[tuple[str, bytes]]], list[tuple[str, bytes]]]:
+    def change(entries: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+        return [(name, (data(old) if callable(data) else data) if name == TARGET else old) for name, old in entries]
+
+    return change
+
+
+def _add(name: str, data: bytes) -> Callable[[list[tuple[str, bytes]]], list[tuple[str, bytes]]]:
+    return lambda entries: [*entries, (name, data)]
+
+
+def _anything(value: Any, dataset: str | None = "Anything_v1") -> Callable[[Content], Content]:
+    return lambda made: replace(made, files=(*made.files, File("anything.json", value, dataset, ANYTHING)))
+
+
+def _nested(made: Content) -> Content:
+    """The file lies in a folder of the zip: found by its base name, kept apart by its path."""
+    return replace(made, files=tuple(replace(f, name=f"data/{f.name}") if f.name == TARGET else f for f in made.files))
+
+
+def _invalid(made: Content) -> Content:
+    def spoil(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [*rows[:-1], {**rows[-1], "x": "not a number"}]
+
+    return replace(made, files=tuple(replace(f, value=spoil(f.value)) if f.name == TARGET else f for f in made.files))
+
+
+def _forget(key: str) -> Callable[[dict[str, str]], None]:
+    return lambda metadata: metadata.__delitem__(key)
+
+
+def _rewrite(key: str, change: Callable[[str], str]) -> Callable[[dict[str, str]], None]:
+    return lambda metadata: metadata.update({key: change(metadata[key])})
+
+
+def _unmapped(made: Content) -> Content:
+    return replace(made, assessment="never-seen", files=tuple(replace(f, dataset=None) for f in made.files))
+
+
+def _deep(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+_PARTIAL, _UNREADABLE = Disposition.PARTIAL, Disposition.UNREADABLE
+
+
+def _json(keyword: str, data: bytes | Callable[[bytes], bytes]) -> Fault:
+    return Fault(_PARTIAL, ("json", keyword), entries=_bytes(data))
+
+
+FAULT: Mapping[str, Fault] = {
+    "truncated_zip": Fault(_UNREADABLE, ("archive", "zip"), True, zipped=zips.truncated),
+    "not_a_zip": Fault(_UNREADABLE, ("archive", "zip"), True, zipped=lambda _: b"<html>504 Gateway Time-out</html>"),
+    "zip_bomb": Fault(_UNREADABLE, ("archive", "bomb"), True, zipped=lambda _: zips.bomb(TARGET)),
+    "encrypted": Fault(_UNREADABLE, ("archive", "encrypted"), True, zipped=zips.encrypted),
+    "bad_crc": Fault(_PARTIAL, ("archive", "crc"), zipped=lambda data: zips.bad_crc(data, TARGET)),
+    "zip_slip": Fault(
+        _PARTIAL, ("archive", "path"), entries=_add("../../motion.json", b"[]"), source_file="../../motion.json"
+    ),
+    "duplicate_name": Fault(_PARTIAL, ("archive", "duplicate_name"), entries=_add(TARGET, b"[]")),
+    "nested_folder": Fault(content=_nested, entries=lambda entries: [("data/", b""), *entries]),
+    "empty_file": _json("empty", b""),
+    "nan": _json("nan", b'[{"timestamp": NaN, "x": Infinity}]'),
+    "invalid_json": _json("syntax", lambda old: old[:-1]),
+    "invalid_utf8": _json("encoding", b'[{"stepPath": "\xff\xfe\xfa"}]'),
+    "bom": Fault(entries=_bytes(lambda old: b"\xef\xbb\xbf" + old)),
+    "utf16": Fault(entries=_bytes(lambda old: old.decode().encode("utf-16"))),
+    "top_level_scalar": Fault(_PARTIAL, ("types", "top_level"), content=_anything(42), source_file="anything.json"),
+    "array_of_scalars": Fault(content=_anything([1, 2.5, "three"])),
+    "depth_200": Fault(_PARTIAL, ("json", "depth"), content=_anything(_deep(200)), source_file="anything.json"),
+    "big_integer": Fault(content=_anything({"big": 2**63, "bigger": 10**40, "small": 5})),
+    "no_assessment": Fault(_UNREADABLE, ("metadata", "required"), True, metadata=_forget("assessmentid")),
+    "no_uploaded_on": Fault(_UNREADABLE, ("metadata", "required"), True, metadata=_forget("uploadedon")),
+    "uploaded_on_without_millis": Fault(metadata=_rewrite("uploadedon", lambda text: text.split(".")[0] + "Z")),
+    "uploaded_on_with_offset": Fault(metadata=_rewrite("uploadedon", lambda text: text.removesuffix("Z") + "+00:00")),
+    "unknown_assessment": Fault(content=_unmapped),
+    "schema_invalid": Fault(_PARTIAL, ("schema", "type"), content=_invalid),
+}

@@ -1,0 +1,250 @@
+"""A whole synthetic study: archives in a folder, with their ground truth beside them."""
+
+import base64
+import json
+import random
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from carrel.ingest.values import Disposition
+from carrel.synthetic import zips
+from carrel.synthetic.faults import FAULT, Fault
+from carrel.synthetic.knobs import Knobs
+from carrel.synthetic.shapes import (
+    ARCHIVE_METADATA,
+    SCHEMAS,
+    Content,
+    Draw,
+    File,
+    content,
+    with_metadata,
+)
+from carrel.synthetic.truth import RESERVED, Tables, timestamp
+
+_FIRST_DAY = datetime(2024, 1, 1, 9, 0, tzinfo=UTC)
+_NEVER_COLUMNS = frozenset(RESERVED)
+
+
+def _all(kind: str, *keys: str) -> dict[tuple[str, ...], str]:
+    return {(key,): kind for key in keys}
+
+
+DECLARED: Mapping[str, Mapping[tuple[str, ...], str]] = {
+    "MotionRecord_v1": _all("float64", "uptime", "timestamp", "heading", "x", "y", "z", "w")
+    | _all("string", "stepPath", "timestampDate", "sensorType", "referenceCoordinate")
+    | _all("int64", "eventAccuracy"),
+    "AudioLevelRecord_v1": _all("float64", "uptime", "timestamp", "timeInterval", "average", "peak")
+    | _all("string", "stepPath", "timestampDate", "unit"),
+    "WeatherResult_v1": {
+        ("weather", "temperature"): "float64",
+        ("weather", "humidity"): "float64",
+        ("weather", "wind", "speed"): "float64",
+        ("weather", "wind", "degrees"): "float64",
+        ("airQuality", "aqi"): "float64",
+        ("airQuality", "category", "number"): "float64",
+    },
+    "TappingResultObject_v1": {("tapCount",): "int64"},
+    "TappingResultObject_v1__samples": _all("float64", "timestamp", "uptime", "duration"),
+    "TappingResultObject_v1__samples__location": {("value",): "float64"},
+    "sharedSchema_v1": {
+        ("taskName",): "string",
+        ("locale",): "string",
+        ("scores", "finalTheta"): "float64",
+        ("scores", "itemCount"): "int64",
+    },
+}
+"""Types that the JSON Schemas declare, written out by hand from the schemas."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One archive as delivered: its file name (without .zip), bytes, metadata, and what must become of it."""
+
+    name: str
+    data: bytes
+    metadata: Mapping[str, str]
+    disposition: Disposition
+    quarantine: tuple[tuple[str | None, str, str], ...]
+    """(source file or None, stage, keyword)"""
+    files: tuple[File, ...] = field(default=(), repr=False)
+    """Files that end in the tables."""
+
+
+def generate(knobs: Knobs) -> Iterator[Made]:
+    """The archives of a study, in the order in which they are delivered."""
+    rng = random.Random(knobs.seed)  # noqa: S311 (made-up data)
+    faults = _spread(rng, knobs)
+    for number in range(knobs.records):
+        first = _record(rng, knobs, number, faults.get(number))
+        yield first
+        if rng.random() < knobs.reexports and number not in faults:
+            yield _exported_again(rng, knobs, first)
+        elif rng.random() < knobs.duplicates:
+            yield replace(first, name=f"{first.name}-again", disposition=Disposition.UNCHANGED, quarantine=())
+
+
+def write(knobs: Knobs, folder: Path) -> dict[str, Any]:
+    """Write `archives/*.zip` with sidecars `*.json`, `schemas/`, `withdrawals.json` and `truth.json`; the truth."""
+    archives = folder / "archives"
+    archives.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(SCHEMAS, folder / "schemas", dirs_exist_ok=True)
+    made = list(generate(knobs))
+    for each in made:
+        (archives / f"{each.name}.zip").write_bytes(each.data)
+        (archives / f"{each.name}.json").write_text(json.dumps(dict(each.metadata), indent=2))
+    truth = truth_of(made)
+    (folder / "truth.json").write_text(json.dumps(truth, default=str, ensure_ascii=False))
+    codes = sorted({each.metadata["healthcode"] for each in made if "healthcode" in each.metadata})
+    (folder / "withdrawals.json").write_text(json.dumps(codes[: knobs.withdrawals]))
+    return truth
+
+
+def truth_of(made: Sequence[Made]) -> dict[str, Any]:
+    """{"tables": {name: {"columns", "rows"}}, "archives": {name: {"recordid", "disposition", "quarantine"}}}.
+
+    Rows lack the columns that depend on where and when ingest ran: `_archive_uri`, `_archive_etag`, `_run_id`.
+    """
+    tables = Tables(DECLARED)
+    for each in made:
+        if each.disposition not in (Disposition.INGESTED, Disposition.PARTIAL):
+            continue
+        tables.drop(each.metadata["recordid"])
+        for file in each.files:
+            if file.dataset:
+                tables.add(file.dataset, _value(file, each.metadata), _common(file, each.metadata))
+    about = {
+        each.name: {
+            "recordid": each.metadata.get("recordid"),
+            "disposition": each.disposition.value,
+            "quarantine": [list(line) for line in each.quarantine],
+        }
+        for each in made
+    }
+    return {"tables": tables.settled(), "archives": about}
+
+
+def _value(file: File, metadata: Mapping[str, str]) -> Any:
+    """The archive's metadata.json also carries the record's metadata, where it has no such key itself."""
+    if file.schema_id != ARCHIVE_METADATA:
+        return file.value
+    added = {key: text for key, text in metadata.items() if key not in _NEVER_COLUMNS}
+    return {**added, **file.value}
+
+
+def _common(file: File, metadata: Mapping[str, str]) -> dict[str, Any]:
+    uploaded = _time(metadata["uploadedon"])
+    return {
+        "recordid": metadata["recordid"],
+        "assessmentid": metadata["assessmentid"],
+        "assessmentrevision": int(metadata["assessmentrevision"]),
+        "healthcode": metadata["healthcode"],
+        "uploadedon": timestamp(uploaded),
+        "exportedon": timestamp(_time(metadata["exportedon"])),
+        "year": uploaded.year,
+        "month": uploaded.month,
+        "day": uploaded.day,
+        "_source_file": file.name,
+        "_schema_id": file.schema_id,
+    }
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _spread(rng: random.Random, knobs: Knobs) -> dict[int, Fault]:
+    """Which record gets which fault; a ValueError when there are more faults than records."""
+    wanted = [name for name, count in knobs.faults.items() for _ in range(count)]
+    if unknown := set(wanted) - set(FAULT):
+        raise ValueError(f"unknown faults: {', '.join(sorted(unknown))}; there are: {', '.join(sorted(FAULT))}")
+    if len(wanted) > knobs.records:
+        raise ValueError(f"{len(wanted)} faults asked for, but only {knobs.records} records")
+    return {
+        number: FAULT[name] for number, name in zip(rng.sample(range(knobs.records), len(wanted)), wanted, strict=True)
+    }
+
+
+def _record(rng: random.Random, knobs: Knobs, number: int, fault: Fault | None) -> Made:
+    shape = "walking" if fault else rng.choices(list(knobs.shapes), list(knobs.shapes.values()))[0]
+    android = shape == "android_legacy" or rng.random() < knobs.android
+    recorded = _FIRST_DAY + timedelta(days=number % 28, minutes=number)
+    made = content(Draw(rng, knobs), shape, recorded)
+    if fault and fault.content:
+        made = fault.content(made)
+    os_name = "Android" if android else "iPhone OS"
+    version = knobs.app_versions[number % len(knobs.app_versions)]
+    made = with_metadata(made, recorded, os_name, made.legacy_client_info, version)
+    uploaded = recorded + timedelta(days=rng.randint(0, knobs.late_days), seconds=rng.randint(1, 3600))
+    metadata = _metadata(rng, knobs, made, number, os_name, uploaded)
+    name = f"{number:06d}-{metadata['recordid']}"
+    return _made(name, made, metadata, fault)
+
+
+def _metadata(
+    rng: random.Random, knobs: Knobs, made: Content, number: int, os_name: str, uploaded: datetime
+) -> dict[str, str]:
+    version = knobs.app_versions[number % len(knobs.app_versions)]
+    client = {"appName": "carrel-demo", "appVersion": version, "osName": os_name, "osVersion": "15.1"}
+    legacy = f"ClientInfo [appName=carrel-demo, appVersion={version}, osName={os_name}, osVersion=15.1]"
+    participant = rng.randrange(knobs.participants)
+    return {
+        "recordid": _record_id(rng, knobs),
+        "appid": "mobile-toolbox",
+        "assessmentid": made.assessment,
+        "assessmentrevision": str(made.revision),
+        "healthcode": f"participant-{participant:04d}",
+        "clientinfo": legacy if made.legacy_client_info or number % 3 == 0 else json.dumps(client),
+        "participantversion": "1",
+        "studyid": f"study-{number % knobs.studies + 1}",
+        "uploadedon": _zulu(uploaded),
+        "exportedon": _zulu(uploaded + timedelta(hours=1)),
+    }
+
+
+def _record_id(rng: random.Random, knobs: Knobs) -> str:
+    """24 characters of base64url; some begin the way that other tools stumble over."""
+    drawn = base64.urlsafe_b64encode(rng.randbytes(18)).decode()
+    return rng.choice("_-0") + drawn[1:] if rng.random() < knobs.odd_ids else drawn
+
+
+def _zulu(when: datetime) -> str:
+    return when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03d}Z"
+
+
+def _made(name: str, made: Content, metadata: dict[str, str], fault: Fault | None) -> Made:
+    fault = fault or Fault()
+    entries = [(file.name, _encoded(file.value)) for file in made.files]
+    data = zips.archive(fault.entries(entries) if fault.entries else entries)
+    if fault.zipped:
+        data = fault.zipped(data)
+    if fault.metadata:
+        fault.metadata(metadata)
+    lines = ((None if fault.whole else fault.source_file, *fault.line),) if fault.line else ()
+    lost = {fault.source_file} if fault.line else set()
+    kept = () if fault.whole else tuple(file for file in made.files if file.name not in lost)
+    return Made(name, data, metadata, fault.disposition, lines, kept)
+
+
+def _encoded(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _exported_again(rng: random.Random, knobs: Knobs, first: Made) -> Made:
+    """A corrected export: one day later, its last file made anew."""
+    later = _time(first.metadata["exportedon"]) + timedelta(days=1)
+    metadata = {**first.metadata, "exportedon": _zulu(later)}
+    *others, last = first.files
+    changed = replace(last, value=_corrected(rng, last.value))
+    made = Content(metadata["assessmentid"], int(metadata["assessmentrevision"]), (*others, changed))
+    return _made(f"{first.name}-corrected", made, metadata, None)
+
+
+def _corrected(rng: random.Random, value: Any) -> Any:
+    """Fewer rows of a table, or another value of a document: what a correction may do."""
+    if isinstance(value, list):
+        return value[: rng.randint(1, len(value))]
+    return {**value, "identifier": "corrected"}
