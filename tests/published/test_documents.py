@@ -7,6 +7,8 @@ from tests.support.published import published
 from carrel.ingest.archives import record_of
 from carrel.ingest.mapping import load, loads
 from carrel.ingest.mapping_checks import check_mapping
+from carrel.ingest.operations.ingestion import run
+from carrel.ingest.run import Options, Setting, inline
 from carrel.ingest.schemas import Resolver, Schemas, SchemaStore
 from carrel.ingest.tables import declared_kinds
 from carrel.synthetic import FAULTS, SCHEMAS, Knobs, write

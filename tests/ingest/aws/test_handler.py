@@ -20,7 +20,7 @@ from carrel.ingest.aws.artifacts import upload
 from carrel.ingest.aws.batch import Trickle
 from carrel.ingest.aws.queue import LONGEST_IN_ALL, MOST_TRIED, Queue
 from carrel.ingest.aws.work import Busy, Delivery, Study
-from carrel.ingest.sources.aws import Aws
+from carrel.ingest.aws_access import Aws
 from carrel.ingest.store import coordinator_lock, open_storage
 from carrel.ingest.store.ledger import Ledger
 from carrel.synthetic import Knobs, generate

@@ -19,8 +19,8 @@ from carrel.ingest.aws.batch import _head
 from carrel.ingest.aws.messages import Notice
 from carrel.ingest.aws.running import taker
 from carrel.ingest.aws.work import Study
+from carrel.ingest.aws_access import Aws
 from carrel.ingest.schemas import SchemaStore
-from carrel.ingest.sources.aws import Aws
 from carrel.ingest.store import coordinator_lock, open_storage
 from carrel.ingest.store.ledger import Ledger
 from carrel.ingest.store.lock import KEY

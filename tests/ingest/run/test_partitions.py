@@ -13,6 +13,12 @@ from tests.support.ingest_archives import archive
 from carrel.ingest.mapping import MappingInvalid, loads
 from carrel.ingest.mapping.partitioning import PartitionsChanged
 from carrel.ingest.mapping_checks import check_mapping
+from carrel.ingest.operations.compaction import compact
+from carrel.ingest.operations.ingestion import run
+from carrel.ingest.operations.reconciliation import reconcile
+from carrel.ingest.operations.withdrawal import withdraw
+from carrel.ingest.run import Options, Setting, inline
+from carrel.ingest.run.writing import MAX_OPEN
 from carrel.ingest.schemas.library import Library
 from carrel.ingest.store import open_storage
 from carrel.synthetic import Knobs, write

@@ -4,7 +4,7 @@ from uuid import uuid4
 import pytest
 from moto.server import ThreadedMotoServer
 
-from carrel.ingest.sources import Aws
+from carrel.ingest.aws_access import Aws
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ from contextlib import chdir
 import pytest
 from click.testing import CliRunner
 
+from carrel.ingest import aws_access
 from carrel.ingest.cli import ingest
-from carrel.ingest.sources import aws as clients
 from carrel.synthetic import Knobs, write
 
 
@@ -24,7 +24,7 @@ def site(tmp_path, moto_url, aws, bucket, monkeypatch):
     (tmp_path / "mapping.yaml").write_text("schemas: {https://example.org/schemas/taskData.json: sharedSchema_v1}")
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto_url)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setattr(clients, "_clients", {})
+    monkeypatch.setattr(aws_access, "_clients", {})
     assert run(tmp_path, "schemas", "add", "study/schemas").exit_code == 0
     return tmp_path, truth
 
@@ -64,7 +64,7 @@ def test_what_is_not_there_or_not_allowed(site, bucket, queue, monkeypatch):
         assert done.exit_code == 1
         assert "it does not exist" in done.stderr
     monkeypatch.delenv("AWS_DEFAULT_REGION")
-    monkeypatch.setattr(clients, "_clients", {})
+    monkeypatch.setattr(aws_access, "_clients", {})
     done = take(folder, f"sqs:{queue}")
     assert done.exit_code == 1
     assert "AWS_DEFAULT_REGION" in done.stderr

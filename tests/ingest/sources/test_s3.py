@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import pytest
 from tests.support.http_server import Handler, serving
 
-from carrel.ingest.sources import AccessRefused, ArchiveChanged, Aws, Source, SourceFault, Unavailable, s3, source_of
+from carrel.ingest.aws_access import Aws
+from carrel.ingest.sources import AccessRefused, ArchiveChanged, Source, SourceFault, Unavailable, s3, source_of
 from carrel.ingest.values import ArchiveRef
 
 

@@ -43,7 +43,7 @@ def test_a_prefix_with_an_unusual_name_is_one_place_for_all(name, s3):
     bucket = new_bucket(s3)
     storage = open_storage(f"s3://{bucket}/{name}")
     written_and_read(storage)
-    keys = storage.way.client.list_objects_v2(Bucket=bucket)["Contents"]
+    keys = storage.access.client.list_objects_v2(Bucket=bucket)["Contents"]
     assert [each["Key"] for each in keys if not each["Key"].startswith(f"{name}/_ledger/")] == []
     assert len(keys) == 2
 

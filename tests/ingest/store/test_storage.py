@@ -10,9 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from tests.support.s3 import new_bucket
 
-from carrel.ingest.sources import Aws
+from carrel.ingest.aws_access import Aws, s3_access
 from carrel.ingest.store import WarehouseFault, open_storage, scratch
-from carrel.ingest.store.reach import way
 
 
 def test_keys_are_written_read_listed_copied_and_deleted(storage):
@@ -36,7 +35,7 @@ def test_keys_are_written_read_listed_copied_and_deleted(storage):
 
 
 def test_more_keys_than_one_page_has(on_s3, monkeypatch):
-    client = on_s3.way.client
+    client = on_s3.access.client
     real = client.list_objects_v2
     monkeypatch.setattr(client, "list_objects_v2", lambda **args: real(MaxKeys=2, **args))
     for number in range(7):
@@ -77,7 +76,7 @@ def test_an_answer_that_was_lost_is_no_failure(on_s3):
 def test_a_conflict_of_two_conditional_writes_is_tried_again(on_s3, monkeypatch):
     from botocore.exceptions import ClientError
 
-    client = on_s3.way.client
+    client = on_s3.access.client
     answers = ["ConditionalRequestConflict", "ConditionalRequestConflict"]
 
     def put(real=client.put_object, **arguments):
@@ -124,18 +123,18 @@ def test_scratch_of_a_killed_process_is_swept_and_of_a_living_one_is_not(on_s3, 
 
 def test_endpoint_region_and_credentials_are_the_same_for_all_three(s3, monkeypatch):
     monkeypatch.setenv("AWS_SESSION_TOKEN", "session")
-    found = way()
-    reach = found.reach("any")
-    assert (reach.endpoint, reach.region, reach.key, reach.secret, reach.token) == (
+    access = s3_access()
+    connection = access.connection("any")
+    assert (connection.endpoint, connection.region, connection.key, connection.secret, connection.token) == (
         *(s3, "eu-west-2", "testing"),
         *("testing", "session"),
     )
-    assert found.client.meta.region_name == "eu-west-2"
-    options = reach.delta_options()
+    assert access.client.meta.region_name == "eu-west-2"
+    options = connection.delta_options()
     assert options["aws_endpoint"] == s3
     assert options["aws_allow_http"] == "true"
     assert options["aws_session_token"] == "session"
-    assert reach.arrow().region == "eu-west-2"
+    assert connection.arrow().region == "eu-west-2"
 
 
 @pytest.mark.parametrize(
@@ -150,7 +149,7 @@ def test_both_names_of_the_region_are_known(s3, monkeypatch, set_to, region):
     monkeypatch.delenv("AWS_REGION")
     for name, value in set_to.items():
         monkeypatch.setenv(name, value)
-    assert way().reach("any").region == region
+    assert s3_access().connection("any").region == region
 
 
 def test_the_endpoint_of_s3_alone_comes_first(s3, monkeypatch):
@@ -164,8 +163,8 @@ def test_the_endpoint_of_s3_alone_comes_first(s3, monkeypatch):
 
 def test_aws_itself_has_no_endpoint_of_its_own(s3, monkeypatch):
     monkeypatch.delenv("AWS_ENDPOINT_URL")
-    assert way().endpoint is None
-    assert not {"aws_endpoint", "aws_allow_http"} & set(way().reach("any").delta_options())
+    assert s3_access().endpoint is None
+    assert not {"aws_endpoint", "aws_allow_http"} & set(s3_access().connection("any").delta_options())
 
 
 def test_a_profile_is_as_good_as_the_environment(s3, monkeypatch, tmp_path):
@@ -178,7 +177,7 @@ def test_a_profile_is_as_good_as_the_environment(s3, monkeypatch, tmp_path):
     )
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
     monkeypatch.setenv("AWS_PROFILE", "lab")
-    options = way().reach("any").delta_options()
+    options = s3_access().connection("any").delta_options()
     assert options["aws_region"] == "eu-west-3"
     assert options["aws_access_key_id"] == "of-profile"
     assert options["aws_endpoint"] == s3
@@ -187,9 +186,9 @@ def test_a_profile_is_as_good_as_the_environment(s3, monkeypatch, tmp_path):
 def test_health_data_does_not_travel_in_clear_by_mistake(s3, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://minio.example:9000")
     with pytest.raises(WarehouseFault, match="not encrypted"):
-        way()
+        s3_access()
     monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
-    assert way().endpoint == "http://minio.example:9000"
+    assert s3_access().endpoint == "http://minio.example:9000"
 
 
 def test_what_keeps_s3_from_being_used_is_said_in_words(s3, monkeypatch):

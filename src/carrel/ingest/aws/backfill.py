@@ -12,7 +12,7 @@ import sys
 from carrel.ingest.aws.counting import log_report
 from carrel.ingest.aws.handler import SettingsFault, mapping_folder
 from carrel.ingest.aws.running import schemas_in
-from carrel.ingest.sources.aws import Aws
+from carrel.ingest.aws_access import Aws
 
 BUSY = 75
 logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from carrel.ingest.aws.counting import log_counts
 from carrel.ingest.aws.messages import Notice
 from carrel.ingest.aws.queue import Queue
 from carrel.ingest.aws.work import Busy, Delivery, Need, Study, TakeArchives, Wanted, slices, wanted
-from carrel.ingest.sources.aws import Aws, code_of
+from carrel.ingest.aws_access import Aws, code_of
 from carrel.ingest.values import ArchiveRef
 from carrel.telemetry import faults
 

@@ -14,7 +14,7 @@ from carrel.ingest.aws.artifacts import ROOT, fetch
 from carrel.ingest.aws.batch import Trickle
 from carrel.ingest.aws.queue import Queue
 from carrel.ingest.aws.work import Delivery, Study
-from carrel.ingest.sources.aws import Aws
+from carrel.ingest.aws_access import Aws
 
 
 class SettingsFault(Exception):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from carrel.ingest.aws.work import SINCE, TRIED, WAITS, Delivery
-from carrel.ingest.sources.aws import Aws
+from carrel.ingest.aws_access import Aws
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from carrel.ingest.aws.counting import log_report
 from carrel.ingest.aws.work import Busy, Study, TakeArchives
-from carrel.ingest.sources.aws import Aws
+from carrel.ingest.aws_access import Aws
 from carrel.ingest.sources.base import OpenedArchive, Source, SourceProblem
 from carrel.ingest.sources.s3 import open_object
 from carrel.ingest.values import ArchiveRef

@@ -9,26 +9,6 @@ from typing import Any, Protocol, Self, runtime_checkable
 from carrel.ingest.values import ArchiveRef, Fault
 
 
-class SourceFault(Exception):
-    """The source cannot be used (infrastructure or settings); the message says what to do. Nothing was lost."""
-
-
-class Unavailable(SourceFault):
-    """Did not answer, after several attempts: try again later."""
-
-
-class AccessRefused(SourceFault):
-    """Credentials are missing, wrong or expired, or do not allow this."""
-
-
-class Forbidden(AccessRefused):
-    """The credentials are good, and do not allow this: of one object, it may be that object alone."""
-
-
-class InvalidName(SourceFault):
-    """No bucket, object or queue can have such a name."""
-
-
 class ArchiveChanged(Exception):
     """The archive is not what was listed any more (changed, being written, or gone): leave it for the next run."""
 

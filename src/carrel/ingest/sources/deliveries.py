@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from carrel.ingest.sources.aws import Aws, code_of
-from carrel.ingest.sources.base import Forbidden, InvalidName, SourceFault, SourceProblem
+from carrel.ingest.access_faults import Forbidden, InvalidName, SourceFault
+from carrel.ingest.aws_access import Aws, code_of
+from carrel.ingest.sources.base import SourceProblem
 from carrel.ingest.sources.messages import NotUnderstood, ObjectRef, objects_of
 from carrel.ingest.sources.s3 import uri_of
 from carrel.ingest.values import ArchiveRef, Fault

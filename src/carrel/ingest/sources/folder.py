@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from carrel.ingest.access_faults import SourceFault
 from carrel.ingest.archives.faults import ArchiveRejected
 from carrel.ingest.archives.records import metadata_in
 from carrel.ingest.desktop import is_apple_double, is_beside_files
-from carrel.ingest.sources.base import ArchiveChanged, OpenedArchive, PersistentSource, SourceFault
+from carrel.ingest.sources.base import ArchiveChanged, OpenedArchive, PersistentSource
 from carrel.ingest.values import ArchiveRef
 from carrel.units.limits import MAX_METADATA_BYTES
 

@@ -3,8 +3,9 @@
 import re
 from typing import Any
 
-from carrel.ingest.sources.aws import Aws
-from carrel.ingest.sources.base import Source, SourceFault
+from carrel.ingest.access_faults import SourceFault
+from carrel.ingest.aws_access import Aws
+from carrel.ingest.sources.base import Source
 from carrel.ingest.sources.folder import FolderSource, path_of
 
 FORMS = "a folder, a file, a glob, s3://bucket/prefix, sqs:QUEUE-URL or synapse:syn123"

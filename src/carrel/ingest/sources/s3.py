@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from carrel.ingest.sources.aws import Aws, code_of
-from carrel.ingest.sources.base import ArchiveChanged, OpenedArchive, PersistentSource, SourceFault, Unavailable
+from carrel.ingest.access_faults import SourceFault, Unavailable
+from carrel.ingest.aws_access import Aws, code_of
+from carrel.ingest.sources.base import ArchiveChanged, OpenedArchive, PersistentSource
 from carrel.ingest.sources.messages import may_be_an_archive
 from carrel.ingest.values import ArchiveRef
 

@@ -10,8 +10,9 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from carrel.ingest.sources.aws import Aws
-from carrel.ingest.sources.base import SourceFault, SourceProblem
+from carrel.ingest.access_faults import SourceFault
+from carrel.ingest.aws_access import Aws
+from carrel.ingest.sources.base import SourceProblem
 from carrel.ingest.sources.deliveries import Deliveries, Message
 from carrel.ingest.sources.s3 import open_object
 from carrel.ingest.values import ArchiveRef, Fault

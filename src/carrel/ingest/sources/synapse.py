@@ -17,14 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from carrel.ingest.sources.base import (
-    AccessRefused,
-    ArchiveChanged,
-    OpenedArchive,
-    PersistentSource,
-    SourceFault,
-    Unavailable,
-)
+from carrel.ingest.access_faults import AccessRefused, SourceFault, Unavailable
+from carrel.ingest.sources.base import ArchiveChanged, OpenedArchive, PersistentSource
 from carrel.ingest.values import ArchiveRef
 from carrel.units.parts import how_to_install
 

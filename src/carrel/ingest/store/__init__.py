@@ -1,6 +1,6 @@
 """Making a run visible: data files, the plan, one atomic commit per table; and where a warehouse lives."""
 
-from carrel.ingest.store.addresses import WarehouseFault
+from carrel.ingest.access_faults import WarehouseFault
 from carrel.ingest.store.data_files import (
     PARTITION_COLUMNS,
     ROW_GROUP,

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from carrel.ingest.access_faults import WarehouseFault
+
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ODD_IN_KEYS = re.compile(r"[^\w /.=+@,~()!'$&;:-]")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-
-class WarehouseFault(Exception):
-    """The warehouse cannot be used: its address is none, it cannot be reached, or it refuses us."""
 
 
 @dataclass(frozen=True, slots=True)

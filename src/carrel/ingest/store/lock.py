@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from carrel.ingest.store.addresses import WarehouseFault
+from carrel.ingest.access_faults import WarehouseFault
 from carrel.ingest.store.storage import LocalStorage, Storage
 from carrel.telemetry import faults
 from carrel.units.ignored import make_ignored

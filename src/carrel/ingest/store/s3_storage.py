@@ -8,8 +8,9 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from carrel.ingest.store.addresses import Bucket, WarehouseFault
-from carrel.ingest.store.reach import Reach, Way, code_of, in_our_words, way
+from carrel.ingest.access_faults import WarehouseFault
+from carrel.ingest.aws_access import S3Access, S3Connection, as_warehouse_faults, code_of, s3_access
+from carrel.ingest.store.addresses import Bucket
 from carrel.ingest.store.scratch import scratch_folder
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Version:
 
 
 class S3Storage:
-    """A prefix of a bucket; how to reach it is in `reach`. Picklable."""
+    """A prefix of a bucket; how it is reached is in `aws_access`. Picklable."""
 
     lease: Any = None
     """Of the coordinator that works through this, while it has one: see `lock`."""
@@ -41,21 +42,21 @@ class S3Storage:
         self.bucket = bucket.name
         self.prefix = bucket.prefix
         self.url = f"s3://{bucket.name}/{bucket.prefix}".rstrip("/")
-        self._way: Way | None = None
+        self._access: S3Access | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_way": None, "lease": None}
+        return {**self.__dict__, "_access": None, "lease": None}
 
     @property
-    def way(self) -> Way:
+    def access(self) -> S3Access:
         """Found when first needed in this process."""
-        if self._way is None:
-            self._way = way()
-        return self._way
+        if self._access is None:
+            self._access = s3_access()
+        return self._access
 
     def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
         with self._told(operation):
-            answer: dict[str, Any] = getattr(self.way.client, operation)(Bucket=self.bucket, **arguments)
+            answer: dict[str, Any] = getattr(self.access.client, operation)(Bucket=self.bucket, **arguments)
         return answer
 
     @contextmanager
@@ -65,7 +66,7 @@ class S3Storage:
         from botocore.exceptions import ClientError
 
         try:
-            with in_our_words(self.url):
+            with as_warehouse_faults(self.url):
                 yield
         except Boto3Error as error:
             raise WarehouseFault(f"{self.url}: {error}") from None
@@ -131,14 +132,14 @@ class S3Storage:
 
     def put_file(self, path: Path, key: str) -> None:
         with self._told("upload_file"):
-            self.way.client.upload_file(str(path), self.bucket, self._key(key))
+            self.access.client.upload_file(str(path), self.bucket, self._key(key))
         path.unlink()
 
     def scratch(self, name: str) -> Path:
         return scratch_folder(name)
 
     def open(self, key: str) -> IO[bytes]:
-        opened: IO[bytes] = self._reach().arrow().open_input_file(f"{self.bucket}/{self._key(key)}")
+        opened: IO[bytes] = self._connection().arrow().open_input_file(f"{self.bucket}/{self._key(key)}")
         return opened
 
     def keys(self, prefix: str) -> Iterator[str]:
@@ -170,21 +171,21 @@ class S3Storage:
     def copy(self, key: str, target: str) -> None:
         source = {"Bucket": self.bucket, "Key": self._key(key)}
         with self._told("copy"):
-            self.way.client.copy(source, self.bucket, self._key(target))
+            self.access.client.copy(source, self.bucket, self._key(target))
 
     def uri(self, key: str) -> str:
         return f"s3://{self.bucket}/{self._key(key)}"
 
     def delta_options(self) -> dict[str, str]:
-        return self._reach().delta_options()
+        return self._connection().delta_options()
 
     def arrow(self, key: str) -> "fs.FileSystem":
         from pyarrow import fs
 
-        return fs.SubTreeFileSystem(f"{self.bucket}/{self._key(key)}", self._reach().arrow())
+        return fs.SubTreeFileSystem(f"{self.bucket}/{self._key(key)}", self._connection().arrow())
 
-    def _reach(self) -> Reach:
-        return self.way.reach(self.bucket)
+    def _connection(self) -> S3Connection:
+        return self.access.connection(self.bucket)
 
     def _key(self, key: str) -> str:
         return f"{self.prefix}/{key}" if self.prefix else key
