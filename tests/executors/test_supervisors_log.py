@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from tests.support.disks import small_disk
 
-from carrel.executors.attempts import Attempt
 from carrel.executors.logs import marker
+from carrel.executors.state_folders import SupervisedProcess
 from carrel.executors.supervisor import CHUNK, EXIT_RECORD_BYTES, Log
 
 LINE = 1000
@@ -18,8 +18,8 @@ def line(number: int) -> bytes:
     return b"%06d" % number + b"x" * (LINE - 7) + b"\n"
 
 
-def numbers(attempt: Attempt) -> list[int]:
-    return [int(text.split()[1][:6]) for text in b"".join(attempt.log()).splitlines() if b"xxx" in text]
+def numbers(process: SupervisedProcess) -> list[int]:
+    return [int(text.split()[1][:6]) for text in b"".join(process.read_log()).splitlines() if b"xxx" in text]
 
 
 def size(folder: Path) -> int:
@@ -38,10 +38,10 @@ def test_lines_come_back_in_order_when_no_clock_tells_the_files_apart(
     log.finish()
     for place in tmp_path.glob("log.*"):
         os.utime(place, ns=(0, 0))
-    kept = numbers(Attempt(tmp_path))
+    kept = numbers(SupervisedProcess(tmp_path))
     assert kept == sorted(kept)
     assert (kept[0], kept[-1]) == (0, lines - 1)
-    stamped = len(next(Attempt(tmp_path).log()).partition(b"\n")[0]) + 1
+    stamped = len(next(SupervisedProcess(tmp_path).read_log()).partition(b"\n")[0]) + 1
     assert len(kept) * stamped + log.dropped == lines * stamped
     assert size(tmp_path) <= 3 * HALF
 
@@ -61,7 +61,7 @@ def test_a_full_disk_loses_lines_and_counts_them_and_room_made_is_used_again(
         for number in range(1_000, 1_100):
             log.feed(line(number))
         log.finish()
-        kept = numbers(Attempt(place))
+        kept = numbers(SupervisedProcess(place))
         assert kept == sorted(kept)
         assert (kept[0], kept[-1]) == (0, 1_099)
         assert size(place) + log.dropped == 1_100 * (LINE + len(b"2026-01-01T00:00:00.000000000Z "))
@@ -77,7 +77,7 @@ def test_the_marker_stands_between_head_and_tail(tmp_path: Path, monkeypatch: py
     text = "".join(f"{key} {value}\n" for key, value in (record | {"log_dropped": log.dropped}).items()) + "end\n"
     assert len(text) < EXIT_RECORD_BYTES
     (tmp_path / "exit").write_text(text)
-    whole = b"".join(Attempt(tmp_path).log())
+    whole = b"".join(SupervisedProcess(tmp_path).read_log())
     head, _, tail = whole.partition(marker(log.dropped))
     assert head == (tmp_path / "log.head").read_bytes()
     assert tail.endswith(line(1_999))

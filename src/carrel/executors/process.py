@@ -1,27 +1,24 @@
 """Plain processes with no isolation at all: for tests of the agent itself, never for a study.
 
-The agent refuses `EXECUTOR=process` where a database is configured. Everything but the start is bubblewrap's executor:
+The agent refuses `EXECUTOR=process` where a database is configured. Everything but the start is as with bubblewrap:
 the same supervisor, state folders, logs and exit records.
 """
 
-import os
 import shutil
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
-from carrel.executors import attempts, sandbox
-from carrel.executors.attempts import MemoryFiles
+from carrel.executors import sandbox
 from carrel.executors.base import (
     JOB_ENV,
     WORKSPACE,
     Capabilities,
-    Mount,
     NotSupported,
     RunSpec,
     refuse_impossible,
 )
-from carrel.executors.bubblewrap import DEFAULT_LOG_BYTES, BubblewrapExecutor
+from carrel.executors.state_folders import MemoryFiles, write_if_changed
+from carrel.executors.supervised import DEFAULT_LOG_BYTES, SupervisedExecutor
 from carrel.telemetry import faults
 
 IMAGE_ID = "process"
@@ -42,56 +39,45 @@ os._exit(128 - code if code < 0 else code)
 """
 
 
-class ProcessExecutor(BubblewrapExecutor):
+class ProcessExecutor(SupervisedExecutor):
     """Processes of this user, with their state in `state_dir`."""
 
     def __init__(self, state_dir: Path, *, log_bytes: int = DEFAULT_LOG_BYTES) -> None:
-        self._state = state_dir.absolute()
-        self._log_bytes = log_bytes
-        self._state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        attempts.collect(self._state)
-        self._supervisor = attempts.compiled_supervisor(self._state)
-        self._launcher = _write_launcher(self._state / ".launcher")
-        self.capabilities = Capabilities("process", False, "none", "none", "none", database_network=False)
+        capabilities = Capabilities(
+            name="process",
+            images=False,
+            memory_limit="none",
+            cpu_limit="none",
+            pids_limit="none",
+            database_network=False,
+        )
+        super().__init__(state_dir, capabilities, log_bytes=log_bytes)
+        self._launcher = self._state_dir / ".launcher"
+        write_if_changed(self._launcher, f"#!{sys.executable} -IS\n{_LAUNCHER}", 0o700)
 
     def prepare_image(self, image: str, image_sha: str | None) -> str:
+        """The same word for every image: none is looked at."""
         return IMAGE_ID
 
     def start(self, spec: RunSpec) -> None:
-        attempt = self._attempt(spec.name)
-        if attempt.exists:
+        """Start the job's program as it is, under a supervisor; what it is to see is copied into its folder."""
+        if self._process(spec.name).exists:
             return
         if spec.network.mode != "none":
             raise NotSupported("Plain processes get no database")
         refuse_impossible(spec)
-        _copy_mounts(spec.mounts, spec.workspace)
-        record = {"image": spec.image, "image_id": IMAGE_ID, "labels": {}, "metadata": {"Name": spec.name}}
-        lock = attempts.create(self._state, spec.name, record)
-        if lock is None:
-            return
+        for mount in spec.mounts:
+            if not mount.target.startswith(f"{WORKSPACE}/"):
+                raise NotSupported("Plain processes get mounts below /workspace only")
+            target = spec.workspace / mount.target.removeprefix(f"{WORKSPACE}/")
+            target.unlink(missing_ok=True)
+            shutil.copyfile(mount.source, target)
         env = {"PATH": "/usr/local/bin:/usr/bin:/bin", **JOB_ENV, **spec.env}
         options = [str(spec.workspace), *(f"{key}={value}" for key, value in env.items())]
-        try:
+        record = {"image": spec.image, "image_id": IMAGE_ID, "labels": {}, "metadata": {"Name": spec.name}}
+        with self._new_state_folder(spec.name, record) as lock:
+            if lock is None:
+                return
             faults.point("executors.process.created")
-            words = [str(self._log_bytes), "0", "", str(self._launcher), *sandbox.LAUNCH]
             files = MemoryFiles(options, sandbox.launch_script(spec.args))
-            attempts.spawn(self._supervisor, attempt.folder, lock, files, words)
-        except BaseException:
-            os.close(lock)
-            attempt.remove()
-            raise
-        os.close(lock)
-
-
-def _write_launcher(path: Path) -> Path:
-    attempts.keep_file(path, f"#!{sys.executable} -IS\n{_LAUNCHER}", 0o700)
-    return path
-
-
-def _copy_mounts(mounts: Iterable[Mount], workspace: Path) -> None:
-    for mount in mounts:
-        if not mount.target.startswith(f"{WORKSPACE}/"):
-            raise NotSupported("Plain processes get mounts below /workspace only")
-        target = workspace / mount.target.removeprefix(f"{WORKSPACE}/")
-        target.unlink(missing_ok=True)
-        shutil.copyfile(mount.source, target)
+            self._spawn_supervisor(spec.name, lock, files, [str(self._launcher), *sandbox.LAUNCH])

@@ -6,12 +6,13 @@ folder at /workspace, tmpfs on /tmp and /dev/shm. There is no /home, /root, /var
 """
 
 import os
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from carrel.executors.attempts import keep_file
 from carrel.executors.base import HIDDEN_IN_PROC, JOB_ENV, JOB_SHM, JOB_TMP, WORKSPACE, Limits, RunSpec
+from carrel.executors.state_folders import write_if_changed
 from carrel.executors.supervisor import COMMAND_FD
 from carrel.executors.toolchains import Toolchain
 
@@ -40,47 +41,47 @@ def write_etc(folder: Path) -> None:
     uid, gid = job_ids()
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in USER_FILES.items():
-        keep_file(folder / name, text.format(uid=uid, gid=gid))
+        write_if_changed(folder / name, text.format(uid=uid, gid=gid))
 
 
 def isolation(nested_userns_off: bool) -> list[str]:
     """Namespaces, ids, no capabilities, a session of its own; dies with its supervisor."""
     uid, gid = job_ids()
-    words = [f"--unshare-{name}" for name in NAMESPACES]
+    options = [f"--unshare-{name}" for name in NAMESPACES]
     if nested_userns_off:
-        words.append("--disable-userns")
-    words += ["--uid", str(uid), "--gid", str(gid), "--hostname", "carrel"]
-    return [*words, "--new-session", "--die-with-parent", "--cap-drop", "ALL"]
+        options.append("--disable-userns")
+    options += ["--uid", str(uid), "--gid", str(gid), "--hostname", "carrel"]
+    return [*options, "--new-session", "--die-with-parent", "--cap-drop", "ALL"]
 
 
 def root_filesystem(etc: Path, tmp_bytes: int) -> list[str]:
     """/usr, /etc, /proc, /dev and the tmpfs folders; `finish` must follow when all other mounts are named."""
-    words = ["--ro-bind", "/usr", "/usr"]
+    options = ["--ro-bind", "/usr", "/usr"]
     for name in ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"):
-        place = Path(name)
-        if place.is_symlink():
-            words += ["--symlink", str(place.readlink()), name]
-        elif place.is_dir():
-            words += ["--ro-bind", name, name]
+        folder = Path(name)
+        if folder.is_symlink():
+            options += ["--symlink", str(folder.readlink()), name]
+        elif folder.is_dir():
+            options += ["--ro-bind", name, name]
     for name in USER_FILES:
-        words += ["--ro-bind", str(etc / name), f"/etc/{name}"]
+        options += ["--ro-bind", str(etc / name), f"/etc/{name}"]
     for name in ETC_FROM_HOST:
-        words += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
-    words += ["--proc", "/proc", *_hidden(), "--dev", "/dev"]
+        options += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    options += ["--proc", "/proc", *_hidden_in_proc(), "--dev", "/dev"]
     for name in (JOB_TMP, JOB_SHM):
-        words += ["--perms", "1777", "--size", str(tmp_bytes), "--tmpfs", name]
-    return words
+        options += ["--perms", "1777", "--size", str(tmp_bytes), "--tmpfs", name]
+    return options
 
 
-def _hidden() -> list[str]:
-    words = []
+def _hidden_in_proc() -> list[str]:
+    options = []
     for name in HIDDEN_IN_PROC:
-        place = f"/proc/{name}"
-        if os.path.isdir(place):  # noqa: PTH112  (asked fifty times for each job)
-            words += ["--tmpfs", place, "--remount-ro", place]
-        elif os.path.exists(place):  # noqa: PTH110  (the same)
-            words += ["--ro-bind", "/dev/null", place]
-    return words
+        path = f"/proc/{name}"
+        if os.path.isdir(path):  # noqa: PTH112  (asked fifty times for each job)
+            options += ["--tmpfs", path, "--remount-ro", path]
+        elif os.path.exists(path):  # noqa: PTH110  (the same)
+            options += ["--ro-bind", "/dev/null", path]
+    return options
 
 
 def finish() -> list[str]:
@@ -88,22 +89,22 @@ def finish() -> list[str]:
 
 
 def binds(spec: RunSpec, toolchain: Toolchain) -> list[str]:
-    words = []
+    options = []
     for folder in _outermost((toolchain.folder, *toolchain.binds)):
-        words += ["--ro-bind", str(folder), str(folder)]
-    words += ["--bind", str(spec.workspace), WORKSPACE]
+        options += ["--ro-bind", str(folder), str(folder)]
+    options += ["--bind", str(spec.workspace), WORKSPACE]
     for mount in spec.mounts:
-        words += ["--bind" if mount.writable else "--ro-bind", str(mount.source), mount.target]
-    return words
+        options += ["--bind" if mount.writable else "--ro-bind", str(mount.source), mount.target]
+    return options
 
 
-def _outermost(places: Iterable[Path]) -> list[Path]:
-    """Without those that /usr or another of them holds already."""
-    held = [Path("/usr")]
-    for place in sorted(set(places), key=lambda path: len(path.parts)):
-        if not any(place == other or other in place.parents for other in held):
-            held.append(place)
-    return held[1:]
+def _outermost(folders: Iterable[Path]) -> list[Path]:
+    """Without those that lie in /usr or in another of them already."""
+    outermost = [Path("/usr")]
+    for folder in sorted(set(folders), key=lambda path: len(path.parts)):
+        if not any(folder.is_relative_to(outer) for outer in outermost):
+            outermost.append(folder)
+    return outermost[1:]
 
 
 def environment(spec: RunSpec, toolchain: Toolchain) -> dict[str, str]:
@@ -113,10 +114,10 @@ def environment(spec: RunSpec, toolchain: Toolchain) -> dict[str, str]:
 
 
 def environment_words(env: Mapping[str, str]) -> list[str]:
-    words = ["--clearenv"]
+    options = ["--clearenv"]
     for key, value in env.items():
-        words += ["--setenv", key, value]
-    return words
+        options += ["--setenv", key, value]
+    return options
 
 
 def bwrap_options(spec: RunSpec, toolchain: Toolchain, etc: Path, tmp_bytes: int, nested_userns_off: bool) -> list[str]:
@@ -142,9 +143,25 @@ LAUNCH = ("/bin/sh", "-c", f". /proc/self/fd/{COMMAND_FD}", "carrel")
 because it gives the reasons for which a program cannot be started, and their exit codes 126 and 127, as Docker does."""
 
 
-def launch_script(words: Sequence[str]) -> bytes:
+def launch_script(command: Sequence[str]) -> bytes:
     """The script that `LAUNCH` reads. As a file it is as long as it likes: only the kernel's limits are left."""
-    return f"exec {' '.join(map(_quoted, words))} {COMMAND_FD}<&-\n".encode(errors="surrogateescape")
+    return f"exec {' '.join(map(_quoted, command))} {COMMAND_FD}<&-\n".encode(errors="surrogateescape")
+
+
+def job_script(spec: RunSpec, toolchain: Toolchain) -> bytes:
+    """The command, or one that says what is missing and ends with 127, as a shell and Docker do."""
+    words = command(spec, toolchain)
+    if not words:
+        return complaint_script("no command given", 127)
+    program, *arguments = words
+    if "/" in program:
+        return launch_script(words)
+    path = shutil.which(program, path=environment(spec, toolchain)["PATH"])
+    if path is None:
+        name = f"{toolchain.name}:{toolchain.version}"
+        return complaint_script(f"there is no program {program} in the toolchain {name}", 127)
+    # A shell would take a name that begins with a dash for an option.
+    return launch_script([path, *arguments] if program.startswith("-") else words)
 
 
 def complaint_script(text: str, exit_code: int) -> bytes:
@@ -157,19 +174,19 @@ def _quoted(word: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """How a limit is held: the word of `Capabilities`, and words for the log."""
+class LimitEnforcement:
+    """By what a limit is enforced: the word of `Capabilities`, and a phrase for the log."""
 
     kind: str
-    words: str
+    phrase: str
 
 
-def limits_note(limits: Limits, how: Mapping[str, Held]) -> str:
-    """One sentence for the log: what was asked for, and by what it is held."""
-    wanted = {
+def limits_note(limits: Limits, enforcement: Mapping[str, LimitEnforcement]) -> str:
+    """One sentence for the log: what was asked for, and by what it is enforced."""
+    requested = {
         "memory": f"{limits.memory / (1 << 30):.2f} GB" if limits.memory else None,
         "cpus": f"{limits.cpus:g}" if limits.cpus else None,
         "pids": str(limits.pids) if limits.pids else None,
     }
-    parts = [f"{name} {value} {how[name].words}" for name, value in wanted.items() if value]
+    parts = [f"{name} {value} {enforcement[name].phrase}" for name, value in requested.items() if value]
     return "Limits: " + (", ".join(parts) if parts else "none asked for")

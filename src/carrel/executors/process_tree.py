@@ -16,19 +16,19 @@ UTIME, CSTIME, RSS = 14 - FIRST, 17 - FIRST, 24 - FIRST
 def descendants(pid: int) -> Iterator[int]:
     """All processes below `pid`, not itself."""
     with contextlib.suppress(OSError):
-        for place in Path(f"/proc/{pid}/task").glob("*/children"):
-            for child in place.read_text().split():
+        for children in Path(f"/proc/{pid}/task").glob("*/children"):
+            for child in children.read_text().split():
                 yield int(child)
                 yield from descendants(int(child))
 
 
 def usage_below(pid: int) -> Usage | None:
     """CPU time of the processes below `pid` and of those children that they have waited for, and their memory now."""
-    cpu, memory, found = 0, 0, False
+    cpu, memory, measured = 0, 0, False
     for child in descendants(pid):
         with contextlib.suppress(OSError, ValueError, IndexError):
             fields = Path(f"/proc/{child}/stat").read_text().rpartition(") ")[2].split()
             cpu += sum(int(field) for field in fields[UTIME : CSTIME + 1])
             memory += int(fields[RSS]) * PAGE
-            found = True
-    return Usage(cpu / TICKS, memory) if found else None
+            measured = True
+    return Usage(cpu / TICKS, memory) if measured else None

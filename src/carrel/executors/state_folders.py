@@ -1,4 +1,4 @@
-"""The state folder of one attempt that a supervisor of ours runs: how it is made, read, waited for and forgotten.
+"""The state folder of one process that a supervisor of ours runs: how it is made, read, waited for and forgotten.
 
 `<state_dir>/<name>/` appears by one rename, when its lock is already held; the supervisor inherits the lock, and the
 kernel lets go of it when the supervisor ends in whatever way. So "is it running" needs no pids, start times or boot
@@ -35,9 +35,9 @@ SETTLE_SECONDS = 5.0
 CHUNK = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """The record a supervisor leaves. `failed`: bwrap could not set the sandbox up, the job's program never started."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitRecord:
+    """What a supervisor leaves. `failed`: bwrap could not set the sandbox up, the job's program never started."""
 
     exit_code: int
     failed: bool
@@ -51,8 +51,8 @@ class Exit:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
-    """One state folder. Nothing is kept in memory: every answer is read from the folder and the kernel."""
+class SupervisedProcess:
+    """One process, by its state folder. Nothing is kept in memory: every answer is read from there and the kernel."""
 
     folder: Path
 
@@ -60,16 +60,16 @@ class Attempt:
     def exists(self) -> bool:
         return self.folder.is_dir()
 
-    def running(self) -> bool:
+    def is_running(self) -> bool:
         return is_locked(self.folder / "lock")
 
-    def settle(self) -> None:
+    def await_release(self) -> None:
         """After the supervisor's end: a child that it was just making may hold the lock for a moment longer."""
         deadline = time.monotonic() + SETTLE_SECONDS
-        while self.running() and time.monotonic() < deadline:
+        while self.is_running() and time.monotonic() < deadline:
             time.sleep(0.002)
 
-    def record(self) -> dict[str, Any]:
+    def read_record(self) -> dict[str, Any]:
         """What the agent wrote at the start (see `create`); empty when it was never whole."""
         try:
             record: dict[str, Any] = json.loads((self.folder / "record.json").read_text())
@@ -77,12 +77,13 @@ class Attempt:
         except (OSError, ValueError):
             return {}
 
-    def started(self) -> datetime | None:
+    def read_start_time(self) -> datetime | None:
+        """When the sandbox was started; None before that."""
         with contextlib.suppress(OSError, ValueError):
-            return _time((self.folder / "started").read_text())
+            return _parse_time((self.folder / "started").read_text())
         return None
 
-    def exit(self) -> Exit | None:
+    def read_exit(self) -> ExitRecord | None:
         """How it ended; None when it has not, or when no whole record was left."""
         try:
             lines = (self.folder / "exit").read_text().splitlines()
@@ -91,27 +92,28 @@ class Attempt:
         if not lines or lines[-1] != "end":
             return None
         values = dict(line.split(" ", 1) for line in lines[:-1])
-        finished = _time(values.pop("finished"))
+        finished = _parse_time(values.pop("finished"))
         failed = bool(int(values.pop("failed")))
-        return Exit(finished=finished, failed=failed, **{key: int(value) for key, value in values.items()})
+        return ExitRecord(finished=finished, failed=failed, **{key: int(value) for key, value in values.items()})
 
-    def cgroups(self) -> dict[str, Path]:
-        groups: dict[str, str] = self.record().get("cgroups") or {}
-        return {name: Path(place) for name, place in groups.items()}
+    def read_cgroups(self) -> dict[str, Path]:
+        """Its control group: from each controller to its folder."""
+        group: dict[str, str] = self.read_record().get("cgroups") or {}
+        return {controller: Path(folder) for controller, folder in group.items()}
 
-    def supervisor_pid(self) -> int:
+    def read_supervisor_pid(self) -> int:
         """True only while it runs; 0 before it has written it."""
         with contextlib.suppress(OSError, ValueError):
             return int((self.folder / "pid").read_text())
         return 0
 
-    def supervisor(self) -> int | None:
+    def open_supervisor(self) -> int | None:
         """A pidfd of the supervisor, which becomes readable at its end; None when it does not run. To be closed."""
         deadline = time.monotonic() + START_SECONDS
-        while self.running():
+        while self.is_running():
             with contextlib.suppress(OSError, ValueError):
-                fd = os.pidfd_open(self.supervisor_pid())
-                if self.running():  # it held the lock after we had the descriptor: the pid was its own
+                fd = os.pidfd_open(self.read_supervisor_pid())
+                if self.is_running():  # it held the lock after we had the descriptor: the pid was its own
                     return fd
                 os.close(fd)
             if time.monotonic() > deadline:
@@ -119,34 +121,36 @@ class Attempt:
             time.sleep(0.002)  # only between its start and its first instructions
         return None
 
-    def log(self) -> Iterator[bytes]:
+    def read_log(self) -> Iterator[bytes]:
         """The log in order, with a marker where the middle was dropped."""
-        dropped = getattr(self.exit(), "log_dropped", 0)
-        yield from _pieces(self.folder / "log.head")
-        if dropped:
-            yield marker(dropped)
+        end = self.read_exit()
+        yield from _read_pieces(self.folder / "log.head")
+        if end and end.log_dropped:
+            yield marker(end.log_dropped)
         for tail in sorted(self.folder.glob("log.tail.*"), key=lambda tail: int(tail.suffix[1:])):
-            yield from _pieces(tail)
+            yield from _read_pieces(tail)
 
     def stop(self) -> None:
         """Have the supervisor kill all and record the end; kill the supervisor itself if it will not."""
-        for sign in (signal.SIGTERM, signal.SIGKILL):
-            fd = self.supervisor()
+        for signal_number in (signal.SIGTERM, signal.SIGKILL):
+            fd = self.open_supervisor()
             if fd is None:
                 return
-            with contextlib.closing(_Descriptor(fd)):
+            try:
                 with contextlib.suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(fd, sign)
+                    signal.pidfd_send_signal(fd, signal_number)
                 if select.select([fd], [], [], STOP_SECONDS)[0]:
-                    self.settle()
-        if self.running():
+                    self.await_release()
+            finally:
+                os.close(fd)
+        if self.is_running():
             raise RuntimeUnavailable(f"The supervisor of {self.folder.name} cannot be killed.")
 
     def remove(self) -> None:
         """Stop it and forget it: cgroups first, then the folder, by a rename so that it is never half there."""
         self.stop()
         try:
-            cgroups.remove(sorted(set(self.cgroups().values())))
+            cgroups.remove(cgroups.folders(self.read_cgroups()))
         except RuntimeError as error:
             raise ExecutorError(str(error)) from error
         trash = self.folder.with_name(f".old-{self.folder.name}-{os.getpid()}-{time.monotonic_ns()}")
@@ -155,26 +159,18 @@ class Attempt:
             shutil.rmtree(trash)
 
 
-@dataclass(frozen=True, slots=True)
-class _Descriptor:
-    fd: int
-
-    def close(self) -> None:
-        os.close(self.fd)
-
-
-def _time(nanoseconds: str) -> datetime:
+def _parse_time(nanoseconds: str) -> datetime:
     return datetime.fromtimestamp(int(nanoseconds) / 1e9, UTC)
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
+def _read_pieces(path: Path) -> Iterator[bytes]:
     with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
         while data := file.read(CHUNK):
             yield data
 
 
 def create(state_dir: Path, name: str, record: Mapping[str, object]) -> int | None:
-    """Make the folder of an attempt, locked; returns the lock's descriptor, or None when there is one already."""
+    """Make the folder of a process, locked; returns the lock's descriptor, or None when there is one already."""
     folder = state_dir / f".new-{name}-{os.getpid()}-{time.monotonic_ns()}"
     folder.mkdir(parents=True)
     descriptor = lock(folder / "lock", mode=0o600)
@@ -191,7 +187,7 @@ def create(state_dir: Path, name: str, record: Mapping[str, object]) -> int | No
     return descriptor
 
 
-def compiled_supervisor(state_dir: Path) -> Path:
+def compile_supervisor(state_dir: Path) -> Path:
     """The supervisor's program as byte code of this interpreter: half the start-up time of its text.
 
     On a full disk its text, so that an agent starts all the same.
@@ -206,7 +202,7 @@ def compiled_supervisor(state_dir: Path) -> Path:
     return target
 
 
-def keep_file(path: Path, text: str, mode: int = 0o644) -> None:
+def write_if_changed(path: Path, text: str, mode: int = 0o644) -> None:
     """See to it that the file says `text`; nothing is written where it does already."""
     if path.exists() and path.read_text() == text:
         return
@@ -229,20 +225,35 @@ class MemoryFiles:
         return b"".join(os.fsencode(word) + b"\0" for word in self.options), self.seccomp, self.command
 
 
-def spawn(program: Path, folder: Path, lock: int, files: MemoryFiles, words: Sequence[str]) -> None:
+def spawn(program: Path, folder: Path, lock_fd: int, files: MemoryFiles, arguments: Sequence[str]) -> None:
     """Start the supervisor, which takes the lock over.
 
-    `words`: the supervisor's own settings, then the sandbox's program (see `supervisor.main`).
+    `arguments`: the supervisor's own settings, then the sandbox's program (see `supervisor.main`).
     """
+    targets = (supervisor.LOCK_FD, supervisor.ARGS_FD, supervisor.SECCOMP_FD, supervisor.COMMAND_FD)
+    null = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDONLY if fd == 0 else os.O_WRONLY, 0) for fd in (0, 1, 2)]
     with contextlib.ExitStack() as stack:
         # Not 3 to 6 themselves, which are the targets: a descriptor must not be overwritten before it is copied.
-        given = [fcntl.fcntl(lock, fcntl.F_DUPFD_CLOEXEC, 10), *(_memory_file(content) for content in files.contents())]
-        for fd in given:
+        sources = [fcntl.fcntl(lock_fd, fcntl.F_DUPFD_CLOEXEC, 10), *map(_open_memory_file, files.contents())]
+        for fd in sources:
             stack.callback(os.close, fd)
-        _spawn(given, [str(program), str(folder), *words])
+        copies = [(os.POSIX_SPAWN_DUP2, fd, target) for fd, target in zip(sources, targets, strict=True)]
+        try:
+            pid = os.posix_spawn(
+                sys.executable,
+                [sys.executable, "-I", "-S", "-E", str(program), str(folder), *arguments],
+                {},
+                file_actions=[*null, *copies],
+                setsid=True,
+                setsigdef=[signal.SIGTERM],
+            )
+        except OSError as error:
+            raise RuntimeUnavailable(f"A supervisor could not be started: {error.strerror}.") from error
+        if os.waitpid(pid, 0)[1] != 0:
+            raise RuntimeUnavailable("A supervisor ended before it had taken over; the machine may be out of memory.")
 
 
-def _memory_file(content: bytes) -> int:
+def _open_memory_file(content: bytes) -> int:
     memory = os.memfd_create("carrel")
     try:
         os.write(memory, content)
@@ -252,27 +263,13 @@ def _memory_file(content: bytes) -> int:
         os.close(memory)
 
 
-def _spawn(given: Sequence[int], words: Sequence[str]) -> None:
-    null = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDONLY if fd == 0 else os.O_WRONLY, 0) for fd in (0, 1, 2)]
-    targets = (supervisor.LOCK_FD, supervisor.ARGS_FD, supervisor.SECCOMP_FD, supervisor.COMMAND_FD)
-    copies = [(os.POSIX_SPAWN_DUP2, fd, target) for fd, target in zip(given, targets, strict=True)]
-    program = [sys.executable, "-I", "-S", "-E", *words]
-    try:
-        pid = os.posix_spawn(
-            sys.executable, program, {}, file_actions=[*null, *copies], setsid=True, setsigdef=[signal.SIGTERM]
-        )
-    except OSError as error:
-        raise RuntimeUnavailable(f"A supervisor could not be started: {error.strerror}.") from error
-    if os.waitpid(pid, 0)[1] != 0:
-        raise RuntimeUnavailable("A supervisor ended before it had taken over; the machine may be out of memory.")
-
-
 def collect(state_dir: Path) -> None:
     """Remove what killed agents left half made or half removed."""
     for folder in (*state_dir.glob(".new-*"), *state_dir.glob(".old-*")):
-        if not Attempt(folder).running():
+        if not SupervisedProcess(folder).is_running():
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def names(state_dir: Path) -> list[str]:
+    """Of all processes that have a state folder there."""
     return sorted(entry.name for entry in state_dir.iterdir() if entry.is_dir() and not entry.name.startswith("."))
