@@ -115,7 +115,10 @@ def cancels(running: Running, folder: Path) -> list[float]:
 
 def measure(name: str, folder: Path) -> Figure:
     """Raises ExecutorError where the runtime is not here."""
-    choose_executor(ExecutorSettings(name, folder / "probe", folder / "toolchains", pull=False)).close()
+    settings = ExecutorSettings(
+        executor=name, state_dir=folder / "probe", toolchains_dir=folder / "toolchains", pull=False
+    )
+    choose_executor(settings).close()
     with site_of(name, folder) as running:
         times = cancels(running, folder)
     floor = statistics.median(one_kill() for _ in range(ROUNDS))

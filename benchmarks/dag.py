@@ -88,7 +88,10 @@ def our_dag(running: Running, requests: Requests, repo: Path, commit: str, numbe
 
 def measure(name: str, folder: Path) -> bool:
     """One line of figures; False when a target is missed. Raises ExecutorError where the runtime is not here."""
-    choose_executor(ExecutorSettings(name, folder / "probe", folder / "toolchains", pull=False)).close()
+    settings = ExecutorSettings(
+        executor=name, state_dir=folder / "probe", toolchains_dir=folder / "toolchains", pull=False
+    )
+    choose_executor(settings).close()
     (folder / "study" / "output").mkdir(parents=True)
     (folder / "study" / "project.yaml").write_text(study())
     (folder / "study" / "output" / ".gitkeep").touch()

@@ -17,14 +17,14 @@ from pathlib import Path
 
 from benchmarks.measure import wall_seconds
 from carrel.executors import toolchains
-from carrel.executors.base import Executor, ExecutorError, Limits, RunSpec
+from carrel.executors.base import Executor, ExecutorError, ResourceLimits, RunSpec
 from carrel.executors.select import ExecutorSettings, choose_executor
 
 DOCKER_IMAGE = "carrel-test/python:v2"
 IMAGES = {"docker": DOCKER_IMAGE, "bubblewrap": "python:v2"}
 ROUNDS = 3
 JOB_SECONDS = 60.0
-LIMITS = Limits(cpus=2, memory=1 << 30)
+LIMITS = ResourceLimits(cpus=2, memory=1 << 30)
 WIDTH = 8
 
 BARE = {
@@ -62,7 +62,9 @@ def bare_graph(name: str, workspace: Path) -> float:
 
 def one_job(executor: Executor, image: str, workspace: Path) -> float:
     """Run a job to its end and forget it; returns how long `start` took."""
-    spec = RunSpec(f"os-job-bench-{uuid.uuid4().hex}", image, ("true",), workspace, limits=LIMITS)
+    spec = RunSpec(
+        name=f"os-job-bench-{uuid.uuid4().hex}", image=image, args=("true",), workspace=workspace, limits=LIMITS
+    )
     started = wall_seconds(lambda: executor.start(spec))
     if executor.wait([spec.name], JOB_SECONDS) != {spec.name} or executor.inspect(spec.name).exit_code != 0:
         raise SystemExit(f"{spec.name} did not end well: {executor.inspect(spec.name)}")
@@ -112,7 +114,13 @@ def _executor(name: str, folder: Path) -> Executor:
     if name == "bubblewrap":
         toolchains.build("python", "v2", requirements, folder / "toolchains")
     return choose_executor(
-        ExecutorSettings(name, folder / "state", folder / "toolchains", owner=f"bench-{uuid.uuid4().hex}", pull=False)
+        ExecutorSettings(
+            executor=name,
+            state_dir=folder / "state",
+            toolchains_dir=folder / "toolchains",
+            owner=f"bench-{uuid.uuid4().hex}",
+            pull=False,
+        )
     )
 
 

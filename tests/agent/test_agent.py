@@ -358,7 +358,7 @@ def test_what_belongs_to_no_attempt_is_collected(site: Site) -> None:
     stray = site.high / "volumes/job9-001/workspace"
     stray.mkdir(parents=True)
     (site.high / "volumes/.trash-x").mkdir()
-    _executor(site).start(RunSpec("os-job-job9-001", "python:v2", ("sleep", "1000"), stray))
+    _executor(site).start(RunSpec(name="os-job-job9-001", image="python:v2", args=("sleep", "1000"), workspace=stray))
     site.start()
     eventually(lambda: _cleaned(site) and not _executor(site).list(), what="leftovers are still there")
 

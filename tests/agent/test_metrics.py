@@ -33,7 +33,7 @@ def test_samples_survive_a_restart_and_end_with_the_wall_time(tmp_path: Path) ->
     meter = Meter(Runtime(), 2)
     meter.sample("gone", folder)
     moments = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 0, 0, 3, tzinfo=UTC)
-    seen = Inspection(Phase.EXITED, 0, started_at=moments[0], finished_at=moments[1])
+    seen = Inspection(Phase.EXITED, exit_code=0, started_at=moments[0], finished_at=moments[1])
     figures = meter.final(folder, seen)
     assert figures["samples"] == 2
     assert figures["wall_seconds"] == 3.0

@@ -88,7 +88,7 @@ def test_environments_are_redacted_wherever_they_are() -> None:
 
 def test_metadata_is_the_contracts() -> None:
     labels = {"org.opencontainers.image.revision": "abc", "org.opensafely.base.vcs-ref": "def"}
-    seen = Inspection(Phase.EXITED, 0, image_id="sha256:1", labels=labels)
+    seen = Inspection(Phase.EXITED, exit_code=0, image_id="sha256:1", labels=labels)
     matched = MatchedOutputs({"x.csv": "highly_sensitive"}, (), ())
     record = metadata.metadata_of(JOB, metadata.Facts("t1", seen, exit_code=0, matched=matched, message="m"))
     wanted = (

@@ -33,11 +33,11 @@ from carrel.executors.base import (
     ImageUnavailable,
     Inspection,
     JobImpossible,
-    Limits,
     Mount,
     Network,
     NotSupported,
     Phase,
+    ResourceLimits,
     RunSpec,
 )
 from carrel.executors.select import ExecutorSettings, choose_executor
@@ -465,7 +465,7 @@ class Startable:
             ({"args": ("e\0cho",)}, "the program's name .* NUL"),
             ({"args": ("echo", "\ud800")}, "argument 1 .* UTF-8"),
             ({"env": {"A": "b\0c"}}, "'A' .* NUL"),
-            ({"limits": Limits(memory=1)}, "1 bytes of memory: ask for 6M or more"),
+            ({"limits": ResourceLimits(memory=1)}, "1 bytes of memory: ask for 6M or more"),
         ],
         ids=["long", "many", "NUL", "NUL program", "not text", "NUL variable", "memory"],
     )
@@ -639,7 +639,7 @@ class Limited:
     def test_out_of_memory(self, bench: Bench) -> None:
         if bench.executor.capabilities.memory_limit != "cgroup":
             pytest.skip("no cgroup holds memory here")
-        spec = bench.python(UNFLUSHED + "x = bytearray(2 << 30)", limits=Limits(memory=64 << 20))
+        spec = bench.python(UNFLUSHED + "x = bytearray(2 << 30)", limits=ResourceLimits(memory=64 << 20))
         end = bench.run(spec)
         assert (end.exit_code, end.oom_killed, end.lost) == (137, True, False)
         assert bench.text(spec.name) == "first\nlast words\n"
@@ -661,16 +661,16 @@ class Limited:
             print("worker ended with", os.waitstatus_to_exitcode(status))
             sys.exit(int(sys.argv[1]))
         """
-        spec = bench.python(code, str(exit_code), limits=Limits(memory=64 << 20))
+        spec = bench.python(code, str(exit_code), limits=ResourceLimits(memory=64 << 20))
         end = bench.run(spec)
         assert (end.exit_code, end.oom_killed, end.lost) == (exit_code, True, False)
         assert bench.text(spec.name) == "worker starts\nworker ended with -9\n"
 
     def test_more_processors_than_there_are(self, bench: Bench) -> None:
         """What is asked for may be more than this machine has: the job gets what there is."""
-        assert bench.run(bench.spec("true", limits=Limits(cpus=4096.0))).exit_code == 0
-        assert bench.run(bench.spec("true", limits=Limits(cpus=1e-300))).exit_code == 0
-        assert bench.run(bench.spec("true", limits=Limits(cpus=1e308, memory=1 << 50))).exit_code == 0
+        assert bench.run(bench.spec("true", limits=ResourceLimits(cpus=4096.0))).exit_code == 0
+        assert bench.run(bench.spec("true", limits=ResourceLimits(cpus=1e-300))).exit_code == 0
+        assert bench.run(bench.spec("true", limits=ResourceLimits(cpus=1e308, memory=1 << 50))).exit_code == 0
 
     def test_tmp_is_memory_and_limited(self, bench: Bench) -> None:
         code = """
@@ -700,7 +700,7 @@ class Limited:
                 made += 1
             print(made)
         """
-        made = bench.answer(bench.python(code, limits=Limits(pids=30)))
+        made = bench.answer(bench.python(code, limits=ResourceLimits(pids=30)))
         assert isinstance(made, int)
         assert 20 <= made <= 30
 
@@ -714,12 +714,12 @@ class Limited:
                 pass
             print((time.process_time() - used) / (time.monotonic() - start))
         """
-        share = bench.answer(bench.python(code, limits=Limits(cpus=0.5)))
+        share = bench.answer(bench.python(code, limits=ResourceLimits(cpus=0.5)))
         assert isinstance(share, float)
         assert share < 0.75  # a whole one without the limit; the kernel gives slices of 50 ms each 100 ms
 
     def test_limits_are_in_the_notes(self, bench: Bench) -> None:
-        end = bench.run(bench.spec("true", limits=Limits(memory=1 << 30, cpus=1.5, pids=100)))
+        end = bench.run(bench.spec("true", limits=ResourceLimits(memory=1 << 30, cpus=1.5, pids=100)))
         assert end.notes[0].startswith("Limits")
         assert all(words in end.notes[0] for words in ("memory 1.00 GB", "cpus 1.5", "pids 100"))
 

@@ -32,10 +32,10 @@ from tests.support.waiting import until
 from carrel.executors import cgroups
 from carrel.executors.base import (
     ExecutorError,
-    Limits,
     Mount,
     NotSupported,
     Phase,
+    ResourceLimits,
     RuntimeUnavailable,
     Usage,
 )
@@ -165,7 +165,7 @@ def test_without_cgroups_memory_is_held_by_rlimits_and_the_notes_say_so(bench: B
     bench.executor.close()
     bench.executor = BubblewrapExecutor(bench.settings.state_dir, bench.settings.toolchains_dir, use_cgroups=False)
     assert bench.executor.capabilities.memory_limit == "rlimit"
-    spec = bench.python("x = bytearray(2 << 30)", limits=Limits(memory=512 << 20))
+    spec = bench.python("x = bytearray(2 << 30)", limits=ResourceLimits(memory=512 << 20))
     end = bench.run(spec)
     assert end.exit_code == 1
     assert "MemoryError" in bench.text(spec.name)
@@ -228,7 +228,7 @@ def test_more_large_inputs_than_bubblewrap_can_show_are_refused_in_words(bench: 
 def test_a_job_that_met_its_limit_of_processes_is_told_so(bench: Bench) -> None:
     if bench.executor.capabilities.pids_limit != "cgroup":
         pytest.skip("no cgroup holds the number of processes here")
-    spec = bench.spec("sh", "-c", "for i in 1 2 3 4 5 6 7 8 9; do sleep 0 & done; wait", limits=Limits(pids=3))
+    spec = bench.spec("sh", "-c", "for i in 1 2 3 4 5 6 7 8 9; do sleep 0 & done; wait", limits=ResourceLimits(pids=3))
     assert any(note.startswith("Processes: ") for note in bench.run(spec).notes)
     assert not any(note.startswith("Processes: ") for note in bench.run(bench.spec("true")).notes)
 

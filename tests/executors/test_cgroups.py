@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from carrel.executors import cgroups
-from carrel.executors.base import Limits, Usage
+from carrel.executors.base import ResourceLimits, Usage
 from carrel.executors.cgroups import Hierarchy
 
 
@@ -22,7 +22,7 @@ def hierarchy() -> Hierarchy:
 
 def test_a_group_holds_kills_and_goes(hierarchy: Hierarchy) -> None:
     name = f"test-{os.getpid()}"
-    group = cgroups.create(hierarchy, name, Limits(memory=64 << 20, cpus=0.5, pids=10))
+    group = cgroups.create(hierarchy, name, ResourceLimits(memory=64 << 20, cpus=0.5, pids=10))
     child = subprocess.Popen(["sleep", "1000"])
     try:
         for folder in cgroups.folders(group):
@@ -40,10 +40,10 @@ def test_a_group_holds_kills_and_goes(hierarchy: Hierarchy) -> None:
 
 def test_left_overs_of_a_name_are_cleared(hierarchy: Hierarchy) -> None:
     name = f"test-left-{os.getpid()}"
-    first = cgroups.create(hierarchy, name, Limits(memory=64 << 20))
+    first = cgroups.create(hierarchy, name, ResourceLimits(memory=64 << 20))
     child = subprocess.Popen(["sleep", "1000"])
     (first["pids"] / "cgroup.procs").write_text(str(child.pid))
-    second = cgroups.create(hierarchy, name, Limits(memory=1 << 30))
+    second = cgroups.create(hierarchy, name, ResourceLimits(memory=1 << 30))
     cgroups.remove(cgroups.folders(second))
     assert child.wait() == -9
 
@@ -51,7 +51,7 @@ def test_left_overs_of_a_name_are_cleared(hierarchy: Hierarchy) -> None:
 @pytest.fixture
 def version_2() -> Iterator[Path]:
     """A folder of a real version 2 hierarchy, whatever controllers it has."""
-    mounts = cgroups._mounts()
+    mounts = cgroups._read_mounts()
     if "unified" not in mounts or not os.access(mounts["unified"], os.W_OK):
         pytest.skip("no version 2 hierarchy that may be written to")
     folder = mounts["unified"] / f"carrel-test-{os.getpid()}"
@@ -61,7 +61,7 @@ def version_2() -> Iterator[Path]:
 
 
 def test_version_2_groups_are_killed_and_removed(version_2: Path) -> None:
-    group = cgroups.create(Hierarchy(2, {"unified": version_2}), "job", Limits(memory=1 << 20, cpus=1, pids=5))
+    group = cgroups.create(Hierarchy(2, {"unified": version_2}), "job", ResourceLimits(memory=1 << 20, cpus=1, pids=5))
     assert cgroups.folders(group) == [version_2 / "job"]
     child = subprocess.Popen(["sleep", "1000"])
     (version_2 / "job" / "cgroup.procs").write_text(str(child.pid))

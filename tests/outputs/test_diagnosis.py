@@ -10,7 +10,7 @@ from carrel.outputs.diagnosis import notes_on
 
 
 def notes(workspace: Path, program: str, exit_code: int = 126, **changes: object) -> tuple[str, ...]:
-    return notes_on(Inspection(Phase.EXITED, exit_code, **changes), workspace, [program, "x"])
+    return notes_on(Inspection(Phase.EXITED, exit_code=exit_code, **changes), workspace, [program, "x"])
 
 
 def script(workspace: Path, name: str, content: bytes, mode: int = 0o755) -> None:
@@ -93,7 +93,7 @@ def test_a_script_that_a_shell_was_given(tmp_path: Path) -> None:
     script(tmp_path, "a.sh", b"set -e\r\necho\r\n", 0o644)
     script(tmp_path, "b.sh", b"set -e\necho\n", 0o644)
     for shell in ("sh", "bash", "/bin/sh"):
-        seen = Inspection(Phase.EXITED, 127)
+        seen = Inspection(Phase.EXITED, exit_code=127)
         assert "a.sh was saved with Windows line ends" in notes_on(seen, tmp_path, [shell, "a.sh"])[0]
         for words in ([shell, "b.sh"], [shell, "-c", "x"], [shell], [shell, "gone.sh"], ["python", "a.sh"]):
             assert notes_on(seen, tmp_path, words) == ()

@@ -92,7 +92,7 @@ _MOST = {
     KERNEL: (
         "executors/cgroups.py:_enable_v2",
         "executors/cgroups.py:_kill_all",
-        "executors/cgroups.py:_mounts",
+        "executors/cgroups.py:_read_mounts",
         "executors/cgroups.py:_read",
         "executors/cgroups.py:group_of",
         "executors/containers.py:boot_time",
@@ -107,7 +107,7 @@ _MOST = {
         "executors/state_folders.py:SupervisedProcess.read_record",
         "executors/state_folders.py:SupervisedProcess.read_start_time",
         "executors/state_folders.py:SupervisedProcess.read_supervisor_pid",
-        "executors/supervisor.py:_words",
+        "executors/supervisor.py:_read_words",
         "agent/folder.py:_read_json",
         "outputs/manifest.py:read",
         "agent/metadata.py:read",

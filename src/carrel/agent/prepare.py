@@ -11,7 +11,7 @@ from carrel.agent import databases, metadata
 from carrel.agent.errors import InputMissing, InputReplaced
 from carrel.agent.folder import AttemptFolder, Prepared
 from carrel.agent.surroundings import Surroundings
-from carrel.executors.base import WORKSPACE, Limits, Mount, RunSpec
+from carrel.executors.base import WORKSPACE, Mount, ResourceLimits, RunSpec
 from carrel.messages.tasks import JobDefinition
 from carrel.outputs import manifest
 from carrel.outputs.errors import UserError
@@ -199,7 +199,7 @@ def run_spec(place: Surroundings, job: JobDefinition, name: str, folder: Attempt
         workspace=place.host_path(folder.workspace),
         image_sha=job.image_sha,
         env={**job.env, **access.env},
-        limits=Limits(cpus=job.cpu_count or None, memory=memory_limit_of(job.memory_limit)),
+        limits=ResourceLimits(cpus=job.cpu_count or None, memory=memory_limit_of(job.memory_limit)),
         mounts=tuple(Mount(place.host_path(mount.source), mount.target) for mount in mounts),
         network=access.network,
         labels={"workspace": job.workspace, "action": job.action},

@@ -5,7 +5,7 @@ memory that it cannot find again in the runtime or on disk: `inspect` must work 
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -35,7 +35,7 @@ HIDDEN_IN_PROC = (
 
 
 class Phase(StrEnum):
-    """Where a process is."""
+    """How far a process has come, as the runtime sees it."""
 
     ABSENT = "absent"
     RUNNING = "running"
@@ -43,14 +43,14 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ResourceLimits:
     """`cpus` in cores, `memory` in bytes, `pids` a count. None: no limit asked for."""
 
     cpus: float | None = None
     memory: int | None = None
     pids: int | None = 4096
 
-    def on_machine(self, cpus: float) -> "Limits":
+    def on_machine(self, cpus: float) -> "ResourceLimits":
         """The same where there are `cpus` cores: a job that asks for more gets what there is, as engines refuse it."""
         return self if self.cpus is None else replace(self, cpus=min(max(self.cpus, LEAST_CPUS), cpus))
 
@@ -73,7 +73,7 @@ class Network:
     hosts: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
     """One process to start. `name` is unique on the machine (the attempt), and is how it is found again."""
 
@@ -87,7 +87,7 @@ class RunSpec:
     image_sha: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     """Passed through the process environment, never on a command line."""
-    limits: Limits = Limits()
+    limits: ResourceLimits = ResourceLimits()
     mounts: tuple[Mount, ...] = ()
     network: Network = Network()
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -98,6 +98,7 @@ class Inspection:
     """What the runtime says of a process, now. `exit_code` is 128+N when signal N ended it."""
 
     phase: Phase
+    _: KW_ONLY
     exit_code: int | None = None
     oom_killed: bool = False
     started_at: datetime | None = None
@@ -124,7 +125,7 @@ class Usage:
     written_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
     """What an executor can promise; the conformance suite tests exactly these."""
 
@@ -194,6 +195,8 @@ class ImageUnavailable(ExecutorError):
 
 
 class DiskFull(ExecutorError):
+    """The disk that the runtime, or the state of a process, lies on has no room left."""
+
     kind = "disk_full"
 
 
@@ -221,7 +224,9 @@ class Executor(Protocol):
         """Start the process, detached from this one. A process of that name already there is left alone."""
         ...
 
-    def inspect(self, name: str) -> Inspection: ...
+    def inspect(self, name: str) -> Inspection:
+        """What the runtime says of the process now; ABSENT when it knows none of that name."""
+        ...
 
     def wait(self, names: Iterable[str], timeout: float, wake: int | None = None) -> set[str]:
         """Names of those that are not running any more: at once if there are any, else at the first end.

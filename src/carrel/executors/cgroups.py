@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from carrel.executors.base import Limits, Usage
+from carrel.executors.base import ResourceLimits, Usage
 
 CONTROLLERS = ("memory", "pids", "cpu", "cpuacct", "blkio")
 NEEDED_V2 = ("memory", "pids")
@@ -47,22 +47,22 @@ def folders(group: Group) -> list[Path]:
 @lru_cache(maxsize=1)
 def detect() -> Hierarchy | None:
     """The hierarchy in which this process may create groups, or None. Asked of the machine once."""
-    mounts, own = _mounts(), group_of("self")
+    mounts, own = _read_mounts(), group_of("self")
     return _detect_v2(mounts, own) or _detect_v1(own)
 
 
-def _mounts() -> dict[str, Path]:
+def _read_mounts() -> dict[str, Path]:
     """Controller -> mount point; "unified" for version 2."""
-    found: dict[str, Path] = {}
+    mounts: dict[str, Path] = {}
     for line in Path("/proc/self/mounts").read_text().splitlines():
         _, point, kind, options, *_ = line.split(" ")
         if kind == "cgroup2":
-            found.setdefault("unified", Path(point))
+            mounts.setdefault("unified", Path(point))
         elif kind == "cgroup":
             for option in options.split(","):
                 if option in CONTROLLERS:
-                    found.setdefault(option, Path(point))
-    return found
+                    mounts.setdefault(option, Path(point))
+    return mounts
 
 
 def group_of(pid: int | str) -> dict[str, Path]:
@@ -71,15 +71,16 @@ def group_of(pid: int | str) -> dict[str, Path]:
         lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
     except OSError:
         return {}
-    mounts, found = _mounts(), {}
+    mounts = _read_mounts()
+    group = {}
     for line in lines:
         _, names, path = line.split(":", 2)
         for controller in names.split(",") if names else ["unified"]:
             if controller in mounts:
                 folder = mounts[controller] / path.lstrip("/")
                 # Inside a container the path is often the host's: what is mounted is then this container's own group.
-                found[controller] = folder if folder.is_dir() else mounts[controller]
-    return found
+                group[controller] = folder if folder.is_dir() else mounts[controller]
+    return group
 
 
 def _detect_v2(mounts: Mapping[str, Path], own: Group) -> Hierarchy | None:
@@ -100,15 +101,15 @@ def _enable_v2(folder: Path) -> list[str]:
         return []
     with contextlib.suppress(OSError):
         parent = folder / PARENT
-        for place in (folder, parent):
-            place.mkdir(exist_ok=True)
-            if not set(NEEDED_V2) <= set((place / "cgroup.controllers").read_text().split()):
+        for group in (folder, parent):
+            group.mkdir(exist_ok=True)
+            if not set(NEEDED_V2) <= set((group / "cgroup.controllers").read_text().split()):
                 return []
             for controller in ("cpu", "io", *NEEDED_V2):
                 with contextlib.suppress(OSError):
-                    (place / "cgroup.subtree_control").write_text(f"+{controller}")
-        given = (parent / "cgroup.subtree_control").read_text().split()
-        return given if set(NEEDED_V2) <= set(given) else []
+                    (group / "cgroup.subtree_control").write_text(f"+{controller}")
+        enabled = (parent / "cgroup.subtree_control").read_text().split()
+        return enabled if set(NEEDED_V2) <= set(enabled) else []
     return []
 
 
@@ -126,7 +127,7 @@ def _detect_v1(own: Group) -> Hierarchy | None:
 # --- one group ---------------------------------------------------------------------------------------------------
 
 
-def create(hierarchy: Hierarchy, name: str, limits: Limits) -> dict[str, Path]:
+def create(hierarchy: Hierarchy, name: str, limits: ResourceLimits) -> dict[str, Path]:
     """A new group of that name with these limits. Left-overs of the name are killed and removed first."""
     group = {controller: parent / name for controller, parent in hierarchy.parents.items()}
     remove(folders(group))
@@ -165,10 +166,10 @@ def _limit_cpus(version: int, group: Group, cpus: float | None) -> None:
         (group["cpu"] / "cpu.cfs_quota_us").write_text(str(quota))
 
 
-def remove(places: Iterable[Path]) -> None:
+def remove(group_folders: Iterable[Path]) -> None:
     """Kill what is in these folders and remove them; RuntimeError if something will not die."""
     deadline = time.monotonic() + REMOVE_SECONDS
-    for folder in places:
+    for folder in group_folders:
         pause = 0.001
         while folder.is_dir():
             _kill_all(folder)
@@ -198,58 +199,51 @@ def usage(group: Group) -> Usage | None:
     """Resources of a group now, whichever version; None when it has gone."""
     if "unified" in group and (group["unified"] / "memory.current").exists():
         group = dict.fromkeys(CONTROLLERS, group["unified"])
-    memory = _number(group, "memory", "memory.usage_in_bytes", "memory.current")
+    memory = _read_number(group, "memory", "memory.usage_in_bytes", "memory.current")
     if memory is None:
         return None
-    read, written = _io(group)
+    nanoseconds = _read_number(group, "cpuacct", "cpuacct.usage")
+    microseconds = _parse_table(_read(group, "cpu", "cpu.stat")).get("usage_usec", 0)
+    # File pages that the kernel would give back first: not the job's need, as `docker stats` sees it too.
+    statistics = _parse_table(_read(group, "memory", "memory.stat"))
+    page_cache = statistics.get("total_inactive_file", statistics.get("inactive_file", 0))
+    read, written = _read_io(group)
     return Usage(
-        cpu_seconds=_cpu_seconds(group),
-        memory=max(0, memory - _page_cache(group)),
-        memory_peak=_number(group, "memory", "memory.max_usage_in_bytes", "memory.peak"),
+        cpu_seconds=microseconds / 1e6 if nanoseconds is None else nanoseconds / 1e9,
+        memory=max(0, memory - page_cache),
+        memory_peak=_read_number(group, "memory", "memory.max_usage_in_bytes", "memory.peak"),
         read_bytes=read,
         written_bytes=written,
     )
 
 
 def _read(group: Group, controller: str, *names: str) -> str:
+    """The contents of the first of these files that the group has; "" when it has none."""
     for name in names:
         with contextlib.suppress(OSError, KeyError):
             return (group[controller] / name).read_text()
     return ""
 
 
-def _number(group: Group, controller: str, *names: str) -> int | None:
+def _read_number(group: Group, controller: str, *names: str) -> int | None:
     text = _read(group, controller, *names).strip()
     return int(text) if text.isdigit() else None
 
 
-def _table(text: str) -> dict[str, int]:
+def _parse_table(text: str) -> dict[str, int]:
     pairs = (line.split() for line in text.splitlines())
     return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
 
 
-def _cpu_seconds(group: Group) -> float:
-    nanoseconds = _number(group, "cpuacct", "cpuacct.usage")
-    if nanoseconds is not None:
-        return nanoseconds / 1e9
-    return _table(_read(group, "cpu", "cpu.stat")).get("usage_usec", 0) / 1e6
-
-
-def _page_cache(group: Group) -> int:
-    """File pages that the kernel would give back first: not the job's need, as `docker stats` sees it too."""
-    table = _table(_read(group, "memory", "memory.stat"))
-    return table.get("total_inactive_file", table.get("inactive_file", 0))
-
-
-def _io(group: Group) -> tuple[int | None, int | None]:
+def _read_io(group: Group) -> tuple[int | None, int | None]:
     text = _read(group, "io", "io.stat") or _read(group, "blkio", "io.stat")
     if text:
-        words = [word.partition("=") for word in text.split() if "=" in word]
-        totals = {key: sum(int(v) for k, _, v in words if k == key) for key in ("rbytes", "wbytes")}
+        pairs = [pair.partition("=") for pair in text.split() if "=" in pair]
+        totals = {key: sum(int(value) for name, _, value in pairs if name == key) for key in ("rbytes", "wbytes")}
         return totals["rbytes"], totals["wbytes"]
     text = _read(group, "blkio", "blkio.throttle.io_service_bytes_recursive", "blkio.throttle.io_service_bytes")
     if not text:
         return None, None
     rows = [line.split() for line in text.splitlines()]
-    totals = {kind: sum(int(r[2]) for r in rows if len(r) == 3 and r[1] == kind) for kind in ("Read", "Write")}
+    totals = {kind: sum(int(row[2]) for row in rows if len(row) == 3 and row[1] == kind) for kind in ("Read", "Write")}
     return totals["Read"], totals["Write"]

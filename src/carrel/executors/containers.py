@@ -23,7 +23,7 @@ KILLED_OR_UNKNOWN = (137, 143, 255)
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class ContainerDefaults:
     """What all containers of one agent have in common. `user`: uid and gid inside; `tmp_bytes`: size of /tmp."""
 
     owner: str
@@ -33,23 +33,25 @@ class Holder:
     tmp_bytes: int
 
 
-def create_body(spec: RunSpec, holder: "Holder") -> dict[str, Any]:
+def create_body(spec: RunSpec, defaults: ContainerDefaults) -> dict[str, Any]:
     """The body of the create request: the contract's flags (agent.md 4.4), and tighter."""
     limits = spec.limits
+    # Podman takes a file's path in the place of a profile; it keeps its own.
+    profile = seccomp.profile() if defaults.flavour == "docker" else None
     host = {
         "Init": True,
         "ReadonlyRootfs": True,
-        "Tmpfs": {JOB_TMP: f"rw,exec,nosuid,nodev,mode=1777,size={holder.tmp_bytes}"},
+        "Tmpfs": {JOB_TMP: f"rw,exec,nosuid,nodev,mode=1777,size={defaults.tmp_bytes}"},
         "CapDrop": ["ALL"],
-        "SecurityOpt": ["no-new-privileges", *_filter(holder.flavour)],
+        "SecurityOpt": ["no-new-privileges", *([f"seccomp={profile}"] if profile else [])],
         "MaskedPaths": [*(f"/proc/{name}" for name in HIDDEN_IN_PROC), *HIDDEN_IN_SYS],
         "PidsLimit": limits.pids,
         "Memory": limits.memory,
         "MemorySwap": limits.memory,
         "NanoCpus": int(limits.cpus * 1e9) if limits.cpus else None,
         "Ulimits": [{"Name": name, "Soft": value, "Hard": value} for name, value in ULIMITS.items()],
-        "LogConfig": LOG_CONFIG if holder.flavour == "docker" else None,
-        "UsernsMode": holder.userns,
+        "LogConfig": LOG_CONFIG if defaults.flavour == "docker" else None,
+        "UsernsMode": defaults.userns,
         "IpcMode": "private",
         "Mounts": _mounts(spec),
         **_network(spec),
@@ -59,26 +61,20 @@ def create_body(spec: RunSpec, holder: "Holder") -> dict[str, Any]:
         "Image": full_reference(spec.image, spec.image_sha) if spec.image_sha else spec.image,
         "Cmd": list(spec.args),
         "Env": [f"{key}={value}" for key, value in env.items()],
-        "User": "{}:{}".format(*holder.user),
+        "User": "{}:{}".format(*defaults.user),
         "WorkingDir": WORKSPACE,
-        "Labels": {**spec.labels, OWNER_LABEL: holder.owner},
+        "Labels": {**spec.labels, OWNER_LABEL: defaults.owner},
         "HostConfig": {key: value for key, value in host.items() if value is not None},
     }
 
 
-def _filter(flavour: str) -> list[str]:
-    """Podman takes a file's path in the place of a profile; it keeps its own."""
-    profile = seccomp.profile() if flavour == "docker" else None
-    return [f"seccomp={profile}"] if profile else []
-
-
 def _mounts(spec: RunSpec) -> list[dict[str, Any]]:
     workspace = {"Type": "bind", "Source": str(spec.workspace), "Target": WORKSPACE, "ReadOnly": False}
-    others = [
+    further = [
         {"Type": "bind", "Source": str(mount.source), "Target": mount.target, "ReadOnly": not mount.writable}
         for mount in spec.mounts
     ]
-    return [workspace, *others]
+    return [workspace, *further]
 
 
 def _network(spec: RunSpec) -> dict[str, Any]:
@@ -118,6 +114,7 @@ def started_at(state: Mapping[str, Any], ended: bool) -> datetime | None:
 
 
 def boot_time() -> datetime | None:
+    """When this machine was started; None where the kernel does not say."""
     with contextlib.suppress(OSError, ValueError, StopIteration):
         lines = Path("/proc/stat").read_text().splitlines()
         seconds = next(line.split()[1] for line in lines if line.startswith("btime"))
@@ -143,22 +140,19 @@ def parse_time(text: str | None) -> datetime | None:
 def redacted(record: dict[str, Any]) -> dict[str, Any]:
     """The engine's record for metadata.json: the environment's values masked, the filter by its name."""
     config = {**record["Config"], "Env": redacted_environment(record["Config"].get("Env") or ())}
-    options = ["seccomp=carrel" if word.startswith("seccomp={") else word for word in _security_options(record)]
-    return {**record, "Config": config, "HostConfig": {**record["HostConfig"], "SecurityOpt": options}}
-
-
-def _security_options(record: Mapping[str, Any]) -> list[str]:
-    return record["HostConfig"].get("SecurityOpt") or []
+    options: list[str] = record["HostConfig"].get("SecurityOpt") or []
+    named = ["seccomp=carrel" if option.startswith("seccomp={") else option for option in options]
+    return {**record, "Config": config, "HostConfig": {**record["HostConfig"], "SecurityOpt": named}}
 
 
 def notes_of(record: Mapping[str, Any], lost: bool) -> tuple[str, ...]:
     """What the job's log says of how its limits were held."""
     host = record["HostConfig"]
-    wanted = {
+    enforced = {
         "memory": f"{host['Memory'] / (1 << 30):.2f} GB" if host.get("Memory") else None,
         "cpus": f"{host['NanoCpus'] / 1e9:g}" if host.get("NanoCpus") else None,
         "pids": str(host["PidsLimit"]) if host.get("PidsLimit") else None,
     }
-    parts = [f"{name} {value}" for name, value in wanted.items() if value]
+    parts = [f"{name} {value}" for name, value in enforced.items() if value]
     notes = ["Limits by the container engine: " + (", ".join(parts) or "none asked for")]
     return (*notes, "Lost: the machine or the engine restarted while it ran.") if lost else tuple(notes)

@@ -32,7 +32,7 @@ from carrel.executors.base import (
 from carrel.executors.containers import (
     CANNOT_START,
     OWNER_LABEL,
-    Holder,
+    ContainerDefaults,
     boot_time,
     create_body,
     engine_start,
@@ -70,9 +70,9 @@ class DockerExecutor:
         tmp_bytes: int = 1 << 30,
         toolchains_dir: Path | None = None,
     ) -> None:
-        self._toolchains = toolchains_dir
+        self._toolchains_dir = toolchains_dir
         self._pull_allowed, self._pull_seconds = pull, pull_seconds
-        self._allow = allow_image or (lambda image: True)
+        self._allow_image = allow_image or (lambda image: True)
         self._engine = Engine(flavour, host)
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         try:
@@ -86,37 +86,39 @@ class DockerExecutor:
         userns = "keep-id" if rootless and flavour == "podman" else None
         # Rootless Docker shows its owner as 0 inside, and only as 0 may a job write to its owner's folders.
         inside = (0, 0) if rootless and flavour == "docker" else user or (os.getuid(), os.getgid())
-        self._holder = Holder(owner, flavour, inside, userns, tmp_bytes)
+        self._defaults = ContainerDefaults(owner, flavour, inside, userns, tmp_bytes)
 
     def close(self) -> None:
+        """Close the connections to the engine."""
         self._engine.close()
 
     # --- images --------------------------------------------------------------------------------------------------
 
     def prepare_image(self, image: str, image_sha: str | None) -> str:
+        """Pull the image unless it is here; many jobs of one image pull it once. Returns its id."""
         self._check_allowed(image)
         reference = full_reference(image, image_sha)
-        with self._locks[reference]:  # many jobs of one image pull it once
-            found = self._local_image(image, image_sha)
-            if found is None:
+        with self._locks[reference]:
+            image_id = self._find_image(image, image_sha)
+            if image_id is None:
                 self._pull(image, image_sha)
-                found = self._local_image(image, image_sha)
-        if found is None:
+                image_id = self._find_image(image, image_sha)
+        if image_id is None:
             raise ImageUnavailable(f"The image {reference} was pulled, but the engine does not have it.")
-        return found
+        return image_id
 
     def _check_allowed(self, image: str) -> None:
-        if not self._allow(image):
+        if not self._allow_image(image):
             raise ImageNotAllowed(f"The image {image} is not among those this backend may run.")
 
-    def _local_image(self, image: str, image_sha: str | None) -> str | None:
+    def _find_image(self, image: str, image_sha: str | None) -> str | None:
         """Its id; of an image that was made here, and so has no registry's digest, the id may stand for the digest."""
         with contextlib.suppress(NotFound):
             return str(self._engine.get(f"/images/{full_reference(image, image_sha)}/json")["Id"])
         if image_sha:
             with contextlib.suppress(NotFound):
-                found = str(self._engine.get(f"/images/{image}/json")["Id"])
-                return found if found == image_sha else None
+                image_id = str(self._engine.get(f"/images/{image}/json")["Id"])
+                return image_id if image_id == image_sha else None
         return None
 
     def _pull(self, image: str, image_sha: str | None) -> None:
@@ -124,7 +126,7 @@ class DockerExecutor:
         if not self._pull_allowed:
             raise ImageUnavailable(
                 f"The image {reference} is not on this machine, and this backend does not pull images."
-                + self._instead(image)
+                + self._advise_toolchain(image)
             )
         name, tag = split_reference(image)
         try:
@@ -147,15 +149,15 @@ class DockerExecutor:
             raise ImageUnavailable(
                 f"The image {reference} is not on this machine and could not be pulled: {errors[-1]}. Check the name "
                 f"and that the registry can be reached, or bring the image with `{self._engine.flavour} load`."
-                + self._instead(image)
+                + self._advise_toolchain(image)
             )
 
-    def _instead(self, image: str) -> str:
+    def _advise_toolchain(self, image: str) -> str:
         """What else could run it here, as a sentence; nothing when there is no such toolchain."""
-        if self._toolchains is None:
+        if self._toolchains_dir is None:
             return ""
         try:
-            toolchain = resolve(image, self._toolchains)
+            toolchain = resolve(image, self._toolchains_dir)
         except ImageUnavailable:
             return ""
         return (
@@ -166,16 +168,17 @@ class DockerExecutor:
     # --- processes -----------------------------------------------------------------------------------------------
 
     def start(self, spec: RunSpec) -> None:
+        """Create the container and start it; one that was created but never started is started now."""
         self._check_allowed(spec.image)
         refuse_impossible(spec)
         spec = replace(spec, limits=spec.limits.on_machine(self._cpus))
-        body = create_body(spec, self._holder)
+        body = create_body(spec, self._defaults)
         with self._locks[spec.name]:
             try:
                 self._create(spec, body)
                 faults.point("executors.docker.created")
             except Conflict:
-                if phase_of(self._state(spec.name)) != Phase.ABSENT:
+                if phase_of(self._read_state(spec.name)) != Phase.ABSENT:
                     return
             self._start_created(spec.name)
         faults.point("executors.docker.started")
@@ -194,15 +197,16 @@ class DockerExecutor:
             self._engine.post(f"/containers/{name}/start")
         except ExecutorError:
             # A program that is not in the image is the study's error, with an exit code as from a shell.
-            if self._state(name).get("ExitCode") not in CANNOT_START:
+            if self._read_state(name).get("ExitCode") not in CANNOT_START:
                 self.remove(name)
                 raise
 
-    def _state(self, name: str) -> dict[str, Any]:
+    def _read_state(self, name: str) -> dict[str, Any]:
         state: dict[str, Any] = self._engine.get(f"/containers/{name}/json")["State"]
         return state
 
     def inspect(self, name: str) -> Inspection:
+        """What the engine's record says of the container."""
         try:
             record = self._engine.get(f"/containers/{name}/json")
         except NotFound:
@@ -228,28 +232,31 @@ class DockerExecutor:
         )
 
     def wait(self, names: Iterable[str], timeout: float, wake: int | None = None) -> set[str]:
-        wanted = list(names)
+        """See `Executor.wait`: by the engine's events."""
+        containers = list(names)
         deadline = time.monotonic() + timeout
-        filters = json.dumps({"type": ["container"], "event": ["die", "destroy"], "container": wanted})
+        filters = json.dumps({"type": ["container"], "event": ["die", "destroy"], "container": containers})
         with self._engine.stream("GET", "/events", filters=filters) as events:
             bell = events.socket
             while True:
                 # The engine listens for us by now: an end before this look is seen by it, one after it rings the bell.
-                ended = {name for name in wanted if self.inspect(name).phase != Phase.RUNNING}
+                ended = {name for name in containers if self.inspect(name).phase != Phase.RUNNING}
                 if ended:
                     return ended
-                ready = _select(bell, wake, deadline - time.monotonic())
+                waiters = [bell] if wake is None else [bell, wake]
+                ready, _, _ = select.select(waiters, [], [], max(0.0, deadline - time.monotonic()))
                 if bell not in ready:
                     return set()
                 if not bell.recv(1 << 16):
                     raise RuntimeUnavailable(f"The {self._engine.flavour} engine stopped while a job ran.")
 
     def logs(self, name: str, write: Callable[[bytes], object], max_bytes: int | None = None) -> int:
-        return copy_log(self._log(name), write, max_bytes)
+        """See `Executor.logs`; with the engine's own words where it could not start the program."""
+        return copy_log(self._read_log(name), write, max_bytes)
 
-    def _log(self, name: str) -> Iterator[bytes]:
+    def _read_log(self, name: str) -> Iterator[bytes]:
         try:
-            state = self._state(name)
+            state = self._read_state(name)
             with self._engine.stream("GET", f"/containers/{name}/logs", stdout=1, stderr=1, timestamps=1) as stream:
                 yield from demultiplex(stream.chunks())
         except NotFound:
@@ -259,12 +266,14 @@ class DockerExecutor:
             yield f"{stamp} carrel: {state['Error']}\n".encode()
 
     def stop(self, name: str) -> None:
+        """Kill the container and wait for its end."""
         with contextlib.suppress(NotFound, Conflict):  # gone, or not running
             self._engine.post(f"/containers/{name}/kill", signal="KILL")
             if not self.wait([name], STOP_SECONDS):
                 raise RuntimeUnavailable(f"The container {name} was killed but does not end.")
 
     def remove(self, name: str) -> None:
+        """Remove the container and its volumes, whether it runs or not."""
         deadline = time.monotonic() + REMOVE_SECONDS
         with contextlib.suppress(NotFound):
             while True:
@@ -278,11 +287,14 @@ class DockerExecutor:
         self._locks.pop(name, None)
 
     def usage(self, name: str) -> Usage | None:
+        """See `Executor.usage`: of its control group where that can be read, else of the engine."""
         try:
             record = self._engine.get(f"/containers/{name}/json")
             if phase_of(record["State"]) != Phase.RUNNING:
                 return None
-            return _usage_of_files(record) or self._usage_of_engine(name)
+            group = cgroups.group_of(record["State"]["Pid"])
+            own = {controller: folder for controller, folder in group.items() if record["Id"] in str(folder)}
+            return cgroups.usage(own) or self._usage_of_engine(name)
         except NotFound:
             return None
 
@@ -298,26 +310,27 @@ class DockerExecutor:
         )
 
     def list(self) -> list[str]:
-        filters = json.dumps({"label": [f"{OWNER_LABEL}={self._holder.owner}"]})
-        found = self._engine.get("/containers/json", all=True, filters=filters)
-        return sorted(each["Names"][0].removeprefix("/") for each in found)
+        """Names of the containers that have this owner's label."""
+        filters = json.dumps({"label": [f"{OWNER_LABEL}={self._defaults.owner}"]})
+        containers = self._engine.get("/containers/json", all=True, filters=filters)
+        return sorted(container["Names"][0].removeprefix("/") for container in containers)
 
 
 def capabilities(flavour: str, info: Mapping[str, Any]) -> Capabilities:
     """What the engine says it can hold; `RuntimeUnavailable` when it runs containers without a seccomp profile."""
-    profiles = [word for word in _security(info).split() if word.startswith("seccomp")]
+    profiles = [option for option in _security(info).split() if option.startswith("seccomp")]
     if not profiles or "unconfined" in profiles[0]:
         raise RuntimeUnavailable(
             f"The {flavour} engine runs containers without its default seccomp profile, so jobs would be less isolated "
             "than they must be. Remove `seccomp-profile: unconfined` from its configuration."
         )
-    held = {True: "cgroup", False: "none"}
+    enforcement = {True: "cgroup", False: "none"}
     return Capabilities(
         name=flavour,
         images=True,
-        memory_limit=held[bool(info.get("MemoryLimit"))],
-        cpu_limit=held[bool(info.get("CpuCfsQuota"))],
-        pids_limit=held[bool(info.get("PidsLimit", True))],
+        memory_limit=enforcement[bool(info.get("MemoryLimit"))],
+        cpu_limit=enforcement[bool(info.get("CpuCfsQuota"))],
+        pids_limit=enforcement[bool(info.get("PidsLimit", True))],
         database_network=True,
     )
 
@@ -325,14 +338,3 @@ def capabilities(flavour: str, info: Mapping[str, Any]) -> Capabilities:
 def _security(info: Mapping[str, Any]) -> str:
     """`["name=seccomp,profile=default", "name=rootless"]` -> "seccomp,profile=default rootless"."""
     return " ".join(option.removeprefix("name=") for option in info.get("SecurityOptions") or ())
-
-
-def _usage_of_files(record: Mapping[str, Any]) -> Usage | None:
-    group = cgroups.group_of(record["State"]["Pid"])
-    own = {controller: place for controller, place in group.items() if record["Id"] in str(place)}
-    return cgroups.usage(own)
-
-
-def _select(bell: Any, wake: int | None, timeout: float) -> list[Any]:
-    waiters = [bell] if wake is None else [bell, wake]
-    return select.select(waiters, [], [], max(0.0, timeout))[0]

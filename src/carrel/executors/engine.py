@@ -34,23 +34,23 @@ class Conflict(ExecutorError):
 def socket_path(flavour: str, host: str | None) -> Path:
     """The engine's socket: `host` or the environment's (`unix:///path`), else the first usual place that exists."""
     variable = "DOCKER_HOST" if flavour == "docker" else "CONTAINER_HOST"
-    given = host or os.environ.get(variable)
-    if given:
-        if not given.startswith("unix://"):
+    address = host or os.environ.get(variable)
+    if address:
+        if not address.startswith("unix://"):
             raise RuntimeUnavailable(
-                f"{variable}={given}: only an engine of this machine, at a unix:// socket, can mount the folders."
+                f"{variable}={address}: only an engine of this machine, at a unix:// socket, can mount the folders."
             )
-        return Path(given.removeprefix("unix://"))
-    places = _usual_places(flavour)
-    return next((place for place in places if place.exists()), places[-1])
+        return Path(address.removeprefix("unix://"))
+    usual = _usual_sockets(flavour)
+    return next((path for path in usual if path.exists()), usual[-1])
 
 
-def _usual_places(flavour: str) -> list[Path]:
+def _usual_sockets(flavour: str) -> list[Path]:
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     own = [Path(runtime)] if runtime else []
     if flavour == "docker":
-        return [*(place / "docker.sock" for place in own), Path("/var/run/docker.sock")]
-    return [*(place / "podman" / "podman.sock" for place in own), Path("/run/podman/podman.sock")]
+        return [*(folder / "docker.sock" for folder in own), Path("/var/run/docker.sock")]
+    return [*(folder / "podman" / "podman.sock" for folder in own), Path("/run/podman/podman.sock")]
 
 
 def registry_auth(reference: str) -> dict[str, str]:
@@ -63,8 +63,8 @@ def registry_auth(reference: str) -> dict[str, str]:
         username, _, password = base64.b64decode(entry).decode().partition(":")
     except (OSError, ValueError, KeyError, TypeError):
         return {}
-    word = json.dumps({"username": username, "password": password, "serveraddress": key})
-    return {"X-Registry-Auth": base64.urlsafe_b64encode(word.encode()).decode()}
+    credentials = json.dumps({"username": username, "password": password, "serveraddress": key})
+    return {"X-Registry-Auth": base64.urlsafe_b64encode(credentials.encode()).decode()}
 
 
 class Engine:
@@ -146,8 +146,11 @@ class Engine:
     def _check(self, response: httpx.Response) -> None:
         if response.status_code < 400:
             return
-        message = _message(response)
-        if any(words in message.lower() for words in NO_SPACE):
+        try:
+            message = str(response.json()["message"])
+        except (ValueError, KeyError, TypeError):
+            message = f"answer {response.status_code}"
+        if any(phrase in message.lower() for phrase in NO_SPACE):
             raise DiskFull(f"{self.flavour}: no space left on the disk of the container engine.")
         kinds = {404: NotFound, 409: Conflict}
         raise kinds.get(response.status_code, ExecutorError)(f"{self.flavour}: {message}")
@@ -166,13 +169,6 @@ class Engine:
         if not os.access(self.socket, os.R_OK | os.W_OK):
             return f"The {self.flavour} engine's socket {self.socket} may not be used by this user (group docker?)."
         return f"No {self.flavour} engine answers at {self.socket}. Start it."
-
-
-def _message(response: httpx.Response) -> str:
-    try:
-        return str(response.json()["message"])
-    except (ValueError, KeyError, TypeError):
-        return f"answer {response.status_code}"
 
 
 class Stream:

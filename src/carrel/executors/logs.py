@@ -15,11 +15,12 @@ class HeadTail:
         self._head_left = None if max_bytes is None else max_bytes // 2
         self._tail_size = 0 if max_bytes is None else max_bytes - max_bytes // 2
         self._tail: deque[bytes] = deque()
-        self._held = 0
+        self._tail_length = 0
         self._dropped = 0
         self._head_ends_line = True
 
     def feed(self, data: bytes) -> None:
+        """Take the next piece of the log."""
         if self._head_left is None:
             self._write(data)
             return
@@ -29,30 +30,25 @@ class HeadTail:
             self._head_left -= len(head)
             self._head_ends_line = head.endswith(b"\n")
         if rest:
-            self._keep(rest)
-
-    def _keep(self, data: bytes) -> None:
-        self._tail.append(data)
-        self._held += len(data)
-        while self._held - len(self._tail[0]) >= self._tail_size:
-            self._drop(self._tail.popleft())
-
-    def _drop(self, data: bytes) -> None:
-        self._held -= len(data)
-        self._dropped += len(data)
+            self._tail.append(rest)
+            self._tail_length += len(rest)
+            while self._tail_length - len(self._tail[0]) >= self._tail_size:
+                oldest = len(self._tail.popleft())
+                self._tail_length -= oldest
+                self._dropped += oldest
 
     def finish(self, dropped_before: int = 0) -> int:
         """Write the tail; returns the number of bytes left out, `dropped_before` (by whoever feeds this) with them."""
         tail = b"".join(self._tail)
-        keep = tail[max(0, len(tail) - self._tail_size) :]
-        cut = len(tail) - len(keep)
+        end = tail[max(0, len(tail) - self._tail_size) :]
+        cut = len(tail) - len(end)
         if cut or self._dropped:
-            line_end = keep.find(b"\n") + 1
-            cut, keep = cut + line_end, keep[line_end:]
+            line_end = end.find(b"\n") + 1
+            cut, end = cut + line_end, end[line_end:]
         missing = self._dropped + cut
         if missing:
             self._write(marker(missing, self._head_ends_line))
-        self._write(keep)
+        self._write(end)
         return missing + dropped_before
 
 

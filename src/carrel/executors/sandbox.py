@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from carrel.executors.base import HIDDEN_IN_PROC, JOB_ENV, JOB_SHM, JOB_TMP, WORKSPACE, Limits, RunSpec
+from carrel.executors.base import HIDDEN_IN_PROC, JOB_ENV, JOB_SHM, JOB_TMP, WORKSPACE, ResourceLimits, RunSpec
 from carrel.executors.state_folders import write_if_changed
 from carrel.executors.supervisor import COMMAND_FD
 from carrel.executors.toolchains import Toolchain
@@ -181,7 +181,7 @@ class LimitEnforcement:
     phrase: str
 
 
-def limits_note(limits: Limits, enforcement: Mapping[str, LimitEnforcement]) -> str:
+def limits_note(limits: ResourceLimits, enforcement: Mapping[str, LimitEnforcement]) -> str:
     """One sentence for the log: what was asked for, and by what it is enforced."""
     requested = {
         "memory": f"{limits.memory / (1 << 30):.2f} GB" if limits.memory else None,

@@ -96,7 +96,7 @@ def program(machine: str | None = None) -> bytes | None:
     architecture, column = ARCHITECTURES[machine]
     x32 = [Instruction(JUMP_IF_AT_LEAST, X32, "refuse")] if machine == "x86_64" else []
     numbers = sorted(call[column] for call in REFUSED.values())
-    return _assembled(
+    return _assemble(
         [
             Instruction(LOAD, ARCHITECTURE_OFFSET),
             Instruction(JUMP_IF_EQUAL, architecture, "", "kill"),
@@ -134,20 +134,19 @@ def program(machine: str | None = None) -> bytes | None:
     )
 
 
-def _assembled(lines: Labelled) -> bytes:
-    places: dict[str, int] = {}
+def _assemble(lines: Labelled) -> bytes:
+    positions: dict[str, int] = {}
     instructions: list[Instruction] = []
     for line in lines:
         if isinstance(line, str):
-            places[line] = len(instructions)
+            positions[line] = len(instructions)
         else:
             instructions.append(line)
-    return b"".join(_word(line, number, places) for number, line in enumerate(instructions))
-
-
-def _word(line: Instruction, number: int, places: Mapping[str, int]) -> bytes:
-    true, false = (places[label] - number - 1 if label else 0 for label in (line.true, line.false))
-    return struct.pack("=HBBI", line.code, true, false, line.value)
+    code = bytearray()
+    for number, instruction in enumerate(instructions):
+        jumps = (positions[label] - number - 1 if label else 0 for label in (instruction.true, instruction.false))
+        code += struct.pack("=HBBI", instruction.code, *jumps, instruction.value)
+    return bytes(code)
 
 
 def profile(machine: str | None = None) -> str | None:

@@ -20,7 +20,7 @@ ENGINES = ("docker", "podman")
 CHOICES = ("auto", "docker", "podman", "bubblewrap", "process")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutorSettings:
     """What any executor may need; each takes its part. Sizes in bytes."""
 
@@ -77,7 +77,7 @@ def _toolchains_for(images: Collection[str], folder: Path) -> bool:
     from carrel.executors.toolchains import SQLRUNNER, ToolchainBroken, ToolchainMissing, existing, resolve
 
     if not images:  # Carrel's own is always there, and no sign that somebody means to use toolchains
-        return any((found.name, found.version) != SQLRUNNER for found in existing(folder))
+        return any((toolchain.name, toolchain.version) != SQLRUNNER for toolchain in existing(folder))
     try:
         return all(resolve(image, folder) for image in images)
     except (ToolchainMissing, ToolchainBroken):

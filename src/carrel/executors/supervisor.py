@@ -42,7 +42,9 @@ class Log:
         self.at_line_start = True
 
     def feed(self, data: bytes) -> None:
-        stamp = _stamp()
+        """Write what came, with the time before each line that begins in it."""
+        seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)).encode() + b".%09dZ " % nanoseconds
         ends_line = data.endswith(b"\n")
         body = data[:-1] if ends_line else data
         text = body.replace(b"\n", b"\n" + stamp) + (b"\n" if ends_line else b"")
@@ -52,6 +54,7 @@ class Log:
         self._write(text)
 
     def finish(self) -> None:
+        """End the last line, if the process left it open."""
         if not self.at_line_start:
             self._write(b"\n")
 
@@ -82,11 +85,6 @@ def _create(name: str) -> int:
     return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
 
-def _stamp() -> bytes:
-    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)).encode() + b".%09dZ " % nanoseconds
-
-
 class Sandbox:
     """The bwrap process and its cgroups."""
 
@@ -101,6 +99,7 @@ class Sandbox:
         signal.set_wakeup_fd(writer)
 
     def on_stop(self, *_: object) -> None:
+        """Handle SIGTERM: kill the sandbox, now or as soon as it is there."""
         self.stopping = True
         if self.pid:
             _try_kill(-self.pid)
@@ -113,7 +112,7 @@ class Sandbox:
         if pid == 0:
             self._become_bwrap(child_out, child_status)
         # A group of its own, so that a stop also kills a process that bwrap has made but not yet bound to its own end.
-        _try_group(pid)
+        _try_setpgid(pid)
         self.pid = pid
         _let_signals_in()
         for fd in (child_out, child_status, ARGS_FD, SECCOMP_FD, COMMAND_FD):
@@ -125,7 +124,7 @@ class Sandbox:
     def _become_bwrap(self, out: int, status: int) -> None:
         try:
             os.close(LOCK_FD)
-            _try_group(0)
+            _try_setpgid(0)
             for group in self.cgroups:
                 _put(f"{group}/cgroup.procs", b"0")
             _try_put("/proc/self/oom_score_adj", b"500")  # a machine out of memory should take the job, not the agent
@@ -155,7 +154,7 @@ class Sandbox:
         """Whatever is left in the cgroup. With bwrap's end the pid namespace is killed, so it is seldom anything."""
         for group in self.cgroups:
             if not _try_put(f"{group}/cgroup.kill", b"1"):
-                for pid in _words(f"{group}/cgroup.procs"):
+                for pid in _read_words(f"{group}/cgroup.procs"):
                     _try_kill(int(pid))
 
 
@@ -185,7 +184,7 @@ def _try_put(path: str, data: bytes) -> bool:
     return True
 
 
-def _words(path: str) -> list[str]:
+def _read_words(path: str) -> list[str]:
     try:
         with open(path) as file:
             return file.read().split()
@@ -200,7 +199,7 @@ def _try_kill(pid: int) -> None:
         pass
 
 
-def _try_group(pid: int) -> None:
+def _try_setpgid(pid: int) -> None:
     """Parent and child both do it, so that it is done whichever comes first."""
     try:
         os.setpgid(pid, pid)
@@ -208,11 +207,11 @@ def _try_group(pid: int) -> None:
         pass
 
 
-def _counter(groups: list[str], files: tuple[str, ...], word: str | None = None) -> int:
+def _read_counter(groups: list[str], files: tuple[str, ...], word: str | None = None) -> int:
     """A number of the first of `files` that a cgroup has: the one after `word`, or the only one."""
     for group in groups:
         for name in files:
-            words = _words(f"{group}/{name}")
+            words = _read_words(f"{group}/{name}")
             if word is None and words:
                 return int(words[0])
             if word in words:
@@ -220,14 +219,14 @@ def _counter(groups: list[str], files: tuple[str, ...], word: str | None = None)
     return 0
 
 
-def _usage(groups: list[str]) -> dict[str, int]:
+def _read_usage(groups: list[str]) -> dict[str, int]:
     oom_files = ("memory.events", "memory.oom_control")
     return {
-        "oom_kills": _counter(groups, oom_files, "oom_kill"),
-        "pids_refused": _counter(groups, ("pids.events",), "max"),
-        "memory_peak": _counter(groups, ("memory.peak", "memory.max_usage_in_bytes")),
-        "cpu_microseconds": _counter(groups, ("cpu.stat",), "usage_usec")
-        or _counter(groups, ("cpuacct.usage",)) // 1000,
+        "oom_kills": _read_counter(groups, oom_files, "oom_kill"),
+        "pids_refused": _read_counter(groups, ("pids.events",), "max"),
+        "memory_peak": _read_counter(groups, ("memory.peak", "memory.max_usage_in_bytes")),
+        "cpu_microseconds": _read_counter(groups, ("cpu.stat",), "usage_usec")
+        or _read_counter(groups, ("cpuacct.usage",)) // 1000,
     }
 
 
@@ -242,8 +241,8 @@ def _pump(sandbox: Sandbox, log: Log, out: int) -> int:
     deadline: float | None = None
     open_ended = True
     while status is None or open_ended:
-        left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
-        ready = poll.poll(left)
+        timeout = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
+        ready = poll.poll(timeout)
         if not ready and deadline is not None:
             break
         for fd, _ in ready:
@@ -275,7 +274,7 @@ def _write_exit(record: dict[str, int]) -> None:
     os.rename("exit.new", "exit")
 
 
-def _ran(status: int) -> bool:
+def _was_started(status: int) -> bool:
     """Whether the program itself was started and ended, by what bwrap wrote: nothing, when its set-up failed."""
     os.set_blocking(status, False)
     try:
@@ -290,14 +289,14 @@ def supervise(sandbox: Sandbox, log_limit: int) -> None:
     out, status_fd = sandbox.start()
     code = os.waitstatus_to_exitcode(_pump(sandbox, log, out))
     log.finish()
-    failed = code >= 0 and not _ran(status_fd)
+    failed = code >= 0 and not _was_started(status_fd)
     record = {
         "exit_code": 128 - code if code < 0 else code,
         "failed": int(failed),
         "finished": time.time_ns(),
         "log_dropped": log.dropped,
     }
-    _write_exit(record | _usage(sandbox.cgroups))
+    _write_exit(record | _read_usage(sandbox.cgroups))
 
 
 def main(argv: list[str]) -> None:

@@ -70,7 +70,7 @@ class ToolchainBuildFailed(Exception):
     """The requirements could not be installed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Toolchain:
     """One toolchain, ready to run. Paths are of the host, and are seen under the same path inside."""
 
@@ -111,23 +111,23 @@ def resolve(image: str, toolchains_dir: Path) -> Toolchain:
 
 
 def _missing_message(name: str, version: str, toolchains_dir: Path) -> str:
-    there = ", ".join(f"{each.name}:{each.version}" for each in existing(toolchains_dir))
-    how = (
+    available = ", ".join(f"{toolchain.name}:{toolchain.version}" for toolchain in existing(toolchains_dir))
+    advice = (
         f"make it with `carrel toolchain build {name}:{version} -r REQUIREMENTS.txt`"
         if name == "python"
         else f"make a folder {name}-{version} with a {MANIFEST} (see docs/how-to/toolchains.md)"
     )
-    return f"There is no toolchain {name}:{version} in {toolchains_dir}. There are: {there}. To add it, {how}."
+    return f"There is no toolchain {name}:{version} in {toolchains_dir}. There are: {available}. To add it, {advice}."
 
 
 def existing(toolchains_dir: Path) -> list[Toolchain]:
     """All usable toolchains, by name and version; `sqlrunner:v1`, which needs no folder, is among them."""
-    found = {SQLRUNNER: _sqlrunner()}
+    toolchains = {SQLRUNNER: _sqlrunner()}
     for folder in sorted(toolchains_dir.glob("*-*")):
         name, _, version = folder.name.partition("-")
         with contextlib.suppress(ToolchainBroken):
-            found[name, version] = _load(name, version, folder)
-    return [found[key] for key in sorted(found)]
+            toolchains[name, version] = _load(name, version, folder)
+    return [toolchains[key] for key in sorted(toolchains)]
 
 
 def _load(name: str, version: str, folder: Path) -> Toolchain:
@@ -145,8 +145,8 @@ def _load(name: str, version: str, folder: Path) -> Toolchain:
 def _from_manifest(name: str, version: str, folder: Path, manifest: dict[str, Any], text: str) -> Toolchain:
     if manifest.get("format", FORMAT) != FORMAT:
         raise ValueError(f"its format is {manifest['format']}, this Carrel knows {FORMAT}")
-    binds = tuple(Path(place) for place in manifest.get("binds", ()))
-    if not all(place.is_absolute() and place.exists() for place in binds):
+    binds = tuple(Path(bind) for bind in manifest.get("binds", ()))
+    if not all(bind.is_absolute() and bind.exists() for bind in binds):
         raise ValueError("a folder in `binds` does not exist or is not absolute")
     return Toolchain(
         name=name,
@@ -154,7 +154,7 @@ def _from_manifest(name: str, version: str, folder: Path, manifest: dict[str, An
         folder=folder,
         id=manifest.get("id") or "sha256:" + hashlib.sha256(text.encode()).hexdigest(),
         entrypoint=tuple(manifest.get("entrypoint", ())),
-        path=tuple(str(folder / place) for place in manifest.get("path", ("bin",))),
+        path=tuple(str(folder / name) for name in manifest.get("path", ("bin",))),
         env=dict(manifest.get("env", {})),
         binds=binds,
         labels=dict(manifest.get("labels", {})),
@@ -185,7 +185,7 @@ def _interpreter_binds(prefix: Path) -> tuple[Path, ...]:
     """The programs and libraries of an interpreter, and nothing else that may lie beside them; none when under /usr."""
     if Path("/usr") in (prefix, *prefix.parents):
         return ()
-    return tuple(place for name in ("bin", "lib", "lib64") if (place := prefix / name).exists())
+    return tuple(folder for name in ("bin", "lib", "lib64") if (folder := prefix / name).exists())
 
 
 # --- building ----------------------------------------------------------------------------------------------------
@@ -210,7 +210,10 @@ def build(name: str, version: str, requirements: Path, toolchains_dir: Path, pyt
         raise ToolchainBuildFailed(f"{name}:{version} is not a name and a version such as python:v2.")
     if requirements.is_fifo():
         raise ToolchainBuildFailed(f"{requirements} is a pipe, which cannot be read twice: write a file.")
-    interpreter = _interpreter(python or Path(sys.executable))
+    program = python or Path(sys.executable)
+    described = _run([str(program), "-I", "-c", DESCRIBE], f"{program} is not a Python that works")
+    prefix, implementation, python_version = json.loads(described)
+    interpreter = Interpreter(program, Path(prefix), f"{implementation} {python_version} {prefix}")
     text = requirements.read_text()
     # The folder's place is part of it: a virtual environment knows its own path.
     parts = [str(FORMAT), str(toolchains_dir.resolve()), text, interpreter.description, platform.platform()]
@@ -230,18 +233,12 @@ def build(name: str, version: str, requirements: Path, toolchains_dir: Path, pyt
     return resolve(f"{name}:{version}", toolchains_dir)
 
 
-def _interpreter(program: Path) -> Interpreter:
-    done = _run([str(program), "-I", "-c", DESCRIBE], f"{program} is not a Python that works")
-    prefix, implementation, version = json.loads(done)
-    return Interpreter(program, Path(prefix), f"{implementation} {version} {prefix}")
-
-
 def _install(folder: Path, requirements: Path, interpreter: Interpreter) -> None:
     """A virtual environment with real copies of everything but the interpreter, which is bound from its own place."""
     _run([str(interpreter.program), "-m", "venv", "--symlinks", "--without-pip", str(folder)], "No virtual environment")
     python = str(folder / "bin" / "python")
     options = ["--require-hashes", "--no-deps", "-r", str(requirements)]
-    uv = _uv()
+    uv = _find_uv()
     if uv:
         command = [uv, "pip", "install", "--python", python, "--link-mode", "copy", "--compile-bytecode", *options]
     else:
@@ -251,7 +248,7 @@ def _install(folder: Path, requirements: Path, interpreter: Interpreter) -> None
         _run(command, f"The requirements of {requirements} could not be installed{by}")
 
 
-def _uv() -> str | None:
+def _find_uv() -> str | None:
     if importlib.util.find_spec("uv") is None:
         return shutil.which("uv")
     from uv import find_uv_bin
@@ -278,7 +275,7 @@ def _write_manifest(folder: Path, name: str, version: str, identity: str, interp
         "id": identity,
         "path": ["bin"],
         "env": dict(PYTHON_ENV),
-        "binds": [str(place) for place in _interpreter_binds(interpreter.prefix)],
+        "binds": [str(bind) for bind in _interpreter_binds(interpreter.prefix)],
         "labels": {
             "org.opencontainers.image.version": version,
             "org.opencontainers.image.revision": identity.removeprefix("sha256:")[:40],

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from carrel.executors.base import WORKSPACE, Executor, Limits, Mount, RunSpec
+from carrel.executors.base import WORKSPACE, Executor, Mount, ResourceLimits, RunSpec
 from carrel.jobs.identifiers import job_id
 from carrel.jobs.statuses import StatusCode
 from carrel.local.code import FORMER_OUTPUT, Hashes, Version
@@ -74,11 +74,11 @@ class Surroundings:
                 self.images[image] = self.executor.prepare_image(image, None)
             return self.images[image]
 
-    def limits(self, action: Action) -> Limits:
+    def limits(self, action: Action) -> ResourceLimits:
         """What the action asks for, capped by `-m` and `--cpus` where those were given, else their default."""
         asked = action.resources
         memory, cpus = asked.memory or self.memory, asked.cpus or self.cpus
-        return Limits(
+        return ResourceLimits(
             cpus=min(cpus, self.cpus) if self.cpus_given else cpus,
             memory=min(memory, self.memory) if self.memory_given else memory,
         )

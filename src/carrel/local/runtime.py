@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from carrel.executors.base import JOB_TMP, Executor, Limits, RunSpec
+from carrel.executors.base import JOB_TMP, Executor, ResourceLimits, RunSpec
 from carrel.executors.select import ENGINES
 from carrel.local.errors import LocalError
 from carrel.local.report import without_timestamp
@@ -84,9 +84,11 @@ def _detached(asked: Execution, settings: LocalSettings, executor: Executor, nam
     image = settings.image_named(asked.image)
     executor.prepare_image(image, None)
     args = (*((asked.entrypoint,) if asked.entrypoint else ()), *asked.args)
-    limits = Limits(cpus=asked.cpus, memory=asked.memory)
+    limits = ResourceLimits(cpus=asked.cpus, memory=asked.memory)
     try:
-        executor.start(RunSpec(name, image, args, Path.cwd(), env=_environment(asked), limits=limits))
+        executor.start(
+            RunSpec(name=name, image=image, args=args, workspace=Path.cwd(), env=_environment(asked), limits=limits)
+        )
         tail = Tail(executor, name, lambda text: print(text, end="", flush=True))
         while not executor.wait([name], 0.5):
             tail.show()

@@ -38,7 +38,9 @@ def runtime_of(wanted: str, toolchains: Path) -> str:
     """
     with tempfile.TemporaryDirectory() as state:
         try:
-            asked = ExecutorSettings(wanted, Path(state), toolchains, owner="carrel-up")
+            asked = ExecutorSettings(
+                executor=wanted, state_dir=Path(state), toolchains_dir=toolchains, owner="carrel-up"
+            )
             if engine_passed_over(asked, (), registry_in_force()):
                 asked = replace(asked, executor="bubblewrap")
             found = choose_executor(asked)
