@@ -5,52 +5,52 @@ from itertools import product
 
 import pytest
 
-from carrel.agent.attempt import Observed, Start, Step, next_step
+from carrel.agent.attempt import Observation, StartState, Step, next_step
 from carrel.executors.base import Phase
 
 FLAGS = ("prepared", "lost", "recorded", "reported", "cancelled", "timed_out", "superseded", "leftovers")
 ALL = [
-    Observed(phase, start=start, **dict(zip(FLAGS, flags, strict=True)))
-    for phase, start, flags in product(Phase, Start, product((False, True), repeat=len(FLAGS)))
+    Observation(phase, start=start, **dict(zip(FLAGS, flags, strict=True)))
+    for phase, start, flags in product(Phase, StartState, product((False, True), repeat=len(FLAGS)))
 ]
 
 
 @pytest.mark.parametrize(
     ("seen", "step"),
     [
-        (Observed(Phase.ABSENT), Step.PREPARE),
-        (Observed(Phase.ABSENT, prepared=True), Step.START),
-        (Observed(Phase.ABSENT, prepared=True, start=Start.BEGUN), Step.START),
-        (Observed(Phase.ABSENT, prepared=True, start=Start.DONE), Step.LOSE),
-        (Observed(Phase.ABSENT, start=Start.DONE), Step.LOSE),
-        (Observed(Phase.RUNNING, prepared=True), Step.WAIT),
-        (Observed(Phase.RUNNING), Step.STOP),
-        (Observed(Phase.EXITED), Step.LOSE),
-        (Observed(Phase.EXITED, prepared=True), Step.FINALISE),
-        (Observed(Phase.EXITED, prepared=True, lost=True, start=Start.DONE), Step.LOSE),
-        (Observed(Phase.EXITED, prepared=True, lost=True, start=Start.BEGUN), Step.RESET),
-        (Observed(Phase.EXITED, prepared=True, lost=True, cancelled=True), Step.FINALISE),
-        (Observed(Phase.RUNNING, prepared=True, cancelled=True), Step.STOP),
-        (Observed(Phase.RUNNING, prepared=True, timed_out=True), Step.STOP),
-        (Observed(Phase.ABSENT, cancelled=True), Step.FINALISE),
-        (Observed(Phase.EXITED, prepared=True, recorded=True), Step.REPORT),
-        (Observed(Phase.ABSENT, recorded=True, reported=True, leftovers=True), Step.CLEAN),
-        (Observed(Phase.ABSENT, recorded=True, reported=True), Step.DONE),
-        (Observed(Phase.RUNNING, prepared=True, superseded=True), Step.STOP),
+        (Observation(Phase.ABSENT), Step.PREPARE),
+        (Observation(Phase.ABSENT, prepared=True), Step.START),
+        (Observation(Phase.ABSENT, prepared=True, start=StartState.BEGUN), Step.START),
+        (Observation(Phase.ABSENT, prepared=True, start=StartState.DONE), Step.LOSE),
+        (Observation(Phase.ABSENT, start=StartState.DONE), Step.LOSE),
+        (Observation(Phase.RUNNING, prepared=True), Step.WAIT),
+        (Observation(Phase.RUNNING), Step.STOP),
+        (Observation(Phase.EXITED), Step.LOSE),
+        (Observation(Phase.EXITED, prepared=True), Step.FINALISE),
+        (Observation(Phase.EXITED, prepared=True, lost=True, start=StartState.DONE), Step.LOSE),
+        (Observation(Phase.EXITED, prepared=True, lost=True, start=StartState.BEGUN), Step.RESET),
+        (Observation(Phase.EXITED, prepared=True, lost=True, cancelled=True), Step.FINALISE),
+        (Observation(Phase.RUNNING, prepared=True, cancelled=True), Step.STOP),
+        (Observation(Phase.RUNNING, prepared=True, timed_out=True), Step.STOP),
+        (Observation(Phase.ABSENT, cancelled=True), Step.FINALISE),
+        (Observation(Phase.EXITED, prepared=True, recorded=True), Step.REPORT),
+        (Observation(Phase.ABSENT, recorded=True, reported=True, leftovers=True), Step.CLEAN),
+        (Observation(Phase.ABSENT, recorded=True, reported=True), Step.DONE),
+        (Observation(Phase.RUNNING, prepared=True, superseded=True), Step.STOP),
     ],
 )
-def test_what_comes_next(seen: Observed, step: Step) -> None:
+def test_what_comes_next(seen: Observation, step: Step) -> None:
     assert next_step(seen) is step
 
 
-def _after(seen: Observed, step: Step) -> Observed:
+def _after(seen: Observation, step: Step) -> Observation:
     """What is seen once a step has done its work."""
     return {
         Step.PREPARE: replace(seen, prepared=True, leftovers=True),
-        Step.START: replace(seen, phase=Phase.RUNNING, start=Start.DONE),
+        Step.START: replace(seen, phase=Phase.RUNNING, start=StartState.DONE),
         Step.WAIT: replace(seen, phase=Phase.EXITED),
         Step.STOP: replace(seen, phase=Phase.EXITED),
-        Step.RESET: replace(seen, phase=Phase.ABSENT, prepared=False, lost=False, start=Start.NOT_YET),
+        Step.RESET: replace(seen, phase=Phase.ABSENT, prepared=False, lost=False, start=StartState.NOT_YET),
         Step.FINALISE: replace(seen, recorded=True),
         Step.LOSE: replace(seen, recorded=True),
         Step.REPORT: replace(seen, reported=True),

@@ -6,7 +6,7 @@ import pytest
 from tests.support.agents import deep_folder
 
 from carrel.agent import folder as folders
-from carrel.agent.attempt import Start
+from carrel.agent.attempt import StartState
 from carrel.agent.folder import AttemptFolder, Prepared
 from carrel.messages.tasks import Task
 from carrel.outputs.trees import remove_tree
@@ -47,11 +47,11 @@ def test_preparing_is_not_believed_after_a_restart_of_the_machine(
 def test_a_start_begun_before_a_restart_of_the_machine_is_over(
     folder: AttemptFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert folder.start() is Start.NOT_YET
+    assert folder.start() is StartState.NOT_YET
     folder.write_start(done=False)
-    assert folder.start() is Start.BEGUN
+    assert folder.start() is StartState.BEGUN
     _restart_machine(monkeypatch)
-    assert folder.start() is Start.DONE
+    assert folder.start() is StartState.DONE
 
 
 @pytest.mark.parametrize("name", ["task.json", "cancelled", "prepared.json", "started.json", "metrics.json"])
@@ -64,7 +64,7 @@ def test_what_a_power_cut_left_half_written_is_as_good_as_not_there(
         "task.json": folder.task(),
         "cancelled": folder.cancelled(),
         "prepared.json": folder.prepared(),
-        "started.json": None if folder.start() is Start.NOT_YET else 1,
+        "started.json": None if folder.start() is StartState.NOT_YET else 1,
         "metrics.json": folder.metrics() or None,
     }
     assert found[name] is None
@@ -75,7 +75,7 @@ def test_reset_forgets_preparing_and_starting(folder: AttemptFolder) -> None:
     folder.write_start(done=False)
     folder.reset()
     assert folder.prepared() is None
-    assert folder.start() is Start.NOT_YET
+    assert folder.start() is StartState.NOT_YET
 
 
 def test_a_folder_however_deep_is_removed_and_no_link_followed(tmp_path: Path) -> None:

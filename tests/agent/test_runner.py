@@ -32,8 +32,8 @@ def test_a_cancellation_that_comes_while_the_end_is_reported_is_answered_too(tmp
                 runner.cancel(task("job1-001-cancel", TaskType.CANCELJOB))
             on_answer(200)
 
-    place = SimpleNamespace(storage=storage, executor=executor)
-    runner = Runner(place, task("job1-001", TaskType.RUNJOB), Reporter(), meter=None)
+    context = SimpleNamespace(storage=storage, executor=executor)
+    runner = Runner(context, task("job1-001", TaskType.RUNJOB), Reporter(), meter=None)
     runner.record = lambda: {"error": None, "timestamp_ns": 1, "exit_code": 0}
     runner._report_outcome()
     assert runner.settled == {"job1-001"}

@@ -7,7 +7,7 @@ import pytest
 from carrel.agent import databases, settings
 from carrel.agent.errors import DatabaseRefused, DatabaseUnavailable, SettingsError
 from carrel.agent.images import ImagePolicy
-from carrel.agent.prepare import memory_limit_of
+from carrel.agent.preparation import memory_limit_of
 from carrel.agent.settings import AgentSettings
 from carrel.jobs.outcomes import ErrorType
 from carrel.messages.tasks import JobDefinition, Study

@@ -10,7 +10,7 @@ from enum import StrEnum
 from carrel.executors.base import Phase
 
 
-class Start(StrEnum):
+class StartState(StrEnum):
     """What the disk says of the process having been started."""
 
     NOT_YET = "not_yet"
@@ -36,13 +36,13 @@ class Step(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
+class Observation:
     """One look at an attempt."""
 
     phase: Phase
     prepared: bool = False
     """Its folder is ready, and was made ready in this boot: what a job wrote before a power cut may be half there."""
-    start: Start = Start.NOT_YET
+    start: StartState = StartState.NOT_YET
     lost: bool = False
     """The runtime has it, ended without an exit code of its own."""
     recorded: bool = False
@@ -57,7 +57,7 @@ class Observed:
     """Its working folder is still there."""
 
 
-def next_step(seen: Observed) -> Step:
+def next_step(seen: Observation) -> Step:
     """The one thing to do now. Every step is idempotent, and leads to a state in which another is next, or DONE."""
     if seen.superseded or (seen.recorded and seen.reported):
         return _leave(seen)
@@ -74,18 +74,18 @@ def next_step(seen: Observed) -> Step:
     return _lost(seen) if seen.lost else Step.FINALISE
 
 
-def _lost(seen: Observed) -> Step:
+def _lost(seen: Observation) -> Step:
     """A process that we were killed while starting may never have been: that is no fault of anybody's."""
-    return Step.RESET if seen.start is Start.BEGUN else Step.LOSE
+    return Step.RESET if seen.start is StartState.BEGUN else Step.LOSE
 
 
-def _leave(seen: Observed) -> Step:
+def _leave(seen: Observation) -> Step:
     if seen.phase is Phase.RUNNING:
         return Step.STOP
     return Step.CLEAN if seen.leftovers or seen.phase is Phase.EXITED else Step.DONE
 
 
-def _begin(seen: Observed) -> Step:
-    if seen.start is Start.DONE:
+def _begin(seen: Observation) -> Step:
+    if seen.start is StartState.DONE:
         return Step.LOSE
     return Step.START if seen.prepared else Step.PREPARE

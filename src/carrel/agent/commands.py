@@ -18,7 +18,7 @@ import click
 from carrel.agent import metadata
 from carrel.agent import settings as agent_settings
 from carrel.agent.freshness import changed_since
-from carrel.agent.prepare import PROJECT_FILE
+from carrel.agent.preparation import PROJECT_FILE
 from carrel.agent.runner import PROCESS_PREFIX
 from carrel.agent.service import executor_of
 from carrel.agent.settings import AgentSettings

@@ -23,7 +23,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from carrel.agent.attempt import Start
+from carrel.agent.attempt import StartState
 from carrel.messages.tasks import Task
 from carrel.outputs.trees import remove_tree
 from carrel.outputs.unchanged_files import PlacedFile
@@ -104,7 +104,7 @@ class AttemptFolder:
             "boot": boot_id(),
             "image_id": prepared.image_id,
             "bound": dict(prepared.bound or {}),
-            "placed": {path: astuple(place) for path, place in prepared.placed.items()},
+            "placed": {path: astuple(file) for path, file in prepared.placed.items()},
             "study_actions": prepared.study_actions,
             "database_version": prepared.database_version,
         }
@@ -122,11 +122,11 @@ class AttemptFolder:
     def write_start(self, *, done: bool) -> None:
         self._write("started.json", json.dumps({"boot": boot_id(), "done": done}).encode())
 
-    def start(self) -> Start:
+    def start(self) -> StartState:
         record = _read_json(self.root / "started.json")
         if record is None:
-            return Start.NOT_YET
-        return Start.DONE if record["done"] or record["boot"] != boot_id() else Start.BEGUN
+            return StartState.NOT_YET
+        return StartState.DONE if record["done"] or record["boot"] != boot_id() else StartState.BEGUN
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Without fsync: what is lost in a power cut is a few samples."""

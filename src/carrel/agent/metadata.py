@@ -31,7 +31,7 @@ NOTHING_MATCHED = MatchedOutputs({}, (), ())
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class AttemptFacts:
     """All that is known of an attempt at its end, besides its definition."""
 
     task_id: str
@@ -54,7 +54,7 @@ class Facts:
     """Table -> its version when the action last ran, and now; of those that differ."""
 
 
-def metadata_of(job: JobDefinition, facts: Facts) -> dict[str, Any]:
+def metadata_of(job: JobDefinition, facts: AttemptFacts) -> dict[str, Any]:
     """The record. Times as ISO 8601 in UTC but `timestamp_ns`; `exit_code` is text, or None."""
     seen = facts.inspection
     return {

@@ -22,7 +22,7 @@ LINGER_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class QueuedUpdate:
     """An update, and who is to be told what became of it (its HTTP status)."""
 
     update: TaskUpdate
@@ -37,7 +37,7 @@ class Reporter(threading.Thread):
     def __init__(self, client: TaskClient) -> None:
         super().__init__(name="reporter", daemon=True)
         self._client = client
-        self._queue: list[Report] = []
+        self._queue: list[QueuedUpdate] = []
         self._changed = threading.Condition()
         self._stopping = False
         self._open = False
@@ -53,7 +53,7 @@ class Reporter(threading.Thread):
             idle = [report for report in self._queue if _made_idle_by(report.update, update)]
             self._queue = [report for report in self._queue if not _made_idle_by(report.update, update)]
             due = time.monotonic() + (0 if update.complete or update.publish else LINGER_SECONDS)
-            self._queue.append(Report(update, told, min([due, *(report.due for report in idle)])))
+            self._queue.append(QueuedUpdate(update, told, min([due, *(report.due for report in idle)])))
             self._changed.notify()
 
     def stop(self, timeout: float) -> None:
@@ -79,7 +79,7 @@ class Reporter(threading.Thread):
             failures = 0
             self._delivered(batch, outcomes)
 
-    def _next_batch(self) -> list[Report] | None:
+    def _next_batch(self) -> list[QueuedUpdate] | None:
         with self._changed:
             while not self._stopping and (wait := self._seconds_to_wait()) != 0:
                 self._changed.wait(wait)
@@ -102,7 +102,7 @@ class Reporter(threading.Thread):
                 self._queue.clear()
         return failures + 1
 
-    def _delivered(self, batch: list[Report], outcomes: list[UpdateOutcome]) -> None:
+    def _delivered(self, batch: list[QueuedUpdate], outcomes: list[UpdateOutcome]) -> None:
         sent = {id(report) for report in batch}
         with self._changed:
             self._queue = [report for report in self._queue if id(report) not in sent]

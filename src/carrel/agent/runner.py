@@ -11,15 +11,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from carrel.agent import errors, metadata, results
-from carrel.agent.attempt import Observed, Start, Step, next_step
+from carrel.agent.attempt import Observation, StartState, Step, next_step
+from carrel.agent.context import AgentContext
 from carrel.agent.doorbell import Doorbell
-from carrel.agent.finalise import Finalising, Superseded
+from carrel.agent.finaliser import Finaliser, Superseded
 from carrel.agent.folder import AttemptFolder
 from carrel.agent.metrics import Meter
-from carrel.agent.prepare import memory_limit_of, prepare, run_spec
+from carrel.agent.preparation import memory_limit_of, prepare, run_spec
 from carrel.agent.reporter import Reporter
 from carrel.agent.storage import check_identifier, check_name
-from carrel.agent.surroundings import Surroundings
 from carrel.executors.base import Inspection, Phase
 from carrel.jobs.outcomes import is_infrastructure
 from carrel.messages.tasks import JobDefinition, Stage, Task, TaskUpdate
@@ -64,7 +64,7 @@ class Runner:
 
     def __init__(
         self,
-        place: Surroundings,
+        context: AgentContext,
         task: Task,
         reporter: Reporter,
         meter: Meter,
@@ -74,10 +74,10 @@ class Runner:
         heard: Callable[[], bool] = lambda: True,
     ) -> None:
         self.task = task
-        self.place = place
+        self.context = context
         self.job = job_of(task)
         self.name = process_name(task.id)
-        self.folder = AttemptFolder(place.storage.attempt(task.id))
+        self.folder = AttemptFolder(context.storage.attempt(task.id))
         self._reporter, self._meter = reporter, meter
         self._on_end, self._contract_only, self._heard = on_end, contract_only, heard
         self.settled: set[str] = set()
@@ -172,10 +172,10 @@ class Runner:
             self._fail(error, step)
         return step
 
-    def observe(self) -> Observed:
+    def observe(self) -> Observation:
         """One look at the runtime and the disk."""
-        self._seen = self.place.executor.inspect(self.name)
-        return Observed(
+        self._seen = self.context.executor.inspect(self.name)
+        return Observation(
             phase=self._seen.phase,
             lost=self._seen.lost,
             prepared=self.folder.prepared() is not None,
@@ -190,14 +190,14 @@ class Runner:
 
     def record(self) -> dict[str, Any] | None:
         """The attempt's outcome, if it has one."""
-        return self._unwritten or metadata.read(self._finalising().job_folder, self.task.id)
+        return self._unwritten or metadata.read(self._finaliser().job_folder, self.task.id)
 
     def _perform(self, step: Step) -> None:
         actions: dict[Step, Callable[[], None]] = {
             Step.PREPARE: self._prepare,
             Step.START: self._start_process,
             Step.WAIT: self._wait,
-            Step.STOP: lambda: self.place.executor.stop(self.name),
+            Step.STOP: lambda: self.context.executor.stop(self.name),
             Step.FINALISE: self._finalise,
             Step.RESET: self._reset,
             Step.LOSE: self._lose,
@@ -213,7 +213,7 @@ class Runner:
         self.folder.open(self.task)
         point("attempt.opened")
         self._tell(Stage.PREPARING)
-        prepare(self.place, self.job, self.folder, self._is_given_up)
+        prepare(self.context, self.job, self.folder, self._is_given_up)
         point("attempt.prepared")
         self._tell(Stage.PREPARED)
 
@@ -225,13 +225,13 @@ class Runner:
         assert prepared is not None  # or the step would be another
         self.folder.write_start(done=False)
         point("attempt.starting")
-        self.place.executor.start(run_spec(self.place, self.job, self.name, self.folder, prepared))
+        self.context.executor.start(run_spec(self.context, self.job, self.name, self.folder, prepared))
         point("attempt.started")
         self._tell(Stage.EXECUTING)
         self.folder.write_start(done=True)
 
     def _wait(self) -> None:
-        if self.folder.start() is not Start.DONE:
+        if self.folder.start() is not StartState.DONE:
             with _disk_may_be_full(f"{self.task.id}: that it was started"):
                 self.folder.write_start(done=True)
         self._meter.watch(self.name, self.folder)
@@ -242,7 +242,7 @@ class Runner:
                 self.folder.time_out()
             return
         timeout = WAIT_SECONDS if remaining is None else min(WAIT_SECONDS, remaining)
-        ended = self.place.executor.wait([self.name], timeout, self._bell.fd)
+        ended = self.context.executor.wait([self.name], timeout, self._bell.fd)
         if ended:
             point("attempt.ended")
             self._tell(Stage.EXECUTED)
@@ -263,9 +263,9 @@ class Runner:
     def _timeout(self) -> float | None:
         return self.task.carrel.timeout_seconds if self.task.carrel else None
 
-    def _finalising(self) -> Finalising:
-        return Finalising(
-            place=self.place,
+    def _finaliser(self) -> Finaliser:
+        return Finaliser(
+            context=self.context,
             job=self.job,
             task_id=self.task.id,
             name=self.name,
@@ -314,14 +314,14 @@ class Runner:
         self._tell(Stage.FINALIZING)
         cancelled = self._cancellation() is not None
         timeout = self._timeout() if self._is_timed_out() else None
-        finalising = self._finalising()
+        finaliser = self._finaliser()
         if not cancelled:
-            finalising.is_unwanted = self._is_unwanted
-        self._stage = finalising.finish(self._seen, cancelled=cancelled, timeout=timeout)
+            finaliser.is_unwanted = self._is_unwanted
+        self._stage = finaliser.finish(self._seen, cancelled=cancelled, timeout=timeout)
         point("attempt.finalised")
 
     def _reset(self) -> None:
-        self.place.executor.remove(self.name)
+        self.context.executor.remove(self.name)
         self.folder.reset()
 
     def _lose(self) -> None:
@@ -329,7 +329,7 @@ class Runner:
 
     def _fail(self, error: Exception, step: Step) -> None:
         """Record what went wrong: a word, the stage and a number for the controller, the text for people."""
-        if settle(self.task.id, self.place.storage.roots):
+        if settle(self.task.id, self.context.storage.roots):
             return
         stage = _STAGES.get(step, Stage.EXECUTING)
         fault = results.error_of(
@@ -343,12 +343,12 @@ class Runner:
 
     def _record_failure(self, fault: Mapping[str, Any], message: str, for_people: bool) -> None:
         try:
-            self._stage = self._finalising().fail(self._seen, fault, message, to_workspace=for_people)
+            self._stage = self._finaliser().fail(self._seen, fault, message, to_workspace=for_people)
         except Superseded:
             raise
         except Exception:
             logger.exception("%s: not even its failure could be recorded", self.task.id)
-            facts = metadata.Facts(self.task.id, self._seen, error=fault)
+            facts = metadata.AttemptFacts(self.task.id, self._seen, error=fault)
             self._unwritten = metadata.metadata_of(self.job, facts)
 
     def _clean(self) -> None:
@@ -356,7 +356,7 @@ class Runner:
             self._stage.finish()
             self._stage = None
         point("attempt.cleaning")
-        self.place.executor.remove(self.name)
+        self.context.executor.remove(self.name)
         self._meter.forget(self.name)
         point("attempt.removed")
         self.folder.remove()

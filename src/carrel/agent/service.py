@@ -7,13 +7,13 @@ import sys
 import threading
 
 from carrel.agent import settings as agent_settings
+from carrel.agent.agent import Agent
 from carrel.agent.client import TaskClient
+from carrel.agent.context import AgentContext
 from carrel.agent.errors import SettingsError
 from carrel.agent.images import ImagePolicy
 from carrel.agent.settings import AgentSettings
 from carrel.agent.storage import owned
-from carrel.agent.supervisor import Supervisor
-from carrel.agent.surroundings import Surroundings
 from carrel.executors.base import Executor, RuntimeUnavailable
 from carrel.executors.select import ExecutorSettings, choose_executor
 from carrel.repos import Mirrors
@@ -47,7 +47,7 @@ def executor_of(settings: AgentSettings) -> Executor:
         raise SettingsError(str(error)) from error
 
 
-def surroundings_of(settings: AgentSettings) -> Surroundings:
+def make_context(settings: AgentSettings) -> AgentContext:
     """All that attempts share. Makes the folders."""
     settings.storage.create()
     for folder in (settings.workdir.absolute(), *settings.storage.folders):
@@ -55,7 +55,7 @@ def surroundings_of(settings: AgentSettings) -> Surroundings:
     repos = settings.workdir.absolute() / "repos"
     repos.mkdir(parents=True, exist_ok=True)
     mirrors = Mirrors(repos, settings.repo_policy)
-    return Surroundings(settings, settings.storage, executor_of(settings), mirrors, images_of(settings))
+    return AgentContext(settings, settings.storage, executor_of(settings), mirrors, images_of(settings))
 
 
 def serve(settings: AgentSettings, stop: threading.Event) -> None:
@@ -64,19 +64,19 @@ def serve(settings: AgentSettings, stop: threading.Event) -> None:
     with contextlib.suppress(OSError):  # a full disk does not keep an agent from starting
         make_ignored(settings.workdir.absolute())
     with owned(settings.storage, settings.backend):
-        place = surroundings_of(settings)
+        context = make_context(settings)
         client = TaskClient(settings.controller_task_api_endpoint, settings.backend, token)
-        supervisor = Supervisor(place, client)
-        threading.Thread(target=_forward, args=(stop, supervisor), name="signals", daemon=True).start()
-        logger.info("Agent of %s, executor %s", settings.backend, place.executor.capabilities.name)
-        supervisor.run()
+        agent = Agent(context, client)
+        threading.Thread(target=_forward, args=(stop, agent), name="signals", daemon=True).start()
+        logger.info("Agent of %s, executor %s", settings.backend, context.executor.capabilities.name)
+        agent.run()
         client.close()
-        place.executor.close()
+        context.executor.close()
 
 
-def _forward(stop: threading.Event, supervisor: Supervisor) -> None:
+def _forward(stop: threading.Event, agent: Agent) -> None:
     stop.wait()
-    supervisor.stop()
+    agent.stop()
 
 
 def _start_telemetry(settings: AgentSettings) -> None:

@@ -160,8 +160,8 @@ def load() -> AgentSettings:
 
 
 def _sentence(detail: ErrorDetails) -> str:
-    place = ".".join(map(str, detail["loc"])).upper()
+    variable = ".".join(map(str, detail["loc"])).upper()
     if detail["type"] == "missing":
-        return f"{place} must be set in the environment"
+        return f"{variable} must be set in the environment"
     message = detail["msg"].removeprefix("Value error, ")
-    return f"{place}: {message}" if place else message
+    return f"{variable}: {message}" if variable else message

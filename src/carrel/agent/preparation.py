@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from carrel.agent import databases, metadata
+from carrel.agent.context import AgentContext
 from carrel.agent.errors import InputMissing, InputReplaced
 from carrel.agent.folder import AttemptFolder, Prepared
-from carrel.agent.surroundings import Surroundings
 from carrel.executors.base import WORKSPACE, Mount, ResourceLimits, RunSpec
 from carrel.messages.tasks import JobDefinition
 from carrel.outputs import manifest
@@ -29,22 +29,22 @@ _IN_THE_WAY = {errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
 
 
 def prepare(
-    place: Surroundings, job: JobDefinition, folder: AttemptFolder, given_up: Callable[[], bool] = lambda: False
+    context: AgentContext, job: JobDefinition, folder: AttemptFolder, given_up: Callable[[], bool] = lambda: False
 ) -> Prepared:
     """Make the folder ready to run. Done again from the start after a crash: what counts is the last file written.
 
     Raises GivenUp soon after `given_up()` is true; UserError and GitError for what the study or request got wrong;
     ExecutorError, RepoInfrastructureError, InfrastructureFault and OSError for what is ours.
     """
-    place.storage.check_not_archived(job.workspace)
+    context.storage.check_not_archived(job.workspace)
     folder.empty_workspace()
     point("prepare.emptied")
-    image_id = place.executor.prepare_image(place.images.pull_reference(job.image), job.image_sha)
-    project_file = _project_file(place, job, given_up)
-    _check_out(place, job, folder.workspace, project_file, given_up)
+    image_id = context.executor.prepare_image(context.images.pull_reference(job.image), job.image_sha)
+    project_file = _project_file(context, job, given_up)
+    _check_out(context, job, folder.workspace, project_file, given_up)
     point("prepare.checked_out")
-    inputs = place_inputs(place, job, folder, given_up)
-    access = databases.access_for(job, place.settings, folder.pins)
+    inputs = place_inputs(context, job, folder, given_up)
+    access = databases.access_for(job, context.settings, folder.pins)
     point("prepare.placed")
     prepared = Prepared(
         image_id=image_id,
@@ -58,10 +58,10 @@ def prepare(
 
 
 def _check_out(
-    place: Surroundings, job: JobDefinition, workspace: Path, project_file: bytes | None, given_up: Callable[[], bool]
+    context: AgentContext, job: JobDefinition, workspace: Path, project_file: bytes | None, given_up: Callable[[], bool]
 ) -> None:
     """The code: the study's own without its outputs, as `carrel run` copies it, or a reusable action's as it is."""
-    study, mirrors = job.study, place.mirrors
+    study, mirrors = job.study, context.mirrors
     own = (study.git_repo_url, study.commit) == (job.repo_url, job.commit)
     hidden = hidden_from_jobs([*job.output_spec, *_patterns(project_file)]) if own else (lambda path: False)
     mirrors.checkout(job.repo_url, job.commit, workspace, mirrors.deadline(given_up), hidden)
@@ -80,20 +80,20 @@ class Inputs:
 
 
 def place_inputs(
-    place: Surroundings, job: JobDefinition, folder: AttemptFolder, given_up: Callable[[], bool] = lambda: False
+    context: AgentContext, job: JobDefinition, folder: AttemptFolder, given_up: Callable[[], bool] = lambda: False
 ) -> Inputs:
     """Put every output of the needed jobs into the folder.
 
     Raises GivenUp soon after `given_up()` is true; InputMissing with the needed action's name when a file, or the whole
     record of a job, is gone; InputReplaced when another job has replaced it.
     """
-    store = place.storage.workspace(job.workspace)
+    store = context.storage.workspace(job.workspace)
     mounts: list[Mount] = []
-    records = [_record_of(place, job_id) for job_id in job.input_job_ids]
+    records = [_record_of(context, job_id) for job_id in job.input_job_ids]
     for record in records:
         mounts += _place_outputs_of(record, store, folder, given_up)
     point("prepare.copied")
-    present = _check_who_made_them(place, job, records) if records else {}
+    present = _check_who_made_them(context, job, records) if records else {}
     levels: dict[str, str] = {}
     for record in records:
         for path, level in record["outputs"].items():
@@ -103,14 +103,14 @@ def place_inputs(
 
 
 def _check_who_made_them(
-    place: Surroundings, job: JobDefinition, records: Iterable[dict[str, Any]]
+    context: AgentContext, job: JobDefinition, records: Iterable[dict[str, Any]]
 ) -> Mapping[str, Any]:
     """What was copied is what these jobs made, if the manifest says so now; the outputs that it lists.
 
     Under the workspace's lock no publication is half done, and one that was done meanwhile shows.
     """
-    with place.locks.of(job.workspace):
-        present = manifest.read(place.storage.manifest(job.workspace), job.workspace)["outputs"]
+    with context.locks.of(job.workspace):
+        present = manifest.read(context.storage.manifest(job.workspace), job.workspace)["outputs"]
     for record in records:
         for path in record["outputs"]:
             entry = present.get(path) or {}
@@ -131,8 +131,8 @@ def _taken_over(path: str, entry: dict[str, Any], record: dict[str, Any]) -> Use
     )
 
 
-def _record_of(place: Surroundings, job_id: str) -> dict[str, Any]:
-    found = place.storage.find_job_folder(job_id)
+def _record_of(context: AgentContext, job_id: str) -> dict[str, Any]:
+    found = context.storage.find_job_folder(job_id)
     record = metadata.read(found) if found else None
     if record is None:
         raise InputMissing(f"There is no record of job {job_id}, whose outputs are needed", None)
@@ -170,11 +170,11 @@ def _as_users(error: OSError, path: str) -> Exception:
     return error
 
 
-def _project_file(place: Surroundings, job: JobDefinition, given_up: Callable[[], bool]) -> bytes | None:
+def _project_file(context: AgentContext, job: JobDefinition, given_up: Callable[[], bool]) -> bytes | None:
     """The text of the study's project.yaml; None when there is none to be read: what is known of actions then stays."""
-    study, deadline = job.study, place.mirrors.deadline(given_up)
+    study, deadline = job.study, context.mirrors.deadline(given_up)
     try:
-        return place.mirrors.read_file(study.git_repo_url, study.commit, PROJECT_FILE, deadline)
+        return context.mirrors.read_file(study.git_repo_url, study.commit, PROJECT_FILE, deadline)
     except (FileNotInRepo, FileIsLink, FileTooLarge):
         return None
 
@@ -187,20 +187,22 @@ def _patterns(project_file: bytes | None) -> list[str]:
         return []
 
 
-def run_spec(place: Surroundings, job: JobDefinition, name: str, folder: AttemptFolder, prepared: Prepared) -> RunSpec:
+def run_spec(
+    context: AgentContext, job: JobDefinition, name: str, folder: AttemptFolder, prepared: Prepared
+) -> RunSpec:
     """What the executor is to start."""
-    access = databases.access_for(job, place.settings, folder.pins, prepared.database_version)
+    access = databases.access_for(job, context.settings, folder.pins, prepared.database_version)
     bound = (Mount(Path(source), f"{WORKSPACE}/{path}") for path, source in (prepared.bound or {}).items())
     mounts = (*bound, *access.mounts)
     return RunSpec(
         name=name,
-        image=place.images.pull_reference(job.image),
+        image=context.images.pull_reference(job.image),
         args=tuple(job.args),
-        workspace=place.host_path(folder.workspace),
+        workspace=context.host_path(folder.workspace),
         image_sha=job.image_sha,
         env={**job.env, **access.env},
         limits=ResourceLimits(cpus=job.cpu_count or None, memory=memory_limit_of(job.memory_limit)),
-        mounts=tuple(Mount(place.host_path(mount.source), mount.target) for mount in mounts),
+        mounts=tuple(Mount(context.host_path(mount.source), mount.target) for mount in mounts),
         network=access.network,
         labels={"workspace": job.workspace, "action": job.action},
     )

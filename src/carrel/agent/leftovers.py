@@ -4,31 +4,31 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from carrel.agent.finalise import KEPT
+from carrel.agent.context import AgentContext
+from carrel.agent.finaliser import KEPT
 from carrel.agent.folder import TRASH, AttemptFolder
 from carrel.agent.runner import PROCESS_PREFIX
 from carrel.agent.storage import LOCK, Storage
-from carrel.agent.surroundings import Surroundings
 from carrel.executors.base import ExecutorError
 from carrel.outputs.trees import remove_tree
 
 logger = logging.getLogger(__name__)
 
 
-def collect(place: Surroundings, owned: Callable[[], set[str]], now: datetime) -> None:
+def collect(context: AgentContext, owned: Callable[[], set[str]], now: datetime) -> None:
     """Remove all that is ours and belongs to no attempt in `owned()`; it is asked anew for each thing found."""
-    _collect_processes(place, owned)
-    _collect_folders(place.storage, owned)
-    _collect_kept(place.storage, now - timedelta(days=place.settings.failed_outputs_days))
+    _collect_processes(context, owned)
+    _collect_folders(context.storage, owned)
+    _collect_kept(context.storage, now - timedelta(days=context.settings.failed_outputs_days))
 
 
-def _collect_processes(place: Surroundings, owned: Callable[[], set[str]]) -> None:
-    for name in place.executor.list():
+def _collect_processes(context: AgentContext, owned: Callable[[], set[str]]) -> None:
+    for name in context.executor.list():
         if name.startswith(PROCESS_PREFIX) and name.removeprefix(PROCESS_PREFIX) not in owned():
             logger.warning("Removing the process %s, which belongs to no attempt", name)
             try:
-                place.executor.stop(name)
-                place.executor.remove(name)
+                context.executor.stop(name)
+                context.executor.remove(name)
             except ExecutorError:
                 logger.exception("%s could not be removed", name)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from carrel.agent import databases, results
+from carrel.agent.context import AgentContext
 from carrel.agent.errors import kind_of
-from carrel.agent.surroundings import Surroundings
 from carrel.executors.base import RunSpec
 from carrel.messages.tasks import Task, TaskType
 
@@ -24,10 +24,10 @@ _CHECKS = {"OK", "FAILED"}
 _TIMESTAMP = re.compile(r"^\d{4}-\d\d-\d\dT\S+ ?")
 
 
-def run(place: Surroundings, task: Task, name: str) -> dict[str, Any]:
+def run(context: AgentContext, task: Task, name: str) -> dict[str, Any]:
     """The `results` of a dbstatus or dbdatacheck task. Never raises for what the database does."""
     try:
-        return {"results": {"status": _status(place, task, name)}, "error": None}
+        return {"results": {"status": _status(context, task, name)}, "error": None}
     except Exception as error:
         reference = results.new_reference()
         logger.warning("%s failed, reference %s", task.id, reference, exc_info=error)
@@ -35,10 +35,10 @@ def run(place: Surroundings, task: Task, name: str) -> dict[str, Any]:
         return {"results": None, "error": {"type": str(kind_of(error)), "message": message}}
 
 
-def _status(place: Surroundings, task: Task, name: str) -> str:
-    if place.settings.using_dummy_data_backend:
+def _status(context: AgentContext, task: Task, name: str) -> str:
+    if context.settings.using_dummy_data_backend:
         return "" if task.type is TaskType.DBSTATUS else "OK"
-    line = _last_line(place, task, name)
+    line = _last_line(context, task, name)
     if task.type is TaskType.DBSTATUS and _STATUS.fullmatch(line):
         return MAINTENANCE if line.startswith(MAINTENANCE) else ""
     if task.type is TaskType.DBDATACHECK and line in _CHECKS:
@@ -46,34 +46,34 @@ def _status(place: Surroundings, task: Task, name: str) -> str:
     raise ValueError("the check's answer is none of those allowed")
 
 
-def _last_line(place: Surroundings, task: Task, name: str) -> str:
+def _last_line(context: AgentContext, task: Task, name: str) -> str:
     definition = task.definition
-    with tempfile.TemporaryDirectory(prefix=".check-", dir=place.storage.volumes) as folder:
+    with tempfile.TemporaryDirectory(prefix=".check-", dir=context.storage.volumes) as folder:
         try:
-            place.executor.start(_spec(place, task, definition, name, Path(folder)))
-            if not place.executor.wait([name], LIMIT_SECONDS):
+            context.executor.start(_spec(context, task, definition, name, Path(folder)))
+            if not context.executor.wait([name], LIMIT_SECONDS):
                 raise TimeoutError("the check did not end in time")
             log: list[bytes] = []
-            place.executor.logs(name, log.append)
-            if place.executor.inspect(name).exit_code != 0:
+            context.executor.logs(name, log.append)
+            if context.executor.inspect(name).exit_code != 0:
                 raise ValueError("the check ended with an error")
         finally:
-            place.executor.remove(name)
+            context.executor.remove(name)
     lines = b"".join(log).decode(errors="replace").splitlines()
     return _TIMESTAMP.sub("", lines[-1]).strip() if lines else ""
 
 
-def _spec(place: Surroundings, task: Task, definition: Mapping[str, Any], name: str, folder: Path) -> RunSpec:
+def _spec(context: AgentContext, task: Task, definition: Mapping[str, Any], name: str, folder: Path) -> RunSpec:
     workspace = folder / "workspace"
     workspace.mkdir()
-    place.executor.prepare_image(place.images.pull_reference(definition["image"]), definition.get("image_sha"))
-    url = databases.url_named(definition.get("database_name"), place.settings)
-    access = databases.access_by_url(url, place.settings, folder / "pins")
+    context.executor.prepare_image(context.images.pull_reference(definition["image"]), definition.get("image_sha"))
+    url = databases.url_named(definition.get("database_name"), context.settings)
+    access = databases.access_by_url(url, context.settings, folder / "pins")
     return RunSpec(
         name=name,
-        image=place.images.pull_reference(definition["image"]),
+        image=context.images.pull_reference(definition["image"]),
         args=_args(task, definition),
-        workspace=place.host_path(workspace),
+        workspace=context.host_path(workspace),
         image_sha=definition.get("image_sha"),
         env=access.env,
         mounts=access.mounts,

@@ -14,10 +14,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from carrel.agent import databases, metadata
+from carrel.agent.context import AgentContext
 from carrel.agent.errors import DatabaseUnavailable
 from carrel.agent.folder import AttemptFolder, Prepared
-from carrel.agent.prepare import memory_limit_of
-from carrel.agent.surroundings import Surroundings
+from carrel.agent.preparation import memory_limit_of
 from carrel.executors.base import Inspection, Phase
 from carrel.messages.tasks import JobDefinition
 from carrel.outputs import csv_shape, level4, logs, manifest
@@ -76,7 +76,7 @@ class Names:
 
 
 @dataclass
-class Finalising:
+class Finaliser:
     """One attempt being finalised.
 
     `may_publish` is asked once all is staged that does not depend on other jobs, and waits for the controller's word
@@ -84,7 +84,7 @@ class Finalising:
     asked under it, just before the commit, and does not wait.
     """
 
-    place: Surroundings
+    context: AgentContext
     job: JobDefinition
     task_id: str
     name: str
@@ -109,7 +109,7 @@ class Finalising:
 
     @property
     def job_folder(self) -> Path:
-        return self.place.storage.job_folder(self.job.id, self.job.created_at)
+        return self.context.storage.job_folder(self.job.id, self.job.created_at)
 
     def finish(self, seen: Inspection, *, cancelled: bool = False, timeout: float | None = None) -> Publication:
         """Record a process that ended (or never began and was cancelled), and publish what may be published."""
@@ -137,7 +137,7 @@ class Finalising:
     def fail(self, seen: Inspection, error: Mapping[str, Any], message: str, *, to_workspace: bool) -> Publication:
         """Record an attempt that could not be made. `message` is for the secure side."""
         prepared = self.folder.prepared()
-        facts = metadata.Facts(
+        facts = metadata.AttemptFacts(
             self.task_id,
             seen,
             prepared.image_id if prepared else None,
@@ -155,8 +155,8 @@ class Finalising:
         matched: MatchedOutputs,
         outcome: AttemptOutcome,
         listing: Listing,
-    ) -> metadata.Facts:
-        return metadata.Facts(
+    ) -> metadata.AttemptFacts:
+        return metadata.AttemptFacts(
             task_id=self.task_id,
             inspection=seen,
             image_id=prepared.image_id if prepared else None,
@@ -178,12 +178,12 @@ class Finalising:
         """How the data differs from that which this action's present outputs were made from."""
         if not prepared or not prepared.database_version:
             return {}
-        present = manifest.read(self.place.storage.manifest(self.job.workspace), self.job.workspace)
+        present = manifest.read(self.context.storage.manifest(self.job.workspace), self.job.workspace)
         before = manifest.database_version(present, self.job.action)
         if before is None:
             return {}
         try:
-            url = databases.url_of(self.job, self.place.settings)
+            url = databases.url_of(self.job, self.context.settings)
         except DatabaseUnavailable:  # the agent was started again without it: what is known is enough
             return versions.changes(before, prepared.database_version)
         return databases.changes(url, before, prepared.database_version)
@@ -195,7 +195,7 @@ class Finalising:
         return with_unfit(made, listing)
 
     def _gate_limits(self) -> level4.GateLimits:
-        settings = self.place.settings
+        settings = self.context.settings
         return level4.GateLimits(
             self.job.level4_max_filesize,
             self.job.level4_max_csv_rows,
@@ -224,9 +224,14 @@ class Finalising:
         return {path: exclusion for path, exclusion in found.items() if exclusion}
 
     def _record(
-        self, facts: metadata.Facts, listing: Listing, excluded: Mapping[str, level4.Exclusion], *, to_workspace: bool
+        self,
+        facts: metadata.AttemptFacts,
+        listing: Listing,
+        excluded: Mapping[str, level4.Exclusion],
+        *,
+        to_workspace: bool,
     ) -> Publication:
-        storage = self.place.storage
+        storage = self.context.storage
         stage = Publication(self.task_id, storage.roots, self.check, clear_empty=True)
         try:
             base = storage.workspace(self.job.workspace) if facts.published else self.job_folder / KEPT
@@ -237,7 +242,7 @@ class Finalising:
             if (to_workspace or facts.published) and not self.may_publish():
                 raise Superseded
             point("finalise.allowed")
-            with self.place.locks.of(self.job.workspace):
+            with self.context.locks.of(self.job.workspace):
                 if not self.still_wanted():
                     raise Superseded
                 if facts.published:
@@ -250,7 +255,7 @@ class Finalising:
             raise
         return stage
 
-    def _stage_outputs(self, stage: Publication, facts: metadata.Facts, base: Path) -> dict[str, StagedOutput]:
+    def _stage_outputs(self, stage: Publication, facts: metadata.AttemptFacts, base: Path) -> dict[str, StagedOutput]:
         staged = {}
         for path, level in facts.matched.outputs.items():
             self.check()
@@ -268,22 +273,22 @@ class Finalising:
         return staged
 
     def _stage_logs(
-        self, stage: Publication, record: Mapping[str, Any], facts: metadata.Facts, *, to_workspace: bool
+        self, stage: Publication, record: Mapping[str, Any], facts: metadata.AttemptFacts, *, to_workspace: bool
     ) -> None:
         log = stage.new_file(self.job_folder / metadata.LOG)
-        limit = self.place.settings.max_log_bytes
+        limit = self.context.settings.max_log_bytes
         with log.open("wb") as stream:
             if facts.inspection.phase is not Phase.ABSENT:
-                left_out = self.place.executor.logs(self.name, stream.write, limit)
+                left_out = self.context.executor.logs(self.name, stream.write, limit)
                 if left_out:
                     stream.write(logs.cut_note(left_out, limit).encode())
             stream.write(self._summary(record, facts).encode())
         if to_workspace:
-            high, medium = self.place.storage.action_logs(self.job.workspace, self.job.action)
+            high, medium = self.context.storage.action_logs(self.job.workspace, self.job.action)
             stage.add_link(log, high)
             logs.write_level4_copy(log, stage.new_file(medium), self._secrets(), self.check)
 
-    def _summary(self, record: Mapping[str, Any], facts: metadata.Facts) -> str:
+    def _summary(self, record: Mapping[str, Any], facts: metadata.AttemptFacts) -> str:
         refused = [f"{path}  - {reason}" for path, reason in sorted(facts.refused.items())]
         moved = versions.change_lines(facts.database_changes)
         sections = {"Files that can never be outputs": refused, UNCHANGED: facts.matched.unchanged}
@@ -292,14 +297,14 @@ class Finalising:
         return logs.summary(metadata.log_fields(record), facts.matched.outputs, facts.excluded, sections)
 
     def _secrets(self) -> set[str]:
-        known = self.place.settings.secrets()
+        known = self.context.settings.secrets()
         return known.union(*(logs.secrets_of_url(value) for value in known if "://" in value))
 
     def _stage_workspace(
         self, stage: Publication, staged: Mapping[str, StagedOutput], excluded: Mapping[str, level4.Exclusion]
     ) -> None:
         """Level 4 copies, stubs and the manifest: what depends on what other jobs made."""
-        storage, job = self.place.storage, self.job
+        storage, job = self.context.storage, self.job
         present = manifest.read(storage.manifest(job.workspace), job.workspace)
         names = Names(present["outputs"].keys() | staged.keys())
         for path, output in staged.items():
@@ -315,7 +320,7 @@ class Finalising:
     def _stage_level4(
         self, stage: Publication, path: str, output: StagedOutput, exclusion: level4.Exclusion | None, names: Names
     ) -> None:
-        folder = self.place.storage.level4(self.job.workspace)
+        folder = self.context.storage.level4(self.job.workspace)
         if output.level == level4.HIGHLY_SENSITIVE or exclusion:
             stage.remove(folder / path)
         else:
@@ -332,7 +337,7 @@ class Finalising:
     def _clear_stubs(self, path: str, names: Names) -> None:
         """The message about an earlier `t.csv` gives way to a file that is to be stored as `t.csv.txt/n.csv`."""
         for folder in PurePosixPath(path).parents:
-            stub = self.place.storage.level4(self.job.workspace) / folder
+            stub = self.context.storage.level4(self.job.workspace) / folder
             if folder.suffix == STUB and str(folder) not in names.files and stub.is_file():
                 stub.unlink()
 

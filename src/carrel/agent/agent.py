@@ -13,14 +13,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from carrel.agent import dbtasks, errors, results
+from carrel.agent import database_tasks, errors, results
 from carrel.agent.client import ControllerUnavailable, TaskClient, TaskPage
-from carrel.agent.collection import collect
+from carrel.agent.context import AgentContext
 from carrel.agent.folder import AttemptFolder
+from carrel.agent.leftovers import collect
 from carrel.agent.metrics import Meter
 from carrel.agent.reporter import PAUSES, Reporter
 from carrel.agent.runner import Runner, process_name
-from carrel.agent.surroundings import Surroundings
 from carrel.jobs.outcomes import ErrorType
 from carrel.messages.tasks import Stage, Task, TaskType, TaskUpdate
 from carrel.outputs.recovery import recover
@@ -49,13 +49,13 @@ def _attributes(task: Task) -> dict[str, Any]:
     return {"backend": task.backend, "task": task.id, "task_type": str(task.type), **asked, **named, **same}
 
 
-class Supervisor:
+class Agent:
     """Owns the threads. `run` returns after `stop`; what runs in the executor goes on."""
 
-    def __init__(self, place: Surroundings, client: TaskClient) -> None:
-        self.place, self.client = place, client
+    def __init__(self, context: AgentContext, client: TaskClient) -> None:
+        self.context, self.client = context, client
         self._reporter = Reporter(client)
-        self._meter = Meter(place.executor, place.settings.stats_poll_interval)
+        self._meter = Meter(context.executor, context.settings.stats_poll_interval)
         self._runners: dict[str, Runner] = {}
         self._checks: set[str] = set()
         self._settled: set[str] = set()
@@ -67,7 +67,7 @@ class Supervisor:
 
     def run(self) -> None:
         """Adopt what is there, then serve the controller until `stop`."""
-        recover(self.place.storage.roots)
+        recover(self.context.storage.roots)
         self._adopt()
         others = [self._background(work) for work in (self._listen, self._beat, self._tidy)]
         for thread in (self._reporter, self._meter, *others):
@@ -85,7 +85,7 @@ class Supervisor:
 
     def _adopt(self) -> None:
         """Go on with every attempt on disk, whether the controller answers or not."""
-        for path in sorted(self.place.storage.volumes.iterdir()):
+        for path in sorted(self.context.storage.volumes.iterdir()):
             folder = AttemptFolder(path)
             task = folder.task() or folder.cancelled() if path.is_dir() and not path.name.startswith(".") else None
             if task:
@@ -116,11 +116,11 @@ class Supervisor:
                 continue
             failures, seen = 0, page.cursor
             if page.cursor is None:
-                self._rest(self.place.settings.job_loop_interval)
+                self._rest(self.context.settings.job_loop_interval)
 
     def _ask(self, seen: str | None, failures: int) -> TaskPage | None:
         try:
-            return self.client.tasks(seen, self.place.settings.long_poll_seconds if seen else 0)
+            return self.client.tasks(seen, self.context.settings.long_poll_seconds if seen else 0)
         except ControllerUnavailable as error:
             if failures == 0:
                 logger.warning("%s; what runs goes on, and we keep trying", error)
@@ -147,7 +147,7 @@ class Supervisor:
 
     def sync(self, listed: Sequence[Mapping[str, Any]]) -> None:
         """Make the attempts be what the list says. Safe to call with the same list again."""
-        with self._lock, traces.span("AGENT_LOOP", "agent_loop", backend=self.place.settings.backend):
+        with self._lock, traces.span("AGENT_LOOP", "agent_loop", backend=self.context.settings.backend):
             first = self._listed is None
             self._listed = [task for record in listed if (task := self._understand(record))]
             traces.note(handled_tasks=len(self._listed), errored_tasks=len(listed) - len(self._listed))
@@ -201,7 +201,7 @@ class Supervisor:
             return self._runners[name]
         try:
             runner = Runner(
-                self.place,
+                self.context,
                 task.model_copy(update={"id": name, "type": TaskType.RUNJOB}),
                 self._reporter,
                 self._meter,
@@ -262,7 +262,7 @@ class Supervisor:
             threading.Thread(target=self._run_check, args=(task,), name=task.id, daemon=True).start()
 
     def _run_check(self, task: Task) -> None:
-        found = dbtasks.run(self.place, task, process_name(task.id))
+        found = database_tasks.run(self.context, task, process_name(task.id))
         token = task.carrel.attempt_token if task.carrel else None
         update = TaskUpdate(
             task_id=task.id,
@@ -323,7 +323,7 @@ class Supervisor:
 
     def _collect(self) -> None:
         try:
-            collect(self.place, self._owned, datetime.now(UTC))
+            collect(self.context, self._owned, datetime.now(UTC))
         except Exception:
             logger.exception("Leftovers could not be collected; trying again in an hour")
 

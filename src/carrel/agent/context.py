@@ -25,7 +25,7 @@ class Locks:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class AgentContext:
     """Settings, disk, runtime, git, and the locks under which workspaces are changed."""
 
     settings: AgentSettings
