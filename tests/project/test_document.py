@@ -9,9 +9,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carrel.project import document
 from carrel.project.document import Document, resolve
 from carrel.project.problems import YAMLError
+from carrel.units import yaml_documents
 
 
 def value(text: str) -> Any:
@@ -142,7 +142,7 @@ def test_lone_surrogates_are_refused() -> None:
 
 def test_the_slow_parser_reads_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where PyYAML was built without its C library."""
-    monkeypatch.setattr(document, "_Loader", yaml.SafeLoader)
+    monkeypatch.setattr(yaml_documents, "Loader", yaml.SafeLoader)
     assert value(PLACES)["other"] == {"list": ["a", "bb", {"in": "c"}], "own": 1}
     with pytest.raises(YAMLError, match="1:4: control characters"):
         Document("a: \x01", "x")
@@ -158,4 +158,4 @@ def test_what_pyyaml_cannot_compose_is_refused(text: str) -> None:
         Document(text, "x")
     except YAMLError:
         return
-    yaml.compose(text, Loader=document._Loader)
+    yaml.compose(text, Loader=yaml_documents.Loader)

@@ -140,7 +140,7 @@ _MOST = {
         "ingest/commands/schemas.py:diff_schema",
         "ingest/mapping/loader.py:load",
         "ingest/mapping/loader.py:shipped",
-        "ingest/mapping/yaml_lines.py:read_yaml",
+        "ingest/mapping/yaml_text.py:read_yaml",
         "ingest/schemas/fetcher.py:_read",
         "ingest/schemas/incoming.py:read_document",
     ),

@@ -8,7 +8,6 @@ from typing import Any
 from carrel.project.backends import action_run_on, is_backend_name
 from carrel.project.commands import Command
 from carrel.project.constants import RUN_ALL_COMMAND
-from carrel.project.document import Path
 from carrel.project.findings import DICTIONARY, Findings, check_keys
 from carrel.project.generators import check_generator
 from carrel.project.models import Action, Outputs, Resources
@@ -17,6 +16,7 @@ from carrel.project.resources import KEYS, is_amount, parse_resources
 from carrel.project.versions import Features
 from carrel.units.commands import fault_of_command
 from carrel.units.limits import MAX_ACTION_NAME, MAX_BACKENDS, MAX_NEEDS
+from carrel.units.yaml_documents import Path
 
 ACTION_KEYS = frozenset({"run", "outputs", "needs", "config", "dummy_data_file", "run_on", "resources"})
 _name = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*").fullmatch

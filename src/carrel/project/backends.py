@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from carrel.project.constants import CONVENTIONAL_BACKENDS
-from carrel.project.document import Path
 from carrel.project.findings import Findings
 from carrel.project.models import EVERYWHERE, Action, RunOn
 from carrel.project.resources import parse_resources
 from carrel.units.limits import MAX_BACKEND_NAME, MAX_BACKENDS
+from carrel.units.yaml_documents import Path
 
 SIDE_KEYS = ("run_on", "actions")
 SIDE_ACTION_KEYS = ("run", "run_on", "resources")

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from typing import Any
 
-from carrel.project.document import Document, Path
+from carrel.project.document import Document
 from carrel.project.problems import MAX_HINTS, Problem, Severity, nearest, printable, shortened
 from carrel.units.limits import MAX_FINDINGS
+from carrel.units.yaml_documents import Path
 
 DICTIONARY = "a dictionary of key/value pairs"
 """How the contract's messages call a mapping."""

@@ -7,9 +7,9 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from carrel.project.commands import Command
-from carrel.project.document import Path
 from carrel.project.findings import Findings
 from carrel.project.models import Action
+from carrel.units.yaml_documents import Path
 
 # As the contract finds them: at the start of the raw text, one space. `_loosely` is what anyone would call the same.
 _cohort = re.compile(r"cohortextractor:\S+ generate_cohort(?!\S)").match

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from carrel.project.constants import LEVELS
-from carrel.project.document import Path
 from carrel.project.findings import DICTIONARY, Findings, check_keys
 from carrel.project.models import Outputs, Patterns
 from carrel.project.patterns import escape_fault, length_fault, pattern_fault, reserved_fault
 from carrel.units.limits import MAX_ACTION_NAME, MAX_OUTPUT_PATH, MAX_OUTPUTS
+from carrel.units.yaml_documents import Path
 
 _LEVELS = frozenset(LEVELS)
 

@@ -16,7 +16,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from carrel.ingest.mapping.model import ArchiveMapSource, DatasetOptions, Defaults, ForgivenessRule, Mapping
-from carrel.ingest.mapping.yaml_lines import Document, YamlFault, read_yaml
+from carrel.ingest.mapping.yaml_text import message_of, read_yaml, with_tuples
+from carrel.units.yaml_documents import YamlDocument, YamlFault
 
 _MERGED_LEVELS = {"schemas": 1, "aliases": 1, "ignored": 1, "forgive": 1, "defaults": 1, "datasets": 2, "legacy": 3}
 """How deep the two files are merged under each key; whatever lies deeper is replaced whole."""
@@ -66,9 +67,12 @@ def loads(text: str, name: str = "mapping.yaml", base: Mapping | None = None) ->
     try:
         document = read_yaml(text)
     except YamlFault as fault:
-        raise MappingInvalid(name, [MappingProblem(fault.line, "", str(fault))]) from None
-    problems = [MappingProblem(line, ".".join(map(str, where)), message) for where, line, message in document.problems]
-    value = {} if document.value is None else document.value
+        raise MappingInvalid(name, [MappingProblem(fault.line, "", message_of(fault))]) from None
+    problems = [
+        MappingProblem(fault.line, ".".join(map(str, path)), "this key is given twice")
+        for path, fault in document.duplicates
+    ]
+    value = {} if document.value is None else with_tuples(document.value)
     if not isinstance(value, dict):
         raise MappingInvalid(name, [MappingProblem(1, "", "a mapping file is a YAML mapping"), *problems])
     overlay = _Overlay(document, problems)
@@ -86,11 +90,12 @@ def loads(text: str, name: str = "mapping.yaml", base: Mapping | None = None) ->
 class _Overlay:
     """Lays one file over another and notes what does not fit."""
 
-    document: Document
+    document: YamlDocument
     problems: list[MappingProblem]
 
     def note(self, where: tuple[Any, ...], message: str) -> None:
-        self.problems.append(MappingProblem(self.document.line(where), ".".join(map(str, where)), message))
+        line, _ = self.document.locate(where, key=True)
+        self.problems.append(MappingProblem(line, ".".join(map(str, where)), message))
 
     def merge(self, base: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
         """The whole value, laid over the whole base."""
@@ -113,14 +118,16 @@ class _Overlay:
         return merged
 
 
-def _validate(name: str, merged: dict[str, Any], document: Document, problems: list[MappingProblem]) -> Mapping:
+def _validate(name: str, merged: dict[str, Any], document: YamlDocument, problems: list[MappingProblem]) -> Mapping:
     try:
         mapping = Mapping.model_validate(merged)
     except ValidationError as error:
+        noted = {problem.where for problem in problems}  # a key that stands twice is not judged by either value
         for details in error.errors():
-            where = tuple(part for part in details["loc"] if part != "[key]")
-            message = _message(details, where)
-            problems = [*problems, MappingProblem(document.line(where), ".".join(map(str, where)), message)]
+            path = tuple(part for part in details["loc"] if part != "[key]")
+            where, (line, _) = ".".join(map(str, path)), document.locate(path, key=True)
+            if where not in noted:
+                problems = [*problems, MappingProblem(line, where, _message(details, path))]
         raise MappingInvalid(name, problems) from None
     if problems:
         raise MappingInvalid(name, problems)
