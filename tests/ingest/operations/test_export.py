@@ -19,7 +19,7 @@ from carrel.ingest.operations.withdrawal import withdraw
 from carrel.ingest.run import Options
 from carrel.ingest.store import WarehouseBusy, coordinator_lock, open_storage
 from carrel.ingest.tables import read_bridge
-from carrel.ingest.tables.parting import Bounds
+from carrel.ingest.tables.spilled_partitions import Bounds
 from carrel.synthetic import Knobs, write
 
 KNOBS = Knobs(seed=12, records=25, hz=3, seconds=1, odd_keys=0.4, reexports=0.3, faults={"nan": 2})

@@ -20,7 +20,7 @@ from carrel.ingest.tables import (
     read_bridge,
 )
 from carrel.ingest.tables.bridge_layout import FILE_BYTES
-from carrel.ingest.tables.parting import DEFAULT, Bounds
+from carrel.ingest.tables.spilled_partitions import DEFAULT, Bounds
 from carrel.ingest.values import Lineage
 
 

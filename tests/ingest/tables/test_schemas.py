@@ -84,7 +84,7 @@ def schema_of(value, run_id="run"):
 def test_the_catalog_survives_json():
     schema, changes = schema_of(VALUE)
     entry = CatalogEntry(schema, changes)
-    grown = entry.grown(*unify(schema, [schema_of({"a": "x", "new": [1]})[0]], run_id="run-2"))
+    grown = entry.with_changes(*unify(schema, [schema_of({"a": "x", "new": [1]})[0]], run_id="run-2"))
     assert CatalogEntry.from_json(grown.to_json()) == grown
     assert grown.changes[: len(changes)] == changes
     assert len(grown.changes) > len(changes)

@@ -14,7 +14,7 @@ from carrel.ingest.store.ledger import Ledger
 from carrel.ingest.store.raw_files import RAW_JSON, is_kept
 from carrel.ingest.tables import Bridge, CatalogEntry, TableSchema, conform, part_files
 from carrel.ingest.tables.bridge import PARTITIONS, Dates
-from carrel.ingest.tables.parting import DEFAULT, Bounds
+from carrel.ingest.tables.spilled_partitions import DEFAULT, Bounds
 
 __all__ = ["Exported", "FolderInUse", "NoRawJson", "NoSuchDataset", "NotExported", "export_bridge"]
 

@@ -128,8 +128,8 @@ class Builder:
             entry and entry.naming != naming
         ):  # kinds that were seen are kept too, though they change no column
             by = self.schemas.mapping.options(dataset).partition_by
-            grown = (entry or CatalogEntry(DatasetSchema(dataset), partition_by=by)).grown(schema, changes, naming)
-            self.catalog[dataset] = grown.to_json().decode()
+            entry_before = entry or CatalogEntry(DatasetSchema(dataset), partition_by=by)
+            self.catalog[dataset] = entry_before.with_changes(schema, changes, naming).to_json().decode()
             self.changes += changes
         parts = [part for part in settled.parts if part.dataset == dataset]
         had = _views(before, entry.naming) if before and entry else {}

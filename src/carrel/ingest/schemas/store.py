@@ -63,8 +63,8 @@ class SchemaStore:
             raise StoreFault(f"--url goes with one file, and there are {len(files)}")
         if url is not None and not is_absolute(url):
             raise StoreFault("--url must be a whole URL")
-        found = [read_document(file, url) for file in files]
-        return self._write(*split_shadowed(found))
+        documents = [read_document(file, url) for file in files]
+        return self._write(*split_shadowed(documents))
 
     def pull(self, source: ArchiveMapSource, base: Path | None = None) -> list[StoredDocument]:
         """Fetch the archive map and every schema it names, `$ref`s followed; all or nothing. Raises StoreFault.
@@ -73,59 +73,59 @@ class SchemaStore:
         """
         fetcher = Fetcher(source.mirrors, base)
         try:
-            found = list(_pulled(source, fetcher))
+            documents = list(_pull(source, fetcher))
         except FetchFault as fault:
             raise StoreFault(f"{fault}. Nothing was taken. {_INSTEAD}") from None
-        return self._write(found, [])
+        return self._write(documents, [])
 
     def library(self) -> Library:
         """What is in the store now (nothing, when the folder is not there). Raises StoreFault when it is damaged."""
         index = self._index()
-        wanted = {*index.schemas.values(), *([index.archive_map] if index.archive_map else [])}
-        texts = {sha: self._document(sha) for sha in sorted(wanted)}
+        hashes = {*index.schemas.values(), *([index.archive_map] if index.archive_map else [])}
+        texts = {sha: self._document(sha) for sha in sorted(hashes)}
         digest = hashlib.sha256(_dumps(index)).hexdigest()
         return Library(texts, dict(index.schemas), index.archive_map, digest)
 
     def _document(self, sha: str) -> bytes:
         try:
-            data = self._place(sha).read_bytes()
+            data = self._path_of(sha).read_bytes()
         except OSError as error:
             raise StoreFault(f"the schema store lost {sha}.json ({error.strerror}): pull or add it again") from None
         if hashlib.sha256(data).hexdigest() != sha:
             raise StoreFault(f"{sha}.json in the schema store was changed: remove it, and pull or add it again")
         return data
 
-    def _place(self, sha: str) -> Path:
+    def _path_of(self, sha: str) -> Path:
         return self.folder / "documents" / f"{sha}.json"
 
     def _index(self) -> _Index:
         path = self.folder / "index.json"
         try:
-            known = json.loads(path.read_bytes())
-            if known["version"] != 1:
+            content = json.loads(path.read_bytes())
+            if content["version"] != 1:
                 raise StoreFault(f"{path} was written by a later version of Carrel")
-            return _Index(known["archive_map"], dict(known["schemas"]))
+            return _Index(content["archive_map"], dict(content["schemas"]))
         except FileNotFoundError:
             return _Index()
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreFault(f"{path} cannot be read ({type(error).__name__}): remove it and pull again") from None
 
-    def _write(self, found: list[IncomingDocument], shadowed: list[StoredDocument]) -> list[StoredDocument]:
+    def _write(self, documents: list[IncomingDocument], shadowed: list[StoredDocument]) -> list[StoredDocument]:
         self.folder.mkdir(parents=True, exist_ok=True)
         with locked(self.folder / ".lock"):
             index = self._index()
-            stored = list(_take(index, found))
-            for each in found:
-                self._write_document(each)
+            stored = list(_enter(documents, index))
+            for document in documents:
+                self._write_document(document)
             faults.point("schemas.documents")
             write_atomically(self.folder / "index.json", _dumps(index), synced="file", mode=0o644)
-        return sorted([*stored, *shadowed], key=lambda each: (each.uri, each.change))
+        return sorted([*stored, *shadowed], key=lambda document: (document.uri, document.change))
 
-    def _write_document(self, found: IncomingDocument) -> None:
-        place = self._place(found.sha256)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if not place.exists() or place.read_bytes() != found.data:
-            write_atomically(place, found.data, synced="file", mode=0o644)
+    def _write_document(self, document: IncomingDocument) -> None:
+        path = self._path_of(document.sha256)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists() or path.read_bytes() != document.data:
+            write_atomically(path, document.data, synced="file", mode=0o644)
 
 
 def _dumps(index: _Index) -> bytes:
@@ -133,13 +133,14 @@ def _dumps(index: _Index) -> bytes:
     return json.dumps(value, indent=1, sort_keys=True).encode()
 
 
-def _take(index: _Index, found: list[IncomingDocument]) -> Iterator[StoredDocument]:
-    for each in found:
-        sha = each.sha256
-        if not each.uris:
+def _enter(documents: list[IncomingDocument], index: _Index) -> Iterator[StoredDocument]:
+    """Enter the documents in the index, and say of each what that changed."""
+    for document in documents:
+        sha = document.sha256
+        if not document.uris:
             yield StoredDocument(ARCHIVE_MAP, sha, _change(index.archive_map, sha))
             index.archive_map = sha
-        for uri in each.uris:
+        for uri in document.uris:
             yield StoredDocument(uri, sha, _change(index.schemas.get(uri), sha))
             index.schemas[uri] = sha
 
@@ -148,13 +149,13 @@ def _change(before: str | None, now: str) -> str:
     return "added" if before is None else "unchanged" if before == now else "changed"
 
 
-def _pulled(source: ArchiveMapSource, fetcher: Fetcher) -> Iterator[IncomingDocument]:
+def _pull(source: ArchiveMapSource, fetcher: Fetcher) -> Iterator[IncomingDocument]:
     archive_map = document_of(fetcher.fetch(source.location), source.location, None) if source.location else None
     if archive_map is None or archive_map.uris:
         raise StoreFault(f"{source.location} is not an archive map")
     yield archive_map
-    document = parse_archive_map(archive_map.value)
-    waiting = sorted({plain_uri(file.jsonSchema) for _, file in document.all_files() if file.jsonSchema})
+    content = parse_archive_map(archive_map.value)
+    waiting = sorted({plain_uri(file.jsonSchema) for _, file in content.all_files() if file.jsonSchema})
     seen: set[str] = set()
     while waiting:
         url = waiting.pop()
@@ -163,6 +164,6 @@ def _pulled(source: ArchiveMapSource, fetcher: Fetcher) -> Iterator[IncomingDocu
         seen.add(url)
         if len(seen) > MAX_DOCUMENTS:
             raise StoreFault(f"the archive map leads to more than {MAX_DOCUMENTS} schemas")
-        found = document_of(fetcher.fetch(url), url, url)
-        yield found
-        waiting.extend(direct_references(found.value, url))
+        schema = document_of(fetcher.fetch(url), url, url)
+        yield schema
+        waiting.extend(direct_references(schema.value, url))

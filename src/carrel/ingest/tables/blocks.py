@@ -28,7 +28,7 @@ class Block:
     first: int
     elements: list[Any]
     repeated: tuple[str | int, ...] | None = None
-    """Where in the file an object of it has a key more than once, as `archives.repeated_key` says."""
+    """Where in the file an object of the block has a key more than once, as `archives.repeated_key` says."""
 
 
 def blocks_of(chunks: Iterable[bytes], block_bytes: int) -> Iterator[Block]:
@@ -36,12 +36,12 @@ def blocks_of(chunks: Iterable[bytes], block_bytes: int) -> Iterator[Block]:
 
     FileRejected, as `archives.parse` raises it, where what follows is not JSON.
     """
-    return _Cutter(block_bytes).blocks(iter(chunks))
+    return _Cutter(block_bytes).cut(iter(chunks))
 
 
 def starts_array(head: bytes) -> bool:
     """Whether a file that begins so can be cut into blocks: UTF-8, and its first character is `[`."""
-    return _start(head).startswith(b"[")
+    return _content(head).startswith(b"[")
 
 
 class _Cutter:
@@ -53,40 +53,41 @@ class _Cutter:
         self.before = Position()
         """Where in the file the bracket or comma stands that comes before what is not yet cut."""
 
-    def blocks(self, chunks: Iterator[bytes]) -> Iterator[Block]:
-        rest = self._opened(chunks)
+    def cut(self, chunks: Iterator[bytes]) -> Iterator[Block]:
+        rest = self._open(chunks)
         pieces, size = [rest], len(rest)
         for chunk in chunks:
             pieces.append(chunk)
             size += len(chunk)
             if size >= self.block_bytes:
                 data = b"".join(pieces)
-                found, rest = self._cut(data)
-                if found:
-                    yield self._block(found, data[: len(data) - len(rest) - 1])
-                if not found and len(rest) > MAX_JSON_WHOLE_BYTES:
+                elements, rest = self._split(data)
+                if elements:
+                    yield self._block(elements, data[: len(data) - len(rest) - 1])
+                elif len(rest) > MAX_JSON_WHOLE_BYTES:
                     message = f"an element of the array has more than {MAX_JSON_WHOLE_BYTES:,} bytes"
                     raise FileRejected("json", "too_large", message)
                 # When no cut was found, wait until there is twice as much: an element may be longer than a block.
-                pieces, size = [rest], len(rest) if found else self.block_bytes - len(rest)
-        yield self._last(b"".join(pieces))
-
-    def _last(self, rest: bytes) -> Block:
+                pieces, size = [rest], len(rest) if elements else self.block_bytes - len(rest)
+        rest = b"".join(pieces)
         if self.count and not rest.lstrip(_BLANK).rstrip(_BLANK).removesuffix(b"]").strip(_BLANK):
             raise FileRejected("json", "syntax", f"not JSON: a comma with nothing after it at {self.before}")
-        return self._block(parse(b"[" + rest, self.before), rest.rstrip(_BLANK).removesuffix(b"]"))
+        yield self._block(parse(b"[" + rest, self.before), rest.rstrip(_BLANK).removesuffix(b"]"))
 
     def _block(self, elements: list[Any], text: bytes) -> Block:
         first, self.count = self.count, self.count + len(elements)
         repeated = repeated_key(b"[" + text + b"]", elements)
         return Block(first, elements, (first + int(repeated[0]), *repeated[1:]) if repeated else None)
 
-    def _cut(self, data: bytes) -> tuple[list[Any], bytes]:
+    def _split(self, data: bytes) -> tuple[list[Any], bytes]:
         """The elements before the last sure comma, and the bytes after it; no elements where there is none."""
         if self.is_simple:
             comma = _last_between(data)
-            elements = _elements(data[:comma]) if comma else None
-            if comma and elements:
+            try:
+                elements = parse(b"[" + data[:comma] + b"]") if comma else []
+            except FileRejected:
+                elements = []
+            if elements:
                 return elements, self._after(data, comma)
             self.is_simple = False
         comma = _last_counted(data)
@@ -101,34 +102,28 @@ class _Cutter:
         self.before = self.before.after(b"[").after(data[:comma])
         return data[comma + 1 :]
 
-    def _opened(self, chunks: Iterator[bytes]) -> bytes:
+    def _open(self, chunks: Iterator[bytes]) -> bytes:
         """The stream's beginning, without byte order mark and opening bracket."""
         head = b""
         for chunk in chunks:
             head += chunk
-            if len(head) > len(_UTF8_BOM) and _start(head):
+            if len(head) > len(_UTF8_BOM) and _content(head):
                 break
-        opened = _start(head)
-        self.before = Position.of(head[: len(head) - len(opened)])
-        return opened[1:]
+        content = _content(head)
+        self.before = Position.of(head[: len(head) - len(content)])
+        return content[1:]
 
 
-def _start(head: bytes) -> bytes:
+def _content(head: bytes) -> bytes:
+    """What follows the byte order mark and blanks that a file may begin with."""
     return head.removeprefix(_UTF8_BOM).lstrip(_BLANK)
 
 
 def _last_between(data: bytes) -> int:
     """Where the last `}, {` has its comma; 0 when there is none near the end."""
     start = max(0, len(data) - _TAIL)
-    starts = [found.start() for found in _BETWEEN_OBJECTS.finditer(data, start)]
+    starts = [match.start() for match in _BETWEEN_OBJECTS.finditer(data, start)]
     return data.index(b",", starts[-1]) if starts else 0
-
-
-def _elements(data: bytes) -> list[Any] | None:
-    try:
-        return parse(b"[" + data + b"]")
-    except FileRejected:
-        return None
 
 
 def _last_counted(data: bytes) -> int:

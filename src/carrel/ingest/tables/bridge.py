@@ -53,8 +53,12 @@ class Bridge:
     def __init__(self, schema: DatasetSchema, dates: Dates = "plain"):
         self.schema = schema
         self.dates: Dates = dates
-        self._places = {name: array for name, array in _places(schema) if name in schema.tables}
-        self.names = {name: _table_name(schema.dataset, array) for name, array in self._places.items()}
+        self._arrays = {name: array for name, array in _arrays(schema) if name in schema.tables}
+        root = root_name(schema.dataset)
+        self.names = {
+            name: f"{root}_{_underscored(array.dotted.replace('.val.', '_'))}" if array else root
+            for name, array in self._arrays.items()
+        }
 
     def table(self, name: str, rows: pa.Table) -> pa.Table:
         """Rows of the native table `name`, conformed to the schema, as the contract has them.
@@ -63,30 +67,30 @@ class Bridge:
         parent's row key, so that it is the same in every export.
         """
         plain = rows.cast(self.schema.tables[name].to_arrow())
-        return _table(self.schema.tables[name], plain, self._places[name], self.dates)
+        return pa.table({column: _fill(plain, origin, self.dates) for column, origin in self.origins(name)})
 
     def origins(self, name: str) -> list[tuple[str, Origin]]:
-        """The columns of the native table `name` there, in their order."""
-        return list(_origins(self.schema.tables[name], self._places[name]))
+        """The columns of the native table `name` there, in their order, and where their cells come from."""
+        return list(_origins(self.schema.tables[name], self._arrays[name]))
 
     def partitions(self, rows: pa.Table) -> pa.Table:
-        """Of rows of any native table, only the columns that the contract's folders are named by."""
+        """The columns that the contract's folders are named by, of rows of any native table."""
         return pa.table({name: _partition(rows.column(name), name, self.dates) for name in PARTITIONS})
 
 
-def _places(schema: DatasetSchema) -> Iterator[tuple[str, _Array | None]]:
+def _arrays(schema: DatasetSchema) -> Iterator[tuple[str, _Array | None]]:
     """Native table -> where it hangs, from the root down; a table that several arrays share counts once."""
     yield schema.dataset, None
-    todo: list[tuple[str, _Array | None]] = [(schema.dataset, None)]
+    waiting: list[tuple[str, _Array | None]] = [(schema.dataset, None)]
     seen = {schema.dataset}
-    while todo:
-        name, above = todo.pop(0)
+    while waiting:
+        name, above = waiting.pop(0)
         for column in schema.table(name).columns:
             below = child_table(name, column.field.path)
             if column.field.role == "len" and below in schema.tables and below not in seen:
                 seen.add(below)
-                todo.append((below, _below(above, column, schema.tables[name])))
-                yield todo[-1]
+                waiting.append((below, _below(above, column, schema.tables[name])))
+                yield waiting[-1]
 
 
 def _below(above: _Array | None, column: Column, table: TableSchema) -> _Array:
@@ -103,16 +107,8 @@ def _holds_scalars(table: TableSchema) -> bool:
     return table.is_child and all(column.field.path == _ELEMENT for column in table.columns)
 
 
-def _table_name(dataset: str, array: _Array | None) -> str:
-    return root_name(dataset) + (f"_{_underscored(array.dotted.replace('.val.', '_'))}" if array else "")
-
-
 def _underscored(dotted: str) -> str:
     return dotted.replace(".", "_")
-
-
-def _table(schema: TableSchema, table: pa.Table, array: _Array | None, dates: Dates) -> pa.Table:
-    return pa.table({name: _filled(table, origin, dates) for name, origin in _origins(schema, array)})
 
 
 def _origins(schema: TableSchema, array: _Array | None) -> Iterator[tuple[str, Origin]]:
@@ -129,30 +125,31 @@ def _origins(schema: TableSchema, array: _Array | None) -> Iterator[tuple[str, O
     yield "recordid", Origin("recordid")
 
 
-def _filled(table: pa.Table, origin: Origin, dates: Dates) -> pa.ChunkedArray:
+def _fill(table: pa.Table, origin: Origin, dates: Dates) -> pa.ChunkedArray:
+    """The cells of a column."""
     cells = table.column(origin.column)
     if origin.how == "key":
         return _ids(cells)
     if origin.how == "array":
-        return _array_ids(table, cells)
+        return pc.if_else(pc.is_valid(cells), _ids(table.column("_row_key")), pa.scalar(None, kinds.ARROW[kinds.INT]))
     return _partition(cells, origin.column, dates) if origin.how == "partition" else cells
 
 
 def _column_names(schema: TableSchema, array: _Array | None) -> dict[object, str]:
     """Field -> name. A name that is taken stays dotted; where even that is taken, or empty, it is the native one."""
     taken = {"id", "index", *INJECTED} if array else set(INJECTED)
-    named: dict[object, str] = {}
+    names: dict[object, str] = {}
     for column in schema.columns:
         if not array and column.field.path[0] in INJECTED and len(column.field.path) == 1:
             continue  # The contract's job overwrites these keys before it flattens.
-        wanted = _wanted(column, schema, array)
-        name = next((each for each in wanted if each and each not in taken), column.name)
+        candidates = _candidates(column, schema, array)
+        name = next((candidate for candidate in candidates if candidate and candidate not in taken), column.name)
         taken.add(name)
-        named[column.field] = name
-    return named
+        names[column.field] = name
+    return names
 
 
-def _wanted(column: Column, schema: TableSchema, array: _Array | None) -> tuple[str, ...]:
+def _candidates(column: Column, schema: TableSchema, array: _Array | None) -> tuple[str, ...]:
     """The names a column would have, the best first."""
     field = ".".join(column.field.path)
     suffix = f"_{column.field.role}" if column.field.role in ("json", "variant") else ""
@@ -164,18 +161,12 @@ def _wanted(column: Column, schema: TableSchema, array: _Array | None) -> tuple[
     return (_underscored(field) + suffix, f"{array.dotted}.val.{field}{suffix}")
 
 
-def _array_ids(table: pa.Table, lengths: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.if_else(pc.is_valid(lengths), _ids(table.column("_row_key")), pa.scalar(None, kinds.ARROW[kinds.INT]))
-
-
 def _ids(keys: pa.ChunkedArray) -> pa.ChunkedArray:
+    """63 bits of the keys' SHA-256."""
     encoded = keys.combine_chunks().dictionary_encode()
-    numbers = pa.array([_id(key) for key in encoded.dictionary.to_pylist()], pa.int64())
+    digests = [hashlib.sha256(key.encode()).digest() for key in encoded.dictionary.to_pylist()]
+    numbers = pa.array([int.from_bytes(digest[:8]) >> 1 for digest in digests], pa.int64())
     return pa.chunked_array([numbers.take(encoded.indices)])
-
-
-def _id(key: str) -> int:
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) >> 1
 
 
 def _partition(cells: pa.ChunkedArray, name: str, dates: Dates) -> pa.ChunkedArray:

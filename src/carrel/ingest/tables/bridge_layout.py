@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from carrel.ingest.tables.bridge import PARTITIONS
-from carrel.ingest.tables.parting import DEFAULT, Blocks, Bounds, partition_blocks
 from carrel.ingest.tables.raw_json import folder_value
+from carrel.ingest.tables.spilled_partitions import DEFAULT, Blocks, Bounds, partition_blocks
 
 _PARTITIONING = ds.partitioning(pa.schema([(name, pa.string()) for name in PARTITIONS]), flavor="hive")
 _NAMES = uuid.UUID("6f1d6c4e-3c62-4a35-9d4b-8b9a4f0f6f1d")
@@ -38,32 +38,27 @@ def part_files(
 ) -> Iterator[PartFile]:
     """One table of the layout, partition by partition, Snappy-compressed; `blocks` are those of `Bridge`."""
     name = uuid.uuid5(_NAMES, table)
+    path = scratch / f"{name}.parquet"
     for values, chunks in partition_blocks(blocks, PARTITIONS, scratch, bounds):
-        for number, made in enumerate(_files(chunks, scratch / f"{name}.parquet", file_bytes)):
-            place = "/".join(_segment(*each) for each in zip(PARTITIONS, values, strict=True))
-            yield PartFile(
-                f"{_folder(table)}/{place}/part-{number:05d}-{name}.c000.snappy.parquet", made.path, made.rows
-            )
+        folders = [
+            f"{column}={_NULL if value is None else folder_value(str(value))}"
+            for column, value in zip(PARTITIONS, values, strict=True)
+        ]
+        for number, rows in enumerate(_write_files(chunks, path, file_bytes)):
+            key = f"{'/'.join((_folder(table), *folders))}/part-{number:05d}-{name}.c000.snappy.parquet"
+            yield PartFile(key, path, rows)
 
 
 def _folder(table: str) -> str:
-    """Keys of the JSON are in the names of child tables, as they are; what no folder can be called is escaped."""
+    """The name of a table's folder. Keys of the JSON are in the names of child tables, as they are; what no folder can
+    be called is escaped."""
     is_name = "/" not in table and table.isprintable() and len(table.encode()) <= _LONGEST
     return table if is_name else folder_value(table)
 
 
-def _segment(column: str, value: object) -> str:
-    return f"{column}={_NULL if value is None else folder_value(str(value))}"
-
-
-@dataclass(slots=True)
-class _Written:
-    path: Path
-    rows: int
-
-
-def _files(chunks: Iterator[pa.Table], path: Path, file_bytes: int) -> Iterator[_Written]:
-    """The rows of one partition in as few files as their size allows; each is to be taken away before the next."""
+def _write_files(chunks: Iterator[pa.Table], path: Path, file_bytes: int) -> Iterator[int]:
+    """Write the rows of one partition to `path`, in as few files as their size allows, and tell the number of rows of
+    each; it is to be taken away before the next."""
     chunk = next(chunks, None)
     while chunk is not None:
         schema = pa.schema([field for field in chunk.schema if field.name not in PARTITIONS])
@@ -73,15 +68,15 @@ def _files(chunks: Iterator[pa.Table], path: Path, file_bytes: int) -> Iterator[
                 writer.write_table(chunk.select(schema.names))
                 rows += chunk.num_rows
                 chunk = next(chunks, None)
-        yield _Written(path, rows)
+        yield rows
 
 
 def read_bridge(folder: str, table: str, filesystem: fs.FileSystem | None = None) -> pa.Table:
     """One table of the layout, partition columns as strings."""
-    found = ds.dataset(
+    layout = ds.dataset(
         f"{folder}/{_folder(table)}",
         format="parquet",
         partitioning=_PARTITIONING,
         filesystem=filesystem or fs.LocalFileSystem(),
     )
-    return found.to_table()
+    return layout.to_table()

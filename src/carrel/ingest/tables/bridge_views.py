@@ -23,7 +23,10 @@ def bridge_views(schema: DatasetSchema) -> dict[str, str]:
     for native, name in bridge.names.items():
         if name.casefold() not in taken:
             taken.add(name.casefold())
-            views[native] = json.dumps({"name": name, "select": _select(bridge.origins(native))}, ensure_ascii=False)
+            origins = [(column, origin) for column, origin in bridge.origins(native) if origin.column]
+            columns = zip(_tell_apart(origins), origins, strict=True)
+            select = ", ".join(f"{_sql(origin)} AS {quoted(column)}" for column, (_, origin) in columns)
+            views[native] = json.dumps({"name": name, "select": select}, ensure_ascii=False)
     return views
 
 
@@ -32,15 +35,10 @@ def names_there(schema: DatasetSchema) -> dict[str, str]:
     return {schema.dataset: root_name(schema.dataset)} | Bridge(schema).names
 
 
-def _select(all_of_them: list[tuple[str, Origin]]) -> str:
-    origins = [(name, origin) for name, origin in all_of_them if origin.column]
-    names = _told_apart(origins)
-    return ", ".join(f"{_sql(origin)} AS {quoted(name)}" for name, (_, origin) in zip(names, origins, strict=True))
-
-
-def _told_apart(origins: list[tuple[str, Origin]]) -> list[str]:
-    """Of names that differ by case alone, the one that is the native one too keeps it, else the first."""
-    wanted = [name for name, _ in origins]
+def _tell_apart(origins: list[tuple[str, Origin]]) -> list[str]:
+    """The columns' names in SQL. Of names that differ by case alone, the one that is the native one too keeps it, else
+    the first."""
+    folded = {name.casefold() for name, _ in origins}
     native = {origin.column.casefold() for name, origin in origins if name == origin.column}
     taken: set[str] = set()
     names = []
@@ -49,9 +47,9 @@ def _told_apart(origins: list[tuple[str, Origin]]) -> list[str]:
             names.append(name)
             taken.add(name.casefold())
             continue
-        others = {each.casefold() for each in wanted} | taken
+        avoided = folded | taken
         chosen = name if name and name.casefold() not in taken | native else origin.column
-        while chosen != name and chosen.casefold() in others:
+        while chosen != name and chosen.casefold() in avoided:
             chosen += "_"
         taken.add(chosen.casefold())
         names.append(chosen)

@@ -1,9 +1,8 @@
 """The catalog's entry for one dataset version: its schema now, and every change on the way, as JSON."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from carrel.ingest.tables.schema import (
     ChangeKind,
@@ -28,8 +27,10 @@ class CatalogEntry:
     partition_by: tuple[str, ...] = ()
     naming: str = "carrel"
 
-    def grown(self, schema: DatasetSchema, changes: Iterable[TableChange], naming: str | None = None) -> "CatalogEntry":
-        """After a run. `naming`: None leaves it."""
+    def with_changes(
+        self, schema: DatasetSchema, changes: Iterable[TableChange], naming: str | None = None
+    ) -> "CatalogEntry":
+        """The entry after a run. `naming`: None leaves it."""
         return CatalogEntry(schema, (*self.changes, *changes), self.partition_by, naming or self.naming)
 
     def to_json(self) -> bytes:
@@ -37,7 +38,10 @@ class CatalogEntry:
         value = {
             "format": FORMAT,
             "dataset": self.schema.dataset,
-            "tables": {name: _table_to_json(table) for name, table in self.schema.tables.items()},
+            "tables": {
+                name: {"is_child": table.is_child, "columns": [column_to_json(column) for column in table.columns]}
+                for name, table in self.schema.tables.items()
+            },
             "changes": [asdict(change) for change in self.changes],
             "partition_by": list(self.partition_by),
             "naming": self.naming,
@@ -50,19 +54,17 @@ class CatalogEntry:
         value = json.loads(data)
         if value["format"] != FORMAT:
             raise ValueError(f"the catalog is of format {value['format']}, this Carrel reads {FORMAT}; upgrade Carrel")
-        tables = {name: _table_from_json(name, each) for name, each in value["tables"].items()}
-        schema = DatasetSchema(value["dataset"], tables)
-        by, naming = tuple(value.get("partition_by", ())), value.get("naming", "carrel")
-        return cls(schema, tuple(map(_change, value["changes"])), by, naming)
-
-
-def _table_to_json(table: TableSchema) -> dict[str, Any]:
-    return {"is_child": table.is_child, "columns": [column_to_json(column) for column in table.columns]}
-
-
-def _table_from_json(name: str, value: Mapping[str, Any]) -> TableSchema:
-    return TableSchema(name, tuple(map(column_from_json, value["columns"])), value["is_child"])
-
-
-def _change(value: Mapping[str, Any]) -> TableChange:
-    return TableChange(**{**value, "what": ChangeKind(value["what"]), "path": tuple(value["path"])})
+        tables = {
+            name: TableSchema(name, tuple(map(column_from_json, table["columns"])), table["is_child"])
+            for name, table in value["tables"].items()
+        }
+        changes = [
+            TableChange(**{**change, "what": ChangeKind(change["what"]), "path": tuple(change["path"])})
+            for change in value["changes"]
+        ]
+        return cls(
+            DatasetSchema(value["dataset"], tables),
+            tuple(changes),
+            tuple(value.get("partition_by", ())),
+            value.get("naming", "carrel"),
+        )

@@ -39,10 +39,10 @@ def needs_rewrite(have: TableSchema, want: TableSchema) -> bool:
 
     Columns that only `want` has are no reason: readers fill them with nulls.
     """
-    wanted = want.by_field
+    targets = want.by_field
     return any(
-        column.field not in wanted
-        or (column.name, column.kind) != (wanted[column.field].name, wanted[column.field].kind)
+        column.field not in targets
+        or (column.name, column.kind) != (targets[column.field].name, targets[column.field].kind)
         for column in have.columns
     )
 
@@ -58,48 +58,49 @@ def conform(table: pa.Table, have: TableSchema, want: TableSchema) -> pa.Table:
         with_dictionaries(want.to_arrow()) if pa.types.is_dictionary(table.field("recordid").type) else want.to_arrow()
     )
     cells = _Cells(table, have)
-    data = {column.name: cells.of(column, want) for column in want.columns}
+    data = {column.name: cells.conform(column, want) for column in want.columns}
     columns = [data[name] if name in data else table.column(name) for name in schema.names]
     return pa.table(columns, schema=schema)
 
 
 class _Cells:
+    """The cells of a table, for columns of another schema."""
+
     def __init__(self, table: pa.Table, have: TableSchema):
         self.table = table
         self.have = have.by_field
 
-    def of(self, column: Column, want: TableSchema) -> pa.ChunkedArray:
+    def conform(self, column: Column, want: TableSchema) -> pa.ChunkedArray:
         if column.field.role == "variant":
             return self._variant(column, want)
-        mine = self.have.get(column.field)
-        if mine is None:
+        source = self.have.get(column.field)
+        if source is None:
             return self._nulls(column)
-        cells = self.table.column(mine.name)
-        has_variant = _variant_of(column.field) in want.by_field
-        if not _misfits(mine, column) or (column.kind == STRING and not has_variant):
-            return convert(cells, mine.kind, column.kind)
-        if not has_variant and _misfitting(cells, mine.kind, column.kind).null_count < len(cells):
+        cells = self.table.column(source.name)
+        has_variant = Field(column.field.path, "variant") in want.by_field
+        if not _misfits(source, column) or (column.kind == STRING and not has_variant):
+            return convert(cells, source.kind, column.kind)
+        if not has_variant and _misfitting(cells, source.kind, column.kind).null_count < len(cells):
             raise ValueError(
                 f"{want.name}.{column.name} has no place for some values; drop the `nonconforming_files` first"
             )
-        return _fitting(cells, mine.kind, column.kind)
+        # Some cells fit although their column's kind does not: integers in a column that also held longer ones.
+        integers = [_as_int(value, source.kind, column.kind) for value in cells.to_pylist()]
+        values = [None if number is None else kinds.cast(number, column.kind) for number in integers]
+        return pa.chunked_array([pa.array(values, kinds.ARROW[column.kind])])
 
     def _variant(self, column: Column, want: TableSchema) -> pa.ChunkedArray:
         """What is there already, and what moves there because the column's kind is another now."""
-        place = Field(column.field.path)
-        there, base, wanted = self.have.get(column.field), self.have.get(place), want.by_field.get(place)
-        cells = self.table.column(there.name) if there else self._nulls(column)
-        if base and wanted and _misfits(base, wanted):
-            moved = _misfitting(self.table.column(base.name), base.kind, wanted.kind)
-            return pc.coalesce(cells, _mapped(moved, kinds.json_text))
+        field = Field(column.field.path)
+        variant, source, target = self.have.get(column.field), self.have.get(field), want.by_field.get(field)
+        cells = self.table.column(variant.name) if variant else self._nulls(column)
+        if source and target and _misfits(source, target):
+            moved = _misfitting(self.table.column(source.name), source.kind, target.kind)
+            return pc.coalesce(cells, _to_text(moved, kinds.json_text))
         return cells
 
     def _nulls(self, column: Column) -> pa.ChunkedArray:
         return pa.chunked_array([pa.nulls(self.table.num_rows, kinds.ARROW[column.kind])])
-
-
-def _variant_of(place: Field) -> Field:
-    return Field(place.path, "variant")
 
 
 def _misfits(have: Column, want: Column) -> bool:
@@ -108,15 +109,8 @@ def _misfits(have: Column, want: Column) -> bool:
     return not kinds.fits(kinds.LONG if has_long else have.kind, want.kind)
 
 
-def _fitting(cells: pa.ChunkedArray, before: str, after: str) -> pa.ChunkedArray:
-    """The cells that fit although their column's kind does not: integers in a column that also held longer ones."""
-    kept = [_as_int(value, before, after) for value in cells.to_pylist()]
-    values = [None if value is None else kinds.cast(value, after) for value in kept]
-    return pa.chunked_array([pa.array(values, kinds.ARROW[after])])
-
-
 def _misfitting(cells: pa.ChunkedArray, before: str, after: str) -> pa.ChunkedArray:
-    """The others."""
+    """The cells that do not fit, the others null."""
     values = [None if _as_int(value, before, after) is not None else value for value in cells.to_pylist()]
     return pa.chunked_array([pa.array(values, cells.type)])
 
@@ -133,11 +127,11 @@ def convert(cells: pa.ChunkedArray, before: str, after: str) -> pa.ChunkedArray:
     if before == after:
         return cells
     if after == STRING and before in (kinds.FLOAT, kinds.DECIMAL):
-        return _mapped(cells, kinds.text_of)
+        return _to_text(cells, kinds.text_of)
     return pc.cast(cells, kinds.ARROW[after], safe=False)
 
 
-def _mapped(cells: pa.ChunkedArray, text: Callable[[object], str]) -> pa.ChunkedArray:
+def _to_text(cells: pa.ChunkedArray, text: Callable[[object], str]) -> pa.ChunkedArray:
     values = [None if value is None else text(value) for value in cells.to_pylist()]
     return pa.chunked_array([pa.array(values, pa.string())])
 
@@ -147,11 +141,11 @@ def nonconforming_files(table: pa.Table, have: TableSchema, want: TableSchema) -
 
     Each file once, with the first place that does not fit.
     """
-    found: dict[tuple[str, ...], NonconformingFile] = {}
+    files: dict[tuple[str, ...], NonconformingFile] = {}
     for column in have.columns:
-        for each in _files_with(table, column, nonconforming_cells(table, column, want)):
-            found.setdefault(each.file, each)
-    return tuple(sorted(found.values()))
+        for file in _files_with(table, column, nonconforming_cells(table, column, want)):
+            files.setdefault(file.file, file)
+    return tuple(sorted(files.values()))
 
 
 def nonconforming_cells(table: pa.Table, column: Column, want: TableSchema) -> pa.ChunkedArray | None:
@@ -159,10 +153,10 @@ def nonconforming_cells(table: pa.Table, column: Column, want: TableSchema) -> p
 
     A variant column holds only such.
     """
-    cells, wanted = table.column(column.name), want.by_field.get(column.field)
-    if wanted is None or column.field.role == "variant":
+    cells, target = table.column(column.name), want.by_field.get(column.field)
+    if target is None or column.field.role == "variant":
         return cells
-    return _misfitting(cells, column.kind, wanted.kind) if _misfits(column, wanted) else None
+    return _misfitting(cells, column.kind, target.kind) if _misfits(column, target) else None
 
 
 def _files_with(table: pa.Table, column: Column, cells: pa.ChunkedArray | None) -> Iterator[NonconformingFile]:
@@ -179,8 +173,8 @@ _FILE = ["recordid", "_source_file", "_archive_uri", "_archive_etag"]
 
 def without_files(table: pa.Table, files: Iterable[NonconformingFile]) -> pa.Table:
     """The table without the rows of these files."""
-    gone = {each.file for each in files}
-    if not gone:
+    excluded = {file.file for file in files}
+    if not excluded:
         return table
     rows = zip(*(table.column(name).to_pylist() for name in _FILE), strict=True)
-    return table.filter(pa.array([row not in gone for row in rows], pa.bool_()))
+    return table.filter(pa.array([row not in excluded for row in rows], pa.bool_()))

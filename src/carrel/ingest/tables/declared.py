@@ -7,12 +7,12 @@ data decides.
 
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import unquote
 
+from carrel.ingest.json_pointers import follow, parts_of
 from carrel.ingest.tables import kinds
 from carrel.ingest.tables.names import Path, child_table
 from carrel.ingest.tables.schema import Declared
-from carrel.ingest.uris import resolve
+from carrel.ingest.uris import fragment_of, plain_uri, resolve
 
 _KINDS = {
     "string": kinds.STRING,
@@ -20,6 +20,14 @@ _KINDS = {
     "number": kinds.FLOAT,
     "boolean": kinds.BOOL,
 }
+_TYPES = {
+    kinds.BOOL: "boolean",
+    kinds.INT: "integer",
+    kinds.LONG: "integer",
+    kinds.FLOAT: "number",
+    kinds.STRING: "string",
+}
+"""kind of a value -> the type of JSON Schema; a number beyond 64 bits has none here."""
 _BRANCHES = ("allOf", "anyOf", "oneOf")
 _CHOICES = ("then", "else")
 _MAX_TABLE_DEPTH = 8
@@ -31,35 +39,36 @@ def declared_kinds(dataset: str, schema: Any, documents: Mapping[str, Any] | Non
     """Kinds that `schema` declares for the tables of `dataset`. `$ref`s are followed within the document and into
     `documents` (by `$id`, relative ones resolved); what cannot be resolved declares nothing."""
     walk = _Walk(documents or {})
-    walk.rows(dataset, _Place(schema, schema, _base(schema)), 1)
-    return walk.settled()
+    walk.rows(dataset, _Subschema(schema, schema, _base(schema)), 1)
+    return walk.agreed()
 
 
 def merge_declared(*declarations: Declared) -> Declared:
     """Several declarations of one dataset version (schemas of several app versions) as one; order does not matter."""
-    found: dict[str, dict[Path, set[str]]] = {}
+    declared: dict[str, dict[Path, set[str]]] = {}
     for declaration in declarations:
         for table, paths in declaration.items():
             for path, kind in paths.items():
-                found.setdefault(table, {}).setdefault(path, set()).add(kind)
-    return _agreed(found)
+                declared.setdefault(table, {}).setdefault(path, set()).add(kind)
+    return _agreed(declared)
 
 
-def _agreed(found: Mapping[str, Mapping[Path, set[str]]]) -> dict[str, dict[Path, str]]:
-    settled = {
-        table: {path: kind for path, each in sorted(paths.items()) if (kind := _agreed_kind(each))}
-        for table, paths in sorted(found.items())
+def _agreed(declared: Mapping[str, Mapping[Path, set[str]]]) -> dict[str, dict[Path, str]]:
+    """What is declared without contradiction."""
+    agreed = {
+        table: {path: kind for path, declared_here in sorted(paths.items()) if (kind := _agreed_kind(declared_here))}
+        for table, paths in sorted(declared.items())
     }
-    return {table: paths for table, paths in settled.items() if paths}
+    return {table: paths for table, paths in agreed.items() if paths}
 
 
-def _agreed_kind(found: set[str]) -> str | None:
-    if len(found) == 1:
-        return next(iter(found))
-    return kinds.FLOAT if found == {kinds.INT, kinds.FLOAT} else None
+def _agreed_kind(declared: set[str]) -> str | None:
+    if len(declared) == 1:
+        return next(iter(declared))
+    return kinds.FLOAT if declared == {kinds.INT, kinds.FLOAT} else None
 
 
-class _Place:
+class _Subschema:
     """A subschema with the document it stands in and the base that its relative references start from."""
 
     def __init__(self, schema: Any, document: Any, base: str):
@@ -67,12 +76,12 @@ class _Place:
         self.document = document
         self.base = base
 
-    def at(self, schema: Any) -> "_Place":
+    def child(self, schema: Any) -> "_Subschema":
         """A part of it; one that names itself anew is a document of its own."""
         name = schema.get("$id") if isinstance(schema, Mapping) else None
         if isinstance(name, str) and not name.startswith("#"):
-            return _Place(schema, schema, resolve(self.base, name))
-        return _Place(schema, self.document, self.base)
+            return _Subschema(schema, schema, resolve(self.base, name))
+        return _Subschema(schema, self.document, self.base)
 
 
 def _base(document: Any) -> str:
@@ -81,62 +90,56 @@ def _base(document: Any) -> str:
 
 class _Walk:
     def __init__(self, documents: Mapping[str, Any]):
-        self.documents = {key.partition("#")[0]: document for key, document in documents.items()}
-        self.found: dict[str, dict[Path, set[str]]] = {}
+        self.documents = {plain_uri(key): document for key, document in documents.items()}
+        self.kinds: dict[str, dict[Path, set[str]]] = {}
         self.ambiguous: set[tuple[str, Path]] = set()
         self.above: list[int] = []
         """Identities of the subschemas around the present one: a recursive schema is left where it begins anew."""
         self.visits = 0
 
-    def settled(self) -> dict[str, dict[Path, str]]:
+    def agreed(self) -> dict[str, dict[Path, str]]:
         for table, path in self.ambiguous:
-            self.found.get(table, {}).pop(path, None)
-        return _agreed(self.found)
+            self.kinds.get(table, {}).pop(path, None)
+        return _agreed(self.kinds)
 
-    def rows(self, table: str, place: _Place, depth: int) -> None:
+    def rows(self, table: str, place: _Subschema, depth: int) -> None:
         """What fills `table`: at the top an object, or an array of rows; further down the array's elements."""
-        for each in self._meanings(place):
-            if depth == 1 and ("items" in each.schema or each.schema.get("type") == "array"):
-                self._elements(table, each, depth)
+        for meaning in self._meanings(place):
+            if depth == 1 and ("items" in meaning.schema or meaning.schema.get("type") == "array"):
+                self._elements(table, meaning, depth)
             else:
-                self._value(table, (), each, depth)
+                self._value(table, (), meaning, depth)
 
-    def _elements(self, table: str, array: _Place, depth: int) -> None:
+    def _elements(self, table: str, array: _Subschema, depth: int) -> None:
         items = array.schema.get("items")
         for item in items if isinstance(items, list) else [items]:
-            for each in self._meanings(array.at(item)):
-                self._value(table, (), each, depth)
+            for meaning in self._meanings(array.child(item)):
+                self._value(table, (), meaning, depth)
 
-    def _value(self, table: str, path: Path, place: _Place, depth: int) -> None:
+    def _value(self, table: str, path: Path, place: _Subschema, depth: int) -> None:
         """One meaning of what stands at `path`; `value` where a row is no object."""
         self.visits += 1
         if id(place.schema) in self.above or self.visits > _MAX_VISITS:
             return
         self.above.append(id(place.schema))
-        self._declared_at(table, path, place, depth)
+        self._declare(table, path, place, depth)
         self.above.pop()
 
-    def _declared_at(self, table: str, path: Path, place: _Place, depth: int) -> None:
-        types = _types(place.schema)
-        scalars = {_KINDS[each] for each in types if each in _KINDS}
+    def _declare(self, table: str, path: Path, place: _Subschema, depth: int) -> None:
+        scalars = {_KINDS[name] for name in _types(place.schema) if name in _KINDS}
         if scalars:
-            self._declare(table, path or ("value",), scalars)
+            column = path or ("value",)
+            if _agreed_kind(scalars) is None:
+                self.ambiguous.add((table, column))
+            self.kinds.setdefault(table, {}).setdefault(column, set()).update(scalars)
         if isinstance(place.schema.get("properties"), Mapping):
-            self._properties(table, path, place, depth)
+            for key, schema in place.schema["properties"].items():
+                for meaning in self._meanings(place.child(schema)):
+                    self._value(table, (*path, key), meaning, depth)
         if "items" in place.schema and depth < _MAX_TABLE_DEPTH:
             self._elements(child_table(table, path or ("value",)), place, depth + 1)
 
-    def _properties(self, table: str, path: Path, place: _Place, depth: int) -> None:
-        for key, schema in place.schema["properties"].items():
-            for each in self._meanings(place.at(schema)):
-                self._value(table, (*path, key), each, depth)
-
-    def _declare(self, table: str, path: Path, scalars: set[str]) -> None:
-        if _agreed_kind(scalars) is None:
-            self.ambiguous.add((table, path))
-        self.found.setdefault(table, {}).setdefault(path, set()).update(scalars)
-
-    def _meanings(self, place: _Place, seen: frozenset[tuple[str, str]] = frozenset()) -> Iterator[_Place]:
+    def _meanings(self, place: _Subschema, seen: frozenset[tuple[str, str]] = frozenset()) -> Iterator[_Subschema]:
         """The subschema itself, what it refers to, and its branches."""
         reference = place.schema.get("$ref")
         if isinstance(reference, str):
@@ -148,53 +151,38 @@ class _Walk:
         branches = [branch for key in _BRANCHES for branch in _listed(place.schema.get(key))]
         branches += [place.schema[key] for key in _CHOICES if key in place.schema]
         for branch in branches:
-            yield from self._meanings(place.at(branch), seen)
+            yield from self._meanings(place.child(branch), seen)
 
-    def _target(self, place: _Place, reference: str) -> _Place | None:
-        url, _, fragment = resolve(place.base, reference).partition("#")
-        document = place.document if url == place.base.partition("#")[0] else self.documents.get(url)
+    def _target(self, place: _Subschema, reference: str) -> _Subschema | None:
+        target = resolve(place.base, reference)
+        url = plain_uri(target)
+        document = place.document if url == plain_uri(place.base) else self.documents.get(url)
         if document is None:
             return None
         base = place.base if document is place.document else _base(document) or url
-        found = _pointed(document, fragment)
-        return None if found is None else _Place(found, document, base)
+        schema = _subschema(document, fragment_of(target))
+        return None if schema is None else _Subschema(schema, document, base)
 
 
 def _types(schema: Mapping[str, Any]) -> set[str]:
-    """Of `type`; else of `const` or `enum`."""
-    said = schema.get("type")
-    if said is not None:
-        return {each for each in (said if isinstance(said, list) else [said]) if isinstance(each, str)}
+    """The types that a schema allows by `type`, else by `const` or `enum`."""
+    declared = schema.get("type")
+    if declared is not None:
+        return {name for name in (declared if isinstance(declared, list) else [declared]) if isinstance(name, str)}
     values = [schema["const"]] if "const" in schema else _listed(schema.get("enum"))
-    return {_type_of(value) for value in values}
-
-
-def _type_of(value: Any) -> str:
-    names = {kinds.BOOL: "boolean", kinds.FLOAT: "number", kinds.STRING: "string"}
-    names |= dict.fromkeys((kinds.INT, kinds.LONG), "integer")
-    return "other" if value is None or isinstance(value, (dict, list)) else names.get(kinds.kind_of(value), "other")
+    scalars = [value for value in values if value is not None and not isinstance(value, (dict, list))]
+    return {_TYPES[kinds.kind_of(value)] for value in scalars if kinds.kind_of(value) in _TYPES}
 
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _pointed(document: Any, fragment: str) -> Any:
-    """By JSON pointer, or by a name that some definition gives itself (`"$id": "#Name"`)."""
-    if fragment and not fragment.startswith("/"):
-        return _named(document, f"#{fragment}")
-    found = document
-    for part in fragment.split("/")[1:]:
-        key = unquote(part).replace("~1", "/").replace("~0", "~")
-        found = found.get(key) if isinstance(found, Mapping) else _indexed(found, key)
-    return found
-
-
-def _indexed(found: Any, key: str) -> Any:
-    return found[int(key)] if isinstance(found, list) and key.isdigit() and int(key) < len(found) else None
-
-
-def _named(document: Any, name: str) -> Any:
+def _subschema(document: Any, fragment: str) -> Any:
+    """What a fragment names in a document: by a JSON pointer, or by a name that a definition gives itself (`"$id":
+    "#Name"`)."""
+    if not fragment or fragment.startswith("/"):
+        return follow(document, parts_of(fragment))
     definitions = document.get("definitions") if isinstance(document, Mapping) else None
-    each = definitions.values() if isinstance(definitions, Mapping) else ()
-    return next((it for it in each if isinstance(it, Mapping) and it.get("$id") == name), None)
+    candidates = definitions.values() if isinstance(definitions, Mapping) else ()
+    return next((it for it in candidates if isinstance(it, Mapping) and it.get("$id") == f"#{fragment}"), None)

@@ -15,7 +15,7 @@ from carrel.ingest.json_pointers import pointer_of
 from carrel.ingest.tables import kinds
 from carrel.ingest.tables.blocks import blocks_of, starts_array
 from carrel.ingest.tables.conform import NonconformingFile, conform, nonconforming_cells
-from carrel.ingest.tables.levels import Level, Rules, Segment, TooWide, numbered_keys, segment_of
+from carrel.ingest.tables.levels import Level, LevelRules, Segment, TooWide, numbered_keys, segment_of
 from carrel.ingest.tables.names import Field, Path, widest
 from carrel.ingest.tables.reserved import FileColumns, file_key
 from carrel.ingest.tables.schema import Column, DatasetSchema, Declared, Policy, TableSchema
@@ -30,7 +30,7 @@ _HEAD = 1_000
 """So many bytes of blanks before a file's first character are waited for."""
 Archive = tuple[str, str]
 """(uri, etag)"""
-_NO_PLACE = pa.array([None], pa.int64())
+_NO_INDEX = pa.array([None], pa.int64())
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,8 @@ class FlatTables:
 
 @dataclass(slots=True)
 class _File:
+    """One file's value, or a block of it, that waits to be flattened."""
+
     number: int
     value: Any
     first: int
@@ -126,8 +128,8 @@ class Flattener:
         return flats[0]
 
     def finish_all(self) -> Iterator[FlatTables]:
-        """The same, in as many parts as it takes for no part to have too many columns or tables: one, mostly. Which
-        files stay is for who sees all of the run to decide."""
+        """The tables, as `finish` gives them, in as many parts as it takes for no part to have too many columns or
+        tables: one, mostly. Which files stay is for who sees all of the run to decide."""
         self._flush()
         groups, self._groups = self._groups or [[]], []
         together: list[_Typed] = []
@@ -142,13 +144,13 @@ class Flattener:
         self._clear()
 
     def _too_many(self, segments: list["_Typed"]) -> str | None:
-        """Of what there is too much, as a keyword; with what earlier parts have, which later ones have too."""
+        """What there is too much of, as a keyword; with what earlier parts have, which later ones have too."""
         fields: dict[str, set[Field]] = {}
-        for about in (*(each.about for each in segments), *self._seen.tables.values()):
-            fields.setdefault(about.name, set()).update(about.by_field)
+        for schema in (*(segment.schema for segment in segments), *self._seen.tables.values()):
+            fields.setdefault(schema.name, set()).update(schema.by_field)
         if len(fields) > self.max_tables:
             return "too_many_tables"
-        return "too_many_keys" if any(len(each) > self.max_columns for each in fields.values()) else None
+        return "too_many_keys" if any(len(columns) > self.max_columns for columns in fields.values()) else None
 
     def _message(self, keyword: str) -> str:
         if keyword == "too_many_tables":
@@ -156,77 +158,83 @@ class Flattener:
         return f"more than {self.max_columns:,} keys in one table: the object at this place {_LIKE_A_MAP}"
 
     def _flat(self, segments: list["_Typed"]) -> FlatTables:
-        schema, _ = unify(self.known, [self._seen, *(each.schema(self.dataset) for each in segments)], self.policy)
-        self._reject_offenders(schema, segments)
-        touched = {each.name: schema.table(each.name) for each in segments}
-        kept = self._kept(segments)
+        schemas = [DatasetSchema(self.dataset, {segment.name: segment.schema}) for segment in segments]
+        schema, _ = unify(self.known, [self._seen, *schemas], self.policy)
+        self._reject_nonconforming(schema, segments)
+        touched = {segment.name: schema.table(segment.name) for segment in segments}
+        accepted = self._accepted(segments)
+        tables = {}
+        for name, parts in accepted.items():
+            conformed = [conform(part.table, part.schema, schema.table(name)) for part in parts]
+            tables[name] = pa.concat_tables(conformed).unify_dictionaries()
         flat = FlatTables(
-            {name: _whole(of_name, schema.table(name)) for name, of_name in kept.items()},
+            tables,
             DatasetSchema(self.dataset, touched),
             tuple(Rejection(self._lineages[number], fault) for number, fault in sorted(self._rejected.items())),
-            {name: self._rows_of(of_name) for name, of_name in kept.items()},
+            {name: self._count_rows(parts) for name, parts in accepted.items()},
         )
         self._seen, _ = unify(None, [self._seen, flat.schema], self.policy)
         return flat
 
-    def _kept(self, segments: list["_Typed"]) -> dict[str, list["_Typed"]]:
+    def _accepted(self, segments: list["_Typed"]) -> dict[str, list["_Typed"]]:
         """Segments by table, without the rows of rejected files."""
-        gone = pa.array(list(self._rejected), pa.int32())
-        kept: dict[str, list[_Typed]] = {}
-        for each in sorted(segments, key=lambda segment: segment.name):
-            rows = each.table
-            if len(gone):
-                rows = rows.filter(pc.invert(pc.is_in(rows.column(_FILE), value_set=gone)))
+        rejected = pa.array(list(self._rejected), pa.int32())
+        accepted: dict[str, list[_Typed]] = {}
+        for segment in sorted(segments, key=lambda segment: segment.name):
+            rows = segment.table
+            if len(rejected):
+                rows = rows.filter(pc.invert(pc.is_in(rows.column(_FILE), value_set=rejected)))
             if rows.num_rows:
-                kept.setdefault(each.name, []).append(_Typed(rows, each.about))
-        return kept
+                accepted.setdefault(segment.name, []).append(_Typed(rows, segment.schema))
+        return accepted
 
-    def _rows_of(self, segments: list["_Typed"]) -> Mapping[Archive, int]:
+    def _count_rows(self, segments: list["_Typed"]) -> Mapping[Archive, int]:
         rows: Counter[Archive] = Counter()
         for segment in segments:
-            for each in pc.value_counts(segment.table.column(_FILE)).to_pylist():
-                lineage = self._lineages[each["values"]]
-                rows[lineage.archive_uri, lineage.archive_etag] += each["counts"]
+            for count in pc.value_counts(segment.table.column(_FILE)).to_pylist():
+                lineage = self._lineages[count["values"]]
+                rows[lineage.archive_uri, lineage.archive_etag] += count["counts"]
         return rows
 
-    def _reject_offenders(self, schema: DatasetSchema, segments: list["_Typed"]) -> None:
+    def _reject_nonconforming(self, schema: DatasetSchema, segments: list["_Typed"]) -> None:
         if self.policy in (Policy.EVOLVE, Policy.VARIANT):
             return
         for segment in segments:
-            for column in segment.about.columns:
+            for column in segment.schema.columns:
                 cells = nonconforming_cells(segment.table, column, schema.table(segment.name))
                 if cells is not None:
                     files = segment.table.column(_FILE).filter(pc.is_valid(cells)).unique()
-                    self._rejected |= {each: self._rejected.get(each) or _fault(column) for each in files.to_pylist()}
+                    fault = _kind_fault(pointer_of(column.field.path))
+                    self._rejected = dict.fromkeys(files.to_pylist(), fault) | self._rejected
 
     def _flush(self) -> None:
         """Turn what was added into segments; files that no table can hold are rejected."""
         pending, self._pending, self._pending_rows = self._pending, [], 0
-        self._groups += [group for group in self._typed_groups(pending) if group]
+        self._groups += [group for group in self._group(pending) if group]
 
-    def _typed_groups(self, pending: list[_File]) -> Iterator[list["_Typed"]]:
-        """Together, if that can be; else half by half, down to the files that are at fault."""
+    def _group(self, pending: list[_File]) -> Iterator[list["_Typed"]]:
+        """The segments of files, together if that can be; else half by half, down to the files that are at fault."""
         try:
-            yield self._typed(pending)
+            yield self._flatten(pending)
             return
         except UnicodeEncodeError:
-            why = Fault("json", "encoding", "a text holds half of a surrogate pair, which is no character")
+            fault = Fault("json", "encoding", "a text holds half of a surrogate pair, which is no character")
         except TooWide as wide:
-            why = Fault("types", wide.keyword, self._message(wide.keyword), pointer_of(wide.at))
+            fault = Fault("types", wide.keyword, self._message(wide.keyword), pointer_of(wide.at))
         except MACHINERY:
             raise
         except Exception as error:  # of one of them, most likely
-            why = unforeseen(error)
+            fault = unforeseen(error)
         if len(pending) == 1:
-            self._rejected[pending[0].number] = why
+            self._rejected[pending[0].number] = fault
             return
         half = len(pending) // 2
-        yield from self._typed_groups(pending[:half])
-        yield from self._typed_groups(pending[half:])
+        yield from self._group(pending[:half])
+        yield from self._group(pending[half:])
 
-    def _typed(self, pending: list[_File]) -> list["_Typed"]:
+    def _flatten(self, pending: list[_File]) -> list["_Typed"]:
         """Level by level from the top; each level's arrays make the next."""
-        rules = Rules(self._keep, self.max_table_depth, self.policy is Policy.FREEZE, self.max_columns)
+        rules = LevelRules(self._fixed_kind, self.max_table_depth, self.policy is Policy.FREEZE, self.max_columns)
         done: list[_Typed] = []
         if not pending:
             return done
@@ -241,62 +249,67 @@ class Flattener:
             if len(tables) > self.max_tables:
                 raise TooWide(widest(most), "too_many_tables")
             segments = [segment_of(level, rules) for level in levels]
-            most = max([most, *(each.arrays for each in segments)], key=len)
-            done += [self._settle(each, columns) for each in segments]
-            levels = [child for each in segments for child in each.children]
+            most = max([most, *(segment.arrays for segment in segments)], key=len)
+            done += [self._type(segment, columns) for segment in segments]
+            levels = [child for segment in segments for child in segment.children]
         return done
 
     def _top(self, pending: list[_File]) -> Level:
-        tops = [self._top_of(each) for each in pending]
+        tops = [self._top_of(file) for file in pending]
         return Level(
             table=self.dataset,
             depth=1,
-            elements=tops[0].elements if len(tops) == 1 else list(chain.from_iterable(each.elements for each in tops)),
-            keys=pa.concat_arrays([each.keys for each in tops]),
+            elements=tops[0].elements if len(tops) == 1 else list(chain.from_iterable(top.elements for top in tops)),
+            keys=pa.concat_arrays([top.keys for top in tops]),
             parents=None,
-            index=pa.concat_arrays([each.index for each in tops]),
-            files=pa.concat_arrays([each.files for each in tops]),
+            index=pa.concat_arrays([top.index for top in tops]),
+            files=pa.concat_arrays([top.files for top in tops]),
         )
 
     def _top_of(self, file: _File) -> Level:
         head = file_key(self._lineages[file.number])
         number = pa.scalar(file.number, pa.int32())
-        if not isinstance(file.value, list):
-            return Level(self.dataset, 1, [file.value], pa.array([head]), None, _NO_PLACE, pa.repeat(number, 1))
-        count = len(file.value)
-        index = pa.arange(file.first, file.first + count)
-        keys = numbered_keys(head, file.first, count)
-        return Level(self.dataset, 1, file.value, keys, None, index, pa.repeat(number, count))
+        is_array = isinstance(file.value, list)
+        count = len(file.value) if is_array else 1
+        return Level(
+            table=self.dataset,
+            depth=1,
+            elements=file.value if is_array else [file.value],
+            keys=numbered_keys(head, file.first, count) if is_array else pa.array([head]),
+            parents=None,
+            index=pa.arange(file.first, file.first + count) if is_array else _NO_INDEX,
+            files=pa.repeat(number, count),
+        )
 
-    def _keep(self, table: str, path: Path, found: set[str]) -> str | None:
+    def _fixed_kind(self, table: str, path: Path, present: set[str]) -> str | None:
         if self.policy is Policy.EVOLVE:
             return None
         column = self.known.table(table).by_field.get(Field(path)) if self.known else None
         if column and self.policy is Policy.FREEZE:
             return column.kind
         if column:
-            return kinds.settled_kind(found.union(column.kinds), column.kind)
-        return kinds.settled_kind(found, self.declared.get(table, {}).get(path))
+            return kinds.settled_kind(present.union(column.kinds), column.kind)
+        return kinds.settled_kind(present, self.declared.get(table, {}).get(path))
 
-    def _settle(self, segment: Segment, columns: FileColumns) -> "_Typed":
+    def _type(self, segment: Segment, columns: FileColumns) -> "_Typed":
         level = segment.level
         declared = self.declared.get(level.table, {})
-        mine = [
+        data_columns = [
             Column(
-                each.field,
-                f"{number}",
-                each.kind,
-                each.kinds,
-                None if each.field.role else declared.get(each.field.path),
+                field=cells.field,
+                name=f"{number}",
+                kind=cells.kind,
+                kinds=cells.kinds,
+                declared=None if cells.field.role else declared.get(cells.field.path),
             )
-            for number, each in enumerate(segment.cells)
+            for number, cells in enumerate(segment.cells)
         ]
-        arrays = {column.name: each.array for column, each in zip(mine, segment.cells, strict=True)}
+        arrays = {column.name: cells.array for column, cells in zip(data_columns, segment.cells, strict=True)}
         arrays |= {"_row_key": level.keys, "_index": level.index, "_nulls": segment.nulls, _FILE: level.files}
         arrays |= columns.of(level.files)
         if level.parents is not None:
             arrays["_parent_key"] = level.parents
-        schema = TableSchema(level.table, tuple(mine), level.parents is not None)
+        schema = TableSchema(level.table, tuple(data_columns), level.parents is not None)
         return _Typed(pa.table(arrays), schema)
 
 
@@ -308,19 +321,11 @@ class _Typed:
     """A segment as a table; data columns have numbers for names, their meaning is in the schema."""
 
     table: pa.Table
-    about: TableSchema
+    schema: TableSchema
 
     @property
     def name(self) -> str:
-        return self.about.name
-
-    def schema(self, dataset: str) -> DatasetSchema:
-        return DatasetSchema(dataset, {self.name: self.about})
-
-
-def _whole(segments: list[_Typed], schema: TableSchema) -> pa.Table:
-    tables = [conform(each.table, each.about, schema) for each in segments]
-    return pa.concat_tables(tables).unify_dictionaries()
+        return self.schema.name
 
 
 _LIKE_A_MAP = "looks like a map, whose keys are data"
@@ -343,12 +348,8 @@ def fault_of(offender: NonconformingFile) -> Fault:
     return _kind_fault(offender.pointer)
 
 
-def _fault(column: Column) -> Fault:
-    return _kind_fault(pointer_of(column.field.path))
-
-
-def _kind_fault(place: str) -> Fault:
-    return Fault("types", "kind", "a value is of another kind than its column, or has none", place)
+def _kind_fault(pointer: str) -> Fault:
+    return Fault("types", "kind", "a value is of another kind than its column, or has none", pointer)
 
 
 def flatten_stream(

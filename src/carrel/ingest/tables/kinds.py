@@ -43,9 +43,9 @@ def kind_of(value: Any) -> str:
     return FLOAT if isinstance(value, float) else STRING
 
 
-def join(one: str, other: str) -> str:
+def join(kind: str, second: str) -> str:
     """The narrowest kind that holds both, under policy evolve."""
-    return one if one == other else _JOINS.get(frozenset((one, other)), STRING)
+    return kind if kind == second else _JOINS.get(frozenset((kind, second)), STRING)
 
 
 def join_all(kinds: Iterable[str]) -> str:
@@ -61,17 +61,17 @@ def column_kind(kind: str) -> str:
 def settled_kind(kinds: Iterable[str], fixed: str | None) -> str:
     """The kind a column keeps where kinds may not change: the `fixed` one, widened by numbers; without one, numbers
     win over booleans and booleans over text."""
-    found = set(kinds)
+    seen = set(kinds)
     if fixed is None:
-        return column_kind(next(kind for kind in (*_NUMBERS, BOOL, STRING) if kind in found))
+        return column_kind(next(kind for kind in (*_NUMBERS, BOOL, STRING) if kind in seen))
     for kind in _NUMBERS:
-        if kind in found and is_widening(LONG if fixed == INT and LONG in found else fixed, kind):
+        if kind in seen and is_widening(LONG if fixed == INT and LONG in seen else fixed, kind):
             return column_kind(kind)
     return fixed
 
 
 def is_widening(before: str, after: str) -> bool:
-    """From integers to decimals or floats."""
+    """Whether the change is from integers to decimals or floats."""
     return (before == INT and after in (DECIMAL, FLOAT)) or (before == LONG and after == DECIMAL)
 
 

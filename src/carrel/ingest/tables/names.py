@@ -58,46 +58,54 @@ def names_of(
     """
     had = before or {}
     groups: dict[str, list[Field]] = {}
-    for each in fields:
-        groups.setdefault(plain_name(each).casefold(), []).append(each)
-    named: dict[Field, str] = {}
-    others: list[Field] = []
+    for field in fields:
+        groups.setdefault(plain_name(field).casefold(), []).append(field)
+    names: dict[Field, str] = {}
+    losing: list[Field] = []
     for folded, group in groups.items():
-        group.sort(key=lambda each: _rank(each, declared, had))
+        group.sort(key=lambda field: _rank(field, declared, had))
         first = 0 if folded in RESERVED else 1
-        named |= {each: plain_name(each) for each in group[:first]}
-        others += group[first:]
-    return named | _digested(others, {name.casefold() for name in named.values()})
+        names |= {field: plain_name(field) for field in group[:first]}
+        losing += group[first:]
+    return names | _names_with_digest(losing, {name.casefold() for name in names.values()})
 
 
 def _rank(
-    each: Field, declared: Collection[Path], had: Mapping[Field, str]
+    field: Field, declared: Collection[Path], had: Mapping[Field, str]
 ) -> tuple[bool, bool, bool, list[int], bool, str]:
-    plain = plain_name(each)
-    is_declared = not each.role and each.path in declared
-    backwards = [-ord(letter) for letter in "\0".join(each.parts)]
-    return not is_declared, had.get(each) != plain, plain != "_".join(each.parts), backwards, not each.role, each.text
+    """What decides who gets the plain name: the least."""
+    plain = plain_name(field)
+    is_declared = not field.role and field.path in declared
+    backwards = [-ord(letter) for letter in "\0".join(field.parts)]
+    return (
+        not is_declared,
+        had.get(field) != plain,
+        plain != "_".join(field.parts),
+        backwards,
+        not field.role,
+        field.text,
+    )
 
 
-def _digested(fields: list[Field], taken: set[str]) -> dict[Field, str]:
-    """With six digits of the digest; more where a name that someone chose to clash, clashes."""
+def _names_with_digest(fields: list[Field], taken: set[str]) -> dict[Field, str]:
+    """Names with six digits of the field's digest; more where a name that someone chose to clash, clashes."""
     for digits in _DIGITS:
-        named = {each: f"{plain_name(each)}_{each.digest(digits)}" for each in fields}
-        counts = Counter(name.casefold() for name in named.values())
+        names = {field: f"{plain_name(field)}_{field.digest(digits)}" for field in fields}
+        counts = Counter(name.casefold() for name in names.values())
         if not taken & counts.keys() and all(count == 1 for count in counts.values()):
             break
-    return named
+    return names
 
 
-def plain_name(each: Field) -> str:
-    """Parts joined by `_`, sanitised; over 100 characters cut, with a digest."""
-    return _shortened("_".join(sanitise(part) for part in each.parts), each, MAX_COLUMN_NAME)
+def plain_name(field: Field) -> str:
+    """The field's parts joined by `_`, sanitised; over 100 characters cut, with a digest."""
+    return _shorten("_".join(sanitise(part) for part in field.parts), field, MAX_COLUMN_NAME)
 
 
 def child_table(table: str, path: Path) -> str:
     """The table of the array at `path` in the rows of `table`."""
     name = f"{table}__{plain_name(Field(path))}"
-    return _shortened(name, Field((name,)), MAX_TABLE_NAME)
+    return _shorten(name, Field((name,)), MAX_TABLE_NAME)
 
 
 def sql_names(tables: Collection[str]) -> dict[str, str]:
@@ -137,15 +145,15 @@ EMPTY_OBJECT = "{}"
 
 
 def place_in_row(path: Path) -> str:
-    """As in `_nulls`: a JSON pointer from the row's element down, with `~2` for a key's `{}`, so that no key looks like
-    the place of an empty object."""
+    """What `_nulls` says of this path: a JSON pointer from the row's element down, with `~2` for a key's `{}`, so that
+    no key looks like the place of an empty object."""
     return pointer_of(path).replace(EMPTY_OBJECT, "~2")
 
 
 def sanitise(part: str) -> str:
-    """Legible in SQL without quotes; the empty key too."""
+    """The key, legible in SQL without quotes; the empty key too."""
     return _ODD.sub("_", part) or "_"
 
 
-def _shortened(name: str, of: Field, limit: int) -> str:
-    return name if len(name) <= limit else f"{name[:limit]}_{of.digest()}"
+def _shorten(name: str, field: Field, limit: int) -> str:
+    return name if len(name) <= limit else f"{name[:limit]}_{field.digest()}"

@@ -17,12 +17,12 @@ def write_options(schema: pa.Schema) -> dict[str, Any]:
     keys = {name: "DELTA_BYTE_ARRAY" for name in _KEYS if name in schema.names}
     deltas = {"_index": "DELTA_BINARY_PACKED"} if "_index" in schema.names else {}
     encoded = keys | deltas
-    plain = {each.name for each in schema if pa.types.is_floating(each.type)} | encoded.keys()
+    plain = {field.name for field in schema if pa.types.is_floating(field.type)} | encoded.keys()
     return {
         "compression": "zstd",
-        "use_dictionary": [_leaf(each) for each in schema if each.name not in plain],
+        "use_dictionary": [_leaf(field) for field in schema if field.name not in plain],
         "column_encoding": encoded,
-        "write_statistics": [_leaf(each) for each in schema if each.name not in _NO_STATISTICS],
+        "write_statistics": [_leaf(field) for field in schema if field.name not in _NO_STATISTICS],
     }
 
 

@@ -1,4 +1,4 @@
-"""Rows apart by the values of some of their columns."""
+"""Rows partitioned by the values of some of their columns, in memory."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 Values = tuple[object, ...]
-"""One value for each column that rows are parted by; None where it is null."""
+"""One value for each column that rows are partitioned by; None where it is null."""
 
 
 def partitions(rows: pa.Table, by: Sequence[str]) -> Iterator[tuple[Values, pa.Table]]:
@@ -20,19 +20,19 @@ def partitions(rows: pa.Table, by: Sequence[str]) -> Iterator[tuple[Values, pa.T
         rows = rows.take(order)
         counts = pc.value_counts(codes.take(order)).to_pylist()
     start = 0
-    for each in counts:
-        part = rows.slice(start, each["counts"])
+    for count in counts:
+        part = rows.slice(start, count["counts"])
         start += part.num_rows
         yield values_of(part, by), part
 
 
 def values_of(rows: pa.Table, by: Sequence[str]) -> Values:
-    """Of the first row."""
+    """The first row's values of these columns."""
     return tuple(rows.column(name)[0].as_py() for name in by)
 
 
 def _codes(rows: pa.Table, by: Sequence[str]) -> pa.Array:
-    """Equal numbers for rows of equal values."""
+    """A number for each row, equal for rows of equal values."""
     codes = pa.repeat(pa.scalar(0, pa.int64()), rows.num_rows)
     for name in by:
         column = rows.column(name)

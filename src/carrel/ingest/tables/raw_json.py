@@ -42,15 +42,15 @@ class RawJson:
 
     def line(self, value: Any) -> bytes:
         """The file as one line, a list as an array on one line."""
-        return _dumped(self._with_fields(value)) + b"\n"
+        return _dump(self._with_fields(value)) + b"\n"
 
     def piece(self, block: Sequence[Any], is_first: bool) -> bytes:
         """A part of the line of a list, for lists that come in blocks; `END` goes after the last."""
-        return (b"[" if is_first else b",") + _dumped(self._with_fields(list(block)))[1:-1]
+        return (b"[" if is_first else b",") + _dump(self._with_fields(list(block)))[1:-1]
 
     def _with_fields(self, value: Any) -> Any:
         if isinstance(value, list):
-            return [{**each, **self.added} if isinstance(each, Mapping) else each for each in value]
+            return [{**row, **self.added} if isinstance(row, Mapping) else row for row in value]
         return {**value, **self.added} if isinstance(value, Mapping) else value
 
 
@@ -59,8 +59,9 @@ def raw_json_line(dataset: str, record: Record, value: Any) -> bytes:
     return RawJson(dataset, record).line(value)
 
 
-def _dumped(value: Any) -> bytes:
-    """orjson knows no integers beyond 64 bits, and refuses halves of characters (the tables refuse such a file)."""
+def _dump(value: Any) -> bytes:
+    """The value as JSON. orjson knows no integers beyond 64 bits, and refuses halves of characters (the tables refuse
+    such a file)."""
     try:
         return orjson.dumps(value)
     except TypeError:
@@ -77,13 +78,9 @@ def raw_json_key(prefix: str, dataset: str, record: Record, source_file: str | N
     """
     uploaded = record.uploaded_on.astimezone(UTC)
     folders = f"dataset={dataset}/assessmentid={folder_value(record.assessment_id or '')}"
-    name = _name(record.record_id, source_file)
-    return f"{prefix}/{folders}/year={uploaded.year}/month={uploaded.month}/day={uploaded.day}/{name}"
-
-
-def _name(record_id: str, source_file: str | None) -> str:
-    name = raw_json_stem(record_id) + (f".{quote(source_file, safe='')}" if source_file else "")
-    return f"{_cut(name, _LONGEST - len('.ndjson'))}.ndjson"
+    name = raw_json_stem(record.record_id) + (f".{quote(source_file, safe='')}" if source_file else "")
+    file = f"{_cut(name, _LONGEST - len('.ndjson'))}.ndjson"
+    return f"{prefix}/{folders}/year={uploaded.year}/month={uploaded.month}/day={uploaded.day}/{file}"
 
 
 def folder_value(text: str) -> str:
@@ -93,12 +90,13 @@ def folder_value(text: str) -> str:
 
 
 def _cut(name: str, longest: int) -> str:
-    """Told from all others by a digest where it is cut."""
+    """The name, cut where it is longer; a digest then tells it from all others."""
     return name if len(name) <= longest else f"{name[:150]}.{hashlib.sha256(name.encode()).hexdigest()}"
 
 
 def raw_json_stem(record_id: str) -> str:
-    """`_stem`; one that is long is cut and ends in a digest, which no other stem does: `%` stands before it."""
+    """The stem of a record's file names, as `_stem` says; one that is long is cut and ends in a digest, which no other
+    stem does: `%` stands before it."""
     stem = _stem(record_id)
     return stem if len(stem) <= _LONGEST_STEM else f"{stem[:50]}%~{hashlib.sha256(stem.encode()).hexdigest()}"
 
@@ -126,5 +124,5 @@ def _without_dots(text: str) -> str:
 def stem_of(key: str) -> str:
     """`raw_json_stem` of the record that a key belongs to."""
     name = key.rpartition("/")[2]
-    start = next((each for each in ("0.", f"{_ZERO}.") if name.startswith(each)), "")
+    start = next((zero for zero in ("0.", f"{_ZERO}.") if name.startswith(zero)), "")
     return start + name.removeprefix(start).partition(".")[0]

@@ -49,7 +49,7 @@ def with_dictionaries(schema: pa.Schema) -> pa.Schema:
     """The schema of a table with its `PER_FILE` columns as dictionaries; of one that is no table of rows, itself."""
     if "_row_key" not in schema.names:
         return schema
-    return pa.schema([each.with_type(_ENCODED) if each.name in PER_FILE else each for each in schema])
+    return pa.schema([field.with_type(_ENCODED) if field.name in PER_FILE else field for field in schema])
 
 
 class FileColumns:
@@ -62,13 +62,13 @@ class FileColumns:
         self.is_one = len(files) == 1
 
     def of(self, files: pa.Array) -> dict[str, pa.Array]:
-        """For rows whose files have these numbers."""
-        places = pc.subtract(files, self.first)
-        others = {name: self._spread(values, places) for name, values in self.arrays.items()}
-        return others | {
-            name: pa.DictionaryArray.from_arrays(self._spread(texts.indices, places), texts.dictionary)
+        """The columns of rows whose files have these numbers."""
+        positions = pc.subtract(files, self.first)
+        columns = {name: self._spread(values, positions) for name, values in self.arrays.items()}
+        return columns | {
+            name: pa.DictionaryArray.from_arrays(self._spread(texts.indices, positions), texts.dictionary)
             for name, texts in self.texts.items()
         }
 
-    def _spread(self, values: pa.Array, places: pa.Array) -> pa.Array:
-        return pa.repeat(values[0], len(places)) if self.is_one else values.take(places)
+    def _spread(self, values: pa.Array, positions: pa.Array) -> pa.Array:
+        return pa.repeat(values[0], len(positions)) if self.is_one else values.take(positions)

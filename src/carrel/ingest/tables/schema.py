@@ -76,7 +76,7 @@ class TableSchema:
         return self._arrow(lambda column: None)
 
     def to_bytes(self) -> bytes:
-        """As bytes, for `Part.schema`: the Arrow schema serialised, with paths and kinds in the fields' metadata."""
+        """The schema as bytes, for `Part.schema`: the Arrow schema, with paths and kinds in the fields' metadata."""
         schema = self._arrow(lambda column: {_COLUMN: json.dumps(column_to_json(column)).encode()})
         return schema.serialize().to_pybytes()
 
@@ -84,12 +84,12 @@ class TableSchema:
     def from_bytes(cls, name: str, data: bytes) -> "TableSchema":
         """What `to_bytes` wrote."""
         schema = pa.ipc.read_schema(pa.py_buffer(data))
-        about = (each.metadata[_COLUMN] for each in schema if each.metadata and _COLUMN in each.metadata)
-        columns = tuple(column_from_json(json.loads(each)) for each in about)
+        texts = (field.metadata[_COLUMN] for field in schema if field.metadata and _COLUMN in field.metadata)
+        columns = tuple(column_from_json(json.loads(text)) for text in texts)
         return cls(name, columns, "_parent_key" in schema.names)
 
     def _arrow(self, metadata) -> pa.Schema:
-        data = [pa.field(each.name, ARROW[each.kind], metadata=metadata(each)) for each in self.columns]
+        data = [pa.field(column.name, ARROW[column.kind], metadata=metadata(column)) for column in self.columns]
         before = [name for name in BEFORE if self.is_child or name != "_parent_key"]
         return pa.schema([*map(_reserved, before), *data, *map(_reserved, AFTER)])
 
@@ -139,7 +139,7 @@ class TableChange:
 
 
 def column_to_json(column: Column) -> dict[str, object]:
-    """For the catalog and for parts."""
+    """A column as JSON, for the catalog and for parts."""
     return {
         "name": column.name,
         "path": list(column.field.path),
@@ -153,5 +153,11 @@ def column_to_json(column: Column) -> dict[str, object]:
 
 def column_from_json(data: Mapping) -> Column:
     """What `column_to_json` made."""
-    place = Field(tuple(data["path"]), data["role"])
-    return Column(place, data["name"], data["kind"], tuple(data["kinds"]), data["declared"], data["since"])
+    return Column(
+        field=Field(tuple(data["path"]), data["role"]),
+        name=data["name"],
+        kind=data["kind"],
+        kinds=tuple(data["kinds"]),
+        declared=data["declared"],
+        since=data["since"],
+    )

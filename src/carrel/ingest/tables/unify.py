@@ -20,7 +20,7 @@ def unify(
     A ValueError when there is neither `known` nor any of `found`, or they are of several datasets.
     """
     parts = list(found)
-    names = {each.dataset for each in ([known] if known else []) + parts}
+    names = {schema.dataset for schema in ([known] if known else []) + parts}
     if len(names) != 1:
         raise ValueError(f"schemas of one dataset can be unified, not of {len(names)}")
     if known and policy is Policy.FREEZE:
@@ -31,62 +31,68 @@ def unify(
         for table in part.tables.values():
             grouped.setdefault(table.name, []).append(table)
     tables = {
-        name: unified_table(before.tables.get(name), group, policy, run_id) for name, group in sorted(grouped.items())
+        name: unify_table(before.tables.get(name), group, policy, run_id) for name, group in sorted(grouped.items())
     }
     after = DatasetSchema(before.dataset, tables)
     return after, tuple(_changes(before, after, run_id))
 
 
 @dataclass(slots=True)
-class _Seen:
+class _Observations:
+    """What all schemas together say of one field."""
+
     kinds: set[str] = field(default_factory=set)
     declared: set[str] = field(default_factory=set)
 
 
-def unified_table(known: TableSchema | None, found: list[TableSchema], policy: Policy, run_id: str) -> TableSchema:
+def unify_table(existing: TableSchema | None, parts: list[TableSchema], policy: Policy, run_id: str) -> TableSchema:
     """One table of `unify`."""
-    fixed = known.by_field if known else {}
-    seen: dict[Field, _Seen] = {}
-    for table in ([known] if known else []) + found:
+    fixed = existing.by_field if existing else {}
+    observed: dict[Field, _Observations] = {}
+    for table in ([existing] if existing else []) + parts:
         for column in table.columns:
             if policy not in _REJECTING or column.field.role != "variant" or column.field in fixed:
-                _note(seen, column)
-    columns = {place: _settled(place, each, fixed.get(place), policy, run_id) for place, each in seen.items()}
+                observations = observed.setdefault(column.field, _Observations())
+                observations.kinds.update(column.kinds)
+                if column.declared:
+                    observations.declared.add(column.declared)
+    columns = {
+        place: _settle(place, observations, fixed.get(place), policy, run_id)
+        for place, observations in observed.items()
+    }
     if policy is Policy.VARIANT:
-        columns |= {each.field: each for each in _variants(columns, fixed, run_id)}
-    declared = {place.path for place, each in seen.items() if each.declared}
-    named = names_of(columns, declared, {place: column.name for place, column in fixed.items()})
-    renamed = (replace(column, name=named[place]) for place, column in columns.items())
-    is_child = (known or found[0]).is_child
-    name = (known or found[0]).name
-    return TableSchema(name, tuple(sorted(renamed, key=lambda column: column.name)), is_child)
+        columns |= {column.field: column for column in _variants(columns, run_id)}
+    declared = {place.path for place, observations in observed.items() if observations.declared}
+    names = names_of(columns, declared, {place: column.name for place, column in fixed.items()})
+    renamed = (replace(column, name=names[place]) for place, column in columns.items())
+    first = existing or parts[0]
+    return TableSchema(first.name, tuple(sorted(renamed, key=lambda column: column.name)), first.is_child)
 
 
-def _note(seen: dict[Field, _Seen], column: Column) -> None:
-    mine = seen.setdefault(column.field, _Seen())
-    mine.kinds.update(column.kinds)
-    if column.declared:
-        mine.declared.add(column.declared)
-
-
-def _settled(place: Field, seen: _Seen, known: Column | None, policy: Policy, run_id: str) -> Column:
-    declared = kinds.join_all(sorted(seen.declared)) if seen.declared else None
+def _settle(place: Field, observations: _Observations, existing: Column | None, policy: Policy, run_id: str) -> Column:
+    declared = kinds.join_all(sorted(observations.declared)) if observations.declared else None
     if policy is Policy.EVOLVE or place.role:
-        kind = kinds.column_kind(
-            kinds.join_all(sorted(seen.kinds | seen.declared | ({known.kind} if known else set())))
-        )
+        before = {existing.kind} if existing else set()
+        kind = kinds.column_kind(kinds.join_all(sorted(observations.kinds | observations.declared | before)))
     else:
-        kind = kinds.settled_kind(seen.kinds, known.kind if known else declared)
-    return Column(place, "", kind, tuple(sorted(seen.kinds)), declared, known.since if known else run_id)
+        kind = kinds.settled_kind(observations.kinds, existing.kind if existing else declared)
+    return Column(
+        field=place,
+        name="",
+        kind=kind,
+        kinds=tuple(sorted(observations.kinds)),
+        declared=declared,
+        since=existing.since if existing else run_id,
+    )
 
 
-def _variants(columns: dict[Field, Column], known: dict[Field, Column], run_id: str) -> Iterator[Column]:
+def _variants(columns: dict[Field, Column], run_id: str) -> Iterator[Column]:
     """The columns for what does not fit a column's kind; once there, they stay."""
     for place, column in columns.items():
-        beside = Field(place.path, "variant")
+        variant = Field(place.path, "variant")
         misfits = not place.role and not all(kinds.fits(kind, column.kind) for kind in column.kinds)
-        if misfits and beside not in columns:
-            yield Column(beside, "", kinds.STRING, (kinds.STRING,), None, run_id)
+        if misfits and variant not in columns:
+            yield Column(field=variant, name="", kind=kinds.STRING, kinds=(kinds.STRING,), since=run_id)
 
 
 def _changes(before: DatasetSchema, after: DatasetSchema, run_id: str) -> Iterator[TableChange]:

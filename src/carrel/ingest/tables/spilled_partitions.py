@@ -1,8 +1,8 @@
-"""A table of any size, parted by the values of some columns: one combination after the other, in bounded memory.
+"""A table of any size, partitioned by the values of some columns: one combination after the other, in bounded memory.
 
-The rows are read twice: first the columns that they are parted by, to know how many rows each combination has; then
-everything, each row into a scratch file that it shares with few others. So neither many combinations nor large ones
-fill the memory, and no combination is begun twice.
+The rows are read twice: first the columns that they are partitioned by, to know how many rows each combination has;
+then everything, each row into a scratch file that it shares with few others. So neither many combinations nor large
+ones fill the memory, and no combination is begun twice.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -38,20 +38,18 @@ def partition_blocks(
 
     `scratch`: an existing folder; what is written there is gone afterwards. Rows of a combination keep their order.
     """
-    groups = list(_groups(_counts(blocks, by), _rows_at_once(blocks, bounds.group_bytes)))
-    for start in range(0, len(groups), bounds.open_files):
-        mine = groups[start : start + bounds.open_files]
-        spilled = _spilled(blocks, by, mine, scratch)
-        for group in mine:
-            yield from _of_group(group, by, spilled.pop(0))
-
-
-def _rows_at_once(blocks: Blocks, size: int) -> int:
     first = next(blocks(None), None)
-    return max(1, size * first.num_rows // max(first.nbytes, 1)) if first is not None and first.num_rows else 1
+    rows_at_once = 1
+    if first is not None and first.num_rows:
+        rows_at_once = max(1, bounds.group_bytes * first.num_rows // max(first.nbytes, 1))
+    groups = list(_groups(_count_rows(blocks, by), rows_at_once))
+    for start in range(0, len(groups), bounds.open_files):
+        batch = groups[start : start + bounds.open_files]
+        for group, path in zip(batch, _spill(blocks, by, batch, scratch), strict=True):
+            yield from _read_group(group, by, path)
 
 
-def _counts(blocks: Blocks, by: Sequence[str]) -> dict[Values, int]:
+def _count_rows(blocks: Blocks, by: Sequence[str]) -> dict[Values, int]:
     counts: dict[Values, int] = {}
     for block in blocks(by):
         for values, rows in partitions(block, by):
@@ -63,7 +61,7 @@ def _groups(counts: dict[Values, int], most: int) -> Iterator[list[Values]]:
     """Combinations that are taken together: several small ones, or a single one of any size."""
     group: list[Values] = []
     rows = 0
-    for values in sorted(counts, key=lambda each: [(value is not None, value) for value in each]):
+    for values in sorted(counts, key=lambda values: [(value is not None, value) for value in values]):
         if group and rows + counts[values] > most:
             yield group
             group, rows = [], 0
@@ -73,8 +71,8 @@ def _groups(counts: dict[Values, int], most: int) -> Iterator[list[Values]]:
         yield group
 
 
-def _spilled(blocks: Blocks, by: Sequence[str], groups: list[list[Values]], scratch: Path) -> list[Path]:
-    """The rows of each group in a file."""
+def _spill(blocks: Blocks, by: Sequence[str], groups: list[list[Values]], scratch: Path) -> list[Path]:
+    """Write the rows of each group to a file of its own."""
     numbers = {values: number for number, group in enumerate(groups) for values in group}
     paths = [scratch / f"spill-{number:04d}.arrow" for number in range(len(groups))]
     options = pa.ipc.IpcWriteOptions(compression="lz4")
@@ -92,27 +90,28 @@ def _spilled(blocks: Blocks, by: Sequence[str], groups: list[list[Values]], scra
     return paths
 
 
-def _of_group(group: list[Values], by: Sequence[str], path: Path) -> Iterator[tuple[Values, Iterator[pa.Table]]]:
+def _read_group(group: list[Values], by: Sequence[str], path: Path) -> Iterator[tuple[Values, Iterator[pa.Table]]]:
     try:
         with pa.OSFile(str(path), "rb") as file, pa.ipc.open_stream(file) as reader:
             if len(group) == 1:
                 yield group[0], _chunks(reader)
             else:
-                for values, rows in sorted(partitions(reader.read_all(), by), key=lambda each: group.index(each[0])):
-                    yield values, iter([rows])
+                by_values = dict(partitions(reader.read_all(), by))
+                for values in sorted(by_values, key=group.index):
+                    yield values, iter([by_values[values]])
     finally:
         path.unlink()
 
 
 def _chunks(reader: pa.ipc.RecordBatchStreamReader) -> Iterator[pa.Table]:
     """Batches joined to chunks of a sensible size: each becomes a row group."""
-    held: list[pa.RecordBatch] = []
+    batches: list[pa.RecordBatch] = []
     rows = 0
     for batch in reader:
-        held.append(batch)
+        batches.append(batch)
         rows += batch.num_rows
         if rows >= _CHUNK:
-            yield pa.Table.from_batches(held)
-            held, rows = [], 0
-    if held:
-        yield pa.Table.from_batches(held)
+            yield pa.Table.from_batches(batches)
+            batches, rows = [], 0
+    if batches:
+        yield pa.Table.from_batches(batches)
