@@ -68,7 +68,7 @@ def test_the_truth_of_a_worked_example():
         inner = {"filename": record, "timestamp": record}
         value = {"recordid": record, "arrayofobjectsfield": [inner], "objectfield": inner}
         tables.add("nested_v1", value, {"recordid": record, "_source_file": f"nested_{number}.json"})
-    settled = tables.settled()
+    settled = tables.finish()
     root, child = settled["nested_v1"], settled["nested_v1__arrayofobjectsfield"]
     assert {"arrayofobjectsfield_len", "objectfield_filename", "objectfield_timestamp"} < set(root["columns"])
     assert sorted((row["recordid"], row["filename"], row["_index"]) for row in child["rows"]) == [
@@ -83,7 +83,7 @@ def test_null_missing_empty_array_and_empty_object_can_be_told_apart():
     tables = Tables({})
     for number, value in enumerate(({"a": None}, {}, {"a": []}, {"a": {}})):
         tables.add("d", value, {"recordid": str(number), "_source_file": "f"})
-    faces = {(row["_nulls"] and tuple(row["_nulls"]), row.get("a_len")) for row in tables.settled()["d"]["rows"]}
+    faces = {(row["_nulls"] and tuple(row["_nulls"]), row.get("a_len")) for row in tables.finish()["d"]["rows"]}
     assert faces == {(("/a",), None), (None, None), (None, 0), (("/a{}",), None)}
 
 

@@ -41,7 +41,7 @@ def generate(
     faults: tuple[str, ...],
     steps: tuple[int, int],
     interactions: int,
-    **given: Any,
+    **options: Any,
 ) -> None:
     """Make synthetic archives in FOLDER/archives, with truth.json: every row that the tables must have.
 
@@ -50,12 +50,12 @@ def generate(
     """
     from carrel.synthetic import FAULTS, SHAPES, Knobs, write
 
-    wanted = {name: int(count) for name, count in _pairs(faults, "fault").items()}
+    counts = {name: int(count) for name, count in _pairs(faults, "fault").items()}
     mix = _pairs(shapes, "shape") or dict.fromkeys(SHAPES, 1.0)
-    for name, known, what in [(n, FAULTS, "fault") for n in wanted] + [(n, SHAPES, "shape") for n in mix]:
-        if name not in known:
-            raise click.UsageError(f"there is no {what} {name}; there are: {', '.join(known)}")
-    knobs = Knobs(shapes=mix, faults=wanted, steps=steps, interactions_per_step=interactions, **given)
+    for name, names, what in [(n, FAULTS, "fault") for n in counts] + [(n, SHAPES, "shape") for n in mix]:
+        if name not in names:
+            raise click.UsageError(f"there is no {what} {name}; there are: {', '.join(names)}")
+    knobs = Knobs(shapes=mix, faults=counts, steps=steps, interactions_per_step=interactions, **options)
     try:
         truth = write(knobs, folder)
     except ValueError as error:

@@ -1,5 +1,6 @@
 """Faults put into otherwise good records, each with what must become of it."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -39,19 +40,18 @@ def _add(name: str, data: bytes) -> Callable[[list[tuple[str, bytes]]], list[tup
 
 
 def _anything(value: Any, dataset: str | None = "Anything_v1") -> Callable[[Content], Content]:
-    return lambda made: replace(made, files=(*made.files, File("anything.json", value, dataset, ANYTHING)))
+    return lambda content: replace(content, files=(*content.files, File("anything.json", value, dataset, ANYTHING)))
 
 
-def _nested(made: Content) -> Content:
-    """The file lies in a folder of the zip: found by its base name, kept apart by its path."""
-    return replace(made, files=tuple(replace(f, name=f"data/{f.name}") if f.name == TARGET else f for f in made.files))
+def _target(change: Callable[[File], File]) -> Callable[[Content], Content]:
+    return lambda content: replace(
+        content, files=tuple(change(file) if file.name == TARGET else file for file in content.files)
+    )
 
 
-def _invalid(made: Content) -> Content:
-    def spoil(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return [*rows[:-1], {**rows[-1], "x": "not a number"}]
-
-    return replace(made, files=tuple(replace(f, value=spoil(f.value)) if f.name == TARGET else f for f in made.files))
+def _invalid_row(file: File) -> File:
+    *rows, last = file.value
+    return replace(file, value=[*rows, {**last, "x": "not a number"}])
 
 
 def _forget(key: str) -> Callable[[dict[str, str]], None]:
@@ -62,15 +62,9 @@ def _rewrite(key: str, change: Callable[[str], str]) -> Callable[[dict[str, str]
     return lambda metadata: metadata.update({key: change(metadata[key])})
 
 
-def _unmapped(made: Content) -> Content:
-    return replace(made, assessment="never-seen", files=tuple(replace(f, dataset=None) for f in made.files))
-
-
-def _deep(depth: int) -> Any:
-    value: Any = 1
-    for _ in range(depth):
-        value = {"a": value}
-    return value
+def _unmapped(content: Content) -> Content:
+    files = tuple(replace(file, dataset=None) for file in content.files)
+    return replace(content, assessment="never-seen", files=files)
 
 
 _PARTIAL, _UNREADABLE = Disposition.PARTIAL, Disposition.UNREADABLE
@@ -81,16 +75,20 @@ def _json(keyword: str, data: bytes | Callable[[bytes], bytes]) -> Fault:
 
 
 FAULT: Mapping[str, Fault] = {
-    "truncated_zip": Fault(_UNREADABLE, ("archive", "zip"), True, zipped=zips.truncated),
+    "truncated_zip": Fault(_UNREADABLE, ("archive", "zip"), True, zipped=zips.truncate),
     "not_a_zip": Fault(_UNREADABLE, ("archive", "zip"), True, zipped=lambda _: b"<html>504 Gateway Time-out</html>"),
     "zip_bomb": Fault(_UNREADABLE, ("archive", "bomb"), True, zipped=lambda _: zips.bomb(TARGET)),
-    "encrypted": Fault(_UNREADABLE, ("archive", "encrypted"), True, zipped=zips.encrypted),
-    "bad_crc": Fault(_PARTIAL, ("archive", "crc"), zipped=lambda data: zips.bad_crc(data, TARGET)),
+    "encrypted": Fault(_UNREADABLE, ("archive", "encrypted"), True, zipped=zips.mark_encrypted),
+    "bad_crc": Fault(_PARTIAL, ("archive", "crc"), zipped=lambda data: zips.spoil_crc(data, TARGET)),
     "zip_slip": Fault(
         _PARTIAL, ("archive", "path"), entries=_add("../../motion.json", b"[]"), source_file="../../motion.json"
     ),
     "duplicate_name": Fault(_PARTIAL, ("archive", "duplicate_name"), entries=_add(TARGET, b"[]")),
-    "nested_folder": Fault(content=_nested, entries=lambda entries: [("data/", b""), *entries]),
+    "nested_folder": Fault(
+        # The file lies in a folder of the zip: found by its base name, told apart by its path.
+        content=_target(lambda file: replace(file, name=f"data/{file.name}")),
+        entries=lambda entries: [("data/", b""), *entries],
+    ),
     "empty_file": _json("empty", b""),
     "nan": _json("nan", b'[{"timestamp": NaN, "x": Infinity}]'),
     "invalid_json": _json("syntax", lambda old: old[:-1]),
@@ -99,12 +97,17 @@ FAULT: Mapping[str, Fault] = {
     "utf16": Fault(entries=_bytes(lambda old: old.decode().encode("utf-16"))),
     "top_level_scalar": Fault(_PARTIAL, ("types", "top_level"), content=_anything(42), source_file="anything.json"),
     "array_of_scalars": Fault(content=_anything([1, 2.5, "three"])),
-    "depth_200": Fault(_PARTIAL, ("json", "depth"), content=_anything(_deep(200)), source_file="anything.json"),
+    "depth_200": Fault(
+        _PARTIAL,
+        ("json", "depth"),
+        content=_anything(json.loads('{"a":' * 200 + "1" + "}" * 200)),
+        source_file="anything.json",
+    ),
     "big_integer": Fault(content=_anything({"big": 2**63, "bigger": 10**40, "small": 5})),
     "no_assessment": Fault(_UNREADABLE, ("metadata", "required"), True, metadata=_forget("assessmentid")),
     "no_uploaded_on": Fault(_UNREADABLE, ("metadata", "required"), True, metadata=_forget("uploadedon")),
     "uploaded_on_without_millis": Fault(metadata=_rewrite("uploadedon", lambda text: text.split(".")[0] + "Z")),
     "uploaded_on_with_offset": Fault(metadata=_rewrite("uploadedon", lambda text: text.removesuffix("Z") + "+00:00")),
     "unknown_assessment": Fault(content=_unmapped),
-    "schema_invalid": Fault(_PARTIAL, ("schema", "type"), content=_invalid),
+    "schema_invalid": Fault(_PARTIAL, ("schema", "type"), content=_target(_invalid_row)),
 }

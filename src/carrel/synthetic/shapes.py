@@ -173,13 +173,13 @@ def _step(draw: Draw, number: int) -> dict[str, Any]:
 
 
 def _interaction(draw: Draw) -> dict[str, Any]:
-    made: dict[str, Any] = {
+    interaction: dict[str, Any] = {
         "userInteractionIdentifier": draw.rng.choice(["left", "right"]),
         "controlEvent": draw.rng.sample(["touchDown", "touchUp"], draw.rng.randint(1, 2)),
         "timestamp": draw.number(0, 100),
     }
-    draw.maybe(made, "value", lambda: draw.rng.choice(["yes", "no", "naïve ☕", ""]))
-    return made
+    draw.maybe(interaction, "value", lambda: draw.rng.choice(["yes", "no", "naïve ☕", ""]))
+    return interaction
 
 
 def _odd(draw: Draw) -> dict[str, Any]:
@@ -265,7 +265,7 @@ def survey(draw: Draw, at: datetime) -> dict[str, Any]:
     }
 
 
-def content(draw: Draw, shape: str, at: datetime) -> Content:
+def draw_content(draw: Draw, shape: str, at: datetime) -> Content:
     """The files of one record of this shape, metadata.json not among them."""
     return _MAKERS[shape](draw, at)
 
@@ -335,10 +335,14 @@ _MAKERS: Mapping[str, Callable[[Draw, datetime], Content]] = {
 }
 
 
-def with_metadata(made: Content, at: datetime, os_name: str, quirky: bool, app_version: int = 73) -> Content:
+def with_metadata(content: Content, at: datetime, os_name: str, quirky: bool, app_version: int = 73) -> Content:
     """The content with its metadata.json in front, which names the schema of every self-described file."""
     when = at.isoformat(timespec="milliseconds")
-    files = [_described(each, when) for each in made.files]
+    files = [
+        {"filename": file.name, "timestamp": when, "contentType": "application/json"}
+        | ({"jsonSchema": file.schema_id} if file.schema_id in (TASK_DATA, ANYTHING) else {})
+        for file in content.files
+    ]
     value: dict[str, Any] = {
         "appName": "carrel-demo",
         "appVersion": f"version 1.2 ({app_version})",
@@ -348,9 +352,5 @@ def with_metadata(made: Content, at: datetime, os_name: str, quirky: bool, app_v
     }
     if quirky:
         del value["appName"], value["files"]
-    return replace(made, files=(File("metadata.json", value, "ArchiveMetadata_v1", ARCHIVE_METADATA), *made.files))
-
-
-def _described(each: File, when: str) -> dict[str, Any]:
-    about: dict[str, Any] = {"filename": each.name, "timestamp": when, "contentType": "application/json"}
-    return about | ({"jsonSchema": each.schema_id} if each.schema_id in (TASK_DATA, ANYTHING) else {})
+    metadata = File("metadata.json", value, "ArchiveMetadata_v1", ARCHIVE_METADATA)
+    return replace(content, files=(metadata, *content.files))

@@ -20,7 +20,7 @@ from carrel.synthetic.shapes import (
     Content,
     Draw,
     File,
-    content,
+    draw_content,
     with_metadata,
 )
 from carrel.synthetic.truth import RESERVED, Tables, timestamp
@@ -61,7 +61,7 @@ DECLARED: Mapping[str, Mapping[tuple[str, ...], str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class SyntheticArchive:
     """One archive as delivered: its file name (without .zip), bytes, metadata, and what must become of it."""
 
     name: str
@@ -74,65 +74,64 @@ class Made:
     """Files that end in the tables."""
 
 
-def generate(knobs: Knobs) -> Iterator[Made]:
+def generate(knobs: Knobs) -> Iterator[SyntheticArchive]:
     """The archives of a study, in the order in which they are delivered."""
     rng = random.Random(knobs.seed)  # noqa: S311 (made-up data)
     faults = _spread(rng, knobs)
     for number in range(knobs.records):
-        first = _record(rng, knobs, number, faults.get(number))
-        yield first
+        delivered = _record(rng, knobs, number, faults.get(number))
+        yield delivered
         if rng.random() < knobs.reexports and number not in faults:
-            yield _exported_again(rng, knobs, first)
+            yield _export_again(rng, delivered)
         elif rng.random() < knobs.duplicates:
-            yield replace(first, name=f"{first.name}-again", disposition=Disposition.UNCHANGED, quarantine=())
+            yield replace(delivered, name=f"{delivered.name}-again", disposition=Disposition.UNCHANGED, quarantine=())
 
 
 def write(knobs: Knobs, folder: Path) -> dict[str, Any]:
     """Write `archives/*.zip` with sidecars `*.json`, `schemas/`, `withdrawals.json` and `truth.json`; the truth."""
-    archives = folder / "archives"
-    archives.mkdir(parents=True, exist_ok=True)
+    target = folder / "archives"
+    target.mkdir(parents=True, exist_ok=True)
     shutil.copytree(SCHEMAS, folder / "schemas", dirs_exist_ok=True)
-    made = list(generate(knobs))
-    for each in made:
-        (archives / f"{each.name}.zip").write_bytes(each.data)
-        (archives / f"{each.name}.json").write_text(json.dumps(dict(each.metadata), indent=2))
-    truth = truth_of(made)
+    archives = list(generate(knobs))
+    for archive in archives:
+        (target / f"{archive.name}.zip").write_bytes(archive.data)
+        (target / f"{archive.name}.json").write_text(json.dumps(dict(archive.metadata), indent=2))
+    truth = truth_of(archives)
     (folder / "truth.json").write_text(json.dumps(truth, default=str, ensure_ascii=False))
-    codes = sorted({each.metadata["healthcode"] for each in made if "healthcode" in each.metadata})
+    codes = sorted({archive.metadata["healthcode"] for archive in archives if "healthcode" in archive.metadata})
     (folder / "withdrawals.json").write_text(json.dumps(codes[: knobs.withdrawals]))
     return truth
 
 
-def truth_of(made: Sequence[Made]) -> dict[str, Any]:
+def truth_of(archives: Sequence[SyntheticArchive]) -> dict[str, Any]:
     """{"tables": {name: {"columns", "rows"}}, "archives": {name: {"recordid", "disposition", "quarantine"}}}.
 
     Rows lack the columns that depend on where and when ingest ran: `_archive_uri`, `_archive_etag`, `_run_id`.
     """
     tables = Tables(DECLARED)
-    for each in made:
-        if each.disposition not in (Disposition.INGESTED, Disposition.PARTIAL):
+    for archive in archives:
+        if archive.disposition not in (Disposition.INGESTED, Disposition.PARTIAL):
             continue
-        tables.drop(each.metadata["recordid"])
-        for file in each.files:
+        tables.drop(archive.metadata["recordid"])
+        for file in archive.files:
             if file.dataset:
-                tables.add(file.dataset, _value(file, each.metadata), _common(file, each.metadata))
-    about = {
-        each.name: {
-            "recordid": each.metadata.get("recordid"),
-            "disposition": each.disposition.value,
-            "quarantine": [list(line) for line in each.quarantine],
+                tables.add(file.dataset, table_value(file, archive.metadata), _common(file, archive.metadata))
+    fates = {
+        archive.name: {
+            "recordid": archive.metadata.get("recordid"),
+            "disposition": archive.disposition.value,
+            "quarantine": [list(line) for line in archive.quarantine],
         }
-        for each in made
+        for archive in archives
     }
-    return {"tables": tables.settled(), "archives": about}
+    return {"tables": tables.finish(), "archives": fates}
 
 
-def _value(file: File, metadata: Mapping[str, str]) -> Any:
+def table_value(file: File, metadata: Mapping[str, str]) -> Any:
     """The archive's metadata.json also carries the record's metadata, where it has no such key itself."""
     if file.schema_id != ARCHIVE_METADATA:
         return file.value
-    added = {key: text for key, text in metadata.items() if key not in _NEVER_COLUMNS}
-    return {**added, **file.value}
+    return {**{key: text for key, text in metadata.items() if key not in _NEVER_COLUMNS}, **file.value}
 
 
 def _common(file: File, metadata: Mapping[str, str]) -> dict[str, Any]:
@@ -158,46 +157,49 @@ def _time(text: str) -> datetime:
 
 def _spread(rng: random.Random, knobs: Knobs) -> dict[int, Fault]:
     """Which record gets which fault; a ValueError when there are more faults than records."""
-    wanted = [name for name, count in knobs.faults.items() for _ in range(count)]
-    if unknown := set(wanted) - set(FAULT):
+    names = [name for name, count in knobs.faults.items() for _ in range(count)]
+    if unknown := set(names) - set(FAULT):
         raise ValueError(f"unknown faults: {', '.join(sorted(unknown))}; there are: {', '.join(sorted(FAULT))}")
-    if len(wanted) > knobs.records:
-        raise ValueError(f"{len(wanted)} faults asked for, but only {knobs.records} records")
+    if len(names) > knobs.records:
+        raise ValueError(f"{len(names)} faults asked for, but only {knobs.records} records")
     return {
-        number: FAULT[name] for number, name in zip(rng.sample(range(knobs.records), len(wanted)), wanted, strict=True)
+        number: FAULT[name] for number, name in zip(rng.sample(range(knobs.records), len(names)), names, strict=True)
     }
 
 
-def _record(rng: random.Random, knobs: Knobs, number: int, fault: Fault | None) -> Made:
+def _record(rng: random.Random, knobs: Knobs, number: int, fault: Fault | None) -> SyntheticArchive:
     shape = "walking" if fault else rng.choices(list(knobs.shapes), list(knobs.shapes.values()))[0]
     android = shape == "android_legacy" or rng.random() < knobs.android
     recorded = _FIRST_DAY + timedelta(days=number % 28, minutes=number)
-    made = content(Draw(rng, knobs), shape, recorded)
+    content = draw_content(Draw(rng, knobs), shape, recorded)
     if fault and fault.content:
-        made = fault.content(made)
+        content = fault.content(content)
     os_name = "Android" if android else "iPhone OS"
     version = knobs.app_versions[number % len(knobs.app_versions)]
-    made = with_metadata(made, recorded, os_name, made.legacy_client_info, version)
+    content = with_metadata(content, recorded, os_name, content.legacy_client_info, version)
     uploaded = recorded + timedelta(days=rng.randint(0, knobs.late_days), seconds=rng.randint(1, 3600))
-    metadata = _metadata(rng, knobs, made, number, os_name, uploaded)
+    metadata = _metadata(rng, knobs, content, number, os_name, uploaded)
     name = f"{number:06d}-{metadata['recordid']}"
-    return _made(name, made, metadata, fault)
+    return _pack(name, content, metadata, fault)
 
 
 def _metadata(
-    rng: random.Random, knobs: Knobs, made: Content, number: int, os_name: str, uploaded: datetime
+    rng: random.Random, knobs: Knobs, content: Content, number: int, os_name: str, uploaded: datetime
 ) -> dict[str, str]:
     version = knobs.app_versions[number % len(knobs.app_versions)]
     client = {"appName": "carrel-demo", "appVersion": version, "osName": os_name, "osVersion": "15.1"}
     legacy = f"ClientInfo [appName=carrel-demo, appVersion={version}, osName={os_name}, osVersion=15.1]"
     participant = rng.randrange(knobs.participants)
+    record_id = base64.urlsafe_b64encode(rng.randbytes(18)).decode()
+    if rng.random() < knobs.odd_ids:  # some begin the way that other tools stumble over
+        record_id = rng.choice("_-0") + record_id[1:]
     return {
-        "recordid": _record_id(rng, knobs),
+        "recordid": record_id,
         "appid": "mobile-toolbox",
-        "assessmentid": made.assessment,
-        "assessmentrevision": str(made.revision),
+        "assessmentid": content.assessment,
+        "assessmentrevision": str(content.revision),
         "healthcode": f"participant-{participant:04d}",
-        "clientinfo": legacy if made.legacy_client_info or number % 3 == 0 else json.dumps(client),
+        "clientinfo": legacy if content.legacy_client_info or number % 3 == 0 else json.dumps(client),
         "participantversion": "1",
         "studyid": f"study-{number % knobs.studies + 1}",
         "uploadedon": _zulu(uploaded),
@@ -205,46 +207,42 @@ def _metadata(
     }
 
 
-def _record_id(rng: random.Random, knobs: Knobs) -> str:
-    """24 characters of base64url; some begin the way that other tools stumble over."""
-    drawn = base64.urlsafe_b64encode(rng.randbytes(18)).decode()
-    return rng.choice("_-0") + drawn[1:] if rng.random() < knobs.odd_ids else drawn
-
-
 def _zulu(when: datetime) -> str:
     return when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03d}Z"
 
 
-def _made(name: str, made: Content, metadata: dict[str, str], fault: Fault | None) -> Made:
+def _pack(name: str, content: Content, metadata: dict[str, str], fault: Fault | None) -> SyntheticArchive:
     fault = fault or Fault()
-    entries = [(file.name, _encoded(file.value)) for file in made.files]
+    entries = [
+        (file.name, json.dumps(file.value, ensure_ascii=False, separators=(",", ":")).encode())
+        for file in content.files
+    ]
     data = zips.archive(fault.entries(entries) if fault.entries else entries)
     if fault.zipped:
         data = fault.zipped(data)
     if fault.metadata:
         fault.metadata(metadata)
     lines = ((None if fault.whole else fault.source_file, *fault.line),) if fault.line else ()
-    lost = {fault.source_file} if fault.line else set()
-    kept = () if fault.whole else tuple(file for file in made.files if file.name not in lost)
-    return Made(name, data, metadata, fault.disposition, lines, kept)
+    quarantined = {fault.source_file} if fault.line else set()
+    return SyntheticArchive(
+        name=name,
+        data=data,
+        metadata=metadata,
+        disposition=fault.disposition,
+        quarantine=lines,
+        files=() if fault.whole else tuple(file for file in content.files if file.name not in quarantined),
+    )
 
 
-def _encoded(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _exported_again(rng: random.Random, knobs: Knobs, first: Made) -> Made:
+def _export_again(rng: random.Random, first: SyntheticArchive) -> SyntheticArchive:
     """A corrected export: one day later, its last file made anew."""
     later = _time(first.metadata["exportedon"]) + timedelta(days=1)
     metadata = {**first.metadata, "exportedon": _zulu(later)}
     *others, last = first.files
-    changed = replace(last, value=_corrected(rng, last.value))
-    made = Content(metadata["assessmentid"], int(metadata["assessmentrevision"]), (*others, changed))
-    return _made(f"{first.name}-corrected", made, metadata, None)
-
-
-def _corrected(rng: random.Random, value: Any) -> Any:
-    """Fewer rows of a table, or another value of a document: what a correction may do."""
-    if isinstance(value, list):
-        return value[: rng.randint(1, len(value))]
-    return {**value, "identifier": "corrected"}
+    if isinstance(last.value, list):  # fewer rows of a table, or another value of a document
+        corrected = last.value[: rng.randint(1, len(last.value))]
+    else:
+        corrected = {**last.value, "identifier": "corrected"}
+    files = (*others, replace(last, value=corrected))
+    content = Content(metadata["assessmentid"], int(metadata["assessmentrevision"]), files)
+    return _pack(f"{first.name}-corrected", content, metadata, None)

@@ -91,18 +91,18 @@ class Tables:
         reserved: Row,
         depth: int,
     ) -> None:
-        for key, each in value.items():
+        for key, member in value.items():
             path = (*at, key)
-            if each is None:
+            if member is None:
                 nulls.append(_pointer(path))
-            elif isinstance(each, dict):
-                if not each:
+            elif isinstance(member, dict):
+                if not member:
                     nulls.append(_pointer(path) + "{}")
-                self._object(table, each, path, data, nulls, reserved, depth)
-            elif isinstance(each, list):
-                self._array(table, each, path, data, reserved, depth)
+                self._object(table, member, path, data, nulls, reserved, depth)
+            elif isinstance(member, list):
+                self._array(table, member, path, data, reserved, depth)
             else:
-                data[path] = each
+                data[path] = member
 
     def _array(
         self, table: str, value: list[Any], path: Path, data: dict[Path, Any], reserved: Row, depth: int
@@ -124,10 +124,10 @@ class Tables:
                 depth + 1,
             )
 
-    def settled(self) -> dict[str, dict[str, Any]]:
+    def finish(self) -> dict[str, dict[str, Any]]:
         """name -> {"columns": {column: type}, "rows": [...]}, rows sorted by key, data columns by name; a run ends
         here, and its names are remembered."""
-        return {name: _settle(table) for name, table in sorted(self.raw.items()) if table.rows}
+        return {name: _finish(table) for name, table in sorted(self.raw.items()) if table.rows}
 
 
 def child_table(table: str, path: Path) -> str:
@@ -179,9 +179,9 @@ def names_of(
     named: dict[Path, str] = {}
     for folded, group in groups.items():
         group.sort(key=lambda path: _rank(path, declared, before))
-        taken = folded in {name.casefold() for name in RESERVED}
+        is_reserved = folded in {name.casefold() for name in RESERVED}
         for position, path in enumerate(group):
-            alone = position == 0 and not taken
+            alone = position == 0 and not is_reserved
             named[path] = plain_name(path) if alone else f"{plain_name(path)}_{_digest(path)}"
     return named
 
@@ -190,19 +190,18 @@ def _rank(
     path: Path, declared: Mapping[Path, str], before: Mapping[Path, str]
 ) -> tuple[bool, bool, bool, list[int], bool]:
     """Of names that need no replacing, the last in ASCII order is first: lower case before upper."""
-    made = isinstance(path[-1], Derived)
+    is_derived = isinstance(path[-1], Derived)
     backwards = [-ord(letter) for letter in "\0".join(path)]
     plain = plain_name(path)
-    return path not in declared, before.get(path) != plain, plain != "_".join(path), backwards, not made
+    return path not in declared, before.get(path) != plain, plain != "_".join(path), backwards, not is_derived
 
 
-def _settle(table: RawTable) -> dict[str, Any]:
+def _finish(table: RawTable) -> dict[str, Any]:
     kinds: dict[Path, str] = {}
     for _, data in table.rows:
         for path, value in data.items():
-            seen = table.declared.get(path)
             kind = kind_of(value)
-            kinds[path] = join(kinds.get(path, seen or kind), kind)
+            kinds[path] = join(kinds.get(path, table.declared.get(path, kind)), kind)
     named = table.named = names_of(list(kinds), table.declared, table.named)
     kinds = {path: "int64" if kind == "long" else kind for path, kind in kinds.items()}
     columns = {named[path]: kinds[path] for path in sorted(kinds, key=lambda path: named[path])}
@@ -240,16 +239,14 @@ def join(one: str, other: str) -> str:
 def cast(value: Any, kind: str) -> Any:
     """The cell as it must come out of the table."""
     if kind == "string":
-        return value if isinstance(value, str) else _text(value)
+        if isinstance(value, str):
+            return value
+        # Equal numbers have equal texts (1 and 1.0), as a column of floats cannot tell them apart.
+        is_whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**63
+        return json.dumps(int(value) if is_whole else value)
     if kind == "float64":
         return float(value)
     return Decimal(value) if kind == "decimal" else value
-
-
-def _text(value: Any) -> str:
-    """JSON text; equal numbers have equal texts (1 and 1.0), as a column of floats cannot tell them apart."""
-    whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**63
-    return json.dumps(int(value) if whole else value)
 
 
 def timestamp(when: datetime | None) -> str | None:

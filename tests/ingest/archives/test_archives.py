@@ -72,7 +72,7 @@ def test_what_is_no_zip_is_rejected():
 
 
 def test_encryption_is_rejected():
-    assert rejected(zips.encrypted(GOOD)) == "encrypted"
+    assert rejected(zips.mark_encrypted(GOOD)) == "encrypted"
 
 
 def test_bombs_are_known_by_ratio_and_by_size():
@@ -98,7 +98,7 @@ def test_an_entry_with_a_false_size_gives_no_more_than_it_announced():
 
 
 def test_a_bad_checksum_rejects_the_entry_only():
-    data = zips.bad_crc(zips.archive([("a.json", b"{}"), ("b.json", b"[1, 2]")]), "b.json")
+    data = zips.spoil_crc(zips.archive([("a.json", b"{}"), ("b.json", b"[1, 2]")]), "b.json")
     with open_archive(data) as archive:
         assert archive.read(archive.entries[0]) == b"{}"
         with pytest.raises(FileRejected) as caught:

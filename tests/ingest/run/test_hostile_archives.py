@@ -111,8 +111,8 @@ def of_many_entries():
 HOSTILE = {
     "garbage": (b"\xff\x00 no zip at all", "zip"),
     "empty": (b"", "zip"),
-    "truncated": (zips.truncated(zips.archive(GOOD)), "zip"),
-    "encrypted": (zips.encrypted(zips.archive(GOOD)), "encrypted"),
+    "truncated": (zips.truncate(zips.archive(GOOD)), "zip"),
+    "encrypted": (zips.mark_encrypted(zips.archive(GOOD)), "encrypted"),
     "bomb": (zips.bomb("anything.json"), "bomb"),
     "many": (of_many_entries(), "too_many_entries"),
     "more than a thousand": (zips.archive([(f"{number}.json", b"{}") for number in range(1_001)]), "too_many_entries"),

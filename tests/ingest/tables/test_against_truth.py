@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.support.ingest_tables import after_runs, assembled, cells, lineage_of, lineages, of_truth, truth_tables
 
 from carrel.synthetic import FAULTS, SHAPES, Knobs, generate, truth_of
-from carrel.synthetic.study import DECLARED, _value
+from carrel.synthetic.study import DECLARED, table_value
 
 KNOBS = [Knobs(seed=seed, records=25, odd_keys=0.7, int_noise=0.4, nulls=0.4, optional_keys=0.5) for seed in range(4)]
 KNOBS += [Knobs(seed=9, records=60, faults=dict.fromkeys(FAULTS, 1), odd_keys=0.5)]
@@ -21,7 +21,7 @@ def test_synthetic_studies_come_out_as_the_truth_says(knobs, batch):
     made = [each for each in generate(knobs) if each.files]
     truth = truth_of(made)["tables"]
     files = [
-        (file.dataset, lineage_of(each.metadata, file), _value(file, each.metadata))
+        (file.dataset, lineage_of(each.metadata, file), table_value(file, each.metadata))
         for each in made
         for file in each.files
         if file.dataset

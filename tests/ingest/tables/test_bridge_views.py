@@ -11,7 +11,7 @@ from tests.support.ingest_tables import flats, lineage, lineage_of, lineages, to
 from carrel.ingest.tables import Bridge, bridge_views, unify
 from carrel.ingest.tables.bridge_views import quoted
 from carrel.synthetic import SHAPES, Knobs, generate
-from carrel.synthetic.study import DECLARED, _value
+from carrel.synthetic.study import DECLARED, table_value
 
 
 def study():
@@ -21,7 +21,7 @@ def study():
     for made in generate(knobs):
         for file in made.files:
             if file.dataset:
-                about = (lineage_of(made.metadata, file), _value(file, made.metadata))
+                about = (lineage_of(made.metadata, file), table_value(file, made.metadata))
                 files.setdefault(file.dataset, []).append(about)
     return files
 
