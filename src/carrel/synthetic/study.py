@@ -239,6 +239,7 @@ def _export_again(rng: random.Random, first: SyntheticArchive) -> SyntheticArchi
     later = _time(first.metadata["exportedon"]) + timedelta(days=1)
     metadata = {**first.metadata, "exportedon": _zulu(later)}
     *others, last = first.files
+    corrected: Any
     if isinstance(last.value, list):  # fewer rows of a table, or another value of a document
         corrected = last.value[: rng.randint(1, len(last.value))]
     else:
