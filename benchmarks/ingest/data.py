@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from carrel.synthetic import Knobs, zips
-from carrel.synthetic.shapes import Content, Draw, File, content, with_metadata
+from carrel.synthetic.shapes import Content, Draw, File, draw_content, with_metadata
 
 RECORDS = 200
 _VERSION = 1
@@ -103,7 +103,7 @@ def record(number: int, knobs: Knobs = _KNOBS) -> tuple[Content, dict[str, str]]
     """The content and metadata of one record; every record has values of its own."""
     rng = random.Random(number)
     at = _FIRST + timedelta(days=number % 28, minutes=number)
-    made = content(Draw(rng, knobs), "task", at)
+    made = draw_content(Draw(rng, knobs), "task", at)
     for file in made.files:
         if file.name == "motion.json":
             _print_all_digits(file.value, rng)

@@ -16,7 +16,7 @@ from carrel.ingest.run import Report, Setting, processes
 from carrel.ingest.schemas import Schemas, SchemaStore
 from carrel.ingest.sources.folder import FolderSource
 from carrel.synthetic.knobs import Knobs
-from carrel.synthetic.study import Made, generate
+from carrel.synthetic.study import SyntheticArchive, generate
 
 HERE = Path(__file__).parent
 BACKENDS = ("north", "south")
@@ -43,7 +43,7 @@ def main() -> None:
         print(f"{backend}: {sentence(ingest(data_dir, backend))}")
 
 
-def write_archives(made: Iterable[Made], data_dir: Path) -> None:
+def write_archives(made: Iterable[SyntheticArchive], data_dir: Path) -> None:
     """`archives/<backend>/*.zip`, each with its record's metadata beside it, as a `.json` of the same name."""
     if (data_dir / "archives").exists():
         return

@@ -13,7 +13,7 @@ from tests.support.ingest_tables import cells, of_truth
 
 from carrel.ingest.values import Disposition
 from carrel.synthetic import Knobs, generate, write
-from carrel.synthetic.study import DECLARED, _common, _value
+from carrel.synthetic.study import DECLARED, _common, table_value
 from carrel.synthetic.truth import Tables
 
 KNOBS = Knobs(
@@ -68,7 +68,7 @@ class Model:
             for file in made.files:
                 if file.dataset:
                     common = {**_common(file, made.metadata), "archive": name}
-                    grown.add(file.dataset, _value(file, made.metadata), common)
+                    grown.add(file.dataset, table_value(file, made.metadata), common)
         rows = {table: about["rows"] for table, about in grown.settled().items()}
         now = {
             table: [row for row in each if row.pop("archive") in self.current.values()] for table, each in rows.items()
