@@ -31,6 +31,7 @@ from carrel.outputs.unchanged_files import UNCHANGED, match_made
 from carrel.outputs.walk import Listing, open_beneath, walk_job
 from carrel.project.patterns import is_reserved
 from carrel.telemetry.faults import point
+from carrel.telemetry.redaction import secrets_of_url
 from carrel.units.limits import MAX_FINALISE_SECONDS, MAX_WORKSPACE_OUTPUTS
 from carrel.warehouse import versions
 
@@ -298,7 +299,7 @@ class Finaliser:
 
     def _secrets(self) -> set[str]:
         known = self.context.settings.secrets()
-        return known.union(*(logs.secrets_of_url(value) for value in known if "://" in value))
+        return known.union(*(secrets_of_url(value) for value in known if "://" in value))
 
     def _stage_workspace(
         self, stage: Publication, staged: Mapping[str, StagedOutput], excluded: Mapping[str, level4.Exclusion]

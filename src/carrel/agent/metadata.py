@@ -9,14 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from carrel.executors.base import Inspection, Phase
+from carrel.executors.redaction import redacted_environment
 from carrel.messages.tasks import JobDefinition
 from carrel.outputs.matching import MatchedOutputs
 
-SAFE_ENV = frozenset(
-    {"PATH", "PYTHON_VERSION", "DEBIAN_FRONTEND", "DEBCONF_NONINTERACTIVE_SEEN", "UBUNTU_VERSION", "PYENV_SHELL"}
-    | {"PYENV_VERSION", "PYTHONUNBUFFERED", "OPENSAFELY_BACKEND", "TZ", "TEMP_DATABASE_NAME", "PYTHONPATH"}
-    | {"container", "LANG", "LC_ALL", "EHRQL_PERMISSIONS"}
-)
 FILE = "metadata.json"
 LOG = "logs.txt"
 
@@ -101,21 +97,16 @@ def iso(moment: datetime | None) -> str | None:
 def redacted_container(record: object) -> Any:
     """The runtime's record with every value of `Env` lists masked but those known to be harmless."""
     if isinstance(record, Mapping):
-        return {
-            str(key): _masked_env(value) if key == "Env" else redacted_container(value) for key, value in record.items()
-        }
+        return {str(key): _redacted_value(key, value) for key, value in record.items()}
     if isinstance(record, list | tuple):
         return [redacted_container(value) for value in record]
     return record
 
 
-def _masked_env(values: object) -> list[str]:
-    return [_masked(str(value)) for value in values] if isinstance(values, list | tuple) else []
-
-
-def _masked(assignment: str) -> str:
-    key = assignment.partition("=")[0]
-    return assignment if key in SAFE_ENV else f"{key}=xxxx-REDACTED-xxxx"
+def _redacted_value(key: object, value: object) -> Any:
+    if key != "Env":
+        return redacted_container(value)
+    return redacted_environment(map(str, value)) if isinstance(value, list | tuple) else []
 
 
 def log_fields(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -137,8 +137,7 @@ class AgentSettings(BaseSettings):
     def secrets(self) -> set[str]:
         """What must never be read in a log at level 4."""
         values = {self.controller_task_api_token, self.private_repo_access_token, self.emis_organisation_hash}
-        known = {value.get_secret_value() for value in values} - {"", "token"}
-        return known | set(self.database_urls.values())
+        return {*(value.get_secret_value() for value in values), *self.database_urls.values()} - {""}
 
 
 def database_urls(environ: Mapping[str, str]) -> dict[str, str]:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import quote, unquote, urlsplit
+
+from carrel.telemetry.redaction import spellings
 
 JOB_SUMMARY = "=============JOB SUMMARY============="
 REDACTED = "[REDACTED]"
@@ -16,7 +17,6 @@ LONG_TABLE = 50
 LONGEST_LINE = 64 * 1024
 BLOCK = 1024 * 1024
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
-_SHORTEST_SECRET = 4
 
 
 def summary(
@@ -51,28 +51,6 @@ def cut_note(left_out: int, limit: int) -> str:
     return f"\nThis log was longer than {limit} bytes: {left_out} bytes between its head and its tail were left out.\n"
 
 
-def secrets_of_url(url: str) -> set[str]:
-    """A database URL, and its password alone, as they may turn up in a log."""
-    password = urlsplit(url).password
-    return {url, unquote(password)} if password else {url}
-
-
-def redact(text: str, secrets: Iterable[str]) -> str:
-    """`text` with each secret of four characters or more, and its percent-encoded form, replaced by `[REDACTED]`."""
-    found = _secret_pattern(secrets)
-    return found.sub(REDACTED.encode(), text.encode()).decode() if found else text
-
-
-def _secret_pattern(secrets: Iterable[str]) -> re.Pattern[bytes] | None:
-    forms = _secret_forms(secrets)
-    return re.compile(b"|".join(map(re.escape, sorted(forms, key=len, reverse=True)))) if forms else None
-
-
-def _secret_forms(secrets: Iterable[str]) -> set[bytes]:
-    known = {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
-    return {form.encode() for form in known | {quote(secret, safe="") for secret in known}}
-
-
 _TIMESTAMP = re.compile(r"^\d{4}-\d\d-\d\dT\S+ ")
 _SEPARATOR = re.compile(r"[,;\t|]|(?<=\S)\s{2,}(?=\S)")
 
@@ -96,7 +74,7 @@ def write_level4_copy(
     Bytes that are no UTF-8 are shown escaped; where they are more than a quarter, so that the copy would be much longer
     than the log, as `?`. Read in blocks, with `check` called between them: memory does not grow with the log.
     """
-    forms = _secret_forms(secrets)
+    forms = {spelling.encode() for spelling in spellings(secrets)}
     with source.open("rb") as log:
         rows = longest_table(_lines(log, check))
         unknown = sum(text.count(UNKNOWN) for text in _texts(log, forms, "replace", check))

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from carrel.repos.errors import RepoNotAllowed
+from carrel.telemetry.redaction import Redactor
 
 GITHUB = "https://github.com"
-REDACTED = "********"
 
-_CREDENTIALS_IN_URL = re.compile(r"(?<=://)[^/\s@]+@")
 _NAME = r"[A-Za-z0-9_.-]+"
 _GITHUB_REPO = re.compile(rf"{re.escape(GITHUB)}/(?P<org>{_NAME})/(?P<name>(?!\.{{1,2}}(?:\.git)?/?$){_NAME})/?")
 
@@ -77,12 +76,8 @@ class RepoPolicy:
 
     def redact(self, text: str) -> str:
         """`text` with our token, and any credentials inside a URL, replaced by asterisks."""
-        if self.private_repo_access_token:
-            text = text.replace(self.private_repo_access_token, REDACTED).replace(self._basic(), REDACTED)
-        return _CREDENTIALS_IN_URL.sub(f"{REDACTED}@", text)
-
-    def _basic(self) -> str:
-        return base64.b64encode(f"{self.token_user}:{self.private_repo_access_token}".encode()).decode()
+        basic = base64.b64encode(f"{self.token_user}:{self.private_repo_access_token}".encode()).decode()
+        return Redactor([self.private_repo_access_token, basic])(text)
 
 
 def _origin(url: str) -> str:

@@ -4,9 +4,9 @@ import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from carrel.sqlrunner.errors import SqlrunnerError
+from carrel.telemetry.redaction import Redactor, secrets_of_url
 
 
 class JobLog:
@@ -14,7 +14,7 @@ class JobLog:
 
     def __init__(self, path: Path | None = None, secret: str = "") -> None:
         self.path = path
-        self.secrets = _secrets(secret)
+        self._redacted = Redactor(secrets_of_url(secret) if "://" in secret else (), mask="xxxx-REDACTED-xxxx")
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
 
@@ -35,17 +35,3 @@ class JobLog:
             line = json.dumps({"time": datetime.now(UTC).isoformat(), **entry}, default=str, ensure_ascii=False)
             with self.path.open("a", encoding="utf-8") as stream:
                 stream.write(self._redacted(line) + "\n")
-
-    def _redacted(self, text: str) -> str:
-        for secret in self.secrets:
-            text = text.replace(secret, "xxxx-REDACTED-xxxx")
-        return text
-
-
-def _secrets(url: str) -> list[str]:
-    try:
-        password = urlsplit(url).password
-    except ValueError:
-        password = None
-    found = {url if "://" in url else None, password, unquote(password) if password else None}
-    return sorted((text for text in found if text), key=len, reverse=True)

@@ -1,39 +1,62 @@
-"""Secrets do not get into logs: what is known to be secret, or looks like a password in a URL, becomes ********."""
+"""Secrets do not get into logs: what is known to be secret, or looks like a password in a URL, becomes ********.
+
+The rules stand here once, for logs of Carrel's own, a job's log at level 4, what git says and what sqlrunner says.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote, unquote, urlsplit
 
 HIDDEN = "********"
-SHORTEST = 6
+SHORTEST = 4
 """Shorter values are no secrets, and hiding them would make other words unreadable."""
+PLACEHOLDERS = frozenset({"token"})
+"""Defaults that stand where a secret belongs, and are words of every other sentence."""
 
 _SECRET_NAME = re.compile(r"(TOKENS?|PASSWORD|SECRET|SECRET_KEY|ACCESS_KEY|LICENSE|HEADERS|DATABASE_URL|DSN)$")
-_IN_URL = re.compile(r"(?<=://)[^/\s@'\"]+@")
+_IN_URL = re.compile(r"(?<=://)[^/\s@\"]+@")
 _AUTHORIZATION = re.compile(r"(authorization['\"]?\s*[:=]\s*['\"]?(?:bearer\s+|basic\s+)?)[^\s'\",}]+", re.IGNORECASE)
 
 
-class Redactor:
-    """Hides what it was told, and user names and passwords in URLs, and the values of Authorization headers."""
+def spellings(secrets: Iterable[str]) -> set[str]:
+    """How each secret may be written: as it is, and as in a URL. Values under 4 characters are left out."""
+    forms = {form for secret in secrets for form in (secret, quote(secret), quote(secret, safe=""))}
+    return {form for form in forms if len(form) >= SHORTEST} - PLACEHOLDERS
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
+
+def secrets_of_url(url: str) -> set[str]:
+    """A URL that holds a password, such as a database's, and the password alone, as they may turn up in a log."""
+    try:
+        password = urlsplit(url).password
+    except ValueError:
+        password = None
+    return {url, password, unquote(password)} if password else {url}
+
+
+class Redactor:
+    """Hides what it was told, and user names and passwords in URLs, and the values of Authorization headers.
+
+    `mask` is what stands in their place.
+    """
+
+    def __init__(self, secrets: Iterable[str] = (), mask: str = HIDDEN) -> None:
+        self._mask = mask
         self._known: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
         self.add(*secrets)
 
     def add(self, *secrets: str) -> None:
-        """Hide these too, as they are and as they are written in a URL. Values under 6 characters are left out."""
-        forms = {form for secret in secrets for form in (secret, quote(secret), quote(secret, safe=""))}
-        self._known |= {form for form in forms if len(form) >= SHORTEST}
+        """Hide these too, in all their `spellings`."""
+        self._known |= spellings(secrets)
         if self._known:
             longest_first = sorted(self._known, key=len, reverse=True)
             self._pattern = re.compile("|".join(map(re.escape, longest_first)))
 
     def __call__(self, text: str) -> str:
         if self._pattern is not None:
-            text = self._pattern.sub(HIDDEN, text)
-        text = _IN_URL.sub(f"{HIDDEN}@", text)
-        return _AUTHORIZATION.sub(rf"\g<1>{HIDDEN}", text)
+            text = self._pattern.sub(self._mask, text)
+        text = _IN_URL.sub(f"{self._mask}@", text)
+        return _AUTHORIZATION.sub(rf"\g<1>{self._mask}", text)
 
 
 def secrets_in(environ: Mapping[str, str]) -> list[str]:
@@ -41,16 +64,8 @@ def secrets_in(environ: Mapping[str, str]) -> list[str]:
 
     Lists (`{B}_CLIENT_TOKENS`) are taken apart at their commas, and of a URL the password is taken too.
     """
-    found: list[str] = []
+    secrets: list[str] = []
     for name, value in environ.items():
         if _SECRET_NAME.search(name.upper()) and value:
-            found += [value, *(part.strip() for part in value.split(",")), *_password_in(value)]
-    return found
-
-
-def _password_in(value: str) -> list[str]:
-    try:
-        password = urlsplit(value).password
-    except ValueError:
-        return []
-    return [password, unquote(password)] if password else []
+            secrets += [*secrets_of_url(value), *(part.strip() for part in value.split(","))]
+    return secrets
