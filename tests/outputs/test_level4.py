@@ -16,10 +16,11 @@ from tests.support.images import jpeg, png
 from tests.support.memory import peak_above
 
 from carrel.disclosure.texts import Unreadable
-from carrel.outputs import level4, level4_contents
+from carrel.outputs import level4_contents
 from carrel.outputs.csv_shape import Shape, csv_shape
 from carrel.outputs.identifiers import identifier_names
 from carrel.outputs.level4 import Cancelled, GateLimits, check_file, identifying_columns
+from carrel.project import LEVEL4_FILE_TYPES
 
 PATIENT = "File has patient_id column"
 
@@ -403,7 +404,7 @@ def test_hostile_text_comes_to_an_end(tmp_path: Path, unit: str, suffix: str) ->
     _check(tmp_path, f"t{suffix}", data)
 
 
-@given(st.binary(max_size=400), st.sampled_from(sorted(level4.LEVEL4_FILE_TYPES)))
+@given(st.binary(max_size=400), st.sampled_from(sorted(LEVEL4_FILE_TYPES)))
 def test_any_bytes_are_judged(data: bytes, suffix: str) -> None:
     with contextlib.suppress(Unreadable):
         level4_contents.inspect(data, suffix, 1 << 20)

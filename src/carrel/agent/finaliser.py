@@ -29,6 +29,7 @@ from carrel.outputs.publication import Publication
 from carrel.outputs.staging import StagedFile
 from carrel.outputs.unchanged_files import UNCHANGED, match_made
 from carrel.outputs.walk import Listing, open_beneath, walk_job
+from carrel.project import LEVEL4_FILE_TYPES
 from carrel.project.patterns import is_reserved
 from carrel.telemetry.faults import point
 from carrel.telemetry.redaction import secrets_of_url
@@ -200,7 +201,7 @@ class Finaliser:
         return level4.GateLimits(
             self.job.level4_max_filesize,
             self.job.level4_max_csv_rows,
-            frozenset(self.job.level4_file_types) or level4.LEVEL4_FILE_TYPES,
+            frozenset(self.job.level4_file_types or LEVEL4_FILE_TYPES),
             identifiers=settings.identifier_names,
             bars_all=settings.level4_bars_identifiers,
         )

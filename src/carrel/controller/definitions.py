@@ -8,6 +8,7 @@ from typing import Any
 from carrel.controller import images, settings
 from carrel.controller.models import ImageDigest, Job
 from carrel.messages.tasks import JobDefinition, Study
+from carrel.project import LEVEL4_FILE_TYPES
 from carrel.units.sizes import smaller_size
 
 DATABASE_UTILS = "tpp-database-utils:latest"
@@ -17,7 +18,7 @@ DATABASE_UTILS = "tpp-database-utils:latest"
 def image_and_args(run_command: str) -> tuple[str, list[str]]:
     """`"python:v2 python a.py"` -> `("<DOCKER_REGISTRY>/python:v2", ["python", "a.py"])`."""
     image, *args = shlex.split(run_command)
-    return f"{settings.get().docker_registry.rstrip('/')}/{image}", args
+    return images.full_name(image), args
 
 
 def known_digest(image: str, backend: str | None = None) -> str | None:
@@ -59,7 +60,7 @@ def job_definition(job: Job, task_id: str, input_job_ids: list[str], image_sha: 
         memory_limit=smaller_size(job.memory_limit or own.job_memory_limit, own.max_job_memory_limit),
         level4_max_filesize=common.level4_max_filesize,
         level4_max_csv_rows=common.level4_max_csv_rows,
-        level4_file_types=list(settings.LEVEL4_FILE_TYPES),
+        level4_file_types=list(LEVEL4_FILE_TYPES),
     ).model_dump(mode="json")
 
 

@@ -14,7 +14,7 @@ from carrel.controller.models import Flag, Job
 from carrel.controller.outages import DATABASE_AWAY, unavailable
 from carrel.controller.rap_api_http import Endpoint, endpoint, respond
 from carrel.controller.service import flags
-from carrel.jobs.statuses import State, StatusCode, state_of
+from carrel.jobs.statuses import State, StatusCode, public_code, state_of
 from carrel.messages.rap import (
     BackendStatus,
     BackendStatusResponse,
@@ -34,9 +34,6 @@ from carrel.messages.rap import (
 )
 
 logger = logging.getLogger(__name__)
-
-# Statuses of ours that the contract's closed list does not have, and what a client of it is told instead.
-TOLD_AS = {StatusCode.TIMED_OUT: RapStatusCode.KILLED_BY_ADMIN}
 
 
 @endpoint(
@@ -154,7 +151,7 @@ def job_message(job: Job) -> RapJob:
         action=job.action,
         run_command=job.run_command,
         status=job.state,
-        status_code=TOLD_AS.get(StatusCode(job.status_code)) or RapStatusCode(job.status_code),
+        status_code=RapStatusCode(public_code(StatusCode(job.status_code))),
         status_message=job.status_message,
         created_at=_to_the_second(job.created_at),
         updated_at=_to_the_second(job.updated_at),
@@ -220,7 +217,7 @@ def _code(job: Job, state: State) -> RapStatusCode:
     """The job's own code, where it is one of the state told."""
     if job.status_code not in set(StatusCode) or state_of(StatusCode(job.status_code)) is not state:
         return _CODE_OF_STATE[state]
-    return TOLD_AS.get(StatusCode(job.status_code)) or RapStatusCode(job.status_code)
+    return RapStatusCode(public_code(StatusCode(job.status_code)))
 
 
 def _text(value: object) -> str:

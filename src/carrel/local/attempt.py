@@ -10,7 +10,7 @@ from pathlib import Path
 
 from carrel.executors.base import WORKSPACE, Executor, Mount, ResourceLimits, RunSpec
 from carrel.jobs.identifiers import job_id
-from carrel.jobs.statuses import StatusCode
+from carrel.jobs.statuses import STATUSES, StatusCode
 from carrel.local.code import FORMER_OUTPUT, Hashes, Version
 from carrel.local.records import Record
 from carrel.local.settings import LocalSettings
@@ -107,7 +107,7 @@ class Attempt:
         """Names the action, and is locked as long as this attempt goes on: so is `carrel status` told of it."""
 
     def prepare(self) -> list[Mount]:
-        self.tell(StatusCode.PREPARING, "Preparing your code and workspace files")
+        self.tell(StatusCode.PREPARING)
         self.image_id = self.around.image_id(self.image)
         folder = self.around.study.folder
         self.workspace.mkdir(parents=True)
@@ -125,7 +125,7 @@ class Attempt:
         # Files the job makes are newer than this one, by the file system's own clock.
         self._marker.touch()
         faults.point("local.prepared")
-        self.tell(StatusCode.PREPARED, "Prepared and ready to run")
+        self.tell(StatusCode.PREPARED)
         return mounts
 
     def _tell_skipped(self, skipped: Mapping[str, str]) -> None:
@@ -170,11 +170,11 @@ class Attempt:
         self.started_at = now()
         self.around.executor.start(self._spec(mounts))
         faults.point("local.started")
-        self.tell(StatusCode.EXECUTING, "Executing job on the backend")
+        self.tell(StatusCode.EXECUTING)
         if self.action.resources.timeout:
             self.deadline = time.monotonic() + self.action.resources.timeout
         self._wait()
-        self.tell(StatusCode.EXECUTED, "Job has finished executing and is waiting to be finalized")
+        self.tell(StatusCode.EXECUTED)
 
     @property
     def args(self) -> tuple[str, ...]:
@@ -226,8 +226,9 @@ class Attempt:
         """A line of progress within a step."""
         self.around.tell(self.action.action_id, code, message, True)
 
-    def tell(self, code: StatusCode, message: str) -> None:
-        self.around.tell(self.action.action_id, code, message, False)
+    def tell(self, code: StatusCode, message: str = "") -> None:
+        """A step begins or ends; without a message, with the one that the status has of its own."""
+        self.around.tell(self.action.action_id, code, message or STATUSES[code].message, False)
 
     def sample(self) -> int | None:
         """Most memory used so far, in bytes; called from another thread while the process runs."""

@@ -26,10 +26,10 @@ def run(attempt: Attempt) -> Record:
 
 
 def _end(attempt: Attempt) -> Record:
-    attempt.tell(StatusCode.FINALIZING, "Recording job results")
+    attempt.tell(StatusCode.FINALIZING)
     inspection = attempt.around.executor.inspect(attempt.name)
     if inspection.phase is Phase.ABSENT or inspection.lost:
         raise ExecutorError("its process was lost (was the machine or the runtime restarted?)")
     record = finalise(attempt, inspection)
-    attempt.tell(StatusCode.FINALIZED, "Finished recording results")
+    attempt.tell(StatusCode.FINALIZED)
     return record

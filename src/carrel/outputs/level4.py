@@ -19,12 +19,10 @@ from carrel.disclosure.outputs import Look, look_at
 from carrel.disclosure.texts import Unreadable
 from carrel.outputs import level4_contents
 from carrel.outputs.walk import open_beneath
+from carrel.project import LEVEL4_FILE_TYPES
 
 logger = logging.getLogger(__name__)
 MEBIBYTE = 1024 * 1024
-LEVEL4_FILE_TYPES = frozenset(
-    [".csv", ".jpg", ".jpeg", ".png", ".svg", ".svgz", ".html", ".txt", ".log", ".json", ".md"]
-)
 MODERATELY_SENSITIVE = "moderately_sensitive"
 HIGHLY_SENSITIVE = "highly_sensitive"
 _READERS = threading.BoundedSemaphore(2)

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from carrel.jobs.exits import words_for
+from carrel.jobs.statuses import STATUSES, StatusCode
 from carrel.outputs.matching import MatchedOutputs
 
 KILLED = 137
 """128 + SIGKILL."""
-COMPLETED = "Completed successfully"
 CANCELLED = "Job cancelled by system"
 GIBIBYTE = 1024**3
 
@@ -48,7 +48,7 @@ def _finished(matched: MatchedOutputs, excluded: Mapping[str, str]) -> AttemptOu
     if matched.unmatched_patterns:
         message = "\n  No outputs found matching patterns:\n - " + "\n   - ".join(matched.unmatched_patterns)
         return AttemptOutcome(message, _hint(matched), excluded=excluded)
-    message = COMPLETED
+    message = STATUSES[StatusCode.SUCCEEDED].message
     if excluded:
         message += (
             f", but {len(excluded)} file(s) marked as moderately_sensitive were excluded. See job log for details."

@@ -9,10 +9,9 @@ KNOWN_VERSIONS = (1.0, 2.0, 3.0, 4.0, 5.0)
 LEVELS = ("highly_sensitive", "moderately_sensitive", "minimally_sensitive")
 """Privacy levels of outputs, in the order in which they are looked at."""
 
-LEVEL4_FILE_TYPES = frozenset(
-    {".csv", ".jpg", ".jpeg", ".png", ".svg", ".svgz", ".html", ".txt", ".log", ".json", ".md"}
-)
-"""Last extensions (case sensitive) that a moderately sensitive output may have."""
+LEVEL4_FILE_TYPES = (".csv", ".jpg", ".jpeg", ".png", ".svg", ".svgz", ".html", ".txt", ".log", ".json", ".md")
+"""Last extensions that a moderately sensitive output may have: in project.yaml just so written, of a file in any case.
+Tasks name them in this order."""
 
 RESERVED_FOLDERS = frozenset({"metadata", ".carrel", ".staging"})
 """Folders at the top of a study or workspace that are Carrel's own: no output, and no file of the study for a job.
