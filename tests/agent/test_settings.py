@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 
 from carrel.agent import databases, settings
-from carrel.agent.errors import DatabaseRefused, DatabaseUnavailable, SettingsError
+from carrel.agent.errors import DatabaseRefused, DatabaseUnavailable
 from carrel.agent.images import ImagePolicy
 from carrel.agent.preparation import memory_limit_of
 from carrel.agent.settings import AgentSettings
 from carrel.jobs.outcomes import ErrorType
 from carrel.messages.tasks import JobDefinition, Study
 from carrel.project import action_names
+from carrel.units.settings import SettingsError
 
 
 @pytest.fixture

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from carrel.agent.errors import SettingsError, WorkspaceArchived
+from carrel.agent.errors import WorkspaceArchived
 from carrel.agent.storage import Storage, check_identifier, check_name, owned
+from carrel.units.settings import SettingsError
 
 
 @pytest.fixture

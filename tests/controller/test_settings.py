@@ -3,6 +3,7 @@
 import pytest
 
 from carrel.controller import settings
+from carrel.units.settings import SettingsError
 from carrel.web.databases import DatabaseUrlError, database_settings
 
 
@@ -60,7 +61,7 @@ def test_values_of_one_backend_come_from_variables_with_its_name(env):
 )
 def test_a_wrong_value_stops_with_a_sentence(env, name, value, sentence):
     env.setenv(name, value)
-    with pytest.raises(settings.SettingsError, match="The environment cannot be used") as refused:
+    with pytest.raises(SettingsError, match="The environment cannot be used") as refused:
         settings.load()
     assert sentence in str(refused.value)
 

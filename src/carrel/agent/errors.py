@@ -68,10 +68,6 @@ class ProcessLost(InfrastructureFault):
     kind = ErrorType.LOST
 
 
-class SettingsError(Exception):
-    """The agent cannot start as it is configured; the text says what to change."""
-
-
 _KINDS: tuple[tuple[type[Exception], ErrorType], ...] = (
     (ImageNotAllowed, ErrorType.IMAGE_NOT_ALLOWED),
     (NotSupported, ErrorType.NOT_SUPPORTED),

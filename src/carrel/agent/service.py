@@ -10,7 +10,6 @@ from carrel.agent import settings as agent_settings
 from carrel.agent.agent import Agent
 from carrel.agent.client import TaskClient
 from carrel.agent.context import AgentContext
-from carrel.agent.errors import SettingsError
 from carrel.agent.images import ImagePolicy
 from carrel.agent.settings import AgentSettings
 from carrel.agent.storage import owned
@@ -20,6 +19,7 @@ from carrel.repos import Mirrors
 from carrel.telemetry.start import start
 from carrel.units.ignored import make_ignored
 from carrel.units.privacy import TooOpen, close_to_others, make_private
+from carrel.units.settings import SettingsError
 
 logger = logging.getLogger(__name__)
 

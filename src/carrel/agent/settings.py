@@ -4,35 +4,31 @@ import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, model_validator
 
-from carrel.agent.errors import SettingsError
 from carrel.agent.storage import Storage
 from carrel.outputs.identifiers import identifier_names
 from carrel.repos import RepoPolicy
-from carrel.units.words import literally_true, split_list, truth_setting
+from carrel.repos.settings import RepoSettings
+from carrel.units.settings import CommaList, Seconds, Truth, read_settings
 
-IMAGES = "ehrql,stata-mp,r,jupyter,python,sqlrunner,cohortextractor,tpp-database-utils"
+IMAGES = ["ehrql", "stata-mp", "r", "jupyter", "python", "sqlrunner", "cohortextractor", "tpp-database-utils"]
 DATABASE_URL_SUFFIX = "_DATABASE_URL"
 _NOT_DATABASES = {"CARREL", "TEMP"}
 MEBIBYTE = 1024 * 1024
 
 
-class AgentSettings(BaseSettings):
+class AgentSettings(RepoSettings):
     """One agent's settings, each set by the variable of its name in capitals. Times in seconds, sizes in bytes.
 
     Besides, `{NAME}_DATABASE_URL` for each database name (`database_urls`).
     """
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True)
-
     backend: str
     """Slug of the backend that this agent serves; must be one of `backends`."""
-    backends: str = "test,tpp,emis,ted"
+    backends: CommaList = ["test", "tpp", "emis", "ted"]
     workdir: Path = Path("workdir")
     high_privacy_storage_base: Path | None = None
     medium_privacy_storage_base: Path | None = None
@@ -43,7 +39,7 @@ class AgentSettings(BaseSettings):
 
     controller_task_api_endpoint: str
     controller_task_api_token: SecretStr = SecretStr("token")
-    job_loop_interval: float = Field(1.0, gt=0)
+    job_loop_interval: Seconds = 1.0
     """Pause between polls of a controller that cannot be waited on (OpenSAFELY's)."""
     long_poll_seconds: float = Field(25.0, ge=0, le=60)
 
@@ -54,29 +50,28 @@ class AgentSettings(BaseSettings):
     docker_registry: str = "ghcr.io/opensafely-core"
     docker_proxy: str = ""
     """Registry to pull from in the place of `docker_registry`; empty: from that itself."""
-    allowed_images: str = IMAGES
+    allowed_images: CommaList = IMAGES
     """Names that may follow the registry, by commas; `*` for any."""
-    image_pull_timeout: float = Field(1200, gt=0)
+    image_pull_timeout: Seconds = 1200
 
-    using_dummy_data_backend: Annotated[bool, BeforeValidator(truth_setting)] = False
+    using_dummy_data_backend: Truth = False
     database_access_network: str = "jobrunner-db"
     temp_database_name: str = ""
     emis_organisation_hash: SecretStr = SecretStr("")
     presto_tls_cert_path: Path | None = None
     presto_tls_key_path: Path | None = None
 
-    allowed_github_orgs: str = "opensafely,opensafely-actions"
-    allow_local_git_repos: Annotated[bool, BeforeValidator(literally_true)] = False
+    # An agent goes to github.com itself unless it is told of a proxy; its network may allow nothing else.
     github_proxy_domain: str = ""
-    private_repo_access_token: SecretStr = SecretStr("")
+    """Host (or base URL) that stands in for github.com; empty: none does."""
 
-    stats_poll_interval: float = Field(10.0, ge=2)
+    stats_poll_interval: Seconds = Field(10.0, ge=2)
     max_log_bytes: int = Field(64 * MEBIBYTE, ge=4096)
     identifier_columns: str = ""
     """Further names of columns that may identify people, by commas."""
     identifier_columns_file: Path | None = None
     """A file of such names, one a line, with comments from `#` on."""
-    level4_bars_identifiers: Annotated[bool, BeforeValidator(truth_setting)] = False
+    level4_bars_identifiers: Truth = False
     """`true`: a column that may identify people keeps a file from level 4, as `patient_id` always does."""
     failed_outputs_days: int = Field(30, ge=0)
     """How long the outputs of failed jobs are kept beside their logs."""
@@ -84,8 +79,8 @@ class AgentSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _no_contradictions(self) -> Self:
-        if self.backend not in split_list(self.backends):
-            raise ValueError(f"BACKEND is {self.backend!r}, which is not in BACKENDS ({self.backends})")
+        if self.backend not in self.backends:
+            raise ValueError(f"BACKEND is {self.backend!r}, which is not in BACKENDS ({','.join(self.backends)})")
         if (self.presto_tls_cert_path is None) != (self.presto_tls_key_path is None):
             raise ValueError("PRESTO_TLS_CERT_PATH and PRESTO_TLS_KEY_PATH must be set both or neither")
         try:
@@ -122,17 +117,11 @@ class AgentSettings(BaseSettings):
 
     @property
     def repo_policy(self) -> RepoPolicy:
-        return RepoPolicy(
-            allowed_github_orgs=split_list(self.allowed_github_orgs),
-            allow_local_git_repos=self.allow_local_git_repos,
-            github_proxy_domain=self.github_proxy_domain,
-            private_repo_access_token=self.private_repo_access_token.get_secret_value(),
-            token_user=f"jobrunner-{self.backend}",
-        )
+        return self.policy(self.backend)
 
     @property
     def image_names(self) -> frozenset[str]:
-        return frozenset(split_list(self.allowed_images))
+        return frozenset(self.allowed_images)
 
     def secrets(self) -> set[str]:
         """What must never be read in a log at level 4."""
@@ -151,16 +140,5 @@ def database_urls(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def load() -> AgentSettings:
-    """The settings of this process; SettingsError with one sentence for each thing that is wrong."""
-    try:
-        return AgentSettings()  # type: ignore[call-arg]  # the environment has them
-    except ValidationError as error:
-        raise SettingsError("\n".join(_sentence(detail) for detail in error.errors())) from None
-
-
-def _sentence(detail: ErrorDetails) -> str:
-    variable = ".".join(map(str, detail["loc"])).upper()
-    if detail["type"] == "missing":
-        return f"{variable} must be set in the environment"
-    message = detail["msg"].removeprefix("Value error, ")
-    return f"{variable}: {message}" if variable else message
+    """The settings of this process. Raises SettingsError."""
+    return read_settings(AgentSettings)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from carrel.agent.errors import SettingsError, WorkspaceArchived
+from carrel.agent.errors import WorkspaceArchived
 from carrel.units.locks import LockHeld, locked
+from carrel.units.settings import SettingsError
 
 ARCHIVE_SUFFIXES = (".tar.gz", ".tar.zstd", ".tar.xz")
 METADATA_FOLDER = "metadata"

@@ -20,12 +20,6 @@ This page is made by `python -m carrel.cli.configuration`; a test fails when it 
 backend's slug in capitals, `-` as `_`: `TPP_MAX_WORKERS`. Times in seconds unless written as `30m`, `6h`, `2d`.
 """
 
-DJANGO = {
-    "CARREL_DATABASE_URL": ("sqlite in WORKDIR", "`postgresql://user:password@host/name` for PostgreSQL."),
-    "DJANGO_CONTROLLER_SECRET_KEY": ("required", "Any long random text, the same for all processes of a controller."),
-    "DJANGO_CONTROLLER_ALLOWED_HOSTS": ("required", "Host names the controller answers to, by commas."),
-    "DJANGO_DEBUG": ("false", "`true` on a machine of your own only."),
-}
 TELEMETRY = {
     "LOGLEVEL": ("INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`."),
     "LOG_FORMAT": ("", "`json`: each record as a JSON object on one line."),
@@ -123,11 +117,13 @@ def sections() -> Iterator[tuple[str, list[Setting]]]:
     from carrel.controller.settings import BackendSettings, ControllerSettings
     from carrel.local.settings import LocalSettings
     from carrel.repos.settings import RepoSettings
+    from carrel.web.settings import DjangoSettings
 
     yield "Every process of a backend and of the controller: logs and traces", list(_fixed(TELEMETRY))
     yield "Agent", [*_of(AgentSettings), *_fixed(AGENT)]
     controller = [each for part in (RepoSettings, ImageSettings, CreationSettings) for each in _of(part)]
-    yield "Controller", [*_of(ControllerSettings), *_fixed(DJANGO), *controller]
+    django_settings = [setting for setting in _of(DjangoSettings) if setting[0] != "WORKDIR"]  # the controller's too
+    yield "Controller", [*_of(ControllerSettings), *django_settings, *controller]
     yield "Controller, for each backend", list(_of(BackendSettings, "{B}_"))
     yield "`carrel run` and its kin", list(_of(LocalSettings))
 

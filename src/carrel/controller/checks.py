@@ -7,6 +7,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from carrel.controller import settings
 from carrel.units.privacy import TooOpen, close
+from carrel.units.settings import SettingsError
 
 
 class CannotStart(Exception):
@@ -27,7 +28,7 @@ def before_start() -> None:
     """
     try:
         close_files(settings.get().workdir)
-    except (settings.SettingsError, TooOpen) as error:
+    except (SettingsError, TooOpen) as error:
         raise CannotStart(str(error)) from error
     problem = database_problem()
     if problem:

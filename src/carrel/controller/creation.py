@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
 from carrel.controller import images, service, settings
 from carrel.controller.models import Rap
 from carrel.controller.reusable import ActionResolver, Resolved, ReusableActionError
@@ -25,7 +23,7 @@ from carrel.jobs.weights import Weights, WeightsError, parse_weights
 from carrel.messages.rap import CreateResult, RapCreateRequest, RapCreateResponse
 from carrel.project import Action, Pipeline, ProjectValidationError, YAMLError, load_pipeline
 from carrel.repos import Deadline, FileNotInRepo, GitError, Mirrors, RepoInfrastructureError, RepoSettings
-from carrel.units.words import split_list
+from carrel.units.settings import CommaList, EnvironmentSettings, read_settings
 
 PROJECT_FILE = "project.yaml"
 SIDE_FILE = "backends.yaml"
@@ -36,13 +34,11 @@ PLANS_AT_MOST = 5
 _WORKSPACE = re.compile(r"[A-Za-z0-9_-]+")
 
 
-class CreationSettings(BaseSettings):
+class CreationSettings(EnvironmentSettings):
     """Settings of this module alone, from the environment."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
-
     actions_github_org_url: str = "https://github.com/opensafely-actions"
-    event_level_data_projects: str = ""
+    event_level_data_projects: CommaList = []
     """Comma-separated slugs of projects whose database jobs get the `event_level_data` component."""
 
 
@@ -163,7 +159,7 @@ def _check(fields: RapFields) -> None:
 
 def mirrors() -> Mirrors:
     """The controller's mirrors of study repositories, in WORKDIR/repos."""
-    return Mirrors(settings.get().workdir / "repos", RepoSettings().policy("ctrl"))
+    return Mirrors(settings.get().workdir / "repos", read_settings(RepoSettings).policy("ctrl"))
 
 
 def _read_study(fields: RapFields, source: Mirrors, deadline: Deadline) -> _Study:
@@ -191,7 +187,7 @@ def _if_there(read: Any, path: str) -> bytes | None:
 
 
 def _actions_url() -> str:
-    return CreationSettings().actions_github_org_url
+    return read_settings(CreationSettings).actions_github_org_url
 
 
 def _create(study: _Study, resolver: ActionResolver) -> RapCreateResponse:
@@ -273,7 +269,7 @@ def _resources(action: Action) -> dict[str, Any]:
 def _scope(rap: RapFields) -> dict[str, list[str]]:
     """The analysis scope of a database job: what was given, sorted, and what the project may use besides."""
     scope = {name: sorted(set((rap.analysis_scope or {}).get(name) or ())) for name in _SCOPE_KEYS}
-    if rap.project in split_list(CreationSettings().event_level_data_projects):
+    if rap.project in read_settings(CreationSettings).event_level_data_projects:
         scope["component_access"] = ["event_level_data"]
     return {name: values for name, values in scope.items() if values}
 

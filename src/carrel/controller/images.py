@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from carrel.controller import clock, settings
 from carrel.controller.models import ImageDigest
 from carrel.controller.registry import ImageNotFound, Registry, RegistryError
+from carrel.units.settings import EnvironmentSettings, Truth, read_settings
 
 logger = logging.getLogger(__name__)
 
@@ -31,14 +31,12 @@ class ImageUnavailable(Exception):
     """The registry does not answer, and nothing is remembered of the image (infrastructure fault)."""
 
 
-class ImageSettings(BaseSettings):
+class ImageSettings(EnvironmentSettings):
     """Registry settings, from the environment."""
-
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     docker_registry_username: str = ""
     docker_registry_password: SecretStr = SecretStr("")
-    docker_registry_insecure: bool = False
+    docker_registry_insecure: Truth = False
     """Plain HTTP to a registry that is not on this machine."""
     image_digest_max_age: Annotated[float, Field(ge=0)] = 300.0
     """Seconds for which a remembered digest is used without asking again."""
@@ -66,7 +64,7 @@ def make_known(backend: str, images: Iterable[str]) -> None:
         return
     if too_long := [name for name in names if len(name) > LONGEST_NAME]:
         raise ImageUnknown(f"The image name {too_long[0][:60]}... is longer than {LONGEST_NAME} characters")
-    own = ImageSettings()
+    own = read_settings(ImageSettings)
     remembered = {row.image: row for row in ImageDigest.objects.filter(image__in=names)}
     stale = clock.now() - timedelta(seconds=own.image_digest_max_age)
     wanted = [name for name in names if name not in remembered or remembered[name].fetched_at < stale]

@@ -1,7 +1,7 @@
 """What the controller's processes are told by the environment (spec: controller.md section 5).
 
 Names that hold a backend's slug (`TPP_MAX_WORKERS`) are read per backend: the slug in capitals, `-` as `_`. A value
-that is missing or contradictory stops the process with a sentence (`SettingsError`).
+that is missing or contradictory stops the process with a sentence (`carrel.units.settings.SettingsError`).
 """
 
 import re
@@ -9,22 +9,15 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from pydantic_settings import SettingsError as UnreadableSetting
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic_settings import SettingsConfigDict
 
 from carrel.jobs.models import Capacity
-from carrel.units.durations import parse_duration
+from carrel.units.settings import CommaList, EnvironmentSettings, Seconds, Size, read_settings
 from carrel.units.sizes import parse_size
-from carrel.units.words import list_setting
 
 SLUG = re.compile(r"[a-z0-9]([a-z0-9_-]*[a-z0-9])?")
 DATABASE_NAME = re.compile(r"[a-z][a-z0-9_]*")
-LEVEL4_FILE_TYPES = (".csv", ".jpg", ".jpeg", ".png", ".svg", ".svgz", ".html", ".txt", ".log", ".json", ".md")
-
-
-class SettingsError(Exception):
-    """A setting is missing or wrong; the message names it and says what to do."""
 
 
 def prefix(backend: str) -> str:
@@ -32,28 +25,12 @@ def prefix(backend: str) -> str:
     return f"{backend.upper().replace('-', '_')}_"
 
 
-def _seconds(value: Any) -> Any:
-    return parse_duration(value) if isinstance(value, str) else value
-
-
-def _size(value: str) -> str:
-    parse_size(value)
-    return value
-
-
 def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
-CommaList = Annotated[list[str], NoDecode, BeforeValidator(list_setting)]
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
-Size = Annotated[str, BeforeValidator(_size)]
-
-
-class BackendSettings(BaseSettings):
+class BackendSettings(EnvironmentSettings):
     """What is set for one backend. Times in seconds, cpus in cores, memory as "4G"."""
-
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     job_server_token: str = ""
     """The raw token its agent may show; tokens of the Token table are good besides it."""
@@ -95,10 +72,11 @@ class BackendSettings(BaseSettings):
         return Capacity(self.max_workers, self.max_db_workers)
 
 
-class ControllerSettings(BaseSettings):
+class ControllerSettings(EnvironmentSettings):
     """What is set for the whole controller; `backend(slug)` for one backend."""
 
-    model_config = SettingsConfigDict(extra="ignore")
+    # An empty list of backends means something here: `_empty_is_unset`.
+    model_config = SettingsConfigDict(env_ignore_empty=False)
 
     backends: CommaList = ["test", "tpp", "emis", "ted"]
     workdir: Path = Path("workdir")
@@ -160,8 +138,8 @@ class ControllerSettings(BaseSettings):
 
     def capacity(self, slug: str) -> Capacity:
         """Room of a backend. One that is no longer in BACKENDS has none: what runs there ends, nothing starts."""
-        known = self.per_backend.get(slug)
-        return known.capacity if known else Capacity(0, 0)
+        backend = self.per_backend.get(slug)
+        return backend.capacity if backend else Capacity(0, 0)
 
 
 def _load_backend(slug: str, common: ControllerSettings) -> BackendSettings:
@@ -170,31 +148,12 @@ def _load_backend(slug: str, common: ControllerSettings) -> BackendSettings:
         "job_cpu_count": common.default_job_cpu_count,
         "job_memory_limit": common.default_job_memory_limit,
     }
-    given: dict[str, Any] = {"_env_prefix": prefix(slug), "defaults": defaults}
-    settings: BackendSettings = _loaded(lambda: BackendSettings(**given), prefix(slug))
-    return settings
-
-
-def _loaded(make: Any, names_begin: str) -> Any:
-    try:
-        return make()
-    except UnreadableSetting as error:
-        raise SettingsError(f"The environment cannot be used: {error}.") from error
-    except ValidationError as error:
-        raise SettingsError(f"The environment cannot be used. {_problems(error, names_begin)}.") from error
-
-
-def _problems(error: ValidationError, names_begin: str) -> str:
-    found = []
-    for problem in error.errors(include_url=False, include_input=False):
-        name = names_begin + str(problem["loc"][0]).upper() if problem["loc"] else names_begin.rstrip("_")
-        found.append(f"{name}: {problem['msg'].removeprefix('Value error, ')}")
-    return "; ".join(found)
+    return read_settings(BackendSettings, prefix(slug), defaults=defaults)
 
 
 def load() -> ControllerSettings:
     """Settings from the process's environment, all checked. Raises SettingsError with a sentence."""
-    settings: ControllerSettings = _loaded(ControllerSettings, "")
+    settings = read_settings(ControllerSettings)
     _ = settings.per_backend
     return settings
 

@@ -1,24 +1,16 @@
 """Git settings that the controller and the agent both take from the environment (spec: controller.md section 5)."""
 
-from typing import Annotated
-
-from pydantic import BeforeValidator, SecretStr
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import SecretStr
 
 from carrel.repos.policy import RepoPolicy
-from carrel.units.words import list_setting, literally_true
+from carrel.units.settings import CommaList, EnvironmentSettings, OnlyTrue
 
 
-class RepoSettings(BaseSettings):
+class RepoSettings(EnvironmentSettings):
     """Names are the environment's, in capitals. `ALLOW_LOCAL_GIT_REPOS` is true only for the word `true`."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
-
-    allowed_github_orgs: Annotated[list[str], NoDecode, BeforeValidator(list_setting)] = [
-        "opensafely",
-        "opensafely-actions",
-    ]
-    allow_local_git_repos: Annotated[bool, BeforeValidator(literally_true)] = False
+    allowed_github_orgs: CommaList = ["opensafely", "opensafely-actions"]
+    allow_local_git_repos: OnlyTrue = False
     github_proxy_domain: str = "github-proxy.opensafely.org"
     """Host (or base URL) that stands in for github.com; `github.com` for none."""
     private_repo_access_token: SecretStr = SecretStr("")

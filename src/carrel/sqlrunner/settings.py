@@ -2,7 +2,8 @@
 
 import os
 
-_TRUE = {"1", "true", "yes", "on"}
+from carrel.sqlrunner.errors import InfrastructureFault
+from carrel.units.words import is_true
 
 
 def memory_limit() -> str:
@@ -12,4 +13,7 @@ def memory_limit() -> str:
 
 def require_type_one_dissent() -> bool:
     """`SQLRUNNER_REQUIRE_TYPE_ONE_DISSENT`: refuse queries that do not name that table (default: off)."""
-    return os.environ.get("SQLRUNNER_REQUIRE_TYPE_ONE_DISSENT", "").strip().lower() in _TRUE
+    try:
+        return is_true(os.environ.get("SQLRUNNER_REQUIRE_TYPE_ONE_DISSENT", ""))
+    except ValueError as error:
+        raise InfrastructureFault(f"SQLRUNNER_REQUIRE_TYPE_ONE_DISSENT: {error}") from None

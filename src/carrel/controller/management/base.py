@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from carrel.controller import settings
 from carrel.controller.models import Flag
+from carrel.units.settings import SettingsError
 
 
 def actor() -> str:
@@ -40,7 +41,7 @@ class AdminCommand(BaseCommand):
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
         try:
             settings.get()
-        except settings.SettingsError as error:
+        except SettingsError as error:
             raise CommandError(str(error)) from error
         return super().create_parser(prog_name, subcommand, **kwargs)
 
