@@ -178,9 +178,9 @@ _MOST = {
     "its size was looked at before": (
         "ingest/archives/zips.py:Archive.read",
         "ingest/sources/folder.py:_bytes_of",
-        "ingest/sources/folder.py:_ends_as_a_zip",
+        "ingest/sources/folder.py:_is_being_written",
         "ingest/sources/folder.py:_sidecar",
-        "ingest/sources/s3.py:_body",
+        "ingest/sources/s3.py:_read_body",
         "ingest/sources/synapse.py:SynapseSource._download",
     ),
     "what it iterates over is cut into lines of at most MAX_TABLE_LINE by carrel.disclosure.records": (

@@ -2,7 +2,8 @@
 
 from pathlib import PurePosixPath
 
-_FOLDER = "__MACOSX"
+FOLDER = "__MACOSX"
+"""What a Mac puts into zips beside people's files."""
 _NAMES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 _HEADS = (b"\x00\x05\x16\x07", b"\x00\x05\x16\x00", b"\x00\x00\x00\x01Bud1")
 """What AppleDouble and AppleSingle files (RFC 1740) and .DS_Store files begin with."""
@@ -11,7 +12,7 @@ _HEADS = (b"\x00\x05\x16\x07", b"\x00\x05\x16\x00", b"\x00\x00\x00\x01Bud1")
 def is_beside_files(path: str) -> bool:
     """Whether a file of this path is one that a desktop made, by a name that cannot be an archive's."""
     parts = PurePosixPath(path).parts
-    return _FOLDER in parts[:-1] or bool(parts and parts[-1] in _NAMES)
+    return FOLDER in parts[:-1] or bool(parts and parts[-1] in _NAMES)
 
 
 def is_apple_double(path: str) -> bool:

@@ -8,6 +8,9 @@ from typing import Any, Protocol, Self, runtime_checkable
 
 from carrel.ingest.values import ArchiveRef, Fault
 
+IN_MEMORY = 32_000_000
+"""Archives up to so many bytes are held in memory; larger ones in a file."""
+
 
 class ArchiveChanged(Exception):
     """The archive is not what was listed any more (changed, being written, or gone): leave it for the next run."""

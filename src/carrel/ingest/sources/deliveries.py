@@ -7,7 +7,7 @@ from carrel.ingest.access_faults import Forbidden, InvalidName, SourceFault
 from carrel.ingest.aws_access import Aws, code_of
 from carrel.ingest.sources.base import SourceProblem
 from carrel.ingest.sources.messages import NotUnderstood, ObjectRef, objects_of
-from carrel.ingest.sources.s3 import uri_of
+from carrel.ingest.sources.s3 import etag_of, uri_of, user_metadata
 from carrel.ingest.values import ArchiveRef, Fault
 
 
@@ -44,36 +44,32 @@ class Deliveries:
         except NotUnderstood as error:
             self._never(message, f"message:{message.id}", Fault("source", "message", str(error)))
             return
-        for each in objects:
-            ref = self._ref(each, message)
+        for obj in objects:
+            ref = self._look_up(obj, message)
             if ref is not None:
                 self._waiting[message.receipt].add(ref.uri)
                 yield ref
 
-    def _ref(self, found: ObjectRef, message: Message) -> ArchiveRef | None:
+    def _look_up(self, obj: ObjectRef, message: Message) -> ArchiveRef | None:
         """The object as it is now; None, and a problem, when it is not there."""
         from botocore.exceptions import ClientError
 
-        uri = uri_of(found.bucket, found.key)
+        uri = uri_of(obj.bucket, obj.key)
         try:
-            about = self.aws.call(
-                "s3", f"looking up {uri}", lambda s3: s3.head_object(Bucket=found.bucket, Key=found.key)
-            )
+            head = self.aws.call("s3", f"looking up {uri}", lambda s3: s3.head_object(Bucket=obj.bucket, Key=obj.key))
         except InvalidName:
             self._never(message, uri, Fault("source", "object", "S3 cannot have an object of this name"))
             return None
         except Forbidden:
             # It may be that of one message, or that of all: so it stays, and goes when it has come too often.
-            self.problems.append(
-                SourceProblem(uri, Fault("source", "refused", "S3 does not let these credentials see it"))
-            )
+            fault = Fault("source", "refused", "S3 does not let these credentials see it")
+            self.problems.append(SourceProblem(uri, fault))
             self._waiting[message.receipt].add("")
             return None
         except ClientError as error:
             self._never(message, uri, Fault("source", "object", f"S3 answers {code_of(error)} for the object"))
             return None
-        metadata = {key.lower(): value for key, value in about["Metadata"].items()} or None
-        return ArchiveRef(uri, about["ETag"].strip('"'), about["ContentLength"], metadata, message.receipt)
+        return ArchiveRef(uri, etag_of(head), head["ContentLength"], user_metadata(head), message.receipt)
 
     def _never(self, message: Message, uri: str, fault: Fault) -> None:
         """The message cannot be dealt with as it is: it is never finished by acknowledging archives."""
@@ -88,20 +84,20 @@ class Deliveries:
             if ref.receipt is None:
                 raise SourceFault(f"{ref.uri} did not come from this queue")
             self._waiting.get(ref.receipt, set()).discard(ref.uri)
-        return self.finished()
+        return self.pop_finished()
 
-    def finished(self) -> list[Message]:
+    def pop_finished(self) -> list[Message]:
         """Messages with nothing left to wait for, those that were about nothing too; handed out once each."""
-        done = [receipt for receipt, waiting in self._waiting.items() if not waiting]
-        for receipt in done:
+        finished = [receipt for receipt, waiting in self._waiting.items() if not waiting]
+        for receipt in finished:
             del self._waiting[receipt]
-        return [self._messages.pop(receipt) for receipt in done]
+        return [self._messages.pop(receipt) for receipt in finished]
 
     def drop(self, message: Message) -> None:
         """The message is dealt with in another way."""
         self._waiting.pop(message.receipt, None)
         self._messages.pop(message.receipt, None)
 
-    def held(self) -> list[Message]:
+    def pending(self) -> list[Message]:
         """Messages that are not dealt with yet."""
         return list(self._messages.values())

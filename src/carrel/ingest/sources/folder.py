@@ -14,13 +14,11 @@ from typing import Any
 from carrel.ingest.access_faults import SourceFault
 from carrel.ingest.archives.faults import ArchiveRejected
 from carrel.ingest.archives.records import metadata_in
-from carrel.ingest.desktop import is_apple_double, is_beside_files
-from carrel.ingest.sources.base import ArchiveChanged, OpenedArchive, PersistentSource
+from carrel.ingest.desktop import FOLDER, is_left_by_desktop
+from carrel.ingest.sources.base import IN_MEMORY, ArchiveChanged, OpenedArchive, PersistentSource
 from carrel.ingest.values import ArchiveRef
 from carrel.units.limits import MAX_METADATA_BYTES
 
-IN_MEMORY = 32_000_000
-"""Archives up to so many bytes are read into memory at once."""
 SETTLED = 60.0
 """Seconds after which a file that does not end as a zip does is taken to be cut off, not being written."""
 _END_OF_ZIP = b"PK\x05\x06"
@@ -49,54 +47,56 @@ class FolderSource(PersistentSource):
         """ArchiveChanged is raised at the end, too, when the file changed while it was read: drop what it gave."""
         path = path_of(ref.uri)
         _check(path, ref)
-        small = path.stat().st_size <= IN_MEMORY
-        data = _bytes_of(path) if small else path
+        is_small = path.stat().st_size <= IN_MEMORY
+        data = _bytes_of(path) if is_small else path
         metadata = _sidecar(path)
         _check(path, ref)
         yield OpenedArchive(data, metadata)
-        if not small:
+        if not is_small:
             _check(path, ref)
 
     def _paths(self) -> Sequence[Path]:
         folder = Path(self.pattern)
         if folder.is_dir():
-            found = list(_zips(folder))
-        elif glob.has_magic(self.pattern) or folder.exists():
-            found = [Path(each) for each in glob.glob(self.pattern, recursive=True)]  # noqa: PTH207  (it may be absolute)
-            found = [each for each in found if each.suffix.lower() != ".json" and not _is_beside(each)]
-        else:
+            return sorted(path for path in _zips(folder) if _is_file(path))
+        if not (glob.has_magic(self.pattern) or folder.exists()):
             raise SourceFault(f"there is no folder or file {self.pattern}; look whether its name is right")
-        return sorted(each for each in found if _is_file(each))
+        paths = map(Path, glob.glob(self.pattern, recursive=True))  # noqa: PTH207  (it may be absolute)
+        return sorted(
+            path
+            for path in paths
+            if path.suffix.lower() != ".json" and not is_left_by_desktop(str(path)) and _is_file(path)
+        )
 
 
 def _zips(folder: Path) -> Iterator[Path]:
     """Every *.zip below, links followed, each folder once. A folder that cannot be read is never skipped in silence."""
+
+    def refuse(error: OSError) -> None:
+        raise _cannot_be_listed(error.filename, error) from None
+
     seen = set()
-    for place, folders, files in os.walk(folder, onerror=_unreadable, followlinks=True):
-        seen.add(os.path.realpath(place))
+    for parent, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
+        seen.add(os.path.realpath(parent))
         folders[:] = sorted(
-            each for each in folders if not _is_hidden(each) and os.path.realpath(f"{place}/{each}") not in seen
+            name
+            for name in folders
+            if not (name.startswith(".") or name == FOLDER) and os.path.realpath(f"{parent}/{name}") not in seen
         )
-        yield from (Path(place, each) for each in files if each.lower().endswith(".zip") and not each.startswith("."))
-
-
-def _is_hidden(folder: str) -> bool:
-    return folder.startswith(".") or folder == "__MACOSX"
-
-
-def _is_beside(path: Path) -> bool:
-    return is_beside_files(str(path)) or is_apple_double(path.name)
-
-
-def _unreadable(error: OSError) -> None:
-    raise SourceFault(f"{error.filename} cannot be read: {error.strerror}; its archives cannot be listed") from None
+        for name in files:
+            if name.lower().endswith(".zip") and not name.startswith("."):
+                yield Path(parent, name)
 
 
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
     except OSError as error:
-        raise SourceFault(f"{path} cannot be read: {error.strerror}; its archives cannot be listed") from None
+        raise _cannot_be_listed(path, error) from None
+
+
+def _cannot_be_listed(path: object, error: OSError) -> SourceFault:
+    return SourceFault(f"{path} cannot be read: {error.strerror}; its archives cannot be listed")
 
 
 def _bytes_of(path: Path) -> bytes:
@@ -116,22 +116,22 @@ def path_of(uri: str) -> Path:
 
 
 def _sidecar_path(path: Path) -> Path:
-    beside = path.with_suffix(".json") if path.suffix.lower() == ".zip" else path.with_name(path.name + ".json")
-    shouted = beside.with_suffix(".JSON")
-    return beside if beside.exists() or not shouted.exists() else shouted
+    sidecar = path.with_suffix(".json") if path.suffix.lower() == ".zip" else path.with_name(path.name + ".json")
+    upper = sidecar.with_suffix(".JSON")
+    return sidecar if sidecar.exists() or not upper.exists() else upper
 
 
 def _etag(path: Path) -> str | None:
     """Size and time of last change, of the sidecar too; None when the file is gone."""
     try:
-        about = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         return None
     try:
         sidecar = _sidecar_path(path).stat()
     except FileNotFoundError:
-        return f"{about.st_size:x}-{about.st_mtime_ns:x}"
-    return f"{about.st_size:x}-{about.st_mtime_ns:x}-{sidecar.st_size:x}-{sidecar.st_mtime_ns:x}"
+        return f"{status.st_size:x}-{status.st_mtime_ns:x}"
+    return f"{status.st_size:x}-{status.st_mtime_ns:x}-{sidecar.st_size:x}-{sidecar.st_mtime_ns:x}"
 
 
 def _check(path: Path, ref: ArchiveRef) -> None:
@@ -140,20 +140,18 @@ def _check(path: Path, ref: ArchiveRef) -> None:
 
 
 def _is_being_written(path: Path) -> bool:
-    """Changed a moment ago, and not yet a whole zip."""
+    """Whether the file changed a moment ago, and does not yet end as a zip does."""
     try:
-        return time.time() - path.stat().st_mtime < SETTLED and not _ends_as_a_zip(path)
+        if time.time() - path.stat().st_mtime >= SETTLED:
+            return False
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _TAIL))
+            return _END_OF_ZIP not in file.read()
     except FileNotFoundError:
         return True
     except OSError:  # who opens it will say so
         return False
-
-
-def _ends_as_a_zip(path: Path) -> bool:
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - _TAIL))
-        return _END_OF_ZIP in file.read()
 
 
 def _sidecar(path: Path) -> Mapping[str, Any] | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
+from carrel.ingest.archives.faults import has_utf8
 from carrel.ingest.desktop import is_beside_files
 from carrel.units.limits import MAX_MESSAGE_BYTES, MAX_MESSAGE_OBJECTS
 
@@ -26,10 +27,10 @@ _KEY_BYTES = 1_024
 
 
 def may_be_an_archive(key: str, size: int | None) -> bool:
-    """Not what lies beside archives: metadata, Synapse's owner.txt, markers of folders, what a Mac leaves. `size`
-    None: not known."""
-    whole = f"/{key}".lower()
-    return not whole.endswith(_NOT_ARCHIVES) and not (key.endswith("/") and not size) and not is_beside_files(key)
+    """Whether a key is none of what lies beside archives: metadata, Synapse's owner.txt, markers of folders, what a Mac
+    leaves. `size` None: not known."""
+    path = f"/{key}".lower()
+    return not path.endswith(_NOT_ARCHIVES) and not (key.endswith("/") and not size) and not is_beside_files(key)
 
 
 class NotUnderstood(ValueError):
@@ -54,8 +55,8 @@ def objects_of(body: str) -> tuple[ObjectRef, ...]:
     if isinstance(message.get("Records"), list):
         if len(message["Records"]) > MAX_MESSAGE_OBJECTS:
             raise NotUnderstood(f"the message names more than {MAX_MESSAGE_OBJECTS:,} objects")
-        found = [_of_s3(each) for each in message["Records"]]
-        return tuple(dict.fromkeys(each for each in found if each is not None))
+        objects = map(_of_s3, message["Records"])
+        return tuple(dict.fromkeys(obj for obj in objects if obj is not None))
     if message.get("source") == "aws.s3":
         return _of_eventbridge(message)
     raise NotUnderstood("neither Bridge nor S3 writes messages of this form")
@@ -80,7 +81,7 @@ def _json(text: Any) -> dict[str, Any]:
 
 
 def _of_s3(record: Any) -> ObjectRef | None:
-    """None for events about other things than new archives."""
+    """The object that one record of an S3 event is about; None for events about other things than new archives."""
     if not isinstance(record, Mapping) or not isinstance(record.get("s3"), Mapping):
         raise NotUnderstood("the S3 event has a record without an object")
     event = record.get("eventName")
@@ -88,11 +89,11 @@ def _of_s3(record: Any) -> ObjectRef | None:
         raise NotUnderstood("the S3 event does not say what happened")
     if not event.removeprefix("s3:").startswith("ObjectCreated:"):
         return None
-    about = record["s3"]
-    key = _inner(about, "object", "key")
+    details = record["s3"]
+    key = _inner(details, "object", "key")
     # Blanks are pluses, pluses %2B.
     unescaped = unquote_plus(key) if isinstance(key, str) else key
-    return _archive(_inner(about, "bucket", "name"), unescaped, _inner(about, "object", "size"))
+    return _archive(_inner(details, "bucket", "name"), unescaped, _inner(details, "object", "size"))
 
 
 def _of_eventbridge(message: Mapping[str, Any]) -> tuple[ObjectRef, ...]:
@@ -104,33 +105,28 @@ def _of_eventbridge(message: Mapping[str, Any]) -> tuple[ObjectRef, ...]:
     detail = message.get("detail")
     if not isinstance(detail, Mapping):
         raise NotUnderstood("the S3 event has no detail")
-    about = (_inner(detail, "object", name) for name in ("key", "size"))
-    found = _archive(_inner(detail, "bucket", "name"), *about)
-    return () if found is None else (found,)
+    key, size = _inner(detail, "object", "key"), _inner(detail, "object", "size")
+    archive = _archive(_inner(detail, "bucket", "name"), key, size)
+    return () if archive is None else (archive,)
 
 
-def _inner(about: Mapping[str, Any], outer: str, inner: str) -> Any:
-    found = about.get(outer)
-    return found.get(inner) if isinstance(found, Mapping) else None
+def _inner(value: Mapping[str, Any], outer: str, inner: str) -> Any:
+    member = value.get(outer)
+    return member.get(inner) if isinstance(member, Mapping) else None
 
 
 def _archive(bucket: Any, key: Any, size: Any) -> ObjectRef | None:
-    """None when it cannot be one. Bridge's messages are about archives alone; events are about whatever is written."""
-    found = _object(bucket, key)
-    return found if may_be_an_archive(found.key, size if isinstance(size, int) else None) else None
+    """The object; None when it cannot be an archive. Bridge's messages are about archives alone; events are about
+    whatever is written."""
+    obj = _object(bucket, key)
+    return obj if may_be_an_archive(obj.key, size if isinstance(size, int) else None) else None
 
 
 def _object(bucket: Any, key: Any) -> ObjectRef:
     if not (isinstance(bucket, str) and isinstance(key, str) and bucket and key):
         raise NotUnderstood("the message names no bucket and key")
-    if not (_BUCKET.fullmatch(bucket) and _is_key(key)):
+    # S3 takes any text in UTF-8 up to a length.
+    is_key = has_utf8(key) and len(key.encode()) <= _KEY_BYTES and "\0" not in key
+    if not (_BUCKET.fullmatch(bucket) and is_key):
         raise NotUnderstood("the message names a bucket or key that S3 cannot have")
     return ObjectRef(bucket, key)
-
-
-def _is_key(key: str) -> bool:
-    """S3 takes any text in UTF-8 up to a length; half of a surrogate pair has no UTF-8 form."""
-    try:
-        return len(key.encode()) <= _KEY_BYTES and "\0" not in key
-    except UnicodeEncodeError:
-        return False

@@ -13,48 +13,44 @@ FORMS = "a folder, a file, a glob, s3://bucket/prefix, sqs:QUEUE-URL or synapse:
 _SCHEME = re.compile(r"^(?P<name>[A-Za-z][A-Za-z0-9+.-]+):(?P<rest>.*)$", re.DOTALL)
 
 
-def source_of(place: str, aws: Aws | None = None, **queue: Any) -> Source:
-    """The source that `place` names, in one of FORMS. `queue`: options of SqsSource.
+def source_of(text: str, aws: Aws | None = None, **queue: Any) -> Source:
+    """The source that `text` names, in one of FORMS. `queue`: options of SqsSource.
 
-    Raises SourceFault when the place cannot be one; whether it is there, only `list` says.
+    Raises SourceFault when the text cannot name one; whether it is there, only `list` says.
     """
-    found = _SCHEME.match(place)
-    name, rest = (found["name"].lower(), found["rest"]) if found else ("", "")
+    match = _SCHEME.match(text)
+    name, rest = (match["name"].lower(), match["rest"]) if match else ("", "")
     if name == "s3":
         from carrel.ingest.sources.s3 import S3Source
 
-        return S3Source(place, aws or Aws())
+        return S3Source(text, aws or Aws())
     if name == "sqs":
-        return _queue(place, rest, aws, queue)
+        from carrel.ingest.sources.sqs import SqsSource
+
+        if not re.match(r"^https?://[^/]+/.+", rest):
+            raise SourceFault(f"{text} names no queue; write sqs: and the queue's whole URL, as sqs:https://...")
+        return SqsSource(rest, aws, **queue)
     if name == "synapse":
         from carrel.ingest.sources.synapse import parse_source
 
         return parse_source(rest)
     if name == "file":
-        return FolderSource(path_of(place))
-    source = FolderSource(place)
+        return FolderSource(path_of(text))
+    source = FolderSource(text)
     if name and not source.is_there():
-        raise SourceFault(f"{place} is no source; write {FORMS}")
+        raise SourceFault(f"{text} is no source; write {FORMS}")
     return source
 
 
-def whole_source_of(place: str) -> Source:
+def whole_source_of(text: str) -> Source:
     """A source that lists everything there is. A queue does not: it tells of what is new, and looking at its messages
     counts as having tried them. Raises SourceFault.
     """
     from carrel.ingest.sources.sqs import SqsSource
 
-    source = source_of(place)
+    source = source_of(text)
     if isinstance(source, SqsSource):
         raise SourceFault(
-            f"{place}: a queue tells only of what is new; name the place where the archives lie, as s3://bucket/prefix"
+            f"{text}: a queue tells only of what is new; name the place where the archives lie, as s3://bucket/prefix"
         )
     return source
-
-
-def _queue(place: str, url: str, aws: Aws | None, options: dict[str, Any]) -> Source:
-    from carrel.ingest.sources.sqs import SqsSource
-
-    if not re.match(r"^https?://[^/]+/.+", url):
-        raise SourceFault(f"{place} names no queue; write sqs: and the queue's whole URL, as sqs:https://...")
-    return SqsSource(url, aws, **options)

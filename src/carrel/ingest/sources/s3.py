@@ -1,7 +1,7 @@
 """Archives under an S3 prefix; the record's metadata is the object's user metadata."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +10,10 @@ from urllib.parse import quote, unquote, urlsplit
 
 from carrel.ingest.access_faults import SourceFault, Unavailable
 from carrel.ingest.aws_access import Aws, code_of
-from carrel.ingest.sources.base import ArchiveChanged, OpenedArchive, PersistentSource
+from carrel.ingest.sources.base import IN_MEMORY, ArchiveChanged, OpenedArchive, PersistentSource
 from carrel.ingest.sources.messages import may_be_an_archive
 from carrel.ingest.values import ArchiveRef
 
-IN_MEMORY = 32_000_000
-"""Archives up to so many bytes are held in memory; larger ones in a temporary file."""
 READS = 3
 _CHUNK = 1_000_000
 _GONE = frozenset(("PreconditionFailed", "412", "NoSuchKey", "404"))
@@ -37,18 +35,19 @@ class S3Source(PersistentSource):
         token: dict[str, str] = {}
         while True:
             page = self._page(bucket, prefix, token)
-            objects = page.get("Contents", ())
-            yield from (_ref(bucket, each) for each in objects if may_be_an_archive(each["Key"], each["Size"]))
+            for obj in page.get("Contents", ()):
+                if may_be_an_archive(obj["Key"], obj["Size"]):
+                    yield ArchiveRef(uri_of(bucket, obj["Key"]), etag_of(obj), obj["Size"])
             if not page.get("IsTruncated"):
                 return
             token = {"ContinuationToken": page["NextContinuationToken"]}
 
     def _page(self, bucket: str, prefix: str, token: dict[str, str]) -> dict[str, Any]:
         what = f"listing {self.url}"
-        found: dict[str, Any] = self.aws.call(
+        page: dict[str, Any] = self.aws.call(
             "s3", what, lambda s3: s3.list_objects_v2(Bucket=bucket, Prefix=prefix, **token)
         )
-        return found
+        return page
 
     def open(self, ref: ArchiveRef) -> "Any":
         """The object as it was listed, and no other version of it."""
@@ -68,26 +67,32 @@ def uri_of(bucket: str, key: str) -> str:
     return f"s3://{bucket}/{quote(key, safe='/-_.~=+@,')}"
 
 
-def _ref(bucket: str, about: dict[str, Any]) -> ArchiveRef:
-    return ArchiveRef(uri_of(bucket, about["Key"]), about["ETag"].strip('"'), about["Size"])
+def etag_of(answer: Mapping[str, Any]) -> str:
+    """The entity tag in an answer about an object, without its quotation marks."""
+    return str(answer["ETag"]).strip('"')
+
+
+def user_metadata(answer: Mapping[str, Any]) -> dict[str, str] | None:
+    """The user metadata in an answer about an object, with lower-case keys; None when there is none."""
+    return {key.lower(): value for key, value in answer.get("Metadata", {}).items()} or None
 
 
 @contextmanager
 def open_object(aws: Aws, ref: ArchiveRef) -> Iterator[OpenedArchive]:
     """The object of `ref`, with its user metadata (lower-case keys)."""
     with tempfile.TemporaryDirectory(prefix="carrel-s3-") as folder:
-        yield _fetched(aws, ref, Path(folder) / "archive")
+        yield _download(aws, ref, Path(folder) / "archive")
 
 
-def _fetched(aws: Aws, ref: ArchiveRef, file: Path) -> OpenedArchive:
-    """A connection that breaks half-way is begun again from the start."""
+def _download(aws: Aws, ref: ArchiveRef, file: Path) -> OpenedArchive:
+    """Read the object; a connection that breaks half-way is begun again from the start."""
     from botocore.exceptions import BotoCoreError, HTTPClientError
 
     attempt = 1
     while True:
         try:
             answer = _get(aws, ref)
-            return OpenedArchive(_body(answer, file), _metadata(answer))
+            return OpenedArchive(_read_body(answer, file), user_metadata(answer))
         except (BotoCoreError, HTTPClientError, OSError) as error:
             if attempt == READS:
                 raise Unavailable(f"reading {ref.uri}: broken off {READS} times ({type(error).__name__})") from None
@@ -109,11 +114,7 @@ def _get(aws: Aws, ref: ArchiveRef) -> dict[str, Any]:
     return answer
 
 
-def _metadata(answer: dict[str, Any]) -> dict[str, str] | None:
-    return {key.lower(): value for key, value in answer.get("Metadata", {}).items()} or None
-
-
-def _body(answer: dict[str, Any], file: Path) -> bytes | Path:
+def _read_body(answer: dict[str, Any], file: Path) -> bytes | Path:
     stream = answer["Body"]
     with stream:
         if answer["ContentLength"] <= IN_MEMORY:

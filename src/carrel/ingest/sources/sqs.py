@@ -74,17 +74,18 @@ class SqsSource:
 
     def _take(self, messages: Sequence[Message]) -> Sequence[ArchiveRef]:
         with self._lock:
-            fresh = [each for each in messages if not self._came_too_often(each)]
+            fresh = [message for message in messages if not self._refuse_poison(message)]
             refs = list(self._deliveries.take(fresh))
-            finished = self._deliveries.finished()
+            finished = self._deliveries.pop_finished()
             refused, self._deliveries.not_understood = self._deliveries.not_understood, []
         self._delete(finished)
         for message in refused:
             self._refuse(message)
-        gone = {message.receipt for message in refused} if self.invalid_queue_url else set()
-        return [ref for ref in refs if ref.receipt not in gone]
+        moved = {message.receipt for message in refused} if self.invalid_queue_url else set()
+        return [ref for ref in refs if ref.receipt not in moved]
 
-    def _came_too_often(self, message: Message) -> bool:
+    def _refuse_poison(self, message: Message) -> bool:
+        """Refuse a message that came too often, and tell whether it did."""
         if message.receives <= self.max_receives:
             return False
         fault = Fault("source", "poison", f"the message came {message.receives} times and was never dealt with")
@@ -93,7 +94,8 @@ class SqsSource:
         return True
 
     def _refuse(self, message: Message) -> None:
-        """To the invalid queue first, then away from this one: killed between, it is there twice, never lost."""
+        """Send the message to the invalid queue first, then delete it from this one: killed between, it is there
+        twice, never lost."""
         if self.invalid_queue_url is None:
             return
         if self._forward(message, self.invalid_queue_url):
@@ -107,7 +109,9 @@ class SqsSource:
         try:
             self._sqs("forwarding a message", lambda sqs: sqs.send_message(QueueUrl=target, MessageBody=message.body))
         except (SourceFault, ClientError, UnicodeError) as error:
-            logger.warning("message %s stays: the invalid queue did not take it (%s)", message.id, _name_of(error))
+            # A client's error may quote the message.
+            reason = str(error) if isinstance(error, SourceFault) else type(error).__name__
+            logger.warning("message %s stays: the invalid queue did not take it (%s)", message.id, reason)
             return False
         return True
 
@@ -133,14 +137,14 @@ class SqsSource:
         if self._heartbeat is not None:
             self._heartbeat.join()
         with self._lock:
-            held = self._deliveries.held()
-        self._extend(held, 0)
+            pending = self._deliveries.pending()
+        self._extend(pending, 0)
         self._deliveries = Deliveries(self.aws)
 
     def __getstate__(self) -> dict[str, Any]:
         # Workers only open.
-        ours = ("_deliveries", "_lock", "_stop", "_heartbeat")
-        return {key: value for key, value in self.__dict__.items() if key not in ours}
+        listing = ("_deliveries", "_lock", "_stop", "_heartbeat")
+        return {key: value for key, value in self.__dict__.items() if key not in listing}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -160,22 +164,30 @@ class SqsSource:
                 AttributeNames=["ApproximateReceiveCount"],
             ),
         )
-        return [_message(each) for each in answer.get("Messages", ())]
+        return [
+            Message(
+                id=message["MessageId"],
+                body=message["Body"],
+                receipt=message["ReceiptHandle"],
+                receives=int(message.get("Attributes", {}).get("ApproximateReceiveCount", 1)),
+            )
+            for message in answer.get("Messages", ())
+        ]
 
     def _delete(self, messages: Sequence[Message]) -> None:
         """A message that is not deleted comes again, and the ledger knows its archives: nothing happens twice."""
-        for some in _by(PER_CALL, messages):
-            entries = [{"Id": str(number), "ReceiptHandle": each.receipt} for number, each in enumerate(some)]
+        for batch in _batches(messages):
+            entries = [{"Id": str(number), "ReceiptHandle": message.receipt} for number, message in enumerate(batch)]
             self._sqs(
                 "deleting messages",
                 lambda sqs, entries=entries: sqs.delete_message_batch(QueueUrl=self.queue_url, Entries=entries),
             )
 
     def _extend(self, messages: Sequence[Message], seconds: int) -> None:
-        for some in _by(PER_CALL, messages):
+        for batch in _batches(messages):
             entries = [
-                {"Id": str(number), "ReceiptHandle": each.receipt, "VisibilityTimeout": seconds}
-                for number, each in enumerate(some)
+                {"Id": str(number), "ReceiptHandle": message.receipt, "VisibilityTimeout": seconds}
+                for number, message in enumerate(batch)
             ]
             self._sqs(
                 "keeping messages",
@@ -188,23 +200,14 @@ class SqsSource:
         """A beat that fails is not the run's fault: at worst the message comes again, to the next run or another."""
         while not self._stop.wait(self.visibility / 3):
             with self._lock:
-                held = self._deliveries.held()
+                pending = self._deliveries.pending()
             try:
-                self._extend(held, self.visibility)
+                self._extend(pending, self.visibility)
             except SourceFault:
                 continue
 
 
-def _name_of(error: Exception) -> str:
-    """A client's error may quote the message."""
-    return str(error) if isinstance(error, SourceFault) else type(error).__name__
-
-
-def _message(answer: dict[str, Any]) -> Message:
-    receives = int(answer.get("Attributes", {}).get("ApproximateReceiveCount", 1))
-    return Message(answer["MessageId"], answer["Body"], answer["ReceiptHandle"], receives)
-
-
-def _by(size: int, messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
-    for start in range(0, len(messages), size):
-        yield messages[start : start + size]
+def _batches(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
+    """The messages, as many at a time as SQS takes in one call."""
+    for start in range(0, len(messages), PER_CALL):
+        yield messages[start : start + PER_CALL]

@@ -18,12 +18,12 @@ from typing import Any
 from urllib.parse import unquote
 
 from carrel.ingest.access_faults import AccessRefused, SourceFault, Unavailable
-from carrel.ingest.sources.base import ArchiveChanged, OpenedArchive, PersistentSource
+from carrel.ingest.sources.base import IN_MEMORY, ArchiveChanged, OpenedArchive, PersistentSource
 from carrel.ingest.values import ArchiveRef
 from carrel.units.parts import how_to_install
 
 FORM = "synapse:syn123, or of a view some files: synapse:syn123?where=SQL-CONDITION"
-IN_MEMORY = 32_000_000
+_SCHEME = "synapse:"
 _ID = re.compile(r"^syn[0-9]+$")
 _CONTAINERS = frozenset(("folder", "project"))
 _VIEWS = frozenset(("entityview", "dataset", "materializedview"))
@@ -47,7 +47,7 @@ class SynapseSettings:
         """This process's client, logged in. Raises AccessRefused, Unavailable."""
         with _lock:
             if self not in _clients:
-                _clients[self] = _logged_in(self)
+                _clients[self] = _log_in(self)
             return _clients[self]
 
     def forget(self) -> None:
@@ -60,7 +60,7 @@ class SynapseSettings:
         return self._call(what, lambda client: client.restGET(uri))
 
     def post(self, uri: str, body: str, what: str, files: bool = False) -> Any:
-        """As `get`; `files`: of the service for file handles."""
+        """The JSON that Synapse answers, as for `get`. `files`: ask the service for file handles."""
 
         def use(client: Any) -> Any:
             return client.restPOST(uri, body, endpoint=client.fileHandleEndpoint if files else None)
@@ -80,7 +80,7 @@ _clients: dict[SynapseSettings, Any] = {}
 _lock = threading.Lock()
 
 
-def _logged_in(settings: SynapseSettings) -> Any:
+def _log_in(settings: SynapseSettings) -> Any:
     try:
         import synapseclient
     except ImportError:
@@ -88,7 +88,7 @@ def _logged_in(settings: SynapseSettings) -> Any:
 
     policy = {"retries": settings.attempts - 1, "wait": settings.wait, "max_wait": 30, "back_off": 2}
 
-    class Client(synapseclient.Synapse):
+    class BoundedSynapse(synapseclient.Synapse):
         """Gives up after our attempts; synapseclient alone goes on for half an hour."""
 
         def restGET(self, *args: Any, **options: Any) -> Any:
@@ -105,12 +105,12 @@ def _logged_in(settings: SynapseSettings) -> Any:
         "portalEndpoint": base,
     }  # fmt: skip
     try:
-        client = Client(
+        client = BoundedSynapse(
             **endpoints, skip_checks=True, silent=True, cache_client=False, http_timeout_seconds=settings.timeout
         )
     except ValueError:  # what it could not read may hold a token
         raise SourceFault("the configuration file of Synapse (~/.synapseConfig) cannot be read; repair it") from None
-    _in_our_words("logging in to Synapse", lambda each: each.login(silent=True), client)
+    _in_our_words("logging in to Synapse", lambda synapse: synapse.login(silent=True), client)
     return client
 
 
@@ -123,12 +123,12 @@ def _in_our_words(what: str, use: Any, client: Any) -> Any:
     except SynapseAuthenticationError:
         raise AccessRefused(f"{what}: Synapse knows no such credentials; set SYNAPSE_AUTH_TOKEN") from None
     except SynapseHTTPError as error:
-        raise _translated(what, error.response.status_code) from None
+        raise _fault_of(what, error.response.status_code) from None
     except (requests.ConnectionError, requests.Timeout) as error:
         raise Unavailable(f"{what}: Synapse cannot be reached ({type(error).__name__}); try again") from None
 
 
-def _translated(what: str, status: int) -> Exception:
+def _fault_of(what: str, status: int) -> Exception:
     if status in (401, 403):
         return AccessRefused(f"{what}: Synapse refused ({status}); the token has expired, or does not allow this")
     if status == 404:
@@ -161,27 +161,21 @@ class SynapseSource(PersistentSource):
             raise SourceFault(f"{what}: it is a {kind}; only a view or dataset can be asked with ?where=")
         if kind not in (*_VIEWS, *_CONTAINERS, "file"):
             raise SourceFault(f"{what}: it is a {kind}; name a folder, project, file, file view or dataset")
-        for each, etag in self._found(kind, what):
-            ref = self._ref(each, etag)
-            if ref is not None:
-                yield ref
+        for identifier, etag in self._files(kind, what):
+            try:
+                current = etag or self.settings.get(f"/entity/{identifier}", f"looking up {identifier}")["etag"]
+            except ArchiveChanged:  # it went since it was listed
+                continue
+            yield ArchiveRef(f"{_SCHEME}{identifier}", current)
 
-    def _ref(self, each: str, etag: str | None) -> ArchiveRef | None:
-        """None when the file went since it was found."""
-        try:
-            current = etag or self.settings.get(f"/entity/{each}", f"looking up {each}")["etag"]
-        except ArchiveChanged:
-            return None
-        return ArchiveRef(_uri(each), current)
-
-    def _found(self, kind: str, what: str) -> Iterator[tuple[str, str | None]]:
+    def _files(self, kind: str, what: str) -> Iterator[tuple[str, str | None]]:
         """(id, etag if it is known) of every file."""
         if kind == "entityview":
             yield from self._of_view(what)
         elif kind in _VIEWS:  # a row's etag may be that of another version of the file
-            yield from ((each, None) for each, _ in self._of_view(what))
+            yield from ((identifier, None) for identifier, _ in self._of_view(what))
         elif kind in _CONTAINERS:
-            yield from ((each, None) for each in self._of_folder(self.entity, what))
+            yield from ((identifier, None) for identifier in self._of_folder(self.entity, what))
         else:
             yield self.entity, None
 
@@ -190,11 +184,11 @@ class SynapseSource(PersistentSource):
         while True:
             body = {"parentId": folder, "includeTypes": ["file", "folder"], "sortBy": "NAME", "nextPageToken": token}
             page = self.settings.post("/entity/children", _json(body), what)
-            for each in page["page"]:
-                if each["type"].endswith("Folder"):
-                    yield from self._of_folder(each["id"], what)
+            for child in page["page"]:
+                if child["type"].endswith("Folder"):
+                    yield from self._of_folder(child["id"], what)
                 else:
-                    yield each["id"]
+                    yield child["id"]
             token = page.get("nextPageToken")
             if token is None:
                 return
@@ -213,7 +207,7 @@ class SynapseSource(PersistentSource):
             page = self._answer("query/nextPage", token, what)
 
     def _answer(self, name: str, body: dict[str, Any], what: str) -> Any:
-        """Of a job that Synapse works on for a while."""
+        """The answer of a job that Synapse works on for a while."""
         uri = f"/entity/{self.entity}/table/{name}/async"
         token = self.settings.post(f"{uri}/start", _json(body), what)["token"]
         deadline = time.monotonic() + 600
@@ -228,48 +222,48 @@ class SynapseSource(PersistentSource):
     @contextmanager
     def open(self, ref: ArchiveRef) -> Iterator[OpenedArchive]:
         """The file as it was listed: the entity's etag changes with the file and with every annotation."""
-        each = ref.uri.removeprefix("synapse:")
-        entity = self._unchanged(each, ref)
-        annotations = self.settings.get(f"/entity/{each}/annotations2", f"reading annotations of {each}")
+        identifier = ref.uri.removeprefix(_SCHEME)
+        entity = self._unchanged(identifier, ref)
+        annotations = self.settings.get(f"/entity/{identifier}/annotations2", f"reading annotations of {identifier}")
         with tempfile.TemporaryDirectory(prefix="carrel-synapse-") as folder:
-            data = self._download(each, entity["dataFileHandleId"], Path(folder) / "archive")
-            self._unchanged(each, ref)
+            data = self._download(identifier, entity["dataFileHandleId"], Path(folder) / "archive")
+            self._unchanged(identifier, ref)
             yield OpenedArchive(data, _metadata(annotations))
 
-    def _unchanged(self, each: str, ref: ArchiveRef) -> Any:
-        entity = self.settings.get(f"/entity/{each}", f"looking up {each}")
+    def _unchanged(self, identifier: str, ref: ArchiveRef) -> Any:
+        """The entity as it is now; raises ArchiveChanged when it is not as it was listed."""
+        entity = self.settings.get(f"/entity/{identifier}", f"looking up {identifier}")
         if entity["etag"] != ref.etag:
             raise ArchiveChanged(f"{ref.uri} changed since it was listed")
         return entity
 
-    def _download(self, each: str, handle: str, file: Path) -> bytes | Path:
+    def _download(self, identifier: str, handle: str, file: Path) -> bytes | Path:
         """A download that breaks off, or whose URL expired, is begun again with another URL."""
         import httpx
 
         for attempt in range(1, self.settings.attempts + 1):
-            url, md5 = self._place(each, handle)
+            url, md5 = self._presigned_url(identifier, handle)
             try:
-                if _downloaded(url, file, self.settings.timeout) == md5 or md5 is None:
+                if _save(url, file, self.settings.timeout) == md5 or md5 is None:
                     return file.read_bytes() if file.stat().st_size <= IN_MEMORY else file
             except httpx.HTTPError:
                 pass
             if attempt < self.settings.attempts:
                 time.sleep(self.settings.wait * attempt)
-        raise Unavailable(f"downloading {each}: it broke off, or came damaged, {self.settings.attempts} times")
+        raise Unavailable(f"downloading {identifier}: it broke off, or came damaged, {self.settings.attempts} times")
 
-    def _place(self, each: str, handle: str) -> tuple[str, str | None]:
-        association = {"fileHandleId": handle, "associateObjectId": each, "associateObjectType": "FileEntity"}
+    def _presigned_url(self, identifier: str, handle: str) -> tuple[str, str | None]:
+        """Where the file can be downloaded from, for a while, and its MD5 where Synapse knows it."""
+        association = {"fileHandleId": handle, "associateObjectId": identifier, "associateObjectType": "FileEntity"}
         body = {"requestedFiles": [association], "includeFileHandles": True, "includePreSignedURLs": True}
-        (found,) = self.settings.post("/fileHandle/batch", _json(body), f"downloading {each}", files=True)[
-            "requestedFiles"
-        ]
-        if found.get("failureCode") == "NOT_FOUND":
-            raise ArchiveChanged(f"the file of {each} is not there")
-        if found.get("failureCode"):
-            raise AccessRefused(
-                f"downloading {each}: Synapse answered {found['failureCode']}; check what the token allows"
-            )
-        return found["preSignedURL"], found.get("fileHandle", {}).get("contentMd5")
+        answer = self.settings.post("/fileHandle/batch", _json(body), f"downloading {identifier}", files=True)
+        (file,) = answer["requestedFiles"]
+        failure = file.get("failureCode")
+        if failure == "NOT_FOUND":
+            raise ArchiveChanged(f"the file of {identifier} is not there")
+        if failure:
+            raise AccessRefused(f"downloading {identifier}: Synapse answered {failure}; check what the token allows")
+        return file["preSignedURL"], file.get("fileHandle", {}).get("contentMd5")
 
 
 def parse_source(text: str) -> SynapseSource:
@@ -289,12 +283,8 @@ def _json(body: Any) -> str:
     return json.dumps(body)
 
 
-def _uri(each: str) -> str:
-    return f"synapse:{each}"
-
-
-def _downloaded(url: str, file: Path, timeout: float) -> str:
-    """Downloads; the MD5 of what came, in hex."""
+def _save(url: str, file: Path, timeout: float) -> str:
+    """Download into the file; the MD5 of what came, in hex."""
     import httpx
 
     digest = hashlib.md5(usedforsecurity=False)
@@ -306,7 +296,8 @@ def _downloaded(url: str, file: Path, timeout: float) -> str:
     return digest.hexdigest()
 
 
-def _metadata(annotations: dict[str, Any]) -> dict[str, Any] | None:
-    """Annotations are lists; of one value mostly. Keys are in camel case here, in lower case in S3."""
-    found = {key: each["value"] for key, each in annotations.get("annotations", {}).items()}
-    return {key: value[0] if len(value) == 1 else value for key, value in found.items() if value} or None
+def _metadata(answer: dict[str, Any]) -> dict[str, Any] | None:
+    """The metadata in a file's annotations, which are lists, of one value mostly. Keys are in camel case here, in lower
+    case in S3."""
+    annotations = {key: annotation["value"] for key, annotation in answer.get("annotations", {}).items()}
+    return {key: values[0] if len(values) == 1 else values for key, values in annotations.items() if values} or None
