@@ -1,6 +1,5 @@
 """Delta warehouses: one fixed version of each table under its name, nothing else in reach, and memory that stays."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +13,6 @@ from tests.sqlrunner.conftest import Run
 from tests.sqlrunner.failures import check_failure
 from tests.sqlrunner.memory import run_measured
 
-from carrel.ingest.tables import names as ingest_names
 from carrel.sqlrunner.delta import open_rows
 from carrel.sqlrunner.errors import DatabaseFault, QueryError, SqlrunnerError, Transient
 from carrel.warehouse.names import sql_names
@@ -69,24 +67,6 @@ def test_of_tables_alike_each_has_a_name_that_means_it_alone(warehouse: Path):
     with pytest.raises(QueryError, match=f"(?s)does not exist.*{names['Survey__Items']}"):
         count(warehouse, table="Survey__items")
     assert count(warehouse, "?versions=Survey__items%3D0", "Survey__items") == 2
-
-
-def test_both_rooms_call_tables_alike_by_the_same_names():
-    long = "Survey_v1__" + "items" * 30
-    tables = [
-        "a__b",
-        "a__B",
-        "People",
-        "a__b_" + hashlib.sha256(b"a__b").hexdigest()[:6],
-        long,
-        long.upper(),
-        "odd é",
-        "Odd é",
-    ]
-    called = sql_names(tables)
-    assert called == ingest_names.sql_names(tables)
-    assert len({name.casefold() for name in called.values()} | {"a__b", "odd é", long.casefold()}) == len(tables) + 3
-    assert called["People"] == "People"
 
 
 def test_joins_steps_and_subqueries_find_their_tables(warehouse: Path):

@@ -85,9 +85,9 @@ def client(address: str) -> Any:
 
 def pass_time(storage: Any) -> None:
     """As if the lease on a warehouse had not been renewed for a long time."""
-    from carrel.ingest.store.lock import KEY
+    from carrel.warehouse.layout import LOCK
 
-    storage.write(KEY, json.dumps({**json.loads(storage.read(KEY)), "seconds": 0}).encode())
+    storage.write(LOCK, json.dumps({**json.loads(storage.read(LOCK)), "seconds": 0}).encode())
 
 
 @pytest.fixture(scope="session")

@@ -2,26 +2,26 @@
 
 import pytest
 
-from carrel.warehouse.views import View, may_be_view_of, root_name
+from carrel.warehouse.views import TableView, may_be_view_of, root_name
 
-VIEW = View("dataset_motion_v1", "Motion_v1", '"a" AS "ä"')
+VIEW = TableView("dataset_motion_v1", "Motion_v1", '"a" AS "ä"')
 
 
 def test_a_view_is_what_its_property_says():
     assert VIEW.as_property() == '{"name": "dataset_motion_v1", "select": "\\"a\\" AS \\"ä\\""}'
-    assert View.of_property("Motion_v1", VIEW.as_property()) == VIEW
-    assert View.of_property("Motion_v1", "") is None
-    assert View.of_property("Motion_v1", None) is None
+    assert TableView.of_property("Motion_v1", VIEW.as_property()) == VIEW
+    assert TableView.of_property("Motion_v1", "") is None
+    assert TableView.of_property("Motion_v1", None) is None
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"name": "a"}', "7", '"a"', "null"])
 def test_a_damaged_property_is_a_fault(text):
     with pytest.raises(ValueError):  # noqa: PT011 (of several kinds)
-        View.of_property("Motion_v1", text)
+        TableView.of_property("Motion_v1", text)
 
 
 def test_names_are_quoted_in_its_statement():
-    view = View('a"b', "t", "*")
+    view = TableView('a"b', "t", "*")
     assert view.sql() == 'CREATE TEMP VIEW "a""b" AS SELECT * FROM "t"'
     assert view.sql('t"_1') == 'CREATE TEMP VIEW "a""b" AS SELECT * FROM "t""_1"'
 

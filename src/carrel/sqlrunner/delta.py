@@ -32,7 +32,7 @@ from carrel.warehouse.layout import table_folders
 from carrel.warehouse.names import sql_names
 from carrel.warehouse.versions import commit_of, pinned_versions
 from carrel.warehouse.views import PROPERTY as VIEW_PROPERTY
-from carrel.warehouse.views import View, may_be_view_of
+from carrel.warehouse.views import TableView, may_be_view_of
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -127,13 +127,13 @@ def warehouse_of(url: str) -> Warehouse:
     return Warehouse(folders, versions)
 
 
-def _views(warehouse: Warehouse, names: set[str]) -> list[View]:
+def _views(warehouse: Warehouse, names: set[str]) -> list[TableView]:
     """The views of these names; what is a table's name is no view's, and of two alike the first table's is taken.
 
     Only tables are opened whose views may be meant.
     """
     free = names - {name.casefold() for name in warehouse.sql_names.values()}
-    views: dict[str, View] = {}
+    views: dict[str, TableView] = {}
     for table in sorted(warehouse.versions):
         view = _view(warehouse, table) if any(may_be_view_of(table, name) for name in free) else None
         if view is not None and view.name.casefold() in free:
@@ -141,15 +141,15 @@ def _views(warehouse: Warehouse, names: set[str]) -> list[View]:
     return list(views.values())
 
 
-def _view(warehouse: Warehouse, name: str) -> View | None:
+def _view(warehouse: Warehouse, name: str) -> TableView | None:
     table = _delta_table(warehouse.folders[name], name, warehouse.versions[name])
     try:
-        return View.of_property(name, table.metadata().configuration.get(VIEW_PROPERTY))
+        return TableView.of_property(name, table.metadata().configuration.get(VIEW_PROPERTY))
     except ValueError as error:
         raise DatabaseFault(f"The other name of table {name} cannot be read: {_ASK}.", str(error)) from error
 
 
-def _create(connection: duckdb.DuckDBPyConnection, view: View, table: str) -> None:
+def _create(connection: duckdb.DuckDBPyConnection, view: TableView, table: str) -> None:
     try:
         connection.execute(view.sql(table))
     except duckdb.BinderException as error:

@@ -22,10 +22,14 @@ ARCHIVE = "archive"
 """Copies of whole datasets: `archive/<dataset>_<number>/<table>`."""
 LOG = "_delta_log"
 """The folder that makes a folder a Delta table."""
-STATE = "_runs/state.json"
+RUNS = "_runs"
+CATALOG = "catalog"
+STATE = f"{RUNS}/state.json"
 """The last run's number, and whether it is still `open`."""
-LOCK = "_runs/lock"
+LOCK = f"{RUNS}/lock"
 """Locked by the coordinator, or its lease."""
+WITHDRAWAL = f"{RUNS}/withdrawal.json"
+"""Withdrawals that were asked for and are not done yet."""
 APPLICATION = "carrel-ingest"
 """Application id of the transactions that `carrel ingest` commits; their version is the number of its run."""
 
@@ -37,7 +41,12 @@ def table_key(table: str) -> str:
 
 def run_key(run_id: str, name: str) -> str:
     """A file about a run: plan.json, report.json, ..."""
-    return f"_runs/{run_id}/{name}"
+    return f"{RUNS}/{run_id}/{name}"
+
+
+def catalog_key(dataset: str) -> str:
+    """The catalog's entry of a dataset."""
+    return f"{CATALOG}/{dataset}.json"
 
 
 def run_id_of(number: int) -> str:

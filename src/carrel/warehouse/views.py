@@ -15,7 +15,7 @@ _START = "dataset_"
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class TableView:
     """A native table under the contract's name and columns; `select` is what stands between SELECT and FROM."""
 
     name: str
@@ -23,7 +23,7 @@ class View:
     select: str
 
     @classmethod
-    def of_property(cls, table: str, text: str | None) -> "View | None":
+    def of_property(cls, table: str, text: str | None) -> "TableView | None":
         """The view that a table's property describes, None when it has none. ValueError when it is damaged."""
         if not text:
             return None

@@ -23,8 +23,8 @@ from carrel.ingest.aws_access import Aws
 from carrel.ingest.schemas import SchemaStore
 from carrel.ingest.store import coordinator_lock, open_storage
 from carrel.ingest.store.ledger import Ledger
-from carrel.ingest.store.lock import KEY
 from carrel.synthetic import Knobs, generate
+from carrel.warehouse.layout import LOCK
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -182,7 +182,7 @@ def test_what_kills_the_lambda_each_time_is_a_dead_letter_and_can_be_redriven(de
         for _ in range(4):
             with pytest.raises(Crashed):
                 deployed.poll(broken)
-            storage.delete(KEY)  # the lease of who was killed has run out when the message is visible again
+            storage.delete(LOCK)  # the lease of who was killed has run out when the message is visible again
     deployed.sqs.receive_message(QueueUrl=deployed.queue, WaitTimeSeconds=0)
     assert [deployed.count(url) for url in (deployed.queue, deployed.dead)] == [0, 1]
     (letter,) = deployed.sqs.receive_message(QueueUrl=deployed.dead)["Messages"]

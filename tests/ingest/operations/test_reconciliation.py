@@ -17,8 +17,8 @@ from carrel.ingest.operations.withdrawal import withdraw
 from carrel.ingest.run import Setting, inline
 from carrel.ingest.sources import Unavailable
 from carrel.ingest.store import open_storage
-from carrel.ingest.store.plan import STATE
 from carrel.synthetic import FAULTS, Knobs, write
+from carrel.warehouse.layout import STATE
 
 KNOBS = Knobs(
     seed=3,

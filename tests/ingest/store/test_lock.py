@@ -19,7 +19,8 @@ from carrel.ingest.store import (
     ensure_held,
     open_storage,
 )
-from carrel.ingest.store.lock import KEY, Lease
+from carrel.ingest.store.lock import Lease
+from carrel.warehouse.layout import LOCK
 
 
 def test_one_holder_at_a_time_and_the_next_at_once_afterwards(storage):
@@ -59,7 +60,7 @@ def contenders(url, count=8):
 
 def test_of_many_who_begin_at_once_one_holds_it(on_s3):
     (winner,) = contenders(on_s3.url)
-    assert json.loads(on_s3.read(KEY))["token"] == winner.token
+    assert json.loads(on_s3.read(LOCK))["token"] == winner.token
 
 
 def test_a_killed_holders_lease_goes_to_one_of_many_after_its_end_and_to_none_before(on_s3):
@@ -79,12 +80,12 @@ def test_a_lease_is_renewed_as_long_as_it_is_held(on_s3):
     now = [0.0]
     lease = Lease(on_s3, 60, lambda: now[0])
     lease.take()
-    before = on_s3.read(KEY)
+    before = on_s3.read(LOCK)
     for _ in range(5):
         now[0] += 50
         lease.renew()
         assert not lease.is_lost
-    assert on_s3.read(KEY) != before
+    assert on_s3.read(LOCK) != before
     now[0] += 55
     assert lease.is_lost, "others may take it: its holder must not rely on it so near to its end"
     with pytest.raises(WarehouseLost):
@@ -95,8 +96,8 @@ def test_the_thread_of_the_holder_renews_it(on_s3):
     from tests.support.waiting import until
 
     with coordinator_lock(on_s3, lease_seconds=1):
-        first = on_s3.version(KEY).etag
-        until(lambda: on_s3.version(KEY).etag != first, "a renewal")
+        first = on_s3.version(LOCK).etag
+        until(lambda: on_s3.version(LOCK).etag != first, "a renewal")
         ensure_held(on_s3, ask=True)
 
 
@@ -152,7 +153,7 @@ def test_the_age_of_a_lease_is_told_by_s3s_clock_not_by_ours(on_s3, monkeypatch)
 
     monkeypatch.setattr(s3_storage, "datetime", Later)
     Lease(on_s3).take()
-    assert 0 <= on_s3.version(KEY).age < 30
+    assert 0 <= on_s3.version(LOCK).age < 30
 
 
 @pytest.mark.parametrize("header", ["If-Match", "If-None-Match"])

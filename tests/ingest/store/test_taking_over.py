@@ -26,7 +26,7 @@ from carrel.ingest.store import (
     write_file,
 )
 from carrel.ingest.store.delta import commit
-from carrel.ingest.store.plan import STATE
+from carrel.warehouse.layout import STATE
 
 ROWS = pa.table({"recordid": ["one", "two"]})
 

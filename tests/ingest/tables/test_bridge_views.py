@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from tests.support.ingest_tables import flats, lineage, lineage_of, lineages, together
 
 from carrel.ingest.tables import Bridge, bridge_views, unify
-from carrel.ingest.tables.bridge_views import quoted
 from carrel.synthetic import SHAPES, Knobs, generate
 from carrel.synthetic.study import DECLARED, table_value
+from carrel.warehouse.names import quoted
 
 
 def study():

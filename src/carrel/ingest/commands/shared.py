@@ -172,7 +172,7 @@ def _debugging() -> bool:
 def warehouse_at(place: str) -> "Storage":
     """The warehouse that is there. A command that only looks, or removes, must not take a mistyped name for one."""
     from carrel.ingest.store import open_storage
-    from carrel.ingest.store.plan import STATE
+    from carrel.warehouse.layout import STATE
 
     if "://" not in place and Path(place).is_file():
         raise click.ClickException(f"{place} is a file; a warehouse is a folder, or s3://bucket/prefix")

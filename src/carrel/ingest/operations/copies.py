@@ -16,6 +16,7 @@ from carrel.ingest.store import (
     undoable,
 )
 from carrel.telemetry import faults
+from carrel.warehouse.layout import LOG
 
 
 def copy_dataset(warehouse: str, dataset: str) -> str:
@@ -51,6 +52,6 @@ def _number(name: str, dataset: str) -> int:
 def _copy(storage: Storage, name: str, target: str) -> None:
     """Data files first and the log last, so that a copy that was interrupted is no table."""
     start = f"{table_key(name)}/"
-    for key in sorted(storage.keys(start), key=lambda key: ("_delta_log" in key, key)):
+    for key in sorted(storage.keys(start), key=lambda key: (LOG in key, key)):
         storage.copy(key, f"{target}/{key.removeprefix(start)}")
         faults.point("ingest.copied")

@@ -1,8 +1,8 @@
 """Reading a warehouse: its tables, and what quarantine holds."""
 
-import json
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from carrel.ingest.store import (
@@ -18,8 +18,9 @@ from carrel.ingest.store import (
     view_of,
     whole,
 )
-from carrel.ingest.tables.bridge_views import quoted
-from carrel.ingest.tables.names import sql_names
+from carrel.warehouse.names import quoted, sql_names
+from carrel.warehouse.views import PROPERTY as VIEW_PROPERTY
+from carrel.warehouse.views import TableView
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,21 +42,7 @@ class TableInfo:
     sql: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """A native table under the contract's name and columns; `select` is what stands between SELECT and FROM."""
-
-    name: str
-    table: str
-    select: str
-
-    @property
-    def sql(self) -> str:
-        """The statement that makes it, in DuckDB."""
-        return f"CREATE TEMP VIEW {quoted(self.name)} AS SELECT {self.select} FROM {quoted(self.table)}"  # noqa: S608 (own)
-
-
-def views(found: "Mapping[str, DeltaTable]", taken: Collection[str] = ()) -> list[View]:
+def views(found: "Mapping[str, DeltaTable]", taken: Collection[str] = ()) -> list[TableView]:
     """The views of these tables (by name). A name that a table has, or `taken`, or an earlier view, is given no more.
 
     WarehouseFault when what the table says of it is not what Carrel writes.
@@ -70,17 +57,18 @@ def views(found: "Mapping[str, DeltaTable]", taken: Collection[str] = ()) -> lis
     return made
 
 
-def _view(table: str, text: str) -> View | None:
+def _view(table: str, text: str) -> TableView | None:
     import duckdb
 
     try:
-        about = json.loads(text) if text else None
-        view = View(str(about["name"]), table, str(about["select"])) if about else None
-        if view is None or len(duckdb.extract_statements(view.sql)) == 1:
+        view = TableView.of_property(table, text)
+        if view is None or len(duckdb.extract_statements(view.sql())) == 1:
             return view
-    except (ValueError, KeyError, TypeError, duckdb.Error):
+    except (ValueError, duckdb.Error):
         pass
-    raise WarehouseFault(f"the property carrel.bridge of table {table} is not what Carrel writes: somebody changed it")
+    raise WarehouseFault(
+        f"the property {VIEW_PROPERTY} of table {table} is not what Carrel writes: somebody changed it"
+    )
 
 
 def tables(storage: Storage) -> Iterator[TableInfo]:
@@ -118,26 +106,18 @@ def query(warehouse: str, sql: str) -> Any:
         if dataset is not None:
             connection.register(called.get(name, name.removeprefix("_")), dataset)
     for view in views(found, OURS):
-        _make(connection, replace(view, table=called[view.table]))
+        # Where a run is just between a table's new columns and its view, the view is not there yet.
+        with suppress(duckdb.BinderException):
+            connection.execute(view.sql(called[view.table]))
     return connection.sql(sql)
 
 
-def _make(connection: Any, view: View) -> None:
-    """Where a run is just between a table's new columns and its view, the view is not there yet."""
-    import duckdb
-
-    try:
-        connection.execute(view.sql)
-    except duckdb.BinderException:
-        return
-
-
-def view_named(storage: Storage, name: str) -> View | None:
+def view_named(storage: Storage, name: str) -> TableView | None:
     """The view of this name, whatever the case."""
     return next((view for view in views(_opened(storage), OURS) if view.name.casefold() == name.casefold()), None)
 
 
-def view_schema(storage: Storage, view: View, version: int | None = None) -> "pa.Schema":
+def view_schema(storage: Storage, view: TableView, version: int | None = None) -> "pa.Schema":
     """Its columns, now or at a `version` of its table. KeyError when the table had no view then, DeltaError when there
     is no such version."""
     table = existing(storage, view.table, version)
@@ -147,12 +127,12 @@ def view_schema(storage: Storage, view: View, version: int | None = None) -> "pa
     raise KeyError(view.name)
 
 
-def _arrow_schema(storage: Storage, view: View, table: "DeltaTable") -> "pa.Schema":
+def _arrow_schema(storage: Storage, view: TableView, table: "DeltaTable") -> "pa.Schema":
     import duckdb
 
     connection = duckdb.connect()
     connection.register(view.table, dataset_of(storage, view.table, table))
-    connection.execute(view.sql)
+    connection.execute(view.sql())
     schema: pa.Schema = connection.table(quoted(view.name)).limit(0).to_arrow_table().schema
     return schema
 

@@ -11,8 +11,8 @@ from carrel.ingest.operations.raw_keys import differing
 from carrel.ingest.operations.row_counts import Count, counts
 from carrel.ingest.store import Storage, run_key
 from carrel.ingest.store.ledger import CURRENT, Ledger, Line, archive_key, current
-from carrel.ingest.store.plan import STATE
 from carrel.ingest.values import ArchiveRef, Disposition
+from carrel.warehouse.layout import STATE, run_id_of
 
 _IN_FULL = frozenset({Disposition.INGESTED, Disposition.UNCHANGED})
 _UNSOUND = frozenset(
@@ -97,7 +97,7 @@ def _not_fetched(storage: Storage) -> dict[int, str]:
     found: dict[int, str] = {}
     last = _state(storage).get("number", 0)
     for number in range(max(1, last - _RUNS + 1), last + 1):
-        run_id = f"r{number:08d}"
+        run_id = run_id_of(number)
         report = storage.read(run_key(run_id, "report.json"))
         # A withdrawal's report is another: it fetches nothing.
         found |= dict.fromkeys(json.loads(report or b"{}").get("not_fetched", ()), run_id)
@@ -106,7 +106,7 @@ def _not_fetched(storage: Storage) -> dict[int, str]:
 
 def _open_run(storage: Storage) -> str | None:
     state = _state(storage)
-    return f"r{state['number']:08d}" if state.get("state") == "open" else None
+    return run_id_of(state["number"]) if state.get("state") == "open" else None
 
 
 def _state(storage: Storage) -> dict[str, Any]:

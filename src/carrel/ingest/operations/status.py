@@ -10,7 +10,7 @@ from carrel.ingest.operations.withdrawal_requests import unfinished
 from carrel.ingest.run.report import many, size
 from carrel.ingest.store import Storage, run_key
 from carrel.ingest.store.ledger import Ledger
-from carrel.ingest.store.plan import STATE
+from carrel.warehouse.layout import STATE, run_id_of
 
 _STATES = {
     "open": "it goes on, or was interrupted: the next command that writes then finishes or undoes it",
@@ -48,7 +48,7 @@ def status_of(storage: Storage) -> Status:
     """Reads one column of the ledger, and the quarantine."""
     state = json.loads(storage.read(STATE) or b'{"number": 0, "state": "empty"}')
     # A run that merged files for the one before it has no report.
-    last_two = (storage.read(run_key(f"r{state['number'] - back:08d}", "report.json")) for back in (0, 1))
+    last_two = (storage.read(run_key(run_id_of(state["number"] - back), "report.json")) for back in (0, 1))
     report = next((each for each in last_two if each), None)
     dataset = Ledger(storage).dataset
     told = dataset.to_table(columns=["disposition", "tombstone"]).to_pylist() if dataset is not None else []

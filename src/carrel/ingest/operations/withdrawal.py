@@ -54,6 +54,7 @@ from carrel.ingest.store.ledger import (
 from carrel.ingest.store.raw_files import RAW_JSON
 from carrel.ingest.tables.raw_json import raw_json_stem, stem_of
 from carrel.telemetry import faults
+from carrel.warehouse.layout import LOG
 
 
 def withdraw(warehouse: str, healthcodes: Collection[str] = (), record_ids: Collection[str] = ()) -> Proof:
@@ -271,7 +272,7 @@ class _Withdrawal:
         start = f"{table_key(name)}/"
         found = {key.removeprefix(start) for key in self.storage.keys(start) if key.endswith(".parquet")}
         active = [file.path for file in active_files(table)] if table else []
-        stale = {path for path in found if not path.startswith("_delta_log/")} - set(active)
+        stale = {path for path in found if not path.startswith(f"{LOG}/")} - set(active)
         return _Files(active, sorted(stale))
 
     def _rewritten(self, name: str, path: str, change: _Change) -> DataFile | None:

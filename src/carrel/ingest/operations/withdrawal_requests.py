@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterable
 
 from carrel.ingest.store import Storage
 from carrel.telemetry import faults
-
-KEY = "_runs/withdrawal.json"
+from carrel.warehouse.layout import WITHDRAWAL
 
 
 def ask(storage: Storage, tombstones: Iterable[str]) -> None:
@@ -18,7 +17,7 @@ def ask(storage: Storage, tombstones: Iterable[str]) -> None:
 
 def asked(storage: Storage) -> frozenset[str]:
     """What is still to be done; nothing, nearly always."""
-    return _of(storage.read(KEY))
+    return _of(storage.read(WITHDRAWAL))
 
 
 def answered(storage: Storage, tombstones: Iterable[str]) -> None:
@@ -37,9 +36,9 @@ def _change(storage: Storage, change: Callable[[frozenset[str]], frozenset[str]]
     """Exchanged, not overwritten: a coordinator that slept while another took over must not forget what that one was
     asked for."""
     while True:
-        before = storage.read(KEY)
+        before = storage.read(WITHDRAWAL)
         after = json.dumps({"tombstones": sorted(change(_of(before)))}).encode()
-        if after == before or storage.exchange(KEY, before, after):
+        if after == before or storage.exchange(WITHDRAWAL, before, after):
             return
 
 

@@ -22,7 +22,6 @@ from carrel.ingest.store.delta import (
     vacuum,
     view_of,
 )
-from carrel.ingest.store.layout import ARCHIVE, LEDGER, QUARANTINE, TABLES, run_key, table_key
 from carrel.ingest.store.lock import WarehouseBusy, WarehouseLost, coordinator_lock, ensure_held, is_held
 from carrel.ingest.store.opening import open_storage
 from carrel.ingest.store.plan import (
@@ -43,6 +42,7 @@ from carrel.ingest.store.plan import (
 from carrel.ingest.store.reading import dataset_of, whole
 from carrel.ingest.store.record_lookup import Sought
 from carrel.ingest.store.storage import LocalStorage, Storage
+from carrel.warehouse.layout import ARCHIVE, LEDGER, QUARANTINE, TABLES, run_key, table_key
 
 __all__ = [
     "ARCHIVE",

@@ -4,11 +4,12 @@ from collections.abc import Iterable
 
 from carrel.ingest.store import Storage
 from carrel.ingest.tables import CatalogEntry
+from carrel.warehouse.layout import CATALOG, catalog_key
 
 
 def load(storage: Storage, dataset: str) -> CatalogEntry | None:
     """The entry of `dataset`, if it has been built."""
-    data = storage.read(f"catalog/{dataset}.json")
+    data = storage.read(catalog_key(dataset))
     return CatalogEntry.from_json(data) if data is not None else None
 
 
@@ -20,5 +21,5 @@ def load_all(storage: Storage, datasets: Iterable[str] | None = None) -> dict[st
 
 
 def _names(storage: Storage) -> list[str]:
-    keys = [key.rsplit("/", 1)[-1] for key in storage.keys("catalog/")]
+    keys = [key.rsplit("/", 1)[-1] for key in storage.keys(f"{CATALOG}/")]
     return [name.removesuffix(".json") for name in keys if name.endswith(".json") and not name.startswith(".")]

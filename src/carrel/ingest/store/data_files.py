@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from carrel.ingest.store.layout import file_prefix, table_key
 from carrel.ingest.store.storage import Storage
 from carrel.ingest.tables.parquet import write_options
 from carrel.ingest.tables.reserved import with_dictionaries
+from carrel.warehouse.layout import file_prefix, table_key
 
 ROW_GROUP = 131_072
 PARTITION_COLUMNS = ("assessmentid", "assessmentrevision", "year", "month", "day")

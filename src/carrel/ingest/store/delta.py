@@ -11,14 +11,11 @@ from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
 from carrel.ingest.store.data_files import DataFile
-from carrel.ingest.store.layout import run_of, table_key
 from carrel.ingest.store.storage import Storage
 from carrel.telemetry import faults
+from carrel.warehouse.layout import APPLICATION, run_of, table_key
+from carrel.warehouse.views import PROPERTY as VIEW_PROPERTY
 
-APPLICATION = "carrel-ingest"
-"""Application id of our transactions; their version is the number of the run."""
-VIEW = "carrel.bridge"
-"""The property with the table's view (format: carrel.ingest.tables.bridge_views)."""
 _CONFIGURATION: dict[str, str | None] = {"delta.checkpointInterval": "20"}
 
 
@@ -88,7 +85,7 @@ def commit(storage: Storage, number: int, what: TableCommit) -> None:
 
 def view_of(table: DeltaTable) -> str:
     """The text of its property `carrel.bridge`; "" for none."""
-    return table.metadata().configuration.get(VIEW) or ""
+    return table.metadata().configuration.get(VIEW_PROPERTY) or ""
 
 
 def _set_view(storage: Storage, number: int, name: str, view: str) -> None:
@@ -101,7 +98,9 @@ def _set_view(storage: Storage, number: int, name: str, view: str) -> None:
         return
     faults.point("ingest.setting_view")
     try:
-        table.alter.set_table_properties({VIEW: view}, raise_if_not_exists=False, commit_properties=_properties(number))
+        table.alter.set_table_properties(
+            {VIEW_PROPERTY: view}, raise_if_not_exists=False, commit_properties=_properties(number)
+        )
     except DeltaError:
         if _without_view(storage, number, name, view) is not None:
             raise

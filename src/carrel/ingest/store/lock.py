@@ -7,7 +7,6 @@ two coordinators apart that both believe to hold it (a process may sleep for an 
 `plan.json`, which can be created once.
 """
 
-import fcntl
 import json
 import os
 import socket
@@ -15,18 +14,19 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from carrel.ingest.access_faults import WarehouseFault
 from carrel.ingest.store.storage import LocalStorage, Storage
 from carrel.telemetry import faults
 from carrel.units.ignored import make_ignored
+from carrel.units.locks import LockHeld, locked
+from carrel.warehouse.layout import LOCK
 
 if TYPE_CHECKING:
     from carrel.ingest.store.s3_storage import S3Storage, Version
 
-KEY = "_runs/lock"
 LEASE_SECONDS = 60.0
 """After so long without a renewal others may take a lease over. Its holder gives it up for lost somewhat earlier."""
 _PRUDENCE = 0.9
@@ -51,14 +51,14 @@ def coordinator_lock(storage: Storage, lease_seconds: float = LEASE_SECONDS) -> 
 
 @contextmanager
 def _local(storage: LocalStorage) -> Iterator[None]:
-    path = storage.root / KEY
+    path = storage.root / LOCK
     make_ignored(storage.root)
     path.parent.mkdir(exist_ok=True)
     # Python opens files close-on-exec, and our workers are never forked from this process: nobody inherits the lock.
-    with path.open("a") as file:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            stack.enter_context(locked(path, timeout=0))
+        except LockHeld:
             raise WarehouseBusy(f"another ingest works on {storage.url}; try again when it has ended") from None
         yield
 
@@ -116,7 +116,7 @@ class Lease:
 
     def take(self) -> None:
         """Become the holder, at once or not at all: then WarehouseBusy."""
-        found = self.storage.version(KEY)
+        found = self.storage.version(LOCK)
         if found and not _is_free(found):
             raise WarehouseBusy(_busy(self.storage.url, found))
         if not self._put(found.etag if found else None):
@@ -126,7 +126,7 @@ class Lease:
     def _try_conditions(self) -> None:
         """Not every server that speaks S3 looks at the conditions of a PUT; without them nothing here holds."""
         for etag in (None, '"another"'):
-            if self.storage.swap(KEY, self._free(), etag) is not None:
+            if self.storage.swap(LOCK, self._free(), etag) is not None:
                 raise WarehouseFault(
                     f"{self.storage.url}: the server ignores If-Match or If-None-Match of a PUT, so two could write at "
                     "once; a warehouse needs a server that does not"
@@ -145,7 +145,7 @@ class Lease:
         if self.is_lost or self._put(self._etag):
             return
         # An earlier renewal may have arrived although its answer did not.
-        found = self.storage.version(KEY)
+        found = self.storage.version(LOCK)
         self._is_lost = found is None or not self._is_ours(found) or not self._put(found.etag)
 
     @property
@@ -156,7 +156,7 @@ class Lease:
     def check(self, ask: bool) -> None:
         """WarehouseLost unless it is held."""
         if not self.is_lost and ask:
-            found = self.storage.version(KEY)
+            found = self.storage.version(LOCK)
             self._is_lost = found is None or not self._is_ours(found)
         if self.is_lost:
             raise WarehouseLost(f"another ingest took over {self.storage.url}, since this one's lease had ended")
@@ -166,7 +166,7 @@ class Lease:
 
     def release(self) -> None:
         """Let others in; without effect when it was lost."""
-        self.storage.swap(KEY, self._free(), self._etag)
+        self.storage.swap(LOCK, self._free(), self._etag)
 
     def _free(self) -> bytes:
         return json.dumps({"token": None, "was": self.token}).encode()
@@ -177,7 +177,7 @@ class Lease:
         self._turn += 1
         holder = f"process {os.getpid()} on {socket.gethostname()}"
         text = {"token": self.token, "turn": self._turn, "seconds": self.seconds, "holder": holder}
-        made = self.storage.swap(KEY, json.dumps(text).encode(), etag)
+        made = self.storage.swap(LOCK, json.dumps(text).encode(), etag)
         if made is None:
             return False
         self._etag = made

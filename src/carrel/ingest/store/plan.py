@@ -16,13 +16,26 @@ from typing import Any
 
 from carrel.ingest.store.data_files import DataFile
 from carrel.ingest.store.delta import TableCommit, commit, vacuum
-from carrel.ingest.store.layout import ARCHIVE, LEDGER, QUARANTINE, TABLES, file_prefix, run_key, table_key
 from carrel.ingest.store.lock import WarehouseLost, ensure_held
 from carrel.ingest.store.raw_files import discard, publish
 from carrel.ingest.store.storage import Storage
 from carrel.telemetry import faults
+from carrel.warehouse.layout import (
+    ARCHIVE,
+    CATALOG,
+    LEDGER,
+    QUARANTINE,
+    RUNS,
+    STATE,
+    TABLES,
+    catalog_key,
+    file_prefix,
+    run_id_of,
+    run_key,
+    state_text,
+    table_key,
+)
 
-STATE = "_runs/state.json"
 _GIVEN_UP = b'{"given_up": true}'
 """In place of the plan of a run that was interrupted before it had one."""
 _UNDO = "undo.json"
@@ -77,14 +90,14 @@ class RunNumber:
     @property
     def run_id(self) -> str:
         """Sorts as the numbers do, so that statistics on it prune."""
-        return f"r{self.number:08d}"
+        return run_id_of(self.number)
 
 
 def begin(storage: Storage) -> RunNumber:
     """Begin the next run, after `recover`; only under the coordinator's lock."""
     before = storage.read(STATE)
     number = RunNumber(json.loads(before or b"{}").get("number", 0) + 1)
-    if not storage.exchange(STATE, before, _state_text(number.number, "open")):
+    if not storage.exchange(STATE, before, state_text(number.number, "open")):
         raise _lost(storage, number.run_id)
     faults.point("ingest.begun")
     return number
@@ -128,7 +141,7 @@ def apply(storage: Storage, plan: Plan) -> None:
     """
     _ensure_open(storage, plan)
     for dataset, text in sorted(plan.catalog.items()):
-        _write_catalog(storage, plan, f"catalog/{dataset}.json", text.encode())
+        _write_catalog(storage, plan, catalog_key(dataset), text.encode())
         faults.point("ingest.catalog_written")
     if plan.raw_json:
         publish(storage, plan.run_id)
@@ -189,7 +202,7 @@ def _forget_run(storage: Storage, number: int) -> None:
     run_id = RunNumber(number).run_id
     report = json.loads(storage.read(run_key(run_id, "report.json")) or b"{}")
     if report.get("kind") != "withdraw":
-        storage.delete(f"_runs/{run_id}")
+        storage.delete(f"{RUNS}/{run_id}")
 
 
 def recover(storage: Storage) -> Plan | None:
@@ -233,7 +246,7 @@ def _sweep(storage: Storage, run_id: str, keep: frozenset[str] | set[str]) -> No
 
 def _sweep_half_written(storage: Storage, run_id: str) -> None:
     """What `Storage.write` had not yet put in its place when it was interrupted."""
-    for start in (f"_runs/{run_id}/.", "_runs/.", "catalog/."):
+    for start in (f"{RUNS}/{run_id}/.", f"{RUNS}/.", f"{CATALOG}/."):
         for key in list(storage.keys(start)):
             storage.delete(key)
 
@@ -270,10 +283,6 @@ def _state(storage: Storage) -> dict[str, Any]:
 
 def _set_state(storage: Storage, number: int, state: str) -> None:
     """Close the run that is open; nothing to do when somebody else has."""
-    text = _state_text(number, state)
-    if not storage.exchange(STATE, _state_text(number, "open"), text) and storage.read(STATE) != text:
+    text = state_text(number, state)
+    if not storage.exchange(STATE, state_text(number, "open"), text) and storage.read(STATE) != text:
         raise _lost(storage, RunNumber(number).run_id)
-
-
-def _state_text(number: int, state: str) -> bytes:
-    return json.dumps({"number": number, "state": state}).encode()

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from carrel.ingest.store.layout import run_key
 from carrel.ingest.store.storage import Storage
 from carrel.telemetry import faults
+from carrel.warehouse.layout import run_key
 
 RAW_JSON = "raw_json"
 _KEPT = f"{RAW_JSON}/_KEPT"

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from carrel.ingest.store.delta import existing
-from carrel.ingest.store.layout import table_key
 from carrel.ingest.store.storage import Storage
+from carrel.warehouse.layout import table_key
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -1,12 +1,14 @@
 """Local folders for files on their way to S3: gone with their process, or swept when the next one starts."""
 
 import atexit
-import fcntl
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+
+from carrel.units.locks import LockHeld, lock, locked
 
 _LOCK = ".lock"
 
@@ -29,20 +31,15 @@ def _of_process(pid: int) -> Path:
     _sweep(base)
     while True:
         mine = Path(tempfile.mkdtemp(prefix=f"{pid}-", dir=base))
-        lock = os.open(mine / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)  # open as long as this process lives
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        descriptor = lock(mine / _LOCK)  # open as long as this process lives
         if mine.exists():  # else swept before it was locked
             atexit.register(shutil.rmtree, mine, ignore_errors=True)
             return mine
-        os.close(lock)
+        os.close(descriptor)
 
 
 def _sweep(base: Path) -> None:
     """What killed processes left. A folder without a lock file is just being made."""
     for folder in base.iterdir():
-        try:
-            with (folder / _LOCK).open("r+") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-        except OSError:
-            continue
+        with suppress(OSError, LockHeld), locked(folder / _LOCK, timeout=0, create=False):
+            shutil.rmtree(folder, ignore_errors=True)

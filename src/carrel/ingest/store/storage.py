@@ -1,15 +1,18 @@
 """What a warehouse needs of the place where it lives, each operation atomic; and a local folder as such a place."""
 
-import errno
 import os
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
+from carrel.units.files import fsync, replacing, write_atomically
+from carrel.warehouse.layout import run_key
+
 if TYPE_CHECKING:
     from pyarrow import fs
+
+_COPY_BYTES = 1 << 20
 
 
 class Storage(Protocol):
@@ -87,23 +90,15 @@ class LocalStorage:
     def write(self, key: str, data: bytes) -> None:
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _temporary(path)
-        _write_through(temporary, data)
-        temporary.replace(path)
-        _sync_folder(path.parent)
+        write_atomically(path, data, synced="folder")
 
     def create(self, key: str, data: bytes) -> bool:
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _temporary(path)
-        _write_through(temporary, data)
         try:
-            _link(temporary, path)
+            write_atomically(path, data, synced="folder", exclusive=True)
         except FileExistsError:
             return False
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync_folder(path.parent)
         return True
 
     def exchange(self, key: str, old: bytes | None, new: bytes) -> bool:
@@ -113,15 +108,14 @@ class LocalStorage:
         return True
 
     def put_file(self, path: Path, key: str) -> None:
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+        fsync(path)
         target = self._path(key)
         target.parent.mkdir(parents=True, exist_ok=True)
         path.replace(target)
-        _sync_folder(target.parent)
+        fsync(target.parent)
 
     def scratch(self, name: str) -> Path:
-        folder = self._path(f"_runs/{name}/scratch")
+        folder = self._path(run_key(name, "scratch"))
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
@@ -152,9 +146,8 @@ class LocalStorage:
     def copy(self, key: str, target: str) -> None:
         path = self._path(target)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _temporary(path)
-        shutil.copyfile(self._path(key), temporary)
-        self.put_file(temporary, target)
+        with replacing(path, synced="folder") as stream, self.open(key) as source:
+            shutil.copyfileobj(source, stream, _COPY_BYTES)
 
     def uri(self, key: str) -> str:
         return self._path(key).as_uri()
@@ -177,35 +170,3 @@ def _names(folder: Path, start: str) -> list[str]:
         return []
     with os.scandir(folder) as entries:
         return [entry.name for entry in entries if entry.name.startswith(start)]
-
-
-def _temporary(path: Path) -> Path:
-    """Beside it; of this thread alone. Names with a dot at their start are nobody's data."""
-    return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.new")
-
-
-def _link(temporary: Path, path: Path) -> None:
-    """Not every file system has hard links. Whoever creates holds the warehouse's lock, so looking first is enough."""
-    try:
-        os.link(temporary, path)
-    except OSError as error:
-        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
-            raise
-        if path.exists():
-            raise FileExistsError(path) from None
-        temporary.replace(path)
-
-
-def _write_through(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

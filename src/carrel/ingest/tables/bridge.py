@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from carrel.ingest.tables import kinds
 from carrel.ingest.tables.names import child_table
 from carrel.ingest.tables.schema import Column, DatasetSchema, TableSchema
+from carrel.warehouse.views import root_name
 
 PARTITIONS = ("assessmentid", "year", "month", "day")
 """Folder levels, strings; not in the files themselves."""
@@ -40,11 +41,6 @@ class _Array:
 
     dotted: str
     depth: int
-
-
-def root_name(dataset: str) -> str:
-    """`dataset_{id}`, in lower case."""
-    return f"dataset_{dataset.lower()}"
 
 
 class Bridge:

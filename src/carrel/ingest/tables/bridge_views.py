@@ -1,14 +1,12 @@
 """`naming: bridge` without a second copy of the rows: each table as a view in DuckDB's SQL, the same cell by cell.
 
-What it says of a table is kept in that table's Delta log, as the property `carrel.bridge`: JSON of `name`, the view's
-name, and `select`, the list that stands between SELECT and FROM. So a version of the table has the view that belongs to
-its columns, and whoever may read the table needs nothing else.
+How a view is kept with its table: `carrel.warehouse.views`.
 """
-
-import json
 
 from carrel.ingest.tables.bridge import Bridge, Origin, root_name
 from carrel.ingest.tables.schema import DatasetSchema
+from carrel.warehouse.names import quoted
+from carrel.warehouse.views import TableView
 
 
 def bridge_views(schema: DatasetSchema) -> dict[str, str]:
@@ -26,7 +24,7 @@ def bridge_views(schema: DatasetSchema) -> dict[str, str]:
             origins = [(column, origin) for column, origin in bridge.origins(native) if origin.column]
             columns = zip(_tell_apart(origins), origins, strict=True)
             select = ", ".join(f"{_sql(origin)} AS {quoted(column)}" for column, (_, origin) in columns)
-            views[native] = json.dumps({"name": name, "select": select}, ensure_ascii=False)
+            views[native] = TableView(name, native, select).as_property()
     return views
 
 
@@ -68,8 +66,3 @@ def _sql(origin: Origin) -> str:
 def _hash(key: str) -> str:
     """63 bits of the key's SHA-256, as `Bridge` makes `id`."""
     return f"CAST(CAST('0x' || left(sha256({key}), 16) AS UBIGINT) >> 1 AS BIGINT)"
-
-
-def quoted(name: str) -> str:
-    """A name as SQL has it between double quotes."""
-    return '"' + name.replace('"', '""') + '"'

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from carrel.ingest.json_pointers import pointer_of
+from carrel.warehouse.names import DIGEST_DIGITS
 
 Path = tuple[str, ...]
 """Keys from the row's element down to a value."""
@@ -21,7 +22,6 @@ RESERVED = frozenset(BEFORE + AFTER)
 
 MAX_COLUMN_NAME = 100
 MAX_TABLE_NAME = 200
-_DIGITS = (6, 16, 64)
 _ODD = re.compile(r"[^A-Za-z0-9_]")
 _PLAIN = re.compile(r"[A-Za-z0-9]+(?:_[A-Za-z0-9]+)*")
 
@@ -89,7 +89,7 @@ def _rank(
 
 def _names_with_digest(fields: list[Field], taken: set[str]) -> dict[Field, str]:
     """Names with six digits of the field's digest; more where a name that someone chose to clash, clashes."""
-    for digits in _DIGITS:
+    for digits in DIGEST_DIGITS:
         names = {field: f"{plain_name(field)}_{field.digest(digits)}" for field in fields}
         counts = Counter(name.casefold() for name in names.values())
         if not taken & counts.keys() and all(count == 1 for count in counts.values()):
@@ -106,21 +106,6 @@ def child_table(table: str, path: Path) -> str:
     """The table of the array at `path` in the rows of `table`."""
     name = f"{table}__{plain_name(Field(path))}"
     return _shorten(name, Field((name,)), MAX_TABLE_NAME)
-
-
-def sql_names(tables: Collection[str]) -> dict[str, str]:
-    """The name of each table in SQL, which does not tell names apart by case: of names alike, each gets a digest.
-
-    `carrel.sqlrunner.delta` has the same rule.
-    """
-    folded = Counter(name.casefold() for name in tables)
-    alike = [name for name in tables if folded[name.casefold()] > 1]
-    for digits in _DIGITS:
-        called = {name: f"{name}_{hashlib.sha256(name.encode()).hexdigest()[:digits]}" for name in alike}
-        chosen = {name.casefold() for name in called.values()}
-        if len(chosen) == len(alike) and not chosen & folded.keys():
-            break
-    return {name: called.get(name, name) for name in tables}
 
 
 def key_prefix(path: Path) -> str:
