@@ -21,7 +21,7 @@ from carrel.executors.select import ExecutorSettings, choose_executor
 from carrel.repos.snapshot import commit_folder
 from carrel.site.client import Requests
 from carrel.site.processes import Running
-from carrel.site.submit import StudyRequest
+from carrel.site.study_requests import StudyRequest
 
 ROUNDS = 5
 TARGET = 1.0
@@ -105,7 +105,14 @@ def cancels(running: Running, folder: Path) -> list[float]:
     try:
         return [
             one_cancel(
-                requests, StudyRequest(str(folder / "study.git"), commit, "main", f"round{number}", ("endless",))
+                requests,
+                StudyRequest(
+                    repo=str(folder / "study.git"),
+                    commit=commit,
+                    branch="main",
+                    workspace=f"round{number}",
+                    actions=("endless",),
+                ),
             )
             for number in range(ROUNDS)
         ]

@@ -23,9 +23,9 @@ from carrel.executors.base import ExecutorError
 from carrel.executors.select import ExecutorSettings, choose_executor
 from carrel.repos.snapshot import commit_folder
 from carrel.site.client import Requests
-from carrel.site.layout import Backend, Secrets, Site
+from carrel.site.layout import Secrets, Site, SiteBackend
 from carrel.site.processes import Running, owned
-from carrel.site.submit import StudyRequest
+from carrel.site.study_requests import StudyRequest
 from carrel.site.up import choose_port
 
 ROUNDS = 5
@@ -55,7 +55,7 @@ def site_of(
     (folder / "nothing.txt").write_text("")
     toolchains.build("python", "v2", folder / "nothing.txt", folder / "toolchains")
     extra = {"DOCKER_REGISTRY": "carrel-test", "BENCH_MAX_WORKERS": "8"}
-    site = Site(folder / "site", (Backend("bench"),), choose_port(0), name, folder / "toolchains", extra)
+    site = Site(folder / "site", (SiteBackend("bench"),), choose_port(0), name, folder / "toolchains", extra)
     with owned(site):
         running = Running(site, Secrets.of(site), print)
         before_start(running)
@@ -69,7 +69,7 @@ def site_of(
 def our_dag(running: Running, requests: Requests, repo: Path, commit: str, number: int) -> tuple[float, float]:
     """(seconds from POST to the last report, seconds from the POST's answer to the first process's first line)."""
     workspace = f"round{number}"
-    asked = StudyRequest(str(repo), commit, "main", workspace, ("run_all",))
+    asked = StudyRequest(repo=str(repo), commit=commit, branch="main", workspace=workspace, actions=("run_all",))
     begin = time.perf_counter()
     rap = requests.create(asked, "bench").rap_id
     accepted = time.time()

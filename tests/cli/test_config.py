@@ -1,7 +1,7 @@
 from click.testing import CliRunner
 
-from carrel.cli.inforce import MASK, in_force, shown
 from carrel.cli.main import carrel
+from carrel.cli.settings_in_force import MASK, in_force, shown
 
 
 def test_where_a_setting_came_from(monkeypatch):

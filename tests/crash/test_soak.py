@@ -18,8 +18,8 @@ from tests.support.site import LiveSite, finished, free_port, live_site
 
 from carrel.clients.rap import RapRefused
 from carrel.executors.toolchains import build
-from carrel.site.layout import Backend, Site
-from carrel.site.submit import StudyRequest
+from carrel.site.layout import Site, SiteBackend
+from carrel.site.study_requests import StudyRequest
 
 SECONDS = float(os.environ.get("CARREL_SOAK_SECONDS", "60"))
 SEED = int(os.environ.get("CARREL_SOAK_SEED", "1"))
@@ -46,7 +46,7 @@ USERS_FAULTS = {
 def site(tmp_path: Path) -> Iterator[LiveSite]:
     (tmp_path / "nothing.txt").write_text("")
     build("python", "v2", tmp_path / "nothing.txt", tmp_path / "toolchains")
-    described = Site(tmp_path / "site", (Backend("north"),), free_port(), "bubblewrap", tmp_path / "toolchains")
+    described = Site(tmp_path / "site", (SiteBackend("north"),), free_port(), "bubblewrap", tmp_path / "toolchains")
     try:
         with live_site(described, tmp_path / "studies") as live:
             yield live
@@ -90,7 +90,9 @@ def suffer(site: LiveSite, assault: Attack, repo: Path, plain: StudyRequest, pro
     shutil.rmtree(repo, ignore_errors=True)
     commit = assault.commit(repo)
     before = allocated(site.site.root)
-    study = StudyRequest(str(repo), commit, "main", "hostile", ("run_all",), force=True)
+    study = StudyRequest(
+        repo=str(repo), commit=commit, branch="main", workspace="hostile", actions=("run_all",), force=True
+    )
     try:
         run_attack(site, study, assault)
         run_plain(site, plain)

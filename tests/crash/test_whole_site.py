@@ -13,9 +13,9 @@ from tests.support.site import LiveSite, finished, free_port, live_site
 from carrel.clients.rap import RapUnavailable
 from carrel.executors.toolchains import build
 from carrel.messages.rap import RapCreateRequest
-from carrel.site.layout import Backend, Site
+from carrel.site.layout import Site, SiteBackend
 from carrel.site.processes import Process
-from carrel.site.submit import new_rap_id
+from carrel.site.study_requests import new_rap_id
 
 WIDTH = 6
 YAML = (
@@ -45,7 +45,7 @@ def site(tmp_path_factory):
     (root / "nothing.txt").write_text("")
     build("python", "v2", root / "nothing.txt", root / "toolchains")
     extra = {"CARREL_LEASE_SECONDS": "5", "JOB_LOOP_INTERVAL": "0.5"}
-    made = Site(root / "site", (Backend("north"),), free_port(), "bubblewrap", root / "toolchains", extra)
+    made = Site(root / "site", (SiteBackend("north"),), free_port(), "bubblewrap", root / "toolchains", extra)
     with live_site(made, root / "studies") as live:
         yield live
 

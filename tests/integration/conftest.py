@@ -8,7 +8,7 @@ from tests.support.docker import docker_engine, docker_image
 from tests.support.site import free_port, live_site
 
 from carrel.executors.toolchains import build
-from carrel.site.layout import Backend, Site
+from carrel.site.layout import Site, SiteBackend
 
 __all__ = ["docker_engine", "docker_image"]
 
@@ -31,7 +31,7 @@ def site(request, tmp_path_factory, toolchains):
     extra = {"DOCKER_REGISTRY": "carrel-test", "STATS_POLL_INTERVAL": "2", "CARREL_LEASE_SECONDS": "20"}
     if request.param == "docker":
         request.getfixturevalue("docker_image")
-    backends = (Backend("north"), Backend("south"))
+    backends = (SiteBackend("north"), SiteBackend("south"))
     made = Site(root / "site", backends, free_port(), request.param, toolchains, extra)
     with live_site(made, root / "studies") as live:
         yield live

@@ -11,8 +11,8 @@ from tests.support.local import CARREL
 from tests.support.site import LiveSite, free_port, live_site
 
 from carrel.ingest.operations.compaction import compact
-from carrel.site.layout import Backend, Site
-from carrel.site.submitting import data_lines
+from carrel.site.layout import Site, SiteBackend
+from carrel.site.submission import data_lines
 from carrel.synthetic import Knobs, write
 
 pytestmark = pytest.mark.bubblewrap
@@ -54,7 +54,7 @@ def live(tmp_path_factory: pytest.TempPathFactory, archives: tuple[Path, list[st
     folder, names = archives
     for part in (names[:3], names[3:6]):
         ingest(root / "warehouse", Folder(folder, tuple(part)))
-    backends = (Backend("north", f"delta://{root / 'warehouse'}"), Backend("south"))
+    backends = (SiteBackend("north", f"delta://{root / 'warehouse'}"), SiteBackend("south"))
     site = Site(root / "site", backends, free_port(), "bubblewrap", toolchains, {"STATS_POLL_INTERVAL": "2"})
     with live_site(site, root / "studies") as up:
         site.describe()

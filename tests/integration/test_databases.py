@@ -7,7 +7,7 @@ import duckdb
 import pytest
 from tests.support.site import free_port, live_site
 
-from carrel.site.layout import Backend, Site
+from carrel.site.layout import Site, SiteBackend
 
 CANARY = "zebra-7781"
 EXECUTORS = [pytest.param("bubblewrap", marks=pytest.mark.bubblewrap), pytest.param("docker", marks=pytest.mark.docker)]
@@ -31,7 +31,7 @@ def data(request, tmp_path_factory, toolchains):
     make_database(root / "other.duckdb", "secrets", CANARY)
     (root / "secret.csv").write_text(f"a,b\n{CANARY},2\n")
     extra = {"DOCKER_REGISTRY": "carrel-test", "STATS_POLL_INTERVAL": "2"}
-    backends = (Backend("north", f"duckdb:///{ours}"), Backend("south"))
+    backends = (SiteBackend("north", f"duckdb:///{ours}"), SiteBackend("south"))
     site = Site(root / "site", backends, free_port(), request.param, toolchains, extra)
     with live_site(site, root / "studies") as live:
         yield live, root

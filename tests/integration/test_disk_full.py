@@ -11,7 +11,7 @@ from tests.support.disks import small_disk
 from tests.support.site import free_port, live_site
 from tests.support.waiting import until
 
-from carrel.site.layout import Backend, Site
+from carrel.site.layout import Site, SiteBackend
 
 MEGABYTE = 1_000_000
 
@@ -34,7 +34,7 @@ def cramped(request, tmp_path_factory, toolchains):
         request.getfixturevalue("docker_image")
     root = tmp_path_factory.mktemp(f"cramped-{request.param}")
     extra = {"DOCKER_REGISTRY": "carrel-test", "STATS_POLL_INTERVAL": "2"}
-    backends = tuple(Backend(name) for name in ("store", "work", "all"))
+    backends = tuple(SiteBackend(name) for name in ("store", "work", "all"))
     site = Site(root / "site", backends, free_port(), request.param, toolchains, extra)
     with ExitStack() as stack:
         stack.enter_context(any_ones_disk(site.high_privacy("store"), 16))

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.integration.test_parity import locally
 from tests.repos.hostile import IDENTITY
 
-from carrel.site.submit import StudyRequest
+from carrel.site.study_requests import StudyRequest
 
 LOOK = """
 import hashlib, json, os, stat

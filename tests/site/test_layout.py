@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from carrel.site.layout import Backend, Secrets, Site, SiteError, described
+from carrel.site.layout import Secrets, Site, SiteBackend, SiteError, load_site
 
 
 def test_a_site_is_known_again_without_the_addresses_of_servers(tmp_path: Path) -> None:
     backends = (
-        Backend(
+        SiteBackend(
             "north", "delta:///srv/a warehouse", {"more": "duckdb:///srv/x.duckdb", "far": "postgresql://u:secret@h/d"}
         ),
-        Backend("south", "mssql+pymssql://u:secret@h/d"),
-        Backend("west"),
+        SiteBackend("south", "mssql+pymssql://u:secret@h/d"),
+        SiteBackend("west"),
     )
     Site(tmp_path, backends, 8123).describe()
-    found = described(tmp_path)
+    found = load_site(tmp_path)
     assert found.port == 8123
     assert {each.name: each.file_databases for each in found.backends} == {
         "north": {"default": "delta:///srv/a warehouse", "more": "duckdb:///srv/x.duckdb"},
@@ -32,7 +32,7 @@ def test_a_site_is_known_again_without_the_addresses_of_servers(tmp_path: Path) 
 
 def test_the_note_of_an_earlier_version_still_says_where_the_site_answers(tmp_path: Path) -> None:
     (tmp_path / "site.json").write_text(json.dumps({"port": 8123}))
-    assert (described(tmp_path).port, described(tmp_path).backends) == (8123, ())
+    assert (load_site(tmp_path).port, load_site(tmp_path).backends) == (8123, ())
 
 
 @pytest.mark.parametrize("text", [None, "", "[]", "{}", '{"port": "x"}'])
@@ -40,7 +40,7 @@ def test_a_folder_that_is_no_site_is_refused(tmp_path: Path, text: str | None) -
     if text is not None:
         (tmp_path / "site.json").write_text(text)
     with pytest.raises(SiteError, match="no site in"):
-        described(tmp_path)
+        load_site(tmp_path)
 
 
 def test_processes_get_what_they_need_of_the_environment_and_no_token(
@@ -49,7 +49,7 @@ def test_processes_get_what_they_need_of_the_environment_and_no_token(
     monkeypatch.setenv("LOGLEVEL", "DEBUG")
     monkeypatch.setenv("OTEL_EXPORTER_CONSOLE", "1")
     monkeypatch.setenv("GITHUB_TOKEN", "of the laptop's owner")
-    site = Site(tmp_path, (Backend("north"),), 8123)
+    site = Site(tmp_path, (SiteBackend("north"),), 8123)
     keys = Secrets("django", "client", {"north": "agent"})
     for env in (site.controller_env(keys), site.agent_env(site.backends[0], keys)):
         assert (env["LOGLEVEL"], env["OTEL_EXPORTER_CONSOLE"]) == ("DEBUG", "1")
@@ -59,7 +59,7 @@ def test_processes_get_what_they_need_of_the_environment_and_no_token(
 def test_git_takes_nothing_of_a_site(tmp_path: Path) -> None:
     """Tokens and patient-level files lie in it, and people start it in a study's folder."""
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
-    site = Site(tmp_path / ".carrel", (Backend("north"),))
+    site = Site(tmp_path / ".carrel", (SiteBackend("north"),))
     site.make_folders()
     Secrets.of(site)
     subprocess.run(["git", "-C", tmp_path, "add", "-A"], check=True)

@@ -15,7 +15,7 @@ from carrel.repos.snapshot import commit_folder
 from carrel.site.client import Requests
 from carrel.site.layout import Secrets, Site
 from carrel.site.processes import Running, owned
-from carrel.site.submit import StudyRequest
+from carrel.site.study_requests import StudyRequest
 from carrel.site.up import choose_port
 
 DEADLINE = 120.0

@@ -52,8 +52,8 @@ def show_plan(study: "Study", options: "Options", as_json: bool) -> None:
 def show_plan_at_site(site: Path, workspace: str | None, study: "Study", options: "Options", as_json: bool) -> None:
     """Print the plan of each backend, or of the one asked for."""
     from carrel.jobs.plan import plan
-    from carrel.site.show import AGAIN, planned_lines, planned_rows
-    from carrel.site.submit import workspace_name
+    from carrel.site.status_tables import AGAIN, planned_lines, planned_rows
+    from carrel.site.study_requests import workspace_name
     from carrel.site.workspaces import workspaces
 
     rows: list[dict[str, Any]] = []

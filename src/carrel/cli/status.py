@@ -30,19 +30,21 @@ def _here(backend: str | None, as_json: bool) -> list[str]:
     from carrel.local.status import statuses
     from carrel.local.study import Study
 
-    found = statuses(Study.at(Path()), LocalSettings.from_env(), backend)
-    return [json.dumps([asdict(each) for each in found], indent=2)] if as_json else list(columns(status_rows(found)))
+    actions = statuses(Study.at(Path()), LocalSettings.from_env(), backend)
+    if as_json:
+        return [json.dumps([asdict(action) for action in actions], indent=2)]
+    return list(columns(status_rows(actions)))
 
 
 def _at_site(site: Path, workspace: str | None, backend: str | None, as_json: bool) -> list[str]:
     from carrel.local.study import Study
-    from carrel.site.show import status_lines, status_rows
-    from carrel.site.submit import workspace_name
+    from carrel.site.status_tables import status_lines, status_rows
+    from carrel.site.study_requests import workspace_name
     from carrel.site.workspaces import workspaces
 
     study = Study.at(Path())
-    found = workspaces(site, workspace or workspace_name(str(study.folder)), backend)
-    rows = list(status_rows(found, study.pipeline()))
+    chosen = workspaces(site, workspace or workspace_name(str(study.folder)), backend)
+    rows = list(status_rows(chosen, study.pipeline()))
     return [json.dumps(rows, indent=2)] if as_json else list(status_lines(rows))
 
 

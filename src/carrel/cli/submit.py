@@ -26,19 +26,27 @@ def submit(
     """Run ACTIONS of the study in REPO (a URL or a folder with git) on the backends of a site that is up."""
     from rich.console import Console
 
-    from carrel.site.submit import StudyRequest, check_commit, head_of, is_url, repository, uncommitted, workspace_name
-    from carrel.site.submitting import requests_of, send_and_watch
+    from carrel.site.study_requests import (
+        StudyRequest,
+        check_commit,
+        head_of,
+        is_url,
+        repository,
+        uncommitted,
+        workspace_name,
+    )
+    from carrel.site.submission import requests_of, send_and_watch
 
     requests = requests_of(root)
     repo = repository(repo)
     if not commit and not is_url(repo) and uncommitted(Path(repo)):
         click.echo(f"{repo} has changes that are not committed: they are not part of what runs", err=True)
     study = StudyRequest(
-        repo,
-        check_commit(commit) if commit else head_of(repo, branch, root / "mirrors"),
-        branch,
-        workspace or workspace_name(repo),
-        actions,
-        force,
+        repo=repo,
+        commit=check_commit(commit) if commit else head_of(repo, branch, root / "mirrors"),
+        branch=branch,
+        workspace=workspace or workspace_name(repo),
+        actions=actions,
+        force=force,
     )
     sys.exit(0 if send_and_watch(requests, root, study, backends, Console(), wait=not no_wait) else 1)

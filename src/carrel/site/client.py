@@ -5,7 +5,7 @@ from typing import Any
 
 from carrel.clients.rap import RapClient
 from carrel.messages.rap import RapCreateRequest, RapCreateResponse
-from carrel.site.submit import StudyRequest, new_rap_id
+from carrel.site.study_requests import StudyRequest, new_rap_id
 
 
 class Requests:

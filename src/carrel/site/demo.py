@@ -17,13 +17,13 @@ from rich.table import Table
 
 from carrel.local.settings import LocalSettings
 from carrel.repos.snapshot import commit_folder
+from carrel.site.board import Board, follow
 from carrel.site.client import Requests
-from carrel.site.layout import Backend, Site, SiteError
+from carrel.site.layout import Site, SiteBackend, SiteError
 from carrel.site.processes import Running, running
 from carrel.site.shipped import shipped
-from carrel.site.submit import StudyRequest
+from carrel.site.study_requests import StudyRequest
 from carrel.site.up import choose_port, runtime_of
-from carrel.site.watch import Board, follow
 from carrel.units.ignored import make_ignored
 from carrel.units.parts import how_to_install
 
@@ -36,7 +36,7 @@ REGISTRY = "carrel"
 
 
 @dataclass(frozen=True, slots=True)
-class Study:
+class ExampleStudy:
     """An example that comes with Carrel: its folder's name, which names its workspace too, and the database it asks."""
 
     name: str
@@ -47,8 +47,8 @@ class Study:
         return shipped(f"examples/{self.name}")
 
 
-INSURANCE = Study("health-insurance", "default")
-MOBILE = Study("mobile-assessments", "mobile")
+INSURANCE = ExampleStudy("health-insurance", "default")
+MOBILE = ExampleStudy("mobile-assessments", "mobile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +66,22 @@ class Demo:
     def warehouse(self, backend: str) -> Path:
         return self.root / "data" / "mobile" / "warehouses" / backend
 
-    def repo(self, study: Study) -> Path:
+    def repo(self, study: ExampleStudy) -> Path:
         return self.root / f"{study.name}.git"
 
-    def backend(self, name: str, studies: Sequence[Study]) -> Backend:
+    def backend(self, name: str, studies: Sequence[ExampleStudy]) -> SiteBackend:
         """What the backend of that name needs for these studies."""
         more = {MOBILE.database: f"delta:///{self.warehouse(name)}"} if MOBILE in studies else {}
-        return Backend(name, f"duckdb:///{self.database(name)}", more)
+        return SiteBackend(name, f"duckdb:///{self.database(name)}", more)
 
 
 def run_demo(demo: Demo, console: Console) -> bool:
     """Run all of it; True when every action of every backend succeeded."""
     started_at = time.monotonic()
-    tell = _teller(console)
+
+    def tell(text: str) -> None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
     executor = choose_runtime(demo.executor, tell)
     make_ignored(demo.root)
     toolchains = LocalSettings.from_env().toolchains_dir
@@ -104,16 +107,13 @@ def run_demo(demo: Demo, console: Console) -> bool:
     return all(board.finished and not board.failures for board in boards.values())
 
 
-def _teller(console: Console) -> Callable[[str], None]:
-    return lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-def choose_runtime(wanted: str, tell: Callable[[str], None]) -> str:
+def choose_runtime(executor: str, tell: Callable[[str], None]) -> str:
     """Docker when an engine answers and holds images that can run the study; else bubblewrap (or what was asked)."""
-    if wanted != "auto":
-        return runtime_of(wanted, Path())
-    if _engine_answers():
-        if _images_here():
+    if executor != "auto":
+        return runtime_of(executor, Path())
+    if shutil.which("docker") and _quiet("docker", "info") == 0:
+        images = [f"{REGISTRY}/{name}" for name in ("python:v2", "sqlrunner:v1")]
+        if all(_quiet("docker", "image", "inspect", image) == 0 for image in images):
             return "docker"
         tell(
             "runtime     a Docker engine answers, but holds no image for this study (docs/how-to/images.md): bubblewrap"
@@ -121,16 +121,6 @@ def choose_runtime(wanted: str, tell: Callable[[str], None]) -> str:
     if shutil.which("bwrap"):
         return "bubblewrap"
     raise SiteError("no container engine answers and bubblewrap is missing: apt-get install bubblewrap")
-
-
-def _engine_answers() -> bool:
-    return bool(shutil.which("docker")) and _quiet("docker", "info") == 0
-
-
-def _images_here() -> bool:
-    return all(
-        _quiet("docker", "image", "inspect", f"{REGISTRY}/{name}") == 0 for name in ("python:v2", "sqlrunner:v1")
-    )
 
 
 def _quiet(*command: str) -> int:
@@ -142,9 +132,9 @@ def prepare_toolchain(toolchains: Path, tell: Callable[[str], None]) -> Path:
     from carrel.executors.toolchains import build
 
     began = time.monotonic()
-    made = build("python", "v2", shipped("requirements/python-v2.txt"), toolchains)
+    toolchain = build("python", "v2", shipped("requirements/python-v2.txt"), toolchains)
     tell(f"toolchain   python:v2, pandas, statsmodels and matplotlib ({time.monotonic() - began:.1f} s)")
-    return made.folder / "bin" / "python"
+    return toolchain.folder / "bin" / "python"
 
 
 def link_toolchains(root: Path, toolchains: Path) -> None:
@@ -182,7 +172,9 @@ def ingest_data(demo: Demo, tell: Callable[[str], None]) -> bool:
     return True
 
 
-def _requests(up: Running, demo: Demo, commits: Mapping[Study, str], console: Console) -> dict[Study, Board]:
+def _requests(
+    up: Running, demo: Demo, commits: Mapping[ExampleStudy, str], console: Console
+) -> dict[ExampleStudy, Board]:
     """Ask for all studies at once, and watch one after the other."""
     requests = Requests(up.site.rap_api, up.keys.client)
     boards = {study: Board(_create(requests, demo, study, commit)) for study, commit in commits.items()}
@@ -192,18 +184,18 @@ def _requests(up: Running, demo: Demo, commits: Mapping[Study, str], console: Co
     return boards
 
 
-def _create(requests: Requests, demo: Demo, study: Study, commit: str) -> dict[str, str]:
-    asked = StudyRequest(
-        str(demo.repo(study)),
-        commit,
-        "main",
-        study.name,
-        ("run_all",),
+def _create(requests: Requests, demo: Demo, study: ExampleStudy, commit: str) -> dict[str, str]:
+    request = StudyRequest(
+        repo=str(demo.repo(study)),
+        commit=commit,
+        branch="main",
+        workspace=study.name,
+        actions=("run_all",),
         force=True,
         user="demo",
         database=study.database,
     )
-    return {requests.create(asked, backend).rap_id: backend for backend in BACKENDS}
+    return {requests.create(request, backend).rap_id: backend for backend in BACKENDS}
 
 
 def _follow(up: Running, requests: Requests, board: Board, console: Console) -> None:
@@ -228,7 +220,7 @@ def level4_outputs(site: Site, backend: str, workspace: str) -> Iterator[tuple[P
             yield folder / name, about
 
 
-def show_results(site: Site, study: Study, board: Board, console: Console) -> None:
+def show_results(site: Site, study: ExampleStudy, board: Board, console: Console) -> None:
     for job in board.failures:
         console.print(f"\n[bold red]{job['backend']} {job['action']}[/]: {job['status_message']}")
         log = site.high_privacy(str(job["backend"])) / "workspaces" / study.name / "metadata" / f"{job['action']}.log"
@@ -263,12 +255,14 @@ def print_whole(table: Table, console: Console) -> None:
 
 def _what_next(demo: Demo, site: Site, console: Console, seconds: float) -> None:
     console.rule("what next", align="left")
+    settings = " ".join(f"{name}={value}" for name, value in {"EXECUTOR": site.executor, **site.extra_env}.items())
+    local_run = f"{settings} carrel run run_all --backend {BACKENDS[0]}"
     lines = [
         f"Took {seconds:.0f} s. Everything is under {demo.root}.",
         f"  the patient-level files never left   {site.high_privacy(BACKENDS[0])}/workspaces/",
         f"  what an output checker sees          {site.level4(BACKENDS[0], INSURANCE.name)}/",
         f"  put carrel on your path              export PATH={Path(sys.executable).parent}:$PATH",
-        f"  the study itself, on dummy data      cd {INSURANCE.folder} && {_run_here(site)}",
+        f"  the study itself, on dummy data      cd {INSURANCE.folder} && {local_run}",
         "  keep the site up                     ./just demo --keep",
         f"  the tables that archives became      carrel ingest tables --warehouse {demo.warehouse(BACKENDS[0])}",
         f"  which outputs are of older data      cd {MOBILE.folder} && carrel status --site {demo.root}",
@@ -276,9 +270,3 @@ def _what_next(demo: Demo, site: Site, console: Console, seconds: float) -> None
     ]
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-
-def _run_here(site: Site) -> str:
-    """The local run with the programs that the demo has."""
-    settings = " ".join(f"{name}={value}" for name, value in {"EXECUTOR": site.executor, **site.extra_env}.items())
-    return f"{settings} carrel run run_all --backend {BACKENDS[0]}"

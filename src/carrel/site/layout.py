@@ -22,7 +22,7 @@ class SiteError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Backend:
+class SiteBackend:
     """One place that holds data. `database_url` is what jobs on its database list may query; None: dummy data.
 
     `more_databases`: name -> URL of others, for requests that name them.
@@ -48,7 +48,7 @@ class Site:
     """A controller and an agent for each backend, under one folder. `executor` as in EXECUTOR."""
 
     root: Path
-    backends: tuple[Backend, ...]
+    backends: tuple[SiteBackend, ...]
     port: int = 8000
     executor: str = "auto"
     toolchains: Path | None = None
@@ -91,7 +91,7 @@ class Site:
         return Storage(high, self.medium_privacy(backend), high / "archives", high / "volumes")
 
     def describe(self) -> None:
-        """Write `site.json`, from which `described` knows the site again; of databases, those that are files."""
+        """Write `site.json`, from which `load_site` knows the site again; of databases, those that are files."""
         databases = {backend.name: backend.file_databases for backend in self.backends}
         write_private(self.root / DESCRIPTION, json.dumps({"port": self.port, "databases": databases}))
 
@@ -116,10 +116,10 @@ class Site:
             env[f"{prefix}_MAX_WORKERS"] = str(max(2, os.cpu_count() or 2))
         return _process_env(env, self.extra_env)
 
-    def agent_env(self, backend: Backend, keys: "Secrets") -> dict[str, str]:
+    def agent_env(self, backend: SiteBackend, keys: "Secrets") -> dict[str, str]:
         env = {
             "BACKEND": backend.name,
-            "BACKENDS": ",".join(each.name for each in self.backends),
+            "BACKENDS": ",".join(other.name for other in self.backends),
             "WORKDIR": str(self.root / "backends" / backend.name / "agent"),
             "HIGH_PRIVACY_STORAGE_BASE": str(self.high_privacy(backend.name)),
             "MEDIUM_PRIVACY_STORAGE_BASE": str(self.medium_privacy(backend.name)),
@@ -165,7 +165,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """Made once for a site and kept in `secrets.json` (mode 0600): one token an agent, one for clients."""
+    """A site's secrets, made once and kept in `secrets.json` (mode 0600): one token for each agent, one for clients."""
 
     django: str
     client: str
@@ -174,25 +174,25 @@ class Secrets:
     @classmethod
     def of(cls, site: Site) -> "Secrets":
         path = site.root / "secrets.json"
-        known = json.loads(path.read_text()) if path.exists() else {}
-        agents = {**known.get("agents", {})}
+        before = json.loads(path.read_text()) if path.exists() else {}
+        agents = {**before.get("agents", {})}
         for backend in site.backends:
             agents.setdefault(backend.name, secrets.token_urlsafe(32))
-        django = known.get("django") or secrets.token_urlsafe(48)
-        client = known.get("client") or secrets.token_urlsafe(32)
-        found = {"django": django, "client": client, "agents": agents}
-        if found != known:
-            write_private(path, json.dumps(found, indent=2))
+        django = before.get("django") or secrets.token_urlsafe(48)
+        client = before.get("client") or secrets.token_urlsafe(32)
+        after = {"django": django, "client": client, "agents": agents}
+        if after != before:
+            write_private(path, json.dumps(after, indent=2))
         return cls(django, client, agents)
 
 
-def described(root: Path) -> Site:
+def load_site(root: Path) -> Site:
     """The site that was last up in `root`; SiteError when there was none."""
     try:
-        found = json.loads((root / DESCRIPTION).read_bytes())
-        databases = found.get("databases", {})  # a site that was started before they were noted has none here
-        backends = [Backend(name, urls.pop("default", None), urls) for name, urls in databases.items()]
-        return Site(root.resolve(), tuple(backends), int(found["port"]))
+        description = json.loads((root / DESCRIPTION).read_bytes())
+        databases = description.get("databases", {})  # a site that was started before they were noted has none here
+        backends = [SiteBackend(name, urls.pop("default", None), urls) for name, urls in databases.items()]
+        return Site(root.resolve(), tuple(backends), int(description["port"]))
     except (OSError, ValueError, KeyError, AttributeError):
         raise SiteError(f"no site in {root}: start one with `carrel up --dir {root}`") from None
 
@@ -202,15 +202,14 @@ def write_private(path: Path, text: str) -> None:
     write_atomically(path, text.encode(), synced="file", mode=0o600)
 
 
-KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LOGLEVEL", "LOG_FORMAT")
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LOGLEVEL", "LOG_FORMAT")
 
 
 def _process_env(env: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
     """Only what the process needs of ours: a laptop's environment may hold tokens that are no business of a site."""
-    kept = {key: os.environ[key] for key in KEPT if key in os.environ}
-    passed = {
+    ours = {
         key: value
         for key, value in os.environ.items()
-        if key.startswith(("CARREL_FAULT", "DOCKER_", "OTEL_", "SENTRY_"))
+        if key in PASSED_ON or key.startswith(("CARREL_FAULT", "DOCKER_", "OTEL_", "SENTRY_"))
     }
-    return {**kept, **passed, **env, **extra}
+    return {**ours, **env, **extra}

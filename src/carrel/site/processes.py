@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -126,7 +126,10 @@ class Running:
     def start(self, ready_within: float = 60.0) -> None:
         """Start all; the agents once the controller answers. SiteError with the log's end when it does not."""
         controller, *agents = self.processes
-        _migrate(controller)
+        migrate = [sys.executable, "-m", "django", "migrate", "--no-input", "--settings", "carrel.web.settings"]
+        done = subprocess.run(migrate, env=controller.env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise SiteError(f"the controller's database could not be made:\n{done.stderr[-2000:]}")
         controller.start()
         self._wait_ready(controller, time.monotonic() + ready_within)
         for agent in agents:
@@ -136,8 +139,9 @@ class Running:
         while time.monotonic() < deadline and not self.stop.is_set():
             if (code := controller.died()) is not None:
                 raise SiteError(f"the controller ended with code {code}:\n{controller.last_lines()}")
-            if _answers(f"{self.site.url}/readyz"):
-                return
+            with suppress(httpx.HTTPError):
+                if httpx.get(f"{self.site.url}/readyz", timeout=2, trust_env=False).status_code == 200:
+                    return
             self.stop.wait(0.05)
         if not self.stop.is_set():
             raise SiteError(f"the controller did not answer at {self.site.url}; see {controller.log}")
@@ -170,21 +174,6 @@ class Running:
             except subprocess.TimeoutExpired:
                 popen.kill()
                 popen.wait()
-
-
-def _migrate(controller: Process) -> None:
-    """Create the controller's database, or bring it up to date."""
-    argv = [sys.executable, "-m", "django", "migrate", "--no-input", "--settings", "carrel.web.settings"]
-    done = subprocess.run(argv, env=controller.env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise SiteError(f"the controller's database could not be made:\n{done.stderr[-2000:]}")
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=2, trust_env=False).status_code == 200
-    except httpx.HTTPError:
-        return False
 
 
 @contextmanager

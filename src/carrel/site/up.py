@@ -11,16 +11,16 @@ from carrel.agent.databases import FILE_SCHEMES, path_of
 from carrel.executors.base import ExecutorError
 from carrel.executors.select import ExecutorSettings, choose_executor, engine_passed_over
 from carrel.local.settings import LocalSettings
-from carrel.site.layout import Backend, Site, SiteError
+from carrel.site.layout import Site, SiteBackend, SiteError
 from carrel.site.processes import Running, running
 
 
-def backend_of(text: str) -> Backend:
+def backend_of(text: str) -> SiteBackend:
     """`NAME` or `NAME=DATABASE_URL` as a backend; SiteError when jobs could never reach that database."""
     name, _, url = text.partition("=")
     if url:
         _check_database(name, url)
-    return Backend(name, url or None)
+    return SiteBackend(name, url or None)
 
 
 def _check_database(name: str, url: str) -> None:
@@ -31,45 +31,45 @@ def _check_database(name: str, url: str) -> None:
         raise SiteError(f"the database of {name} is not there: {path_of(url)} does not exist")
 
 
-def runtime_of(wanted: str, toolchains: Path) -> str:
-    """The executor that `wanted` (as in EXECUTOR) comes to here; SiteError with what to install when it cannot work.
+def runtime_of(name: str, toolchains: Path) -> str:
+    """The executor that `name` (as in EXECUTOR) comes to here; SiteError with what to install when it cannot work.
 
     `auto` prefers toolchains that are there to an engine that has no image of the registry in force.
     """
     with tempfile.TemporaryDirectory() as state:
         try:
-            asked = ExecutorSettings(
-                executor=wanted, state_dir=Path(state), toolchains_dir=toolchains, owner="carrel-up"
+            settings = ExecutorSettings(
+                executor=name, state_dir=Path(state), toolchains_dir=toolchains, owner="carrel-up"
             )
-            if engine_passed_over(asked, (), registry_in_force()):
-                asked = replace(asked, executor="bubblewrap")
-            found = choose_executor(asked)
+            if engine_passed_over(settings, (), registry_in_force()):
+                settings = replace(settings, executor="bubblewrap")
+            executor = choose_executor(settings)
         except (ExecutorError, ValueError) as error:
             raise SiteError(str(error)) from None
-        with closing(found) if hasattr(found, "close") else nullcontext():
-            return found.capabilities.name
+        with closing(executor) if hasattr(executor, "close") else nullcontext():
+            return executor.capabilities.name
 
 
 def registry_in_force() -> str:
     return LocalSettings.from_env().docker_registry
 
 
-def choose_port(wanted: int) -> int:
-    """The wanted port, or a free one for 0; SiteError when it is taken."""
+def choose_port(port: int) -> int:
+    """The port, or a free one for 0; SiteError when it is taken."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", wanted))
+            probe.bind(("127.0.0.1", port))
         except OSError:
-            raise SiteError(f"port {wanted} is taken: choose another with --port, or --port 0 for any") from None
+            raise SiteError(f"port {port} is taken: choose another with --port, or --port 0 for any") from None
         return int(probe.getsockname()[1])
 
 
 def bring_up(backends: Sequence[str], root: Path, port: int, executor: str, tell: Callable[[str], object]) -> None:
     """Start the site and watch it until Ctrl-C."""
     toolchains = LocalSettings.from_env().toolchains_dir
-    known = tuple(backend_of(text) for text in backends)
-    site = Site(root.resolve(), known, choose_port(port), runtime_of(executor, toolchains), toolchains)
+    described = tuple(backend_of(text) for text in backends)
+    site = Site(root.resolve(), described, choose_port(port), runtime_of(executor, toolchains), toolchains)
     with running(site, tell) as started:
         for line in introduction(started):
             tell(line)

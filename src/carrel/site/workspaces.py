@@ -18,8 +18,8 @@ from carrel.jobs.freshness import DataChange, data_changes
 from carrel.jobs.models import LatestJob
 from carrel.jobs.statuses import State, StatusCode
 from carrel.project import Pipeline
-from carrel.site.layout import Secrets, Site, SiteError, described
-from carrel.site.submit import choose_backends
+from carrel.site.layout import Secrets, Site, SiteError, load_site
+from carrel.site.study_requests import choose_backends
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,13 @@ class Workspace:
 
 def workspaces(root: Path, name: str, backend: str | None = None) -> Iterator[Workspace]:
     """The workspace on the backend asked for, or on each; SiteError when no site, or none of that name, is there."""
-    site = described(root)
-    there = [each.name for each in site.backends]
+    site = load_site(root)
+    chosen = choose_backends([backend] if backend else [], [candidate.name for candidate in site.backends])
     jobs = _latest_jobs(site, name)
-    for each in site.backends:
-        if each.name in choose_backends([backend] if backend else [], there):
-            read = changed_since(site.storage(each.name), each.file_databases, name)
-            yield Workspace(each.name, jobs.get(each.name, {}), read)
+    for candidate in site.backends:
+        if candidate.name in chosen:
+            read = changed_since(site.storage(candidate.name), candidate.file_databases, name)
+            yield Workspace(candidate.name, jobs.get(candidate.name, {}), read)
 
 
 def _latest_jobs(site: Site, workspace: str) -> dict[str, dict[str, LatestJob]]:
@@ -62,11 +62,12 @@ def _latest_jobs(site: Site, workspace: str) -> dict[str, dict[str, LatestJob]]:
     done = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode != 0:
         raise SiteError(f"the controller's database could not be read:\n{done.stderr[-2000:]}")
-    found = json.loads(done.stdout)
-    return {name: {action: _job(each) for action, each in jobs.items()} for name, jobs in found.items()}
+    backends = json.loads(done.stdout)
+    return {name: {action: _parse_job(job) for action, job in jobs.items()} for name, jobs in backends.items()}
 
 
-def _job(found: Mapping[str, Any]) -> LatestJob:
-    times = {key: found[key] and datetime.fromisoformat(found[key]) for key in ("created_at", "completed_at")}
-    states = {"state": State(found["state"]), "status_code": StatusCode(found["status_code"])}
-    return LatestJob(**{**found, **times, **states})
+def _parse_job(fields: Mapping[str, Any]) -> LatestJob:
+    """The job that the command printed: its times as texts, its state and status as words."""
+    times = {key: fields[key] and datetime.fromisoformat(fields[key]) for key in ("created_at", "completed_at")}
+    states = {"state": State(fields["state"]), "status_code": StatusCode(fields["status_code"])}
+    return LatestJob(**{**fields, **times, **states})

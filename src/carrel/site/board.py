@@ -33,8 +33,8 @@ class Board:
         changed = []
         for job in jobs:
             key = (str(job["backend"]), str(job["action"]))
-            before = self.cells.get(key)
-            if before is None or _face(before) != _face(job):
+            before = self.cells.get(key, {})
+            if any(before.get(field) != job[field] for field in ("status_code", "status_message")):
                 changed.append(job)
             self.cells[key] = job
         return changed
@@ -55,10 +55,6 @@ class Board:
     @property
     def failures(self) -> list[Job]:
         return [job for job in self.cells.values() if job["status"] == "failed"]
-
-
-def _face(job: Job) -> tuple[object, object]:
-    return job["status_code"], job["status_message"]
 
 
 def table(board: Board, now: datetime) -> Table:
@@ -100,7 +96,7 @@ def follow(
     stop: Callable[[], bool] = lambda: False,
 ) -> Board:
     """Ask for statuses until every job is final (or `stop()`), showing what changes; returns the board."""
-    show = _live if console.is_terminal else _lines
+    show = _LiveTable if console.is_terminal else _ChangeLines
     with show(board, console) as update:
         silent_since = None
         while not stop():
@@ -118,7 +114,7 @@ def follow(
     return board
 
 
-class _live:
+class _LiveTable:
     def __init__(self, board: Board, console: Console):
         self.board = board
         self.live = Live(console=console, refresh_per_second=8)
@@ -131,7 +127,7 @@ class _live:
         self.live.__exit__(None, None, None)
 
 
-class _lines:
+class _ChangeLines:
     def __init__(self, board: Board, console: Console):
         self.console = console
 

@@ -6,24 +6,24 @@ from pathlib import Path
 from rich.console import Console
 
 from carrel.agent.freshness import changed_since
+from carrel.site.board import Board, follow
 from carrel.site.client import Requests
-from carrel.site.layout import Secrets, Site, described
-from carrel.site.submit import StudyRequest, choose_backends
-from carrel.site.watch import Board, follow
+from carrel.site.layout import Secrets, Site, load_site
+from carrel.site.study_requests import StudyRequest, choose_backends
 
 
 def requests_of(root: Path) -> Requests:
     """A client of the site in `root`; SiteError when none is up there."""
-    site = described(root)
+    site = load_site(root)
     return Requests(site.rap_api, Secrets.of(site).client)
 
 
 def send_and_watch(
-    requests: Requests, root: Path, study: StudyRequest, wanted: Sequence[str], console: Console, wait: bool = True
+    requests: Requests, root: Path, study: StudyRequest, backends: Sequence[str], console: Console, wait: bool = True
 ) -> bool:
     """Send to each backend, then watch; True when nothing failed."""
     raps = {}
-    chosen = choose_backends(wanted, requests.backends())
+    chosen = choose_backends(backends, requests.backends())
     for backend in chosen:
         answer = requests.create(study, backend)
         _say(console, f"{backend}: {answer.details}")
@@ -32,7 +32,7 @@ def send_and_watch(
     if not wait:
         return True
     failed = bool(raps) and _watch(requests, root, study, raps, console)
-    for line in data_lines(described(root), study.workspace, chosen):
+    for line in data_lines(load_site(root), study.workspace, chosen):
         _say(console, line)
     return not failed
 
@@ -53,7 +53,7 @@ def _watch(requests: Requests, root: Path, study: StudyRequest, raps: Mapping[st
 
 def data_lines(site: Site, workspace: str, backends: Sequence[str]) -> Iterator[str]:
     """Of the outputs that are there now: which were made from data that has changed since. Of those just made: none."""
-    for backend in (each for each in site.backends if each.name in backends):
+    for backend in (backend for backend in site.backends if backend.name in backends):
         changes = changed_since(site.storage(backend.name), backend.file_databases, workspace)
         for action, change in changes.items():
             if change.tables:

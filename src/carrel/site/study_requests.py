@@ -14,7 +14,7 @@ from carrel.site.layout import SiteError
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudyRequest:
     """What to run: `repo` is a URL or an absolute path, `commit` 40 hexadecimal digits."""
 
@@ -94,9 +94,9 @@ def workspace_name(repo: str) -> str:
     return name
 
 
-def choose_backends(wanted: Sequence[str], there: Sequence[str]) -> list[str]:
+def choose_backends(names: Sequence[str], existing: Sequence[str]) -> list[str]:
     """The backends asked for, or all there are; SiteError names one that is not there."""
-    for name in wanted:
-        if name not in there:
-            raise SiteError(f"no backend '{name}' at this site; there are: {', '.join(there)}")
-    return list(wanted or there)
+    for name in names:
+        if name not in existing:
+            raise SiteError(f"no backend '{name}' at this site; there are: {', '.join(existing)}")
+    return list(names or existing)

@@ -15,9 +15,9 @@ AGAIN = (
 )
 
 
-def status_rows(found: Iterable[Workspace], pipeline: Pipeline) -> Iterator[dict[str, Any]]:
+def status_rows(workspaces: Iterable[Workspace], pipeline: Pipeline) -> Iterator[dict[str, Any]]:
     """One object per backend and action: its latest job (None: never ran), and `data`: what changed since."""
-    for workspace in found:
+    for workspace in workspaces:
         actions = pipeline.for_backend(workspace.backend)
         data = workspace.data(actions)
         for name in actions.actions:
@@ -61,17 +61,18 @@ def _line(row: Mapping[str, Any]) -> list[str]:
 
 def planned_rows(backend: str, planned: Plan, data: Mapping[str, DataChange]) -> list[dict[str, Any]]:
     """As the local plan's, with `backend` and `data`; that of a job which is active already cannot be known yet."""
-    known = {name: change for name, change in data.items() if name not in _active(planned)}
+    settled = {name: change for name, change in data.items() if name not in _active(planned)}
     rows = plan_rows(planned)
-    return [{"backend": backend, **row, "data": _data(known.get(str(row["action"])))} for row in rows]
+    return [{"backend": backend, **row, "data": _data(settled.get(str(row["action"])))} for row in rows]
 
 
 def planned_lines(planned: Plan, data: Mapping[str, DataChange]) -> Iterator[str]:
     """The local plan's lines, then one for each action whose data changed."""
     yield from plan_lines(planned)
-    known = [(each.action, data.get(each.action, DataChange())) for each in planned.entries]
-    told = [f"  {name}: {change.words()}" for name, change in known if change.words() and name not in _active(planned)]
-    yield from told
+    for entry in planned.entries:
+        text = data.get(entry.action, DataChange()).words()
+        if text and entry.action not in _active(planned):
+            yield f"  {entry.action}: {text}"
 
 
 def _active(planned: Plan) -> set[str]:
