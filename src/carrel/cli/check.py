@@ -44,18 +44,14 @@ def _print(problems: "list[Problem]", form: str) -> None:
         click.echo(json.dumps([{name: getattr(problem, name) for name in fields} for problem in problems], indent=2))
         return
     for problem in problems:
-        click.echo(_github(problem) if form == "github" else _text(problem))
-
-
-def _text(problem: "Problem") -> str:
-    mark = "warning: " if problem.severity == "warning" else ""
-    return f"{problem.filename}:{problem.line}:{problem.column}: {mark}{problem.message}"
-
-
-def _github(problem: "Problem") -> str:
-    """An annotation, as GitHub's workflow commands write them (percent and line ends escaped)."""
-    message = problem.message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    return f"::{problem.severity} file={problem.filename},line={problem.line},col={problem.column}::{message}"
+        if form == "github":
+            # An annotation, as GitHub's workflow commands write them (percent and line ends escaped).
+            message = problem.message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+            position = f"file={problem.filename},line={problem.line},col={problem.column}"
+            click.echo(f"::{problem.severity} {position}::{message}")
+        else:
+            mark = "warning: " if problem.severity == "warning" else ""
+            click.echo(f"{problem.filename}:{problem.line}:{problem.column}: {mark}{problem.message}")
 
 
 @click.command()

@@ -99,8 +99,11 @@ def page() -> str:
     """The whole page as Markdown."""
     parts = [INTRO]
     for heading, settings in sections():
-        rows = "\n".join(f"| `{name}` | {_cell(default)} | {text} |" for name, default, text in settings)
-        parts.append(f"## {heading}\n\n| variable | default | |\n|---|---|---|\n{rows}\n")
+        lines = [f"## {heading}", "", "| variable | default | |", "|---|---|---|"]
+        for name, default, text in settings:
+            cell = f"`{default}`" if default not in ("", "required") else default
+            lines.append(f"| `{name}` | {cell} | {text} |")
+        parts.append("\n".join([*lines, ""]))
     return "\n".join(parts)
 
 
@@ -121,7 +124,7 @@ def sections() -> Iterator[tuple[str, list[Setting]]]:
 
     yield "Every process of a backend and of the controller: logs and traces", list(_fixed(TELEMETRY))
     yield "Agent", [*_of(AgentSettings), *_fixed(AGENT)]
-    controller = [each for part in (RepoSettings, ImageSettings, CreationSettings) for each in _of(part)]
+    controller = [row for part in (RepoSettings, ImageSettings, CreationSettings) for row in _of(part)]
     django_settings = [setting for setting in _of(DjangoSettings) if setting[0] != "WORKDIR"]  # the controller's too
     yield "Controller", [*_of(ControllerSettings), *django_settings, *controller]
     yield "Controller, for each backend", list(_of(BackendSettings, "{B}_"))
@@ -141,18 +144,14 @@ def _of(settings: Any, prefix: str = "") -> Iterator[Setting]:
 
 def _defaults(settings: Any) -> Iterator[tuple[str, str]]:
     if is_dataclass(settings):
-        for each in fields(settings):
-            yield each.name, _shown(None if each.default is MISSING else each.default)
-    else:
-        for name, info in settings.model_fields.items():
-            yield name, _default(settings, info)
-
-
-def _default(settings: Any, info: Any) -> str:
-    if not info.is_required() or info.default_factory:
-        return _shown(info.default)
+        for field in fields(settings):
+            yield field.name, _shown(None if field.default is MISSING else field.default)
+        return
     # What a backend does not set is taken from the whole controller's: the words say from where.
-    return "" if settings.__name__ == "BackendSettings" else "required"
+    required = "" if settings.__name__ == "BackendSettings" else "required"
+    for name, info in settings.model_fields.items():
+        has_default = not info.is_required() or info.default_factory
+        yield name, _shown(info.default) if has_default else required
 
 
 def _shown(value: Any) -> str:
@@ -167,15 +166,11 @@ def _docstrings(settings: type) -> dict[str, str]:
     """The string that follows a field in the source: what a reader of the code sees is what the page says."""
     (tree,) = ast.parse(textwrap.dedent(inspect.getsource(settings))).body
     assert isinstance(tree, ast.ClassDef)
-    found = {}
+    texts = {}
     for field, after in zip(tree.body, tree.body[1:], strict=False):
         if isinstance(field, ast.AnnAssign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
-            found[ast.unparse(field.target)] = " ".join(str(after.value.value).split())
-    return found
-
-
-def _cell(text: str) -> str:
-    return f"`{text}`" if text and text != "required" else text
+            texts[ast.unparse(field.target)] = " ".join(str(after.value.value).split())
+    return texts
 
 
 if __name__ == "__main__":

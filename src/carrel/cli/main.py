@@ -22,7 +22,7 @@ COMMANDS = {
     "unzip": ("carrel.cli.unzip:unzip", "Unpack .gz outputs to look at them."),
     "codelists": ("carrel.cli.codelists:codelists", "Add, update and check codelists."),
     "schema": ("carrel.cli.check:schema", "Print the JSON Schema of project.yaml, for editors."),
-    "toolchain": ("carrel.cli.toolchain:toolchain", "Build and list toolchains for bubblewrap."),
+    "toolchain": ("carrel.cli.toolchain:toolchain_group", "Build and list toolchains for bubblewrap."),
     "config": ("carrel.cli.config:config", "Show the settings in force."),
     "submit": ("carrel.cli.submit:submit", "Run a study on a site that is up, and watch it."),
     "up": ("carrel.cli.up:up", "Start a controller and agents on this machine."),
@@ -58,14 +58,10 @@ def main() -> None:
     try:
         carrel.main(prog_name="carrel")
     except Exception as error:
-        if _debugging():
+        if not {"-d", "--debug"}.isdisjoint(sys.argv[1:]):
             raise
         from carrel.units.faults import in_words
 
         said = in_words(error) if isinstance(error, OSError) else error
         click.echo(f"{said or type(error).__name__}", err=True)
         sys.exit(1)
-
-
-def _debugging() -> bool:
-    return any(word in ("-d", "--debug") for word in sys.argv[1:])

@@ -68,8 +68,8 @@ def _section(path: str, command: click.Command) -> Iterator[str]:
     if note := NOTES.get(path.removeprefix("carrel ")):
         yield ""
         yield note
-    options = [each for each in command.params if isinstance(each, click.Option)]
-    rows = [row for each in options if (row := each.get_help_record(ctx))]
+    options = [option for option in command.params if isinstance(option, click.Option)]
+    rows = [row for option in options if (row := option.get_help_record(ctx))]
     if rows:
         yield ""
         yield "| option | |"

@@ -59,7 +59,9 @@ def run(
     with explained(as_json):
         study = Study.at(project_dir)
         if dry_run:
-            _show_plan(study, options, as_json)
+            from carrel.cli.plan import show_plan
+
+            show_plan(study, options, as_json)
         else:
             result = _run(study, options, _watcher(study, timestamps, as_json), executor)
             _report(result, study, as_json, format_output_for_github)
@@ -115,9 +117,3 @@ def _report(result: "RunResult", study: "Study", as_json: bool, for_github: bool
         text = report.report(result, study.folder)
     if text and not as_json:
         click.echo("\n" + text)
-
-
-def _show_plan(study: "Study", options: "Options", as_json: bool) -> None:
-    from carrel.cli.plan import show_plan
-
-    show_plan(study, options, as_json)

@@ -1,5 +1,6 @@
 """`carrel exec`, `pull`, `info` and `clean`."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -37,17 +38,10 @@ def exec_command(
     if verbose:
         click.echo(f"Running {settings.image_named(image)} {' '.join(args)}", err=True)
     args = args[1:] if args[:1] == ("--",) else args
-    asked = Execution(image, args, _variables(env), user, entrypoint, memory, cpus)
+    pairs = (text.partition("=") for text in env)  # NAME=value, or NAME alone for the value it has here
+    variables = {name: value if sign else os.environ.get(name, "") for name, sign, value in pairs}
     with explained():
-        sys.exit(execute(asked, settings))
-
-
-def _variables(given: tuple[str, ...]) -> dict[str, str]:
-    """`NAME=value`, or `NAME` alone for the value it has here."""
-    import os
-
-    pairs = (text.partition("=") for text in given)
-    return {name: value if sign else os.environ.get(name, "") for name, sign, value in pairs}
+        sys.exit(execute(Execution(image, args, variables, user, entrypoint, memory, cpus), settings))
 
 
 @click.command()
@@ -62,10 +56,10 @@ def pull(images: tuple[str, ...], force: bool, project: Path | None) -> None:
 
     with explained(), open_images(LocalSettings.from_env()) as here:
         named = [*images, *sorted(load(project, str(project)).action_images if project else ())]
-        wanted = here.wanted(named, force or project is not None)
-        if not wanted:
+        references = here.wanted(named, force or project is not None)
+        if not references:
             click.echo("No such images here. Use --force to fetch them all the same.")
-        for reference in wanted:
+        for reference in references:
             click.echo(f"{reference}: {'updated' if here.pull(reference) else 'up to date'}")
 
 

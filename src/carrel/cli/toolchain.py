@@ -6,15 +6,15 @@ from pathlib import Path
 import click
 
 
-@click.group()
-def toolchain() -> None:
+@click.group("toolchain")
+def toolchain_group() -> None:
     """Build and list toolchains: what stands for images under bubblewrap.
 
     TOOLCHAINS_DIR is the folder they are in.
     """
 
 
-@toolchain.command()
+@toolchain_group.command()
 @click.argument("image", metavar="NAME:VERSION")
 @click.option(
     "-r",
@@ -35,13 +35,13 @@ def build(image: str, requirements: Path, folder: Path | None, python: Path | No
 
     name, _, version = image.partition(":")
     try:
-        made = toolchains.build(name, version, requirements, folder or _folder(), python)
+        toolchain = toolchains.build(name, version, requirements, folder or _folder(), python)
     except toolchains.ToolchainBuildFailed as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"{made.name}:{made.version} is ready in {made.folder}")
+    click.echo(f"{toolchain.name}:{toolchain.version} is ready in {toolchain.folder}")
 
 
-@toolchain.command("list")
+@toolchain_group.command("list")
 @click.option(
     "--dir", "folder", type=click.Path(path_type=Path, file_okay=False), help="In the place of TOOLCHAINS_DIR."
 )
@@ -49,8 +49,8 @@ def list_toolchains(folder: Path | None) -> None:
     """List the toolchains there are."""
     from carrel.executors.toolchains import existing
 
-    for each in existing(folder or _folder()):
-        click.echo(f"{each.name}:{each.version}  {each.id[:19]}  {each.folder}")
+    for toolchain in existing(folder or _folder()):
+        click.echo(f"{toolchain.name}:{toolchain.version}  {toolchain.id[:19]}  {toolchain.folder}")
 
 
 def _folder() -> Path:
