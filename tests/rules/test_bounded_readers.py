@@ -128,7 +128,7 @@ _MOST = {
         "units/ignored.py:ignores_all",
         "site/demo.py:level4_outputs",
         "site/layout.py:Secrets.of",
-        "site/layout.py:described",
+        "site/layout.py:load_site",
     ),
     OPERATOR: (
         "agent/databases.py:_network_access",
@@ -158,7 +158,7 @@ _MOST = {
         "site/demo.py:ingest_data",
         "site/demo.py:load_data",
         "site/processes.py:Process.last_lines",
-        "site/processes.py:_migrate",
+        "site/processes.py:Running.start",
         "site/workspaces.py:_latest_jobs",
     ),
     "a program of ours or of the operating system that says a line or two": (
