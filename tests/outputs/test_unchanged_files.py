@@ -7,7 +7,7 @@ import pytest
 
 from carrel.outputs.copies import sha256_of
 from carrel.outputs.matching import MatchedOutputs
-from carrel.outputs.unchanged_files import highest, match_made, note_placed
+from carrel.outputs.unchanged_files import highest, match_changed_files, note_placed
 from carrel.outputs.walk import walk_job
 
 HIGH, MEDIUM = "highly_sensitive", "moderately_sensitive"
@@ -33,7 +33,7 @@ class Job:
 
     def matched(self) -> MatchedOutputs:
         files = walk_job(self.root, lambda path: False).files
-        return match_made(self.spec, files, self.placed, self.root, OLD_NS)
+        return match_changed_files(self.spec, files, self.placed, self.root, OLD_NS)
 
 
 def test_an_input_left_as_it_was_is_no_output(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from carrel.executors.base import Inspection, Phase
 from carrel.executors.redaction import redacted_environment
 from carrel.messages.tasks import JobDefinition
-from carrel.outputs.matching import MatchedOutputs
+from carrel.outputs.matching import NOTHING_MATCHED, MatchedOutputs
 
 FILE = "metadata.json"
 LOG = "logs.txt"
@@ -23,7 +23,6 @@ _LABELS = {
     "base_revision": "org.opensafely.base.vcs-ref",
     "base_created": "org.opencontainers.base.build-date",
 }
-NOTHING_MATCHED = MatchedOutputs({}, (), ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 MEBIBYTE = 1024 * 1024
 MODERATELY_SENSITIVE = "moderately_sensitive"
 HIGHLY_SENSITIVE = "highly_sensitive"
+MINIMALLY_SENSITIVE = "minimally_sensitive"
 _READERS = threading.BoundedSemaphore(2)
 """An image is read whole: many jobs that end at once must not need the memory of many files."""
 _WAIT_SECONDS = 0.2

@@ -17,6 +17,7 @@ LONG_TABLE = 50
 LONGEST_LINE = 64 * 1024
 BLOCK = 1024 * 1024
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
+CopyLines = Callable[[Callable[[bytes], object], int], int]
 
 
 def summary(
@@ -40,6 +41,24 @@ def summary(
     return "\n".join(lines) + "\n"
 
 
+def sections(
+    *,
+    refused: Iterable[object],
+    unchanged: Iterable[str],
+    not_copied: Iterable[str] = (),
+    notes: Iterable[str] = (),
+    data_changes: Iterable[str] = (),
+) -> dict[str, list[str]]:
+    """What a summary lists after the contract's own, by title; those without items are not shown."""
+    return {
+        "Files that can never be outputs": [str(refusal) for refusal in refused],
+        "Files that were there before and that the job did not change, so that they are not its outputs": [*unchanged],
+        "Files of the study not copied": [*not_copied],
+        "Notes": [*notes],
+        "Data changed since this action last ran": [*data_changes],
+    }
+
+
 def table(rows: Mapping[str, str]) -> list[str]:
     """Two columns, sorted: `  path  - text`."""
     width = max(map(len, rows), default=0)
@@ -49,6 +68,18 @@ def table(rows: Mapping[str, str]) -> list[str]:
 def cut_note(left_out: int, limit: int) -> str:
     """The line that says a log was cut. Sizes in bytes."""
     return f"\nThis log was longer than {limit} bytes: {left_out} bytes between its head and its tail were left out.\n"
+
+
+def write_log(path: Path, copy_lines: CopyLines | None, max_bytes: int, trailer: str) -> None:
+    """Write a job's log: what `copy_lines` gives of its process, at most `max_bytes` of it, then the trailer.
+
+    `copy_lines(write, max_bytes)` returns how many bytes it left out; None where there was no process.
+    """
+    with path.open("wb") as log:
+        left_out = copy_lines(log.write, max_bytes) if copy_lines else 0
+        if left_out:
+            log.write(cut_note(left_out, max_bytes).encode())
+        log.write(trailer.encode())
 
 
 _TIMESTAMP = re.compile(r"^\d{4}-\d\d-\d\dT\S+ ")

@@ -31,6 +31,9 @@ class MatchedOutputs:
     unfit: tuple[str, ...] = ()
 
 
+NOTHING_MATCHED = MatchedOutputs({}, (), ())
+
+
 class TooMuchOutput(UserError):
     """A job's outputs are more than anybody would look at, or than a disk should take; the text says what may be."""
 
@@ -55,7 +58,7 @@ def match_outputs(output_spec: Mapping[str, str], files: Iterable[FileEntry], si
 def with_unfit(matched: MatchedOutputs, listing: Listing) -> MatchedOutputs:
     """With what the patterns without outputs would have matched, had it not been refused."""
     refused = (
-        f"{refusal.path}  - {refusal.reason}"
+        str(refusal)
         for refusal in listing.refused
         if any(matches(pattern, refusal.path) for pattern in matched.unmatched_patterns)
     )

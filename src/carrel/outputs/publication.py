@@ -72,7 +72,7 @@ class Publication(Staging):
         for change in self.changes:
             folder = self._journal.target(change).parent
             if folder not in is_near:
-                self._check()
+                self.check()
                 is_near[folder] = self._targets.is_near(change)
             if not is_near[folder]:
                 change = replace(change, beside=f".carrel-{short_name}-{change.number:06d}")

@@ -39,7 +39,7 @@ class Staging:
     def __init__(self, journal: Journal, check: Callable[[], None]) -> None:
         self.changes: list[FileChange] = []
         self._journal = journal
-        self._check = check
+        self.check = check
         self._unsynced: list[Path] = []
 
     def new_file(self, target: Path) -> Path:
@@ -64,9 +64,9 @@ class Staging:
         status = os.fstat(source)
         ours = os.geteuid() in (0, status.st_uid)
         if not (link and ours and replace_by_link(source, staged)):
-            copy_open_file(source, staged, FILE_MODE, self._check)
+            copy_open_file(source, staged, FILE_MODE, self.check)
         staged.chmod(FILE_MODE)
-        return StagedFile(staged, status.st_size, status.st_mtime, sha256_of(staged, self._check))
+        return StagedFile(staged, status.st_size, status.st_mtime, sha256_of(staged, self.check))
 
     def add_copy(self, staged: Path, target: Path) -> None:
         """Stage a copy, sharing nothing, of a file that is staged already."""
@@ -108,7 +108,7 @@ class Staging:
     def _copy(self, staged: Path, target: Path) -> None:
         fd = os.open(staged, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            copy_open_file(fd, target, FILE_MODE, self._check)
+            copy_open_file(fd, target, FILE_MODE, self.check)
         finally:
             os.close(fd)
 
@@ -116,5 +116,5 @@ class Staging:
         """Make what is staged so far durable: before a lock is taken, where there is much of it."""
         unsynced, self._unsynced = self._unsynced, []
         for start in range(0, len(unsynced), _SYNCED_AT_ONCE):
-            self._check()
+            self.check()
             list(_SYNCERS.map(fsync, unsynced[start : start + _SYNCED_AT_ONCE]))

@@ -12,8 +12,6 @@ from carrel.outputs.copies import sha256_of
 from carrel.outputs.matching import MatchedOutputs, capped, match_outputs, match_pattern
 from carrel.outputs.walk import FileEntry, walk
 
-UNCHANGED = "Files that were there before and that the job did not change, so that they are not its outputs"
-"""Their title in a job's log."""
 _LEVELS = ("minimally_sensitive", "moderately_sensitive", "highly_sensitive")
 """From the lowest on; a level of another name counts as the highest."""
 
@@ -65,7 +63,7 @@ def note_placed(
     }
 
 
-def match_made(
+def match_changed_files(
     output_spec: Mapping[str, str],
     files: Collection[FileEntry],
     placed: Mapping[str, PlacedFile],
