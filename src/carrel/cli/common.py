@@ -37,7 +37,7 @@ def explained(as_json: bool = False) -> Iterator[None]:
     from carrel.executors.base import ExecutorError, ExecutorRefusal
     from carrel.jobs.plan import PlanError
     from carrel.local.errors import LocalError
-    from carrel.local.explain import explain
+    from carrel.local.explanations import explain
     from carrel.project import ProjectValidationError
 
     try:

@@ -19,6 +19,6 @@ def config() -> None:
 def show(process: str) -> None:
     """Show the settings of a process as this environment makes them, and where each came from. Secrets are masked."""
     from carrel.cli.settings_in_force import in_force
-    from carrel.local.show import columns
+    from carrel.local.tables import columns
 
     click.echo("\n".join(columns(in_force(process))))

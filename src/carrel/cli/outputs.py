@@ -14,7 +14,7 @@ def check_outputs(report: Path | None) -> None:
     The exit code is 1 when a file would not reach level 4, there is something to look at, or something could not be.
     """
     from carrel.cli.common import explained
-    from carrel.local.outputs import check_study, lines, write_report
+    from carrel.local.output_checks import check_study, lines, write_report
     from carrel.local.study import Study
 
     with explained():

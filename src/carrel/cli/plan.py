@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from carrel.local.run import Options
+    from carrel.local.run import RunOptions
     from carrel.local.study import Study
 
 
@@ -28,10 +28,10 @@ def plan(
     With --site: what `carrel submit` would do, of project.yaml as it is here, on each backend; and which outputs that
     are there were made from data that has changed since."""
     from carrel.cli.common import explained
-    from carrel.local.run import Options, with_all_actions
+    from carrel.local.run import RunOptions, with_all_actions
     from carrel.local.study import Study
 
-    options = with_all_actions(Options(actions, force=force_run_dependencies, backend=backend))
+    options = with_all_actions(RunOptions(actions, force=force_run_dependencies, backend=backend))
     with explained(as_json):
         study = Study.at(Path())
         if site is None:
@@ -40,16 +40,16 @@ def plan(
             show_plan_at_site(site, workspace, study, options, as_json)
 
 
-def show_plan(study: "Study", options: "Options", as_json: bool) -> None:
+def show_plan(study: "Study", options: "RunOptions", as_json: bool) -> None:
     """Print the plan, in dependency order."""
     from carrel.local.run import plan_run
-    from carrel.local.show import plan_lines, plan_rows
+    from carrel.local.tables import plan_lines, plan_rows
 
     _, planned = plan_run(study, options)
     click.echo(json.dumps(plan_rows(planned), indent=2) if as_json else "\n".join(plan_lines(planned)))
 
 
-def show_plan_at_site(site: Path, workspace: str | None, study: "Study", options: "Options", as_json: bool) -> None:
+def show_plan_at_site(site: Path, workspace: str | None, study: "Study", options: "RunOptions", as_json: bool) -> None:
     """Print the plan of each backend, or of the one asked for."""
     from carrel.jobs.plan import plan
     from carrel.site.status_tables import AGAIN, planned_lines, planned_rows

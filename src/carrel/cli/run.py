@@ -14,7 +14,7 @@ from carrel.cli.common import MemorySize, executor_option, explained
 
 if TYPE_CHECKING:
     from carrel.local.events import RunResult, Watcher
-    from carrel.local.run import Options
+    from carrel.local.run import RunOptions
     from carrel.local.study import Study
 
 
@@ -52,10 +52,10 @@ def run(
 
     `run_all` stands for every action. The exit code is 0 when all succeeded or nothing was to do, and 1 otherwise.
     """
-    from carrel.local.run import Options
+    from carrel.local.run import RunOptions
     from carrel.local.study import Study
 
-    options = Options(actions, force=asked.pop("force_run_dependencies"), **asked)
+    options = RunOptions(actions, force=asked.pop("force_run_dependencies"), **asked)
     with explained(as_json):
         study = Study.at(project_dir)
         if dry_run:
@@ -80,7 +80,7 @@ def _watcher(study: "Study", timestamps: bool, as_json: bool) -> "Watcher":
     return Lines(timestamps)
 
 
-def _run(study: "Study", options: "Options", watcher: "Watcher", executor: str | None) -> "RunResult":
+def _run(study: "Study", options: "RunOptions", watcher: "Watcher", executor: str | None) -> "RunResult":
     from carrel.local.run import run as run_study
     from carrel.local.settings import LocalSettings
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from carrel.executors.base import WORKSPACE, Executor, Mount, ResourceLimits, RunSpec
 from carrel.jobs.identifiers import job_id
 from carrel.jobs.statuses import STATUSES, StatusCode
-from carrel.local.code import FORMER_OUTPUT, Hashes, Version
-from carrel.local.records import Record
+from carrel.local.code import FORMER_OUTPUT, CodeVersion, Hashes
+from carrel.local.records import ActionRecord
 from carrel.local.settings import LocalSettings
 from carrel.local.study import Study
 from carrel.outputs.inputs import place_outputs
@@ -40,7 +40,7 @@ class Stopped(Cancelled):
 
 
 @dataclass(slots=True)
-class Surroundings:
+class RunContext:
     """What all attempts of one run share."""
 
     study: Study
@@ -53,7 +53,7 @@ class Surroundings:
     hidden: LeaveOut
     former_outputs: Sequence[str]
     """Those of the hidden files that an earlier run made, and that no action makes now."""
-    version: Version
+    version: CodeVersion
     tell: Tell
     memory: int
     cpus: float
@@ -84,14 +84,14 @@ class Surroundings:
         )
 
 
-class Attempt:
+class LocalAttempt:
     """Runs one action; `run` is called once, in a thread of its own."""
 
-    def __init__(self, around: Surroundings, action: Action, needed: Mapping[str, Record]) -> None:
-        self.around, self.action, self.needed = around, action, needed
-        self.id = job_id(around.request_id, action.action_id)
+    def __init__(self, context: RunContext, action: Action, needed: Mapping[str, ActionRecord]) -> None:
+        self.context, self.action, self.needed = context, action, needed
+        self.id = job_id(context.request_id, action.action_id)
         self.name = NAME_PREFIX + self.id
-        self.folder = around.study.scratch / self.id
+        self.folder = context.study.scratch / self.id
         self.workspace = self.folder / "workspace"
         self.created_at = self.started_at = now()
         self.deadline: float | None = None
@@ -108,16 +108,16 @@ class Attempt:
 
     def prepare(self) -> list[Mount]:
         self.tell(StatusCode.PREPARING)
-        self.image_id = self.around.image_id(self.image)
-        folder = self.around.study.folder
+        self.image_id = self.context.image_id(self.image)
+        folder = self.context.study.folder
         self.workspace.mkdir(parents=True)
         self._note = lock(self.folder / ACTION_NOTE, note=self.action.action_id.encode())
         self.detail(StatusCode.PREPARING, f"Copying in code from {folder}")
-        seen = study_files(folder, self.around.hidden)
-        before = self.around.hashes.of_code(folder, seen)
+        seen = study_files(folder, self.context.hidden)
+        before = self.context.hashes.of_code(folder, seen)
         copy_study(folder, seen, self.workspace)
         self._tell_skipped(seen.skipped)
-        after = self.around.hashes.of_code(folder, study_files(folder, self.around.hidden))
+        after = self.context.hashes.of_code(folder, study_files(folder, self.context.hidden))
         # Edited while it was copied: nobody knows what ran, so it is never called up to date.
         self.code_hash = after if before == after else ""
         mounts = place_outputs(folder, self._inputs(), self.workspace, self.folder / "pins")
@@ -130,7 +130,7 @@ class Attempt:
 
     def _tell_skipped(self, skipped: Mapping[str, str]) -> None:
         """What is not copied, although nobody said so, with the reason: the first of it at once, all in the log."""
-        reasons = dict.fromkeys(self.around.former_outputs, FORMER_OUTPUT) | dict(skipped)
+        reasons = dict.fromkeys(self.context.former_outputs, FORMER_OUTPUT) | dict(skipped)
         self.skipped = [f"{printable(path)}  - {reason}" for path, reason in sorted(reasons.items())]
         for line in self.skipped[:SKIPPED_SHOWN]:
             self.detail(StatusCode.PREPARING, f"Not copied: {line}")
@@ -145,30 +145,30 @@ class Attempt:
 
     def check(self) -> None:
         """Raise `Stopped` when the run is being stopped; called between blocks of long work."""
-        if self.around.stopping.is_set():
+        if self.context.stopping.is_set():
             raise Stopped
 
     def _inputs(self) -> list[str]:
-        folder = self.around.study.folder
+        folder = self.context.study.folder
         paths = [path for record in self.needed.values() for path in record.outputs]
         for path in paths:
             self.detail(StatusCode.PREPARING, f"Copying input file: {path}")
-            self.input_hashes[path] = self.around.hashes.of(folder / path)
+            self.input_hashes[path] = self.context.hashes.of(folder / path)
         return paths
 
     @property
     def image(self) -> str:
-        return self.around.settings.image(self.action.run)
+        return self.context.settings.image(self.action.run)
 
     @property
     def _marker(self) -> Path:
         return self.folder / "prepared"
 
     def execute(self, mounts: list[Mount]) -> None:
-        if self.around.stopping.is_set():
+        if self.context.stopping.is_set():
             raise Stopped
         self.started_at = now()
-        self.around.executor.start(self._spec(mounts))
+        self.context.executor.start(self._spec(mounts))
         faults.point("local.started")
         self.tell(StatusCode.EXECUTING)
         if self.action.resources.timeout:
@@ -184,55 +184,55 @@ class Attempt:
         return tuple(shlex.split(self.action.run_command)[1:])
 
     def _spec(self, mounts: list[Mount]) -> RunSpec:
-        env = {"OPENSAFELY_BACKEND": self.around.backend}
-        if self.around.settings.stata_license and self.action.run.name.startswith("stata-mp"):
-            env["STATA_LICENSE"] = self.around.settings.stata_license
+        env = {"OPENSAFELY_BACKEND": self.context.backend}
+        if self.context.settings.stata_license and self.action.run.name.startswith("stata-mp"):
+            env["STATA_LICENSE"] = self.context.settings.stata_license
         return RunSpec(
             name=self.name,
             image=self.image,
             args=self.args,
             workspace=self.workspace,
             env=env,
-            limits=self.around.limits(self.action),
+            limits=self.context.limits(self.action),
             mounts=tuple(mounts),
-            labels={"workspace": self.around.study.name, "action": self.action.action_id, "carrel-local": "true"},
+            labels={"workspace": self.context.study.name, "action": self.action.action_id, "carrel-local": "true"},
         )
 
     def _wait(self) -> None:
-        executor = self.around.executor
+        executor = self.context.executor
         while not executor.wait([self.name], WAIT_SECONDS):
-            if self.around.stopping.is_set():
+            if self.context.stopping.is_set():
                 break
             if self.deadline is not None and time.monotonic() >= self.deadline:
                 self.timed_out = True
                 executor.stop(self.name)
-        if self.around.stopping.is_set():
+        if self.context.stopping.is_set():
             raise Stopped
 
     def stop(self) -> None:
         """Kill the process, if there is one; called from another thread once `stopping` is set."""
-        self.around.executor.stop(self.name)
+        self.context.executor.stop(self.name)
 
     def clean_up(self) -> None:
         if self._note is not None:
             os.close(self._note)
-        if self.around.keep:
+        if self.context.keep:
             return
-        self.around.executor.stop(self.name)
-        self.around.executor.remove(self.name)
+        self.context.executor.stop(self.name)
+        self.context.executor.remove(self.name)
         remove_tree(self.folder)
 
     def detail(self, code: StatusCode, message: str) -> None:
         """A line of progress within a step."""
-        self.around.tell(self.action.action_id, code, message, True)
+        self.context.tell(self.action.action_id, code, message, True)
 
     def tell(self, code: StatusCode, message: str = "") -> None:
         """A step begins or ends; without a message, with the one that the status has of its own."""
-        self.around.tell(self.action.action_id, code, message or STATUSES[code].message, False)
+        self.context.tell(self.action.action_id, code, message or STATUSES[code].message, False)
 
     def sample(self) -> int | None:
         """Most memory used so far, in bytes; called from another thread while the process runs."""
-        usage = self.around.executor.usage(self.name)
+        usage = self.context.executor.usage(self.name)
         if usage is not None:
             self.memory_peak = max(self.memory_peak or 0, usage.memory_peak or usage.memory)
         return self.memory_peak

@@ -82,19 +82,19 @@ class Hashes:
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class CodeVersion:
     """Which commit the study's folder is at, if it is a git repository, and whether tracked files differ from it."""
 
     commit: str = ""
     dirty: bool = False
 
 
-def version_of(folder: Path) -> Version:
+def version_of(folder: Path) -> CodeVersion:
     """A folder that is no repository, or a machine without git, gives an empty version."""
     commit = git_answer(folder, "rev-parse", "--verify", "--quiet", "HEAD")
     if not commit:
-        return Version()
-    return Version(commit, bool(git_answer(folder, "status", "--porcelain", "--untracked-files=no", "--", ".")))
+        return CodeVersion()
+    return CodeVersion(commit, bool(git_answer(folder, "status", "--porcelain", "--untracked-files=no", "--", ".")))
 
 
 def git_answer(folder: Path, *args: str) -> str:

@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from carrel.local.records import Record
+from carrel.local.records import ActionRecord
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Progress:
     """One line of progress. `code` is the status the action is in now; `detail` lines do not change it."""
 
     action: str
@@ -25,7 +25,7 @@ class ActionResult:
     action: str
     succeeded: bool
     message: str
-    record: Record | None = None
+    record: ActionRecord | None = None
     log: str = ""
     """Path of its log from the study's folder; empty when there is none."""
 
@@ -44,7 +44,7 @@ class RunResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class RunStart:
     """The actions of a run, in dependency order, and what each waits for."""
 
     request_id: str
@@ -56,9 +56,9 @@ class Start:
 class Watcher(Protocol):
     """Shows a run. Called from several threads, one at a time."""
 
-    def start(self, run: Start) -> None: ...
+    def start(self, run: RunStart) -> None: ...
 
-    def change(self, change: Change) -> None: ...
+    def change(self, change: Progress) -> None: ...
 
     def usage(self, action: str, memory_peak: int | None) -> None:
         """What a running action has used so far, in bytes."""

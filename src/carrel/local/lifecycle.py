@@ -2,12 +2,12 @@
 
 from carrel.executors.base import ExecutorError, Phase
 from carrel.jobs.statuses import StatusCode
-from carrel.local.attempt import Attempt
-from carrel.local.finalise import finalise
-from carrel.local.records import Record
+from carrel.local.attempt import LocalAttempt
+from carrel.local.finalisation import finalise
+from carrel.local.records import ActionRecord
 
 
-def run(attempt: Attempt) -> Record:
+def run(attempt: LocalAttempt) -> ActionRecord:
     """The record of the finished attempt, already published with its outputs and log. Call it once, in a thread.
 
     Raises `Stopped`, and `ExecutorError` or `OSError` for a fault of the machine: then nothing was published.
@@ -25,9 +25,9 @@ def run(attempt: Attempt) -> Record:
     return record
 
 
-def _end(attempt: Attempt) -> Record:
+def _end(attempt: LocalAttempt) -> ActionRecord:
     attempt.tell(StatusCode.FINALIZING)
-    inspection = attempt.around.executor.inspect(attempt.name)
+    inspection = attempt.context.executor.inspect(attempt.name)
     if inspection.phase is Phase.ABSENT or inspection.lost:
         raise ExecutorError("its process was lost (was the machine or the runtime restarted?)")
     record = finalise(attempt, inspection)

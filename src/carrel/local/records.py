@@ -19,7 +19,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class ActionRecord:
     """One finished run of one action. Times are ISO 8601 with their zone, hashes sha256 in hex, sizes in bytes."""
 
     id: str
@@ -56,18 +56,18 @@ class Record:
         return self.state == "succeeded"
 
 
-def read_records(study: "Study") -> dict[str, Record]:
+def read_records(study: "Study") -> dict[str, ActionRecord]:
     """By action. A record that cannot be read (another version's, damaged) counts as none: the action runs again."""
     found = (read_record(path) for path in sorted(study.records.glob("*.json")))
     return {record.action: record for record in found if record is not None}
 
 
-def read_record(path: Path) -> Record | None:
+def read_record(path: Path) -> ActionRecord | None:
     try:
         content: dict[str, Any] = json.loads(path.read_text("utf-8"))
         if content.pop("format") != FORMAT:
             return None
-        return Record(**content)
+        return ActionRecord(**content)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
@@ -76,11 +76,11 @@ def record_path(study: "Study", action: str) -> Path:
     return study.records / f"{action}.json"
 
 
-def to_bytes(record: Record) -> bytes:
+def to_bytes(record: ActionRecord) -> bytes:
     return (json.dumps({"format": FORMAT, **asdict(record)}, indent=2) + "\n").encode()
 
 
-def missing_outputs(study: "Study", record: Record) -> list[str]:
+def missing_outputs(study: "Study", record: ActionRecord) -> list[str]:
     """Recorded outputs whose files are gone."""
     return [path for path in record.outputs if not (study.folder / path).is_file()]
 
@@ -91,7 +91,7 @@ def latest_jobs(study: "Study", backend: str) -> "dict[str, LatestJob]":
     return {record.action: _latest(study, record) for record in records if record.backend == backend}
 
 
-def _latest(study: "Study", record: Record) -> "LatestJob":
+def _latest(study: "Study", record: ActionRecord) -> "LatestJob":
     from carrel.jobs.models import LatestJob
     from carrel.jobs.statuses import State, StatusCode
 

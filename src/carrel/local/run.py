@@ -15,11 +15,11 @@ from carrel.executors.base import Executor, ExecutorError, ExecutorRefusal
 from carrel.jobs.plan import Plan, Run, plan
 from carrel.jobs.statuses import StatusCode
 from carrel.local import lifecycle
-from carrel.local.attempt import Attempt, Stopped, Surroundings
+from carrel.local.attempt import LocalAttempt, RunContext, Stopped
 from carrel.local.code import former_outputs, output_patterns, version_of
 from carrel.local.errors import LocalError
-from carrel.local.events import ActionResult, Change, RunResult, Start, Watcher
-from carrel.local.records import Record, latest_jobs, read_records
+from carrel.local.events import ActionResult, Progress, RunResult, RunStart, Watcher
+from carrel.local.records import ActionRecord, latest_jobs, read_records
 from carrel.local.report import action_names
 from carrel.local.settings import LocalSettings
 from carrel.local.study import Study, default_backend
@@ -38,7 +38,7 @@ EXECUTOR_NOTE = "executor.txt"
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class RunOptions:
     """What `carrel run` was asked. `memory` in bytes and `cpus` in cores; None: the contract's defaults, 4G and 2."""
 
     actions: tuple[str, ...]
@@ -55,7 +55,7 @@ DEFAULT_MEMORY = parse_size("4G")
 DEFAULT_CPUS = 2.0
 
 
-def plan_run(study: Study, options: Options) -> tuple[Pipeline, Plan]:
+def plan_run(study: Study, options: RunOptions) -> tuple[Pipeline, Plan]:
     """The project on the chosen backend and what would run there, with reasons.
 
     Raises `ProjectValidationError`, `PlanError` and `LocalError`.
@@ -99,7 +99,7 @@ def _close(executor: Executor) -> None:
         close()
 
 
-def run(study: Study, options: Options, settings: LocalSettings, watcher: Watcher) -> RunResult:
+def run(study: Study, options: RunOptions, settings: LocalSettings, watcher: Watcher) -> RunResult:
     """Run the requested actions; returns when all have ended. Under the study's lock.
 
     Raises what `plan_run` raises, and `ExecutorError` when nothing can run here. KeyboardInterrupt goes through once
@@ -115,10 +115,10 @@ def run(study: Study, options: Options, settings: LocalSettings, watcher: Watche
     executor = settings.executor_for(study, images=images)
     study.scratch.mkdir(parents=True, exist_ok=True)
     (study.scratch / EXECUTOR_NOTE).write_text(executor.capabilities.name)
-    around = _surroundings(study, options, settings, executor, pipeline, watcher)
-    watcher.start(_start(around, planned))
+    context = _surroundings(study, options, settings, executor, pipeline, watcher)
+    watcher.start(_start(context, planned))
     try:
-        result = LocalRun(around, pipeline, planned, options, watcher).run()
+        result = LocalRun(context, pipeline, planned, options, watcher).run()
     finally:
         with contextlib.suppress(OSError):
             (study.folder / STAGING).rmdir()
@@ -130,17 +130,17 @@ def run(study: Study, options: Options, settings: LocalSettings, watcher: Watche
 
 
 def _surroundings(
-    study: Study, options: Options, settings: LocalSettings, executor: Executor, pipeline: Pipeline, watcher: Watcher
-) -> Surroundings:
+    study: Study, options: RunOptions, settings: LocalSettings, executor: Executor, pipeline: Pipeline, watcher: Watcher
+) -> RunContext:
     whole = study.pipeline()
     former = former_outputs(study, whole)
     telling = threading.Lock()
 
     def tell(action: str, code: StatusCode, message: str, detail: bool) -> None:
         with telling:
-            watcher.change(Change(action, str(code), message, datetime.now(UTC), detail))
+            watcher.change(Progress(action, str(code), message, datetime.now(UTC), detail))
 
-    return Surroundings(
+    return RunContext(
         study=study,
         settings=settings,
         executor=executor,
@@ -159,28 +159,28 @@ def _surroundings(
     )
 
 
-def _start(around: Surroundings, planned: Plan) -> Start:
+def _start(context: RunContext, planned: Plan) -> RunStart:
     needs = {each.action: tuple(each.wait_for_new) for each in planned.runs}
-    return Start(around.request_id, around.backend, tuple(needs), needs)
+    return RunStart(context.request_id, context.backend, tuple(needs), needs)
 
 
 @dataclass(slots=True)
 class LocalRun:
     """The loop: starts what can start, notes what ended, stops all at the first failure unless told to go on."""
 
-    around: Surroundings
+    context: RunContext
     pipeline: Pipeline
     planned: Plan
-    options: Options
+    options: RunOptions
     watcher: Watcher
     results: list[ActionResult] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
-    records: dict[str, Record] = field(default_factory=dict)
+    records: dict[str, ActionRecord] = field(default_factory=dict)
     waiting: dict[str, Run] = field(default_factory=dict)
-    running: dict[Future[Record], Attempt] = field(default_factory=dict)
+    running: dict[Future[ActionRecord], LocalAttempt] = field(default_factory=dict)
 
     def run(self) -> RunResult:
-        self.records = read_records(self.around.study)
+        self.records = read_records(self.context.study)
         self.waiting = {each.action: each for each in self.planned.runs}
         with ThreadPoolExecutor(self.options.concurrency, thread_name_prefix="action") as pool:
             try:
@@ -214,11 +214,11 @@ class LocalRun:
         unfinished = {*self.waiting, *(attempt.action.action_id for attempt in self.running.values())}
         return any(need in unfinished for need in entry.wait_for_new)
 
-    def _attempt(self, action: str) -> Attempt:
+    def _attempt(self, action: str) -> LocalAttempt:
         wanted = self.pipeline.actions[action]
-        return Attempt(self.around, wanted, {need: self.records[need] for need in wanted.needs})
+        return LocalAttempt(self.context, wanted, {need: self.records[need] for need in wanted.needs})
 
-    def _ended(self, attempt: Attempt, future: Future[Record]) -> None:
+    def _ended(self, attempt: LocalAttempt, future: Future[ActionRecord]) -> None:
         action = attempt.action.action_id
         try:
             result = self._finished(future.result())
@@ -227,14 +227,14 @@ class LocalRun:
         except (ExecutorError, ExecutorRefusal, InfrastructureFault, OSError, ValueError) as fault:
             said = in_words(fault) if isinstance(fault, OSError) else fault
             result = ActionResult(action, succeeded=False, message=f"This action could not be run: {said}")
-            self.around.tell(action, StatusCode.INTERNAL_ERROR, result.message, False)
+            self.context.tell(action, StatusCode.INTERNAL_ERROR, result.message, False)
         self.results.append(result)
         if not result.succeeded:
             self._failed(action)
 
-    def _finished(self, record: Record) -> ActionResult:
+    def _finished(self, record: ActionRecord) -> ActionResult:
         self.records[record.action] = record
-        log = self.around.study.log(record.action).relative_to(self.around.study.folder)
+        log = self.context.study.log(record.action).relative_to(self.context.study.folder)
         return ActionResult(record.action, record.succeeded, record.status_message, record, str(log))
 
     def _failed(self, action: str) -> None:
@@ -246,17 +246,17 @@ class LocalRun:
         for dependant in dependants(action, self.waiting):
             del self.waiting[dependant]
             self.left_out.append(dependant)
-            self.around.tell(dependant, StatusCode.DEPENDENCY_FAILED, f"Not starting, because {action} failed", False)
+            self.context.tell(dependant, StatusCode.DEPENDENCY_FAILED, f"Not starting, because {action} failed", False)
 
     def _stop_all(self, why: str = "Stopped") -> None:
         """Tell every attempt to stop, and kill what runs; the pool's end waits for their cleaning up."""
-        self.around.stopping.set()
+        self.context.stopping.set()
         for future, attempt in self.running.items():
             if not future.cancel():
                 with contextlib.suppress(ExecutorError):
                     attempt.stop()
         for attempt in self.running.values():
-            self.around.tell(attempt.action.action_id, StatusCode.CANCELLED_BY_USER, why, False)
+            self.context.tell(attempt.action.action_id, StatusCode.CANCELLED_BY_USER, why, False)
 
     def _sample(self) -> None:
         for attempt in self.running.values():
@@ -273,7 +273,7 @@ def dependants(action: str, waiting: Mapping[str, Run]) -> list[str]:
     return reached[1:]
 
 
-def with_all_actions(options: Options) -> Options:
+def with_all_actions(options: RunOptions) -> RunOptions:
     """The same, asked for `run_all`: what `carrel plan` shows when no action is named."""
     from carrel.project import RUN_ALL_COMMAND
 

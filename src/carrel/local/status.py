@@ -7,7 +7,7 @@ from pathlib import Path
 
 from carrel.local.attempt import ACTION_NOTE
 from carrel.local.code import Hashes, hidden_files
-from carrel.local.records import Record, missing_outputs, read_records
+from carrel.local.records import ActionRecord, missing_outputs, read_records
 from carrel.local.settings import LocalSettings
 from carrel.local.study import Study
 from carrel.outputs.study_files import study_files
@@ -20,7 +20,7 @@ class ActionStatus:
     """`stale`: what changed since the record was made, in words; empty when nothing did."""
 
     action: str
-    record: Record | None
+    record: ActionRecord | None
     stale: tuple[str, ...] = ()
     running: bool = False
 
@@ -45,9 +45,9 @@ def _stale(
     study: Study,
     settings: LocalSettings,
     action: Action,
-    record: Record,
+    record: ActionRecord,
     code: str,
-    records: dict[str, Record],
+    records: dict[str, ActionRecord],
     hashes: Hashes,
 ) -> Iterator[str]:
     if not record.succeeded:
@@ -69,7 +69,7 @@ def _run_of(action: Action, backend: str) -> str:
     return (action.for_backend(backend) if backend in action.commands else action).run_command
 
 
-def _input_hashes(study: Study, action: Action, records: dict[str, Record], hashes: Hashes) -> dict[str, str]:
+def _input_hashes(study: Study, action: Action, records: dict[str, ActionRecord], hashes: Hashes) -> dict[str, str]:
     """Hash of each present output of the needed actions; "" for one that is gone."""
     paths = [path for need in action.needs if need in records for path in records[need].outputs]
     return {path: _hash_or_nothing(study.folder / path, hashes) for path in paths}
@@ -79,7 +79,7 @@ def _hash_or_nothing(path: Path, hashes: Hashes) -> str:
     return hashes.of(path) if path.is_file() else ""
 
 
-def image_changed(settings: LocalSettings, record: Record, image: str) -> bool:
+def image_changed(settings: LocalSettings, record: ActionRecord, image: str) -> bool:
     """Whether the image there is now is another one; False where that cannot be told."""
     if image != record.image:
         return True
@@ -93,7 +93,7 @@ def image_changed(settings: LocalSettings, record: Record, image: str) -> bool:
         return False
 
 
-def _docker_image_changed(record: Record) -> bool:
+def _docker_image_changed(record: ActionRecord) -> bool:
     from carrel.local.images import local_image_id
 
     found = local_image_id(record.image)

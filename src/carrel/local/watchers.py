@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from carrel.local.events import ActionResult, Change, RunResult, Start
+from carrel.local.events import ActionResult, Progress, RunResult, RunStart
 from carrel.local.report import last_lines
 
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ class Lines:
     def __init__(self, timestamps: bool = False) -> None:
         self.timestamps = timestamps
 
-    def start(self, run: Start) -> None:
+    def start(self, run: RunStart) -> None:
         self._print(f"Running actions: {', '.join(run.actions)}")
 
-    def change(self, change: Change) -> None:
+    def change(self, change: Progress) -> None:
         self._print(f"{change.action}: {change.message.strip()}", change.at)
 
     def usage(self, action: str, memory_peak: int | None) -> None:
@@ -62,10 +62,10 @@ class Lines:
 class JsonLines:
     """One JSON object per line; `type` is `run`, `change`, `result` or `end`."""
 
-    def start(self, run: Start) -> None:
+    def start(self, run: RunStart) -> None:
         self._print("run", request_id=run.request_id, backend=run.backend, actions=list(run.actions))
 
-    def change(self, change: Change) -> None:
+    def change(self, change: Progress) -> None:
         if not change.detail:
             at = change.at.isoformat()
             self._print("change", action=change.action, status_code=change.code, message=change.message.strip(), at=at)
@@ -96,7 +96,7 @@ def result_fields(result: ActionResult) -> dict[str, Any]:
 
 
 @dataclass(slots=True)
-class Row:
+class ActionRow:
     """One action in the table. Times are of the monotonic clock, in seconds."""
 
     code: str = "waiting"
@@ -117,19 +117,19 @@ class LiveTable:
     """A table on the terminal: action, state, elapsed, memory peak, what it waits for or how it failed."""
 
     folder: Path
-    rows: dict[str, Row] = field(default_factory=dict)
+    rows: dict[str, ActionRow] = field(default_factory=dict)
     needs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     live: "Live | None" = None
 
-    def start(self, run: Start) -> None:
+    def start(self, run: RunStart) -> None:
         from rich.live import Live
 
-        self.rows = {action: Row() for action in run.actions}
+        self.rows = {action: ActionRow() for action in run.actions}
         self.needs = run.needs
         self.live = Live(get_renderable=self.table, refresh_per_second=4)
         self.live.start()
 
-    def change(self, change: Change) -> None:
+    def change(self, change: Progress) -> None:
         row = self.rows[change.action]
         row.code = change.code
         if row.started is None and change.code not in FINAL:
@@ -138,7 +138,7 @@ class LiveTable:
             row.ended = row.ended or time.monotonic()
             row.note = self._last_words(change)
 
-    def _last_words(self, change: Change) -> str:
+    def _last_words(self, change: Progress) -> str:
         if change.code == "succeeded":
             return ""
         log = self.folder / "metadata" / f"{change.action}.log"
@@ -170,7 +170,7 @@ class LiveTable:
             table.add_row(*(Text(cell) for cell in cells), style=_style(row.code))
         return table
 
-    def _awaited(self, action: str, row: Row) -> list[str]:
+    def _awaited(self, action: str, row: ActionRow) -> list[str]:
         if row.code != "waiting":
             return []
         return [need for need in self.needs.get(action, ()) if self.rows[need].code != "succeeded"]

@@ -6,7 +6,7 @@ from typing import Any
 from carrel.jobs.freshness import DataChange
 from carrel.jobs.models import LatestJob
 from carrel.jobs.plan import Plan, WaitFor
-from carrel.local.show import columns, plan_lines, plan_rows
+from carrel.local.tables import columns, plan_lines, plan_rows
 from carrel.project import Pipeline
 from carrel.site.workspaces import Workspace
 

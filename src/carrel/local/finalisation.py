@@ -11,10 +11,10 @@ from pathlib import Path
 from carrel.executors.base import Inspection
 from carrel.jobs.outcomes import results_to_outcome
 from carrel.jobs.statuses import StatusCode
-from carrel.local.attempt import Attempt, now
+from carrel.local.attempt import LocalAttempt, now
 from carrel.local.errors import LocalError
-from carrel.local.ignoring import exposed, ignore_outputs
-from carrel.local.records import Record, record_path, to_bytes
+from carrel.local.gitignore import exposed, ignore_outputs
+from carrel.local.records import ActionRecord, record_path, to_bytes
 from carrel.outputs import logs, manifest
 from carrel.outputs.diagnosis import notes_on, why_not_started
 from carrel.outputs.judgement import EndedJob, Judgement, identifying_notes, judge
@@ -47,7 +47,7 @@ class AttemptResult:
     """The runtime's (which limits it could keep, and how), and ours."""
 
 
-def finalise(attempt: Attempt, inspection: Inspection) -> Record:
+def finalise(attempt: LocalAttempt, inspection: Inspection) -> ActionRecord:
     """Publish the ended attempt and return its record; `OSError` when it cannot be: then nothing has changed."""
     result = _judge(attempt, inspection)
     while True:
@@ -71,11 +71,11 @@ def finalise(attempt: Attempt, inspection: Inspection) -> Record:
         return record
 
 
-def _judge(attempt: Attempt, inspection: Inspection) -> AttemptResult:
+def _judge(attempt: LocalAttempt, inspection: Inspection) -> AttemptResult:
     listing = walk_job(attempt.workspace, lambda path: is_reserved(path) or Path(path).name == GITIGNORE, attempt.check)
     unreadable_list = ""
     try:
-        limits = GateLimits(identifiers=attempt.around.settings.identifier_names)
+        limits = GateLimits(identifiers=attempt.context.settings.identifier_names)
     except LocalError as error:
         limits, unreadable_list = GateLimits(), str(error)
     job = EndedJob(
@@ -90,7 +90,7 @@ def _judge(attempt: Attempt, inspection: Inspection) -> AttemptResult:
     ending = Ending(
         exit_code=inspection.exit_code,
         oom_killed=inspection.oom_killed,
-        memory_limit=attempt.around.limits(attempt.action).memory,
+        memory_limit=attempt.context.limits(attempt.action).memory,
         timeout_seconds=attempt.action.resources.timeout if attempt.timed_out else None,
     )
     judgement = judge(job, ending, listing)
@@ -118,7 +118,7 @@ def _judge(attempt: Attempt, inspection: Inspection) -> AttemptResult:
     )
 
 
-def _status(attempt: Attempt, inspection: Inspection, judgement: Judgement) -> tuple[StatusCode, str]:
+def _status(attempt: LocalAttempt, inspection: Inspection, judgement: Judgement) -> tuple[StatusCode, str]:
     """The server's status; its words too, but where the server must say less than a researcher may know here."""
     outcome = judgement.outcome
     if attempt.timed_out:
@@ -137,13 +137,13 @@ def _status(attempt: Attempt, inspection: Inspection, judgement: Judgement) -> t
     return server.code, server.message
 
 
-def _record(attempt: Attempt, inspection: Inspection, result: AttemptResult) -> Record:
-    around, action = attempt.around, attempt.action
-    return Record(
+def _record(attempt: LocalAttempt, inspection: Inspection, result: AttemptResult) -> ActionRecord:
+    context, action = attempt.context, attempt.action
+    return ActionRecord(
         id=attempt.id,
-        request_id=around.request_id,
+        request_id=context.request_id,
         action=action.action_id,
-        backend=around.backend,
+        backend=context.backend,
         state="succeeded" if result.code == StatusCode.SUCCEEDED else "failed",
         status_code=str(result.code),
         status_message=result.message,
@@ -155,9 +155,9 @@ def _record(attempt: Attempt, inspection: Inspection, result: AttemptResult) -> 
         run=action.run_command,
         image=attempt.image,
         image_id=inspection.image_id or attempt.image_id,
-        executor=around.executor.capabilities.name,
-        commit=around.version.commit,
-        dirty=around.version.dirty,
+        executor=context.executor.capabilities.name,
+        commit=context.version.commit,
+        dirty=context.version.dirty,
         code_hash=attempt.code_hash,
         inputs=attempt.input_hashes,
         outputs=dict(result.outputs),
@@ -166,8 +166,8 @@ def _record(attempt: Attempt, inspection: Inspection, result: AttemptResult) -> 
     )
 
 
-def _publish(attempt: Attempt, record: Record, result: AttemptResult) -> None:
-    study = attempt.around.study
+def _publish(attempt: LocalAttempt, record: ActionRecord, result: AttemptResult) -> None:
+    study = attempt.context.study
     publication = Publication(attempt.id, [study.folder], attempt.check)
     origin = OutputOrigin(job_id=record.id, job_request=record.request_id, action=record.action, commit=record.commit)
     try:
@@ -177,12 +177,12 @@ def _publish(attempt: Attempt, record: Record, result: AttemptResult) -> None:
             output = stage_output(publication, source, study.folder / path, path, level, link=True)
             entries.append(record_of(output, origin, record.excluded.get(path)))
         log = publication.new_file(study.log(record.action))
-        copy_lines = partial(attempt.around.executor.logs, attempt.name)
+        copy_lines = partial(attempt.context.executor.logs, attempt.name)
         logs.write_log(log, copy_lines, MAX_LOG_BYTES, _summary(attempt, record, result))
-        with attempt.around.publishing:
+        with attempt.context.publishing:
             _ignore(study.folder, record.outputs)
             present = manifest.read(study.metadata / "manifest.json", study.name)
-            after = manifest.updated(present, record.action, entries, attempt.around.all_actions)
+            after = manifest.updated(present, record.action, entries, attempt.context.all_actions)
             publication.add_bytes(manifest.dumps(after), study.metadata / "manifest.json")
             publication.add_bytes(to_bytes(record), record_path(study, record.action))
             publication.commit()
@@ -210,7 +210,7 @@ def _ignore(study: Path, outputs: Mapping[str, str]) -> None:
         ) from error
 
 
-def _summary(attempt: Attempt, record: Record, result: AttemptResult) -> str:
+def _summary(attempt: LocalAttempt, record: ActionRecord, result: AttemptResult) -> str:
     fields = {
         "job_definition_id": record.id,
         "request_id": record.request_id,
