@@ -30,7 +30,20 @@ JOB = JobDefinition(
 
 
 def _record(path: str, action: str = "a", **more: object) -> OutputRecord:
-    return OutputRecord(path, "highly_sensitive", "j1", "r1", action, "u", "repo", "c", 1, 2.5, "hash", **more)
+    return OutputRecord(
+        path=path,
+        level="highly_sensitive",
+        job_id="j1",
+        job_request="r1",
+        action=action,
+        user="u",
+        repo="repo",
+        commit="c",
+        size=1,
+        timestamp=2.5,
+        content_hash="hash",
+        **more,
+    )
 
 
 def test_a_manifest_has_the_contracts_keys_in_order(tmp_path: Path) -> None:

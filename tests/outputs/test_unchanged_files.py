@@ -7,7 +7,7 @@ import pytest
 
 from carrel.outputs.copies import sha256_of
 from carrel.outputs.matching import MatchedOutputs
-from carrel.outputs.unchanged_files import highest, match_changed_files, note_placed
+from carrel.outputs.unchanged_files import highest_level, match_changed_files, note_placed
 from carrel.outputs.walk import walk_job
 
 HIGH, MEDIUM = "highly_sensitive", "moderately_sensitive"
@@ -112,4 +112,4 @@ def test_an_input_that_is_only_shown_is_none_wherever_its_folder_went(tmp_path: 
     [([MEDIUM, HIGH, ""], HIGH), (["minimally_sensitive", MEDIUM], MEDIUM), ([HIGH, "unheard_of"], "unheard_of")],
 )
 def test_the_highest_level(levels: list[str], level: str) -> None:
-    assert highest(levels) == level
+    assert highest_level(levels) == level

@@ -151,7 +151,7 @@ _MOST = {
         "local/codelists.py:Codelists.check_upstream",
         "local/codelists.py:Codelists.manifest",
         "local/codelists.py:Codelists.problems",
-        "local/codelists.py:Codelists.wanted",
+        "local/codelists.py:Codelists.listed",
         "local/report.py:_github_block",
         "local/report.py:program_lines",
         "site/demo.py:csv_table",

@@ -17,7 +17,7 @@ from carrel.outputs import manifest
 from carrel.outputs.errors import UserError
 from carrel.outputs.inputs import place_file
 from carrel.outputs.study_files import hidden_from_jobs
-from carrel.outputs.unchanged_files import highest, note_placed
+from carrel.outputs.unchanged_files import highest_level, note_placed
 from carrel.project import ProjectValidationError, action_names, get_all_output_patterns_from_project_file
 from carrel.repos import FileIsLink, FileNotInRepo, FileTooLarge, GivenUp
 from carrel.telemetry.faults import point
@@ -97,7 +97,7 @@ def place_inputs(
     levels: dict[str, str] = {}
     for record in records:
         for path, level in record["outputs"].items():
-            levels[path] = highest([level, levels.get(path, "")])
+            levels[path] = highest_level([level, levels.get(path, "")])
     hashes = {path: str(present[path].get("content_hash") or "") for path in levels.keys() & present.keys()}
     return Inputs(levels, hashes, {mount.target.removeprefix(f"{WORKSPACE}/"): mount.source for mount in mounts})
 

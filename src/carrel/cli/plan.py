@@ -31,7 +31,7 @@ def plan(
     from carrel.local.run import RunOptions, with_all_actions
     from carrel.local.study import Study
 
-    options = with_all_actions(RunOptions(actions, force=force_run_dependencies, backend=backend))
+    options = with_all_actions(RunOptions(actions=actions, force=force_run_dependencies, backend=backend))
     with explained(as_json):
         study = Study.at(Path())
         if site is None:

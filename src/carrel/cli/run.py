@@ -55,7 +55,7 @@ def run(
     from carrel.local.run import RunOptions
     from carrel.local.study import Study
 
-    options = RunOptions(actions, force=asked.pop("force_run_dependencies"), **asked)
+    options = RunOptions(actions=actions, force=asked.pop("force_run_dependencies"), **asked)
     with explained(as_json):
         study = Study.at(project_dir)
         if dry_run:

@@ -31,7 +31,7 @@ def exec_command(
     verbose: bool,
 ) -> None:
     """Run ARGS in IMAGE on this folder, which it sees as /workspace. The exit code is the program's."""
-    from carrel.local.runtime import Execution, execute
+    from carrel.local.execution import Execution, execute
     from carrel.local.settings import LocalSettings
 
     settings = LocalSettings.from_env().with_executor(executor)
@@ -40,8 +40,11 @@ def exec_command(
     args = args[1:] if args[:1] == ("--",) else args
     pairs = (text.partition("=") for text in env)  # NAME=value, or NAME alone for the value it has here
     variables = {name: value if sign else os.environ.get(name, "") for name, sign, value in pairs}
+    execution = Execution(
+        image=image, args=args, env=variables, user=user, entrypoint=entrypoint, memory=memory, cpus=cpus
+    )
     with explained():
-        sys.exit(execute(Execution(image, args, variables, user, entrypoint, memory, cpus), settings))
+        sys.exit(execute(execution, settings))
 
 
 @click.command()
@@ -50,13 +53,13 @@ def exec_command(
 @click.option("--project", type=click.Path(path_type=Path, dir_okay=False), help="Fetch what this project.yaml names.")
 def pull(images: tuple[str, ...], force: bool, project: Path | None) -> None:
     """Fetch the newest IMAGE... from the registry; all images that are here if none is named."""
-    from carrel.local.runtime import open_images
+    from carrel.local.machine import open_images
     from carrel.local.settings import LocalSettings
     from carrel.local.study import load
 
     with explained(), open_images(LocalSettings.from_env()) as here:
         named = [*images, *sorted(load(project, str(project)).action_images if project else ())]
-        references = here.wanted(named, force or project is not None)
+        references = here.references_to_pull(named, force or project is not None)
         if not references:
             click.echo("No such images here. Use --force to fetch them all the same.")
         for reference in references:
@@ -66,7 +69,7 @@ def pull(images: tuple[str, ...], force: bool, project: Path | None) -> None:
 @click.command()
 def info() -> None:
     """Show versions, what runs actions here, and the images or toolchains there are."""
-    from carrel.local.runtime import information
+    from carrel.local.machine import information
     from carrel.local.settings import LocalSettings
 
     with explained():
@@ -77,8 +80,8 @@ def info() -> None:
 @click.command()
 def clean() -> None:
     """Remove what killed runs of the study in this folder, and killed `carrel exec` calls, left behind."""
+    from carrel.local.execution import clean_executions
     from carrel.local.run import recover
-    from carrel.local.runtime import clean_executions
     from carrel.local.settings import LocalSettings
     from carrel.local.study import PROJECT_FILE, Study
 

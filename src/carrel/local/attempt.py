@@ -19,7 +19,7 @@ from carrel.outputs.inputs import place_outputs
 from carrel.outputs.level4 import Cancelled
 from carrel.outputs.study_files import LeaveOut, copy_study, study_files
 from carrel.outputs.trees import remove_tree
-from carrel.outputs.unchanged_files import PlacedFile, highest, note_placed
+from carrel.outputs.unchanged_files import PlacedFile, highest_level, note_placed
 from carrel.outputs.walk import printable
 from carrel.project import Action
 from carrel.telemetry import faults
@@ -39,7 +39,7 @@ class Stopped(Cancelled):
     """The run is being stopped; nothing of this attempt is kept."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class RunContext:
     """What all attempts of one run share."""
 
@@ -57,8 +57,8 @@ class RunContext:
     tell: Tell
     memory: int
     cpus: float
-    memory_given: bool = False
-    cpus_given: bool = False
+    memory_is_cap: bool = False
+    cpus_is_cap: bool = False
     keep: bool = False
     """`--debug`: leave containers and folders behind."""
     hashes: Hashes = field(default_factory=Hashes)
@@ -76,11 +76,11 @@ class RunContext:
 
     def limits(self, action: Action) -> ResourceLimits:
         """What the action asks for, capped by `-m` and `--cpus` where those were given, else their default."""
-        asked = action.resources
-        memory, cpus = asked.memory or self.memory, asked.cpus or self.cpus
+        memory = action.resources.memory or self.memory
+        cpus = action.resources.cpus or self.cpus
         return ResourceLimits(
-            cpus=min(cpus, self.cpus) if self.cpus_given else cpus,
-            memory=min(memory, self.memory) if self.memory_given else memory,
+            cpus=min(cpus, self.cpus) if self.cpus_is_cap else cpus,
+            memory=min(memory, self.memory) if self.memory_is_cap else memory,
         )
 
 
@@ -113,10 +113,14 @@ class LocalAttempt:
         self.workspace.mkdir(parents=True)
         self._note = lock(self.folder / ACTION_NOTE, note=self.action.action_id.encode())
         self.detail(StatusCode.PREPARING, f"Copying in code from {folder}")
-        seen = study_files(folder, self.context.hidden)
-        before = self.context.hashes.of_code(folder, seen)
-        copy_study(folder, seen, self.workspace)
-        self._tell_skipped(seen.skipped)
+        visible = study_files(folder, self.context.hidden)
+        before = self.context.hashes.of_code(folder, visible)
+        copy_study(folder, visible, self.workspace)
+        # What is not copied although nobody said so, with the reason: the first of it at once, all in the log.
+        reasons = dict.fromkeys(self.context.former_outputs, FORMER_OUTPUT) | dict(visible.skipped)
+        self.skipped = [f"{printable(path)}  - {reason}" for path, reason in sorted(reasons.items())]
+        for line in self.skipped[:SKIPPED_SHOWN]:
+            self.detail(StatusCode.PREPARING, f"Not copied: {line}")
         after = self.context.hashes.of_code(folder, study_files(folder, self.context.hidden))
         # Edited while it was copied: nobody knows what ran, so it is never called up to date.
         self.code_hash = after if before == after else ""
@@ -128,18 +132,11 @@ class LocalAttempt:
         self.tell(StatusCode.PREPARED)
         return mounts
 
-    def _tell_skipped(self, skipped: Mapping[str, str]) -> None:
-        """What is not copied, although nobody said so, with the reason: the first of it at once, all in the log."""
-        reasons = dict.fromkeys(self.context.former_outputs, FORMER_OUTPUT) | dict(skipped)
-        self.skipped = [f"{printable(path)}  - {reason}" for path, reason in sorted(reasons.items())]
-        for line in self.skipped[:SKIPPED_SHOWN]:
-            self.detail(StatusCode.PREPARING, f"Not copied: {line}")
-
     def _note_placed(self, mounts: list[Mount]) -> dict[str, PlacedFile]:
         levels: dict[str, str] = {}
         for record in self.needed.values():
             for path, level in record.outputs.items():
-                levels[path] = highest([level, levels.get(path, "")])
+                levels[path] = highest_level([level, levels.get(path, "")])
         shown = {mount.target.removeprefix(f"{WORKSPACE}/"): mount.source for mount in mounts}
         return note_placed(self.workspace, self.action.outputs.flat(), levels, self.input_hashes, shown)
 

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,45 +37,43 @@ def former_outputs(study: "Study", pipeline: "Pipeline") -> list[str]:
     from carrel.outputs.study_files import hidden_from_jobs
 
     try:
-        known = manifest.read(study.metadata / "manifest.json", study.name)["outputs"]
+        published = manifest.read(study.metadata / "manifest.json", study.name)["outputs"]
     except StorageDamaged as damage:
         raise LocalError(f"{damage}: move metadata/manifest.json away to go on without it") from None
-    made = {*known, *(path for record in read_records(study).values() for path in record.outputs)}
+    outputs = {*published, *(path for record in read_records(study).values() for path in record.outputs)}
     hidden = hidden_from_jobs(output_patterns(pipeline))
-    former = sorted(path for path in made if not hidden(path) and (study.folder / path).is_file())
-    tracked = _tracked(study.folder, former) if former else set()
+    former = sorted(path for path in outputs if not hidden(path) and (study.folder / path).is_file())
+    if not former:
+        return []
+    answer = git_answer(study.folder, "ls-files", "-z", "--", *(f":(literal){path}" for path in former))
+    tracked = set(answer.split("\0"))
     return [path for path in former if path not in tracked]
-
-
-def _tracked(folder: Path, paths: Iterable[str]) -> set[str]:
-    """Those of `paths` that git knows as files of the study."""
-    return set(git_answer(folder, "ls-files", "-z", "--", *(f":(literal){path}" for path in paths)).split("\0"))
 
 
 class Hashes:
     """sha256 of files in hex, each read again only when its size, time or inode changed. Safe from many threads."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, int, int, int], str] = {}
+        self._hashes: dict[tuple[str, int, int, int], str] = {}
 
     def of(self, path: Path) -> str:
-        found = path.stat()
-        key = (str(path), found.st_size, found.st_mtime_ns, found.st_ino)
-        if key not in self._known:
+        status = path.stat()
+        key = (str(path), status.st_size, status.st_mtime_ns, status.st_ino)
+        if key not in self._hashes:
             with path.open("rb") as source:
-                self._known[key] = hashlib.file_digest(source, "sha256").hexdigest()
-        return self._known[key]
+                self._hashes[key] = hashlib.file_digest(source, "sha256").hexdigest()
+        return self._hashes[key]
 
-    def of_code(self, folder: Path, seen: "StudyFiles") -> str:
+    def of_code(self, folder: Path, visible: "StudyFiles") -> str:
         """One hash of all that a job gets: names, contents, which files are programs, and where links lead."""
         total = hashlib.sha256()
-        for path, program in seen.files.items():
+        for path, program in visible.files.items():
             # An editor's scratch files come and go.
             with contextlib.suppress(FileNotFoundError):
                 total.update(os.fsencode(f"file\0{path}\0{program}\0{self.of(folder / path)}\0"))
-        for path, target in seen.links.items():
+        for path, target in visible.links.items():
             total.update(os.fsencode(f"link\0{path}\0{target}\0"))
-        for path in seen.repositories:
+        for path in visible.repositories:
             total.update(os.fsencode(f"repository\0{path}\0"))
         return total.hexdigest()
 
@@ -106,7 +103,7 @@ def git_answer(folder: Path, *args: str) -> str:
 
     try:
         git = Git(RepoPolicy(allow_local_git_repos=True), str(folder))
-        done = git.run(["-C", str(folder), *args], Deadline(20))
+        answer = git.run(["-C", str(folder), *args], Deadline(20))
     except (RepoInfrastructureError, GitError):
         return ""
-    return done.stdout.decode(errors="replace").strip() if done.ok else ""
+    return answer.stdout.decode(errors="replace").strip() if answer.ok else ""

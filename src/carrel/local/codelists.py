@@ -3,6 +3,7 @@
 Formats: local-run.md part 2 section 4. The address of OpenCodelists comes from `OPENCODELISTS_BASE_URL`.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -55,21 +56,21 @@ def base_url() -> str:
 
 def parse(text: str) -> list[Codelist]:
     """The codelists named in `codelists.txt`; `CodelistsError` for a bad, double or twice-versioned line."""
-    found: dict[str, Codelist] = {}
+    codelists: dict[str, Codelist] = {}
     for number, raw in enumerate(text.splitlines(), start=1):
         line = raw.strip().rstrip("/")
         if not line or line.startswith("#"):
             continue
         codelist = Codelist(_checked_id(line, number), number)
-        _refuse_clash(codelist, found.get(codelist.unversioned))
-        found[codelist.unversioned] = codelist
-    return list(found.values())
+        _refuse_clash(codelist, codelists.get(codelist.unversioned))
+        codelists[codelist.unversioned] = codelist
+    return list(codelists.values())
 
 
 def _checked_id(line: str, number: int) -> str:
     tokens = line.split("/")
-    wanted = 4 if tokens[0] == "user" else 3
-    if len(tokens) != wanted or not all(_TOKEN.fullmatch(token) for token in tokens):
+    length = 4 if tokens[0] == "user" else 3
+    if len(tokens) != length or not all(_TOKEN.fullmatch(token) for token in tokens):
         raise CodelistsError(
             f"{LIST_FILE}:{number}: {line} is not a codelist: write organisation/list/version or user/name/list/version"
         )
@@ -98,8 +99,8 @@ class Codelists:
         self.folder = study / FOLDER
         self.base = base or base_url()
 
-    def wanted(self) -> list[Codelist]:
-        """Raises `CodelistsError` when there is no `codelists.txt`."""
+    def listed(self) -> list[Codelist]:
+        """The codelists that `codelists.txt` names; raises `CodelistsError` when there is none."""
         try:
             return parse((self.folder / LIST_FILE).read_text("utf-8"))
         except FileNotFoundError:
@@ -131,14 +132,16 @@ class Codelists:
 
     def update(self) -> list[Codelist]:
         """Fetch all, drop CSV files not listed any more, write the manifest; all are fetched before any is changed."""
-        wanted = self.wanted()
-        self._update(wanted, {})
-        return wanted
+        codelists = self.listed()
+        self._update(codelists, {})
+        return codelists
 
-    def _update(self, wanted: list[Codelist], fetched: Mapping[str, bytes]) -> None:
-        content = {c.filename: fetched.get(c.filename) or self._download(c) for c in wanted}
-        old = self._manifest_or_nothing()
-        files = {c.filename: self._entry(c, content[c.filename], old.get(c.filename, {})) for c in wanted}
+    def _update(self, codelists: list[Codelist], fetched: Mapping[str, bytes]) -> None:
+        content = {c.filename: fetched.get(c.filename) or self._download(c) for c in codelists}
+        old: dict[str, dict[str, str]] = {}
+        with contextlib.suppress(CodelistsError):
+            old = self.manifest()
+        files = {c.filename: self._entry(c, content[c.filename], old.get(c.filename, {})) for c in codelists}
         for name, body in content.items():
             write_atomically(self.folder / name, body, synced="folder")
         for path in self._csv_files():
@@ -147,12 +150,6 @@ class Codelists:
         write_atomically(
             self.folder / MANIFEST_FILE, (json.dumps({"files": files}, indent=2) + "\n").encode(), synced="folder"
         )
-
-    def _manifest_or_nothing(self) -> dict[str, dict[str, str]]:
-        try:
-            return self.manifest()
-        except CodelistsError:
-            return {}
 
     def _entry(self, codelist: Codelist, content: bytes, old: Mapping[str, str]) -> dict[str, str]:
         sha = sha_of(content)
@@ -163,17 +160,19 @@ class Codelists:
 
     def problems(self) -> Iterator[str]:
         """What is wrong here, with no look at OpenCodelists."""
-        wanted, manifest = {c.filename: c.id for c in self.wanted()}, self.manifest()
-        listed = {name: entry.get("id") for name, entry in manifest.items()}
-        yield from _each("in codelists.txt but not fetched", (i for n, i in wanted.items() if listed.get(n) != i))
-        yield from _each(
-            "fetched but no longer in codelists.txt", (str(i) for n, i in listed.items() if wanted.get(n) != i)
+        listed, manifest = {c.filename: c.id for c in self.listed()}, self.manifest()
+        fetched = {name: entry.get("id") for name, entry in manifest.items()}
+        yield from _problems_of(
+            "in codelists.txt but not fetched", (i for n, i in listed.items() if fetched.get(n) != i)
+        )
+        yield from _problems_of(
+            "fetched but no longer in codelists.txt", (str(i) for n, i in fetched.items() if listed.get(n) != i)
         )
         here = {path.name: path for path in self._csv_files()}
-        yield from _each("missing", sorted(listed.keys() - here.keys()))
-        yield from _each("not a listed codelist", sorted(here.keys() - listed.keys()))
+        yield from _problems_of("missing", sorted(fetched.keys() - here.keys()))
+        yield from _problems_of("not a listed codelist", sorted(here.keys() - fetched.keys()))
         changed = (n for n, p in here.items() if n in manifest and sha_of(p.read_bytes()) != manifest[n].get("sha"))
-        yield from _each("changed since it was fetched", changed)
+        yield from _problems_of("changed since it was fetched", changed)
 
     def check(self) -> None:
         """Raise `CodelistsError` naming every local problem."""
@@ -225,7 +224,7 @@ def _refusal(what: str, url: str, status: int, text: str) -> str:
     return f"{url} answered with status {status}"
 
 
-def _each(what: str, names: Iterable[str]) -> Iterator[str]:
+def _problems_of(what: str, names: Iterable[str]) -> Iterator[str]:
     return (f"{name}: {what}" for name in names)
 
 

@@ -20,11 +20,8 @@ def _kind_and_message(error: Exception) -> tuple[str, str]:
     if isinstance(error, UnknownAction):
         return "UnknownActionError", f"{error}\n\n{action_names(error.known)}"
     if isinstance(error, ProjectValidationError):
-        return "ProjectValidationError", f"Errors in project file - {_problems(error)}"
+        problems = "\n".join(map(str, error.problems)) or str(error)
+        return "ProjectValidationError", f"Errors in project file - {problems}"
     if isinstance(error, PlanError):
         return type(error).__name__, str(error)
     return "" if isinstance(error, LocalError) else type(error).__name__, str(error)
-
-
-def _problems(error: ProjectValidationError) -> str:
-    return "\n".join(map(str, error.problems)) or str(error)

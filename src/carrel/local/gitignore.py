@@ -24,19 +24,19 @@ def ignore_outputs(study: Path, paths: Iterable[str]) -> None:
 
 def _in_folder_of_ours(study: Path, folder: Path) -> bool:
     """Whether a folder on the way is Carrel's, or a link, which git does not follow; one that is missing is made so."""
-    for place in reversed([study / folder, *(study / above for above in folder.parents)][:-1]):
-        if place.is_symlink():
+    for ancestor in reversed([study / folder, *(study / above for above in folder.parents)][:-1]):
+        if ancestor.is_symlink():
             return True
-        if not place.exists():
-            make_ignored(place, 0o750)
-        if ignores_all(place):
+        if not ancestor.exists():
+            make_ignored(ancestor, 0o750)
+        if ignores_all(ancestor):
             return True
     return False
 
 
 def exposed(study: Path, paths: Iterable[str]) -> Iterator[str]:
     """Those of the files that `git add -A` would take. None where the study is in no repository."""
-    asked = [f":(literal){path}" for path in paths]
-    if asked:
-        answer = git_answer(study, "ls-files", "-z", "--others", "--exclude-standard", "--", *asked)
+    pathspecs = [f":(literal){path}" for path in paths]
+    if pathspecs:
+        answer = git_answer(study, "ls-files", "-z", "--others", "--exclude-standard", "--", *pathspecs)
         yield from (path for path in answer.split("\0") if path)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from statistics import fmean
 
 Needs = Mapping[str, Sequence[str]]
 """Action -> the actions it needs; no cycles, every need is a key."""
@@ -18,7 +19,7 @@ def draw(needs: Needs, form: str) -> str:
 
 def edges(needs: Needs) -> list[tuple[str, str]]:
     """(needed, needing), in file order, each once."""
-    return [(need, action) for action, wanted in needs.items() for need in dict.fromkeys(wanted)]
+    return [(need, action) for action, needed in needs.items() for need in dict.fromkeys(needed)]
 
 
 def mermaid(needs: Needs) -> str:
@@ -45,10 +46,10 @@ def layers(needs: Needs) -> list[list[str]]:
     rows: list[list[str]] = [[] for _ in range(max(depth.values(), default=-1) + 1)]
     for action in needs:
         rows[depth[action]].append(action)
-    place: dict[str, float] = {}
+    position: dict[str, float] = {}
     for row in rows:
-        row.sort(key=lambda action: _mean([place[need] for need in needs[action]]))
-        place |= {action: index - len(row) / 2 for index, action in enumerate(row)}
+        row.sort(key=lambda action: fmean(position[need] for need in needs[action]) if needs[action] else 0.0)
+        position |= {action: index - len(row) / 2 for index, action in enumerate(row)}
     return rows
 
 
@@ -65,10 +66,6 @@ def _depths(needs: Needs) -> dict[str, int]:
         depth[action] = 1 + max((depth[need] for need in needs[action]), default=-1)
         stack.pop()
     return depth
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else 0.0
 
 
 @dataclass(frozen=True, slots=True)

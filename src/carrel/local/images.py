@@ -1,5 +1,6 @@
 """Images on this machine: what is here, whether the registry has a newer one, and fetching it. Needs an engine."""
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from carrel.executors.engine import Conflict, Engine, NotFound, registry_auth
 from carrel.executors.references import split_reference
 from carrel.local.settings import LocalSettings, default_tag
 
-KNOWN = ("ehrql", "jupyter", "python", "r", "rstudio", "sqlrunner", "stata-mp")
+STANDARD_IMAGES = ("ehrql", "jupyter", "python", "r", "rstudio", "sqlrunner", "stata-mp")
 """Names that `all` stands for when images are fetched that are not here yet."""
 
 
@@ -45,23 +46,23 @@ class Images:
     def here(self) -> list[LocalImage]:
         """Those of the registry in force, by name."""
         prefix = self.settings.docker_registry + "/"
-        found = []
+        images = []
         for record in self.engine.get("/images/json"):
             digests = dict(text.split("@", 1) for text in record.get("RepoDigests") or [])
             for tag in record.get("RepoTags") or []:
                 if tag.startswith(prefix):
                     name = split_reference(tag)[0]
-                    found.append(LocalImage(tag, record["Id"], digests.get(name, "")))
-        return sorted(found, key=lambda image: image.reference)
+                    images.append(LocalImage(tag, record["Id"], digests.get(name, "")))
+        return sorted(images, key=lambda image: image.reference)
 
-    def wanted(self, names: list[str], force: bool) -> list[str]:
+    def references_to_pull(self, names: list[str], force: bool) -> list[str]:
         """References for what was named (`python`, `python:v2`, `all`); only those here already unless `force`."""
         here = {image.reference for image in self.here()}
         if not names or "all" in names:
-            known = {self.settings.image_named(f"{name}:{default_tag(name)}") for name in KNOWN}
-            return sorted(here | known if force else here)
-        asked = [self.settings.image_named(name) for name in dict.fromkeys(names)]
-        return [reference for reference in asked if force or reference in here]
+            all_references = {self.settings.image_named(f"{name}:{default_tag(name)}") for name in STANDARD_IMAGES}
+            return sorted(here | all_references if force else here)
+        references = [self.settings.image_named(name) for name in dict.fromkeys(names)]
+        return [reference for reference in references if force or reference in here]
 
     def pull(self, reference: str) -> bool:
         """Fetch the registry's present image; True when it is another one than was here, which is then removed."""
@@ -75,7 +76,9 @@ class Images:
             raise ImageUnavailable(f"{reference} could not be pulled: {errors[0]}")
         after = self._id(reference)
         if before and before != after:
-            self._remove(before)
+            # Nothing is called by the old one any more; where something runs on it still, it stays.
+            with contextlib.suppress(Conflict, NotFound):
+                self.engine.delete(f"/images/{before}")
         return before != after
 
     def _id(self, reference: str) -> str:
@@ -84,22 +87,15 @@ class Images:
         except NotFound:
             return ""
 
-    def _remove(self, image_id: str) -> None:
-        """Drop an image that nothing is called by and nothing runs on any more."""
-        try:
-            self.engine.delete(f"/images/{image_id}")
-        except (Conflict, NotFound):
-            return
-
     def freshness(self, image: LocalImage) -> str:
         """`latest version`, `needs update`, or "" when the registry cannot be asked."""
         try:
-            found: dict[str, Any] = self.engine.get(f"/distribution/{image.reference}/json")
+            answer: dict[str, Any] = self.engine.get(f"/distribution/{image.reference}/json")
         except ExecutorError:
             return ""
-        return "latest version" if found["Descriptor"]["digest"] == image.digest else "needs update"
+        return "latest version" if answer["Descriptor"]["digest"] == image.digest else "needs update"
 
-    def shown(self) -> Iterator[str]:
+    def lines(self) -> Iterator[str]:
         """A line for each image here."""
         for image in self.here():
             fresh = self.freshness(image)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ActionRecord:
     """One finished run of one action. Times are ISO 8601 with their zone, hashes sha256 in hex, sizes in bytes."""
 
@@ -58,8 +58,8 @@ class ActionRecord:
 
 def read_records(study: "Study") -> dict[str, ActionRecord]:
     """By action. A record that cannot be read (another version's, damaged) counts as none: the action runs again."""
-    found = (read_record(path) for path in sorted(study.records.glob("*.json")))
-    return {record.action: record for record in found if record is not None}
+    records = (read_record(path) for path in sorted(study.records.glob("*.json")))
+    return {record.action: record for record in records if record is not None}
 
 
 def read_record(path: Path) -> ActionRecord | None:

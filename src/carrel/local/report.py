@@ -16,8 +16,8 @@ NOTHING_TO_DO = "=> All actions already completed successfully\n   Use -f option
 
 def report(result: RunResult, folder: Path) -> str:
     """The end of a run: one block an action, those that failed last; dependants of failures are left out."""
-    ordered = sorted(result.results, key=lambda each: not each.succeeded)
-    return "\n\n".join("\n".join(block(each, folder)) for each in ordered)
+    ordered = sorted(result.results, key=lambda action: not action.succeeded)
+    return "\n\n".join("\n".join(block(action, folder)) for action in ordered)
 
 
 def block(result: ActionResult, folder: Path) -> Iterator[str]:
@@ -72,8 +72,8 @@ def without_timestamp(line: str) -> str:
 
 def github_blocks(result: RunResult, folder: Path) -> str:
     """The same for GitHub's web page: one folded group an action, with the whole log."""
-    ordered = sorted(result.results, key=lambda each: not each.succeeded)
-    return "\n".join(line for each in ordered for line in _github_block(each, folder))
+    ordered = sorted(result.results, key=lambda action: not action.succeeded)
+    return "\n".join(line for action in ordered for line in _github_block(action, folder))
 
 
 def _github_block(result: ActionResult, folder: Path) -> Iterator[str]:

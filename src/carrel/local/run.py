@@ -37,9 +37,9 @@ SAMPLE_SECONDS = 1.0
 EXECUTOR_NOTE = "executor.txt"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """What `carrel run` was asked. `memory` in bytes and `cpus` in cores; None: the contract's defaults, 4G and 2."""
+    """What `carrel run` is to do. `memory` in bytes and `cpus` in cores; None: the contract's defaults, 4G and 2."""
 
     actions: tuple[str, ...]
     force: bool = False
@@ -77,26 +77,16 @@ def recover(study: Study, settings: LocalSettings) -> None:
     if not study.scratch.exists():
         return
     note = study.scratch / EXECUTOR_NOTE
-    used = note.read_text().strip() if note.exists() else ""
-    if used:
-        executor = settings.executor_for(study, used)
-        _remove_processes(executor)
-        _close(executor)
+    executor_name = note.read_text().strip() if note.exists() else ""
+    if executor_name:
+        executor = settings.executor_for(study, executor_name)
+        for name in executor.list():
+            executor.stop(name)
+            executor.remove(name)
+        executor.close()
     remove_tree(study.scratch)
     if study.scratch.exists():
         raise LocalError(f"{study.scratch} is left of an earlier run and cannot be removed. Remove it by hand.")
-
-
-def _remove_processes(executor: Executor) -> None:
-    for name in executor.list():
-        executor.stop(name)
-        executor.remove(name)
-
-
-def _close(executor: Executor) -> None:
-    close = getattr(executor, "close", None)
-    if close is not None:
-        close()
 
 
 def run(study: Study, options: RunOptions, settings: LocalSettings, watcher: Watcher) -> RunResult:
@@ -115,30 +105,31 @@ def run(study: Study, options: RunOptions, settings: LocalSettings, watcher: Wat
     executor = settings.executor_for(study, images=images)
     study.scratch.mkdir(parents=True, exist_ok=True)
     (study.scratch / EXECUTOR_NOTE).write_text(executor.capabilities.name)
-    context = _surroundings(study, options, settings, executor, pipeline, watcher)
-    watcher.start(_start(context, planned))
+    context = _context_of(study, options, settings, executor, watcher)
+    needs = {entry.action: tuple(entry.wait_for_new) for entry in planned.runs}
+    watcher.start(RunStart(context.request_id, context.backend, tuple(needs), needs))
     try:
-        result = LocalRun(context, pipeline, planned, options, watcher).run()
+        result = LocalRun(context=context, pipeline=pipeline, planned=planned, options=options, watcher=watcher).run()
     finally:
         with contextlib.suppress(OSError):
             (study.folder / STAGING).rmdir()
-        _close(executor)
+        executor.close()
         if not options.debug:
             remove_tree(study.scratch)
     watcher.end(result)
     return result
 
 
-def _surroundings(
-    study: Study, options: RunOptions, settings: LocalSettings, executor: Executor, pipeline: Pipeline, watcher: Watcher
+def _context_of(
+    study: Study, options: RunOptions, settings: LocalSettings, executor: Executor, watcher: Watcher
 ) -> RunContext:
     whole = study.pipeline()
     former = former_outputs(study, whole)
-    telling = threading.Lock()
+    watcher_lock = threading.Lock()
 
     def tell(action: str, code: StatusCode, message: str, detail: bool) -> None:
-        with telling:
-            watcher.change(Progress(action, str(code), message, datetime.now(UTC), detail))
+        with watcher_lock:
+            watcher.report(Progress(action, str(code), message, datetime.now(UTC), detail))
 
     return RunContext(
         study=study,
@@ -153,18 +144,13 @@ def _surroundings(
         tell=tell,
         memory=options.memory or DEFAULT_MEMORY,
         cpus=options.cpus or DEFAULT_CPUS,
-        memory_given=options.memory is not None,
-        cpus_given=options.cpus is not None,
+        memory_is_cap=options.memory is not None,
+        cpus_is_cap=options.cpus is not None,
         keep=options.debug,
     )
 
 
-def _start(context: RunContext, planned: Plan) -> RunStart:
-    needs = {each.action: tuple(each.wait_for_new) for each in planned.runs}
-    return RunStart(context.request_id, context.backend, tuple(needs), needs)
-
-
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class LocalRun:
     """The loop: starts what can start, notes what ended, stops all at the first failure unless told to go on."""
 
@@ -181,7 +167,7 @@ class LocalRun:
 
     def run(self) -> RunResult:
         self.records = read_records(self.context.study)
-        self.waiting = {each.action: each for each in self.planned.runs}
+        self.waiting = {entry.action: entry for entry in self.planned.runs}
         with ThreadPoolExecutor(self.options.concurrency, thread_name_prefix="action") as pool:
             try:
                 self._loop(pool)
@@ -193,51 +179,46 @@ class LocalRun:
     def _loop(self, pool: ThreadPoolExecutor) -> None:
         while True:
             for action in self._startable():
-                attempt = self._attempt(action)
+                needed_records = {need: self.records[need] for need in self.pipeline.actions[action].needs}
+                attempt = LocalAttempt(self.context, self.pipeline.actions[action], needed_records)
                 self.running[pool.submit(lifecycle.run, attempt)] = attempt
             if not self.running:
                 return
             ended, _ = wait(self.running, timeout=SAMPLE_SECONDS, return_when=FIRST_COMPLETED)
             for future in ended:
-                self._ended(self.running.pop(future), future)
-            self._sample()
+                self._note_end(self.running.pop(future), future)
+            for attempt in self.running.values():
+                with contextlib.suppress(ExecutorError):
+                    self.watcher.report_usage(attempt.action.action_id, attempt.sample())
 
     def _startable(self) -> Iterator[str]:
         for action, entry in list(self.waiting.items()):
             if len(self.running) >= self.options.concurrency:
                 return
-            if not self._awaited(entry):
+            unfinished = {*self.waiting, *(attempt.action.action_id for attempt in self.running.values())}
+            if unfinished.isdisjoint(entry.wait_for_new):
                 del self.waiting[action]
                 yield action
 
-    def _awaited(self, entry: Run) -> bool:
-        unfinished = {*self.waiting, *(attempt.action.action_id for attempt in self.running.values())}
-        return any(need in unfinished for need in entry.wait_for_new)
-
-    def _attempt(self, action: str) -> LocalAttempt:
-        wanted = self.pipeline.actions[action]
-        return LocalAttempt(self.context, wanted, {need: self.records[need] for need in wanted.needs})
-
-    def _ended(self, attempt: LocalAttempt, future: Future[ActionRecord]) -> None:
+    def _note_end(self, attempt: LocalAttempt, future: Future[ActionRecord]) -> None:
         action = attempt.action.action_id
         try:
-            result = self._finished(future.result())
+            record = future.result()
         except Stopped:
             return
         except (ExecutorError, ExecutorRefusal, InfrastructureFault, OSError, ValueError) as fault:
-            said = in_words(fault) if isinstance(fault, OSError) else fault
-            result = ActionResult(action, succeeded=False, message=f"This action could not be run: {said}")
+            reason = in_words(fault) if isinstance(fault, OSError) else fault
+            result = ActionResult(action, succeeded=False, message=f"This action could not be run: {reason}")
             self.context.tell(action, StatusCode.INTERNAL_ERROR, result.message, False)
+        else:
+            self.records[action] = record
+            log = self.context.study.log(action).relative_to(self.context.study.folder)
+            result = ActionResult(action, record.succeeded, record.status_message, record, str(log))
         self.results.append(result)
         if not result.succeeded:
-            self._failed(action)
+            self._stop_after_failure(action)
 
-    def _finished(self, record: ActionRecord) -> ActionResult:
-        self.records[record.action] = record
-        log = self.context.study.log(record.action).relative_to(self.context.study.folder)
-        return ActionResult(record.action, record.succeeded, record.status_message, record, str(log))
-
-    def _failed(self, action: str) -> None:
+    def _stop_after_failure(self, action: str) -> None:
         if not self.options.continue_on_error:
             self.left_out += [*self.waiting, *(attempt.action.action_id for attempt in self.running.values())]
             self.waiting.clear()
@@ -257,11 +238,6 @@ class LocalRun:
                     attempt.stop()
         for attempt in self.running.values():
             self.context.tell(attempt.action.action_id, StatusCode.CANCELLED_BY_USER, why, False)
-
-    def _sample(self) -> None:
-        for attempt in self.running.values():
-            with contextlib.suppress(ExecutorError):
-                self.watcher.usage(attempt.action.action_id, attempt.sample())
 
 
 def dependants(action: str, waiting: Mapping[str, Run]) -> list[str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 DEFAULT_REGISTRY = "ghcr.io/opensafely-core"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LocalSettings:
     """EXECUTOR, TOOLCHAINS_DIR, DOCKER_REGISTRY, STATA_LICENSE, IDENTIFIER_COLUMNS, IDENTIFIER_COLUMNS_FILE."""
 
@@ -41,9 +41,11 @@ class LocalSettings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "LocalSettings":
+        data = env.get("XDG_DATA_HOME")
+        default_toolchains = (Path(data) if data else Path.home() / ".local" / "share") / "carrel" / "toolchains"
         return cls(
             executor=env.get("EXECUTOR") or "auto",
-            toolchains_dir=Path(env.get("TOOLCHAINS_DIR") or _default_toolchains(env)).absolute(),
+            toolchains_dir=Path(env.get("TOOLCHAINS_DIR") or default_toolchains).absolute(),
             docker_registry=(env.get("DOCKER_REGISTRY") or DEFAULT_REGISTRY).rstrip("/"),
             stata_license=env.get("STATA_LICENSE", ""),
             identifier_columns=env.get("IDENTIFIER_COLUMNS", ""),
@@ -76,19 +78,14 @@ class LocalSettings:
         """One with its state in that folder; `auto` is what has these images, or toolchains for them."""
         from carrel.executors.select import ExecutorSettings, choose_executor, engine_passed_over
 
-        asked = ExecutorSettings(
+        chosen = ExecutorSettings(
             executor=name or self.executor, state_dir=state, toolchains_dir=self.toolchains_dir, owner=owner
         )
-        if images and engine_passed_over(asked, images, self.docker_registry):
-            asked = replace(asked, executor="bubblewrap")
-        return choose_executor(asked)
+        if images and engine_passed_over(chosen, images, self.docker_registry):
+            chosen = replace(chosen, executor="bubblewrap")
+        return choose_executor(chosen)
 
 
 def default_tag(name: str) -> str:
     """Version of an image named without one (contract: python, r and rstudio are at v2, others at v1)."""
     return "v2" if name in {"python", "r", "rstudio"} else "v1"
-
-
-def _default_toolchains(env: Mapping[str, str]) -> Path:
-    data = env.get("XDG_DATA_HOME")
-    return (Path(data) if data else Path.home() / ".local" / "share") / "carrel" / "toolchains"

@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from carrel.local.attempt import ACTION_NOTE
 from carrel.local.code import Hashes, hidden_files
@@ -33,12 +32,12 @@ def statuses(study: Study, settings: LocalSettings, backend: str | None = None) 
     hashes = Hashes()
     code = hashes.of_code(study.folder, study_files(study.folder, hidden_files(study, whole)))
     going_on = running_actions(study)
-    found = []
+    result = []
     for name, action in pipeline.actions.items():
         record = records.get(name)
         stale = tuple(_stale(study, settings, action, record, code, records, hashes)) if record else ()
-        found.append(ActionStatus(name, record, stale, name in going_on))
-    return found
+        result.append(ActionStatus(name, record, stale, name in going_on))
+    return result
 
 
 def _stale(
@@ -54,10 +53,13 @@ def _stale(
         yield "failed"
     if record.code_hash != code:
         yield "code changed"
-    command = (action.for_backend(record.backend) if record.backend in action.commands else action).command
-    if command is None or _run_of(action, record.backend) != record.run:
+    on_backend = action.for_backend(record.backend) if record.backend in action.commands else action
+    command = on_backend.command
+    if command is None or on_backend.run_command != record.run:
         yield "command changed"
-    if _input_hashes(study, action, records, hashes) != dict(record.inputs):
+    inputs = {path: study.folder / path for need in action.needs if need in records for path in records[need].outputs}
+    input_hashes = {path: hashes.of(file) if file.is_file() else "" for path, file in inputs.items()}
+    if input_hashes != dict(record.inputs):
         yield "inputs changed"
     if command is not None and image_changed(settings, record, settings.image(command)):
         yield "image changed"
@@ -65,39 +67,21 @@ def _stale(
         yield "outputs missing"
 
 
-def _run_of(action: Action, backend: str) -> str:
-    return (action.for_backend(backend) if backend in action.commands else action).run_command
-
-
-def _input_hashes(study: Study, action: Action, records: dict[str, ActionRecord], hashes: Hashes) -> dict[str, str]:
-    """Hash of each present output of the needed actions; "" for one that is gone."""
-    paths = [path for need in action.needs if need in records for path in records[need].outputs]
-    return {path: _hash_or_nothing(study.folder / path, hashes) for path in paths}
-
-
-def _hash_or_nothing(path: Path, hashes: Hashes) -> str:
-    return hashes.of(path) if path.is_file() else ""
-
-
 def image_changed(settings: LocalSettings, record: ActionRecord, image: str) -> bool:
     """Whether the image there is now is another one; False where that cannot be told."""
     if image != record.image:
         return True
     if record.executor != "bubblewrap":
-        return _docker_image_changed(record)
+        from carrel.local.images import local_image_id
+
+        image_id = local_image_id(record.image)
+        return image_id is not None and image_id != record.image_id
     from carrel.executors.toolchains import ToolchainMissing, resolve
 
     try:
         return resolve(image, settings.toolchains_dir).id != record.image_id
     except ToolchainMissing:
         return False
-
-
-def _docker_image_changed(record: ActionRecord) -> bool:
-    from carrel.local.images import local_image_id
-
-    found = local_image_id(record.image)
-    return found is not None and found != record.image_id
 
 
 def running_actions(study: Study) -> set[str]:

@@ -86,8 +86,8 @@ class Study:
             self.metadata.mkdir(exist_ok=True)
             ignore_all(self.metadata)
             descriptor = lock(self.metadata / ".lock", timeout=0, mode=0o644, note=f"{os.getpid()}\n".encode())
-        except LockHeld as held:
-            holder = held.note.decode("ascii", "replace").strip() or "unknown"
+        except LockHeld as conflict:
+            holder = conflict.note.decode("ascii", "replace").strip() or "unknown"
             raise LocalError(
                 f"Another run is going on in {self.folder} (process {holder}). "
                 "Wait until it ends, or stop it with Ctrl-C."
@@ -128,7 +128,9 @@ def _text_of(path: Path) -> bytes:
 
 def default_backend(pipeline: "Pipeline") -> str:
     """Where to run when nobody said: `expectations` if the file is the same everywhere, or its only backend."""
-    if _same_everywhere(pipeline):
+    placements = [pipeline.where, *(action.run_on for action in pipeline.actions.values())]
+    runs_anywhere = all(placement.only is None and not placement.exclude for placement in placements)
+    if runs_anywhere and not any(action.commands for action in pipeline.actions.values()):
         return NO_BACKEND
     if len(pipeline.run_on) == 1:
         return pipeline.run_on[0]
@@ -136,9 +138,3 @@ def default_backend(pipeline: "Pipeline") -> str:
     raise LocalError(
         f"This study differs from backend to backend. Say which one to run as: --backend with one of {choices}"
     )
-
-
-def _same_everywhere(pipeline: "Pipeline") -> bool:
-    places = [pipeline.where, *(action.run_on for action in pipeline.actions.values())]
-    neutral = all(place.only is None and not place.exclude for place in places)
-    return neutral and not any(action.commands for action in pipeline.actions.values())

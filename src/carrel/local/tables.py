@@ -1,37 +1,32 @@
 """Tables for the terminal: a plan with its reasons, the status of each action. Values in, rows and lines out."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
-from carrel.jobs.plan import Entry, Plan, Reuse, Run
+from carrel.jobs.plan import Plan, Reuse, Run
 from carrel.local.status import ActionStatus
 
 
 def plan_rows(planned: Plan) -> list[dict[str, object]]:
     """One object per action reached: `action`, `does` (run, reuse or wait) and `why`."""
     today = datetime.now(UTC).date()
-    return [{"action": each.action, "does": _verb(each), "why": each.words(today)} for each in planned.entries]
-
-
-def _verb(entry: Entry) -> str:
-    if isinstance(entry, Run):
-        return "run"
-    return "reuse" if isinstance(entry, Reuse) else "wait"
+    verbs = {Run: "run", Reuse: "reuse"}
+    return [
+        {"action": entry.action, "does": verbs.get(type(entry), "wait"), "why": entry.words(today)}
+        for entry in planned.entries
+    ]
 
 
 def plan_lines(planned: Plan) -> Iterator[str]:
     """`action  will run: last run failed`, and what it waits for."""
     today = datetime.now(UTC).date()
-    rows = [(each.action, _with_waits(each, today)) for each in planned.entries]
+    rows = []
+    for entry in planned.entries:
+        waits = entry.wait_for_new if isinstance(entry, Run) else ()
+        rows.append((entry.action, entry.words(today) + (f"; waits for {', '.join(waits)}" if waits else "")))
     yield from columns(rows)
     if planned.nothing_to_do:
         yield str(planned.nothing_to_do)
-
-
-def _with_waits(entry: Entry, today: date) -> str:
-    words = entry.words(today)
-    waits = entry.wait_for_new if isinstance(entry, Run) else ()
-    return f"{words}; waits for {', '.join(waits)}" if waits else words
 
 
 def columns(rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -24,16 +24,14 @@ def unzip(path: Path) -> Iterator[Path]:
         packed = [path]
     else:
         raise LocalError(f"{path} is not a .gz file")
-    return (_unpack(file) for file in packed if not _is_fresh(file))
+    return (plain for file in packed if (plain := _unpack_newer(file)))
 
 
-def _is_fresh(packed: Path) -> bool:
+def _unpack_newer(packed: Path) -> Path | None:
+    """The unpacked copy; None where there is one that is as new."""
     plain = packed.with_suffix("")
-    return plain.exists() and plain.stat().st_mtime >= packed.stat().st_mtime
-
-
-def _unpack(packed: Path) -> Path:
-    plain = packed.with_suffix("")
+    if plain.exists() and plain.stat().st_mtime >= packed.stat().st_mtime:
+        return None
     try:
         with replacing(plain, synced="no", mode=0o600) as copy, gzip.open(packed, "rb") as source:
             shutil.copyfileobj(source, copy, 1024 * 1024)

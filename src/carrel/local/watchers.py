@@ -42,10 +42,10 @@ class Lines:
     def start(self, run: RunStart) -> None:
         self._print(f"Running actions: {', '.join(run.actions)}")
 
-    def change(self, change: Progress) -> None:
-        self._print(f"{change.action}: {change.message.strip()}", change.at)
+    def report(self, progress: Progress) -> None:
+        self._print(f"{progress.action}: {progress.message.strip()}", progress.at)
 
-    def usage(self, action: str, memory_peak: int | None) -> None:
+    def report_usage(self, action: str, memory_peak: int | None) -> None:
         pass
 
     def end(self, result: RunResult) -> None:
@@ -65,17 +65,19 @@ class JsonLines:
     def start(self, run: RunStart) -> None:
         self._print("run", request_id=run.request_id, backend=run.backend, actions=list(run.actions))
 
-    def change(self, change: Progress) -> None:
-        if not change.detail:
-            at = change.at.isoformat()
-            self._print("change", action=change.action, status_code=change.code, message=change.message.strip(), at=at)
+    def report(self, progress: Progress) -> None:
+        if not progress.detail:
+            at = progress.at.isoformat()
+            self._print(
+                "change", action=progress.action, status_code=progress.code, message=progress.message.strip(), at=at
+            )
 
-    def usage(self, action: str, memory_peak: int | None) -> None:
+    def report_usage(self, action: str, memory_peak: int | None) -> None:
         pass
 
     def end(self, result: RunResult) -> None:
-        for each in result.results:
-            self._print("result", **result_fields(each))
+        for action_result in result.results:
+            self._print("result", **result_fields(action_result))
         code = 0 if result.succeeded else 1
         self._print("end", exit_code=code, left_out=list(result.left_out), nothing_to_do=result.nothing_to_do)
 
@@ -129,24 +131,24 @@ class LiveTable:
         self.live = Live(get_renderable=self.table, refresh_per_second=4)
         self.live.start()
 
-    def change(self, change: Progress) -> None:
-        row = self.rows[change.action]
-        row.code = change.code
-        if row.started is None and change.code not in FINAL:
+    def report(self, progress: Progress) -> None:
+        row = self.rows[progress.action]
+        row.code = progress.code
+        if row.started is None and progress.code not in FINAL:
             row.started = time.monotonic()
-        if change.code in FINAL and not change.detail:
+        if progress.code in FINAL and not progress.detail:
             row.ended = row.ended or time.monotonic()
-            row.note = self._last_words(change)
+            row.note = self._last_words(progress)
 
-    def _last_words(self, change: Progress) -> str:
-        if change.code == "succeeded":
+    def _last_words(self, progress: Progress) -> str:
+        if progress.code == "succeeded":
             return ""
-        log = self.folder / "metadata" / f"{change.action}.log"
-        if change.code != "nonzero_exit" or not log.exists():
-            return change.message.strip().splitlines()[0]
+        log = self.folder / "metadata" / f"{progress.action}.log"
+        if progress.code != "nonzero_exit" or not log.exists():
+            return progress.message.strip().splitlines()[0]
         return "".join(last_lines(log, 1)[-1:])
 
-    def usage(self, action: str, memory_peak: int | None) -> None:
+    def report_usage(self, action: str, memory_peak: int | None) -> None:
         self.rows[action].memory_peak = memory_peak
 
     def end(self, result: RunResult) -> None:
@@ -165,21 +167,12 @@ class LiveTable:
         table = Table("action", "state", "elapsed", "memory", "waits for", box=None)
         now = time.monotonic()
         for action, row in list(self.rows.items()):
-            note = row.note or ", ".join(self._awaited(action, row))
+            awaited = self.needs.get(action, ()) if row.code == "waiting" else ()
+            note = row.note or ", ".join(need for need in awaited if self.rows[need].code != "succeeded")
+            style = "green" if row.code == "succeeded" else "red" if row.code in FINAL else ""
             cells = (action, row.code.replace("_", " "), row.elapsed(now), size(row.memory_peak), note)
-            table.add_row(*(Text(cell) for cell in cells), style=_style(row.code))
+            table.add_row(*(Text(cell) for cell in cells), style=style)
         return table
-
-    def _awaited(self, action: str, row: ActionRow) -> list[str]:
-        if row.code != "waiting":
-            return []
-        return [need for need in self.needs.get(action, ()) if self.rows[need].code != "succeeded"]
-
-
-def _style(code: str) -> str:
-    if code == "succeeded":
-        return "green"
-    return "red" if code in FINAL else ""
 
 
 def size(count: int | None) -> str:

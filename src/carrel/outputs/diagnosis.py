@@ -48,15 +48,15 @@ def why_not_started(exit_code: int | None, workspace: Path, args: Sequence[str])
     if exit_code not in (SHELL_ERROR, NOT_EXECUTABLE, NOT_FOUND) or not args:
         return ""
     if args[0] in SHELLS and len(args) > 1:
-        reason = _looked_at(workspace, args[1], lambda mode, head: _reason_of_text(head))
+        reason = _look_at(workspace, args[1], lambda mode, head: _reason_of_text(head))
         return f"{args[1]} {reason}" if reason else ""
     if "/" not in args[0]:
         return ""
-    reason = _looked_at(workspace, args[0], lambda mode, head: _reason(args[0], exit_code, mode, head))
+    reason = _look_at(workspace, args[0], lambda mode, head: _reason(args[0], exit_code, mode, head))
     return f"{args[0]} {reason}" if reason else ""
 
 
-def _looked_at(workspace: Path, script: str, reason_in: Callable[[int, bytes], str | None]) -> str | None:
+def _look_at(workspace: Path, script: str, reason_in: Callable[[int, bytes], str | None]) -> str | None:
     """What `reason_in` says of the file's mode and its first bytes; None of a file that is not the study's."""
     path = script.removeprefix(f"{WORKSPACE}/") if script.startswith("/") else os.path.normpath(script)
     if path.startswith(("/", "..")):
@@ -74,7 +74,7 @@ def _looked_at(workspace: Path, script: str, reason_in: Callable[[int, bytes], s
 
 
 def _reason_of_text(head: bytes) -> str | None:
-    """Of a script that a shell was given to run."""
+    """What is wrong with a script that a shell was given to run; None when nothing in its first line is."""
     first, end, _ = head.partition(b"\n")
     if end and first.endswith(b"\r"):
         return WINDOWS
@@ -97,7 +97,9 @@ def _reason(script: str, exit_code: int, mode: int, head: bytes) -> str | None:
     if b"\0" in head:
         return "is neither a script nor a program that this machine can run."
     if not first.startswith(b"#!"):
-        return _reason_without_interpreter(runner, by_hand)
+        if runner is None or runner == "sh":
+            return None  # a shell takes it for a script of its own, which is as it should be of a shell's
+        return f"does not name its program in its first line, so that a shell ran it: {by_hand}."
     if first.endswith(b"\r"):
         return WINDOWS
     if exit_code == SHELL_ERROR:
@@ -113,10 +115,3 @@ def _reason_of_program(exit_code: int, head: bytes) -> str | None:
     if exit_code == NOT_EXECUTABLE:
         return "is a program that this machine cannot run: cut short, or made for another system."
     return "is a program whose loader or libraries are not there." if exit_code == NOT_FOUND else None
-
-
-def _reason_without_interpreter(runner: str | None, by_hand: str) -> str | None:
-    """A shell takes such a file for a script of its own, which is as it should be of a shell's."""
-    if runner is None or runner == "sh":
-        return None
-    return f"does not name its program in its first line, so that a shell ran it: {by_hand}."

@@ -41,7 +41,7 @@ class JournalDamaged(Exception):
     """A journal that says nothing one could do; the text is for operators."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileChange:
     """One change: a staged file goes to `path` below root number `root`, or, `staged` being empty, the file there goes.
 

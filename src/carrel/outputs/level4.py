@@ -35,7 +35,7 @@ class Cancelled(Exception):
     """What `pulse` raises to end a check."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GateLimits:
     """What one job's files may be. `max_filesize` in bytes; `file_types` with their dots, lower case."""
 
@@ -122,8 +122,8 @@ def _content_findings(
         logger.error("The level 4 gate failed on a file: %s", type(error).__name__)
         return [_unreadable(path, f"the check failed ({type(error).__name__})")]
     findings = [_barred(path, mention, facts) for mention in facts.mentions]
-    known = {finding.reason for finding in findings}
-    findings += [finding for finding in identifying if finding.reason not in known]
+    reasons = {finding.reason for finding in findings}
+    findings += [finding for finding in identifying if finding.reason not in reasons]
     if facts.rows > limits.max_csv_rows:
         findings.append(_too_many_rows(path, facts.rows, limits.max_csv_rows))
     elif facts.lines > limits.max_csv_rows:
@@ -185,10 +185,10 @@ def identifying_columns(
 
 
 def _too_large(path: str, size: int, limit: int) -> Exclusion:
-    found, allowed = f"{size / MEBIBYTE:.1f}", f"{limit / MEBIBYTE:.1f}"
+    actual, allowed = f"{size / MEBIBYTE:.1f}", f"{limit / MEBIBYTE:.1f}"
     return Exclusion(
-        f"File size of {found}Mb is larger that limit of {allowed}Mb.",
-        f"The file:\n\n{path}\n\nwas {found}Mb, which is above the limit for moderately_sensitive files of "
+        f"File size of {actual}Mb is larger that limit of {allowed}Mb.",
+        f"The file:\n\n{path}\n\nwas {actual}Mb, which is above the limit for moderately_sensitive files of "
         f"{allowed}Mb.\n\n"
         "As such, it has *not* been copied to level 4. Reduce its size, or make it highly_sensitive and summarise it.",
     )

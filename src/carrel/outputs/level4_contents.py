@@ -92,7 +92,10 @@ class _Look:
         if suffix in _IMAGES:
             self._image(stream.read(self.max_bytes + 1), suffix, depth=0)
         elif suffix == ".csv":
-            rows, lines = self._csv(stream)
+            # Lines but the header's count too: a table may be folded into one quoted field with line breaks.
+            filled = _FilledLines()
+            rows = max(0, count_records(filled.counted(self._text(stream, alone=True))) - 1)
+            lines = max(0, filled.count - 1)
             header_line = self._header_line(stream)
         elif suffix == ".json":
             rows = self._json(stream)
@@ -137,12 +140,6 @@ class _Look:
         for mentions in searched:
             mentions.close()
             self.mentions = {**mentions.found, **self.mentions}
-
-    def _csv(self, stream: BinaryIO) -> tuple[int, int]:
-        """Rows, and lines but the header's: a table may be folded into one quoted field with line breaks."""
-        lines = _FilledLines()
-        records = count_records(lines.counted(self._text(stream, alone=True)))
-        return max(0, records - 1), max(0, lines.count - 1)
 
     def _header_line(self, stream: BinaryIO) -> int:
         """Of a CSV file, whose header is looked at cell by cell too, whatever parts them. 0 for a file without one."""
@@ -268,18 +265,16 @@ class _LongestTable:
             self._rest = ""
         for line in lines:
             if line and not line.isspace():
-                self._count(self._shape_of(line))
+                shape = self._shape_of(line)
+                self._run = self._run + 1 if shape == self._shape else 1
+                self._shape = shape
+                if shape is not None and self._run > self._longest:
+                    self._longest = self._run
 
     def close(self) -> int:
         """Lines of the longest such table."""
         self.feed("\n")
         return self._longest
-
-    def _count(self, shape: tuple[str, int] | None) -> None:
-        self._run = self._run + 1 if shape == self._shape else 1
-        self._shape = shape
-        if shape is not None and self._run > self._longest:
-            self._longest = self._run
 
     def _shape_of(self, line: str) -> tuple[str, int] | None:
         delimiter = next((mark for mark in ",;\t|" if mark in line), "")

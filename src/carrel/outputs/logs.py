@@ -88,12 +88,9 @@ _SEPARATOR = re.compile(r"[,;\t|]|(?<=\S)\s{2,}(?=\S)")
 
 def longest_table(lines: Iterable[str]) -> int:
     """Lines in the longest run that each have the same number (two or more) of cells."""
-    cells = (_cells(_TIMESTAMP.sub("", line)) for line in lines)
+    texts = (_TIMESTAMP.sub("", line).strip() for line in lines)
+    cells = (len(_SEPARATOR.split(text)) if text else 0 for text in texts)
     return max((sum(1 for _ in run) for count, run in groupby(cells) if count > 1), default=0)
-
-
-def _cells(line: str) -> int:
-    return len(_SEPARATOR.split(line.strip())) if line.strip() else 0
 
 
 def write_level4_copy(
@@ -120,13 +117,13 @@ def write_level4_copy(
 def _texts(log: BinaryIO, forms: set[bytes], errors: str, check: Callable[[], None]) -> Iterator[str]:
     """The log from its start in blocks, redacted and decoded."""
     decoder = codecs.getincrementaldecoder("utf-8")(errors)
+    log.seek(0)
     for block in _redacted(_blocks(log, check), forms):
         yield decoder.decode(block)
     yield decoder.decode(b"", final=True)
 
 
 def _blocks(log: BinaryIO, check: Callable[[], None]) -> Iterator[bytes]:
-    log.seek(0)
     while block := log.read(BLOCK):
         check()
         yield block

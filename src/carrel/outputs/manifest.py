@@ -9,7 +9,7 @@ from typing import Any
 from carrel.outputs.errors import StorageDamaged
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutputRecord:
     """One output as the manifest tells it. `size` in bytes, `timestamp` its modification time in seconds since 1970,
     `content_hash` the SHA-256 of the high privacy copy; counts only of CSV files that can be read."""
@@ -39,14 +39,14 @@ def read(path: Path, workspace: str) -> dict[str, Any]:
     Raises StorageDamaged when it cannot be understood: it is never written over then.
     """
     try:
-        found = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes())
     except FileNotFoundError:
-        found = {}
+        content = {}
     except ValueError:
         raise StorageDamaged(f"The manifest of workspace {workspace} is damaged") from None
-    if not isinstance(found, dict) or not isinstance(found.setdefault("outputs", {}), dict):
+    if not isinstance(content, dict) or not isinstance(content.setdefault("outputs", {}), dict):
         raise StorageDamaged(f"The manifest of workspace {workspace} is damaged")
-    return {"workspace": workspace, "repo": None} | found
+    return {"workspace": workspace, "repo": None} | content
 
 
 def updated(
@@ -59,12 +59,12 @@ def updated(
 
     `study_actions`: those of the study's present project.yaml; None when they are not known.
     """
-    made = {record.path: entry_of(record) for record in records}
+    entries = {record.path: entry_of(record) for record in records}
     outputs = {
-        path: entry if path in made else _aged(entry, action, study_actions)
+        path: entry if path in entries else _aged(entry, action, study_actions)
         for path, entry in manifest["outputs"].items()
     }
-    return {**manifest, "outputs": outputs | made}
+    return {**manifest, "outputs": outputs | entries}
 
 
 def entry_of(record: OutputRecord) -> dict[str, Any]:
@@ -78,8 +78,8 @@ def entry_of(record: OutputRecord) -> dict[str, Any]:
 
 def database_version(manifest: Mapping[str, Any], action: str) -> str | None:
     """Of the data that `action` last made its outputs from; None where none is known."""
-    found = (entry for entry in manifest["outputs"].values() if entry.get("action") == action)
-    return next((each.get("database_version") for each in found if not each.get("out_of_date_output")), None)
+    entries = (entry for entry in manifest["outputs"].values() if entry.get("action") == action)
+    return next((entry.get("database_version") for entry in entries if not entry.get("out_of_date_output")), None)
 
 
 def _aged(entry: Mapping[str, Any], action: str, study_actions: Collection[str] | None) -> dict[str, Any]:

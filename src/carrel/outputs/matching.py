@@ -47,9 +47,9 @@ def match_outputs(output_spec: Mapping[str, str], files: Iterable[FileEntry], si
     outputs: dict[str, str] = {}
     unmatched = []
     for pattern, level in output_spec.items():
-        found = match_pattern(pattern, (file.path for file in listed))
-        outputs.update(dict.fromkeys(found, level))
-        if not found:
+        paths = match_pattern(pattern, (file.path for file in listed))
+        outputs.update(dict.fromkeys(paths, level))
+        if not paths:
             unmatched.append(pattern)
     others = sorted(file.path for file in listed if file.path not in outputs and file.mtime_ns > since_ns)
     return MatchedOutputs(dict(sorted(outputs.items())), tuple(unmatched), capped(others))

@@ -71,8 +71,8 @@ def study_files(root: Path, hidden: LeaveOut) -> StudyFiles:
         else:
             skipped[path] = "it is no file, folder or symbolic link"
     refused = {path: fault for path in links if (fault := _link_fault(path, links))}
-    kept = {path: target for path, target in sorted(links.items()) if path not in refused}
-    return StudyFiles(dict(sorted(files.items())), kept, tuple(sorted(repositories)), skipped | refused)
+    inner_links = {path: target for path, target in sorted(links.items()) if path not in refused}
+    return StudyFiles(dict(sorted(files.items())), inner_links, tuple(sorted(repositories)), skipped | refused)
 
 
 def _visible(root: Path, hidden: LeaveOut) -> Iterator[tuple[str, int]]:

@@ -76,38 +76,33 @@ def match_changed_files(
     An input that was only touched still answers its pattern, but is no output. `check` is called while files are read.
     """
     untouched = {entry.path for entry in files if _is_untouched(entry, placed)}
-    made = [entry for entry in files if entry.path not in untouched]
-    matched = match_outputs(output_spec, made, since_ns)
-    entries = {entry.path: entry for entry in made if entry.path in matched.outputs}
-    same = {path for path, entry in entries.items() if _is_same(entry, placed.get(path), workspace, check)}
-    origins = {(place.inode, place.size, place.mtime_ns): place.level for place in placed.values() if place.level}
+    changed = [entry for entry in files if entry.path not in untouched]
+    matched = match_outputs(output_spec, changed, since_ns)
+    entries = {entry.path: entry for entry in changed if entry.path in matched.outputs}
+    origins = {(file.inode, file.size, file.mtime_ns): file.level for file in placed.values() if file.level}
     outputs = {}
+    rewritten = set()
     for path, level in matched.outputs.items():
-        if path in same:
+        entry, before = entries[path], placed.get(path)
+        may_be_same = before and before.level and before.sha256 and before.size == entry.size
+        if before and may_be_same and sha256_of(workspace / path, check) == before.sha256:
+            rewritten.add(path)  # an input that was written anew, or touched, and holds what it held
             continue
-        entry, place = entries[path], placed.get(path)
-        unknown = place.level if place and place.size == entry.size and not place.sha256 else ""
+        unknown = before.level if before and before.size == entry.size and not before.sha256 else ""
         moved = origins.get((entry.inode, entry.size, entry.mtime_ns), "")
-        outputs[path] = highest([level, unknown, moved])
-    left = same | {path for pattern in output_spec for path in match_pattern(pattern, untouched)}
-    return replace(matched, outputs=outputs, unchanged=capped(sorted(left)))
+        outputs[path] = highest_level([level, unknown, moved])
+    unchanged = rewritten | {path for pattern in output_spec for path in match_pattern(pattern, untouched)}
+    return replace(matched, outputs=outputs, unchanged=capped(sorted(unchanged)))
 
 
 def _is_untouched(entry: FileEntry, placed: Mapping[str, PlacedFile]) -> bool:
-    place = placed.get(entry.path)
-    if place and place.is_untouched(entry):
+    before = placed.get(entry.path)
+    if before and before.is_untouched(entry):
         return True
     # A folder with an input that is shown read-only can be moved: the empty file under it goes along.
-    return entry.size == 0 and any(place.shown and place.inode == entry.inode for place in placed.values())
+    return entry.size == 0 and any(file.shown and file.inode == entry.inode for file in placed.values())
 
 
-def _is_same(entry: FileEntry, place: PlacedFile | None, workspace: Path, check: Callable[[], None]) -> bool:
-    """Whether it is an input that was written anew, or touched, and holds what it held."""
-    if not (place and place.level and place.sha256 and place.size == entry.size):
-        return False
-    return sha256_of(workspace / entry.path, check) == place.sha256
-
-
-def highest(levels: Iterable[str]) -> str:
+def highest_level(levels: Iterable[str]) -> str:
     """The most sensitive of these levels; empty ones do not count."""
     return max(filter(None, levels), key=lambda level: _LEVELS.index(level) if level in _LEVELS else len(_LEVELS))

@@ -9,7 +9,7 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -37,6 +37,7 @@ class FileEntry:
     path: str
     size: int
     mtime_ns: int
+    _: KW_ONLY
     inode: tuple[int, int] = (0, 0)
     """Device and inode number."""
     links: int = 1
@@ -94,18 +95,22 @@ def _listing(root: Path, walking: "_Walk") -> Listing:
     refused = [entry for entry in entries if isinstance(entry, Refusal)]
     if walking.cut:
         refused.append(Refusal("", f"more than {walking.limit} files: the rest was not looked at"))
-    own, foreign = _split_links(files)
-    return Listing(_by_path(own), _shown(_by_path(refused + foreign)), walking.cut)
+    # A file with more links than were found in the folder is shared with a place outside of it.
+    names = Counter(file.inode for file in files)
+    own = [file for file in files if file.links <= names[file.inode]]
+    refused += [
+        Refusal(file.path, "it is a hard link to a file outside of the job's folder")
+        for file in files
+        if file.links > names[file.inode]
+    ]
+    refusals = _by_path(refused)
+    if len(refusals) > MAX_LISTED:
+        refusals = (*refusals[:MAX_LISTED], Refusal("...", f"and {len(refusals) - MAX_LISTED} more"))
+    return Listing(_by_path(own), refusals, walking.cut)
 
 
 def _by_path(items: list[_Item]) -> tuple[_Item, ...]:
     return tuple(sorted(items, key=lambda item: item.path))
-
-
-def _shown(refused: tuple[Refusal, ...]) -> tuple[Refusal, ...]:
-    if len(refused) <= MAX_LISTED:
-        return refused
-    return (*refused[:MAX_LISTED], Refusal("...", f"and {len(refused) - MAX_LISTED} more"))
 
 
 @dataclass(slots=True)
@@ -114,13 +119,17 @@ class _Walk:
 
     leave_out: Callable[[str], bool]
     limit: int
+    _: KW_ONLY
     of_job: bool = False
     check: Callable[[], None] = lambda: None
     seen: int = 0
     cut: bool = False
 
     def below(self, fd: int, prefix: str, depth: int) -> Iterator[FileEntry | Refusal]:
-        for name in self._names(fd):
+        with os.scandir(fd) as entries:
+            # Of a folder that is over the limit by itself, as many as it takes to see that.
+            names = sorted(entry.name for entry in islice(entries, self.limit - self.seen + 1))
+        for name in names:
             path = prefix + name
             if self.leave_out(path):
                 continue
@@ -135,28 +144,29 @@ class _Walk:
             else:
                 yield from self._visit(fd, name, path, depth)
 
-    def _names(self, fd: int) -> list[str]:
-        """Sorted; of a folder that is over the limit by itself, as many as it takes to see that."""
-        with os.scandir(fd) as entries:
-            return sorted(entry.name for entry in islice(entries, self.limit - self.seen + 1))
-
     def _visit(self, fd: int, name: str, path: str, depth: int) -> Iterator[FileEntry | Refusal]:
         try:
-            found = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            status = os.stat(name, dir_fd=fd, follow_symlinks=False)
         except FileNotFoundError:
             return
-        kind = stat.S_IFMT(found.st_mode)
+        kind = stat.S_IFMT(status.st_mode)
         if kind not in (stat.S_IFREG, stat.S_IFDIR):
             yield Refusal(path, f"it is {_KINDS.get(kind, 'not a regular file')}")
         elif self.of_job and (reason := _unfit(name, path, kind)):
             yield Refusal(path, reason)
         elif kind == stat.S_IFDIR:
             yield from self._descend(fd, name, path, depth)
-        elif self.of_job and not _is_readable(fd, name, found):
+        elif self.of_job and not _is_readable(fd, name, status):
             yield Refusal(path, "it cannot be read (Permission denied)")
         else:
-            inode, allocated = (found.st_dev, found.st_ino), found.st_blocks * _BLOCK
-            yield FileEntry(path, found.st_size, found.st_mtime_ns, inode, found.st_nlink, allocated)
+            yield FileEntry(
+                path=path,
+                size=status.st_size,
+                mtime_ns=status.st_mtime_ns,
+                inode=(status.st_dev, status.st_ino),
+                links=status.st_nlink,
+                allocated=status.st_blocks * _BLOCK,
+            )
 
     def _descend(self, fd: int, name: str, path: str, depth: int) -> Iterator[FileEntry | Refusal]:
         if depth >= MAX_WALK_DEPTH:
@@ -200,10 +210,10 @@ def _unfit(name: str, path: str, kind: int) -> str:
     return ""
 
 
-def _is_readable(fd: int, name: str, found: os.stat_result) -> bool:
+def _is_readable(fd: int, name: str, status: os.stat_result) -> bool:
     """Whether a file can be read; the job's user being ours, it is made so where it is not."""
-    if os.geteuid() == found.st_uid:
-        if found.st_mode & stat.S_IRUSR:
+    if os.geteuid() == status.st_uid:
+        if status.st_mode & stat.S_IRUSR:
             return True
         with contextlib.suppress(OSError):
             _grant(fd, name, stat.S_IRUSR)
@@ -214,9 +224,9 @@ def _grant(fd: int, name: str, mode: int) -> None:
     """Give the owner these rights to what has this name, if that is no symlink. Raises OSError."""
     path = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
     try:
-        found = os.fstat(path)
-        if not stat.S_ISLNK(found.st_mode):
-            Path(f"/proc/self/fd/{path}").chmod(stat.S_IMODE(found.st_mode) | mode)
+        status = os.fstat(path)
+        if not stat.S_ISLNK(status.st_mode):
+            Path(f"/proc/self/fd/{path}").chmod(stat.S_IMODE(status.st_mode) | mode)
     finally:
         os.close(path)
 
@@ -243,14 +253,6 @@ def printable(path: str) -> str:
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode() for char in path
     )
-
-
-def _split_links(files: list[FileEntry]) -> tuple[list[FileEntry], list[Refusal]]:
-    """A file with more links than were found in the folder is shared with a place outside of it."""
-    found = Counter(file.inode for file in files)
-    own = [file for file in files if file.links <= found[file.inode]]
-    foreign = [file for file in files if file.links > found[file.inode]]
-    return own, [Refusal(file.path, "it is a hard link to a file outside of the job's folder") for file in foreign]
 
 
 def open_beneath(root: Path, path: str) -> int:
