@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from tests.repos.hostile import IDENTITY
 
-from carrel.local.code import Hashes, former_outputs, version_of
+from carrel.local.code import Hashes, find_former_outputs, read_version
 from carrel.local.errors import LocalError
 from carrel.local.study import Study
-from carrel.outputs.study_files import hidden_from_jobs, study_files
+from carrel.outputs.study_files import find_study_files, hidden_from_jobs
 from carrel.project import load_pipeline
 
 HIDDEN = hidden_from_jobs(["output/*.csv"])
@@ -56,15 +56,15 @@ def point_elsewhere(folder: Path) -> None:
 )
 def test_the_hash_of_the_code(folder, change, same):
     hashes = Hashes()
-    before = hashes.of_code(folder, study_files(folder, HIDDEN))
+    before = hashes.hash_code(folder, find_study_files(folder, HIDDEN))
     change(folder)
-    after = study_files(folder, HIDDEN)
-    assert (hashes.of_code(folder, after) == before) is same
-    assert Hashes().of_code(folder, after) == hashes.of_code(folder, after)
+    after = find_study_files(folder, HIDDEN)
+    assert (hashes.hash_code(folder, after) == before) is same
+    assert Hashes().hash_code(folder, after) == hashes.hash_code(folder, after)
 
 
 def test_a_folder_that_is_no_repository_has_no_version(tmp_path):
-    assert version_of(tmp_path).commit == ""
+    assert read_version(tmp_path).commit == ""
 
 
 def made_before(folder: Path, *paths: str) -> None:
@@ -83,18 +83,18 @@ PIPELINE = load_pipeline(
 def test_outputs_of_earlier_runs_that_no_action_makes_now(tmp_path):
     made_before(tmp_path, "output/old.csv", "output/new.csv", "output/gone.csv", "output/[odd]*.csv")
     (tmp_path / "output/gone.csv").unlink()
-    assert former_outputs(Study(tmp_path), PIPELINE) == ["output/[odd]*.csv", "output/old.csv"]
+    assert find_former_outputs(Study(tmp_path), PIPELINE) == ["output/[odd]*.csv", "output/old.csv"]
 
 
 def test_an_output_that_was_committed_since_is_code(tmp_path):
     made_before(tmp_path, "output/old.csv", "output/kept.csv")
     for args in (["init", "-q"], ["add", "output/kept.csv"], ["commit", "-q", "-m", "x"]):
         subprocess.run(["git", *args], cwd=tmp_path, env={**os.environ, **IDENTITY}, check=True)
-    assert former_outputs(Study(tmp_path), PIPELINE) == ["output/old.csv"]
+    assert find_former_outputs(Study(tmp_path), PIPELINE) == ["output/old.csv"]
 
 
 def test_a_manifest_that_cannot_be_read_hides_nothing_by_silence(tmp_path):
     (tmp_path / "metadata").mkdir()
     (tmp_path / "metadata/manifest.json").write_text("{")
     with pytest.raises(LocalError, match=r"is damaged: move metadata/manifest\.json away"):
-        former_outputs(Study(tmp_path), PIPELINE)
+        find_former_outputs(Study(tmp_path), PIPELINE)

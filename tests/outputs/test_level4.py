@@ -17,8 +17,8 @@ from tests.support.memory import peak_above
 
 from carrel.disclosure.texts import Unreadable
 from carrel.outputs import level4_contents
-from carrel.outputs.csv_shape import Shape, csv_shape
-from carrel.outputs.identifiers import identifier_names
+from carrel.outputs.csv_shape import CsvShape, measure_csv
+from carrel.outputs.identifiers import read_identifier_names
 from carrel.outputs.level4 import Cancelled, GateLimits, check_file, identifying_columns
 from carrel.project import LEVEL4_FILE_TYPES
 
@@ -323,7 +323,7 @@ def test_further_names_bar_a_file_where_the_limits_say_so(tmp_path: Path, name: 
 def test_a_policy_may_bar_every_column_that_may_identify_people(
     tmp_path: Path, name: str, text: str | bytes, reason: str | None
 ) -> None:
-    names = identifier_names("trial_number")
+    names = read_identifier_names("trial_number")
     assert _check(tmp_path, name, text, bars_all=True, identifiers=names) == reason
 
 
@@ -571,21 +571,21 @@ def test_the_stub_names_the_file_and_says_what_to_do(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "shape"),
     [
-        ("", Shape(0, 0)),
-        ("a,b\n", Shape(0, 0)),
-        ("a,b\n1,2\n", Shape(1, 2)),
-        ("a,b\n1,2,3\n1,2\n", Shape(2, 3)),
-        ("a,b\n1,2\n1,2,3\n", Shape(2, 2)),
-        ("a,b\n\n1,2\n\n3,4\n\n", Shape(2, 2)),
-        ('a,b\n"x\ny",2\n', Shape(1, 2)),
-        ("a,b\n1\n", Shape(1, 2)),
+        ("", CsvShape(0, 0)),
+        ("a,b\n", CsvShape(0, 0)),
+        ("a,b\n1,2\n", CsvShape(1, 2)),
+        ("a,b\n1,2,3\n1,2\n", CsvShape(2, 3)),
+        ("a,b\n1,2\n1,2,3\n", CsvShape(2, 2)),
+        ("a,b\n\n1,2\n\n3,4\n\n", CsvShape(2, 2)),
+        ('a,b\n"x\ny",2\n', CsvShape(1, 2)),
+        ("a,b\n1\n", CsvShape(1, 2)),
     ],
 )
-def test_shapes_are_those_of_dict_reader(tmp_path: Path, text: str, shape: Shape) -> None:
+def test_shapes_are_those_of_dict_reader(tmp_path: Path, text: str, shape: CsvShape) -> None:
     path = tmp_path / "t.csv"
     path.write_text(text, newline="")
     with path.open("rb") as stream:
-        assert csv_shape(stream) == shape
+        assert measure_csv(stream) == shape
     assert _dict_reader_rows(path) == shape.rows
 
 
@@ -599,4 +599,4 @@ def _dict_reader_rows(path: Path) -> int:
 def test_a_shape_of_what_is_no_csv_is_none(tmp_path: Path) -> None:
     subprocess.run(["sh", "-c", r"printf '\377\n1\n' > t.csv"], cwd=tmp_path, check=True)
     with (tmp_path / "t.csv").open("rb") as stream:
-        assert csv_shape(stream) is None
+        assert measure_csv(stream) is None

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.repos.hostile import IDENTITY
 
-from carrel.outputs.study_files import copy_study, hidden_from_jobs, study_files
+from carrel.outputs.study_files import copy_study, find_study_files, hidden_from_jobs
 from carrel.repos import CheckoutRefused, Mirrors, RepoPolicy
 
 HIDDEN = hidden_from_jobs(["output/*.csv", "output/one.txt", "*/deep/*.json"], ["made/before.csv"])
@@ -62,7 +62,7 @@ def both(folder: Path, scratch: Path, patterns: tuple[str, ...] = ()) -> tuple[d
     hidden = hidden_from_jobs(patterns)
     local, server = scratch / "local", scratch / "server"
     local.mkdir(parents=True)
-    copy_study(folder, study_files(folder, hidden), local)
+    copy_study(folder, find_study_files(folder, hidden), local)
     git(folder, "init", "-q", "-b", "main")
     git(folder, "add", "-A", "-f")
     git(folder, "commit", "-q", "--allow-empty", "-m", "x")
@@ -151,7 +151,7 @@ def test_any_links_are_seen_alike_or_refused_there_and_left_out_here(tmp_path_fa
     write(folder, "d/e/file")
     for path, target in links.items():
         link(folder, path, "/".join(target))
-    skipped = study_files(folder, hidden_from_jobs(())).skipped
+    skipped = find_study_files(folder, hidden_from_jobs(())).skipped
     try:
         local, server = both(folder, top / "seen")
     except CheckoutRefused:
@@ -167,7 +167,7 @@ def test_links_that_a_server_refuses_are_not_copied_and_said_so(tmp_path, target
     write(folder, "lib/m.py")
     link(folder, "l", target.format(study=folder))
     link(folder, "to-it", "l")
-    seen = study_files(folder, HIDDEN)
+    seen = find_study_files(folder, HIDDEN)
     assert set(seen.files) == {"lib/m.py"}
     assert "a server refuses it" in seen.skipped["l"]
     with pytest.raises(CheckoutRefused):
@@ -177,14 +177,14 @@ def test_links_that_a_server_refuses_are_not_copied_and_said_so(tmp_path, target
 def test_what_is_no_file_is_not_copied_and_said_so(tmp_path):
     write(tmp_path, "a.py")
     os.mkfifo(tmp_path / "pipe")
-    seen = study_files(tmp_path, HIDDEN)
+    seen = find_study_files(tmp_path, HIDDEN)
     assert (set(seen.files), seen.skipped) == ({"a.py"}, {"pipe": "it is no file, folder or symbolic link"})
 
 
 def test_what_goes_while_it_is_copied_is_passed_over(tmp_path):
     write(tmp_path / "study", "a.py")
     write(tmp_path / "study", "scratch~")
-    seen = study_files(tmp_path / "study", HIDDEN)
+    seen = find_study_files(tmp_path / "study", HIDDEN)
     (tmp_path / "study/scratch~").unlink()
     (tmp_path / "copy").mkdir()
     copy_study(tmp_path / "study", seen, tmp_path / "copy")
@@ -196,7 +196,7 @@ def test_modes_do_not_depend_on_our_umask(tmp_path):
     (tmp_path / "copy").mkdir()
     before = os.umask(0o077)
     try:
-        copy_study(tmp_path / "study", study_files(tmp_path / "study", HIDDEN), tmp_path / "copy")
+        copy_study(tmp_path / "study", find_study_files(tmp_path / "study", HIDDEN), tmp_path / "copy")
     finally:
         os.umask(before)
     assert {oct((tmp_path / "copy" / name).stat().st_mode & 0o777) for name in ("d", "d/run.sh")} == {"0o755"}

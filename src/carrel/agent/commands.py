@@ -119,7 +119,7 @@ def _job_record(storage: Storage, workspace: str, partial_id: str) -> dict[str, 
 
 def _old_entry(storage: Storage, workspace: str, record: dict[str, Any], output: str, level: str) -> dict[str, Any]:
     path = storage.workspace(workspace) / output
-    shape = csv_shape.shape_of_output(path, output, level)
+    shape = csv_shape.measure_output(path, output, level)
     excluded = record.get("level4_excluded_files", {})
     found = path.stat()
     return manifest.entry_of(

@@ -9,7 +9,7 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 
 from carrel.agent.storage import Storage
-from carrel.outputs.identifiers import identifier_names
+from carrel.outputs.identifiers import read_identifier_names
 from carrel.repos import RepoPolicy
 from carrel.repos.settings import RepoSettings
 from carrel.units.settings import CommaList, Seconds, Truth, read_settings
@@ -84,7 +84,7 @@ class AgentSettings(RepoSettings):
         if (self.presto_tls_cert_path is None) != (self.presto_tls_key_path is None):
             raise ValueError("PRESTO_TLS_CERT_PATH and PRESTO_TLS_KEY_PATH must be set both or neither")
         try:
-            identifier_names(self.identifier_columns, self.identifier_columns_file)
+            read_identifier_names(self.identifier_columns, self.identifier_columns_file)
         except ValueError as error:
             raise ValueError(f"IDENTIFIER_COLUMNS_FILE: {error}") from None
         if not self.controller_task_api_endpoint.startswith(("http://", "https://")):
@@ -113,7 +113,7 @@ class AgentSettings(RepoSettings):
     @cached_property
     def identifier_names(self) -> tuple[str, ...]:
         """Names of columns that may identify people: Carrel's list, and the backend's."""
-        return identifier_names(self.identifier_columns, self.identifier_columns_file)
+        return read_identifier_names(self.identifier_columns, self.identifier_columns_file)
 
     @property
     def repo_policy(self) -> RepoPolicy:

@@ -69,11 +69,11 @@ def pull(images: tuple[str, ...], force: bool, project: Path | None) -> None:
 @click.command()
 def info() -> None:
     """Show versions, what runs actions here, and the images or toolchains there are."""
-    from carrel.local.machine import information
+    from carrel.local.machine import describe_machine
     from carrel.local.settings import LocalSettings
 
     with explained():
-        for line in information(LocalSettings.from_env()):
+        for line in describe_machine(LocalSettings.from_env()):
             click.echo(line)
 
 

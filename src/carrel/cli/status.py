@@ -26,11 +26,11 @@ def status(backend: str | None, site: Path | None, workspace: str | None, as_jso
 
 def _here(backend: str | None, as_json: bool) -> list[str]:
     from carrel.local.settings import LocalSettings
-    from carrel.local.status import statuses
+    from carrel.local.status import read_statuses
     from carrel.local.study import Study
     from carrel.local.tables import columns, status_rows
 
-    actions = statuses(Study.at(Path()), LocalSettings.from_env(), backend)
+    actions = read_statuses(Study.at(Path()), LocalSettings.from_env(), backend)
     if as_json:
         return [json.dumps([asdict(action) for action in actions], indent=2)]
     return list(columns(status_rows(actions)))

@@ -17,7 +17,7 @@ from carrel.local.settings import LocalSettings
 from carrel.local.study import Study
 from carrel.outputs.inputs import place_outputs
 from carrel.outputs.level4 import Cancelled
-from carrel.outputs.study_files import LeaveOut, copy_study, study_files
+from carrel.outputs.study_files import LeaveOut, copy_study, find_study_files
 from carrel.outputs.trees import remove_tree
 from carrel.outputs.unchanged_files import PlacedFile, highest_level, note_placed
 from carrel.outputs.walk import printable
@@ -113,18 +113,18 @@ class LocalAttempt:
         self.workspace.mkdir(parents=True)
         self._note = lock(self.folder / ACTION_NOTE, note=self.action.action_id.encode())
         self.detail(StatusCode.PREPARING, f"Copying in code from {folder}")
-        visible = study_files(folder, self.context.hidden)
-        before = self.context.hashes.of_code(folder, visible)
+        visible = find_study_files(folder, self.context.hidden)
+        before = self.context.hashes.hash_code(folder, visible)
         copy_study(folder, visible, self.workspace)
         # What is not copied although nobody said so, with the reason: the first of it at once, all in the log.
         reasons = dict.fromkeys(self.context.former_outputs, FORMER_OUTPUT) | dict(visible.skipped)
         self.skipped = [f"{printable(path)}  - {reason}" for path, reason in sorted(reasons.items())]
         for line in self.skipped[:SKIPPED_SHOWN]:
             self.detail(StatusCode.PREPARING, f"Not copied: {line}")
-        after = self.context.hashes.of_code(folder, study_files(folder, self.context.hidden))
+        after = self.context.hashes.hash_code(folder, find_study_files(folder, self.context.hidden))
         # Edited while it was copied: nobody knows what ran, so it is never called up to date.
         self.code_hash = after if before == after else ""
-        mounts = place_outputs(folder, self._inputs(), self.workspace, self.folder / "pins")
+        mounts = place_outputs(folder, self._note_inputs(), self.workspace, self.folder / "pins")
         self.placed = self._note_placed(mounts)
         # Files the job makes are newer than this one, by the file system's own clock.
         self._marker.touch()
@@ -145,12 +145,12 @@ class LocalAttempt:
         if self.context.stopping.is_set():
             raise Stopped
 
-    def _inputs(self) -> list[str]:
+    def _note_inputs(self) -> list[str]:
         folder = self.context.study.folder
         paths = [path for record in self.needed.values() for path in record.outputs]
         for path in paths:
             self.detail(StatusCode.PREPARING, f"Copying input file: {path}")
-            self.input_hashes[path] = self.context.hashes.of(folder / path)
+            self.input_hashes[path] = self.context.hashes.hash_file(folder / path)
         return paths
 
     @property

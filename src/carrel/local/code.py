@@ -26,10 +26,10 @@ def hidden_files(study: "Study", pipeline: "Pipeline") -> "LeaveOut":
     """What of the study no job sees, on any backend. Raises `LocalError` when the manifest cannot be read."""
     from carrel.outputs.study_files import hidden_from_jobs
 
-    return hidden_from_jobs(output_patterns(pipeline), former_outputs(study, pipeline))
+    return hidden_from_jobs(output_patterns(pipeline), find_former_outputs(study, pipeline))
 
 
-def former_outputs(study: "Study", pipeline: "Pipeline") -> list[str]:
+def find_former_outputs(study: "Study", pipeline: "Pipeline") -> list[str]:
     """Files that a run once made, and that no pattern matches now: not code, unless they were committed as such."""
     from carrel.local.records import read_records
     from carrel.outputs import manifest
@@ -45,7 +45,7 @@ def former_outputs(study: "Study", pipeline: "Pipeline") -> list[str]:
     former = sorted(path for path in outputs if not hidden(path) and (study.folder / path).is_file())
     if not former:
         return []
-    answer = git_answer(study.folder, "ls-files", "-z", "--", *(f":(literal){path}" for path in former))
+    answer = ask_git(study.folder, "ls-files", "-z", "--", *(f":(literal){path}" for path in former))
     tracked = set(answer.split("\0"))
     return [path for path in former if path not in tracked]
 
@@ -56,7 +56,7 @@ class Hashes:
     def __init__(self) -> None:
         self._hashes: dict[tuple[str, int, int, int], str] = {}
 
-    def of(self, path: Path) -> str:
+    def hash_file(self, path: Path) -> str:
         status = path.stat()
         key = (str(path), status.st_size, status.st_mtime_ns, status.st_ino)
         if key not in self._hashes:
@@ -64,13 +64,13 @@ class Hashes:
                 self._hashes[key] = hashlib.file_digest(source, "sha256").hexdigest()
         return self._hashes[key]
 
-    def of_code(self, folder: Path, visible: "StudyFiles") -> str:
+    def hash_code(self, folder: Path, visible: "StudyFiles") -> str:
         """One hash of all that a job gets: names, contents, which files are programs, and where links lead."""
         total = hashlib.sha256()
         for path, program in visible.files.items():
             # An editor's scratch files come and go.
             with contextlib.suppress(FileNotFoundError):
-                total.update(os.fsencode(f"file\0{path}\0{program}\0{self.of(folder / path)}\0"))
+                total.update(os.fsencode(f"file\0{path}\0{program}\0{self.hash_file(folder / path)}\0"))
         for path, target in visible.links.items():
             total.update(os.fsencode(f"link\0{path}\0{target}\0"))
         for path in visible.repositories:
@@ -86,15 +86,15 @@ class CodeVersion:
     dirty: bool = False
 
 
-def version_of(folder: Path) -> CodeVersion:
+def read_version(folder: Path) -> CodeVersion:
     """A folder that is no repository, or a machine without git, gives an empty version."""
-    commit = git_answer(folder, "rev-parse", "--verify", "--quiet", "HEAD")
+    commit = ask_git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
     if not commit:
         return CodeVersion()
-    return CodeVersion(commit, bool(git_answer(folder, "status", "--porcelain", "--untracked-files=no", "--", ".")))
+    return CodeVersion(commit, bool(ask_git(folder, "status", "--porcelain", "--untracked-files=no", "--", ".")))
 
 
-def git_answer(folder: Path, *args: str) -> str:
+def ask_git(folder: Path, *args: str) -> str:
     """What git says, without blanks at its ends; nothing where it says no, is not there or takes too long."""
     from carrel.repos.errors import GitError, RepoInfrastructureError
     from carrel.repos.git import Git

@@ -61,13 +61,13 @@ def parse(text: str) -> list[Codelist]:
         line = raw.strip().rstrip("/")
         if not line or line.startswith("#"):
             continue
-        codelist = Codelist(_checked_id(line, number), number)
+        codelist = Codelist(_check_id(line, number), number)
         _refuse_clash(codelist, codelists.get(codelist.unversioned))
         codelists[codelist.unversioned] = codelist
     return list(codelists.values())
 
 
-def _checked_id(line: str, number: int) -> str:
+def _check_id(line: str, number: int) -> str:
     tokens = line.split("/")
     length = 4 if tokens[0] == "user" else 3
     if len(tokens) != length or not all(_TOKEN.fullmatch(token) for token in tokens):
@@ -99,7 +99,7 @@ class Codelists:
         self.folder = study / FOLDER
         self.base = base or base_url()
 
-    def listed(self) -> list[Codelist]:
+    def read_list(self) -> list[Codelist]:
         """The codelists that `codelists.txt` names; raises `CodelistsError` when there is none."""
         try:
             return parse((self.folder / LIST_FILE).read_text("utf-8"))
@@ -108,7 +108,7 @@ class Codelists:
                 f"No file {FOLDER}/{LIST_FILE} here: add a codelist with `carrel codelists add`"
             ) from None
 
-    def manifest(self) -> dict[str, dict[str, str]]:
+    def read_manifest(self) -> dict[str, dict[str, str]]:
         """`{file name: {id, url, downloaded_at, sha}}`; empty when there is none yet."""
         try:
             return dict(json.loads((self.folder / MANIFEST_FILE).read_text("utf-8"))["files"])
@@ -132,7 +132,7 @@ class Codelists:
 
     def update(self) -> list[Codelist]:
         """Fetch all, drop CSV files not listed any more, write the manifest; all are fetched before any is changed."""
-        codelists = self.listed()
+        codelists = self.read_list()
         self._update(codelists, {})
         return codelists
 
@@ -140,7 +140,7 @@ class Codelists:
         content = {c.filename: fetched.get(c.filename) or self._download(c) for c in codelists}
         old: dict[str, dict[str, str]] = {}
         with contextlib.suppress(CodelistsError):
-            old = self.manifest()
+            old = self.read_manifest()
         files = {c.filename: self._entry(c, content[c.filename], old.get(c.filename, {})) for c in codelists}
         for name, body in content.items():
             write_atomically(self.folder / name, body, synced="folder")
@@ -158,9 +158,9 @@ class Codelists:
         downloaded_at = old.get("downloaded_at", now) if same else now
         return {"id": codelist.id, "url": codelist.url(self.base), "downloaded_at": downloaded_at, "sha": sha}
 
-    def problems(self) -> Iterator[str]:
+    def find_problems(self) -> Iterator[str]:
         """What is wrong here, with no look at OpenCodelists."""
-        listed, manifest = {c.filename: c.id for c in self.listed()}, self.manifest()
+        listed, manifest = {c.filename: c.id for c in self.read_list()}, self.read_manifest()
         fetched = {name: entry.get("id") for name, entry in manifest.items()}
         yield from _problems_of(
             "in codelists.txt but not fetched", (i for n, i in listed.items() if fetched.get(n) != i)
@@ -176,7 +176,7 @@ class Codelists:
 
     def check(self) -> None:
         """Raise `CodelistsError` naming every local problem."""
-        if problems := list(self.problems()):
+        if problems := list(self.find_problems()):
             raise CodelistsError("\n".join([*problems, RUN_UPDATE]))
 
     def check_upstream(self) -> None:
@@ -243,4 +243,4 @@ def _id_of_url(url: str) -> str:
     if tokens[:1] == ["codelist"]:
         tokens = tokens[1:]
     size = 4 if tokens[:1] == ["user"] else 3
-    return _checked_id("/".join(tokens[:size]), 0)
+    return _check_id("/".join(tokens[:size]), 0)

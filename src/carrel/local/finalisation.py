@@ -13,7 +13,7 @@ from carrel.jobs.outcomes import results_to_outcome
 from carrel.jobs.statuses import StatusCode
 from carrel.local.attempt import LocalAttempt, now
 from carrel.local.errors import LocalError
-from carrel.local.gitignore import exposed, ignore_outputs
+from carrel.local.gitignore import find_exposed, ignore_outputs
 from carrel.local.records import ActionRecord, record_path, to_bytes
 from carrel.outputs import logs, manifest
 from carrel.outputs.diagnosis import notes_on, why_not_started
@@ -193,7 +193,7 @@ def _publish(attempt: LocalAttempt, record: ActionRecord, result: AttemptResult)
         raise
     for path in record.outputs:
         attempt.detail(StatusCode.FINALIZING, f"Extracting output file: {path}")
-    for path in exposed(study.folder, record.outputs):
+    for path in find_exposed(study.folder, record.outputs):
         attempt.tell(StatusCode.FINALIZING, f"`git add` would take {path}: name it in the .gitignore beside it")
     attempt.detail(StatusCode.FINALIZING, f"Logs written to: {study.log(record.action)}")
 

@@ -8,7 +8,7 @@ own in that folder, that stays as it is. What git has committed already is never
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from carrel.local.code import git_answer
+from carrel.local.code import ask_git
 from carrel.units.ignored import ignore_files, ignores_all, make_ignored
 
 
@@ -18,11 +18,11 @@ def ignore_outputs(study: Path, paths: Iterable[str]) -> None:
     for path in paths:
         folders.setdefault(Path(path).parent, []).append(Path(path).name)
     for folder, names in folders.items():
-        if not _in_folder_of_ours(study, folder):
+        if not _ensure_ignored_parent(study, folder):
             ignore_files(study / folder, names)
 
 
-def _in_folder_of_ours(study: Path, folder: Path) -> bool:
+def _ensure_ignored_parent(study: Path, folder: Path) -> bool:
     """Whether a folder on the way is Carrel's, or a link, which git does not follow; one that is missing is made so."""
     for ancestor in reversed([study / folder, *(study / above for above in folder.parents)][:-1]):
         if ancestor.is_symlink():
@@ -34,9 +34,9 @@ def _in_folder_of_ours(study: Path, folder: Path) -> bool:
     return False
 
 
-def exposed(study: Path, paths: Iterable[str]) -> Iterator[str]:
+def find_exposed(study: Path, paths: Iterable[str]) -> Iterator[str]:
     """Those of the files that `git add -A` would take. None where the study is in no repository."""
     pathspecs = [f":(literal){path}" for path in paths]
     if pathspecs:
-        answer = git_answer(study, "ls-files", "-z", "--others", "--exclude-standard", "--", *pathspecs)
+        answer = ask_git(study, "ls-files", "-z", "--others", "--exclude-standard", "--", *pathspecs)
         yield from (path for path in answer.split("\0") if path)

@@ -23,7 +23,7 @@ class LocalImage:
     digest: str = ""
 
 
-def local_image_id(reference: str) -> str | None:
+def find_image_id(reference: str) -> str | None:
     """Id of an image here, or None: no such image, or no engine to ask."""
     try:
         engine = Engine()
@@ -43,7 +43,7 @@ class Images:
     def __init__(self, engine: Engine, settings: LocalSettings) -> None:
         self.engine, self.settings = engine, settings
 
-    def here(self) -> list[LocalImage]:
+    def list_images(self) -> list[LocalImage]:
         """Those of the registry in force, by name."""
         prefix = self.settings.docker_registry + "/"
         images = []
@@ -57,7 +57,7 @@ class Images:
 
     def references_to_pull(self, names: list[str], force: bool) -> list[str]:
         """References for what was named (`python`, `python:v2`, `all`); only those here already unless `force`."""
-        here = {image.reference for image in self.here()}
+        here = {image.reference for image in self.list_images()}
         if not names or "all" in names:
             all_references = {self.settings.image_named(f"{name}:{default_tag(name)}") for name in STANDARD_IMAGES}
             return sorted(here | all_references if force else here)
@@ -66,7 +66,7 @@ class Images:
 
     def pull(self, reference: str) -> bool:
         """Fetch the registry's present image; True when it is another one than was here, which is then removed."""
-        before = self._id(reference)
+        before = self._find_id(reference)
         name, tag = split_reference(reference)
         with self.engine.stream(
             "POST", "/images/create", headers=registry_auth(name), fromImage=name, tag=tag
@@ -74,20 +74,20 @@ class Images:
             errors = [line["error"] for line in progress.lines() if "error" in line]
         if errors:
             raise ImageUnavailable(f"{reference} could not be pulled: {errors[0]}")
-        after = self._id(reference)
+        after = self._find_id(reference)
         if before and before != after:
             # Nothing is called by the old one any more; where something runs on it still, it stays.
             with contextlib.suppress(Conflict, NotFound):
                 self.engine.delete(f"/images/{before}")
         return before != after
 
-    def _id(self, reference: str) -> str:
+    def _find_id(self, reference: str) -> str:
         try:
             return str(self.engine.get(f"/images/{reference}/json")["Id"])
         except NotFound:
             return ""
 
-    def freshness(self, image: LocalImage) -> str:
+    def check_freshness(self, image: LocalImage) -> str:
         """`latest version`, `needs update`, or "" when the registry cannot be asked."""
         try:
             answer: dict[str, Any] = self.engine.get(f"/distribution/{image.reference}/json")
@@ -95,8 +95,8 @@ class Images:
             return ""
         return "latest version" if answer["Descriptor"]["digest"] == image.digest else "needs update"
 
-    def lines(self) -> Iterator[str]:
+    def describe(self) -> Iterator[str]:
         """A line for each image here."""
-        for image in self.here():
-            fresh = self.freshness(image)
+        for image in self.list_images():
+            fresh = self.check_freshness(image)
             yield f"{image.reference}  {image.id[:19]}{f'  ({fresh})' if fresh else ''}"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from carrel.local.images import Images
 
 
-def information(settings: LocalSettings) -> Iterator[str]:
+def describe_machine(settings: LocalSettings) -> Iterator[str]:
     """Lines about this machine: versions, runtime, images or toolchains. `ExecutorError` when nothing can run here."""
     import platform
 
@@ -46,7 +46,7 @@ def _image_lines(settings: LocalSettings) -> Iterator[str]:
         yield f"{images.engine.flavour} memory: {engine['MemTotal'] / 1024**3:.1f}G"
         yield f"{images.engine.flavour} cpu: {engine['NCPU']}"
         yield f"images of {settings.docker_registry}:"
-        yield from (f"  {line}" for line in images.lines())
+        yield from (f"  {line}" for line in images.describe())
 
 
 @contextmanager

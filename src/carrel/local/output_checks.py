@@ -53,7 +53,7 @@ def check_study(study: Study) -> list[CheckedFile]:
     here = [file.path for file in listing.files] + linked
     paths = {path for pattern in patterns for path in match_pattern(pattern, here)}
     names = LocalSettings.from_env().identifier_names
-    checked = [_checked(study, path, names) for path in paths]
+    checked = [_check_output(study, path, names) for path in paths]
     hidden = (refusal for refusal in listing.refused if refusal.path not in linked)
     checked += [CheckedFile(refusal.path, unseen=refusal.reason) for refusal in hidden if _may_hide(refusal, patterns)]
     return sorted(checked, key=lambda file: file.path)
@@ -73,7 +73,7 @@ def _may_hide(refusal: Refusal, patterns: Iterable[str]) -> bool:
     return any(not refusal.path or matches("/".join(folder), refusal.path) for folder in folders)
 
 
-def _checked(study: Study, path: str, names: Collection[str]) -> CheckedFile:
+def _check_output(study: Study, path: str, names: Collection[str]) -> CheckedFile:
     exclusion = check_file(study.folder, path, GateLimits())
     look = _look_at(study, path, names)
     if exclusion is None:

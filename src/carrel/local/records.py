@@ -85,7 +85,7 @@ def missing_outputs(study: "Study", record: ActionRecord) -> list[str]:
     return [path for path in record.outputs if not (study.folder / path).is_file()]
 
 
-def latest_jobs(study: "Study", backend: str) -> "dict[str, LatestJob]":
+def read_latest_jobs(study: "Study", backend: str) -> "dict[str, LatestJob]":
     """What `plan()` looks at: the latest finished run of each action on this backend."""
     records = read_records(study).values()
     return {record.action: _latest(study, record) for record in records if record.backend == backend}

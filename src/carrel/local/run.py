@@ -16,10 +16,10 @@ from carrel.jobs.plan import Plan, Run, plan
 from carrel.jobs.statuses import StatusCode
 from carrel.local import lifecycle
 from carrel.local.attempt import LocalAttempt, RunContext, Stopped
-from carrel.local.code import former_outputs, output_patterns, version_of
+from carrel.local.code import find_former_outputs, output_patterns, read_version
 from carrel.local.errors import LocalError
 from carrel.local.events import ActionResult, Progress, RunResult, RunStart, Watcher
-from carrel.local.records import ActionRecord, latest_jobs, read_records
+from carrel.local.records import ActionRecord, read_latest_jobs, read_records
 from carrel.local.report import action_names
 from carrel.local.settings import LocalSettings
 from carrel.local.study import Study, default_backend
@@ -63,7 +63,7 @@ def plan_run(study: Study, options: RunOptions) -> tuple[Pipeline, Plan]:
     pipeline = study.project(options.backend)
     if not options.actions:
         raise LocalError(f"At least one action must be supplied\n\n{action_names(pipeline.all_actions)}")
-    latest = latest_jobs(study, pipeline.backend or "")
+    latest = read_latest_jobs(study, pipeline.backend or "")
     return pipeline, plan(options.actions, pipeline, latest, options.force)
 
 
@@ -105,7 +105,7 @@ def run(study: Study, options: RunOptions, settings: LocalSettings, watcher: Wat
     executor = settings.executor_for(study, images=images)
     study.scratch.mkdir(parents=True, exist_ok=True)
     (study.scratch / EXECUTOR_NOTE).write_text(executor.capabilities.name)
-    context = _context_of(study, options, settings, executor, watcher)
+    context = _make_context(study, options, settings, executor, watcher)
     needs = {entry.action: tuple(entry.wait_for_new) for entry in planned.runs}
     watcher.start(RunStart(context.request_id, context.backend, tuple(needs), needs))
     try:
@@ -120,11 +120,11 @@ def run(study: Study, options: RunOptions, settings: LocalSettings, watcher: Wat
     return result
 
 
-def _context_of(
+def _make_context(
     study: Study, options: RunOptions, settings: LocalSettings, executor: Executor, watcher: Watcher
 ) -> RunContext:
     whole = study.pipeline()
-    former = former_outputs(study, whole)
+    former = find_former_outputs(study, whole)
     watcher_lock = threading.Lock()
 
     def tell(action: str, code: StatusCode, message: str, detail: bool) -> None:
@@ -140,7 +140,7 @@ def _context_of(
         all_actions=frozenset(whole.all_actions),
         hidden=hidden_from_jobs(output_patterns(whole), former),
         former_outputs=former,
-        version=version_of(study.folder),
+        version=read_version(study.folder),
         tell=tell,
         memory=options.memory or DEFAULT_MEMORY,
         cpus=options.cpus or DEFAULT_CPUS,
@@ -178,7 +178,7 @@ class LocalRun:
 
     def _loop(self, pool: ThreadPoolExecutor) -> None:
         while True:
-            for action in self._startable():
+            for action in self._take_startable():
                 needed_records = {need: self.records[need] for need in self.pipeline.actions[action].needs}
                 attempt = LocalAttempt(self.context, self.pipeline.actions[action], needed_records)
                 self.running[pool.submit(lifecycle.run, attempt)] = attempt
@@ -191,7 +191,7 @@ class LocalRun:
                 with contextlib.suppress(ExecutorError):
                     self.watcher.report_usage(attempt.action.action_id, attempt.sample())
 
-    def _startable(self) -> Iterator[str]:
+    def _take_startable(self) -> Iterator[str]:
         for action, entry in list(self.waiting.items()):
             if len(self.running) >= self.options.concurrency:
                 return

@@ -32,10 +32,10 @@ class LocalSettings:
     @property
     def identifier_names(self) -> tuple[str, ...]:
         """Names of columns that may identify people: Carrel's list, and the backend's. Raises LocalError."""
-        from carrel.outputs.identifiers import identifier_names
+        from carrel.outputs.identifiers import read_identifier_names
 
         try:
-            return identifier_names(self.identifier_columns, self.identifier_columns_file)
+            return read_identifier_names(self.identifier_columns, self.identifier_columns_file)
         except ValueError as error:
             raise LocalError(f"IDENTIFIER_COLUMNS_FILE: {error}") from None
 

@@ -9,7 +9,7 @@ from carrel.local.code import Hashes, hidden_files
 from carrel.local.records import ActionRecord, missing_outputs, read_records
 from carrel.local.settings import LocalSettings
 from carrel.local.study import Study
-from carrel.outputs.study_files import study_files
+from carrel.outputs.study_files import find_study_files
 from carrel.project import Action
 from carrel.units.locks import is_locked
 
@@ -24,23 +24,23 @@ class ActionStatus:
     running: bool = False
 
 
-def statuses(study: Study, settings: LocalSettings, backend: str | None = None) -> list[ActionStatus]:
+def read_statuses(study: Study, settings: LocalSettings, backend: str | None = None) -> list[ActionStatus]:
     """Every action of the project (as on `backend`, where one is given), in file order."""
     whole = study.pipeline()
     pipeline = whole.for_backend(backend) if backend else whole
     records = read_records(study)
     hashes = Hashes()
-    code = hashes.of_code(study.folder, study_files(study.folder, hidden_files(study, whole)))
-    going_on = running_actions(study)
+    code = hashes.hash_code(study.folder, find_study_files(study.folder, hidden_files(study, whole)))
+    going_on = find_running_actions(study)
     result = []
     for name, action in pipeline.actions.items():
         record = records.get(name)
-        stale = tuple(_stale(study, settings, action, record, code, records, hashes)) if record else ()
+        stale = tuple(_find_changes(study, settings, action, record, code, records, hashes)) if record else ()
         result.append(ActionStatus(name, record, stale, name in going_on))
     return result
 
 
-def _stale(
+def _find_changes(
     study: Study,
     settings: LocalSettings,
     action: Action,
@@ -58,7 +58,7 @@ def _stale(
     if command is None or on_backend.run_command != record.run:
         yield "command changed"
     inputs = {path: study.folder / path for need in action.needs if need in records for path in records[need].outputs}
-    input_hashes = {path: hashes.of(file) if file.is_file() else "" for path, file in inputs.items()}
+    input_hashes = {path: hashes.hash_file(file) if file.is_file() else "" for path, file in inputs.items()}
     if input_hashes != dict(record.inputs):
         yield "inputs changed"
     if command is not None and image_changed(settings, record, settings.image(command)):
@@ -72,9 +72,9 @@ def image_changed(settings: LocalSettings, record: ActionRecord, image: str) -> 
     if image != record.image:
         return True
     if record.executor != "bubblewrap":
-        from carrel.local.images import local_image_id
+        from carrel.local.images import find_image_id
 
-        image_id = local_image_id(record.image)
+        image_id = find_image_id(record.image)
         return image_id is not None and image_id != record.image_id
     from carrel.executors.toolchains import ToolchainMissing, resolve
 
@@ -84,7 +84,7 @@ def image_changed(settings: LocalSettings, record: ActionRecord, image: str) -> 
         return False
 
 
-def running_actions(study: Study) -> set[str]:
+def find_running_actions(study: Study) -> set[str]:
     """Actions that a run is at now; not those of which `--debug`, or a kill, left the folder."""
     notes = study.scratch.glob(f"*/{ACTION_NOTE}")
     actions = set()

@@ -16,7 +16,7 @@ class NotCsv(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class CsvShape:
     """`cols` counts the header's fields, plus one where the first data row has more; 0 and 0 without a data row."""
 
     rows: int
@@ -35,17 +35,17 @@ def read_rows(stream: BinaryIO, check: Callable[[], None] = lambda: None) -> Ite
         raise NotCsv(str(error)) from None
 
 
-def shape_of(rows: Iterable[list[str]]) -> Shape:
+def shape_of(rows: Iterable[list[str]]) -> CsvShape:
     """Count records that `read_rows` gave, or any lists of fields."""
     records = iter(rows)
     header = next(records, [])
     first = next((row for row in records if row), None)
     if first is None:
-        return Shape(0, 0)
-    return Shape(1 + sum(1 for row in records if row), len(header) + (len(first) > len(header)))
+        return CsvShape(0, 0)
+    return CsvShape(1 + sum(1 for row in records if row), len(header) + (len(first) > len(header)))
 
 
-def shape_of_output(file: Path, path: str, level: str, check: Callable[[], None] = lambda: None) -> Shape | None:
+def measure_output(file: Path, path: str, level: str, check: Callable[[], None] = lambda: None) -> CsvShape | None:
     """Shape of the output `path`, whose bytes are in `file`; None for what is not counted.
 
     Counted are CSV files that output checkers may see: how many patients an extract has is none of theirs.
@@ -53,10 +53,10 @@ def shape_of_output(file: Path, path: str, level: str, check: Callable[[], None]
     if suffix_of(path) != ".csv" or level == HIGHLY_SENSITIVE or file.stat().st_size > MAX_COUNTED_BYTES:
         return None
     with file.open("rb") as stream:
-        return csv_shape(stream, check)
+        return measure_csv(stream, check)
 
 
-def csv_shape(stream: BinaryIO, check: Callable[[], None] = lambda: None) -> Shape | None:
+def measure_csv(stream: BinaryIO, check: Callable[[], None] = lambda: None) -> CsvShape | None:
     """Shape of a CSV file, or None where it cannot be read as one."""
     try:
         return shape_of(read_rows(stream, check))

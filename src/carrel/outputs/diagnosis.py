@@ -32,10 +32,10 @@ RUNNERS = {".py": "python", ".r": "Rscript", ".sh": "sh", ".jl": "julia"}
 def notes_on(seen: Inspection, workspace: Path, args: Sequence[str]) -> tuple[str, ...]:
     """The executor's notes, and ours. `args` is the job's command, `workspace` its folder as the job left it."""
     start = why_not_started(seen.exit_code, workspace, args)
-    return (*seen.notes, *_of_memory(seen), *([f"Start: {start}"] if start else []))
+    return (*seen.notes, *_memory_notes(seen), *([f"Start: {start}"] if start else []))
 
 
-def _of_memory(seen: Inspection) -> Iterator[str]:
+def _memory_notes(seen: Inspection) -> Iterator[str]:
     if seen.oom_killed and seen.exit_code == 0:
         yield (
             "Memory: a process of this job was killed because its memory was used up, though the job itself ended "

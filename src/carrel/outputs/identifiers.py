@@ -6,7 +6,7 @@ from carrel.disclosure.identifiers import IDENTIFIER_NAMES, names_in
 from carrel.units.limits import MAX_IDENTIFIER_LIST_BYTES
 
 
-def identifier_names(listed: str = "", file: Path | None = None) -> tuple[str, ...]:
+def read_identifier_names(listed: str = "", file: Path | None = None) -> tuple[str, ...]:
     """All names. `listed` by commas; `file` has one a line, with comments from `#` on.
 
     Raises ValueError, with a sentence, for a file that cannot be read as such a list.

@@ -267,13 +267,13 @@ class Journal:
         for name in (JOURNAL, UNDO):
             with contextlib.suppress(OSError):
                 (self.home / name).unlink()
-        for path in self._beside():
+        for path in self._files_beside():
             with contextlib.suppress(OSError):
                 path.unlink()
         for root in range(len(self.roots)):
             shutil.rmtree(self.folder(root), ignore_errors=True)
 
-    def _beside(self) -> list[Path]:
+    def _files_beside(self) -> list[Path]:
         try:
             notes = _read_json(self.home / BESIDE)
             changes = [change_of(*entry, len(self.roots)) for entry in enumerate(notes or [])]

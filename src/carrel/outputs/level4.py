@@ -17,7 +17,7 @@ from carrel.disclosure.identifiers import IDENTIFIER_NAMES
 from carrel.disclosure.mentions import Mention
 from carrel.disclosure.outputs import Look, look_at
 from carrel.disclosure.texts import Unreadable
-from carrel.outputs import level4_contents
+from carrel.outputs.level4_contents import PATIENT_ID, ContentFacts, inspect
 from carrel.outputs.walk import open_beneath
 from carrel.project import LEVEL4_FILE_TYPES
 
@@ -42,7 +42,7 @@ class GateLimits:
     max_filesize: int = 16 * MEBIBYTE
     max_csv_rows: int = 5000
     file_types: Collection[str] = field(default=LEVEL4_FILE_TYPES)
-    barred: Collection[str] = (level4_contents.PATIENT_ID,)
+    barred: Collection[str] = (PATIENT_ID,)
     """Names of columns that bar a file, in any case and with any marks in the place of `_`."""
     identifiers: Collection[str] = IDENTIFIER_NAMES
     """Names of columns that may identify people."""
@@ -84,12 +84,12 @@ def _findings(root: Path, path: str, limits: GateLimits, pulse: Callable[[], Non
         suffix = suffix_of(path)
         if suffix not in limits.file_types:
             return [_wrong_type(path, suffix, limits.file_types)]
-        with _one_of_few(pulse):
+        with _reader_slot(pulse):
             return _content_findings(path, stream, suffix, limits, pulse)
 
 
 @contextmanager
-def _one_of_few(pulse: Callable[[], None]) -> Iterator[None]:
+def _reader_slot(pulse: Callable[[], None]) -> Iterator[None]:
     while not _READERS.acquire(timeout=_WAIT_SECONDS):
         pulse()
     try:
@@ -108,7 +108,7 @@ def _content_findings(
 ) -> list[Exclusion]:
     watched = _Pulse(pulse)
     try:
-        facts = level4_contents.inspect(stream, suffix, limits.max_filesize, limits.barred, watched)
+        facts = inspect(stream, suffix, limits.max_filesize, limits.barred, watched)
         stream.seek(0)
         identifying = (
             _identifying(path, look_at(stream, suffix, limits.identifiers, watched)) if limits.bars_all else []
@@ -171,7 +171,7 @@ def identifying_columns(
     """
     watched = _Pulse(pulse)
     try:
-        with os.fdopen(open_beneath(root, path), "rb") as stream, _one_of_few(pulse):
+        with os.fdopen(open_beneath(root, path), "rb") as stream, _reader_slot(pulse):
             if os.fstat(stream.fileno()).st_size > limits.max_filesize:
                 return []
             look = look_at(stream, suffix_of(path), limits.identifiers, watched)
@@ -205,7 +205,7 @@ def _wrong_type(path: str, suffix: str, types: Collection[str]) -> Exclusion:
     )
 
 
-def _barred(path: str, mention: Mention, facts: level4_contents.ContentFacts) -> Exclusion:
+def _barred(path: str, mention: Mention, facts: ContentFacts) -> Exclusion:
     """The contract's words for a column; a name in another row of a CSV file is told as what it is."""
     name = mention.name
     is_column = facts.header_line in (0, mention.line)
@@ -227,7 +227,7 @@ def _too_many_rows(path: str, rows: int, limit: int) -> Exclusion:
     )
 
 
-def _too_many_lines(path: str, facts: level4_contents.ContentFacts, limit: int) -> Exclusion:
+def _too_many_lines(path: str, facts: ContentFacts, limit: int) -> Exclusion:
     return Exclusion(
         f"File has {facts.lines} lines in {facts.rows} rows, which exceeds maximum allowed rows ({limit})",
         f"The file:\n\n{path}\n\ncontained {facts.lines} lines below its header (in {facts.rows} rows, as cells "

@@ -73,61 +73,61 @@ def inspect(
     `names` are looked for; `pulse` is called between blocks, and what it raises ends the reading. Raises Unreadable. A
     suffix that is not known here is read as text.
     """
-    look = _Look(max_bytes, tuple(names), pulse)
+    reader = _Reader(max_bytes, tuple(names), pulse)
     stream = io.BytesIO(data) if isinstance(data, bytes) else data
-    return look.facts(stream, suffix)
+    return reader.read(stream, suffix)
 
 
 @dataclass
-class _Look:
-    """One look at one file, and at the files within it."""
+class _Reader:
+    """Reads one file, and the files within it."""
 
     max_bytes: int
     names: tuple[str, ...]
     pulse: Callable[[], None]
     mentions: dict[str, Mention] = field(default_factory=dict)
 
-    def facts(self, stream: BinaryIO, suffix: str) -> ContentFacts:
+    def read(self, stream: BinaryIO, suffix: str) -> ContentFacts:
         rows = lines = header_line = 0
         if suffix in _IMAGES:
-            self._image(stream.read(self.max_bytes + 1), suffix, depth=0)
+            self._read_image(stream.read(self.max_bytes + 1), suffix, depth=0)
         elif suffix == ".csv":
             # Lines but the header's count too: a table may be folded into one quoted field with line breaks.
             filled = _FilledLines()
-            rows = max(0, count_records(filled.counted(self._text(stream, alone=True))) - 1)
+            rows = max(0, count_records(filled.counted(self._read_text(stream, alone=True))) - 1)
             lines = max(0, filled.count - 1)
-            header_line = self._header_line(stream)
+            header_line = self._read_header(stream)
         elif suffix == ".json":
-            rows = self._json(stream)
+            rows = self._read_json(stream)
         elif suffix == ".svgz":
             packed = stream.read(self.max_bytes + 1)
-            rows = self._page(io.BytesIO(images.inflated(packed, self.max_bytes, gzip=True)), ".svg")
+            rows = self._read_page(io.BytesIO(images.inflated(packed, self.max_bytes, gzip=True)), ".svg")
         elif suffix in _PAGES:
-            rows = self._page(stream, suffix)
+            rows = self._read_page(stream, suffix)
         else:
             table = _LongestTable(by_blanks=suffix != ".log")
-            for text in self._text(stream):
+            for text in self._read_text(stream):
                 table.feed(text)
             rows = table.close()
         return ContentFacts(tuple(self.mentions.values()), rows, lines, header_line)
 
-    def _text(self, stream: BinaryIO, depth: int = 0, *, alone: bool = False) -> Iterator[str]:
+    def _read_text(self, stream: BinaryIO, depth: int = 0, *, alone: bool = False) -> Iterator[str]:
         """The text, block by block, searched as it stands and for files within it."""
         searched, files = Mentions(self.names, alone=alone), DataUris()
         head = stream.read(32)
         if kind := _data_file(head):
             raise Unreadable(f"its contents are a {kind}, not text")
         stream.seek(-len(head), io.SEEK_CUR)
-        for text in decoded(self._capped(blocks_of(stream, self.pulse))):
+        for text in decoded(self._cap(blocks_of(stream, self.pulse))):
             searched.feed(text)
             for content in files.feed(text):
-                self._file(content, depth + 1)
+                self._read_file(content, depth + 1)
             yield text
         for content in files.close():
-            self._file(content, depth + 1)
-        self._close(searched)
+            self._read_file(content, depth + 1)
+        self._add_mentions(searched)
 
-    def _capped(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+    def _cap(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         """A file that grows while it is read comes to an end too."""
         size = 0
         for block in blocks:
@@ -136,12 +136,12 @@ class _Look:
                 raise Unreadable("it is too large")
             yield block
 
-    def _close(self, *searched: Mentions) -> None:
+    def _add_mentions(self, *searched: Mentions) -> None:
         for mentions in searched:
             mentions.close()
             self.mentions = {**mentions.found, **self.mentions}
 
-    def _header_line(self, stream: BinaryIO) -> int:
+    def _read_header(self, stream: BinaryIO) -> int:
         """Of a CSV file, whose header is looked at cell by cell too, whatever parts them. 0 for a file without one."""
         stream.seek(0)
         try:
@@ -155,60 +155,60 @@ class _Look:
         self.mentions = {**self.mentions, **named}
         return header.line
 
-    def _json(self, stream: BinaryIO) -> int:
+    def _read_json(self, stream: BinaryIO) -> int:
         strings = _Strings(self.names)
         document = Json(strings)
-        for text in self._text(stream):
+        for text in self._read_text(stream):
             document.feed(text)
         document.close()
-        self._close(strings.mentions)
+        self._add_mentions(strings.mentions)
         return document.longest
 
-    def _page(self, stream: BinaryIO, suffix: str, depth: int = 0) -> int:
+    def _read_page(self, stream: BinaryIO, suffix: str, depth: int = 0) -> int:
         parts = _PageParts(self.names)
         page, has_svg = Markup(parts), False
         tail = ""
-        for text in self._text(stream, depth):
+        for text in self._read_text(stream, depth):
             has_svg = has_svg or "<svg" in tail + text
             tail = text[-len("<svg") :]
             page.feed(text)
         if suffix == ".svg" and not has_svg:
             raise Unreadable("its contents are not an SVG image")
         page.close()
-        self._close(parts.shown, parts.pieces, parts.asides)
+        self._add_mentions(parts.shown, parts.pieces, parts.asides)
         return parts.longest
 
-    def _image(self, data: bytes, suffix: str, depth: int) -> None:
+    def _read_image(self, data: bytes, suffix: str, depth: int) -> None:
         remarks = images.png_remarks(data, self.max_bytes) if suffix == ".png" else images.jpeg_remarks(data)
         for remark in remarks:
             self.pulse()
-            self._bytes(remark)
+            self._search_bytes(remark)
 
-    def _bytes(self, data: bytes) -> None:
+    def _search_bytes(self, data: bytes) -> None:
         """What is no text for certain: its bytes as letters, and the UTF-16 texts among them."""
         letters, wide = Mentions(self.names), Mentions(self.names)
         for start in range(0, len(data), READ_BLOCK_BYTES):
             letters.feed(data[start : start + READ_BLOCK_BYTES].decode("latin-1").translate(_CONTROLS_AS_EDGES))
         for text in _WIDE_TEXT.finditer(data):
             wide.apart(text[0].replace(b"\0", b"").decode())
-        self._close(letters, wide)
+        self._add_mentions(letters, wide)
 
-    def _file(self, data: bytes, depth: int) -> None:
+    def _read_file(self, data: bytes, depth: int) -> None:
         """A file within a file."""
         if depth > MAX_LEVEL4_NESTING:
             raise Unreadable("it holds files within files within files")
         if data.startswith(b"\x1f\x8b"):
-            self._file(images.inflated(data, self.max_bytes, gzip=True), depth + 1)
+            self._read_file(images.inflated(data, self.max_bytes, gzip=True), depth + 1)
         elif kind := _data_file(data):
             raise Unreadable(f"it holds a {kind}")
         elif data.startswith(images.PNG):
-            self._image(data, ".png", depth)
+            self._read_image(data, ".png", depth)
         elif data.startswith(images.JPEG):
-            self._image(data, ".jpg", depth)
+            self._read_image(data, ".jpg", depth)
         elif _is_text(data):
-            self._page(io.BytesIO(data), ".html", depth)
+            self._read_page(io.BytesIO(data), ".html", depth)
         else:
-            self._bytes(data)
+            self._search_bytes(data)
 
 
 def _data_file(head: bytes) -> str:

@@ -104,26 +104,26 @@ def write_level4_copy(
     """
     forms = {spelling.encode() for spelling in spellings(secrets)}
     with source.open("rb") as log:
-        rows = longest_table(_lines(log, check))
-        unknown = sum(text.count(UNKNOWN) for text in _texts(log, forms, "replace", check))
+        rows = longest_table(_read_lines(log, check))
+        unknown = sum(text.count(UNKNOWN) for text in _read_texts(log, forms, "replace", check))
         few = 4 * unknown <= os.fstat(log.fileno()).st_size
         with target.open("wb") as copy:
             if rows >= LONG_TABLE:
                 copy.write(f"NOTE FOR OUTPUT CHECKERS: this log holds a table of {rows} lines.\n".encode())
-            for text in _texts(log, forms, "backslashreplace" if few else "replace", check):
+            for text in _read_texts(log, forms, "backslashreplace" if few else "replace", check):
                 copy.write((text if few else text.replace(UNKNOWN, "?")).encode())
 
 
-def _texts(log: BinaryIO, forms: set[bytes], errors: str, check: Callable[[], None]) -> Iterator[str]:
+def _read_texts(log: BinaryIO, forms: set[bytes], errors: str, check: Callable[[], None]) -> Iterator[str]:
     """The log from its start in blocks, redacted and decoded."""
     decoder = codecs.getincrementaldecoder("utf-8")(errors)
     log.seek(0)
-    for block in _redacted(_blocks(log, check), forms):
+    for block in _redacted(_read_blocks(log, check), forms):
         yield decoder.decode(block)
     yield decoder.decode(b"", final=True)
 
 
-def _blocks(log: BinaryIO, check: Callable[[], None]) -> Iterator[bytes]:
+def _read_blocks(log: BinaryIO, check: Callable[[], None]) -> Iterator[bytes]:
     while block := log.read(BLOCK):
         check()
         yield block
@@ -152,7 +152,7 @@ def _redacted(blocks: Iterable[bytes], forms: set[bytes]) -> Iterator[bytes]:
     yield pattern.sub(REDACTED.encode(), rest)
 
 
-def _lines(log: BinaryIO, check: Callable[[], None]) -> Iterator[str]:
+def _read_lines(log: BinaryIO, check: Callable[[], None]) -> Iterator[str]:
     """The log's lines; of a very long one its beginning, which tells whether it is a table's."""
     log.seek(0)
     begun, checked = False, 0

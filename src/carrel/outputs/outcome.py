@@ -40,11 +40,11 @@ def outcome_of(ending: Ending, matched: MatchedOutputs, excluded: Mapping[str, s
     if ending.cancelled:
         return AttemptOutcome(CANCELLED)
     if ending.exit_code == 0:
-        return _finished(matched, excluded)
-    return AttemptOutcome(_failure(ending), excluded=excluded)
+        return _outcome_of_success(matched, excluded)
+    return AttemptOutcome(_failure_message(ending), excluded=excluded)
 
 
-def _finished(matched: MatchedOutputs, excluded: Mapping[str, str]) -> AttemptOutcome:
+def _outcome_of_success(matched: MatchedOutputs, excluded: Mapping[str, str]) -> AttemptOutcome:
     if matched.unmatched_patterns:
         message = "\n  No outputs found matching patterns:\n - " + "\n   - ".join(matched.unmatched_patterns)
         return AttemptOutcome(message, _hint(matched), excluded=excluded)
@@ -67,7 +67,7 @@ def _hint(matched: MatchedOutputs) -> str:
     return hint
 
 
-def _failure(ending: Ending) -> str | None:
+def _failure_message(ending: Ending) -> str | None:
     if ending.timeout_seconds is not None:
         return f"Job stopped: it ran longer than its time limit of {ending.timeout_seconds:g} seconds"
     if ending.oom_killed:

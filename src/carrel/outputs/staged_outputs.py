@@ -4,7 +4,7 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from carrel.outputs.csv_shape import Shape, shape_of_output
+from carrel.outputs.csv_shape import CsvShape, measure_output
 from carrel.outputs.manifest import OutputRecord
 from carrel.outputs.publication import Publication
 from carrel.outputs.staging import StagedFile
@@ -17,7 +17,7 @@ class StagedOutput:
     path: str
     level: str
     file: StagedFile
-    shape: Shape | None
+    shape: CsvShape | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ def stage_output(
         file = publication.add_file(source, target, link=link)
     finally:
         os.close(source)
-    return StagedOutput(path, level, file, shape_of_output(file.path, path, level, publication.check))
+    return StagedOutput(path, level, file, measure_output(file.path, path, level, publication.check))
 
 
 def record_of(output: StagedOutput, origin: OutputOrigin, exclusion: str | None) -> OutputRecord:

@@ -53,13 +53,13 @@ class StudyFiles:
     """Path -> why no job sees it, though nothing hides it."""
 
 
-def study_files(root: Path, hidden: LeaveOut) -> StudyFiles:
+def find_study_files(root: Path, hidden: LeaveOut) -> StudyFiles:
     """Look through a researcher's folder. Raises OSError where a folder of it cannot be read."""
     files: dict[str, bool] = {}
     links: dict[str, str] = {}
     repositories: list[str] = []
     skipped: dict[str, str] = {}
-    for path, mode in _visible(root, hidden):
+    for path, mode in _walk_visible(root, hidden):
         if stat.S_ISREG(mode):
             files[path] = bool(mode & stat.S_IXUSR)
         elif stat.S_ISLNK(mode):
@@ -75,7 +75,7 @@ def study_files(root: Path, hidden: LeaveOut) -> StudyFiles:
     return StudyFiles(dict(sorted(files.items())), inner_links, tuple(sorted(repositories)), skipped | refused)
 
 
-def _visible(root: Path, hidden: LeaveOut) -> Iterator[tuple[str, int]]:
+def _walk_visible(root: Path, hidden: LeaveOut) -> Iterator[tuple[str, int]]:
     """Everything with its mode; of folders only those that are repositories of their own. An editor's files may go."""
     todo = [""]
     while todo:
@@ -110,14 +110,14 @@ def copy_study(root: Path, seen: StudyFiles, workspace: Path) -> None:
     """Copy what was seen below `root` to the folder `workspace`. What has gone since is passed over; raises OSError."""
     for path, program in seen.files.items():
         with contextlib.suppress(FileNotFoundError):
-            _copy_file(root / path, _ready(workspace, path), PROGRAM if program else PLAIN_FILE)
+            _copy_file(root / path, _make_parents(workspace, path), PROGRAM if program else PLAIN_FILE)
     for path, target in seen.links.items():
-        _ready(workspace, path).symlink_to(target)
+        _make_parents(workspace, path).symlink_to(target)
     for path in seen.repositories:
-        _ready(workspace, f"{path}/.")
+        _make_parents(workspace, f"{path}/.")
 
 
-def _ready(workspace: Path, path: str) -> Path:
+def _make_parents(workspace: Path, path: str) -> Path:
     """Where `path` will be, the folders above it being made."""
     folder = workspace
     for name in path.split("/")[:-1]:

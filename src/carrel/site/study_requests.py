@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from carrel.local.code import version_of
+from carrel.local.code import read_version
 from carrel.repos import BranchNotFound, Mirrors, RepoPolicy
 from carrel.site.layout import SiteError
 
@@ -82,7 +82,7 @@ def check_commit(text: str) -> str:
 
 def uncommitted(folder: Path) -> bool:
     """Whether the folder has changes that a request, which names a commit, leaves out."""
-    return version_of(folder).dirty
+    return read_version(folder).dirty
 
 
 def workspace_name(repo: str) -> str:
