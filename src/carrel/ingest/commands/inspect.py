@@ -2,44 +2,60 @@
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
 
-from carrel.ingest.commands.shared import ending, json_option, looking, warehouse_at, warehouse_option
+from carrel.ingest.commands.shared import (
+    ending,
+    json_option,
+    looking,
+    mapping_option,
+    warehouse_at,
+    warehouse_option,
+)
 from carrel.ingest.exits import EXIT_FOUND, EXIT_TAKEN
 
 
 @click.command()
 @warehouse_option
+@mapping_option
 @json_option
 @ending
-def status(warehouse: str, as_json: bool) -> None:
-    """Show what the warehouse holds, and how its last run went."""
+def status(warehouse: str, mapping_file: Path | None, as_json: bool) -> None:
+    """Show what the warehouse holds, and how its last run went.
+
+    Counts files of no dataset, but for those that the mapping ignores.
+    """
+    from carrel.ingest.mapping import load
     from carrel.ingest.operations.status import status_of
 
-    found = status_of(warehouse_at(warehouse))
+    found = status_of(warehouse_at(warehouse), load(mapping_file))
     click.echo(json.dumps(asdict(found), indent=1, default=str) if as_json else found.text())
 
 
 @click.command()
 @click.argument("source")
 @warehouse_option
+@mapping_option
 @json_option
 @click.pass_context
 @ending
 @looking
-def reconcile(ctx: click.Context, source: str, warehouse: str, as_json: bool) -> None:
+def reconcile(ctx: click.Context, source: str, warehouse: str, mapping_file: Path | None, as_json: bool) -> None:
     """Explain each archive of SOURCE that is not simply in the tables, and hold the tables' rows to the ledger.
 
-    Exit code 3 when archives wait to be taken, or the tables do not hold the rows that the ledger says.
+    Exit code 3 when archives wait to be taken, or the tables do not hold the rows that the ledger says. Counts files
+    of no dataset, but for those that the mapping ignores.
     """
+    from carrel.ingest.mapping import load
     from carrel.ingest.operations.reconciliation import reconcile as compare
     from carrel.ingest.sources import whole_source_of
     from carrel.ingest.store import open_storage
 
     with whole_source_of(source) as opened:
-        found = compare(open_storage(warehouse), opened.list())
+        found = compare(open_storage(warehouse), opened.list(), load(mapping_file))
     if as_json:
         click.echo(json.dumps(asdict(found) | {"is_sound": found.is_sound}, indent=1))
     else:
@@ -49,6 +65,7 @@ def reconcile(ctx: click.Context, source: str, warehouse: str, as_json: bool) ->
 
 def _tell(found: Any) -> None:
     from carrel.ingest.run.report import many
+    from carrel.ingest.run.unmapped import unmapped_text
 
     listed, records = many(found.listed, "archive"), many(found.records, "record")
     click.echo(f"{listed} at the source, {found.in_ledger:,} of them in the ledger; {records}")
@@ -61,6 +78,8 @@ def _tell(found: Any) -> None:
             f"{each.kind}: {each.archive_uri or each.record_id or _NOBODY.get(each.kind, 'no record')}: {each.why}"
         )
     _tell_rows(found)
+    if found.unmapped_files:
+        click.echo(unmapped_text(found.unmapped_files))
     click.echo("Everything is accounted for." if found.is_sound else _next_step({each.kind for each in found.findings}))
 
 

@@ -33,16 +33,19 @@ warehouse_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
 
 
+mapping_option = click.option(
+    "--mapping",
+    "mapping_file",
+    envvar="CARREL_INGEST_MAPPING",
+    show_envvar=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Your mapping file, laid over the shipped one.",
+)
+
+
 def mapping_options(command: Command) -> Command:
     """--mapping and --schemas."""
-    command = click.option(
-        "--mapping",
-        "mapping_file",
-        envvar="CARREL_INGEST_MAPPING",
-        show_envvar=True,
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="Your mapping file, laid over the shipped one.",
-    )(command)
+    command = mapping_option(command)
     return click.option(
         "--schemas",
         "schema_folder",

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from carrel.ingest.mapping import Mapping as MappingFile
 from carrel.ingest.operations.inspection import quarantine
 from carrel.ingest.operations.raw_keys import differing
 from carrel.ingest.operations.row_counts import Count, counts
+from carrel.ingest.run.unmapped import count_unmapped
 from carrel.ingest.store import Storage, run_key
 from carrel.ingest.store.ledger import CURRENT, Ledger, Line, archive_key, current
 from carrel.ingest.values import ArchiveRef, Disposition
@@ -48,6 +50,8 @@ class Reconciliation:
     tables: dict[str, tuple[int, int]] = field(default_factory=dict)
     open_run: str | None = None
     """A run that is under way or was interrupted; the tables may be ahead of the ledger until it is finished."""
+    unmapped_files: int = 0
+    """Files in the archives that belong to no dataset, and that neither the mapping ignores nor a desktop left."""
 
     @property
     def is_sound(self) -> bool:
@@ -55,10 +59,12 @@ class Reconciliation:
         return not any(each.kind in _UNSOUND for each in self.findings)
 
 
-def reconcile(storage: Storage, listed: Iterable[ArchiveRef]) -> Reconciliation:
-    """Compare; changes nothing. Reads the whole ledger and one column of each table."""
+def reconcile(storage: Storage, listed: Iterable[ArchiveRef], mapping: MappingFile | None = None) -> Reconciliation:
+    """Compare; changes nothing. Reads the whole ledger and one column of each table. `mapping`: says which files are
+    ignored on purpose."""
     refs = list(listed)
-    lines = {line.archive_key: line for line in Ledger(storage).lines() if line.tombstone is None}
+    ledger = Ledger(storage)
+    lines = {line.archive_key: line for line in ledger.lines() if line.tombstone is None}
     counted = list(counts(lines.values(), storage))
     findings = [*_of_source(refs, lines, storage), *_of_ledger(refs, lines, storage), *_of_rows(counted)]
     findings += _of_raw_json(lines.values(), storage)
@@ -71,6 +77,7 @@ def reconcile(storage: Storage, listed: Iterable[ArchiveRef]) -> Reconciliation:
         counts=dict(sorted(dispositions.items())),
         tables={each.table: (sum(each.wanted.values()), sum(each.found.values())) for each in counted},
         open_run=_open_run(storage),
+        unmapped_files=count_unmapped(ledger.skipped_files(), mapping or MappingFile()),
     )
 
 

@@ -5,9 +5,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from carrel.ingest.mapping import Mapping
 from carrel.ingest.operations.inspection import quarantine, tables
 from carrel.ingest.operations.withdrawal_requests import unfinished
 from carrel.ingest.run.report import many, size
+from carrel.ingest.run.unmapped import count_unmapped, unmapped_text
 from carrel.ingest.store import Storage, run_key
 from carrel.ingest.store.ledger import Ledger
 from carrel.warehouse.layout import STATE, run_id_of
@@ -31,6 +33,8 @@ class Status:
     rows: int
     size: int
     last_run: dict[str, Any] | None
+    unmapped_files: int = 0
+    """Files in the archives that belong to no dataset, and that neither the mapping ignores nor a desktop left."""
     unfinished: str | None = None
     """What a withdrawal that is not finished means for who reads the tables."""
 
@@ -40,17 +44,19 @@ class Status:
         lines += [f"  {name:<12} {count:>10,}" for name, count in self.dispositions.items()]
         lines.append(f"{many(self.tables, 'table')}, {many(self.rows, 'row')}, {size(self.size)}")
         lines.append(f"{many(self.quarantined, 'file')} in quarantine")
+        lines += [unmapped_text(self.unmapped_files)] if self.unmapped_files else []
         lines += [self.unfinished] if self.unfinished else []
         return "\n".join(lines)
 
 
-def status_of(storage: Storage) -> Status:
-    """Reads one column of the ledger, and the quarantine."""
+def status_of(storage: Storage, mapping: Mapping | None = None) -> Status:
+    """Reads a few columns of the ledger, and the quarantine. `mapping`: says which files are ignored on purpose."""
     state = json.loads(storage.read(STATE) or b'{"number": 0, "state": "empty"}')
     # A run that merged files for the one before it has no report.
     last_two = (storage.read(run_key(run_id_of(state["number"] - back), "report.json")) for back in (0, 1))
     report = next((each for each in last_two if each), None)
-    dataset = Ledger(storage).dataset
+    ledger = Ledger(storage)
+    dataset = ledger.dataset
     told = dataset.to_table(columns=["disposition", "tombstone"]).to_pylist() if dataset is not None else []
     counts = Counter(row["disposition"] for row in told if row["tombstone"] is None)
     made = list(tables(storage))
@@ -63,5 +69,6 @@ def status_of(storage: Storage) -> Status:
         sum(each.rows for each in made),
         sum(each.size for each in made),
         json.loads(report) if report else None,
+        count_unmapped(ledger.skipped_files(), mapping or Mapping()),
         unfinished(storage),
     )

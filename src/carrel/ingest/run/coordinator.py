@@ -12,6 +12,7 @@ from carrel.ingest.run.pools import Pool
 from carrel.ingest.run.rejections import amended, refused
 from carrel.ingest.run.report import Report, counted
 from carrel.ingest.run.source_problems import of_problems, ref_of
+from carrel.ingest.run.unmapped import count_unmapped
 from carrel.ingest.run.values import BatchResult, Context, Options
 from carrel.ingest.schemas import Schemas
 from carrel.ingest.sources import Source, SourceProblem
@@ -27,7 +28,7 @@ from carrel.ingest.store import (
     is_held,
     run_key,
 )
-from carrel.ingest.store.ledger import CURRENT, Ledger, archive_key
+from carrel.ingest.store.ledger import CURRENT, Ledger, archive_key, skipped_files, to_arrow
 from carrel.ingest.store.raw_files import is_kept, keep
 from carrel.ingest.tables import TableChange
 from carrel.ingest.values import ArchiveRef
@@ -158,6 +159,7 @@ class Coordinator:
             repeated_keys=sum(
                 len(line.entry.repeated_keys) for line in built.lines if line.entry.disposition in CURRENT
             ),
+            unmapped_files=count_unmapped(skipped_files(to_arrow(built.lines)), self.setting.schemas.mapping),
             replaced=len(outcome.priors),
             bytes_read=sum(result.bytes_read for result in results),
             json_bytes=sum(result.json_bytes for result in results),

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from carrel.ingest.exits import EXIT_NOT_FETCHED, EXIT_QUARANTINED, EXIT_TAKEN
+from carrel.ingest.run.unmapped import unmapped_text
 from carrel.telemetry.metrics import Gauge, exposition
 
 
@@ -31,6 +32,8 @@ class Report:
     """Files "written" and "deleted", where raw JSON is kept."""
     repeated_keys: int = 0
     """Files that were taken although an object of theirs has a key more than once: the last value is in the tables."""
+    unmapped_files: int = 0
+    """Files that belong to no dataset, and that neither the mapping ignores nor a desktop left."""
     replaced: int = 0
     """Records of which something was there already: replaced by a newer export, or because it was taken again."""
     is_replay: bool = False
@@ -81,6 +84,8 @@ class Report:
         yield from _block("Rows added", self.rows)
         yield from _block("Raw JSON files", self.raw_json)
         yield from _block("Files in quarantine", self.quarantined)
+        if self.unmapped_files:
+            yield unmapped_text(self.unmapped_files)
         if self.repeated_keys:
             yield (
                 f"A key stands more than once in one object of {many(self.repeated_keys, 'file')}: the last value was "
@@ -110,6 +115,7 @@ class Report:
         yield _by_label("carrel_ingest_rows", "Rows that the last run added.", "table", self.rows)
         yield _by_label("carrel_ingest_quarantined_files", "Files it put in quarantine.", "fault", self.quarantined)
         yield _one("carrel_ingest_repeated_keys", "Files it took with a key twice in an object.", self.repeated_keys)
+        yield _one("carrel_ingest_unmapped_files", "Files of its archives that no dataset takes.", self.unmapped_files)
         yield _one("carrel_ingest_not_fetched", "Archives that it could not fetch.", len(self.failures))
         yield _one("carrel_ingest_json_bytes", "Bytes of JSON that it took.", self.json_bytes)
         yield _one("carrel_ingest_duration_seconds", "How long it took.", self.seconds)

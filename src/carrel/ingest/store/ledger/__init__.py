@@ -15,6 +15,7 @@ from carrel.ingest.store.ledger.lines import (
     tombstone_of,
 )
 from carrel.ingest.store.ledger.lookups import ROW_GROUP, Ledger
+from carrel.ingest.store.ledger.skipped import skipped_files
 
 __all__ = [
     "CURRENT",
@@ -31,6 +32,7 @@ __all__ = [
     "key_of",
     "metadata_hash",
     "settle",
+    "skipped_files",
     "to_arrow",
     "tombstone_line",
     "tombstone_of",

@@ -1,5 +1,6 @@
 """Finding lines without reading the ledger: files and row groups are pruned by keys, and only key columns are read."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 
 import pyarrow as pa
@@ -7,6 +8,7 @@ import pyarrow.dataset as ds
 
 from carrel.ingest.store import LEDGER, Storage, dataset_of, existing
 from carrel.ingest.store.ledger.lines import Line, archive_key, from_arrow
+from carrel.ingest.store.ledger.skipped import COLUMNS, skipped_files
 from carrel.ingest.values import ArchiveRef
 
 ROW_GROUP = 4_096
@@ -54,6 +56,10 @@ class Ledger:
             return frozenset()
         found = self.dataset.to_table(columns=["tombstone"], filter=ds.field("tombstone").is_valid())
         return frozenset(found.column(0).to_pylist())
+
+    def skipped_files(self) -> Counter[str]:
+        """Path of a file that belongs to no dataset -> how many records have such a file now."""
+        return skipped_files(self.dataset.to_table(columns=COLUMNS)) if self.dataset is not None else Counter()
 
     def lines(self) -> list[Line]:
         """The whole ledger; for reports and tests."""
