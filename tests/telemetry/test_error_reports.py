@@ -189,7 +189,7 @@ def test_files_are_named_as_modules_name_them() -> None:
     import carrel.project
 
     with pytest.raises(Exception) as caught:  # noqa: PT011 (whatever it raises, it comes from there)
-        carrel.project.load_pipeline(None)  # type: ignore[arg-type]
+        carrel.project.load_pipeline(None)  # type: ignore[arg-type]  # so that it raises
     (value, *_) = error_reports.report_of(caught.value)["exception"]["values"]
     frame = value["stacktrace"]["frames"][-1]
     assert frame["module"].startswith("carrel.project.")

@@ -134,6 +134,7 @@ class _Reporter(logging.Handler):
         if now - self._reported.get(fingerprint, -REPEAT_SECONDS) < REPEAT_SECONDS:
             return
         self._reported[fingerprint] = now
+        # The library's type of an event has more than is sent here.
         self.client.capture_event({**report, "level": level, "logger": logger, "tags": self.tags})  # type: ignore[typeddict-item]
 
     def _uncaught(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
