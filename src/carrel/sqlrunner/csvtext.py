@@ -44,7 +44,8 @@ def lines(batch: pa.RecordBatch) -> bytes:
 def _text(column: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    if _is_binary(column.type):
+    binary_kinds = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
+    if any(is_kind(column.type) for is_kind in binary_kinds):
         return pa.array([None if value is None else value.hex() for value in column.to_pylist()], _TEXT)
     text = pc.cast(column, _TEXT)
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
@@ -52,7 +53,3 @@ def _text(column: pa.Array) -> pa.Array:
     doubled, quote = pc.replace_substring(text, '"', '""'), pa.scalar('"', text.type)
     quoted = pc.binary_join_element_wise(quote, doubled, quote, pa.scalar("", text.type))
     return pc.if_else(pc.match_substring_regex(text, _TO_QUOTE), quoted, text)
-
-
-def _is_binary(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.fs as pafs
 
-from carrel.sqlrunner.duckdb_files import file_of, hardened, locked, select
+from carrel.sqlrunner.duckdb_files import file_of, hardened_configuration, lock_settings, select
 from carrel.sqlrunner.engines import Rows
 from carrel.sqlrunner.errors import DatabaseFault, QueryError, SqlrunnerError, Transient
 from carrel.sqlrunner.lexer import statements
@@ -94,7 +94,7 @@ class Frugal(ds.Dataset):
 def open_rows(url: str, sql: str, scratch: Path) -> Iterator[Rows]:
     """The rows of one SELECT on the tables of a warehouse."""
     warehouse = warehouse_of(url)
-    connection = locked(duckdb.connect(config=hardened(scratch)))
+    connection = lock_settings(duckdb.connect(config=hardened_configuration(scratch)))
     try:
         # Whatever in the query may be a table's name, as whatever it stands there: no others are opened.
         names = {token.name.casefold() for statement in statements(sql) for token in statement}
@@ -211,17 +211,14 @@ def _check_features(table: DeltaTable, name: str) -> None:
     """Reading on without knowing a feature gives wrong rows: deleted ones come back, columns change places."""
     protocol = table.protocol()
     unknown = sorted(set(protocol.reader_features or ()) - _FEATURES)
-    if not unknown and protocol.min_reader_version == 2 and _has_mapped_columns(table):
-        unknown = ["columnMapping"]
+    if not unknown and protocol.min_reader_version == 2:
+        mapping = table.metadata().configuration.get("delta.columnMapping.mode", "none")
+        unknown = [] if mapping == "none" else ["columnMapping"]
     if unknown:
         raise DatabaseFault(
             f"The table {name} uses {', '.join(unknown)}, which sqlrunner cannot read: have it written without "
             f"(for deletionVectors, by a rewrite of the table), or {_ASK}."
         )
-
-
-def _has_mapped_columns(table: DeltaTable) -> bool:
-    return table.metadata().configuration.get("delta.columnMapping.mode", "none") != "none"
 
 
 def _dataset(table: DeltaTable, folder: Path, name: str) -> ds.FileSystemDataset:
@@ -244,18 +241,16 @@ def _without_statistics(dataset: ds.FileSystemDataset, partitions: list[str]) ->
     deltalake also promises what the log's statistics say, and says `x >= null` where they say nothing of x: Arrow then
     takes rows that fit for rows that do not. The files' own statistics are enough to skip what no row of fits.
     """
-    fragments = [
-        dataset.format.make_fragment(each.path, dataset.filesystem, _partition(each, partitions))
-        for each in dataset.get_fragments()
-    ]
+    fragments = []
+    for fragment in dataset.get_fragments():
+        values = ds.get_partition_keys(fragment.partition_expression)
+        equals = (
+            ds.field(name).is_null() if values.get(name) is None else ds.field(name) == values[name]
+            for name in partitions
+        )
+        promised = reduce(and_, equals, ds.scalar(True))
+        fragments.append(dataset.format.make_fragment(fragment.path, dataset.filesystem, promised))
     return ds.FileSystemDataset(fragments, dataset.schema, dataset.format, dataset.filesystem)
-
-
-def _partition(fragment: ds.ParquetFileFragment, names: list[str]) -> ds.Expression:
-    found = ds.get_partition_keys(fragment.partition_expression)
-    values = {name: found.get(name) for name in names}
-    terms = [ds.field(name).is_null() if value is None else ds.field(name) == value for name, value in values.items()]
-    return reduce(and_, terms, ds.scalar(True))
 
 
 def _watched(batches: Iterator[pa.RecordBatch], tables: list[Opened]) -> Iterator[pa.RecordBatch]:

@@ -29,7 +29,10 @@ def open_rows(url: str, sql: str, scratch: Path) -> Iterator[Rows]:
     try:
         cursor = connection.cursor()
         names = _sql_server_types(cursor, sql) if url.startswith("mssql") else None
-        _execute(cursor, sql)
+        try:
+            cursor.execute(sql)
+        except Exception as error:
+            raise _translate(error) from error
         schema = _schema(cursor, names)
         yield Rows(schema, batches(schema, _chunks(cursor)))
         connection.rollback()
@@ -63,13 +66,6 @@ def _sql_server_types(cursor: Any, sql: str) -> list[str]:
         raise QueryError("The database does not understand the query.", repr(error)) from error
 
 
-def _execute(cursor: Any, sql: str) -> None:
-    try:
-        cursor.execute(sql)
-    except Exception as error:
-        raise _translated(error) from error
-
-
 def _schema(cursor: Any, names: list[str] | None) -> pa.Schema:
     if not cursor.description:
         raise QueryError("The query gives no rows and no columns: write one SELECT.")
@@ -82,10 +78,10 @@ def _chunks(cursor: Any) -> Iterator[Sequence[Sequence[Any]]]:
         while rows := cursor.fetchmany(_FETCH_ROWS):
             yield rows
     except Exception as error:
-        raise _translated(error) from error
+        raise _translate(error) from error
 
 
-def _translated(error: Exception) -> SqlrunnerError:
+def _translate(error: Exception) -> SqlrunnerError:
     """By the names that PEP 249 gives the classes; the texts may hold values, so they are detail only."""
     kinds = {kind.__name__ for kind in type(error).__mro__}
     if kinds & {"ProgrammingError", "TrinoUserError"}:

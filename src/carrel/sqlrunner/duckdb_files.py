@@ -39,7 +39,11 @@ def open_rows(url: str, sql: str, scratch: Path) -> Iterator[Rows]:
 
 def select(connection: duckdb.DuckDBPyConnection, sql: str) -> Rows:
     """The rows of one SELECT on a locked connection; what is not one SELECT is refused."""
-    reader = _started(_bind(connection, sql))
+    relation = _bind(connection, sql)
+    try:
+        reader = relation.to_arrow_reader(BATCH_ROWS)
+    except duckdb.Error as error:
+        raise _translate(error) from error
     return Rows(reader.schema, _batches(reader))
 
 
@@ -53,21 +57,21 @@ def connect(path: Path, scratch: Path) -> duckdb.DuckDBPyConnection:
     if not path.is_file():
         raise DatabaseFault("The database file of this backend is not there: ask whoever runs this backend.", str(path))
     try:
-        return locked(duckdb.connect(str(path), read_only=True, config=hardened(scratch)))
+        return lock_settings(duckdb.connect(str(path), read_only=True, config=hardened_configuration(scratch)))
     except duckdb.Error as error:
         if "lock" in str(error).lower():
             raise Transient("The database file is being written by another program: try again later.") from error
         raise DatabaseFault("The database file of this backend cannot be opened.", str(error)) from error
 
 
-def locked(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+def lock_settings(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     """The connection, with times in UTC and settings that no SQL can change any more."""
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET lock_configuration = true")
     return connection
 
 
-def hardened(scratch: Path) -> dict[str, str | bool | int | float | list[str]]:
+def hardened_configuration(scratch: Path) -> dict[str, str | bool | int | float | list[str]]:
     """The configuration under which a study's SQL runs."""
     return {
         "enable_external_access": "false",
@@ -89,36 +93,29 @@ def _bind(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyRel
     except duckdb.PermissionException as error:
         raise NotPermitted(_FILES, str(error)) from error
     except (duckdb.IOException, duckdb.InternalException, duckdb.OutOfMemoryException) as error:
-        raise _translated(error) from error
+        raise _translate(error) from error
     except duckdb.Error as error:
         raise QueryError(f"The database does not understand the query. {error}", str(error)) from error
 
 
-def _refuse_all_but_one_select(found: list[duckdb.Statement]) -> None:
-    if len(found) != 1:
-        raise QueryError(f"The SQL file holds {len(found)} statements, but one is allowed.")
-    if found[0].type != duckdb.StatementType.SELECT:
-        kind = found[0].type.name
+def _refuse_all_but_one_select(statements: list[duckdb.Statement]) -> None:
+    if len(statements) != 1:
+        raise QueryError(f"The SQL file holds {len(statements)} statements, but one is allowed.")
+    if statements[0].type != duckdb.StatementType.SELECT:
+        kind = statements[0].type.name
         raise NotPermitted(f"The query is of kind {kind}, but only SELECT (also WITH ... SELECT) is allowed.")
-
-
-def _started(relation: duckdb.DuckDBPyRelation) -> pa.RecordBatchReader:
-    try:
-        return relation.to_arrow_reader(BATCH_ROWS)
-    except duckdb.Error as error:
-        raise _translated(error) from error
 
 
 def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
     try:
         yield from reader
     except duckdb.Error as error:
-        raise _translated(error) from error
+        raise _translate(error) from error
     except (pa.ArrowException, OSError) as error:  # the reader wraps what the database raised
-        raise _translated(error) from error
+        raise _translate(error) from error
 
 
-def _translated(error: Exception) -> SqlrunnerError:
+def _translate(error: Exception) -> SqlrunnerError:
     """An error met while rows were read; its text may hold values, so it is detail only."""
     text = str(error)
     if isinstance(error, duckdb.OutOfMemoryException) or "Out of Memory" in text:
@@ -129,10 +126,7 @@ def _translated(error: Exception) -> SqlrunnerError:
         return Transient("The query was interrupted: run it again.", text)
     if isinstance(error, OSError | duckdb.IOException | duckdb.InternalException | duckdb.FatalException):
         return DatabaseFault("The database failed while the query ran: ask whoever runs this backend.", text)
-    return UnfitValue(f"A value broke the query: {_kind(text)}. The value itself is not shown in this log.", text)
-
-
-def _kind(text: str) -> str:
-    """`Conversion Error: Could not ...` -> `conversion error`: the class, never the rest."""
-    found = next((part for part in ("Conversion", "Out of Range", "Invalid Input", "Constraint") if part in text), "")
-    return f"{found.lower()} error" if found else "error while reading rows"
+    # `Conversion Error: Could not ...` is a `conversion error`: the class is told, never the rest.
+    kind = next((kind for kind in ("Conversion", "Out of Range", "Invalid Input", "Constraint") if kind in text), "")
+    reason = f"{kind.lower()} error" if kind else "error while reading rows"
+    return UnfitValue(f"A value broke the query: {reason}. The value itself is not shown in this log.", text)

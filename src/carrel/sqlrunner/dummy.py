@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from carrel.sqlrunner.engines import Rows
 from carrel.sqlrunner.errors import BadDataFile, UsageError
-from carrel.sqlrunner.outputs import replacing, suffix_of, write_rows
+from carrel.sqlrunner.outputs import replacing_output, suffix_of, write_rows
 from carrel.sqlrunner.query import Query
 
 
@@ -19,7 +19,7 @@ def copy_dummy_data(query: Query, dummy: Path, output: Path) -> int:
     table = _read(dummy)
     _check_columns(dummy, table.column_names, query.columns_if_known)
     if suffix_of(dummy) == suffix_of(output):
-        with replacing(output) as stream:
+        with replacing_output(output) as stream:
             stream.write(dummy.read_bytes())
         return int(table.num_rows)
     return write_rows(Rows(table.schema, iter(table.to_batches())), output)
@@ -53,13 +53,13 @@ def _read(path: Path) -> pa.Table:
         raise BadDataFile(f"The dummy data file {path} cannot be read: {error}", str(error)) from error
 
 
-def _check_columns(path: Path, found: Sequence[str], wanted: Sequence[str] | None) -> None:
+def _check_columns(path: Path, names: Sequence[str], expected: Sequence[str] | None) -> None:
     """Names are compared without regard to case, as databases do; the order does not matter."""
-    if wanted is None:
+    if expected is None:
         return
-    have, want = {name.lower() for name in found}, {name.lower() for name in wanted}
-    missing = [name for name in wanted if name.lower() not in have]
-    more = [name for name in found if name.lower() not in want]
+    folded, expected_folded = {name.lower() for name in names}, {name.lower() for name in expected}
+    missing = [name for name in expected if name.lower() not in folded]
+    more = [name for name in names if name.lower() not in expected_folded]
     if missing or more:
-        words = [f"it lacks {', '.join(missing)}"] * bool(missing) + [f"it also has {', '.join(more)}"] * bool(more)
-        raise BadDataFile(f"The dummy data file {path} does not have the query's columns: {'; '.join(words)}.")
+        reasons = [f"it lacks {', '.join(missing)}"] * bool(missing) + [f"it also has {', '.join(more)}"] * bool(more)
+        raise BadDataFile(f"The dummy data file {path} does not have the query's columns: {'; '.join(reasons)}.")

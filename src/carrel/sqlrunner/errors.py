@@ -15,57 +15,57 @@ class SqlrunnerError(Exception):
         self.detail = detail
 
 
-class UserError(SqlrunnerError):
+class StudyError(SqlrunnerError):
     """The study is at fault: running it again as it is changes nothing."""
 
 
-class InfrastructureFault(SqlrunnerError):
+class InstallationFault(SqlrunnerError):
     """The installation is at fault: the study may be right."""
 
 
-class UsageError(UserError):
+class UsageError(StudyError):
     """The command line asks for something that there is not."""
 
     exit_code = 2
 
 
-class QueryError(UserError):
+class QueryError(StudyError):
     """The SQL file cannot be read, or the database cannot make sense of it."""
 
     exit_code = 10
 
 
-class TooComplex(UserError):
+class TooComplex(StudyError):
     """The query wants more memory or depth than it may have."""
 
     exit_code = 6
 
 
-class UnfitValue(UserError):
+class UnfitValue(StudyError):
     """A value in a row broke the query (a division by zero, a text that is no number) or does not fit the file."""
 
     exit_code = 1
 
 
-class BadDataFile(UserError):
+class BadDataFile(StudyError):
     """The dummy data file is missing, unreadable, or has other columns than the query."""
 
     exit_code = 11
 
 
-class NotPermitted(UserError):
+class NotPermitted(StudyError):
     """The query asks for what studies may not have: other files, tables without permission, writing."""
 
     exit_code = 12
 
 
-class Transient(InfrastructureFault):
+class Transient(InstallationFault):
     """Did not answer, went away, was busy: worth another try."""
 
     exit_code = 3
 
 
-class DatabaseFault(InfrastructureFault):
+class DatabaseFault(InstallationFault):
     """Something is wrong that a second try will not mend: wrong address, no log-in, a broken file, a full disk."""
 
     exit_code = 5

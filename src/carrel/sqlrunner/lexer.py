@@ -25,7 +25,7 @@ _COMMENT_EDGE = re.compile(r"/\*|\*/")
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class SqlToken:
     """`kind`: word, quoted (a name in quotes or brackets), string, number or symbol. `depth`: brackets around it."""
 
     kind: str
@@ -49,7 +49,7 @@ class Token:
         return self.text[1:-1] if self.kind == "quoted" else self.text
 
 
-def tokens(sql: str) -> Iterator[Token]:
+def tokens(sql: str) -> Iterator[SqlToken]:
     """All tokens but white space and comments; `QueryError` for a comment or string that does not end."""
     at, depth = 0, 0
     while match := _TOKEN.match(sql, at):
@@ -58,21 +58,22 @@ def tokens(sql: str) -> Iterator[Token]:
         if kind == "comment":
             at = _comment_end(sql, at)
         elif kind != "space":
-            _refuse_open_quote(kind, text)
+            if kind == "symbol" and text in "'\"":
+                raise QueryError(f"The SQL has a quote ({text}) that is never closed: close it.")
             depth -= text in ")]" and kind == "symbol"
-            yield Token(kind, text, depth)
+            yield SqlToken(kind, text, depth)
             depth += text in "([" and kind == "symbol"
 
 
-def statements(sql: str) -> list[list[Token]]:
+def statements(sql: str) -> list[list[SqlToken]]:
     """The tokens of each statement, cut at semicolons; empty ones left out."""
-    found: list[list[Token]] = [[]]
+    cut: list[list[SqlToken]] = [[]]
     for token in tokens(sql):
         if token.is_symbol(";"):
-            found.append([])
+            cut.append([])
         else:
-            found[-1].append(token)
-    return [statement for statement in found if statement]
+            cut[-1].append(token)
+    return [statement for statement in cut if statement]
 
 
 def _comment_end(sql: str, at: int) -> int:
@@ -82,8 +83,3 @@ def _comment_end(sql: str, at: int) -> int:
         if depth == 0:
             return edge.end()
     raise QueryError("The SQL has a comment that begins with /* and never ends: close it with */.")
-
-
-def _refuse_open_quote(kind: str, text: str) -> None:
-    if kind == "symbol" and text in "'\"":
-        raise QueryError(f"The SQL has a quote ({text}) that is never closed: close it.")

@@ -17,13 +17,15 @@ from carrel.sqlrunner.query import Query, check_dissent, check_unique, read_quer
 
 def parser() -> argparse.ArgumentParser:
     """The command line; a wrong one exits with 2."""
-    found = argparse.ArgumentParser(prog="sqlrunner", description="Run one SQL query and write its rows to a file.")
-    found.add_argument("query", type=Path, help="file with one SELECT, UTF-8")
-    found.add_argument("--output", type=Path, required=True, help="file to write: .csv, .csv.gz, .parquet or .arrow")
-    found.add_argument("--dummy-data-file", type=Path, help="used instead of a database where there is none")
-    found.add_argument("--dsn", help="address of the database (default: DATABASE_URL)")
-    found.add_argument("--log-file", type=Path, help="file for the full log, as JSON lines; may hold values from rows")
-    return found
+    command = argparse.ArgumentParser(prog="sqlrunner", description="Run one SQL query and write its rows to a file.")
+    command.add_argument("query", type=Path, help="file with one SELECT, UTF-8")
+    command.add_argument("--output", type=Path, required=True, help="file to write: .csv, .csv.gz, .parquet or .arrow")
+    command.add_argument("--dummy-data-file", type=Path, help="used instead of a database where there is none")
+    command.add_argument("--dsn", help="address of the database (default: DATABASE_URL)")
+    command.add_argument(
+        "--log-file", type=Path, help="file for the full log, as JSON lines; may hold values from rows"
+    )
+    return command
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -94,7 +94,7 @@ class ArrowWriter(Writer):
 def write_rows(rows: Rows, path: Path) -> int:
     """Write the file and return how many rows it has; a file of no rows still has its header or schema."""
     count = 0
-    with replacing(path) as stream:
+    with replacing_output(path) as stream:
         writer = _writer(suffix_of(path), stream, rows.schema)
         for batch in rows.batches:
             writer.write(batch)
@@ -113,7 +113,7 @@ def _writer(suffix: str, stream: BinaryIO, schema: pa.Schema) -> Writer:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing_output(path: Path) -> Iterator[BinaryIO]:
     """A new file that takes the place of `path` when the block ends well, and is removed when it does not."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

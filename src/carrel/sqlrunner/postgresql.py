@@ -40,8 +40,12 @@ def open_rows(url: str, sql: str, scratch: Path) -> Iterator[Rows]:
     connection = _connect(url)
     try:
         with connection.cursor(name="carrel_sqlrunner") as cursor:
-            _declare(cursor, sql)
-            schema = _schema(cursor)
+            try:
+                cursor.execute(b"\n" + sql.encode())  # on its own lines, so that they can be counted
+            except psycopg.Error as error:
+                raise _translate(error, planning=True) from error
+            columns = cursor.description or ()
+            schema = pa.schema([(column.name, arrow_type(column.type_display)) for column in columns])
             yield Rows(schema, batches(schema, _chunks(cursor)))
     finally:
         connection.close()
@@ -92,26 +96,15 @@ def _not_connected(error: psycopg.Error) -> SqlrunnerError:
     return Transient("The database did not answer: try again later.", text)
 
 
-def _declare(cursor: psycopg.ServerCursor[tuple[Any, ...]], sql: str) -> None:
-    try:
-        cursor.execute(b"\n" + sql.encode())  # on its own lines, so that they can be counted
-    except psycopg.Error as error:
-        raise _translated(error, planning=True) from error
-
-
-def _schema(cursor: psycopg.ServerCursor[tuple[Any, ...]]) -> pa.Schema:
-    return pa.schema([(column.name, arrow_type(column.type_display)) for column in cursor.description or ()])
-
-
 def _chunks(cursor: psycopg.ServerCursor[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
     try:
         while rows := cursor.fetchmany(_FETCH_ROWS):
             yield rows
     except psycopg.Error as error:
-        raise _translated(error, planning=False) from error
+        raise _translate(error, planning=False) from error
 
 
-def _translated(error: psycopg.Error, planning: bool) -> SqlrunnerError:
+def _translate(error: psycopg.Error, planning: bool) -> SqlrunnerError:
     """By SQLSTATE (PostgreSQL manual, appendix A).
 
     The server's own words are for people only while it plans, and only where they come from the planner itself: what a
@@ -123,7 +116,7 @@ def _translated(error: psycopg.Error, planning: bool) -> SqlrunnerError:
         said = f": {_primary(error)}" if planning and not error.diag.context else ""
         return NotPermitted(f"The database refuses the query{said or _WHILE_READING}.", text)
     if state[:2] == "42" and planning:
-        said = f": {_primary(error)}{_place(error)}" if not error.diag.context else ""
+        said = f": {_primary(error)}{_position(error)}" if not error.diag.context else ""
         return QueryError(f"The database does not understand the query{said}.", text)
     if state[:2] == "54" or state == "53200":
         return TooComplex("The query is too complex for the database: make it simpler.", text)
@@ -141,7 +134,7 @@ def _primary(error: psycopg.Error) -> str:
     return (error.diag.message_primary or type(error).__name__).rstrip(".")
 
 
-def _place(error: psycopg.Error) -> str:
+def _position(error: psycopg.Error) -> str:
     """Where in the query: its own line, as libpq quotes it, counted without the line that DECLARE stands on."""
     quoted = re.search(r"^LINE (\d+): (.*)$", str(error), re.MULTILINE)
     return f" (line {int(quoted[1]) - 1}: {quoted[2]})" if quoted else ""

@@ -5,13 +5,14 @@ from functools import cached_property
 from pathlib import Path
 
 from carrel.sqlrunner.errors import NotPermitted, QueryError
-from carrel.sqlrunner.lexer import Token, statements
+from carrel.sqlrunner.lexer import SqlToken, statements
 
 DISSENT_TABLE = "PatientsWithTypeOneDissent"
 _END_OF_LIST = (
     *("FROM", "INTO", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "FETCH", "WINDOW", "QUALIFY"),
     *("UNION", "EXCEPT", "INTERSECT", "OPTION", "FOR"),
 )
+_OPERATORS = ("NOT", "AND", "OR", "IN", "LIKE", "IS", "CASE", "DISTINCT", "FROM")
 _NOT_NAMES = ("END", "NULL", "TRUE", "FALSE", "CURRENT_DATE", "CURRENT_TIMESTAMP")
 
 
@@ -29,7 +30,9 @@ class Query:
     def columns(self) -> tuple[str, ...]:
         """Names of the result's columns, read from the select list; `UnknownColumns` when they cannot be told."""
         (statement,) = statements(self.text)
-        return _unique(tuple(_name(item, at) for at, item in enumerate(_items(_select_list(statement)), start=1)))
+        names = tuple(_name(item, at) for at, item in enumerate(_items(_select_list(statement)), start=1))
+        check_unique(names)
+        return names
 
     @property
     def columns_if_known(self) -> tuple[str, ...] | None:
@@ -72,10 +75,11 @@ def check_dissent(query: Query) -> None:
         )
 
 
-def _select_list(statement: list[Token]) -> list[Token]:
+def _select_list(statement: list[SqlToken]) -> list[SqlToken]:
     base = statement[0].depth
     if statement[0].is_symbol("("):
-        return _select_list(_inside_brackets(statement))
+        closing = next((at for at, token in enumerate(statement[1:], 1) if token.depth == base), len(statement))
+        return _select_list(statement[1:closing] or _no_columns())
     start = next((at for at, token in enumerate(statement) if token.depth == base and token.is_word("SELECT")), None)
     if start is None:
         raise UnknownColumns("The SQL has no SELECT whose columns can be read: begin it with SELECT or WITH.")
@@ -84,24 +88,18 @@ def _select_list(statement: list[Token]) -> list[Token]:
     return _without_quantifier(rest[:end], base)
 
 
-def _inside_brackets(statement: list[Token]) -> list[Token]:
-    depth = statement[0].depth
-    end = next((at for at, token in enumerate(statement[1:], 1) if token.depth == depth), len(statement))
-    return statement[1:end] or _no_columns()
-
-
-def _no_columns() -> list[Token]:
+def _no_columns() -> list[SqlToken]:
     raise UnknownColumns("The SQL has no SELECT whose columns can be read: begin it with SELECT or WITH.")
 
 
-def _ends_list(rest: list[Token], at: int, base: int) -> bool:
+def _ends_list(rest: list[SqlToken], at: int, base: int) -> bool:
     token = rest[at]
     is_distinct_from = at >= 2 and rest[at - 1].is_word("DISTINCT") and rest[at - 2].is_word("IS", "NOT")
     after_dot = at >= 1 and rest[at - 1].is_symbol(".")
     return token.depth == base and token.is_word(*_END_OF_LIST) and not is_distinct_from and not after_dot
 
 
-def _without_quantifier(items: list[Token], base: int) -> list[Token]:
+def _without_quantifier(items: list[SqlToken], base: int) -> list[SqlToken]:
     """The list without DISTINCT [ON (..)], ALL, TOP n [PERCENT] [WITH TIES]."""
     while items and items[0].is_word("DISTINCT", "ALL", "TOP"):
         word, items = items[0], items[1:]
@@ -114,7 +112,7 @@ def _without_quantifier(items: list[Token], base: int) -> list[Token]:
     return items
 
 
-def _after_group(items: list[Token], base: int) -> list[Token]:
+def _after_group(items: list[SqlToken], base: int) -> list[SqlToken]:
     """What follows one token, or one bracketed group."""
     if not items or not items[0].is_symbol("("):
         return items[1:]
@@ -122,11 +120,11 @@ def _after_group(items: list[Token], base: int) -> list[Token]:
     return items[end + 1 :]
 
 
-def _items(select_list: list[Token]) -> list[list[Token]]:
+def _items(select_list: list[SqlToken]) -> list[list[SqlToken]]:
     if not select_list:
         _no_columns()
     base = select_list[0].depth
-    items: list[list[Token]] = [[]]
+    items: list[list[SqlToken]] = [[]]
     for token in select_list:
         if token.is_symbol(",") and token.depth == base:
             items.append([])
@@ -135,10 +133,11 @@ def _items(select_list: list[Token]) -> list[list[Token]]:
     return [item for item in items if item]  # DuckDB allows a comma after the last
 
 
-def _name(item: list[Token], at: int) -> str:
+def _name(item: list[SqlToken], at: int) -> str:
     base = item[0].depth
     flat = [token for token in item if token.depth == base]
-    if _is_star(flat):
+    stars = [at for at, token in enumerate(flat) if token.is_symbol("*")]
+    if any(at == 0 or flat[at - 1].is_symbol(".") for at in stars):
         raise UnknownColumns(
             "The query selects *, so its column names cannot be told without the database: "
             "list the columns, or give --dummy-data-file."
@@ -152,12 +151,7 @@ def _name(item: list[Token], at: int) -> str:
     return token.name
 
 
-def _is_star(flat: list[Token]) -> bool:
-    stars = [at for at, token in enumerate(flat) if token.is_symbol("*")]
-    return any(at == 0 or flat[at - 1].is_symbol(".") for at in stars)
-
-
-def _alias(flat: list[Token]) -> Token | None:
+def _alias(flat: list[SqlToken]) -> SqlToken | None:
     """`expr AS name`, `expr name`, or T-SQL's `name = expr`."""
     if len(flat) > 2 and flat[0].kind in ("word", "quoted") and flat[1].is_symbol("="):
         return flat[0]
@@ -166,17 +160,12 @@ def _alias(flat: list[Token]) -> Token | None:
     before = flat[-2]
     if before.is_word("AS"):
         return flat[-1]
-    ends_expression = before.kind in ("quoted", "string", "number") or before.text in (")", "]") or _ends_word(before)
+    is_operand = before.kind == "word" and not before.is_word(*_OPERATORS)
+    ends_expression = is_operand or before.kind in ("quoted", "string", "number") or before.text in (")", "]")
     return flat[-1] if ends_expression else None
 
 
-def _ends_word(token: Token) -> bool:
-    return token.kind == "word" and not token.is_word(
-        "NOT", "AND", "OR", "IN", "LIKE", "IS", "CASE", "DISTINCT", "FROM"
-    )
-
-
-def _plain_name(flat: list[Token]) -> Token | None:
+def _plain_name(flat: list[SqlToken]) -> SqlToken | None:
     """`name`, `table.name`, `schema.table.name`, or one of these cast by `::type`."""
     cast = next((at for at, token in enumerate(flat) if token.is_symbol(":")), len(flat))
     path = flat[:cast]
@@ -184,13 +173,8 @@ def _plain_name(flat: list[Token]) -> Token | None:
     return path[-1] if dotted and all(_can_name(token) for token in path[::2]) else None
 
 
-def _can_name(token: Token, also: str = "") -> bool:
+def _can_name(token: SqlToken, also: str = "") -> bool:
     return token.kind in ("word", "quoted", also) and not token.is_word(*_NOT_NAMES)
-
-
-def _unique(names: tuple[str, ...]) -> tuple[str, ...]:
-    check_unique(names)
-    return names
 
 
 def check_unique(names: tuple[str, ...]) -> None:

@@ -2,7 +2,7 @@
 
 import os
 
-from carrel.sqlrunner.errors import InfrastructureFault
+from carrel.sqlrunner.errors import InstallationFault
 from carrel.units.words import is_true
 
 
@@ -16,4 +16,4 @@ def require_type_one_dissent() -> bool:
     try:
         return is_true(os.environ.get("SQLRUNNER_REQUIRE_TYPE_ONE_DISSENT", ""))
     except ValueError as error:
-        raise InfrastructureFault(f"SQLRUNNER_REQUIRE_TYPE_ONE_DISSENT: {error}") from None
+        raise InstallationFault(f"SQLRUNNER_REQUIRE_TYPE_ONE_DISSENT: {error}") from None
