@@ -34,7 +34,7 @@ def test_a_cancellation_that_comes_while_the_end_is_reported_is_answered_too(tmp
 
     context = SimpleNamespace(storage=storage, executor=executor)
     runner = Runner(context, task("job1-001", TaskType.RUNJOB), Reporter(), meter=None)
-    runner.record = lambda: {"error": None, "timestamp_ns": 1, "exit_code": 0}
+    runner.read_record = lambda: {"error": None, "timestamp_ns": 1, "exit_code": 0}
     runner._report_outcome()
     assert runner.settled == {"job1-001"}
     assert not runner.observe().reported

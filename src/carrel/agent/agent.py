@@ -20,33 +20,28 @@ from carrel.agent.folder import AttemptFolder
 from carrel.agent.leftovers import collect
 from carrel.agent.metrics import Meter
 from carrel.agent.reporter import PAUSES, Reporter
-from carrel.agent.runner import Runner, process_name
+from carrel.agent.runner import Runner
+from carrel.agent.tasks import attempt_id, attempt_token, process_name
 from carrel.jobs.outcomes import ErrorType
-from carrel.messages.tasks import Stage, Task, TaskType, TaskUpdate
+from carrel.messages.tasks import Stage, Task, TaskExtensions, TaskType, TaskUpdate
 from carrel.outputs.recovery import recover
 from carrel.telemetry import traces
 from carrel.telemetry.faults import point
 
 logger = logging.getLogger(__name__)
-CANCEL_SUFFIX = "-cancel"
 COLLECT_SECONDS = 3600.0
 LEASE_SECONDS = 60.0
 """A lease, where a task does not say."""
 STOP_SECONDS = 3.0
 
 
-def attempt_id(task: Task) -> str:
-    """The attempt a task is about: its own id, or the id of what it cancels."""
-    return task.id.removesuffix(CANCEL_SUFFIX) if task.type is TaskType.CANCELJOB else task.id
-
-
-def _attributes(task: Task) -> dict[str, Any]:
+def _span_attributes(task: Task) -> dict[str, Any]:
     """Of a task's span, with the contract's names (controller.md section 7)."""
-    given = task.definition
-    named = {"job": given.get("id"), "job_request": given.get("rap_id"), "repo_url": given.get("repo_url")}
-    asked = {name: task.attributes.get(name) for name in ("user", "project", "orgs")}
-    same = {name: given.get(name) for name in ("workspace", "action", "commit", "image", "cpu_count", "memory_limit")}
-    return {"backend": task.backend, "task": task.id, "task_type": str(task.type), **asked, **named, **same}
+    job = task.definition
+    renamed = {"job": job.get("id"), "job_request": job.get("rap_id"), "repo_url": job.get("repo_url")}
+    people = {name: task.attributes.get(name) for name in ("user", "project", "orgs")}
+    same = {name: job.get(name) for name in ("workspace", "action", "commit", "image", "cpu_count", "memory_limit")}
+    return {"backend": task.backend, "task": task.id, "task_type": str(task.type), **people, **renamed, **same}
 
 
 class Agent:
@@ -69,19 +64,18 @@ class Agent:
         """Adopt what is there, then serve the controller until `stop`."""
         recover(self.context.storage.roots)
         self._adopt()
-        others = [self._background(work) for work in (self._listen, self._beat, self._tidy)]
-        for thread in (self._reporter, self._meter, *others):
-            thread.start()
+        self._reporter.start()
+        self._meter.start()
+        for work in (self._listen, self._beat, self._tidy):
+            threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True).start()
         self._stopping.wait()  # not for the listener, whose request may be held for a while yet
         self._finish()
 
     def stop(self) -> None:
+        """Have `run` return, soon; called from any thread."""
         self._stopping.set()
         self._woken.set()
         self._begun.set()
-
-    def _background(self, work: Any) -> threading.Thread:
-        return threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True)
 
     def _adopt(self) -> None:
         """Go on with every attempt on disk, whether the controller answers or not."""
@@ -153,12 +147,12 @@ class Agent:
             traces.note(handled_tasks=len(self._listed), errored_tasks=len(listed) - len(self._listed))
             point("supervisor.listed")
             self._settled &= {task.id for task in self._listed}
-            wanted = {attempt_id(task) for task in self._listed}
+            attempts = {attempt_id(task) for task in self._listed}
             for task in self._listed:
-                with traces.span("LOOP_TASK", "agent_loop", **_attributes(task)):
+                with traces.span("LOOP_TASK", "agent_loop", **_span_attributes(task)):
                     self._take_or_refuse(task)
             for name, runner in list(self._runners.items()):
-                if name not in wanted:
+                if name not in attempts:
                     runner.supersede()
                 if first:
                     runner.wake()  # none finalises before it is known what became of it meanwhile
@@ -170,7 +164,8 @@ class Agent:
             task_id = record.get("id") if isinstance(record, Mapping) else None
             logger.error("A task could not be understood (%s)", task_id if isinstance(task_id, str) else "no id")
             if isinstance(task_id, str):
-                self._refuse(task_id, record.get("carrel"))
+                extension = record.get("carrel")
+                self._refuse(task_id, extension.get("attempt_token") if isinstance(extension, Mapping) else None)
             return None
 
     def _take_or_refuse(self, task: Task) -> None:
@@ -179,13 +174,15 @@ class Agent:
             self._take(task)
         except Exception:
             logger.exception("%s: the task could not be taken in", task.id)
-            self._refuse(task.id, task.carrel, ErrorType.INTERNAL_ERROR)
+            self._refuse(task.id, attempt_token(task), ErrorType.INTERNAL_ERROR)
 
     def _take(self, task: Task) -> None:
         if task.id in self._settled:
             return
         if task.type in (TaskType.DBSTATUS, TaskType.DBDATACHECK):
-            self._check(task)
+            if task.id not in self._checks:
+                self._checks.add(task.id)
+                threading.Thread(target=self._run_check, args=(task,), name=task.id, daemon=True).start()
             return
         runner = self._ensure(attempt_id(task), task)
         if runner is None:
@@ -211,7 +208,7 @@ class Agent:
             )
         except (errors.InvalidDefinition, ValueError):
             logger.error("%s: the job's definition could not be understood", task.id)
-            self._refuse(task.id, task.carrel)
+            self._refuse(task.id, attempt_token(task))
             return None
         if task.type is TaskType.CANCELJOB:
             runner.cancel(task)
@@ -231,13 +228,8 @@ class Agent:
                 if attempt_id(task) == runner.task.id:
                     self._take(task)
 
-    def _refuse(self, task_id: str, extension: Any, kind: ErrorType = ErrorType.BAD_TASK) -> None:
+    def _refuse(self, task_id: str, token: str | None, kind: ErrorType = ErrorType.BAD_TASK) -> None:
         """A task that we cannot work on ends with an error, and disturbs no other."""
-        token = (
-            extension.get("attempt_token")
-            if isinstance(extension, Mapping)
-            else getattr(extension, "attempt_token", None)
-        )
         error = results.error_of(kind, str(Stage.UNKNOWN), results.new_reference())
         final = results.results_of(
             {"error": error, "timestamp_ns": time.time_ns()}, contract=bool(self.client.contract_only)
@@ -256,28 +248,21 @@ class Agent:
 
     # Database checks
 
-    def _check(self, task: Task) -> None:
-        if task.id not in self._checks:
-            self._checks.add(task.id)
-            threading.Thread(target=self._run_check, args=(task,), name=task.id, daemon=True).start()
-
     def _run_check(self, task: Task) -> None:
-        found = database_tasks.run(self.context, task, process_name(task.id))
-        token = task.carrel.attempt_token if task.carrel else None
+        def settle(status: int) -> None:
+            with self._lock:
+                self._settled.add(task.id)
+                self._checks.discard(task.id)
+
         update = TaskUpdate(
             task_id=task.id,
             stage="",
-            results=found,
+            results=database_tasks.run(self.context, task, process_name(task.id)),
             complete=True,
             timestamp_ns=time.time_ns(),
-            attempt_token=token,
+            attempt_token=attempt_token(task),
         )
-        self._reporter.add(update, lambda status: self._checked(task))
-
-    def _checked(self, task: Task) -> None:
-        with self._lock:
-            self._settled.add(task.id)
-            self._checks.discard(task.id)
+        self._reporter.add(update, settle)
 
     # Leases
 
@@ -285,50 +270,45 @@ class Agent:
         """Renew all leases in one request, every third of the shortest."""
         last = time.monotonic()
         while not self._stopping.is_set():
-            if self._begun.wait(max(0.0, last + self._lease() / 3 - time.monotonic())):
+            leases = [extension.lease_seconds for extension in self._extensions().values() if extension.lease_seconds]
+            shortest = max(0.1, min(leases, default=LEASE_SECONDS))
+            if self._begun.wait(max(0.0, last + shortest / 3 - time.monotonic())):
                 self._begun.clear()  # a new attempt's lease may be shorter
                 continue
-            last, attempts = time.monotonic(), self._tokens()
-            if not attempts or self.client.contract_only is not False:
+            last = time.monotonic()
+            tokens = {name: extension.attempt_token for name, extension in self._extensions().items()}
+            if not tokens or self.client.contract_only is not False:
                 continue
             try:
-                if self.client.heartbeat(attempts):
+                if self.client.heartbeat(tokens):
                     self._woken.set()
             except ControllerUnavailable as error:
                 logger.info("Leases could not be renewed: %s", error)
             except Exception:
                 logger.exception("Leases could not be renewed")
 
-    def _extensions(self) -> dict[str, Any]:
+    def _extensions(self) -> dict[str, TaskExtensions]:
+        """Of each attempt under way, what our own controller sends besides the contract."""
         with self._lock:
             return {name: runner.task.carrel for name, runner in self._runners.items() if runner.task.carrel}
-
-    def _lease(self) -> float:
-        leases = [extension.lease_seconds for extension in self._extensions().values() if extension.lease_seconds]
-        return max(0.1, min(leases, default=LEASE_SECONDS))
-
-    def _tokens(self) -> dict[str, str]:
-        return {name: extension.attempt_token for name, extension in self._extensions().items()}
 
     # Leaks
 
     def _tidy(self) -> None:
         """Collect what nobody owns, once the first list has said what is owned, and then every hour."""
+
+        def owned() -> set[str]:
+            """Attempts and checks under way, or about to be."""
+            with self._lock:
+                listed = {attempt_id(task) for task in self._listed or ()}
+                return set(self._runners) | self._checks | listed
+
         while not self._stopping.is_set():
             if self._listed is None:
                 self._stopping.wait(1.0)
                 continue
-            self._collect()
+            try:
+                collect(self.context, owned, datetime.now(UTC))
+            except Exception:
+                logger.exception("Leftovers could not be collected; trying again in an hour")
             self._stopping.wait(COLLECT_SECONDS)
-
-    def _collect(self) -> None:
-        try:
-            collect(self.context, self._owned, datetime.now(UTC))
-        except Exception:
-            logger.exception("Leftovers could not be collected; trying again in an hour")
-
-    def _owned(self) -> set[str]:
-        """Attempts and checks under way, or about to be."""
-        with self._lock:
-            listed = {attempt_id(task) for task in self._listed or ()}
-            return set(self._runners) | self._checks | listed

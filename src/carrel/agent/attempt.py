@@ -4,7 +4,7 @@ Nothing is remembered between steps: what is seen comes from the runtime and the
 it was.
 """
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 
 from carrel.executors.base import Phase
@@ -21,6 +21,8 @@ class StartState(StrEnum):
 
 
 class Step(StrEnum):
+    """What may be done with an attempt."""
+
     PREPARE = "prepare"
     START = "start"
     WAIT = "wait"
@@ -40,6 +42,7 @@ class Observation:
     """One look at an attempt."""
 
     phase: Phase
+    _: KW_ONLY
     prepared: bool = False
     """Its folder is ready, and was made ready in this boot: what a job wrote before a power cut may be half there."""
     start: StartState = StartState.NOT_YET
@@ -57,35 +60,24 @@ class Observation:
     """Its working folder is still there."""
 
 
-def next_step(seen: Observation) -> Step:
+def next_step(observation: Observation) -> Step:
     """The one thing to do now. Every step is idempotent, and leads to a state in which another is next, or DONE."""
-    if seen.superseded or (seen.recorded and seen.reported):
-        return _leave(seen)
-    if seen.recorded:
-        return Step.STOP if seen.phase is Phase.RUNNING else Step.REPORT
-    if seen.cancelled or seen.timed_out:
-        return Step.STOP if seen.phase is Phase.RUNNING else Step.FINALISE
-    if seen.phase is Phase.ABSENT:
-        return _begin(seen)
-    if not seen.prepared:  # its folder was taken away: there is nothing to publish from
-        return Step.STOP if seen.phase is Phase.RUNNING else Step.LOSE
-    if seen.phase is Phase.RUNNING:
-        return Step.WAIT
-    return _lost(seen) if seen.lost else Step.FINALISE
-
-
-def _lost(seen: Observation) -> Step:
-    """A process that we were killed while starting may never have been: that is no fault of anybody's."""
-    return Step.RESET if seen.start is StartState.BEGUN else Step.LOSE
-
-
-def _leave(seen: Observation) -> Step:
-    if seen.phase is Phase.RUNNING:
+    running, absent = observation.phase is Phase.RUNNING, observation.phase is Phase.ABSENT
+    if observation.superseded or (observation.recorded and observation.reported):  # nobody waits for more of it
+        if running:
+            return Step.STOP
+        return Step.CLEAN if observation.leftovers or not absent else Step.DONE
+    is_over = observation.recorded or observation.cancelled or observation.timed_out
+    if running and (is_over or not observation.prepared):  # without its folder there is nothing to publish from
         return Step.STOP
-    return Step.CLEAN if seen.leftovers or seen.phase is Phase.EXITED else Step.DONE
-
-
-def _begin(seen: Observation) -> Step:
-    if seen.start is StartState.DONE:
+    if is_over:
+        return Step.REPORT if observation.recorded else Step.FINALISE
+    if absent and observation.start is not StartState.DONE:
+        return Step.START if observation.prepared else Step.PREPARE
+    if absent or not observation.prepared:
         return Step.LOSE
-    return Step.START if seen.prepared else Step.PREPARE
+    if running:
+        return Step.WAIT
+    if observation.lost:  # one that we were killed while starting may never have been: that is no fault of anybody's
+        return Step.RESET if observation.start is StartState.BEGUN else Step.LOSE
+    return Step.FINALISE

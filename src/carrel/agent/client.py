@@ -52,6 +52,7 @@ class TaskClient:
         self._http = httpx.Client(base_url=base, headers=headers, timeout=timeout, trust_env=False, transport=transport)
 
     def close(self) -> None:
+        """Close the connections."""
         self._http.close()
 
     def tasks(self, seen: str | None, wait: float) -> TaskPage:
@@ -77,13 +78,11 @@ class TaskClient:
         if response.status_code not in (200, 500):
             raise ControllerUnavailable(_complaint(response))
         if update.publish and response.status_code == httpx.codes.OK:
-            return UpdateOutcome(task_id=update.task_id, status=self._listed(update.task_id))
+            # Their controller gives no word: whether it wants the attempt now is the nearest thing to one.
+            listed = {task.get("id") for task in self.tasks(None, 0).tasks}
+            status = httpx.codes.OK if update.task_id in listed else httpx.codes.CONFLICT
+            return UpdateOutcome(task_id=update.task_id, status=int(status))
         return UpdateOutcome(task_id=update.task_id, status=response.status_code)
-
-    def _listed(self, task_id: str) -> int:
-        """200 or 409: their controller gives no word; whether it wants the attempt now is the nearest thing to one."""
-        wanted = {task.get("id") for task in self.tasks(None, 0).tasks}
-        return int(httpx.codes.OK if task_id in wanted else httpx.codes.CONFLICT)
 
     def heartbeat(self, attempts: Mapping[str, str]) -> list[str]:
         """Renew the leases of running attempts (task id -> token); the ids whose tokens are no longer valid."""

@@ -19,10 +19,10 @@ from carrel.agent import metadata
 from carrel.agent import settings as agent_settings
 from carrel.agent.freshness import changed_since
 from carrel.agent.preparation import PROJECT_FILE
-from carrel.agent.runner import PROCESS_PREFIX
 from carrel.agent.service import executor_of
 from carrel.agent.settings import AgentSettings
 from carrel.agent.storage import Storage, owned
+from carrel.agent.tasks import PROCESS_PREFIX
 from carrel.outputs import copies, csv_shape, manifest
 from carrel.outputs.manifest import OutputRecord
 from carrel.project import action_names
@@ -53,18 +53,16 @@ def kill_task(settings: AgentSettings, partial_ids: tuple[str, ...]) -> None:
 
 def _choose(partial: str, running: list[str]) -> str | None:
     """The one process meant, asked for where it is not clear."""
-    found = [name for name in running if partial in name.removeprefix(PROCESS_PREFIX)]
-    if not found:
+    matching = [name for name in running if partial in name.removeprefix(PROCESS_PREFIX)]
+    if not matching:
         click.echo(f"No running tasks found matching '{partial}'")
         return None
-    if len(found) > 1:
-        for number, name in enumerate(found, 1):
+    if len(matching) > 1:
+        for number, name in enumerate(matching, 1):
             click.echo(f"{number}: {name.removeprefix(PROCESS_PREFIX)}")
-        return found[click.prompt("Which task", type=click.IntRange(1, len(found))) - 1]
-    exact = found[0].removeprefix(PROCESS_PREFIX) == partial
-    if exact or click.confirm(f"Kill task {found[0].removeprefix(PROCESS_PREFIX)}?"):
-        return found[0]
-    return None
+        return matching[click.prompt("Which task", type=click.IntRange(1, len(matching))) - 1]
+    task_id = matching[0].removeprefix(PROCESS_PREFIX)
+    return matching[0] if task_id == partial or click.confirm(f"Kill task {task_id}?") else None
 
 
 @main.command("data_changes")
@@ -73,12 +71,14 @@ def _choose(partial: str, running: list[str]) -> str | None:
 @click.pass_obj
 def data_changes(settings: AgentSettings, workspaces: tuple[str, ...], as_json: bool) -> None:
     """Say which outputs of each workspace were made from data that has changed since. Nothing is run or changed."""
-    found = {name: changed_since(settings.storage, settings.database_urls, name) for name in workspaces}
+    changes = {name: changed_since(settings.storage, settings.database_urls, name) for name in workspaces}
     if as_json:
-        shown = {name: {action: each.as_json() for action, each in actions.items()} for name, actions in found.items()}
+        shown = {
+            name: {action: change.as_json() for action, change in actions.items()} for name, actions in changes.items()
+        }
         click.echo(json.dumps(shown, indent=2))
         return
-    for name, actions in found.items():
+    for name, actions in changes.items():
         for action, change in actions.items():
             click.echo(f"{name} {action}: {change.words() or 'made from the data of now'}")
 
@@ -108,8 +108,12 @@ def update_manifest_for_old_job(settings: AgentSettings, workspace: str, partial
 
 
 def _job_record(storage: Storage, workspace: str, partial_id: str) -> dict[str, Any]:
-    found = [metadata.read(path.parent) for path in storage.high.glob(f"logs/*/os-job-{partial_id}*/metadata.json")]
-    records = [record for record in found if record and record.get("workspace", workspace) == workspace]
+    paths = storage.high.glob(f"logs/*/os-job-{partial_id}*/metadata.json")
+    records = [
+        record
+        for path in paths
+        if (record := metadata.read(path.parent)) and record.get("workspace", workspace) == workspace
+    ]
     if len(records) != 1:
         raise click.ClickException(
             f"{len(records)} jobs of workspace {workspace} match '{partial_id}'; give more of its id"
@@ -121,7 +125,7 @@ def _old_entry(storage: Storage, workspace: str, record: dict[str, Any], output:
     path = storage.workspace(workspace) / output
     shape = csv_shape.measure_output(path, output, level)
     excluded = record.get("level4_excluded_files", {})
-    found = path.stat()
+    status = path.stat()
     return manifest.entry_of(
         OutputRecord(
             path=output,
@@ -132,8 +136,8 @@ def _old_entry(storage: Storage, workspace: str, record: dict[str, Any], output:
             user=record.get("user", ""),
             repo=record.get("repo", ""),
             commit=record.get("commit", ""),
-            size=found.st_size,
-            timestamp=found.st_mtime,
+            size=status.st_size,
+            timestamp=status.st_mtime,
             content_hash=copies.sha256_of(path),
             excluded=output in excluded,
             message=excluded.get(output),
@@ -158,8 +162,10 @@ def update_manifest_out_of_date_actions(settings: AgentSettings, workspace: str,
         path = settings.storage.manifest(workspace)
         changed = manifest.with_actions(manifest.read(path, workspace), names)
         write_atomically(path, manifest.dumps(changed), synced="folder")
-    gone = sum(bool(entry.get("out_of_date_action")) for entry in changed["outputs"].values())
-    click.echo(f"{len(changed['outputs'])} outputs looked at; {gone} are of actions that are no longer in the project.")
+    out_of_date = sum(bool(entry.get("out_of_date_action")) for entry in changed["outputs"].values())
+    click.echo(
+        f"{len(changed['outputs'])} outputs looked at; {out_of_date} are of actions that are no longer in the project."
+    )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ The program's output is never passed on: it selects one of a few fixed answers, 
 import logging
 import re
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +24,9 @@ _TIMESTAMP = re.compile(r"^\d{4}-\d\d-\d\dT\S+ ?")
 
 
 def run(context: AgentContext, task: Task, name: str) -> dict[str, Any]:
-    """The `results` of a dbstatus or dbdatacheck task. Never raises for what the database does."""
+    """Run a dbstatus or dbdatacheck task and return its `results`. Never raises for what the database does."""
     try:
-        return {"results": {"status": _status(context, task, name)}, "error": None}
+        return {"results": {"status": _check(context, task, name)}, "error": None}
     except Exception as error:
         reference = results.new_reference()
         logger.warning("%s failed, reference %s", task.id, reference, exc_info=error)
@@ -35,10 +34,10 @@ def run(context: AgentContext, task: Task, name: str) -> dict[str, Any]:
         return {"results": None, "error": {"type": str(kind_of(error)), "message": message}}
 
 
-def _status(context: AgentContext, task: Task, name: str) -> str:
+def _check(context: AgentContext, task: Task, name: str) -> str:
     if context.settings.using_dummy_data_backend:
         return "" if task.type is TaskType.DBSTATUS else "OK"
-    line = _last_line(context, task, name)
+    line = _read_last_line(context, task, name)
     if task.type is TaskType.DBSTATUS and _STATUS.fullmatch(line):
         return MAINTENANCE if line.startswith(MAINTENANCE) else ""
     if task.type is TaskType.DBDATACHECK and line in _CHECKS:
@@ -46,11 +45,11 @@ def _status(context: AgentContext, task: Task, name: str) -> str:
     raise ValueError("the check's answer is none of those allowed")
 
 
-def _last_line(context: AgentContext, task: Task, name: str) -> str:
-    definition = task.definition
+def _read_last_line(context: AgentContext, task: Task, name: str) -> str:
+    """Run the check's process and return the last line of its log."""
     with tempfile.TemporaryDirectory(prefix=".check-", dir=context.storage.volumes) as folder:
         try:
-            context.executor.start(_spec(context, task, definition, name, Path(folder)))
+            context.executor.start(_run_spec(context, task, name, Path(folder)))
             if not context.executor.wait([name], LIMIT_SECONDS):
                 raise TimeoutError("the check did not end in time")
             log: list[bytes] = []
@@ -63,25 +62,24 @@ def _last_line(context: AgentContext, task: Task, name: str) -> str:
     return _TIMESTAMP.sub("", lines[-1]).strip() if lines else ""
 
 
-def _spec(context: AgentContext, task: Task, definition: Mapping[str, Any], name: str, folder: Path) -> RunSpec:
+def _run_spec(context: AgentContext, task: Task, name: str, folder: Path) -> RunSpec:
+    definition = task.definition
+    args: tuple[str, ...] = ("in_maintenance_mode",)
+    if task.type is not TaskType.DBSTATUS:
+        args = ("hes_cutoff_date_check", str(definition["hes_expected_activity_month"]))
     workspace = folder / "workspace"
     workspace.mkdir()
-    context.executor.prepare_image(context.images.pull_reference(definition["image"]), definition.get("image_sha"))
+    image = context.images.pull_reference(definition["image"])
+    context.executor.prepare_image(image, definition.get("image_sha"))
     url = databases.url_named(definition.get("database_name"), context.settings)
     access = databases.access_by_url(url, context.settings, folder / "pins")
     return RunSpec(
         name=name,
-        image=context.images.pull_reference(definition["image"]),
-        args=_args(task, definition),
+        image=image,
+        args=args,
         workspace=context.host_path(workspace),
         image_sha=definition.get("image_sha"),
         env=access.env,
         mounts=access.mounts,
         network=access.network,
     )
-
-
-def _args(task: Task, definition: Mapping[str, Any]) -> tuple[str, ...]:
-    if task.type is TaskType.DBSTATUS:
-        return ("in_maintenance_mode",)
-    return ("hes_cutoff_date_check", str(definition["hes_expected_activity_month"]))

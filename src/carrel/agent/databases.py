@@ -93,19 +93,19 @@ def _network_access(url: str, settings: AgentSettings) -> Access:
     if settings.presto_tls_cert_path and settings.presto_tls_key_path:
         env["PRESTO_TLS_CERT"] = settings.presto_tls_cert_path.read_text()
         env["PRESTO_TLS_KEY"] = settings.presto_tls_key_path.read_text()
-    return Access(env, Network("database", settings.database_access_network, _addresses(urlsplit(url).hostname)))
+    return Access(env, Network("database", settings.database_access_network, _look_up_address(urlsplit(url).hostname)))
 
 
-def _addresses(host: str | None) -> dict[str, str]:
+def _look_up_address(host: str | None) -> dict[str, str]:
     """The host's address, found here because there is no DNS inside; nothing for one that is an address."""
     with contextlib.suppress(ValueError):
         ipaddress.ip_address(host or "")
         return {}
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        addresses = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError:
         raise DatabaseUnavailable("The database's host name has no address at present") from None
-    return {str(host): str(found[0][4][0])}
+    return {str(host): str(addresses[0][4][0])}
 
 
 def _file_access(url: str, scheme: str, pins: Path, version: str | None) -> Access:
@@ -114,22 +114,22 @@ def _file_access(url: str, scheme: str, pins: Path, version: str | None) -> Acce
         raise DatabaseUnavailable(f"There is no database at {path}")
     if path.is_dir():
         return _folder_access(path.resolve(), scheme, version)
-    source, found = _pinned_file(path, pins, version)
+    source, pinned_version = _pin_file(path, pins, version)
     target = f"{INSIDE}/{path.name}"
-    return Access({"DATABASE_URL": f"{scheme}://{quote(target)}"}, Network(), (Mount(source, target),), found)
+    return Access({"DATABASE_URL": f"{scheme}://{quote(target)}"}, Network(), (Mount(source, target),), pinned_version)
 
 
 def _folder_access(root: Path, scheme: str, version: str | None) -> Access:
     """A warehouse: its tables are shown, and the address says which version of each to read, whatever comes later."""
     try:
-        found = versions.version_of(root) if version is None else version
+        pinned_version = versions.version_of(root) if version is None else version
     except (OSError, ValueError) as error:
         raise DatabaseUnavailable(f"The warehouse at {root} cannot be read: {error}") from error
     source = layout.tables_folder(root)
     target = f"{INSIDE}/{root.name}"
     shown = Mount(source, f"{INSIDE}/{source.relative_to(root.parent)}")
-    query = f"?{quote(versions.query_of(found), safe='=')}" if scheme == "delta" else ""
-    return Access({"DATABASE_URL": f"{scheme}://{quote(target)}{query}"}, Network(), (shown,), found)
+    query = f"?{quote(versions.query_of(pinned_version), safe='=')}" if scheme == "delta" else ""
+    return Access({"DATABASE_URL": f"{scheme}://{quote(target)}{query}"}, Network(), (shown,), pinned_version)
 
 
 def version_now(url: str) -> str:
@@ -153,20 +153,20 @@ def path_of(url: str) -> Path:
     return Path("/" + unquote(urlsplit(url).path).lstrip("/"))
 
 
-def _pinned_file(path: Path, pins: Path, version: str | None) -> tuple[Path, str]:
+def _pin_file(path: Path, pins: Path, version: str | None) -> tuple[Path, str]:
     """The file's present contents under a name of our own, where the file system can, and what to call them."""
     pin = pins / f"database-{path.name}"
     if version is not None and pin.exists():
         return pin, version
     real = path.resolve()
-    found = _file_version(real)
-    return _link(real, pin), found
+    present_version = _file_version(real)
+    return _link(real, pin), present_version
 
 
 def _file_version(path: Path) -> str:
-    found = path.stat()
-    changed = datetime.fromtimestamp(found.st_mtime, UTC).isoformat(timespec="microseconds")
-    return f"{changed}/{found.st_size}"
+    status = path.stat()
+    changed = datetime.fromtimestamp(status.st_mtime, UTC).isoformat(timespec="microseconds")
+    return f"{changed}/{status.st_size}"
 
 
 def _link(source: Path, target: Path) -> Path:

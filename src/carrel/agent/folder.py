@@ -32,7 +32,7 @@ from carrel.units.files import write_atomically
 TRASH = ".trash-"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """What preparing found out. `at_ns`: files changed later are the job's. `bound`: path in the workspace -> the file
     shown there read-only. `study_actions`: those of the study's project.yaml, None when it cannot be read."""
@@ -70,7 +70,8 @@ class AttemptFolder:
             self._write("task.json", task.model_dump_json(exclude_none=True).encode())
 
     def task(self) -> Task | None:
-        return self._task("task.json")
+        """The task as it came; None when it was never noted, or not whole."""
+        return self._read_task("task.json")
 
     def cancel(self, task: Task) -> None:
         """Note that `task` wants the attempt ended. It stays so."""
@@ -79,9 +80,10 @@ class AttemptFolder:
 
     def cancelled(self) -> Task | None:
         """The task that asked for the end, if one did."""
-        return self._task("cancelled")
+        return self._read_task("cancelled")
 
     def time_out(self) -> None:
+        """Note that the job ran longer than its limit. It stays so."""
         self._write("timed-out", b"")
 
     def timed_out(self) -> bool:
@@ -100,6 +102,7 @@ class AttemptFolder:
         self.workspace.mkdir(parents=True)
 
     def write_prepared(self, prepared: Prepared) -> None:
+        """Note that preparing is done; its time tells the job's files from what was there before."""
         record = {
             "boot": boot_id(),
             "image_id": prepared.image_id,
@@ -116,10 +119,14 @@ class AttemptFolder:
         record = _read_json(path)
         if record is None or record.pop("boot") != boot_id():
             return None
-        placed = {path: _placed(*fields) for path, fields in record.pop("placed", {}).items()}
+        placed = {
+            path: PlacedFile((inode[0], inode[1]), *fields)
+            for path, (inode, *fields) in record.pop("placed", {}).items()
+        }
         return Prepared(at_ns=path.stat().st_mtime_ns, placed=placed, **record)
 
     def write_start(self, *, done: bool) -> None:
+        """Note that the runtime is asked to start the process, or `done`: that it has it."""
         self._write("started.json", json.dumps({"boot": boot_id(), "done": done}).encode())
 
     def start(self) -> StartState:
@@ -147,16 +154,12 @@ class AttemptFolder:
     def _write(self, name: str, data: bytes) -> None:
         write_atomically(self.root / name, data, synced="no", mode=0o600)
 
-    def _task(self, name: str) -> Task | None:
+    def _read_task(self, name: str) -> Task | None:
         record = _read_json(self.root / name)
         try:
             return Task.model_validate(record) if record else None
         except ValidationError:
             return None
-
-
-def _placed(inode: list[int], *fields: Any) -> PlacedFile:
-    return PlacedFile((inode[0], inode[1]), *fields)
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

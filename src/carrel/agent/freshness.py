@@ -18,25 +18,21 @@ def changed_since(storage: Storage, urls: Mapping[str, str], workspace: str) -> 
 
     Raises StorageDamaged when the workspace's manifest cannot be read.
     """
-    found: dict[str, DataChange] = {}
+    changes: dict[str, DataChange] = {}
     for entry in manifest.read(storage.manifest(workspace), workspace)["outputs"].values():
         action, version = entry.get("action", ""), entry.get("database_version")
-        if version and action not in found and not entry.get("out_of_date_output"):
-            found[action] = _compared(storage, urls, entry["job_id"], version)
-    return found
+        if version and action not in changes and not entry.get("out_of_date_output"):
+            changes[action] = _compare(storage, urls, entry["job_id"], version)
+    return changes
 
 
-def _compared(storage: Storage, urls: Mapping[str, str], job_id: str, version: str) -> DataChange:
-    name = _database_name(storage, job_id)
+def _compare(storage: Storage, urls: Mapping[str, str], job_id: str, version: str) -> DataChange:
+    folder = storage.find_job_folder(job_id)
+    record: dict[str, Any] = (metadata.read(folder) if folder else None) or {}
+    name = str(record.get("database_name") or "default").lower()
     if name not in urls:
         return DataChange(unknown=f"no database '{name}' is configured here now")
     try:
         return DataChange(databases.changes(urls[name], version, databases.version_now(urls[name])))
     except DatabaseUnavailable as error:
         return DataChange(unknown=str(error))
-
-
-def _database_name(storage: Storage, job_id: str) -> str:
-    folder = storage.find_job_folder(job_id)
-    record: dict[str, Any] = (metadata.read(folder) if folder else None) or {}
-    return str(record.get("database_name") or "default").lower()

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from carrel.agent.context import AgentContext
 from carrel.agent.finaliser import KEPT
 from carrel.agent.folder import TRASH, AttemptFolder
-from carrel.agent.runner import PROCESS_PREFIX
 from carrel.agent.storage import LOCK, Storage
+from carrel.agent.tasks import PROCESS_PREFIX
 from carrel.executors.base import ExecutorError
 from carrel.outputs.trees import remove_tree
 
@@ -19,7 +19,11 @@ def collect(context: AgentContext, owned: Callable[[], set[str]], now: datetime)
     """Remove all that is ours and belongs to no attempt in `owned()`; it is asked anew for each thing found."""
     _collect_processes(context, owned)
     _collect_folders(context.storage, owned)
-    _collect_kept(context.storage, now - timedelta(days=context.settings.failed_outputs_days))
+    before = now - timedelta(days=context.settings.failed_outputs_days)
+    for folder in context.storage.high.glob(f"logs/*/*/{KEPT}"):
+        if folder.stat().st_mtime < before.timestamp():
+            logger.info("Removing old outputs of the failed job %s", folder.parent.name)
+            remove_tree(folder)
 
 
 def _collect_processes(context: AgentContext, owned: Callable[[], set[str]]) -> None:
@@ -40,10 +44,3 @@ def _collect_folders(storage: Storage, owned: Callable[[], set[str]]) -> None:
         elif path.is_dir() and path.name != LOCK and not path.name.startswith(".") and path.name not in owned():
             logger.warning("Removing the working folder %s, which belongs to no attempt", path.name)
             AttemptFolder(path).remove()
-
-
-def _collect_kept(storage: Storage, before: datetime) -> None:
-    for folder in storage.high.glob(f"logs/*/*/{KEPT}"):
-        if folder.stat().st_mtime < before.timestamp():
-            logger.info("Removing old outputs of the failed job %s", folder.parent.name)
-            remove_tree(folder)

@@ -25,37 +25,37 @@ class Meter(threading.Thread):
         self._stopping = False
 
     def watch(self, name: str, folder: AttemptFolder) -> None:
+        """Sample the process of that name from now on."""
         with self._changed:
             if name not in self._watched:
                 self._watched[name] = folder
                 self._changed.notify()
 
     def forget(self, name: str) -> None:
+        """Sample it no more."""
         with self._changed:
             self._watched.pop(name, None)
 
     def stop(self) -> None:
+        """End the thread."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
 
     def run(self) -> None:
-        while self._wait_for_work():
+        """Sample what is watched after each interval, until stopped. One that fails does not stop the others."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopping or self._watched)
+                self._changed.wait_for(lambda: self._stopping, self._interval)
+                if self._stopping:
+                    return
             with traces.span("METRICS_TICK", "metrics"):
                 for name, folder in list(self._watched.items()):
-                    self._sample_safely(name, folder)
-
-    def _wait_for_work(self) -> bool:
-        with self._changed:
-            self._changed.wait_for(lambda: self._stopping or self._watched)
-            self._changed.wait_for(lambda: self._stopping, self._interval)
-            return not self._stopping
-
-    def _sample_safely(self, name: str, folder: AttemptFolder) -> None:
-        try:
-            self.sample(name, folder)
-        except Exception:
-            logger.warning("No figures could be had of %s", name, exc_info=True)
+                    try:
+                        self.sample(name, folder)
+                    except Exception:
+                        logger.warning("No figures could be had of %s", name, exc_info=True)
 
     def sample(self, name: str, folder: AttemptFolder) -> None:
         """Take one sample; forget what runs no more."""
@@ -67,11 +67,11 @@ class Meter(threading.Thread):
         with traces.span("METRICS", "metrics", task=folder.root.name, **_public(figures)):
             folder.write_metrics(figures)
 
-    def final(self, folder: AttemptFolder, seen: Inspection) -> Mapping[str, Any]:
+    def final(self, folder: AttemptFolder, inspection: Inspection) -> Mapping[str, Any]:
         """The figures of an attempt at its end, with its wall time in seconds."""
         figures = _public(folder.metrics())
-        if seen.started_at and seen.finished_at:
-            figures["wall_seconds"] = round((seen.finished_at - seen.started_at).total_seconds(), 3)
+        if inspection.started_at and inspection.finished_at:
+            figures["wall_seconds"] = round((inspection.finished_at - inspection.started_at).total_seconds(), 3)
         return figures
 
 
@@ -84,7 +84,9 @@ def updated(old: Mapping[str, Any], usage: Usage, now: float) -> dict[str, Any]:
     """`old` with one more sample. cpu_*: percent of one core since the sample before; mem_mb_*: mebibytes; peaks and
     means over all samples; cpu_cumsum, mem_mb_cumsum: sums that the means are made from."""
     count = old.get("samples", 0) + 1
-    cpu = _cpu_percent(old, usage, now)
+    elapsed = now - old.get("_at", now)
+    used = usage.cpu_seconds - old.get("_cpu_seconds", usage.cpu_seconds)
+    cpu = max(0.0, 100 * used / elapsed) if elapsed > 0 else 0.0
     memory = usage.memory / MEGABYTE
     peak = (usage.memory_peak or usage.memory) / MEGABYTE
     figures = {
@@ -97,12 +99,6 @@ def updated(old: Mapping[str, Any], usage: Usage, now: float) -> dict[str, Any]:
     }
     io = {"read_bytes": usage.read_bytes, "written_bytes": usage.written_bytes}
     return figures | {key: value for key, value in io.items() if value is not None}
-
-
-def _cpu_percent(old: Mapping[str, Any], usage: Usage, now: float) -> float:
-    elapsed = now - old.get("_at", now)
-    used = usage.cpu_seconds - old.get("_cpu_seconds", usage.cpu_seconds)
-    return max(0.0, 100 * used / elapsed) if elapsed > 0 else 0.0
 
 
 def _figures(name: str, old: Mapping[str, Any], sample: float, peak: float, count: int) -> dict[str, float]:

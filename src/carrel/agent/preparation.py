@@ -1,5 +1,6 @@
 """The first step of an attempt: its folder, with the study's code and the outputs it needs."""
 
+import contextlib
 import errno
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -40,7 +41,7 @@ def prepare(
     folder.empty_workspace()
     point("prepare.emptied")
     image_id = context.executor.prepare_image(context.images.pull_reference(job.image), job.image_sha)
-    project_file = _project_file(context, job, given_up)
+    project_file = _read_project_file(context, job, given_up)
     _check_out(context, job, folder.workspace, project_file, given_up)
     point("prepare.checked_out")
     inputs = place_inputs(context, job, folder, given_up)
@@ -62,8 +63,13 @@ def _check_out(
 ) -> None:
     """The code: the study's own without its outputs, as `carrel run` copies it, or a reusable action's as it is."""
     study, mirrors = job.study, context.mirrors
-    own = (study.git_repo_url, study.commit) == (job.repo_url, job.commit)
-    hidden = hidden_from_jobs([*job.output_spec, *_patterns(project_file)]) if own else (lambda path: False)
+    is_own = (study.git_repo_url, study.commit) == (job.repo_url, job.commit)
+    patterns = list(job.output_spec)
+    if is_own and project_file:
+        # Of all its actions; none of a file that is not valid, which another controller may have accepted.
+        with contextlib.suppress(ProjectValidationError):
+            patterns += get_all_output_patterns_from_project_file(project_file)
+    hidden = hidden_from_jobs(patterns) if is_own else (lambda path: False)
     mirrors.checkout(job.repo_url, job.commit, workspace, mirrors.deadline(given_up), hidden)
     if study.branch:
         mirrors.check_commit_on_branch(study.git_repo_url, study.commit, study.branch, mirrors.deadline(given_up))
@@ -89,9 +95,9 @@ def place_inputs(
     """
     store = context.storage.workspace(job.workspace)
     mounts: list[Mount] = []
-    records = [_record_of(context, job_id) for job_id in job.input_job_ids]
+    records = [_read_record(context, job_id) for job_id in job.input_job_ids]
     for record in records:
-        mounts += _place_outputs_of(record, store, folder, given_up)
+        mounts += _place_outputs(record, store, folder, given_up)
     point("prepare.copied")
     present = _check_who_made_them(context, job, records) if records else {}
     levels: dict[str, str] = {}
@@ -116,12 +122,12 @@ def _check_who_made_them(
             entry = present.get(path) or {}
             maker = entry.get("job_id")
             if maker and maker not in job.input_job_ids:
-                raise _taken_over(path, entry, record)
+                raise _replaced(path, entry, record)
     outputs: Mapping[str, Any] = present
     return outputs
 
 
-def _taken_over(path: str, entry: dict[str, Any], record: dict[str, Any]) -> UserError:
+def _replaced(path: str, entry: dict[str, Any], record: dict[str, Any]) -> UserError:
     by = f"{path} of job {record['job_definition_id']} was replaced by job {entry['job_id']}"
     if entry.get("action") == record.get("action"):
         return InputReplaced(f"{by}, which ran the same action later. Run this action again", record.get("action"))
@@ -131,15 +137,15 @@ def _taken_over(path: str, entry: dict[str, Any], record: dict[str, Any]) -> Use
     )
 
 
-def _record_of(context: AgentContext, job_id: str) -> dict[str, Any]:
-    found = context.storage.find_job_folder(job_id)
-    record = metadata.read(found) if found else None
+def _read_record(context: AgentContext, job_id: str) -> dict[str, Any]:
+    folder = context.storage.find_job_folder(job_id)
+    record = metadata.read(folder) if folder else None
     if record is None:
         raise InputMissing(f"There is no record of job {job_id}, whose outputs are needed", None)
     return record
 
 
-def _place_outputs_of(
+def _place_outputs(
     record: dict[str, Any], store: Path, folder: AttemptFolder, given_up: Callable[[], bool]
 ) -> Iterable[Mount]:
     def check() -> None:
@@ -158,33 +164,22 @@ def _place_outputs_of(
                 record.get("action"),
             ) from None
         except OSError as error:
-            raise _as_users(error, path) from error
+            if error.errno in _IN_THE_WAY:  # what stands where an input's folder must be is the study's fault
+                raise UserError(
+                    f"{path} is needed, but a file or symbolic link of the study's code is in its way"
+                ) from error
+            raise
         if mount:
             yield mount
 
 
-def _as_users(error: OSError, path: str) -> Exception:
-    """A file or symlink of the study's code that stands where an input's folder must be is the study's fault."""
-    if error.errno in _IN_THE_WAY:
-        return UserError(f"{path} is needed, but a file or symbolic link of the study's code is in its way")
-    return error
-
-
-def _project_file(context: AgentContext, job: JobDefinition, given_up: Callable[[], bool]) -> bytes | None:
+def _read_project_file(context: AgentContext, job: JobDefinition, given_up: Callable[[], bool]) -> bytes | None:
     """The text of the study's project.yaml; None when there is none to be read: what is known of actions then stays."""
     study, deadline = job.study, context.mirrors.deadline(given_up)
     try:
         return context.mirrors.read_file(study.git_repo_url, study.commit, PROJECT_FILE, deadline)
     except (FileNotInRepo, FileIsLink, FileTooLarge):
         return None
-
-
-def _patterns(project_file: bytes | None) -> list[str]:
-    """Output patterns of all actions; none of a file that is not valid, which another controller may have accepted."""
-    try:
-        return get_all_output_patterns_from_project_file(project_file) if project_file else []
-    except ProjectValidationError:
-        return []
 
 
 def run_spec(

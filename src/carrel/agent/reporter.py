@@ -23,10 +23,10 @@ LINGER_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class QueuedUpdate:
-    """An update, and who is to be told what became of it (its HTTP status)."""
+    """An update that waits to be sent; `on_answer` is called with the HTTP status of its answer."""
 
     update: TaskUpdate
-    told: Callable[[int], None] | None = None
+    on_answer: Callable[[int], None] | None = None
     due: float = field(default_factory=time.monotonic)
     """When to send it, by the monotonic clock; what is sent at all takes with it what is not yet due."""
 
@@ -43,17 +43,22 @@ class Reporter(threading.Thread):
         self._open = False
 
     def open(self) -> None:
-        """The controller has answered once, so that it is known how to speak to it."""
+        """Begin to send: the controller has answered once, so that it is known how to speak to it."""
         with self._changed:
             self._open = True
             self._changed.notify()
 
-    def add(self, update: TaskUpdate, told: Callable[[int], None] | None = None) -> None:
+    def add(self, update: TaskUpdate, on_answer: Callable[[int], None] | None = None) -> None:
+        """Queue an update; it takes the place of earlier stages of the same task."""
         with self._changed:
-            idle = [report for report in self._queue if _made_idle_by(report.update, update)]
-            self._queue = [report for report in self._queue if not _made_idle_by(report.update, update)]
             due = time.monotonic() + (0 if update.complete or update.publish else LINGER_SECONDS)
-            self._queue.append(QueuedUpdate(update, told, min([due, *(report.due for report in idle)])))
+            remaining = []
+            for queued in self._queue:
+                if queued.update.task_id == update.task_id and not queued.update.complete:
+                    due = min(due, queued.due)  # a stage says nothing once a later one, or how it all ended, has come
+                else:
+                    remaining.append(queued)
+            self._queue = [*remaining, QueuedUpdate(update, on_answer, due)]
             self._changed.notify()
 
     def stop(self, timeout: float) -> None:
@@ -65,6 +70,7 @@ class Reporter(threading.Thread):
             self.join(timeout)
 
     def run(self) -> None:
+        """Send batch after batch until stopped; what is not taken is sent again."""
         failures = 0
         while (batch := self._next_batch()) is not None:
             try:
@@ -77,21 +83,20 @@ class Reporter(threading.Thread):
                 failures = self._pause(failures, None)
                 continue
             failures = 0
-            self._delivered(batch, outcomes)
+            self._settle(batch, outcomes)
 
     def _next_batch(self) -> list[QueuedUpdate] | None:
         with self._changed:
-            while not self._stopping and (wait := self._seconds_to_wait()) != 0:
-                self._changed.wait(wait)
+            while not self._stopping:
+                if not (self._open and self._queue):
+                    self._changed.wait()
+                elif (seconds := min(queued.due for queued in self._queue) - time.monotonic()) > 0:
+                    self._changed.wait(seconds)
+                else:
+                    break
             if self._stopping and not (self._open and self._queue):
                 return None
             return self._queue[:BATCH]
-
-    def _seconds_to_wait(self) -> float | None:
-        """Until there is something to send; None: until something changes."""
-        if not (self._open and self._queue):
-            return None
-        return max(0.0, min(report.due for report in self._queue) - time.monotonic())
 
     def _pause(self, failures: int, error: Exception | None) -> int:
         if failures == 0 and error:
@@ -102,16 +107,11 @@ class Reporter(threading.Thread):
                 self._queue.clear()
         return failures + 1
 
-    def _delivered(self, batch: list[QueuedUpdate], outcomes: list[UpdateOutcome]) -> None:
+    def _settle(self, batch: list[QueuedUpdate], outcomes: list[UpdateOutcome]) -> None:
         sent = {id(report) for report in batch}
         with self._changed:
             self._queue = [report for report in self._queue if id(report) not in sent]
         status = {outcome.task_id: outcome.status for outcome in outcomes}
         for report in batch:
-            if report.told:
-                report.told(status.get(report.update.task_id, 500))
-
-
-def _made_idle_by(old: TaskUpdate, new: TaskUpdate) -> bool:
-    """A stage says nothing once a later one, or how it all ended, has come."""
-    return old.task_id == new.task_id and not old.complete
+            if report.on_answer:
+                report.on_answer(status.get(report.update.task_id, 500))

@@ -38,10 +38,10 @@ def results_of(metadata: Mapping[str, Any], *, contract: bool = False) -> JobRes
     error: dict[str, Any] | None = metadata.get("error") or None
     if contract and error and error["type"] in _FINAL_ERRORS:
         message = REFUSAL_WORDS.get(error["type"], _FINAL_ERRORS[error["type"]])
-        return _reduced({**metadata, "status_message": message, "hint": "", "exit_code": None}, False)
+        return _reduce({**metadata, "status_message": message, "hint": "", "exit_code": None}, False)
     if error:
-        return _reduced({**metadata, "status_message": ERRORED, "hint": ""}, error)
-    return _reduced(metadata, False)
+        return _reduce({**metadata, "status_message": ERRORED, "hint": ""}, error)
+    return _reduce(metadata, False)
 
 
 _FINAL_ERRORS = {
@@ -51,16 +51,19 @@ _FINAL_ERRORS = {
 }
 
 
-def _reduced(metadata: Mapping[str, Any], error: dict[str, Any] | bool) -> JobResults:
+def _reduce(metadata: Mapping[str, Any], error: dict[str, Any] | bool) -> JobResults:
     unmatched = bool(metadata.get("unmatched_patterns"))
     # Only the message of a job that exited 0 can name files; one that was killed must be able to say why.
     exited_0 = _exit_code(metadata.get("exit_code")) == "0"
     silent = exited_0 and (unmatched or bool(metadata.get("unmatched_outputs")))
     timed_out = {"timed_out": True} if metadata.get("timed_out") else {}
+    message = metadata.get("status_message")
+    if isinstance(message, str):  # how many of its files are excluded is a number of a job's choosing, too
+        message = _COUNT.sub(f"but more than {_MOST_COUNTED} file(s)", message)
     return JobResults(
         exit_code=_exit_code(metadata.get("exit_code")),
         docker_image_id=_short(metadata.get("docker_image_id")),
-        status_message="" if silent else _without_large_count(metadata.get("status_message")),
+        status_message="" if silent else message,
         hint="" if silent else metadata.get("hint"),
         timestamp_ns=metadata.get("timestamp_ns"),
         action_version=_short(metadata.get("action_version")),
@@ -71,7 +74,7 @@ def _reduced(metadata: Mapping[str, Any], error: dict[str, Any] | bool) -> JobRe
         has_unmatched_patterns=unmatched,
         has_level4_excluded_files=bool(metadata.get("level4_excluded_files")),
         error=error,
-        job_metrics=_numbers(metadata.get("job_metrics")),
+        job_metrics=_reduce_metrics(metadata.get("job_metrics")),
         **timed_out,
     )
 
@@ -84,17 +87,12 @@ def _short(value: object) -> str | None:
     return None if value is None else str(value)[:_LONGEST]
 
 
-def _numbers(metrics: object) -> dict[str, Any]:
+def _reduce_metrics(metrics: object) -> dict[str, float]:
+    """Numbers only; how much memory a job holds is one of its own choosing, so that two digits of it leave."""
     if not isinstance(metrics, Mapping):
         return {}
-    return {str(key): _rounded(str(key), value) for key, value in metrics.items() if isinstance(value, int | float)}
-
-
-def _rounded(key: str, value: float) -> float:
-    """How much memory a job holds is a number of its own choosing: two digits of it leave."""
-    return type(value)(float(f"{value:.2g}")) if key.startswith("mem_") else value
-
-
-def _without_large_count(message: object) -> Any:
-    """How many of its files are excluded is a number of a job's choosing, too."""
-    return _COUNT.sub(f"but more than {_MOST_COUNTED} file(s)", message) if isinstance(message, str) else message
+    numbers = {str(name): value for name, value in metrics.items() if isinstance(value, int | float)}
+    return {
+        name: type(value)(float(f"{value:.2g}")) if name.startswith("mem_") else value
+        for name, value in numbers.items()
+    }

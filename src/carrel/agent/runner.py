@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import ValidationError
-
 from carrel.agent import errors, metadata, results
 from carrel.agent.attempt import Observation, StartState, Step, next_step
 from carrel.agent.context import AgentContext
@@ -17,12 +15,12 @@ from carrel.agent.doorbell import Doorbell
 from carrel.agent.finaliser import Finaliser, Superseded
 from carrel.agent.folder import AttemptFolder
 from carrel.agent.metrics import Meter
-from carrel.agent.preparation import memory_limit_of, prepare, run_spec
+from carrel.agent.preparation import prepare, run_spec
 from carrel.agent.reporter import Reporter
-from carrel.agent.storage import check_identifier, check_name
+from carrel.agent.tasks import attempt_token, parse_job, process_name
 from carrel.executors.base import Inspection, Phase
 from carrel.jobs.outcomes import is_infrastructure
-from carrel.messages.tasks import JobDefinition, Stage, Task, TaskUpdate
+from carrel.messages.tasks import Stage, Task, TaskUpdate
 from carrel.outputs.publication import Publication
 from carrel.outputs.recovery import settle
 from carrel.repos import GivenUp
@@ -30,7 +28,6 @@ from carrel.telemetry import logs
 from carrel.telemetry.faults import point
 
 logger = logging.getLogger(__name__)
-PROCESS_PREFIX = "os-job-"
 WAIT_SECONDS = 300.0
 """Longest single wait for a process to end; then it is looked at again."""
 LOOK_AGAIN_SECONDS = 0.2
@@ -39,24 +36,6 @@ PAUSES = (0.5, 2.0, 10.0, 30.0)
 """Seconds between tries while the runtime, or the disk, does not answer."""
 
 _STAGES = {Step.PREPARE: Stage.PREPARING, Step.START: Stage.EXECUTING, Step.FINALISE: Stage.FINALIZING}
-
-
-def process_name(task_id: str) -> str:
-    return PROCESS_PREFIX + task_id
-
-
-def job_of(task: Task) -> JobDefinition:
-    """The task's job; InvalidDefinition when it cannot be understood or its names are not safe as file names."""
-    try:
-        job = JobDefinition.model_validate(task.definition)
-        for name in (task.id, job.id, job.workspace, *job.input_job_ids):
-            check_identifier(name)
-        check_name(job.action)
-        memory_limit_of(job.memory_limit)
-        datetime.fromtimestamp(job.created_at, UTC)  # its record lies in a folder of that month
-        return job
-    except (ValidationError, ValueError, OverflowError, OSError):
-        raise errors.InvalidDefinition("The agent does not understand the job's definition") from None
 
 
 class Runner:
@@ -75,7 +54,7 @@ class Runner:
     ) -> None:
         self.task = task
         self.context = context
-        self.job = job_of(task)
+        self.job = parse_job(task)
         self.name = process_name(task.id)
         self.folder = AttemptFolder(context.storage.attempt(task.id))
         self._reporter, self._meter = reporter, meter
@@ -83,8 +62,8 @@ class Runner:
         self.settled: set[str] = set()
         """Ids of the tasks whose final report the controller has."""
         self._unwritten: dict[str, Any] | None = None
-        self._stage: Publication | None = None
-        self._seen = Inspection(Phase.ABSENT)
+        self._publication: Publication | None = None
+        self._inspection = Inspection(Phase.ABSENT)
         self._cancelled: Task | None = None
         self._superseded = self._stopping = self._timed_out = False
         self._reported = ""
@@ -95,13 +74,15 @@ class Runner:
     # What others tell it
 
     def start(self) -> None:
+        """Start the thread."""
         self._thread.start()
 
     def wake(self) -> None:
+        """Have the thread look again, whatever it waits for."""
         self._bell.ring()
 
     def cancel(self, task: Task) -> None:
-        """The controller wants it ended; `task` is to be told how it went."""
+        """Note that the controller wants it ended; `task` is to be told how it went."""
         if self._cancellation() is None:
             self._cancelled = task
             with _disk_may_be_full(f"{self.task.id}: that it is cancelled"):
@@ -113,12 +94,12 @@ class Runner:
         return self._cancelled or self.folder.cancelled()
 
     def supersede(self) -> None:
-        """The controller has given it up and asks for nothing."""
+        """Note that the controller has given it up and asks for nothing."""
         self._superseded = True
         self.wake()
 
     def renew(self, task: Task) -> None:
-        """The task as the controller sends it now (its token may have changed)."""
+        """Take the task as the controller sends it now (its token may have changed)."""
         changed, self.task = task.carrel != self.task.carrel, task
         if changed:
             self.wake()
@@ -129,31 +110,30 @@ class Runner:
         self.wake()
 
     def join(self, timeout: float) -> None:
+        """Wait for the thread's end, for `timeout` seconds at most."""
         self._thread.join(timeout)
 
     @property
     def superseded(self) -> bool:
+        """Whether the controller has given it up without asking for its end."""
         return self._superseded and self._cancellation() is None
 
     # The loop
 
     def _run(self) -> None:
         with logs.tags(workspace=self.job.workspace, action=self.job.action, id=self.job.id, task=self.task.id):
-            self._take_steps()
+            failures = 0
+            step = None
+            while not self._stopping and step is not Step.DONE:
+                try:
+                    step = self._advance()
+                    failures = 0
+                except Exception:
+                    logger.exception("%s: a step failed that will be tried again", self.task.id)
+                    self._bell.wait(PAUSES[min(failures, len(PAUSES) - 1)])
+                    failures += 1
         self._on_end(self)
         self._bell.close()
-
-    def _take_steps(self) -> None:
-        failures = 0
-        step = None
-        while not self._stopping and step is not Step.DONE:
-            try:
-                step = self._advance()
-                failures = 0
-            except Exception:
-                logger.exception("%s: a step failed that will be tried again", self.task.id)
-                self._bell.wait(PAUSES[min(failures, len(PAUSES) - 1)])
-                failures += 1
 
     def _advance(self) -> Step:
         step = next_step(self.observe())
@@ -174,51 +154,56 @@ class Runner:
 
     def observe(self) -> Observation:
         """One look at the runtime and the disk."""
-        self._seen = self.context.executor.inspect(self.name)
+        self._inspection = self.context.executor.inspect(self.name)
         return Observation(
-            phase=self._seen.phase,
-            lost=self._seen.lost,
+            phase=self._inspection.phase,
+            lost=self._inspection.lost,
             prepared=self.folder.prepared() is not None,
             start=self.folder.start(),
-            recorded=self.record() is not None,
-            reported=self._reported == self._wants_report().id,
+            recorded=self.read_record() is not None,
+            reported=self._reported == self._reported_task().id,
             cancelled=self._cancellation() is not None,
             timed_out=self._is_timed_out(),
             superseded=self.superseded,
             leftovers=self.folder.exists(),
         )
 
-    def record(self) -> dict[str, Any] | None:
+    def read_record(self) -> dict[str, Any] | None:
         """The attempt's outcome, if it has one."""
         return self._unwritten or metadata.read(self._finaliser().job_folder, self.task.id)
 
     def _perform(self, step: Step) -> None:
-        actions: dict[Step, Callable[[], None]] = {
-            Step.PREPARE: self._prepare,
-            Step.START: self._start_process,
-            Step.WAIT: self._wait,
-            Step.STOP: lambda: self.context.executor.stop(self.name),
-            Step.FINALISE: self._finalise,
-            Step.RESET: self._reset,
-            Step.LOSE: self._lose,
-            Step.REPORT: self._report_outcome,
-            Step.CLEAN: self._clean,
-            Step.DONE: lambda: None,
-        }
-        actions[step]()
+        match step:
+            case Step.PREPARE:
+                self._prepare()
+            case Step.START:
+                self._start_process()
+            case Step.WAIT:
+                self._wait()
+            case Step.STOP:
+                self.context.executor.stop(self.name)
+            case Step.FINALISE:
+                self._finalise()
+            case Step.RESET:
+                self.context.executor.remove(self.name)
+                self.folder.reset()
+            case Step.LOSE:
+                notes = "; ".join(self._inspection.notes)
+                raise errors.ProcessLost(notes or "The job's process is gone, and left no exit code")
+            case Step.REPORT:
+                self._report_outcome()
+            case Step.CLEAN:
+                self._clean()
 
     # The steps
 
     def _prepare(self) -> None:
         self.folder.open(self.task)
         point("attempt.opened")
-        self._tell(Stage.PREPARING)
-        prepare(self.context, self.job, self.folder, self._is_given_up)
+        self._report_stage(Stage.PREPARING)
+        prepare(self.context, self.job, self.folder, self._is_unwanted)
         point("attempt.prepared")
-        self._tell(Stage.PREPARED)
-
-    def _is_given_up(self) -> bool:
-        return self._stopping or self._superseded or self._cancellation() is not None
+        self._report_stage(Stage.PREPARED)
 
     def _start_process(self) -> None:
         prepared = self.folder.prepared()
@@ -227,7 +212,7 @@ class Runner:
         point("attempt.starting")
         self.context.executor.start(run_spec(self.context, self.job, self.name, self.folder, prepared))
         point("attempt.started")
-        self._tell(Stage.EXECUTING)
+        self._report_stage(Stage.EXECUTING)
         self.folder.write_start(done=True)
 
     def _wait(self) -> None:
@@ -245,7 +230,7 @@ class Runner:
         ended = self.context.executor.wait([self.name], timeout, self._bell.fd)
         if ended:
             point("attempt.ended")
-            self._tell(Stage.EXECUTED)
+            self._report_stage(Stage.EXECUTED)
         self._bell.hear()
 
     def _seconds_left(self) -> float | None:
@@ -253,9 +238,9 @@ class Runner:
         limit = self._timeout()
         if limit is None:
             return None
-        if self._seen.started_at is None:
+        if self._inspection.started_at is None:
             return LOOK_AGAIN_SECONDS
-        return limit - (datetime.now(UTC) - self._seen.started_at).total_seconds()
+        return limit - (datetime.now(UTC) - self._inspection.started_at).total_seconds()
 
     def _is_timed_out(self) -> bool:
         return self._timed_out or self.folder.timed_out()
@@ -272,7 +257,7 @@ class Runner:
             folder=self.folder,
             still_wanted=lambda: not self.superseded,
             may_publish=self._may_publish,
-            metrics=self._metrics(),
+            metrics=self._meter.final(self.folder, self._inspection),
         )
 
     def _may_publish(self) -> bool:
@@ -281,60 +266,36 @@ class Runner:
         False when the attempt is to end otherwise: cancelled, given up, or with this agent.
         """
         while not self._is_unwanted():
-            status = self._ask_to_publish()
-            if status == [200]:
+            update = self._update(self.task, Stage.FINALIZING, publish=True)
+            status = self._deliver(update, unless=self._is_unwanted)
+            if status == 200:
                 break
-            if status and status[0] != 500:  # the list that is on its way says why
+            if status not in (None, 500):  # the list that is on its way says why
                 logger.info("%s: the controller does not let it publish", self.task.id)
-            if status:
+            if status is not None:
                 self._bell.wait(PAUSES[1])
         return not self._is_unwanted()
 
     def _is_unwanted(self) -> bool:
         return self._stopping or self.superseded or self._cancellation() is not None
 
-    def _ask_to_publish(self) -> list[int]:
-        """The HTTP status of the answer; nothing when the attempt became unwanted first."""
-        status: list[int] = []
-
-        def tell(code: int) -> None:
-            status.append(code)
-            self.wake()
-
-        update = self._update(self.task, Stage.FINALIZING, None)
-        self._reporter.add(update.model_copy(update={"publish": True}), tell)
-        while not status and not self._is_unwanted():
-            self._bell.wait(None)
-        return status
-
-    def _metrics(self) -> Mapping[str, Any]:
-        return self._meter.final(self.folder, self._seen)
-
     def _finalise(self) -> None:
-        self._tell(Stage.FINALIZING)
+        self._report_stage(Stage.FINALIZING)
         cancelled = self._cancellation() is not None
         timeout = self._timeout() if self._is_timed_out() else None
         finaliser = self._finaliser()
         if not cancelled:
             finaliser.is_unwanted = self._is_unwanted
-        self._stage = finaliser.finish(self._seen, cancelled=cancelled, timeout=timeout)
+        self._publication = finaliser.finish(self._inspection, cancelled=cancelled, timeout=timeout)
         point("attempt.finalised")
-
-    def _reset(self) -> None:
-        self.context.executor.remove(self.name)
-        self.folder.reset()
-
-    def _lose(self) -> None:
-        raise errors.ProcessLost("; ".join(self._seen.notes) or "The job's process is gone, and left no exit code")
 
     def _fail(self, error: Exception, step: Step) -> None:
         """Record what went wrong: a word, the stage and a number for the controller, the text for people."""
         if settle(self.task.id, self.context.storage.roots):
             return
         stage = _STAGES.get(step, Stage.EXECUTING)
-        fault = results.error_of(
-            errors.kind_of(error), str(stage), results.new_reference(), getattr(error, "action", None)
-        )
+        action = error.action if isinstance(error, errors.InputMissing | errors.InputReplaced) else None
+        fault = results.error_of(errors.kind_of(error), str(stage), results.new_reference(), action)
         for_people = not is_infrastructure(errors.kind_of(error))
         log = logger.warning if for_people else logger.error
         log("%s: %s while %s, reference %s", self.task.id, fault["type"], stage, fault["reference"], exc_info=error)
@@ -343,18 +304,18 @@ class Runner:
 
     def _record_failure(self, fault: Mapping[str, Any], message: str, for_people: bool) -> None:
         try:
-            self._stage = self._finaliser().fail(self._seen, fault, message, to_workspace=for_people)
+            self._publication = self._finaliser().fail(self._inspection, fault, message, to_workspace=for_people)
         except Superseded:
             raise
         except Exception:
             logger.exception("%s: not even its failure could be recorded", self.task.id)
-            facts = metadata.AttemptFacts(self.task.id, self._seen, error=fault)
+            facts = metadata.AttemptFacts(self.task.id, self._inspection, error=fault)
             self._unwritten = metadata.metadata_of(self.job, facts)
 
     def _clean(self) -> None:
-        if self._stage:
-            self._stage.finish()
-            self._stage = None
+        if self._publication:
+            self._publication.finish()
+            self._publication = None
         point("attempt.cleaning")
         self.context.executor.remove(self.name)
         self._meter.forget(self.name)
@@ -363,46 +324,49 @@ class Runner:
 
     # Reports
 
-    def _tell(self, stage: Stage) -> None:
+    def _report_stage(self, stage: Stage) -> None:
         if self._cancellation() is None:
-            self._reporter.add(self._update(self.task, stage, None))
+            self._reporter.add(self._update(self.task, stage))
 
     def _report_outcome(self) -> None:
-        record = self.record()
+        record = self.read_record()
         assert record is not None  # or the step would be another
         point("attempt.reporting")
-        told = threading.Event()
-        status: list[int] = []
-
-        def tell(code: int) -> None:
-            status.append(code)
-            told.set()
-            self.wake()
-
-        task = self._wants_report()
-        stage = Stage.ERROR if record.get("error") else Stage.FINALIZED
-        self._reporter.add(self._update(task, stage, record), tell)
-        while not told.is_set() and not self._stopping and not self.superseded and task == self._wants_report():
-            self._bell.wait(None)
-        self._settle_report(task, status)
-        if status or self.superseded:  # the controller may drop the task from its list before its answer is here
-            point("attempt.reported")
-
-    def _wants_report(self) -> Task:
-        return self._cancellation() or self.task
-
-    def _settle_report(self, task: Task, status: list[int]) -> None:
-        """`task` has been told of, and no other: that it is to be cancelled may have come meanwhile."""
-        if not status:
-            return
-        if status[0] == 500:
+        task = self._reported_task()
+        update = self._update(task, Stage.ERROR if record.get("error") else Stage.FINALIZED, record)
+        status = self._deliver(
+            update, unless=lambda: self._stopping or self.superseded or task != self._reported_task()
+        )
+        if status == 500:
             logger.warning("%s: the controller could not take the final report; trying again", self.task.id)
             self._bell.wait(PAUSES[1])
-            return
-        self._reported = task.id
-        self.settled.add(task.id)
+        elif status is not None:
+            # The controller knows of `task`, and of no other: that it is to be cancelled may have come meanwhile.
+            self._reported = task.id
+            self.settled.add(task.id)
+        if status is not None or self.superseded:  # the controller may drop the task before its answer is here
+            point("attempt.reported")
 
-    def _update(self, task: Task, stage: Stage, record: Mapping[str, Any] | None) -> TaskUpdate:
+    def _reported_task(self) -> Task:
+        """The task whose final report the controller waits for."""
+        return self._cancellation() or self.task
+
+    def _deliver(self, update: TaskUpdate, unless: Callable[[], bool]) -> int | None:
+        """Send the update and wait for the HTTP status of its answer; None when `unless()` became true first."""
+        statuses: list[int] = []
+
+        def on_answer(status: int) -> None:
+            statuses.append(status)
+            self.wake()
+
+        self._reporter.add(update, on_answer)
+        while not statuses and not unless():
+            self._bell.wait(None)
+        return statuses[0] if statuses else None
+
+    def _update(
+        self, task: Task, stage: Stage, record: Mapping[str, Any] | None = None, *, publish: bool = False
+    ) -> TaskUpdate:
         final = None
         if record is not None:
             contract = self._contract_only()
@@ -413,7 +377,8 @@ class Runner:
             results=final,
             complete=record is not None,
             timestamp_ns=record["timestamp_ns"] if record else time.time_ns(),
-            attempt_token=task.carrel.attempt_token if task.carrel else None,
+            attempt_token=attempt_token(task),
+            publish=publish,
         )
 
 

@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 def images_of(settings: AgentSettings) -> ImagePolicy:
+    """Which images the settings allow, and where they are pulled from."""
     return ImagePolicy(settings.docker_registry, settings.docker_proxy, settings.image_names)
 
 
@@ -67,23 +68,16 @@ def serve(settings: AgentSettings, stop: threading.Event) -> None:
         context = make_context(settings)
         client = TaskClient(settings.controller_task_api_endpoint, settings.backend, token)
         agent = Agent(context, client)
-        threading.Thread(target=_forward, args=(stop, agent), name="signals", daemon=True).start()
+
+        def forward_stop() -> None:
+            stop.wait()
+            agent.stop()
+
+        threading.Thread(target=forward_stop, name="signals", daemon=True).start()
         logger.info("Agent of %s, executor %s", settings.backend, context.executor.capabilities.name)
         agent.run()
         client.close()
         context.executor.close()
-
-
-def _forward(stop: threading.Event, agent: Agent) -> None:
-    stop.wait()
-    agent.stop()
-
-
-def _start_telemetry(settings: AgentSettings) -> None:
-    try:
-        start("agent", "agent", backend=settings.backend, level=settings.loglevel, secrets=settings.secrets())
-    except (ValueError, RuntimeError) as error:
-        raise SettingsError(f"LOGLEVEL, OTEL_* or SENTRY_DSN: {error}") from error
 
 
 def main() -> int:
@@ -91,7 +85,10 @@ def main() -> int:
     close_to_others()
     try:
         settings = agent_settings.load()
-        _start_telemetry(settings)
+        try:
+            start("agent", "agent", backend=settings.backend, level=settings.loglevel, secrets=settings.secrets())
+        except (ValueError, RuntimeError) as error:
+            raise SettingsError(f"LOGLEVEL, OTEL_* or SENTRY_DSN: {error}") from error
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())

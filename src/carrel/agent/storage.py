@@ -85,8 +85,8 @@ class Storage:
 
     def find_job_folder(self, job_id: str) -> Path | None:
         """The permanent record of a job of which only the id is known."""
-        found = self.high.glob(f"logs/*/os-job-{check_identifier(job_id)}/metadata.json")
-        return next((path.parent for path in found), None)
+        paths = self.high.glob(f"logs/*/os-job-{check_identifier(job_id)}/metadata.json")
+        return next((path.parent for path in paths), None)
 
     def attempt(self, task_id: str) -> Path:
         """Working folder of one attempt."""
@@ -113,9 +113,9 @@ def owned(storage: Storage, backend: str) -> Iterator[None]:
             folder.mkdir(parents=True, exist_ok=True, mode=0o750)
             try:
                 stack.enter_context(locked(folder / LOCK, timeout=0, mode=0o640, note=note))
-            except LockHeld as held:
+            except LockHeld as refusal:
                 raise SettingsError(
-                    f"{folder} is in use by {_holder(held.note)}. Stop it, or use other folders."
+                    f"{folder} is in use by {_holder(refusal.note)}. Stop it, or use other folders."
                 ) from None
         yield
 
