@@ -35,7 +35,7 @@ def test_preparing_is_not_believed_after_a_restart_of_the_machine(
     folder: AttemptFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert folder.prepared() is None
-    folder.write_prepared(Prepared("image", bound={"a": "/b"}, study_actions=["x"], database_version="v"))
+    folder.write_prepared(Prepared(image_id="image", bound={"a": "/b"}, study_actions=["x"], database_version="v"))
     found = folder.prepared()
     assert found is not None
     assert (found.image_id, found.bound, found.study_actions) == ("image", {"a": "/b"}, ["x"])
@@ -71,7 +71,7 @@ def test_what_a_power_cut_left_half_written_is_as_good_as_not_there(
 
 
 def test_reset_forgets_preparing_and_starting(folder: AttemptFolder) -> None:
-    folder.write_prepared(Prepared("image"))
+    folder.write_prepared(Prepared(image_id="image"))
     folder.write_start(done=False)
     folder.reset()
     assert folder.prepared() is None

@@ -20,11 +20,12 @@ class Locks:
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def of(self, workspace: str) -> threading.Lock:
+        """The lock of that workspace, the same whoever asks."""
         with self._guard:
             return self._locks[workspace]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AgentContext:
     """Settings, disk, runtime, git, and the locks under which workspaces are changed."""
 

@@ -15,6 +15,7 @@ class Doorbell:
         self._lock = threading.Lock()
 
     def ring(self) -> None:
+        """Wake whoever waits, now or when they next begin to."""
         # Under the lock: the descriptor's number may soon be another file's.
         with self._lock:
             if self.fd is not None:
@@ -32,6 +33,7 @@ class Doorbell:
                 os.eventfd_read(self.fd)
 
     def close(self) -> None:
+        """Give the descriptor back."""
         with self._lock:
             if self.fd is not None:
                 os.close(self.fd)

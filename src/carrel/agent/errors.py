@@ -40,6 +40,8 @@ class InputReplaced(UserError):
 
 
 class WorkspaceArchived(UserError):
+    """The workspace has been put away, and its outputs with it."""
+
     kind = ErrorType.WORKSPACE_ARCHIVED
 
     def __init__(self, workspace: str) -> None:
@@ -53,6 +55,8 @@ class DatabaseRefused(UserError):
 
 
 class InvalidDefinition(UserError):
+    """The agent does not understand the job that the task tells of."""
+
     kind = ErrorType.BAD_TASK
 
 

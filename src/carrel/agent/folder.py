@@ -54,13 +54,16 @@ class AttemptFolder:
 
     @property
     def workspace(self) -> Path:
+        """What the process sees as /workspace."""
         return self.root / "workspace"
 
     @property
     def pins(self) -> Path:
+        """Hard links to what is shown to the process in the place of copies."""
         return self.root / "pins"
 
     def exists(self) -> bool:
+        """Whether the attempt has a folder still."""
         return self.root.is_dir()
 
     def open(self, task: Task) -> None:
@@ -87,6 +90,7 @@ class AttemptFolder:
         self._write("timed-out", b"")
 
     def timed_out(self) -> bool:
+        """Whether it was noted that the job ran longer than its limit."""
         return (self.root / "timed-out").exists()
 
     def reset(self) -> None:
@@ -130,6 +134,7 @@ class AttemptFolder:
         self._write("started.json", json.dumps({"boot": boot_id(), "done": done}).encode())
 
     def start(self) -> StartState:
+        """How far the process's start has come, by what was noted in this boot of the machine."""
         record = _read_json(self.root / "started.json")
         if record is None:
             return StartState.NOT_YET
@@ -140,6 +145,7 @@ class AttemptFolder:
         write_atomically(self.root / "metrics.json", json.dumps(dict(metrics)).encode(), synced="no")
 
     def metrics(self) -> dict[str, Any]:
+        """Resources used so far, as `write_metrics` was given them; empty before the first sample."""
         return _read_json(self.root / "metrics.json") or {}
 
     def remove(self) -> None:

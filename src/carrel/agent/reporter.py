@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from carrel.agent.client import ControllerUnavailable, TaskClient
 from carrel.messages.tasks import TaskUpdate, UpdateOutcome
@@ -26,8 +26,8 @@ class QueuedUpdate:
     """An update that waits to be sent; `on_answer` is called with the HTTP status of its answer."""
 
     update: TaskUpdate
-    on_answer: Callable[[int], None] | None = None
-    due: float = field(default_factory=time.monotonic)
+    on_answer: Callable[[int], None] | None
+    due: float
     """When to send it, by the monotonic clock; what is sent at all takes with it what is not yet due."""
 
 
@@ -74,7 +74,7 @@ class Reporter(threading.Thread):
         failures = 0
         while (batch := self._next_batch()) is not None:
             try:
-                outcomes = self._client.send([report.update for report in batch])
+                outcomes = self._client.send([queued.update for queued in batch])
             except ControllerUnavailable as error:
                 failures = self._pause(failures, error)
                 continue
@@ -108,10 +108,10 @@ class Reporter(threading.Thread):
         return failures + 1
 
     def _settle(self, batch: list[QueuedUpdate], outcomes: list[UpdateOutcome]) -> None:
-        sent = {id(report) for report in batch}
+        sent = {id(queued) for queued in batch}
         with self._changed:
-            self._queue = [report for report in self._queue if id(report) not in sent]
+            self._queue = [queued for queued in self._queue if id(queued) not in sent]
         status = {outcome.task_id: outcome.status for outcome in outcomes}
-        for report in batch:
-            if report.on_answer:
-                report.on_answer(status.get(report.update.task_id, 500))
+        for queued in batch:
+            if queued.on_answer:
+                queued.on_answer(status.get(queued.update.task_id, 500))

@@ -56,7 +56,13 @@ def make_context(settings: AgentSettings) -> AgentContext:
     repos = settings.workdir.absolute() / "repos"
     repos.mkdir(parents=True, exist_ok=True)
     mirrors = Mirrors(repos, settings.repo_policy)
-    return AgentContext(settings, settings.storage, executor_of(settings), mirrors, images_of(settings))
+    return AgentContext(
+        settings=settings,
+        storage=settings.storage,
+        executor=executor_of(settings),
+        mirrors=mirrors,
+        images=images_of(settings),
+    )
 
 
 def serve(settings: AgentSettings, stop: threading.Event) -> None:

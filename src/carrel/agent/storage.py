@@ -71,6 +71,7 @@ class Storage:
         return self.medium / "workspaces" / check_identifier(workspace)
 
     def manifest(self, workspace: str) -> Path:
+        """The workspace's manifest, which lies where output checkers may read it."""
         return self.level4(workspace) / METADATA_FOLDER / "manifest.json"
 
     def action_logs(self, workspace: str, action: str) -> tuple[Path, Path]:

@@ -33,6 +33,7 @@ class Hierarchy:
     parents: Group
 
     def has(self, controller: str) -> bool:
+        """Whether groups of that controller can be made."""
         return controller in self.parents
 
 

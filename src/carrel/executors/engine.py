@@ -93,6 +93,7 @@ class Engine:
                 raise RuntimeUnavailable(self._not_there()) from error
 
     def close(self) -> None:
+        """Close all connections."""
         self._client.close()
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
@@ -105,13 +106,16 @@ class Engine:
         return response
 
     def get(self, path: str, **params: Any) -> Any:
+        """Ask for `path` with `params` and return the JSON of the answer."""
         return self.request("GET", path, params=params).json()
 
     def post(self, path: str, body: Mapping[str, Any] | None = None, **params: Any) -> Any:
+        """Send `body` as JSON and return the JSON of the answer; None where there is none."""
         response = self.request("POST", path, json=body, params=params)
         return response.json() if response.content else None
 
     def delete(self, path: str, **params: Any) -> None:
+        """Remove what is at `path`."""
         self.request("DELETE", path, params=params)
 
     def stream(
@@ -185,9 +189,11 @@ class Stream:
 
     @property
     def socket(self) -> Any:
+        """The connection's socket: readable when more of the answer has come, or its end."""
         return self._response.extensions["network_stream"].get_extra_info("socket")
 
     def chunks(self) -> Iterator[bytes]:
+        """The bytes of the answer as they come. TimeoutError after the stream's deadline."""
         try:
             for chunk in self._response.iter_raw():
                 if self._deadline is not None and time.monotonic() > self._deadline:

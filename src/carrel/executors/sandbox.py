@@ -85,10 +85,12 @@ def _hidden_in_proc() -> list[str]:
 
 
 def finish() -> list[str]:
+    """What makes the root read-only and goes to the working folder, when all is mounted."""
     return ["--remount-ro", "/dev", "--remount-ro", "/proc", "--remount-ro", "/", "--chdir", WORKSPACE]
 
 
 def binds(spec: RunSpec, toolchain: Toolchain) -> list[str]:
+    """The toolchain, the attempt's folder and the spec's mounts, each at its place."""
     options = []
     for folder in _outermost((toolchain.folder, *toolchain.binds)):
         options += ["--ro-bind", str(folder), str(folder)]
@@ -113,7 +115,8 @@ def environment(spec: RunSpec, toolchain: Toolchain) -> dict[str, str]:
     return {"PATH": path, "HOSTNAME": "carrel", **JOB_ENV, **toolchain.env, **spec.env}
 
 
-def environment_words(env: Mapping[str, str]) -> list[str]:
+def environment_options(env: Mapping[str, str]) -> list[str]:
+    """Options that leave nothing of the environment but `env`."""
     options = ["--clearenv"]
     for key, value in env.items():
         options += ["--setenv", key, value]
@@ -124,7 +127,7 @@ def bwrap_options(spec: RunSpec, toolchain: Toolchain, etc: Path, tmp_bytes: int
     """All of bwrap's options for one job; they hold the environment's values, so they go through a descriptor."""
     return [
         *isolation(nested_userns_off),
-        *environment_words(environment(spec, toolchain)),
+        *environment_options(environment(spec, toolchain)),
         *root_filesystem(etc, tmp_bytes),
         *binds(spec, toolchain),
         *finish(),

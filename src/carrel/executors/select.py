@@ -52,8 +52,8 @@ def choose_executor(settings: ExecutorSettings) -> Executor:
     if settings.executor not in CHOICES:
         raise ValueError(f"EXECUTOR={settings.executor} is not one of {', '.join(CHOICES)}.")
     if settings.executor == "auto":
-        return _first_usable(settings)
-    return BUILDERS[settings.executor](settings)
+        return _make_first_usable(settings)
+    return _make_executor(settings.executor, settings)
 
 
 def engine_passed_over(settings: ExecutorSettings, images: Collection[str], registry: str) -> str:
@@ -62,9 +62,9 @@ def engine_passed_over(settings: ExecutorSettings, images: Collection[str], regi
     An engine is left aside when it answers but has not all of `images` (full references; none known: no image of
     `registry`), while there is a toolchain for each of them (none known: for any) and bubblewrap works.
     """
-    if settings.executor != "auto" or not _toolchains_for(images, settings.toolchains_dir):
+    if settings.executor != "auto" or not _has_toolchains(images, settings.toolchains_dir):
         return ""
-    engine = _first_engine(settings)
+    engine = _find_engine(settings)
     if engine is None:
         return ""
     with closing(engine):
@@ -73,7 +73,7 @@ def engine_passed_over(settings: ExecutorSettings, images: Collection[str], regi
     return engine.flavour if _bubblewrap_works() else ""
 
 
-def _toolchains_for(images: Collection[str], folder: Path) -> bool:
+def _has_toolchains(images: Collection[str], folder: Path) -> bool:
     from carrel.executors.toolchains import SQLRUNNER, ToolchainBroken, ToolchainMissing, existing, resolve
 
     if not images:  # Carrel's own is always there, and no sign that somebody means to use toolchains
@@ -84,7 +84,7 @@ def _toolchains_for(images: Collection[str], folder: Path) -> bool:
         return False
 
 
-def _first_engine(settings: ExecutorSettings) -> "Engine | None":
+def _find_engine(settings: ExecutorSettings) -> "Engine | None":
     from carrel.executors.engine import Engine
 
     for flavour in ENGINES:
@@ -112,56 +112,41 @@ def _bubblewrap_works() -> bool:
     return True
 
 
-def _first_usable(settings: ExecutorSettings) -> Executor:
+def _make_first_usable(settings: ExecutorSettings) -> Executor:
     reasons = []
     for name in (*ENGINES, "bubblewrap"):
         try:
-            return BUILDERS[name](settings)
+            return _make_executor(name, settings)
         except RuntimeUnavailable as error:
             reasons.append(f"  {name}: {error}")
     raise RuntimeUnavailable(NONE_USABLE.format(reasons="\n".join(reasons)))
 
 
-def _bubblewrap(settings: ExecutorSettings) -> Executor:
-    from carrel.executors.bubblewrap import BubblewrapExecutor
+def _make_executor(name: str, settings: ExecutorSettings) -> Executor:
+    """The executor of that name; what only it needs is imported only now."""
+    if name == "process":
+        from carrel.executors.process import ProcessExecutor
 
-    return BubblewrapExecutor(
-        settings.state_dir,
-        settings.toolchains_dir,
-        allow_image=settings.allow_image,
-        tmp_bytes=settings.tmp_bytes,
-    )
+        return ProcessExecutor(settings.state_dir)
+    if name == "bubblewrap":
+        from carrel.executors.bubblewrap import BubblewrapExecutor
 
-
-def _container(flavour: str) -> Callable[[ExecutorSettings], Executor]:
-    def build(settings: ExecutorSettings) -> Executor:
-        from carrel.executors.docker import DockerExecutor
-
-        return DockerExecutor(
-            owner=settings.owner,
-            flavour=flavour,
-            host=settings.docker_host,
-            user=settings.user,
+        return BubblewrapExecutor(
+            settings.state_dir,
+            settings.toolchains_dir,
             allow_image=settings.allow_image,
-            pull=settings.pull,
-            pull_seconds=settings.pull_seconds,
             tmp_bytes=settings.tmp_bytes,
-            toolchains_dir=settings.toolchains_dir,
         )
+    from carrel.executors.docker import DockerExecutor
 
-    return build
-
-
-def _process(settings: ExecutorSettings) -> Executor:
-    from carrel.executors.process import ProcessExecutor
-
-    executor: Executor = ProcessExecutor(settings.state_dir)
-    return executor
-
-
-BUILDERS: dict[str, Callable[[ExecutorSettings], Executor]] = {
-    "docker": _container("docker"),
-    "podman": _container("podman"),
-    "bubblewrap": _bubblewrap,
-    "process": _process,
-}
+    return DockerExecutor(
+        owner=settings.owner,
+        flavour=name,
+        host=settings.docker_host,
+        user=settings.user,
+        allow_image=settings.allow_image,
+        pull=settings.pull,
+        pull_seconds=settings.pull_seconds,
+        tmp_bytes=settings.tmp_bytes,
+        toolchains_dir=settings.toolchains_dir,
+    )

@@ -58,9 +58,11 @@ class SupervisedProcess:
 
     @property
     def exists(self) -> bool:
+        """Whether there is a folder: the process was started, and not forgotten."""
         return self.folder.is_dir()
 
     def is_running(self) -> bool:
+        """Whether its supervisor, and with it the process, lives: whether the lock is held."""
         return is_locked(self.folder / "lock")
 
     def await_release(self) -> None:
