@@ -90,22 +90,23 @@ def metadata_of(job: JobDefinition, facts: AttemptFacts) -> dict[str, Any]:
 
 
 def iso(moment: datetime | None) -> str | None:
+    """ISO 8601 in UTC, with microseconds and a `Z`."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z") if moment else None
 
 
 def redacted_container(record: object) -> Any:
     """The runtime's record with every value of `Env` lists masked but those known to be harmless."""
-    if isinstance(record, Mapping):
-        return {str(key): _redacted_value(key, value) for key, value in record.items()}
     if isinstance(record, list | tuple):
         return [redacted_container(value) for value in record]
-    return record
-
-
-def _redacted_value(key: object, value: object) -> Any:
-    if key != "Env":
-        return redacted_container(value)
-    return redacted_environment(map(str, value)) if isinstance(value, list | tuple) else []
+    if not isinstance(record, Mapping):
+        return record
+    redacted: dict[str, Any] = {}
+    for key, value in record.items():
+        if key == "Env":
+            redacted[key] = redacted_environment(map(str, value)) if isinstance(value, list | tuple) else []
+        else:
+            redacted[str(key)] = redacted_container(value)
+    return redacted
 
 
 def log_fields(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,4 +130,5 @@ def read(folder: Path, task_id: str | None = None) -> dict[str, Any] | None:
 
 
 def dumps(record: Mapping[str, Any]) -> bytes:
+    """The text of `metadata.json`."""
     return json.dumps(record, indent=2, default=str).encode()
