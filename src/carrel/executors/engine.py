@@ -101,7 +101,7 @@ class Engine:
         try:
             response = self._client.request(method, path, **options)
         except httpx.HTTPError as error:
-            raise self._silent(error) from error
+            raise self.fault_of(error) from error
         self._check(response)
         return response
 
@@ -138,7 +138,7 @@ class Engine:
         except httpx.ReadTimeout as error:
             raise TimeoutError from error
         except httpx.HTTPError as error:
-            raise self._silent(error) from error
+            raise self.fault_of(error) from error
         if response.is_error:
             try:
                 response.read()
@@ -159,7 +159,8 @@ class Engine:
         kinds = {404: NotFound, 409: Conflict}
         raise kinds.get(response.status_code, ExecutorError)(f"{self.flavour}: {message}")
 
-    def _silent(self, error: Exception) -> ExecutorError:
+    def fault_of(self, error: Exception) -> ExecutorError:
+        """What an error of the connection is to whoever asked the engine."""
         if isinstance(error, httpx.ConnectError):
             return RuntimeUnavailable(self._not_there())
         return RuntimeUnavailable(
@@ -202,7 +203,7 @@ class Stream:
         except httpx.ReadTimeout as error:
             raise TimeoutError from error
         except httpx.HTTPError as error:
-            raise self._engine._silent(error) from error
+            raise self._engine.fault_of(error) from error
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """The JSON documents of a progress stream."""
