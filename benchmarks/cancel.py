@@ -17,7 +17,7 @@ from benchmarks.dag import site_of
 from benchmarks.executors import BARE
 from benchmarks.measure import Figure, wall_seconds
 from carrel.executors.base import ExecutorError
-from carrel.executors.select import ExecutorSettings, choose_executor
+from carrel.executors.choice import ExecutorSettings, choose_executor
 from carrel.repos.snapshot import commit_folder
 from carrel.site.client import Requests
 from carrel.site.processes import Running

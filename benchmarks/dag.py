@@ -20,7 +20,7 @@ from benchmarks.executors import BARE, IMAGES, LOOP
 from benchmarks.measure import wall_seconds
 from carrel.executors import toolchains
 from carrel.executors.base import ExecutorError
-from carrel.executors.select import ExecutorSettings, choose_executor
+from carrel.executors.choice import ExecutorSettings, choose_executor
 from carrel.repos.snapshot import commit_folder
 from carrel.site.client import Requests
 from carrel.site.layout import Secrets, Site, SiteBackend

@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks.measure import wall_seconds
 from carrel.executors import toolchains
 from carrel.executors.base import Executor, ExecutorError, ResourceLimits, RunSpec
-from carrel.executors.select import ExecutorSettings, choose_executor
+from carrel.executors.choice import ExecutorSettings, choose_executor
 
 DOCKER_IMAGE = "carrel-test/python:v2"
 IMAGES = {"docker": DOCKER_IMAGE, "bubblewrap": "python:v2"}

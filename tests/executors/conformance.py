@@ -40,7 +40,7 @@ from carrel.executors.base import (
     ResourceLimits,
     RunSpec,
 )
-from carrel.executors.select import ExecutorSettings, choose_executor
+from carrel.executors.choice import ExecutorSettings, choose_executor
 
 WAIT = 60.0
 STAMP = re.compile(rb"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z) ")
@@ -128,7 +128,7 @@ def agent_that_dies(bench: Bench, spec: RunSpec, fault: str | None = None) -> No
     """Start `spec` in another process, killed with its whole session at `fault`, or when it has started it."""
     code = (
         "import os, pickle, signal, sys\n"
-        "from carrel.executors.select import choose_executor\n"
+        "from carrel.executors.choice import choose_executor\n"
         "settings, spec = pickle.load(sys.stdin.buffer)\n"
         "choose_executor(settings).start(spec)\n"
         "os.killpg(os.getpgid(0), signal.SIGKILL)\n"

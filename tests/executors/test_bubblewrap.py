@@ -40,7 +40,7 @@ from carrel.executors.base import (
     Usage,
 )
 from carrel.executors.bubblewrap import BubblewrapExecutor
-from carrel.executors.select import ExecutorSettings
+from carrel.executors.choice import ExecutorSettings
 
 pytestmark = pytest.mark.bubblewrap
 

@@ -37,11 +37,11 @@ from carrel.executors.base import (
     Phase,
     RuntimeUnavailable,
 )
+from carrel.executors.choice import ExecutorSettings
 from carrel.executors.containers import is_lost
 from carrel.executors.docker import DockerExecutor, capabilities
 from carrel.executors.engine import demultiplex
 from carrel.executors.references import full_reference, split_reference
-from carrel.executors.select import ExecutorSettings
 
 pytestmark = pytest.mark.docker
 

@@ -8,7 +8,7 @@ from tests.executors.conformance import Bench, Lifecycle, Startable, Talkative
 from tests.executors.conformance import bench as make_bench
 
 from carrel.executors.base import Network, NotSupported
-from carrel.executors.select import ExecutorSettings
+from carrel.executors.choice import ExecutorSettings
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from carrel.agent.images import ImagePolicy
 from carrel.agent.settings import AgentSettings
 from carrel.agent.storage import owned
 from carrel.executors.base import Executor, RuntimeUnavailable
-from carrel.executors.select import ExecutorSettings, choose_executor
+from carrel.executors.choice import ExecutorSettings, choose_executor
 from carrel.repos import Mirrors
 from carrel.telemetry.start import start
 from carrel.units.ignored import make_ignored

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from carrel.executors.base import JOB_TMP, Executor, ResourceLimits, RunSpec
-from carrel.executors.select import ENGINES
+from carrel.executors.choice import ENGINES
 from carrel.local.errors import LocalError
 from carrel.local.report import without_timestamp
 from carrel.local.settings import LocalSettings

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from carrel.executors.select import ENGINES
+from carrel.executors.choice import ENGINES
 from carrel.local.execution import scratch_executor, scratch_folder
 from carrel.local.settings import LocalSettings
 

@@ -76,7 +76,7 @@ class LocalSettings:
 
     def executor_in(self, state: Path, owner: str, name: str = "", images: Collection[str] = ()) -> "Executor":
         """One with its state in that folder; `auto` is what has these images, or toolchains for them."""
-        from carrel.executors.select import ExecutorSettings, choose_executor, engine_passed_over
+        from carrel.executors.choice import ExecutorSettings, choose_executor, engine_passed_over
 
         chosen = ExecutorSettings(
             executor=name or self.executor, state_dir=state, toolchains_dir=self.toolchains_dir, owner=owner

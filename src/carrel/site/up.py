@@ -9,7 +9,7 @@ from pathlib import Path
 
 from carrel.agent.databases import FILE_SCHEMES, path_of
 from carrel.executors.base import ExecutorError
-from carrel.executors.select import ExecutorSettings, choose_executor, engine_passed_over
+from carrel.executors.choice import ExecutorSettings, choose_executor, engine_passed_over
 from carrel.local.settings import LocalSettings
 from carrel.site.layout import Site, SiteBackend, SiteError
 from carrel.site.processes import Running, running

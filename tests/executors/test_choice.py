@@ -10,7 +10,7 @@ import pytest
 from tests.support.docker import engine_answers, missing
 
 from carrel.executors.base import Executor, ImageUnavailable, RuntimeUnavailable
-from carrel.executors.select import CHOICES, ExecutorSettings, choose_executor, engine_passed_over
+from carrel.executors.choice import CHOICES, ExecutorSettings, choose_executor, engine_passed_over
 from carrel.site.up import runtime_of
 
 
