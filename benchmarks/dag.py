@@ -55,7 +55,14 @@ def site_of(
     (folder / "nothing.txt").write_text("")
     toolchains.build("python", "v2", folder / "nothing.txt", folder / "toolchains")
     extra = {"DOCKER_REGISTRY": "carrel-test", "BENCH_MAX_WORKERS": "8"}
-    site = Site(folder / "site", (SiteBackend("bench"),), choose_port(0), name, folder / "toolchains", extra)
+    site = Site(
+        folder / "site",
+        (SiteBackend("bench"),),
+        port=choose_port(0),
+        executor=name,
+        toolchains=folder / "toolchains",
+        extra_env=extra,
+    )
     with owned(site):
         running = Running(site, Secrets.of(site), print)
         before_start(running)

@@ -46,7 +46,13 @@ USERS_FAULTS = {
 def site(tmp_path: Path) -> Iterator[LiveSite]:
     (tmp_path / "nothing.txt").write_text("")
     build("python", "v2", tmp_path / "nothing.txt", tmp_path / "toolchains")
-    described = Site(tmp_path / "site", (SiteBackend("north"),), free_port(), "bubblewrap", tmp_path / "toolchains")
+    described = Site(
+        tmp_path / "site",
+        (SiteBackend("north"),),
+        port=free_port(),
+        executor="bubblewrap",
+        toolchains=tmp_path / "toolchains",
+    )
     try:
         with live_site(described, tmp_path / "studies") as live:
             yield live

@@ -45,7 +45,14 @@ def site(tmp_path_factory):
     (root / "nothing.txt").write_text("")
     build("python", "v2", root / "nothing.txt", root / "toolchains")
     extra = {"CARREL_LEASE_SECONDS": "5", "JOB_LOOP_INTERVAL": "0.5"}
-    made = Site(root / "site", (SiteBackend("north"),), free_port(), "bubblewrap", root / "toolchains", extra)
+    made = Site(
+        root / "site",
+        (SiteBackend("north"),),
+        port=free_port(),
+        executor="bubblewrap",
+        toolchains=root / "toolchains",
+        extra_env=extra,
+    )
     with live_site(made, root / "studies") as live:
         yield live
 

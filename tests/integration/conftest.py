@@ -32,7 +32,14 @@ def site(request, tmp_path_factory, toolchains):
     if request.param == "docker":
         request.getfixturevalue("docker_image")
     backends = (SiteBackend("north"), SiteBackend("south"))
-    made = Site(root / "site", backends, free_port(), request.param, toolchains, extra)
+    made = Site(
+        root / "site",
+        backends,
+        port=free_port(),
+        executor=request.param,
+        toolchains=toolchains,
+        extra_env=extra,
+    )
     with live_site(made, root / "studies") as live:
         yield live
 

@@ -55,7 +55,14 @@ def live(tmp_path_factory: pytest.TempPathFactory, archives: tuple[Path, list[st
     for part in (names[:3], names[3:6]):
         ingest(root / "warehouse", Folder(folder, tuple(part)))
     backends = (SiteBackend("north", f"delta://{root / 'warehouse'}"), SiteBackend("south"))
-    site = Site(root / "site", backends, free_port(), "bubblewrap", toolchains, {"STATS_POLL_INTERVAL": "2"})
+    site = Site(
+        root / "site",
+        backends,
+        port=free_port(),
+        executor="bubblewrap",
+        toolchains=toolchains,
+        extra_env={"STATS_POLL_INTERVAL": "2"},
+    )
     with live_site(site, root / "studies") as up:
         site.describe()
         yield up

@@ -32,7 +32,14 @@ def data(request, tmp_path_factory, toolchains):
     (root / "secret.csv").write_text(f"a,b\n{CANARY},2\n")
     extra = {"DOCKER_REGISTRY": "carrel-test", "STATS_POLL_INTERVAL": "2"}
     backends = (SiteBackend("north", f"duckdb:///{ours}"), SiteBackend("south"))
-    site = Site(root / "site", backends, free_port(), request.param, toolchains, extra)
+    site = Site(
+        root / "site",
+        backends,
+        port=free_port(),
+        executor=request.param,
+        toolchains=toolchains,
+        extra_env=extra,
+    )
     with live_site(site, root / "studies") as live:
         yield live, root
 

@@ -35,7 +35,14 @@ def cramped(request, tmp_path_factory, toolchains):
     root = tmp_path_factory.mktemp(f"cramped-{request.param}")
     extra = {"DOCKER_REGISTRY": "carrel-test", "STATS_POLL_INTERVAL": "2"}
     backends = tuple(SiteBackend(name) for name in ("store", "work", "all"))
-    site = Site(root / "site", backends, free_port(), request.param, toolchains, extra)
+    site = Site(
+        root / "site",
+        backends,
+        port=free_port(),
+        executor=request.param,
+        toolchains=toolchains,
+        extra_env=extra,
+    )
     with ExitStack() as stack:
         stack.enter_context(any_ones_disk(site.high_privacy("store"), 16))
         stack.enter_context(any_ones_disk(site.high_privacy("store") / "volumes", 64))

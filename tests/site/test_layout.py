@@ -17,7 +17,7 @@ def test_a_site_is_known_again_without_the_addresses_of_servers(tmp_path: Path) 
         SiteBackend("south", "mssql+pymssql://u:secret@h/d"),
         SiteBackend("west"),
     )
-    Site(tmp_path, backends, 8123).describe()
+    Site(tmp_path, backends, port=8123).describe()
     found = load_site(tmp_path)
     assert found.port == 8123
     assert {each.name: each.file_databases for each in found.backends} == {
@@ -49,7 +49,7 @@ def test_processes_get_what_they_need_of_the_environment_and_no_token(
     monkeypatch.setenv("LOGLEVEL", "DEBUG")
     monkeypatch.setenv("OTEL_EXPORTER_CONSOLE", "1")
     monkeypatch.setenv("GITHUB_TOKEN", "of the laptop's owner")
-    site = Site(tmp_path, (SiteBackend("north"),), 8123)
+    site = Site(tmp_path, (SiteBackend("north"),), port=8123)
     keys = Secrets("django", "client", {"north": "agent"})
     for env in (site.controller_env(keys), site.agent_env(site.backends[0], keys)):
         assert (env["LOGLEVEL"], env["OTEL_EXPORTER_CONSOLE"]) == ("DEBUG", "1")

@@ -94,7 +94,14 @@ def run_demo(demo: Demo, console: Console) -> bool:
         tell(f"study       examples/{study.name} at commit {commit[:7]}")
     backends = tuple(demo.backend(name, studies) for name in BACKENDS)
     images = {"DOCKER_REGISTRY": REGISTRY} if executor in ("docker", "podman") else {}
-    site = Site(demo.root, backends, choose_port(demo.port), executor, toolchains, images)
+    site = Site(
+        demo.root,
+        backends,
+        port=choose_port(demo.port),
+        executor=executor,
+        toolchains=toolchains,
+        extra_env=images,
+    )
     with running(site, tell) as up:
         tell(f"site        {site.url}, runtime {executor}, one agent each for {' and '.join(BACKENDS)}")
         boards = _requests(up, demo, commits, console)

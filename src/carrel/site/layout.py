@@ -5,7 +5,7 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 
 from carrel.agent.databases import is_file
@@ -49,6 +49,7 @@ class Site:
 
     root: Path
     backends: tuple[SiteBackend, ...]
+    _: KW_ONLY
     port: int = 8000
     executor: str = "auto"
     toolchains: Path | None = None
@@ -192,7 +193,7 @@ def load_site(root: Path) -> Site:
         description = json.loads((root / DESCRIPTION).read_bytes())
         databases = description.get("databases", {})  # a site that was started before they were noted has none here
         backends = [SiteBackend(name, urls.pop("default", None), urls) for name, urls in databases.items()]
-        return Site(root.resolve(), tuple(backends), int(description["port"]))
+        return Site(root.resolve(), tuple(backends), port=int(description["port"]))
     except (OSError, ValueError, KeyError, AttributeError):
         raise SiteError(f"no site in {root}: start one with `carrel up --dir {root}`") from None
 

@@ -32,7 +32,7 @@ def _die_with_parent() -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Process:
     """One child and its log. `popen` is None before the first start."""
 
@@ -57,7 +57,7 @@ class Process:
         self.starts += 1
         self.started = time.monotonic()
 
-    def died(self) -> int | None:
+    def poll(self) -> int | None:
         """Exit code of a child that has ended since it was started, else None."""
         return self.popen.poll() if self.popen else None
 
@@ -79,17 +79,17 @@ def processes_of(site: Site, keys: Secrets) -> list[Process]:
     """The controller (web side and sweep in one process), then an agent for each backend."""
     python = (sys.executable, "-m")
     controller = Process(
-        "controller",
-        [*python, "carrel.web.serve", f"127.0.0.1:{site.port}", "--with-sweep"],
-        site.controller_env(keys),
-        site.logs / "controller.log",
+        name="controller",
+        argv=[*python, "carrel.web.serve", f"127.0.0.1:{site.port}", "--with-sweep"],
+        env=site.controller_env(keys),
+        log=site.logs / "controller.log",
     )
     agents = [
         Process(
-            f"agent {backend.name}",
-            [*python, "carrel.agent.service"],
-            site.agent_env(backend, keys),
-            site.logs / f"agent-{backend.name}.log",
+            name=f"agent {backend.name}",
+            argv=[*python, "carrel.agent.service"],
+            env=site.agent_env(backend, keys),
+            log=site.logs / f"agent-{backend.name}.log",
         )
         for backend in site.backends
     ]
@@ -137,7 +137,7 @@ class Running:
 
     def _wait_ready(self, controller: Process, deadline: float) -> None:
         while time.monotonic() < deadline and not self.stop.is_set():
-            if (code := controller.died()) is not None:
+            if (code := controller.poll()) is not None:
                 raise SiteError(f"the controller ended with code {code}:\n{controller.last_lines()}")
             with suppress(httpx.HTTPError):
                 if httpx.get(f"{self.site.url}/readyz", timeout=2, trust_env=False).status_code == 200:
@@ -149,7 +149,7 @@ class Running:
     def check(self) -> None:
         """Start again what has died; say so."""
         for process in self.processes:
-            if (code := process.died()) is not None:
+            if (code := process.poll()) is not None:
                 pause = process.plan_restart()
                 said = process.last_lines(1)
                 self.tell(f"{process.name} ended (code {code}); starting it again in {pause:g} s; log: {process.log}")

@@ -19,7 +19,7 @@ def requests_of(root: Path) -> Requests:
 
 
 def send_and_watch(
-    requests: Requests, root: Path, study: StudyRequest, backends: Sequence[str], console: Console, wait: bool = True
+    requests: Requests, root: Path, study: StudyRequest, backends: Sequence[str], console: Console, *, wait: bool = True
 ) -> bool:
     """Send to each backend, then watch; True when nothing failed."""
     raps = {}

@@ -69,7 +69,13 @@ def bring_up(backends: Sequence[str], root: Path, port: int, executor: str, tell
     """Start the site and watch it until Ctrl-C."""
     toolchains = LocalSettings.from_env().toolchains_dir
     described = tuple(backend_of(text) for text in backends)
-    site = Site(root.resolve(), described, choose_port(port), runtime_of(executor, toolchains), toolchains)
+    site = Site(
+        root.resolve(),
+        described,
+        port=choose_port(port),
+        executor=runtime_of(executor, toolchains),
+        toolchains=toolchains,
+    )
     with running(site, tell) as started:
         for line in introduction(started):
             tell(line)
