@@ -24,13 +24,37 @@ def lineages(count: int) -> list[Lineage]:
 
 def lineage(record_id: str, source_file: str = "f.json", run_id: str = "run") -> Lineage:
     when = datetime(2024, 3, 9, 12, tzinfo=UTC)
-    record = Record(record_id, "app", "walk", 2, when, when, "h1", "", {})
-    return Lineage(record, source_file, f"file:///{record_id}.zip", "etag", "schema", run_id)
+    record = Record(
+        record_id=record_id,
+        app_id="app",
+        assessment_id="walk",
+        assessment_revision=2,
+        uploaded_on=when,
+        exported_on=when,
+        healthcode="h1",
+        client_info="",
+        metadata={},
+    )
+    return Lineage(
+        record=record,
+        source_file=source_file,
+        archive_uri=f"file:///{record_id}.zip",
+        archive_etag="etag",
+        schema_id="schema",
+        run_id=run_id,
+    )
 
 
 def lineage_of(metadata: Mapping[str, str], file: Any) -> Lineage:
     """Of a generated file."""
-    return Lineage(record_of(metadata), file.name, "uri", "etag", file.schema_id, "run")
+    return Lineage(
+        record=record_of(metadata),
+        source_file=file.name,
+        archive_uri="uri",
+        archive_etag="etag",
+        schema_id=file.schema_id,
+        run_id="run",
+    )
 
 
 def flats(
@@ -60,7 +84,7 @@ def after_runs(dataset: str, declared: Any, runs: Sequence[Sequence[tuple[Lineag
     known: DatasetSchema | None = None
     held: dict[str, pa.Table] = {}
     for files in runs:
-        flattener = Flattener(dataset, declared, known=known)
+        flattener = Flattener(dataset, declared, existing=known)
         for each, value in files:
             flattener.add(each, value)
         part = flattener.finish()

@@ -97,8 +97,8 @@ def _check_archive_map(subject: _Subject) -> Iterator[MappingFinding]:
     if subject.library.archive_map_hash is None and subject.mapping.archive_map is not None:
         message = "the store has no archive map: run `carrel ingest schemas pull`"
         yield MappingFinding("error", "archive_map_missing", "archive_map", message)
-    for place, file in subject.archive_map.all_files():
-        where, url = f"{place}: {file.filename}", file.jsonSchema
+    for section, file in subject.archive_map.all_files():
+        where, url = f"{section}: {file.filename}", file.jsonSchema
         if url is None:
             if subject.mapping.why_ignored(file.filename) is None:
                 yield MappingFinding("note", "unmapped_file", where, "it has no schema: such files are skipped")
@@ -111,26 +111,28 @@ def _check_archive_map(subject: _Subject) -> Iterator[MappingFinding]:
 
 def _check_files_with_two_schemas(subject: _Subject) -> Iterator[MappingFinding]:
     schemas: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for place, file in subject.archive_map.all_files():
+    for section, file in subject.archive_map.all_files():
         if file.jsonSchema:
             # An app's defaults and its files of any assessment are looked up together.
-            schemas[place.removesuffix(" default").removesuffix(" anyOf"), file.filename].add(file.jsonSchema)
-    for (place, name), urls in sorted(schemas.items()):
+            schemas[section.removesuffix(" default").removesuffix(" anyOf"), file.filename].add(file.jsonSchema)
+    for (section, name), urls in sorted(schemas.items()):
         if len(urls) > 1:
-            yield MappingFinding("warning", "mapped_twice", f"{place}: {name}", f"it has {len(urls)} schemas; one wins")
+            yield MappingFinding(
+                "warning", "mapped_twice", f"{section}: {name}", f"it has {len(urls)} schemas; one wins"
+            )
 
 
 def _check_names_that_never_match(subject: _Subject) -> Iterator[MappingFinding]:
     mapping = subject.mapping
-    places = {file.filename: place for place, file in subject.archive_map.all_files() if file.jsonSchema}
+    sections = {file.filename: section for section, file in subject.archive_map.all_files() if file.jsonSchema}
     for name, target in mapping.aliases.items():
-        if name in places:
-            message = f"the archive map's {places[name]} names it, and it is looked up as {target}"
+        if name in sections:
+            message = f"the archive map's {sections[name]} names it, and it is looked up as {target}"
             yield MappingFinding("warning", "never_matches", f"aliases.{name}", message)
     for glob in mapping.ignored:
-        for name in places:
+        for name in sections:
             if fnmatchcase(name, glob):
-                message = f"it hides {name}, which has a schema in the archive map's {places[name]}"
+                message = f"it hides {name}, which has a schema in the archive map's {sections[name]}"
                 yield MappingFinding("warning", "never_matches", f"ignored.{glob}", message)
     for assessment, revisions in mapping.legacy.items():
         for revision, files in revisions.items():
@@ -170,18 +172,18 @@ def _check_collisions(subject: _Subject) -> Iterator[MappingFinding]:
 def _check_bridge_names(subject: _Subject) -> Iterator[MappingFinding]:
     """The contract's raw JSON has one file for each record and dataset: who reads it may look for that name."""
     names: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for place, file in subject.archive_map.all_files():
+    for section, file in subject.archive_map.all_files():
         in_store = file.jsonSchema and file.jsonSchema in subject.library
         dataset = subject.resolver.dataset_of(str(file.jsonSchema)) if in_store else None
         if dataset and subject.mapping.options(dataset).naming == "bridge":
-            names[place, dataset].append(file.filename)
-    for (place, dataset), filenames in names.items():
+            names[section, dataset].append(file.filename)
+    for (section, dataset), filenames in names.items():
         if len(filenames) > 1:
             message = (
                 f"{', '.join(filenames)} all go to {dataset}: raw JSON has a file for each, with its name in the "
                 "file's (BridgeDownstream keeps the last one under the record's name)"
             )
-            yield MappingFinding("note", "one_file_name", place, message)
+            yield MappingFinding("note", "one_file_name", section, message)
 
 
 def _check_bridge_views(subject: _Subject) -> Iterator[MappingFinding]:

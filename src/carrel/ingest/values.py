@@ -27,6 +27,20 @@ class Disposition(StrEnum):
     """Readable, but no file of it is mapped to a dataset."""
 
 
+class Policy(StrEnum):
+    """Where a change of kind goes (an integer column that meets text). Widening of numbers is always allowed but in
+    `freeze`."""
+
+    EVOLVE = "evolve"
+    """The column becomes text."""
+    VARIANT = "variant"
+    """The column keeps its kind; other values go as JSON text to `<name>_variant`."""
+    QUARANTINE = "quarantine"
+    """The column keeps its kind; the file with other values is rejected."""
+    FREEZE = "freeze"
+    """As quarantine, and new columns, new tables and widening are rejected too, once the dataset is in the catalog."""
+
+
 @dataclass(frozen=True, slots=True)
 class ArchiveRef:
     """One archive as a source lists it. `metadata`: user metadata with lower-case keys, all strings, where known."""
@@ -39,7 +53,7 @@ class ArchiveRef:
     """What the source needs to acknowledge it (a queue's receipt handle); opaque to everyone else."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """Who and what an archive is about, from its metadata. Times are timezone-aware UTC."""
 
@@ -66,7 +80,7 @@ class Fault:
     pointer: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QuarantineEntry:
     """One file that was not taken: a pointer to the original bytes and every reason found (capped)."""
 
@@ -81,7 +95,7 @@ class QuarantineEntry:
     record: Record | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerEntry:
     """One archive's line in the ledger."""
 
@@ -116,7 +130,7 @@ class Resolution:
     """Set when the file should be taken and cannot be (its schema is not in the store): it goes to quarantine."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lineage:
     """Where a row comes from; on every row of every table."""
 

@@ -125,8 +125,10 @@ def test_names_there_that_other_tables_have(found):
     assert found(one, other) == set()
     wanted = {("warning", "bridge_name_taken", "datasets.A_v1.naming")}
     assert found(one + "defaults: {naming: bridge}", other) == wanted
-    lengths = tuple(Column(Field((name,), "len"), f"{name}_len", "int64", ("int64",)) for name in ("a", "a_b"))
-    inner = (Column(Field(("b",), "len"), "b_len", "int64", ("int64",)),)
+    lengths = tuple(
+        Column(field=Field((name,), "len"), name=f"{name}_len", kind="int64", kinds=("int64",)) for name in ("a", "a_b")
+    )
+    inner = (Column(field=Field(("b",), "len"), name="b_len", kind="int64", kinds=("int64",)),)
     tables = {"A_v1": lengths, "A_v1__a": inner, "A_v1__a_b": (), "A_v1__a__b": ()}
     made = {name: TableSchema(name, columns, name != "A_v1") for name, columns in tables.items()}
     alone = f"schemas: {{{URL}: A_v1}}\ndefaults: {{naming: %s}}"
@@ -149,7 +151,10 @@ def test_schemas_that_contradict_each_other_or_the_tables(found):
     two = {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "number"}}}
     mapping = f"schemas: {{{URL}: A_v1, {OTHER}: A_v1}}"
     assert found(mapping, {URL: one, OTHER: two}) == {("warning", "contradiction", "A_v1")}
-    columns = (Column(Field(("a",)), "a", "string", ("string",)), Column(Field(("b",)), "b", "float64", ("float64",)))
+    columns = (
+        Column(field=Field(("a",)), name="a", kind="string", kinds=("string",)),
+        Column(field=Field(("b",)), name="b", kind="float64", kinds=("float64",)),
+    )
     built = {"A_v1": DatasetSchema("A_v1", {"A_v1": TableSchema("A_v1", columns)})}
     alone = f"schemas: {{{URL}: A_v1}}"
     assert found(alone, {URL: one}, None, built) == {("warning", "contradiction", "A_v1")}

@@ -106,7 +106,11 @@ def test_an_element_longer_than_a_block_is_waited_for():
 def test_streamed_tables_are_those_of_the_whole(array, block):
     mine = lineage("r1")
     seen = []
-    flats = list(flatten_stream(Flattener("D", {}), mine, chunked(json.dumps(array).encode(), 13), seen.extend, block))
+    flats = list(
+        flatten_stream(
+            Flattener("D", {}), mine, chunked(json.dumps(array).encode(), 13), check=seen.extend, block_bytes=block
+        )
+    )
     schema, _ = unify(None, [flat.schema for flat in flats])
     assert cells(together(flats, schema)) == cells(assembled("D", {}, [(mine, array)], 1))
     assert seen == array
@@ -128,7 +132,7 @@ def test_a_check_that_fails_on_a_later_block_stops_the_stream():
             raise FileRejected("schema", "maximum", "too large")
 
     data = json.dumps([{"x": number} for number in range(100)]).encode()
-    stream = flatten_stream(Flattener("D", {}), lineage("r1"), chunked(data, 10), check, 100)
+    stream = flatten_stream(Flattener("D", {}), lineage("r1"), chunked(data, 10), check=check, block_bytes=100)
     assert next(stream).tables["D"].num_rows
     with pytest.raises(FileRejected, match="too large"):
         list(stream)
@@ -136,7 +140,7 @@ def test_a_check_that_fails_on_a_later_block_stops_the_stream():
 
 def test_later_blocks_have_the_columns_of_earlier_ones():
     data = json.dumps([{"x": 1, "y": 2}] * 50 + [{"x": 1.5}] * 50).encode()
-    flats = list(flatten_stream(Flattener("D", {}), lineage("r1"), [data[:900], data[900:]], None, 500))
+    flats = list(flatten_stream(Flattener("D", {}), lineage("r1"), [data[:900], data[900:]], block_bytes=500))
     assert len(flats) > 1
     assert [column.kind for column in flats[-1].schema.tables["D"].columns] == ["float64", "int64"]
     merged, _ = unify(None, [flat.schema for flat in flats])

@@ -59,7 +59,17 @@ def case(dataset, values):
     for number, (record_id, value) in enumerate(values.items(), 1):
         text = f"2022-09-{DAYS[record_id]}T10:00:00.000Z"
         record = record_of({"recordid": record_id, "assessmentid": "exampleassessment", "uploadedon": text})
-        flattener.add(Lineage(record, f"data_{number}.json", f"{number}.zip", "etag", None, "run"), value)
+        flattener.add(
+            Lineage(
+                record=record,
+                source_file=f"data_{number}.json",
+                archive_uri=f"{number}.zip",
+                archive_etag="etag",
+                schema_id=None,
+                run_id="run",
+            ),
+            value,
+        )
     flat = flattener.finish()
     return bridge_tables(flat.schema, flat.tables, dates="padded")
 

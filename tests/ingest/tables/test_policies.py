@@ -26,7 +26,7 @@ LIMIT = 2**53
 
 
 def flat(value, policy=Policy.EVOLVE, known=None, declared=None, record="r1"):
-    flattener = Flattener("D", declared or {}, policy, known)
+    flattener = Flattener("D", declared or {}, policy, existing=known)
     flattener.add(lineage(record), value)
     return flattener.finish()
 
@@ -183,7 +183,7 @@ def test_quarantine_rejects_the_file_and_says_where():
 )
 def test_freeze_rejects_widening_new_columns_and_new_tables(value, pointer):
     known = flat({"a": 1}, Policy.FREEZE).schema
-    flattener = Flattener("D", {}, Policy.FREEZE, known)
+    flattener = Flattener("D", {}, Policy.FREEZE, existing=known)
     flattener.add(lineage("bad"), value)
     flattener.add(lineage("good"), [{"a": 7}, {"a": None}])
     result = flattener.finish()

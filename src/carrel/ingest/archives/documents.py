@@ -189,8 +189,8 @@ def _parse_exactly(text: bytes, start: Position) -> Any:
     except UnicodeDecodeError as error:
         raise FileRejected("json", "encoding", f"not UTF-8 at byte {start.offset + error.start}") from None
     except json.JSONDecodeError as error:
-        place = start.after(error.doc[: error.pos].encode())
-        raise FileRejected("json", "syntax", f"not JSON: {error.msg} at {place}") from None
+        position = start.after(error.doc[: error.pos].encode())
+        raise FileRejected("json", "syntax", f"not JSON: {error.msg} at {position}") from None
     except RecursionError:
         raise _too_deep(text, start) from None
     except _NotFinite:
@@ -220,11 +220,11 @@ def _finite_integer(text: str) -> int:
 def _not_finite(text: bytes, start: Position) -> FileRejected:
     """What is said of the first number that is not finite."""
     for token in _TOKEN.finditer(text):
-        place = start.after(text[: token.start()])
+        position = start.after(text[: token.start()])
         if token[0][-1:] in b"Ny":
-            return FileRejected("json", "nan", f"{token[0].decode()} is not JSON, at {place}")
+            return FileRejected("json", "nan", f"{token[0].decode()} is not JSON, at {position}")
         if token[0][-1:].isdigit() and isinf(float(token[0])):
-            return FileRejected("json", "number", f"a number is larger than any that can be held, at {place}")
+            return FileRejected("json", "number", f"a number is larger than any that can be held, at {position}")
     raise AssertionError("the parser met a number that is not there")
 
 
@@ -243,8 +243,10 @@ def _check_surrogates(text: bytes, start: Position) -> None:
         raise _half_a_character(start.after(text[: high_ends - 6]))
 
 
-def _half_a_character(place: Position) -> FileRejected:
-    return FileRejected("json", "encoding", f"a text holds half of a surrogate pair, which is no character, at {place}")
+def _half_a_character(position: Position) -> FileRejected:
+    return FileRejected(
+        "json", "encoding", f"a text holds half of a surrogate pair, which is no character, at {position}"
+    )
 
 
 def _too_deep(text: bytes, start: Position) -> FileRejected:

@@ -54,7 +54,7 @@ _SHOWN = 200
 """Letters of a path that is refused for its length."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveLimits:
     """Sizes in bytes. `ratio` counts only from `ratio_from` on: small files of blanks are no bombs."""
 

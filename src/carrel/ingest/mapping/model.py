@@ -17,12 +17,13 @@ from pydantic import (
 )
 
 from carrel.ingest.mapping.clients import parse_comparisons
-from carrel.ingest.values import Record
+from carrel.ingest.values import Policy, Record
 from carrel.units.limits import MAX_COLUMNS, MAX_TABLES
 
 DatasetName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_]*_v[1-9][0-9]*$", max_length=80)]
 """Identifier and version, as `MotionRecord_v1`; it names the dataset's root table."""
-Policy = Literal["evolve", "variant", "quarantine", "freeze"]
+PolicyName = Annotated[Policy, Field(strict=False)]
+"""A policy, by its name in the file."""
 Naming = Literal["carrel", "bridge"]
 PartitionColumn = Literal["assessmentid", "assessmentrevision", "year", "month", "day"]
 
@@ -137,7 +138,7 @@ class ForgivenessRule(_Part):
 class DatasetOptions(_Part):
     """How one dataset is kept; None: as `defaults` says."""
 
-    policy: Policy | None = None
+    policy: PolicyName | None = None
     partition_by: PartitionColumns | None = None
     naming: Naming | None = None
     max_columns: PositiveInt | None = None
@@ -148,7 +149,7 @@ class DatasetOptions(_Part):
 class Defaults(_Part):
     """How datasets are kept that say nothing themselves."""
 
-    policy: Policy = "evolve"
+    policy: PolicyName = Policy.EVOLVE
     partition_by: PartitionColumns = ()
     naming: Naming = "carrel"
     max_columns: PositiveInt = MAX_COLUMNS

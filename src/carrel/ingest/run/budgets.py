@@ -117,16 +117,25 @@ def _decided(files: Mapping[File, Fields], have: Mapping[str, set[Field]], wide:
         after = {name: made.kept.get(name, set()) | new[name] for name in wide & new.keys() if new[name]}
         if any(len(fields) > budget.columns for fields in after.values()):
             bad = max(after, key=lambda name: (len(after[name]), name))
-            made.offenders.append(NonconformingFile(*file, _map_like(new[bad]), "too_many_columns"))
+            made.offenders.append(_over_budget(file, new[bad], "too_many_columns"))
         elif new.keys() - made.kept.keys() and len(new.keys() | made.kept.keys()) > budget.tables:
             arrays = {name: {each for each in fields if each.role == "len"} for name, fields in new.items()}
             bad = max(arrays, key=lambda name: (len(arrays[name]), name))
-            made.offenders.append(NonconformingFile(*file, _map_like(arrays[bad]), "too_many_tables"))
+            made.offenders.append(_over_budget(file, arrays[bad], "too_many_tables"))
         else:
             for name, fields in new.items():
                 made.kept.setdefault(name, set()).update(fields)
     return made
 
 
-def _map_like(fields: set[Field]) -> str:
-    return pointer_of(widest(each.path for each in fields))
+def _over_budget(file: File, fields: set[Field], keyword: str) -> NonconformingFile:
+    """The file with the object that is used as a map, most likely."""
+    recordid, source_file, archive_uri, archive_etag = file
+    return NonconformingFile(
+        recordid=recordid,
+        source_file=source_file,
+        archive_uri=archive_uri,
+        archive_etag=archive_etag,
+        pointer=pointer_of(widest(field.path for field in fields)),
+        keyword=keyword,
+    )

@@ -204,7 +204,7 @@ class Taker:
                 flattener = self._new_flattener(resolution.dataset)
                 check = self._check(resolution, lineage, pack)
                 repeats = partial(self._note_repeated, lineage)
-                for flat in flatten_stream(flattener, lineage, _chunks(stream), check, repeats=repeats):
+                for flat in flatten_stream(flattener, lineage, _chunks(stream), check=check, repeats=repeats):
                     _refuse(flat)
                     rows.update({name: table.num_rows for name, table in flat.tables.items()})
                     writers.write(flat)
@@ -294,7 +294,7 @@ class Taker:
             dataset,
             declarations(schemas, dataset),
             Policy(options.policy),
-            self.context.known.get(dataset),
+            existing=self.context.known.get(dataset),
             max_columns=options.max_columns,
             max_tables=options.max_tables,
         )

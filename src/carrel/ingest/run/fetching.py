@@ -51,12 +51,26 @@ class Arrival:
         """A quarantine entry for one of its files, or (None) for all of it."""
         entry = self.line.entry
         return QuarantineEntry(
-            entry.record_id, self.ref.uri, self.ref.etag, path, entry.content_hash, schema_id, faults, self.record
+            record_id=entry.record_id,
+            archive_uri=self.ref.uri,
+            archive_etag=self.ref.etag,
+            source_file=path,
+            content_hash=entry.content_hash,
+            schema_id=schema_id,
+            faults=faults,
+            record=self.record,
         )
 
     def lineage(self, record: Record, path: str, schema_id: str | None) -> Lineage:
         """Where rows of one of its files come from."""
-        return Lineage(record, path, self.ref.uri, self.ref.etag, schema_id, self.line.run_id)
+        return Lineage(
+            record=record,
+            source_file=path,
+            archive_uri=self.ref.uri,
+            archive_etag=self.ref.etag,
+            schema_id=schema_id,
+            run_id=self.line.run_id,
+        )
 
 
 def arrived(source: Source, ref: ArchiveRef, app_id: str | None, run_id: str) -> Arrival:
@@ -118,13 +132,33 @@ def _head(data: bytes | Path) -> bytes:
 
 def _nobodys_line(ref: ArchiveRef, data: bytes | Path, run_id: str) -> Line:
     """What a desktop left beside archives: the ledger names it, and it is no fault."""
-    return Line(LedgerEntry(None, ref.uri, ref.etag, sha256_of(data), Disposition.EMPTY, None, None), "", run_id)
+    return Line(
+        LedgerEntry(
+            record_id=None,
+            archive_uri=ref.uri,
+            archive_etag=ref.etag,
+            content_hash=sha256_of(data),
+            disposition=Disposition.EMPTY,
+            exported_on=None,
+            healthcode=None,
+        ),
+        "",
+        run_id,
+    )
 
 
 def _refused(ref: ArchiveRef, fault: Fault, run_id: str) -> Arrival:
     """The source itself cannot make sense of it: of its metadata, say."""
     content = hashlib.sha256(f"{ref.uri}\n{ref.etag}".encode()).hexdigest()
-    entry = LedgerEntry(None, ref.uri, ref.etag, content, Disposition.EMPTY, None, None)
+    entry = LedgerEntry(
+        record_id=None,
+        archive_uri=ref.uri,
+        archive_etag=ref.etag,
+        content_hash=content,
+        disposition=Disposition.EMPTY,
+        exported_on=None,
+        healthcode=None,
+    )
     return Arrival(ref, b"", Line(entry, "", run_id), None, fault)
 
 

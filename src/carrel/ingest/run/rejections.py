@@ -188,13 +188,13 @@ def _held(line: Line, offender: NonconformingFile, gone: Refused) -> Held:
         metadata={},
     )
     made = QuarantineEntry(
-        entry.record_id,
-        entry.archive_uri,
-        entry.archive_etag,
-        offender.source_file,
-        entry.content_hash,
-        row["_schema_id"],
-        (fault_of(offender),),
-        record,
+        record_id=entry.record_id,
+        archive_uri=entry.archive_uri,
+        archive_etag=entry.archive_etag,
+        source_file=offender.source_file,
+        content_hash=entry.content_hash,
+        schema_id=row["_schema_id"],
+        faults=(fault_of(offender),),
+        record=record,
     )
     return Held(made, line.run_id)

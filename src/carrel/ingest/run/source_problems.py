@@ -31,9 +31,32 @@ def _digest(problem: SourceProblem) -> str:
 
 def _line(problem: SourceProblem, run_id: str) -> Line:
     digest = _digest(problem)
-    return Line(LedgerEntry(None, problem.uri, digest, digest, Disposition.UNREADABLE, None, None), "", run_id)
+    return Line(
+        LedgerEntry(
+            record_id=None,
+            archive_uri=problem.uri,
+            archive_etag=digest,
+            content_hash=digest,
+            disposition=Disposition.UNREADABLE,
+            exported_on=None,
+            healthcode=None,
+        ),
+        "",
+        run_id,
+    )
 
 
 def _held(problem: SourceProblem, run_id: str) -> Held:
     digest = _digest(problem)
-    return Held(QuarantineEntry(None, problem.uri, digest, None, digest, None, (problem.fault,)), run_id)
+    return Held(
+        QuarantineEntry(
+            record_id=None,
+            archive_uri=problem.uri,
+            archive_etag=digest,
+            source_file=None,
+            content_hash=digest,
+            schema_id=None,
+            faults=(problem.fault,),
+        ),
+        run_id,
+    )

@@ -43,10 +43,10 @@ class ArchiveMapDocument(_Part):
     anyOf: tuple[FileInfo, ...] = Field(default=())
 
     def all_files(self) -> Iterator[tuple[str, FileInfo]]:
-        """Every entry with the place it stands in, in words."""
+        """Every entry with the section it stands in, in words."""
         for assessment in self.assessments:
-            place = f"assessment {assessment.assessmentIdentifier} revision {assessment.assessmentRevision}"
-            yield from ((place, file) for file in assessment.files)
+            section = f"assessment {assessment.assessmentIdentifier} revision {assessment.assessmentRevision}"
+            yield from ((section, file) for file in assessment.files)
         for app in self.apps:
             yield from ((f"app {app.appId} default", file) for default in app.default for file in default.files)
             yield from ((f"app {app.appId} anyOf", file) for file in app.anyOf)

@@ -10,7 +10,7 @@ from carrel.ingest.values import Fault
 Parts = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
     """One keyword that a value breaks. `value`: that value, for rules to look at; it never reaches a fault."""
 
@@ -67,13 +67,21 @@ def violations_of(error: Any, first: int = 0) -> Iterator[Violation]:
         parts = (parts[0] + first, *parts[1:])
     if keyword == "required":
         name = error.kind.property
-        yield Violation(keyword, parts, None, f"has no property {name}", property=name)
+        yield Violation(keyword=keyword, parts=parts, value=None, message=f"has no property {name}", property=name)
     elif keyword in ("additionalProperties", "unevaluatedProperties"):
         message = "is a property that the schema does not know"
         members = error.instance if isinstance(error.instance, dict) else {}
         for name in error.kind.unexpected:
-            yield Violation(keyword, (*parts, name), members.get(name), message, property=name)
+            yield Violation(
+                keyword=keyword, parts=(*parts, name), value=members.get(name), message=message, property=name
+            )
     else:
         details = error.kind.as_dict()
         message = _MESSAGES[keyword](details) if keyword in _MESSAGES else f"breaks the schema's {keyword}"
-        yield Violation(keyword, parts, error.instance, message, expected=tuple(details.get("types", ())))
+        yield Violation(
+            keyword=keyword,
+            parts=parts,
+            value=error.instance,
+            message=message,
+            expected=tuple(details.get("types", ())),
+        )

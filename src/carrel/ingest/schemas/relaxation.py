@@ -37,7 +37,7 @@ MAX_PLACE = 8
 """Rules are written no deeper into the value."""
 _ELEMENT = object()
 """Stands for any index of an array in the place of a value."""
-Place = tuple[Any, ...]
+ValuePath = tuple[Any, ...]
 
 
 class Spot(NamedTuple):
@@ -78,18 +78,18 @@ class _Relaxer:
         self.draft = draft
         self.nodes = 0
 
-    def relax(self, spot: Spot, place: Place) -> dict[str, Any]:
+    def relax(self, spot: Spot, path: ValuePath) -> dict[str, Any]:
         """The relaxed schema at a place of the value; the original where it cannot be walked."""
         self.nodes += 1
         schema = spot.schema
-        if self.nodes > MAX_NODES or len(place) > MAX_PLACE or not isinstance(schema, dict):
+        if self.nodes > MAX_NODES or len(path) > MAX_PLACE or not isinstance(schema, dict):
             return spot.reference
         if "$ref" in schema:
             target = self._target(schema, spot)
-            return spot.reference if target is None else self.relax(target, place)
+            return spot.reference if target is None else self.relax(target, path)
         is_understood = not set(schema) - _SIMPLE - SPOKEN - _WALKED
         has_own_base = bool(spot.inside) and not str(schema.get("$id", "#")).startswith("#")
-        return self._rewrite(schema, spot, place) if is_understood and not has_own_base else spot.reference
+        return self._rewrite(schema, spot, path) if is_understood and not has_own_base else spot.reference
 
     def _target(self, schema: dict[str, Any], spot: Spot) -> Spot | None:
         """What a `$ref` that stands alone names, when its fragment is a JSON pointer or nothing."""
@@ -105,19 +105,19 @@ class _Relaxer:
         target = Spot(document, address, parts_of(fragment))
         return target if target.schema is not None and _draft(document) == self.draft else None
 
-    def _rewrite(self, schema: dict[str, Any], spot: Spot, place: Place) -> dict[str, Any]:
+    def _rewrite(self, schema: dict[str, Any], spot: Spot, path: ValuePath) -> dict[str, Any]:
         relaxed = {key: value for key, value in schema.items() if key in _SIMPLE}
         if "properties" in schema:
             relaxed["properties"] = {
-                key: self.relax(spot.child("properties", key), (*place, key)) for key in schema["properties"]
+                key: self.relax(spot.child("properties", key), (*path, key)) for key in schema["properties"]
             }
         if "allOf" in schema:
             numbers = range(len(schema["allOf"]))
-            relaxed["allOf"] = [self.relax(spot.child("allOf", number), place) for number in numbers]
+            relaxed["allOf"] = [self.relax(spot.child("allOf", number), path) for number in numbers]
         if isinstance(schema.get("items"), list):
             relaxed["items"] = [spot.child("items", number).reference for number in range(len(schema["items"]))]
         elif "items" in schema:
-            relaxed["items"] = self.relax(spot.child("items"), (*place, _ELEMENT))
+            relaxed["items"] = self.relax(spot.child("items"), (*path, _ELEMENT))
         if "patternProperties" in schema:
             keys = schema["patternProperties"]
             relaxed["patternProperties"] = {key: spot.child("patternProperties", key).reference for key in keys}
@@ -126,15 +126,15 @@ class _Relaxer:
             is_plain = isinstance(allowed, bool)
             relaxed["additionalProperties"] = allowed if is_plain else spot.child("additionalProperties").reference
         for rule in self.rules:
-            _apply_rule(rule, relaxed, place)
+            _apply_rule(rule, relaxed, path)
         return relaxed
 
 
-def _apply_rule(rule: ForgivenessRule, schema: dict[str, Any], place: Place) -> None:
+def _apply_rule(rule: ForgivenessRule, schema: dict[str, Any], path: ValuePath) -> None:
     """Write one rule into one schema, if it is about this place."""
     if rule.keyword == "additionalProperties":
-        _allow_property(rule, schema, place)
-    elif rule.pointer is None or _surely_fits(parts_of(rule.pointer), place):
+        _allow_property(rule, schema, path)
+    elif rule.pointer is None or _surely_fits(parts_of(rule.pointer), path):
         if rule.keyword == "required":
             _relax_required(rule, schema)
         elif rule.keyword == "enum" and rule.value is not ANY and isinstance(schema.get("enum"), list):
@@ -145,9 +145,9 @@ def _apply_rule(rule: ForgivenessRule, schema: dict[str, Any], place: Place) -> 
             schema["type"] = [rule.expected, "null"]
 
 
-def _surely_fits(pattern: tuple[str, ...], place: Place) -> bool:
-    pairs = zip(pattern, place, strict=False)
-    return len(pattern) == len(place) and all(expected in ("*", actual) for expected, actual in pairs)
+def _surely_fits(pattern: tuple[str, ...], path: ValuePath) -> bool:
+    pairs = zip(pattern, path, strict=False)
+    return len(pattern) == len(path) and all(expected in ("*", actual) for expected, actual in pairs)
 
 
 def _relax_required(rule: ForgivenessRule, schema: dict[str, Any]) -> None:
@@ -158,10 +158,10 @@ def _relax_required(rule: ForgivenessRule, schema: dict[str, Any]) -> None:
         del schema["required"]  # draft 4 does not allow an empty one
 
 
-def _allow_property(rule: ForgivenessRule, schema: dict[str, Any], place: Place) -> None:
+def _allow_property(rule: ForgivenessRule, schema: dict[str, Any], path: ValuePath) -> None:
     """The error's pointer names the unexpected property itself."""
     name = rule.property
     if schema.get("additionalProperties") is not False or name is None or rule.value is not ANY:
         return
-    if rule.pointer is None or _surely_fits(parts_of(rule.pointer), (*place, name)):
+    if rule.pointer is None or _surely_fits(parts_of(rule.pointer), (*path, name)):
         schema["properties"] = {name: {}, **schema.get("properties", {})}

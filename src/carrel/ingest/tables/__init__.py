@@ -15,11 +15,11 @@ from carrel.ingest.tables.schema import (
     Column,
     DatasetSchema,
     Declared,
-    Policy,
     TableChange,
     TableSchema,
 )
 from carrel.ingest.tables.unify import unify
+from carrel.ingest.values import Policy
 
 __all__ = [
     "Bridge",

@@ -94,8 +94,8 @@ class _Cutter:
         if not comma:
             return [], data
         if not data[:comma].strip(_BLANK):
-            place = self.before.after(b"[" + data[:comma])
-            raise FileRejected("json", "syntax", f"not JSON: a comma with nothing before it at {place}")
+            position = self.before.after(b"[" + data[:comma])
+            raise FileRejected("json", "syntax", f"not JSON: a comma with nothing before it at {position}")
         return parse(b"[" + data[:comma] + b"]", self.before), self._after(data, comma)
 
     def _after(self, data: bytes, comma: int) -> bytes:

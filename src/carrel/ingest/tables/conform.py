@@ -15,7 +15,7 @@ from carrel.ingest.tables.reserved import with_dictionaries
 from carrel.ingest.tables.schema import Column, TableSchema
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True, order=True, kw_only=True)
 class NonconformingFile:
     """A file whose rows do not fit a schema under the policies quarantine and freeze."""
 
@@ -165,7 +165,13 @@ def _files_with(table: pa.Table, column: Column, cells: pa.ChunkedArray | None) 
     rows = table.filter(pc.is_valid(cells)).select(_FILE)
     for row in rows.group_by(_FILE).aggregate([]).to_pylist():
         recordid, source_file, uri, etag = (row[name] for name in _FILE)
-        yield NonconformingFile(recordid, source_file, uri, etag, pointer_of(column.field.path))
+        yield NonconformingFile(
+            recordid=recordid,
+            source_file=source_file,
+            archive_uri=uri,
+            archive_etag=etag,
+            pointer=pointer_of(column.field.path),
+        )
 
 
 _FILE = ["recordid", "_source_file", "_archive_uri", "_archive_etag"]

@@ -102,9 +102,9 @@ class _Walk:
             self.kinds.get(table, {}).pop(path, None)
         return _agreed(self.kinds)
 
-    def rows(self, table: str, place: _Subschema, depth: int) -> None:
+    def rows(self, table: str, subschema: _Subschema, depth: int) -> None:
         """What fills `table`: at the top an object, or an array of rows; further down the array's elements."""
-        for meaning in self._meanings(place):
+        for meaning in self._meanings(subschema):
             if depth == 1 and ("items" in meaning.schema or meaning.schema.get("type") == "array"):
                 self._elements(table, meaning, depth)
             else:
@@ -116,50 +116,50 @@ class _Walk:
             for meaning in self._meanings(array.child(item)):
                 self._value(table, (), meaning, depth)
 
-    def _value(self, table: str, path: Path, place: _Subschema, depth: int) -> None:
+    def _value(self, table: str, path: Path, subschema: _Subschema, depth: int) -> None:
         """One meaning of what stands at `path`; `value` where a row is no object."""
         self.visits += 1
-        if id(place.schema) in self.above or self.visits > _MAX_VISITS:
+        if id(subschema.schema) in self.above or self.visits > _MAX_VISITS:
             return
-        self.above.append(id(place.schema))
-        self._declare(table, path, place, depth)
+        self.above.append(id(subschema.schema))
+        self._declare(table, path, subschema, depth)
         self.above.pop()
 
-    def _declare(self, table: str, path: Path, place: _Subschema, depth: int) -> None:
-        scalars = {_KINDS[name] for name in _types(place.schema) if name in _KINDS}
+    def _declare(self, table: str, path: Path, subschema: _Subschema, depth: int) -> None:
+        scalars = {_KINDS[name] for name in _types(subschema.schema) if name in _KINDS}
         if scalars:
             column = path or ("value",)
             if _agreed_kind(scalars) is None:
                 self.ambiguous.add((table, column))
             self.kinds.setdefault(table, {}).setdefault(column, set()).update(scalars)
-        if isinstance(place.schema.get("properties"), Mapping):
-            for key, schema in place.schema["properties"].items():
-                for meaning in self._meanings(place.child(schema)):
+        if isinstance(subschema.schema.get("properties"), Mapping):
+            for key, schema in subschema.schema["properties"].items():
+                for meaning in self._meanings(subschema.child(schema)):
                     self._value(table, (*path, key), meaning, depth)
-        if "items" in place.schema and depth < _MAX_TABLE_DEPTH:
-            self._elements(child_table(table, path or ("value",)), place, depth + 1)
+        if "items" in subschema.schema and depth < _MAX_TABLE_DEPTH:
+            self._elements(child_table(table, path or ("value",)), subschema, depth + 1)
 
-    def _meanings(self, place: _Subschema, seen: frozenset[tuple[str, str]] = frozenset()) -> Iterator[_Subschema]:
+    def _meanings(self, subschema: _Subschema, seen: frozenset[tuple[str, str]] = frozenset()) -> Iterator[_Subschema]:
         """The subschema itself, what it refers to, and its branches."""
-        reference = place.schema.get("$ref")
+        reference = subschema.schema.get("$ref")
         if isinstance(reference, str):
-            target = self._target(place, reference)
-            if target and (place.base, reference) not in seen:
-                yield from self._meanings(target, seen | {(place.base, reference)})
+            target = self._target(subschema, reference)
+            if target and (subschema.base, reference) not in seen:
+                yield from self._meanings(target, seen | {(subschema.base, reference)})
             return
-        yield place
-        branches = [branch for key in _BRANCHES for branch in _listed(place.schema.get(key))]
-        branches += [place.schema[key] for key in _CHOICES if key in place.schema]
+        yield subschema
+        branches = [branch for key in _BRANCHES for branch in _listed(subschema.schema.get(key))]
+        branches += [subschema.schema[key] for key in _CHOICES if key in subschema.schema]
         for branch in branches:
-            yield from self._meanings(place.child(branch), seen)
+            yield from self._meanings(subschema.child(branch), seen)
 
-    def _target(self, place: _Subschema, reference: str) -> _Subschema | None:
-        target = resolve(place.base, reference)
+    def _target(self, subschema: _Subschema, reference: str) -> _Subschema | None:
+        target = resolve(subschema.base, reference)
         url = plain_uri(target)
-        document = place.document if url == plain_uri(place.base) else self.documents.get(url)
+        document = subschema.document if url == plain_uri(subschema.base) else self.documents.get(url)
         if document is None:
             return None
-        base = place.base if document is place.document else _base(document) or url
+        base = subschema.base if document is subschema.document else _base(document) or url
         schema = _subschema(document, fragment_of(target))
         return None if schema is None else _Subschema(schema, document, base)
 

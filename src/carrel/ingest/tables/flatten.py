@@ -18,9 +18,9 @@ from carrel.ingest.tables.conform import NonconformingFile, conform, nonconformi
 from carrel.ingest.tables.levels import Level, LevelRules, Segment, TooWide, numbered_keys, segment_of
 from carrel.ingest.tables.names import Field, Path, widest
 from carrel.ingest.tables.reserved import FileColumns, file_key
-from carrel.ingest.tables.schema import Column, DatasetSchema, Declared, Policy, TableSchema
+from carrel.ingest.tables.schema import Column, DatasetSchema, Declared, TableSchema
 from carrel.ingest.tables.unify import unify
-from carrel.ingest.values import Fault, Lineage
+from carrel.ingest.values import Fault, Lineage, Policy
 from carrel.units.limits import MAX_COLUMNS, MAX_TABLES
 
 _FLUSH_ROWS = 5_000
@@ -67,7 +67,7 @@ class _File:
 class Flattener:
     """Collects files of one dataset version and turns them into tables.
 
-    `known`: the catalog's schema, where there is one: tables come out in it where it fits, so that the coordinator
+    `existing`: the catalog's schema, where there is one: tables come out in it where it fits, so that the coordinator
     need not rewrite them. Tables of a later `finish` have the columns of the earlier ones too.
     """
 
@@ -76,7 +76,8 @@ class Flattener:
         dataset: str,
         declared: Declared,
         policy: Policy = Policy.EVOLVE,
-        known: DatasetSchema | None = None,
+        *,
+        existing: DatasetSchema | None = None,
         max_table_depth: int = 8,
         max_columns: int = MAX_COLUMNS,
         max_tables: int = MAX_TABLES,
@@ -84,7 +85,7 @@ class Flattener:
         self.dataset = dataset
         self.declared = declared
         self.policy = policy
-        self.known = known
+        self.existing = existing
         self.max_table_depth = max_table_depth
         self.max_columns = max_columns
         self.max_tables = max_tables
@@ -159,7 +160,7 @@ class Flattener:
 
     def _flat(self, segments: list["_Typed"]) -> FlatTables:
         schemas = [DatasetSchema(self.dataset, {segment.name: segment.schema}) for segment in segments]
-        schema, _ = unify(self.known, [self._seen, *schemas], self.policy)
+        schema, _ = unify(self.existing, [self._seen, *schemas], self.policy)
         self._reject_nonconforming(schema, segments)
         touched = {segment.name: schema.table(segment.name) for segment in segments}
         accepted = self._accepted(segments)
@@ -284,7 +285,7 @@ class Flattener:
     def _fixed_kind(self, table: str, path: Path, present: set[str]) -> str | None:
         if self.policy is Policy.EVOLVE:
             return None
-        column = self.known.table(table).by_field.get(Field(path)) if self.known else None
+        column = self.existing.table(table).by_field.get(Field(path)) if self.existing else None
         if column and self.policy is Policy.FREEZE:
             return column.kind
         if column:
@@ -356,9 +357,10 @@ def flatten_stream(
     flattener: Flattener,
     lineage: Lineage,
     chunks: Iterable[bytes],
+    *,
     check: Callable[[Any], None] | None = None,
     block_bytes: int = 2_000_000,
-    repeats: Callable[[tuple[str | int, ...]], None] = lambda place: None,
+    repeats: Callable[[tuple[str | int, ...]], None] = lambda path: None,
 ) -> Iterator[FlatTables]:
     """A huge top-level array, block by block, in bounded memory; keys and indices go on across blocks.
 

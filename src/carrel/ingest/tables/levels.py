@@ -52,7 +52,7 @@ class TooWide(Exception):
         self.keyword = keyword
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Level:
     """Rows of `table` before their columns are known; the arrays are as long as `elements`."""
 
@@ -306,11 +306,11 @@ def _nulls(notes: list[tuple[str, list[int]]], count: int) -> pa.Array:
     if not notes:
         return pa.nulls(count, pa.list_(pa.string()))
     places: list[list[str] | None] = [None] * count
-    for place, rows in sorted(notes):
+    for pointer, rows in sorted(notes):
         for row in rows:
             places_in_row = places[row]
             if places_in_row is None:
-                places[row] = [place]
+                places[row] = [pointer]
             else:
-                places_in_row.append(place)
+                places_in_row.append(pointer)
     return pa.array(places, pa.list_(pa.string()))

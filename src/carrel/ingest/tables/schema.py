@@ -31,21 +31,7 @@ _TYPES = {
 _COLUMN = b"carrel.column"
 
 
-class Policy(StrEnum):
-    """Where a change of kind goes (an integer column that meets text). Widening of numbers is always allowed but in
-    `freeze`."""
-
-    EVOLVE = "evolve"
-    """The column becomes text."""
-    VARIANT = "variant"
-    """The column keeps its kind; other values go as JSON text to `<name>_variant`."""
-    QUARANTINE = "quarantine"
-    """The column keeps its kind; the file with other values is rejected."""
-    FREEZE = "freeze"
-    """As quarantine, and new columns, new tables and widening are rejected too, once the dataset is in the catalog."""
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     """One data column. `kinds`: every kind seen, sorted; `kind`: what they settled on (kinds.py); `declared`: by the
     JSON Schema; `since`: the run that brought it."""
@@ -125,7 +111,7 @@ class ChangeKind(StrEnum):
     RENAME = "rename"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TableChange:
     """One recorded change; `before` and `after` are kinds, or names for a rename."""
 

@@ -2,30 +2,32 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from carrel.ingest.tables import kinds
 from carrel.ingest.tables.names import Field, names_of
-from carrel.ingest.tables.schema import ChangeKind, Column, DatasetSchema, Policy, TableChange, TableSchema
+from carrel.ingest.tables.schema import ChangeKind, Column, DatasetSchema, TableChange, TableSchema
+from carrel.ingest.values import Policy
 
 _REJECTING = (Policy.QUARANTINE, Policy.FREEZE)
 """Policies under which a variant column is only a worker's note of files to reject."""
 
 
 def unify(
-    known: DatasetSchema | None, found: Iterable[DatasetSchema], policy: Policy = Policy.EVOLVE, run_id: str = ""
+    existing: DatasetSchema | None, schemas: Iterable[DatasetSchema], policy: Policy = Policy.EVOLVE, run_id: str = ""
 ) -> tuple[DatasetSchema, tuple[TableChange, ...]]:
-    """The schema that fits `known` (the catalog's) and every one of `found`, and what changed against `known`.
+    """The schema that fits `existing` (the catalog's) and every one of `schemas`, and what changed against `existing`.
 
-    The order of `found` does not matter. `run_id` becomes `since` of new columns and is noted in the changes.
-    A ValueError when there is neither `known` nor any of `found`, or they are of several datasets.
+    The order of `schemas` does not matter. `run_id` becomes `since` of new columns and is noted in the changes.
+    A ValueError when there is neither `existing` nor any of `schemas`, or they are of several datasets.
     """
-    parts = list(found)
-    names = {schema.dataset for schema in ([known] if known else []) + parts}
+    parts = list(schemas)
+    names = {schema.dataset for schema in ([existing] if existing else []) + parts}
     if len(names) != 1:
         raise ValueError(f"schemas of one dataset can be unified, not of {len(names)}")
-    if known and policy is Policy.FREEZE:
-        return known, ()
-    before = known or DatasetSchema(names.pop())
+    if existing and policy is Policy.FREEZE:
+        return existing, ()
+    before = existing or DatasetSchema(names.pop())
     grouped: dict[str, list[TableSchema]] = {name: [] for name in before.tables}
     for part in parts:
         for table in part.tables.values():
@@ -57,27 +59,29 @@ def unify_table(existing: TableSchema | None, parts: list[TableSchema], policy: 
                 if column.declared:
                     observations.declared.add(column.declared)
     columns = {
-        place: _settle(place, observations, fixed.get(place), policy, run_id)
-        for place, observations in observed.items()
+        subject: _settle(subject, observations, fixed.get(subject), policy, run_id)
+        for subject, observations in observed.items()
     }
     if policy is Policy.VARIANT:
         columns |= {column.field: column for column in _variants(columns, run_id)}
-    declared = {place.path for place, observations in observed.items() if observations.declared}
-    names = names_of(columns, declared, {place: column.name for place, column in fixed.items()})
-    renamed = (replace(column, name=names[place]) for place, column in columns.items())
+    declared = {subject.path for subject, observations in observed.items() if observations.declared}
+    names = names_of(columns, declared, {subject: column.name for subject, column in fixed.items()})
+    renamed = (replace(column, name=names[subject]) for subject, column in columns.items())
     first = existing or parts[0]
     return TableSchema(first.name, tuple(sorted(renamed, key=lambda column: column.name)), first.is_child)
 
 
-def _settle(place: Field, observations: _Observations, existing: Column | None, policy: Policy, run_id: str) -> Column:
+def _settle(
+    subject: Field, observations: _Observations, existing: Column | None, policy: Policy, run_id: str
+) -> Column:
     declared = kinds.join_all(sorted(observations.declared)) if observations.declared else None
-    if policy is Policy.EVOLVE or place.role:
+    if policy is Policy.EVOLVE or subject.role:
         before = {existing.kind} if existing else set()
         kind = kinds.column_kind(kinds.join_all(sorted(observations.kinds | observations.declared | before)))
     else:
         kind = kinds.settled_kind(observations.kinds, existing.kind if existing else declared)
     return Column(
-        field=place,
+        field=subject,
         name="",
         kind=kind,
         kinds=tuple(sorted(observations.kinds)),
@@ -88,9 +92,9 @@ def _settle(place: Field, observations: _Observations, existing: Column | None, 
 
 def _variants(columns: dict[Field, Column], run_id: str) -> Iterator[Column]:
     """The columns for what does not fit a column's kind; once there, they stay."""
-    for place, column in columns.items():
-        variant = Field(place.path, "variant")
-        misfits = not place.role and not all(kinds.fits(kind, column.kind) for kind in column.kinds)
+    for subject, column in columns.items():
+        variant = Field(subject.path, "variant")
+        misfits = not subject.role and not all(kinds.fits(kind, column.kind) for kind in column.kinds)
         if misfits and variant not in columns:
             yield Column(field=variant, name="", kind=kinds.STRING, kinds=(kinds.STRING,), since=run_id)
 
@@ -99,19 +103,19 @@ def _changes(before: DatasetSchema, after: DatasetSchema, run_id: str) -> Iterat
     for name, table in after.tables.items():
         old = before.tables.get(name)
         if old is None:
-            yield TableChange(ChangeKind.NEW_TABLE, name, run_id=run_id)
+            yield TableChange(what=ChangeKind.NEW_TABLE, table=name, run_id=run_id)
             continue
         for column in table.columns:
             yield from _column_changes(name, old.by_field.get(column.field), column, run_id)
 
 
 def _column_changes(table: str, old: Column | None, new: Column, run_id: str) -> Iterator[TableChange]:
-    at = (table, *new.field)
+    change = partial(TableChange, table=table, path=new.field.path, role=new.field.role, run_id=run_id)
     if old is None:
-        yield TableChange(ChangeKind.NEW_COLUMN, *at, None, new.kind, run_id)
+        yield change(what=ChangeKind.NEW_COLUMN, after=new.kind)
         return
     if old.kind != new.kind:
-        widened = kinds.is_widening(old.kind, new.kind)
-        yield TableChange(ChangeKind.WIDENING if widened else ChangeKind.KIND_CHANGE, *at, old.kind, new.kind, run_id)
+        what = ChangeKind.WIDENING if kinds.is_widening(old.kind, new.kind) else ChangeKind.KIND_CHANGE
+        yield change(what=what, before=old.kind, after=new.kind)
     if old.name != new.name:
-        yield TableChange(ChangeKind.RENAME, *at, old.name, new.name, run_id)
+        yield change(what=ChangeKind.RENAME, before=old.name, after=new.name)

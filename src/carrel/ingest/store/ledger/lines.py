@@ -78,7 +78,15 @@ class Line:
 
     def blanked(self) -> "Line":
         """What is kept of an archive of somebody who withdrew: enough to know it when it comes again, no more."""
-        entry = LedgerEntry(None, "", "", "", Disposition.WITHDRAWN, None, None)
+        entry = LedgerEntry(
+            record_id=None,
+            archive_uri="",
+            archive_etag="",
+            content_hash="",
+            disposition=Disposition.WITHDRAWN,
+            exported_on=None,
+            healthcode=None,
+        )
         return Line(entry, "", self.run_id, self.tombstone, (self.record_key, self.archive_key))
 
 
@@ -100,7 +108,15 @@ def metadata_hash(metadata: Mapping[str, Any]) -> str:
 
 def tombstone_line(tombstone: str, run_id: str) -> Line:
     """The line that says that somebody withdrew."""
-    entry = LedgerEntry(None, "", "", "", Disposition.WITHDRAWN, None, None)
+    entry = LedgerEntry(
+        record_id=None,
+        archive_uri="",
+        archive_etag="",
+        content_hash="",
+        disposition=Disposition.WITHDRAWN,
+        exported_on=None,
+        healthcode=None,
+    )
     return Line(entry, "", run_id, tombstone, (key_of(tombstone), key_of(tombstone)))
 
 
