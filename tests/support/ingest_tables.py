@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from carrel.ingest.archives import record_of
 from carrel.ingest.tables import DatasetSchema, FlatTables, Flattener, Policy, conform, unify
-from carrel.ingest.tables.reserved import with_dictionaries
+from carrel.ingest.tables.reserved_columns import with_dictionaries
 from carrel.ingest.values import Lineage, Record
 from carrel.synthetic.truth import Tables, timestamp
 

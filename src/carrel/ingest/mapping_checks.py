@@ -244,7 +244,7 @@ def _check_contradictions(subject: _Subject) -> Iterator[MappingFinding]:
 
 def _declared_kinds(subject: _Subject, dataset: str) -> Iterator[tuple[str, str, tuple[str, ...], str]]:
     """Schema, table, path and kind of everything that the dataset's schemas declare."""
-    from carrel.ingest.tables.declared import declared_kinds
+    from carrel.ingest.tables.declared_kinds import declared_kinds
 
     registry = subject.library.registry()
     for uri in subject.mapped:

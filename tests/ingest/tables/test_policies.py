@@ -20,7 +20,7 @@ from carrel.ingest.tables import (
     unify,
     without_files,
 )
-from carrel.ingest.tables.reserved import with_dictionaries
+from carrel.ingest.tables.reserved_columns import with_dictionaries
 
 LIMIT = 2**53
 

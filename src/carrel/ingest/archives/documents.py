@@ -39,7 +39,7 @@ _CONTINUATION = bytes(range(0x80, 0xC0))
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where in its file a piece of JSON begins: what stands before it, counted."""
+    """The position at which a piece of JSON begins in its file: what stands before it, counted."""
 
     lines: int = 0
     columns: int = 0

@@ -33,7 +33,7 @@ def main(places: list[str]) -> int:
 def _take(place: str) -> int:
     from carrel.ingest.operations.ingestion import run
     from carrel.ingest.run import Options, Setting, processes
-    from carrel.ingest.sources.opening import source_of
+    from carrel.ingest.sources.locations import source_of
 
     warehouse = os.environ.get("INGEST_WAREHOUSE")
     if not warehouse:

@@ -29,7 +29,7 @@ from carrel.ingest.tables import (
     unify,
     without_files,
 )
-from carrel.ingest.tables.flatten import fault_of
+from carrel.ingest.tables.flattener import fault_of
 from carrel.ingest.values import Disposition, QuarantineEntry, Record
 
 Archive = tuple[str, str]

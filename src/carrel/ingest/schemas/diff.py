@@ -195,8 +195,8 @@ def _properties(old: _Node, new: _Node, parts: Parts, seen: Seen) -> Iterator[Sc
             yield _change(ChangeClass.NARROWING, (*parts, name), "it could be anything before, and is described now")
     for name in sorted(set(before) - set(after)):
         if isinstance(new.keywords.get("additionalProperties"), dict):
-            others = new.child(new.keywords["additionalProperties"])
-            yield from _compare(old.child(before[name]), others, (*parts, name), seen)
+            unnamed = new.child(new.keywords["additionalProperties"])
+            yield from _compare(old.child(before[name]), unnamed, (*parts, name), seen)
         elif _is_closed(new):
             yield _change(ChangeClass.NARROWING, (*parts, name), "it is not allowed any more")
         else:

@@ -85,7 +85,8 @@ def _parse(data: bytes, location: str) -> Any:
 
 
 def split_shadowed(documents: list[IncomingDocument]) -> tuple[list[IncomingDocument], list[StoredDocument]]:
-    """Of files that claim one `$id`, the one whose path ends most like it is taken: a copied file keeps its old one."""
+    """The documents to take, and those that others shadow. Of files that claim one `$id`, the one whose path ends most
+    like it is taken: a copied file keeps its old one."""
     best: dict[tuple[str, ...], IncomingDocument] = {}
     for document in documents:
         rival = best.get(document.uris)

@@ -2,7 +2,7 @@
 
 from carrel.ingest.access_faults import AccessRefused, SourceFault, Unavailable
 from carrel.ingest.sources.base import ArchiveChanged, OpenedArchive, Source, SourceProblem
-from carrel.ingest.sources.opening import source_of, whole_source_of
+from carrel.ingest.sources.locations import source_of, whole_source_of
 
 __all__ = [
     "AccessRefused",

@@ -61,7 +61,7 @@ class Source(Protocol):
 
 
 class PersistentSource:
-    """For sources that keep their archives where they are: the ledger knows what is done, nothing is given back."""
+    """A source that keeps its archives where they are: the ledger knows what is done, and nothing is given back."""
 
     __slots__ = ()
 

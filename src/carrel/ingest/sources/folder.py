@@ -32,7 +32,7 @@ class FolderSource(PersistentSource):
         self.pattern = str(pattern)
 
     def list(self) -> Iterator[ArchiveRef]:
-        """In the order of their paths. A file that is still being written is left for the next time."""
+        """Every archive, in the order of their paths. A file that is still being written is left for the next time."""
         for path in self._paths():
             etag = _etag(path)
             if etag is not None and not _is_being_written(path):

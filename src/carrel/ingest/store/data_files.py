@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from carrel.ingest.store.storage import Storage
 from carrel.ingest.tables.parquet import write_options
-from carrel.ingest.tables.reserved import with_dictionaries
+from carrel.ingest.tables.reserved_columns import with_dictionaries
 from carrel.warehouse.layout import file_prefix, table_key
 
 ROW_GROUP = 131_072

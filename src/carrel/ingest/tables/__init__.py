@@ -4,9 +4,15 @@ from carrel.ingest.tables.bridge import Bridge
 from carrel.ingest.tables.bridge_layout import part_files, read_bridge
 from carrel.ingest.tables.bridge_views import bridge_views
 from carrel.ingest.tables.catalog import CatalogEntry
-from carrel.ingest.tables.conform import NonconformingFile, conform, needs_rewrite, nonconforming_files, without_files
-from carrel.ingest.tables.declared import declared_kinds, merge_declared
-from carrel.ingest.tables.flatten import FlatTables, Flattener, Rejection, flatten_stream
+from carrel.ingest.tables.conformance import (
+    NonconformingFile,
+    conform,
+    needs_rewrite,
+    nonconforming_files,
+    without_files,
+)
+from carrel.ingest.tables.declared_kinds import declared_kinds, merge_declared
+from carrel.ingest.tables.flattener import FlatTables, Flattener, Rejection, flatten_stream
 from carrel.ingest.tables.names import Field
 from carrel.ingest.tables.parquet import write_options
 from carrel.ingest.tables.raw_json import raw_json_key, raw_json_line
@@ -18,7 +24,7 @@ from carrel.ingest.tables.schema import (
     TableChange,
     TableSchema,
 )
-from carrel.ingest.tables.unify import unify
+from carrel.ingest.tables.unification import unify
 from carrel.ingest.values import Policy
 
 __all__ = [

@@ -82,7 +82,7 @@ class _Cutter:
     def _split(self, data: bytes) -> tuple[list[Any], bytes]:
         """The elements before the last sure comma, and the bytes after it; no elements where there is none."""
         if self.is_simple:
-            comma = _last_between(data)
+            comma = _comma_between_objects(data)
             try:
                 elements = parse(b"[" + data[:comma] + b"]") if comma else []
             except FileRejected:
@@ -90,7 +90,7 @@ class _Cutter:
             if elements:
                 return elements, self._after(data, comma)
             self.is_simple = False
-        comma = _last_counted(data)
+        comma = _comma_by_counting(data)
         if not comma:
             return [], data
         if not data[:comma].strip(_BLANK):
@@ -119,14 +119,14 @@ def _content(head: bytes) -> bytes:
     return head.removeprefix(_UTF8_BOM).lstrip(_BLANK)
 
 
-def _last_between(data: bytes) -> int:
+def _comma_between_objects(data: bytes) -> int:
     """Where the last `}, {` has its comma; 0 when there is none near the end."""
     start = max(0, len(data) - _TAIL)
     starts = [match.start() for match in _BETWEEN_OBJECTS.finditer(data, start)]
     return data.index(b",", starts[-1]) if starts else 0
 
 
-def _last_counted(data: bytes) -> int:
+def _comma_by_counting(data: bytes) -> int:
     """Where the last comma stands that is in no string, object or inner array; 0 when there is none."""
     depth, comma = 0, 0
     for token in _TOKEN.finditer(data):

@@ -52,7 +52,7 @@ class Bridge:
         self._arrays = {name: array for name, array in _arrays(schema) if name in schema.tables}
         root = root_name(schema.dataset)
         self.names = {
-            name: f"{root}_{_underscored(array.dotted.replace('.val.', '_'))}" if array else root
+            name: f"{root}_{_with_underscores(array.dotted.replace('.val.', '_'))}" if array else root
             for name, array in self._arrays.items()
         }
 
@@ -103,7 +103,7 @@ def _holds_scalars(table: TableSchema) -> bool:
     return table.is_child and all(column.field.path == _ELEMENT for column in table.columns)
 
 
-def _underscored(dotted: str) -> str:
+def _with_underscores(dotted: str) -> str:
     return dotted.replace(".", "_")
 
 
@@ -150,11 +150,11 @@ def _candidates(column: Column, schema: TableSchema, array: _Array | None) -> tu
     field = ".".join(column.field.path)
     suffix = f"_{column.field.role}" if column.field.role in ("json", "variant") else ""
     if array is None:
-        return (_underscored(field) + suffix, field + suffix)
+        return (_with_underscores(field) + suffix, field + suffix)
     if _holds_scalars(schema):
         dotted = f"{array.dotted}.val{suffix}"
-        return (_underscored(dotted),) if array.depth == 1 else (dotted,)
-    return (_underscored(field) + suffix, f"{array.dotted}.val.{field}{suffix}")
+        return (_with_underscores(dotted),) if array.depth == 1 else (dotted,)
+    return (_with_underscores(field) + suffix, f"{array.dotted}.val.{field}{suffix}")
 
 
 def _ids(keys: pa.ChunkedArray) -> pa.ChunkedArray:

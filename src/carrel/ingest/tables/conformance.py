@@ -11,7 +11,7 @@ from carrel.ingest.json_pointers import pointer_of
 from carrel.ingest.tables import kinds
 from carrel.ingest.tables.kinds import STRING
 from carrel.ingest.tables.names import Field
-from carrel.ingest.tables.reserved import with_dictionaries
+from carrel.ingest.tables.reserved_columns import with_dictionaries
 from carrel.ingest.tables.schema import Column, TableSchema
 
 
@@ -34,31 +34,33 @@ class NonconformingFile:
         return self.recordid, self.source_file, self.archive_uri, self.archive_etag
 
 
-def needs_rewrite(have: TableSchema, want: TableSchema) -> bool:
-    """Whether a file written under `have` reads wrongly under `want`: a shared column has another name or type.
+def needs_rewrite(written: TableSchema, target: TableSchema) -> bool:
+    """Whether a file written under `written` reads wrongly under `target`: a shared column has another name or type.
 
-    Columns that only `want` has are no reason: readers fill them with nulls.
+    Columns that only `target` has are no reason: readers fill them with nulls.
     """
-    targets = want.by_field
+    targets = target.by_field
     return any(
         column.field not in targets
         or (column.name, column.kind) != (targets[column.field].name, targets[column.field].kind)
-        for column in have.columns
+        for column in written.columns
     )
 
 
-def conform(table: pa.Table, have: TableSchema, want: TableSchema) -> pa.Table:
-    """`table` (written under `have`) as `want` has it; works for parts of this run and for committed tables alike.
+def conform(table: pa.Table, written: TableSchema, target: TableSchema) -> pa.Table:
+    """`table` (written under `written`) as `target` has it; works for parts of this run and for committed tables alike.
 
-    Values that do not fit a column of `want` go to its variant column where `want` has one, else become text.
-    Columns that `want` does not have are left out. A ValueError when values would be lost; `nonconforming_files`
+    Values that do not fit a column of `target` go to its variant column where `target` has one, else become text.
+    Columns that `target` does not have are left out. A ValueError when values would be lost; `nonconforming_files`
     says whose.
     """
     schema = (
-        with_dictionaries(want.to_arrow()) if pa.types.is_dictionary(table.field("recordid").type) else want.to_arrow()
+        with_dictionaries(target.to_arrow())
+        if pa.types.is_dictionary(table.field("recordid").type)
+        else target.to_arrow()
     )
-    cells = _Cells(table, have)
-    data = {column.name: cells.conform(column, want) for column in want.columns}
+    cells = _Cells(table, written)
+    data = {column.name: cells.conform(column, target) for column in target.columns}
     columns = [data[name] if name in data else table.column(name) for name in schema.names]
     return pa.table(columns, schema=schema)
 
@@ -66,36 +68,37 @@ def conform(table: pa.Table, have: TableSchema, want: TableSchema) -> pa.Table:
 class _Cells:
     """The cells of a table, for columns of another schema."""
 
-    def __init__(self, table: pa.Table, have: TableSchema):
+    def __init__(self, table: pa.Table, written: TableSchema):
         self.table = table
-        self.have = have.by_field
+        self.written = written.by_field
 
-    def conform(self, column: Column, want: TableSchema) -> pa.ChunkedArray:
+    def conform(self, column: Column, target: TableSchema) -> pa.ChunkedArray:
         if column.field.role == "variant":
-            return self._variant(column, want)
-        source = self.have.get(column.field)
+            return self._variant(column, target)
+        source = self.written.get(column.field)
         if source is None:
             return self._nulls(column)
         cells = self.table.column(source.name)
-        has_variant = Field(column.field.path, "variant") in want.by_field
+        has_variant = Field(column.field.path, "variant") in target.by_field
         if not _misfits(source, column) or (column.kind == STRING and not has_variant):
             return convert(cells, source.kind, column.kind)
         if not has_variant and _misfitting(cells, source.kind, column.kind).null_count < len(cells):
             raise ValueError(
-                f"{want.name}.{column.name} has no place for some values; drop the `nonconforming_files` first"
+                f"{target.name}.{column.name} has no place for some values; drop the `nonconforming_files` first"
             )
         # Some cells fit although their column's kind does not: integers in a column that also held longer ones.
         integers = [_as_int(value, source.kind, column.kind) for value in cells.to_pylist()]
         values = [None if number is None else kinds.cast(number, column.kind) for number in integers]
         return pa.chunked_array([pa.array(values, kinds.ARROW[column.kind])])
 
-    def _variant(self, column: Column, want: TableSchema) -> pa.ChunkedArray:
+    def _variant(self, column: Column, target: TableSchema) -> pa.ChunkedArray:
         """What is there already, and what moves there because the column's kind is another now."""
         field = Field(column.field.path)
-        variant, source, target = self.have.get(column.field), self.have.get(field), want.by_field.get(field)
+        variant, source = self.written.get(column.field), self.written.get(field)
+        target_column = target.by_field.get(field)
         cells = self.table.column(variant.name) if variant else self._nulls(column)
-        if source and target and _misfits(source, target):
-            moved = _misfitting(self.table.column(source.name), source.kind, target.kind)
+        if source and target_column and _misfits(source, target_column):
+            moved = _misfitting(self.table.column(source.name), source.kind, target_column.kind)
             return pc.coalesce(cells, _to_text(moved, kinds.json_text))
         return cells
 
@@ -103,10 +106,10 @@ class _Cells:
         return pa.chunked_array([pa.nulls(self.table.num_rows, kinds.ARROW[column.kind])])
 
 
-def _misfits(have: Column, want: Column) -> bool:
+def _misfits(written: Column, target: Column) -> bool:
     """Whether there may be cells that do not fit."""
-    has_long = have.kind == kinds.INT and kinds.LONG in have.kinds
-    return not kinds.fits(kinds.LONG if has_long else have.kind, want.kind)
+    has_long = written.kind == kinds.INT and kinds.LONG in written.kinds
+    return not kinds.fits(kinds.LONG if has_long else written.kind, target.kind)
 
 
 def _misfitting(cells: pa.ChunkedArray, before: str, after: str) -> pa.ChunkedArray:
@@ -136,27 +139,27 @@ def _to_text(cells: pa.ChunkedArray, text: Callable[[object], str]) -> pa.Chunke
     return pa.chunked_array([pa.array(values, pa.string())])
 
 
-def nonconforming_files(table: pa.Table, have: TableSchema, want: TableSchema) -> tuple[NonconformingFile, ...]:
-    """Files with values that `want` has no place for (policies quarantine, freeze); drop them from every table.
+def nonconforming_files(table: pa.Table, written: TableSchema, target: TableSchema) -> tuple[NonconformingFile, ...]:
+    """Files with values that `target` has no place for (policies quarantine, freeze); drop them from every table.
 
     Each file once, with the first place that does not fit.
     """
     files: dict[tuple[str, ...], NonconformingFile] = {}
-    for column in have.columns:
-        for file in _files_with(table, column, nonconforming_cells(table, column, want)):
+    for column in written.columns:
+        for file in _files_with(table, column, nonconforming_cells(table, column, target)):
             files.setdefault(file.file, file)
     return tuple(sorted(files.values()))
 
 
-def nonconforming_cells(table: pa.Table, column: Column, want: TableSchema) -> pa.ChunkedArray | None:
-    """The column's cells (others null) that have no place in `want`; None when all have.
+def nonconforming_cells(table: pa.Table, column: Column, target: TableSchema) -> pa.ChunkedArray | None:
+    """The column's cells (others null) that have no place in `target`; None when all have.
 
     A variant column holds only such.
     """
-    cells, target = table.column(column.name), want.by_field.get(column.field)
-    if target is None or column.field.role == "variant":
+    cells, target_column = table.column(column.name), target.by_field.get(column.field)
+    if target_column is None or column.field.role == "variant":
         return cells
-    return _misfitting(cells, column.kind, target.kind) if _misfits(column, target) else None
+    return _misfitting(cells, column.kind, target_column.kind) if _misfits(column, target_column) else None
 
 
 def _files_with(table: pa.Table, column: Column, cells: pa.ChunkedArray | None) -> Iterator[NonconformingFile]:

@@ -185,4 +185,5 @@ def _subschema(document: Any, fragment: str) -> Any:
         return follow(document, parts_of(fragment))
     definitions = document.get("definitions") if isinstance(document, Mapping) else None
     candidates = definitions.values() if isinstance(definitions, Mapping) else ()
-    return next((it for it in candidates if isinstance(it, Mapping) and it.get("$id") == f"#{fragment}"), None)
+    matching = (inner for inner in candidates if isinstance(inner, Mapping) and inner.get("$id") == f"#{fragment}")
+    return next(matching, None)

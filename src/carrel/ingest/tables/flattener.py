@@ -14,12 +14,12 @@ from carrel.ingest.archives.faults import MACHINERY, unforeseen
 from carrel.ingest.json_pointers import pointer_of
 from carrel.ingest.tables import kinds
 from carrel.ingest.tables.blocks import blocks_of, starts_array
-from carrel.ingest.tables.conform import NonconformingFile, conform, nonconforming_cells
+from carrel.ingest.tables.conformance import NonconformingFile, conform, nonconforming_cells
 from carrel.ingest.tables.levels import Level, LevelRules, Segment, TooWide, numbered_keys, segment_of
 from carrel.ingest.tables.names import Field, Path, widest
-from carrel.ingest.tables.reserved import FileColumns, file_key
+from carrel.ingest.tables.reserved_columns import FileColumns, file_key
 from carrel.ingest.tables.schema import Column, DatasetSchema, Declared, TableSchema
-from carrel.ingest.tables.unify import unify
+from carrel.ingest.tables.unification import unify
 from carrel.ingest.values import Fault, Lineage, Policy
 from carrel.units.limits import MAX_COLUMNS, MAX_TABLES
 

@@ -18,7 +18,7 @@ def file_key(lineage: Lineage) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _uploaded(lineage: Lineage) -> datetime:
+def _uploaded_on(lineage: Lineage) -> datetime:
     return lineage.record.uploaded_on.astimezone(UTC)
 
 
@@ -27,11 +27,11 @@ _OF: Mapping[str, Callable[[Lineage], Any]] = {
     "assessmentid": lambda lineage: lineage.record.assessment_id,
     "assessmentrevision": lambda lineage: lineage.record.assessment_revision,
     "healthcode": lambda lineage: lineage.record.healthcode,
-    "uploadedon": _uploaded,
+    "uploadedon": _uploaded_on,
     "exportedon": lambda lineage: lineage.record.exported_on,
-    "year": lambda lineage: _uploaded(lineage).year,
-    "month": lambda lineage: _uploaded(lineage).month,
-    "day": lambda lineage: _uploaded(lineage).day,
+    "year": lambda lineage: _uploaded_on(lineage).year,
+    "month": lambda lineage: _uploaded_on(lineage).month,
+    "day": lambda lineage: _uploaded_on(lineage).day,
     "_source_file": lambda lineage: lineage.source_file,
     "_archive_uri": lambda lineage: lineage.archive_uri,
     "_archive_etag": lambda lineage: lineage.archive_etag,
