@@ -3,16 +3,16 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import pyarrow as pa
 import pytest
-from deltalake import CommitProperties, DeltaTable, Field, Transaction, write_deltalake
+from deltalake import DeltaTable, Field
 from deltalake.schema import PrimitiveType
 from tests.support.agents import Site, make_repo
+from tests.support.warehouses import add_commit, make_warehouse, write_state
 
 from carrel.agent import databases, settings
 from carrel.agent.errors import DatabaseUnavailable
@@ -38,63 +38,9 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Load:
     return build
 
 
-def add(root: Path, name: str, run: int | None = None, **columns: list[Any]) -> None:
-    """One commit; as run number `run` of ingest, if given."""
-    done_by = [Transaction("carrel-ingest", run)] if run is not None else []
-    properties = CommitProperties(app_transactions=done_by)
-    table = pa.table(columns or {"x": [1]})
-    write_deltalake(str(root / "tables" / name), table, mode="append", commit_properties=properties)
-
-
-def state(root: Path, number: int, word: str) -> None:
-    (root / "_runs").mkdir(exist_ok=True)
-    (root / "_runs/state.json").write_text(json.dumps({"number": number, "state": word}))
-
-
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Path:
-    """Two tables by two runs of ingest; `Motion` has two versions."""
-    root = tmp_path / "warehouse"
-    for run in (1, 2):
-        add(root, "Motion", run)
-    add(root, "Weather", 1)
-    state(root, 2, "done")
-    return root
-
-
-def test_all_tables_are_pinned(warehouse: Path) -> None:
-    assert versions.version_of(warehouse) == "Motion=1,Weather=0"
-    assert versions.version_of(warehouse / "tables") == "Motion=1,Weather=0"
-    assert versions.version_of(warehouse / "tables/Motion") == "delta:1"
-
-
-def test_of_a_run_under_way_nothing_is_seen_in_any_table(warehouse: Path) -> None:
-    """Killed between its commits, it may stay so for long: neither its rows nor its new tables are there."""
-    state(warehouse, 3, "open")
-    add(warehouse, "Motion", 3)
-    add(warehouse, "Aaa", 3)
-    assert versions.version_of(warehouse) == "Motion=1,Weather=0"
-    add(warehouse, "Weather", 3)
-    state(warehouse, 3, "done")
-    assert versions.version_of(warehouse) == "Aaa=0,Motion=2,Weather=1"
-
-
-def test_a_run_that_began_after_its_state_was_read_is_not_seen(warehouse: Path) -> None:
-    add(warehouse, "Motion", 3)
-    assert versions.version_of(warehouse) == "Motion=1,Weather=0"
-
-
-def test_commits_of_others_count(warehouse: Path) -> None:
-    add(warehouse, "Weather")
-    add(warehouse, "Weather")
-    assert versions.version_of(warehouse) == "Motion=1,Weather=2"
-
-
-def test_a_log_that_was_shortened_to_its_checkpoint(warehouse: Path) -> None:
-    DeltaTable(str(warehouse / "tables/Motion")).create_checkpoint()
-    for commit in (warehouse / "tables/Motion/_delta_log").glob("*.json"):
-        commit.unlink()
-    assert versions.version_of(warehouse) == "Motion=1,Weather=0"
+    return make_warehouse(tmp_path / "warehouse")
 
 
 def test_a_damaged_state_is_no_reason_to_guess(warehouse: Path, load: Load) -> None:
@@ -102,28 +48,6 @@ def test_a_damaged_state_is_no_reason_to_guess(warehouse: Path, load: Load) -> N
         (warehouse / "_runs/state.json").write_text(text)
         with pytest.raises(DatabaseUnavailable):
             access(warehouse, load)
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "moved"),
-    [
-        ("a=1,b=2", "a=1,b=2", {}),
-        ("a=1,b=2", "a=3,b=2", {"a": ["1", "3"]}),
-        ("a=1", "a=1,b=0", {"b": [None, "0"]}),
-        ("a=1,b=0", "b=0", {"a": ["1", None]}),
-        ("", "a=1", {"a": [None, "1"]}),
-        ("delta:3", "delta:4", {"database": ["3", "4"]}),
-        ("2024-01-01T00:00:00+00:00/7", "2024-01-02T00:00:00+00:00/7",
-         {"database": ["2024-01-01T00:00:00+00:00/7", "2024-01-02T00:00:00+00:00/7"]}),
-    ],
-)  # fmt: skip
-def test_what_moved(before: str, after: str, moved: Mapping[str, list[str | None]]) -> None:
-    assert versions.changes(before, after) == moved
-
-
-def test_what_moved_in_words() -> None:
-    moved = {"a": ["1", "3"], "b": [None, "0"], "c": ["0", None]}
-    assert versions.change_lines(moved) == ["a: 1 -> 3", "b: not there -> 0", "c: 0 -> not there"]
 
 
 def moved_data(root: Path, before: str, after: str) -> dict[str, list[str | None]]:
@@ -185,8 +109,8 @@ def test_a_job_sees_the_tables_read_only_and_nothing_beside_them(warehouse: Path
 def test_what_was_pinned_when_preparing_is_what_the_process_gets(warehouse: Path, load: Load) -> None:
     """Also after a restart of the agent in between: the version is read from the attempt's folder, not found anew."""
     first = access(warehouse, load)
-    add(warehouse, "Motion", 3)
-    state(warehouse, 3, "done")
+    add_commit(warehouse, "Motion", 3)
+    write_state(warehouse, 3, "done")
     assert access(warehouse, load, first.version) == first
     assert access(warehouse, load).version == "Motion=2,Weather=0"
 
@@ -239,9 +163,9 @@ def test_a_later_run_says_that_the_data_changed(query_site: Site, warehouse: Pat
     assert first["database_changes"] == {}
     assert (site.high / "workspaces/wspace/output/extract.csv").read_text() == "total\n2\n"
     assert ask(site, "job2")["database_changes"] == {}
-    add(warehouse, "Motion", 3, x=[40])
-    add(warehouse, "Tapping", 3)
-    state(warehouse, 3, "done")
+    add_commit(warehouse, "Motion", 3, x=[40])
+    add_commit(warehouse, "Tapping", 3)
+    write_state(warehouse, 3, "done")
     changed = ask(site, "job3")
     assert changed["database_changes"] == {"Motion": ["1", "2"], "Tapping": [None, "0"]}
     assert (site.high / "workspaces/wspace/output/extract.csv").read_text() == "total\n42\n"
@@ -255,8 +179,8 @@ def test_a_later_run_says_that_the_data_changed(query_site: Site, warehouse: Pat
     urls = {"default": f"delta://{warehouse}"}
     assert set(changed_since(storage_of(site), urls, "wspace")) == {"extract", "other"}
     assert told_by_hand(site) == "wspace extract: made from the data of now\nwspace other: made from the data of now\n"
-    add(warehouse, "Motion", 4)
-    state(warehouse, 4, "done")
+    add_commit(warehouse, "Motion", 4)
+    write_state(warehouse, 4, "done")
     assert json.loads(told_by_hand(site, "--json"))["wspace"]["extract"]["tables"] == {"Motion": ["2", "3"]}
     assert "no database 'default'" in changed_since(storage_of(site), {}, "wspace")["extract"].unknown
 
