@@ -20,7 +20,7 @@ from tests.support.ingest_tables import cells
 from carrel.ingest.cli import ingest
 from carrel.ingest.operations.compaction import LOOK_EVERY, MANY
 from carrel.ingest.operations.withdrawal import withdraw
-from carrel.ingest.operations.withdrawal_requests import asked
+from carrel.ingest.operations.withdrawal_requests import requested_withdrawals
 from carrel.ingest.store import WarehouseBusy, active_files, coordinator_lock, open_storage
 from carrel.ingest.store.ledger import Ledger
 from carrel.synthetic import Knobs, generate, write
@@ -189,7 +189,7 @@ def leftovers(warehouse):
         lines = [json.loads(line) for file in log.glob("*.json") for line in file.read_text().splitlines()]
         named = {urllib.parse.unquote(line["add"]["path"]) for line in lines if "add" in line}
         found |= {str(file) for file in log.parent.glob("*.parquet") if file.name not in named}
-    found |= asked(open_storage(str(warehouse)))
+    found |= requested_withdrawals(open_storage(str(warehouse)))
     for folder in warehouse.glob("archive/*/*"):
         found |= set() if (folder / "_delta_log").is_dir() else {str(folder)}
     return found
@@ -346,9 +346,9 @@ AFTER = {
 @pytest.mark.parametrize("step", AFTER)
 def test_whatever_writes_next_finishes_a_withdrawal(step, kill, again, forker, archives, hers):
     warehouse = kill("withdraw", step)
-    assert asked(open_storage(str(warehouse)))
+    assert requested_withdrawals(open_storage(str(warehouse)))
     assert forker.call(AFTER[step], str(warehouse), archives) == 0
-    assert not asked(open_storage(str(warehouse)))
+    assert not requested_withdrawals(open_storage(str(warehouse)))
     assert naming(warehouse, hers) == []
     again("withdraw", warehouse, ("tables", "quarantine", "keys"))
 

@@ -22,7 +22,7 @@ from carrel.ingest.operations.ingestion import run
 from carrel.ingest.run import Options, Pool, Report, Setting, inline
 from carrel.ingest.schemas import Schemas, SchemaStore
 from carrel.ingest.sources import OpenedArchive
-from carrel.ingest.store import LEDGER, QUARANTINE, Storage, existing, open_storage, table_key, table_names
+from carrel.ingest.store import LEDGER, QUARANTINE, WarehouseStorage, open_storage, open_table, table_key, table_names
 from carrel.ingest.store.ledger import Ledger
 from carrel.ingest.values import ArchiveRef
 from carrel.synthetic import SCHEMAS
@@ -130,7 +130,7 @@ def tables_of(warehouse: Path | str) -> dict[str, pa.Table]:
     return {name: _ordered(table) for name, table in found.items() if table.num_rows}
 
 
-def _read(storage: Storage, name: str) -> pa.Table:
+def _read(storage: WarehouseStorage, name: str) -> pa.Table:
     """By deltalake alone, as somebody without Carrel reads it."""
     return DeltaTable(storage.uri(table_key(name)), storage_options=storage.delta_options()).to_pyarrow_table()
 
@@ -199,7 +199,7 @@ def ledger_of(warehouse: Path | str) -> list[Any]:
 def quarantine_of(warehouse: Path | str) -> list[dict[str, Any]]:
     """Lines without run ids, sorted."""
     storage = open_storage(str(warehouse))
-    if existing(storage, QUARANTINE) is None:
+    if open_table(storage, QUARANTINE) is None:
         return []
     rows = _read(storage, QUARANTINE).drop_columns(["_run_id"]).to_pylist()
     return sorted(rows, key=lambda row: (row["archive_uri"], row["source_file"] or ""))

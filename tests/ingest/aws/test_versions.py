@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from carrel.ingest.aws.running import taker
 from carrel.ingest.aws.versions import NotForgotten, Version, forget, main, versions
 from carrel.ingest.aws.work import Study
-from carrel.ingest.operations.proofs import of_old_versions
+from carrel.ingest.operations.proofs import old_versions_note
 from carrel.ingest.operations.withdrawal import withdraw
 from carrel.ingest.sources.s3 import uri_of
 from carrel.ingest.store import open_storage
@@ -114,8 +114,8 @@ def holding(s3, bucket: str, code: str) -> list[str]:
 
 def test_old_versions_are_spoken_of_where_there_may_be_some(s3, bucket, monkeypatch):
     storage = open_storage(f"s3://{bucket}/out")
-    assert of_old_versions(storage) == ""
+    assert old_versions_note(storage) == ""
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
-    assert of_old_versions(storage).startswith("THE BUCKET KEEPS OLD VERSIONS")
-    assert of_old_versions(open_storage("s3://not-ours/out")).startswith("Whether the bucket keeps old versions")
+    assert old_versions_note(storage).startswith("THE BUCKET KEEPS OLD VERSIONS")
+    assert old_versions_note(open_storage("s3://not-ours/out")).startswith("Whether the bucket keeps old versions")

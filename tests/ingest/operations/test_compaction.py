@@ -8,18 +8,18 @@ from click.testing import CliRunner
 from tests.support.s3 import new_bucket
 
 from carrel.ingest.cli import ingest
-from carrel.ingest.operations.compaction import compact, old_of
+from carrel.ingest.operations.compaction import compact, count_old_files
 from carrel.ingest.store import (
-    Plan,
+    RunPlan,
     TableCommit,
     active_files,
     apply,
     begin,
-    blocks,
     decide,
-    existing,
     finish,
     open_storage,
+    open_table,
+    read_blocks,
     schema_bytes,
     write_file,
 )
@@ -54,7 +54,7 @@ def part(number, rows, extra):
 def write_run(storage, table):
     number = begin(storage)
     file = write_file(storage, number.run_id, "t", "part", table)
-    plan = Plan(number.number, number.run_id, "run", (TableCommit("t", schema_bytes(table.schema), (file,)),))
+    plan = RunPlan(number.number, number.run_id, "run", (TableCommit("t", schema_bytes(table.schema), (file,)),))
     decide(storage, plan)
     apply(storage, plan)
     finish(storage, plan)
@@ -62,8 +62,8 @@ def write_run(storage, table):
 
 def whole(storage):
     """Rows as they are, sorted by what is unique."""
-    files = active_files(existing(storage, "t"))
-    found = [row for file in files for block in blocks(storage, "t", file.path) for row in block.to_pylist()]
+    files = active_files(open_table(storage, "t"))
+    found = [row for file in files for block in read_blocks(storage, "t", file.path) for row in block.to_pylist()]
     return sorted(({"extra": None, **row} for row in found), key=lambda row: row["sample"])
 
 
@@ -71,8 +71,8 @@ def test_many_small_files_become_one_with_the_same_rows(storage):
     before = filled(storage)
     assert compact(storage.url).tables == {"t": (FILES, 1)}
     assert whole(storage) == before
-    (file,) = active_files(existing(storage, "t"))
-    (rows,) = blocks(storage, "t", file.path)
+    (file,) = active_files(open_table(storage, "t"))
+    (rows,) = read_blocks(storage, "t", file.path)
     order = list(zip(rows["recordid"].to_pylist(), rows["sample"].to_pylist(), strict=True))
     assert order == sorted(order), "rows of a record together, samples as they followed one another"
     assert compact(storage.url).tables == {}
@@ -81,7 +81,7 @@ def test_many_small_files_become_one_with_the_same_rows(storage):
 def test_it_streams_into_files_of_the_size_that_was_asked_for(tmp_path):
     storage = open_storage(str(tmp_path))
     before = filled(storage)
-    size = sum(file.size for file in active_files(existing(storage, "t")))
+    size = sum(file.size for file in active_files(open_table(storage, "t")))
     made = compact(str(tmp_path), target_bytes=size // 3, memory_bytes=100_000)
     ((files, became),) = made.tables.values()
     assert files == FILES
@@ -94,16 +94,16 @@ def test_it_streams_into_files_of_the_size_that_was_asked_for(tmp_path):
 def test_it_is_one_commit_that_says_that_no_data_changed(tmp_path):
     storage = open_storage(str(tmp_path))
     filled(storage)
-    version = existing(storage, "t").version()
+    version = open_table(storage, "t").version()
     compact(str(tmp_path))
-    table = existing(storage, "t")
+    table = open_table(storage, "t")
     assert table.version() == version + 1
     log = tmp_path / "tables" / "t" / "_delta_log" / f"{table.version():020d}.json"
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     changes = [each for line in lines for kind, each in line.items() if kind in ("add", "remove")]
     assert len(changes) == FILES + 1
     assert not any(each["dataChange"] for each in changes)
-    assert existing(storage, "t", version).to_pyarrow_table().num_rows == FILES * ROWS
+    assert open_table(storage, "t", version).to_pyarrow_table().num_rows == FILES * ROWS
 
 
 def test_what_goes_is_counted_before_it_goes(tmp_path):
@@ -116,8 +116,8 @@ def test_what_goes_is_counted_before_it_goes(tmp_path):
         return done.output.splitlines()
 
     assert told() == [f"t: {FILES} files became 1", "1 table compacted, 0 old files deleted"]
-    assert old_of(str(tmp_path), 1) == {}
-    assert old_of(str(tmp_path), 0) == {"t": FILES}
+    assert count_old_files(str(tmp_path), 1) == {}
+    assert count_old_files(str(tmp_path), 0) == {"t": FILES}
     assert told("--vacuum-hours", "0", "--yes") == [
         f"t: {FILES} old files to delete; versions before that can no longer be read",
         f"0 tables compacted, {FILES} old files deleted",

@@ -10,11 +10,11 @@ from deltalake import DeltaTable
 from tests.support.ingest import Folder, deliver, ingest, quarantined, state_of, tables_of
 
 from carrel.ingest.operations import compaction
-from carrel.ingest.operations.compaction import LOOK_EVERY, MANY, crowded
+from carrel.ingest.operations.compaction import LOOK_EVERY, MANY, crowded_groups
 from carrel.ingest.operations.reconciliation import reconcile
-from carrel.ingest.operations.status import status_of
+from carrel.ingest.operations.status import read_status
 from carrel.ingest.operations.withdrawal import withdraw
-from carrel.ingest.store import QUARANTINE, ActiveFile, active_files, existing, open_storage, table_names
+from carrel.ingest.store import QUARANTINE, ActiveFile, active_files, open_storage, open_table, table_names
 from carrel.ingest.store import plan as plans
 
 RUNS = 60
@@ -44,7 +44,7 @@ def grown(tmp_path_factory):
 
 def live(warehouse):
     storage = open_storage(str(warehouse))
-    found = {name: existing(storage, name) for name in [*table_names(storage), QUARANTINE]}
+    found = {name: open_table(storage, name) for name in [*table_names(storage), QUARANTINE]}
     return {name: active_files(table) for name, table in found.items() if table}
 
 
@@ -100,7 +100,7 @@ def test_a_year_of_runs_each_minute_keeps_few_files_and_spends_a_bounded_time():
         small.append(ActiveFile(str(run), size, 7))
         if run % LOOK_EVERY:
             continue
-        groups = crowded(small)
+        groups = crowded_groups(small)
         merged = {file.path for group in groups for file in group}
         spent = [sum(file.size for file in group) for group in groups]
         small = [file for file in small if file.path not in merged]
@@ -114,14 +114,14 @@ def test_a_year_of_runs_each_minute_keeps_few_files_and_spends_a_bounded_time():
 
 def test_partitions_are_kept_apart():
     files = [ActiveFile(f"{number}", 1_000, 1, (str(number % 2),)) for number in range(2 * MANY - 1)]
-    (group,) = crowded(files)
+    (group,) = crowded_groups(files)
     assert {file.partition for file in group} == {("0",)}
     assert len(group) == MANY
 
 
 def test_files_of_a_size_that_is_large_enough_are_left():
-    assert crowded([ActiveFile(str(number), 40_000_000, 1) for number in range(100)]) == []
-    (group,) = crowded([ActiveFile(str(number), 30_000_000, 1) for number in range(10)])
+    assert crowded_groups([ActiveFile(str(number), 40_000_000, 1) for number in range(100)]) == []
+    (group,) = crowded_groups([ActiveFile(str(number), 30_000_000, 1) for number in range(10)])
     assert len(group) == 3
 
 
@@ -153,7 +153,7 @@ def test_what_was_merged_long_ago_is_deleted(crowd, monkeypatch):
 def test_the_status_is_that_of_the_run_that_took_archives(crowd):
     archives, warehouse = crowd
     report = ingest(warehouse, Folder(archives))
-    status = status_of(open_storage(str(warehouse)))
+    status = read_status(open_storage(str(warehouse)))
     assert status.run == int(report.run_id.removeprefix("r")) + 1
     assert status.last_run["run_id"] == report.run_id
 

@@ -18,7 +18,7 @@ from carrel.ingest.cli import ingest as commands
 from carrel.ingest.operations.copies import copy_dataset
 from carrel.ingest.operations.reconciliation import reconcile
 from carrel.ingest.operations.search import _CHUNK, AT_ONCE, Search, WholeValues
-from carrel.ingest.operations.withdrawal import foresee, withdraw
+from carrel.ingest.operations.withdrawal import preview_withdrawal, withdraw
 from carrel.ingest.run import Options
 from carrel.ingest.store import coordinator_lock, open_storage
 from carrel.synthetic import Knobs, write
@@ -327,13 +327,13 @@ def test_what_would_be_removed_is_what_is_removed(study):
     code = next(iter(metadata(archives).values()))["healthcode"]
     with coordinator_lock(open_storage(str(warehouse))):
         before = {path: path.read_bytes() for path in warehouse.rglob("*") if path.is_file()}
-        foreseen = foresee(str(warehouse), healthcodes=[code, "nobody"], record_ids=["no record"])
+        foreseen = preview_withdrawal(str(warehouse), healthcodes=[code, "nobody"], record_ids=["no record"])
         assert {path: path.read_bytes() for path in warehouse.rglob("*") if path.is_file()} == before
     removed = withdraw(str(warehouse), healthcodes=[code]).removed
     assert list(foreseen.removal.counts()) == list(removed.counts())
     assert foreseen.removal.archives == removed.archives
     assert foreseen.unknown == ("no record", "nobody")
-    again = foresee(str(warehouse), healthcodes=[code])
+    again = preview_withdrawal(str(warehouse), healthcodes=[code])
     assert (again.withdrawn, again.unknown, again.removal.tables) == ((code,), (), ())
 
 
@@ -342,7 +342,7 @@ def test_an_archive_that_is_known_by_its_address_alone_is_known(neighbours):
     (archives / "rec7-1.zip").write_bytes(b"no zip either")
     (archives / "rec7-1.json").write_text("{}")
     ingest(warehouse, Folder(archives))
-    foreseen = foresee(str(warehouse), record_ids=["rec7", "rec8"])
+    foreseen = preview_withdrawal(str(warehouse), record_ids=["rec7", "rec8"])
     assert (foreseen.unknown, foreseen.removal.archives) == (("rec8",), 1)
 
 

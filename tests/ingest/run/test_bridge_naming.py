@@ -17,7 +17,7 @@ from tests.support.s3 import new_bucket
 from carrel.ingest.cli import ingest as command
 from carrel.ingest.operations.compaction import compact
 from carrel.ingest.operations.export import export_bridge
-from carrel.ingest.operations.inspection import query, tables
+from carrel.ingest.operations.inspection import list_tables, query
 from carrel.ingest.operations.withdrawal import withdraw
 from carrel.ingest.store import open_storage
 from carrel.synthetic import Knobs, write
@@ -48,7 +48,7 @@ def half_and_whole(warehouse, archives, *mappings):
 
 def named(warehouse):
     """Native table -> its name there."""
-    return {each.name: each.bridge for each in tables(open_storage(str(warehouse))) if each.bridge}
+    return {each.name: each.bridge for each in list_tables(open_storage(str(warehouse))) if each.bridge}
 
 
 def rows(warehouse, name):

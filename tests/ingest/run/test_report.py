@@ -9,7 +9,7 @@ import pytest
 
 from carrel.ingest import run as package
 from carrel.ingest.operations import reconciliation
-from carrel.ingest.operations.status import Status
+from carrel.ingest.operations.status import WarehouseStatus
 from carrel.ingest.run.report import Report, many, size
 from carrel.ingest.values import Disposition
 from carrel.synthetic import faults as made_faults
@@ -111,7 +111,8 @@ def _label(text, name):
 
 def test_every_disposition_and_finding_is_documented():
     assert [each for each in Disposition if f"| `{each}` |" not in PAGE] == []
-    kinds = set(re.findall(r'Finding\(\s*"(\w+)"', Path(reconciliation.__file__).read_text())) | reconciliation._UNSOUND
+    code = Path(reconciliation.__file__).read_text()
+    kinds = set(re.findall(r'Discrepancy\(\s*"(\w+)"', code)) | reconciliation._UNSOUND
     assert [each for each in kinds if f"`{each}`" not in PAGE] == []
     assert "rows_missing" in kinds
 
@@ -132,7 +133,7 @@ def test_every_fault_is_documented():
 
 
 def test_a_status_for_people():
-    status = Status(3, "done", {"ingested": 1}, 1, 1, 1_000, 2_500_000, None)
+    status = WarehouseStatus(3, "done", {"ingested": 1}, 1, 1, 1_000, 2_500_000, None)
     assert status.text().splitlines() == [
         "Last run: 3 (done)",
         "  ingested              1",

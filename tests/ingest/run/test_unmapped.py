@@ -11,7 +11,7 @@ from tests.support.ingest import MAPPING, Folder, deliver, ingest, schemas
 from carrel.ingest.cli import ingest as command
 from carrel.ingest.operations.ingestion import run
 from carrel.ingest.operations.reconciliation import reconcile
-from carrel.ingest.operations.status import status_of
+from carrel.ingest.operations.status import read_status
 from carrel.ingest.operations.withdrawal import withdraw
 from carrel.ingest.run import Setting, inline
 from carrel.ingest.run.report import Report
@@ -47,7 +47,7 @@ def archives(tmp_path):
 def counts(warehouse, archives, mapping=MAPPING):
     """What `status` and `reconcile` say."""
     storage, known = open_storage(str(warehouse)), schemas(mapping).mapping
-    return status_of(storage, known).unmapped_files, reconcile(storage, Folder(archives).list(), known).unmapped_files
+    return read_status(storage, known).unmapped_files, reconcile(storage, Folder(archives).list(), known).unmapped_files
 
 
 def test_the_report_counts_them_and_names_none(archives, tmp_path):

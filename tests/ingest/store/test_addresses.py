@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tests.support.s3 import new_bucket
 
-from carrel.ingest.store import TableCommit, WarehouseFault, dataset_of, open_storage, schema_bytes, write_file
+from carrel.ingest.store import TableCommit, WarehouseFault, open_dataset, open_storage, schema_bytes, write_file
 from carrel.ingest.store.addresses import Bucket, place_of
 from carrel.ingest.store.delta import commit
 from carrel.ingest.store.ledger import SCHEMA, to_arrow, tombstone_line
@@ -53,7 +53,7 @@ def written_and_read(storage):
     file = write_file(storage, "r00000001", "_ledger", "lines", to_arrow([tombstone_line("one", "r00000001")]))
     commit(storage, 1, TableCommit("_ledger", schema_bytes(SCHEMA), (file,)))
     commit(storage, 1, TableCommit("_ledger", schema_bytes(SCHEMA), (file,)))
-    assert dataset_of(storage, "_ledger").to_table(columns=["tombstone"]).to_pylist() == [{"tombstone": "one"}]
+    assert open_dataset(storage, "_ledger").to_table(columns=["tombstone"]).to_pylist() == [{"tombstone": "one"}]
 
 
 @pytest.mark.parametrize("name", ["a%20b", "a%2Fb", "100%25", "a\\b", "a\nb", "a\x7fb", "a\udce9b"])

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 import carrel.ingest
-from carrel.ingest.store import TableCommit, begin, dataset_of, existing, schema_bytes, whole, write_file
+from carrel.ingest.store import TableCommit, begin, open_dataset, open_table, read_table, schema_bytes, write_file
 from carrel.ingest.store.delta import commit
 
 
@@ -15,18 +15,18 @@ def test_no_python_code_is_between_arrow_and_the_files(storage):
     number = begin(storage)
     file = write_file(storage, number.run_id, "t", "rows", pa.table({"a": [1, 2]}))
     commit(storage, 1, TableCommit("t", schema_bytes(pa.schema([("a", pa.int64())])), (file,)))
-    dataset = dataset_of(storage, "t")
+    dataset = open_dataset(storage, "t")
     assert isinstance(dataset.filesystem, pafs.SubTreeFileSystem)
     assert isinstance(dataset.filesystem.base_fs, pafs.LocalFileSystem | pafs.S3FileSystem)
-    assert whole(storage, "t").to_pydict() == {"a": [1, 2]}
+    assert read_table(storage, "t").to_pydict() == {"a": [1, 2]}
     commit(storage, 2, TableCommit("t", schema_bytes(pa.schema([("a", pa.int64())])), remove=(file.path,)))
-    assert whole(storage, "t").num_rows == 0
-    assert dataset_of(storage, "t", existing(storage, "t", 0)).count_rows() == 2
+    assert read_table(storage, "t").num_rows == 0
+    assert open_dataset(storage, "t", open_table(storage, "t", 0)).count_rows() == 2
 
 
 def test_a_table_that_is_not_there(storage):
-    assert dataset_of(storage, "t") is None
-    assert whole(storage, "t") is None
+    assert open_dataset(storage, "t") is None
+    assert read_table(storage, "t") is None
 
 
 def test_nothing_else_of_ingest_reads_tables_by_deltalakes_own_file_system():

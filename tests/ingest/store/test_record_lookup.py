@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carrel.ingest.store.record_lookup import Bounds, Sought
+from carrel.ingest.store.record_lookup import Bounds, RecordLookup
 
 names = st.text("abc_-é", min_size=1, max_size=3)
 bounds = st.none() | st.tuples(names, names).map(lambda pair: (min(pair), max(pair)))
@@ -20,11 +20,11 @@ def test_as_by_looking_at_each(records: dict[str, frozenset[str]], of_records: B
         within(record, of_records) and (not runs or any(within(run, of_runs) for run in runs))
         for record, runs in records.items()
     )
-    assert Sought(records).may_be_in(of_records, of_runs) is expected
+    assert RecordLookup(records).may_be_in(of_records, of_runs) is expected
 
 
 @pytest.mark.parametrize("edge", ["r1", "r5"])
 def test_bounds_are_included(edge: str) -> None:
-    assert Sought({edge: ["run3"]}).may_be_in(("r1", "r5"), ("run3", "run3"))
-    assert not Sought({edge: ["run3"]}).may_be_in(("r2", "r4"), ("run3", "run3"))
-    assert not Sought({edge: ["run3"]}).may_be_in(("r1", "r5"), ("run4", "run9"))
+    assert RecordLookup({edge: ["run3"]}).may_be_in(("r1", "r5"), ("run3", "run3"))
+    assert not RecordLookup({edge: ["run3"]}).may_be_in(("r2", "r4"), ("run3", "run3"))
+    assert not RecordLookup({edge: ["run3"]}).may_be_in(("r1", "r5"), ("run4", "run9"))

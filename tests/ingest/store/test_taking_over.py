@@ -8,18 +8,18 @@ from deltalake.exceptions import DeltaError
 from tests.support.s3 import pass_time
 
 from carrel.ingest.store import (
-    Plan,
     RunNumber,
+    RunPlan,
     TableCommit,
     WarehouseLost,
     apply,
     begin,
     coordinator_lock,
-    dataset_of,
     decide,
-    existing,
     finish,
+    open_dataset,
     open_storage,
+    open_table,
     recover,
     schema_bytes,
     vacuum,
@@ -35,7 +35,7 @@ def planned(storage, number, catalog="first"):
     """A run that has written its file."""
     file = write_file(storage, number.run_id, "t", "rows", ROWS)
     commits = (TableCommit("t", schema_bytes(ROWS.schema), (file,)),)
-    return Plan(number.number, number.run_id, "run", commits, {"t": catalog})
+    return RunPlan(number.number, number.run_id, "run", commits, {"t": catalog})
 
 
 def whole_run(storage, catalog="later"):
@@ -62,7 +62,7 @@ def taken_over(storage):
 
 
 def rows(storage):
-    return dataset_of(storage, "t").count_rows()
+    return open_dataset(storage, "t").count_rows()
 
 
 def test_a_sleeper_cannot_decide_what_was_given_up(asleep):
@@ -177,7 +177,7 @@ def test_a_second_commit_of_one_version_fails(storage, replace, unsafe, monkeypa
     for name, value in unsafe.items():
         monkeypatch.setenv(name, value)
     commit(storage, 1, planned(storage, begin(storage)).commits[0])
-    late = existing(storage, "t")
+    late = open_table(storage, "t")
 
     def of(number):
         what = planned(storage, number).commits[0]
@@ -186,7 +186,7 @@ def test_a_second_commit_of_one_version_fails(storage, replace, unsafe, monkeypa
     number = begin(storage)
     commit(storage, 2, of(number))
     with monkeypatch.context() as patch:
-        patch.setattr("carrel.ingest.store.delta.existing", lambda *_: late)
+        patch.setattr("carrel.ingest.store.delta.open_table", lambda *_: late)
         with pytest.raises(DeltaError, match=r"Concurrent|Metadata changed|concurrent"):
             commit(storage, 3, of(number))
     assert rows(storage) == (2 if replace else 4)
@@ -196,7 +196,7 @@ def test_a_second_making_of_a_table_fails(storage, monkeypatch):
     number = begin(storage)
     first, second = planned(storage, number), planned(storage, number)
     commit(storage, 1, first.commits[0])
-    monkeypatch.setattr("carrel.ingest.store.delta.existing", lambda *_: None)
+    monkeypatch.setattr("carrel.ingest.store.delta.open_table", lambda *_: None)
     with pytest.raises(DeltaError, match="already exists"):
         commit(storage, 2, second.commits[0])
 
@@ -204,12 +204,12 @@ def test_a_second_making_of_a_table_fails(storage, monkeypatch):
 def test_who_did_not_hear_that_its_commit_came_through_is_not_told_that_it_failed(storage, monkeypatch):
     plan = planned(storage, begin(storage))
     commit(storage, 1, plan.commits[0])
-    late = existing(storage, "t")
+    late = open_table(storage, "t")
     number = begin(storage)
     again = planned(storage, number).commits[0]
     commit(storage, 2, again)
-    seen = iter([late, existing(storage, "t")])
-    monkeypatch.setattr("carrel.ingest.store.delta.existing", lambda *_: next(seen))
+    seen = iter([late, open_table(storage, "t")])
+    monkeypatch.setattr("carrel.ingest.store.delta.open_table", lambda *_: next(seen))
     commit(storage, 2, again)
     assert rows(storage) == 4
 

@@ -29,9 +29,9 @@ def status(warehouse: str, mapping_file: Path | None, as_json: bool) -> None:
     Counts files of no dataset, but for those that the mapping ignores.
     """
     from carrel.ingest.mapping import load
-    from carrel.ingest.operations.status import status_of
+    from carrel.ingest.operations.status import read_status
 
-    found = status_of(warehouse_at(warehouse), load(mapping_file))
+    found = read_status(warehouse_at(warehouse), load(mapping_file))
     click.echo(json.dumps(asdict(found), indent=1, default=str) if as_json else found.text())
 
 
@@ -120,10 +120,10 @@ def _next_step(kinds: set[str]) -> str:
 @looking
 def tables(table: str | None, warehouse: str, as_json: bool, version: int | None) -> None:
     """List the tables, or the columns of TABLE; of a dataset with `naming: bridge` also by its name there."""
-    from carrel.ingest.operations.inspection import tables as list_tables
-    from carrel.ingest.operations.inspection import view_named
+    from carrel.ingest.operations.inspection import find_view
+    from carrel.ingest.operations.inspection import list_tables as list_tables
     from carrel.ingest.run.report import size
-    from carrel.ingest.store import existing, open_storage
+    from carrel.ingest.store import open_storage, open_table
 
     storage = open_storage(warehouse)
     if table is None:
@@ -132,8 +132,8 @@ def tables(table: str | None, warehouse: str, as_json: bool, version: int | None
         others = tuple(column for column in ("bridge", "sql") if any(each[column] for each in found))
         _rows(shown, as_json, ("name", "version", "rows", "files", "size", "columns", *others))
         return
-    opened = existing(storage, table)
-    view = view_named(storage, table) if opened is None else None
+    opened = open_table(storage, table)
+    view = find_view(storage, table) if opened is None else None
     if view is not None:
         _rows(_columns_of_view(storage, view, version), as_json, ("column", "type"))
         return
@@ -291,11 +291,11 @@ def _filtered(command: Any) -> Any:
 @looking
 def quarantine_list(warehouse: str, as_json: bool, **given: Any) -> None:
     """One line per file that was not taken."""
-    from carrel.ingest.operations.inspection import Filter
-    from carrel.ingest.operations.inspection import quarantine as held
+    from carrel.ingest.operations.inspection import QuarantineFilter
+    from carrel.ingest.operations.inspection import quarantine_rows as held
     from carrel.ingest.store import open_storage
 
-    rows = held(open_storage(warehouse), Filter(**given))
+    rows = held(open_storage(warehouse), QuarantineFilter(**given))
     _rows(rows, as_json, ("id", "archive_uri", "source_file", "stage", "keyword", "pointer", "message"))
 
 
@@ -306,11 +306,11 @@ def quarantine_list(warehouse: str, as_json: bool, **given: Any) -> None:
 @looking
 def quarantine_show(line: str, warehouse: str) -> None:
     """Everything about one LINE (its id): every fault, and where its bytes are."""
-    from carrel.ingest.operations.inspection import Filter
-    from carrel.ingest.operations.inspection import quarantine as held
+    from carrel.ingest.operations.inspection import QuarantineFilter
+    from carrel.ingest.operations.inspection import quarantine_rows as held
     from carrel.ingest.store import open_storage
 
-    rows = held(open_storage(warehouse), Filter((line,)))
+    rows = held(open_storage(warehouse), QuarantineFilter((line,)))
     if not rows:
         raise click.ClickException(f"quarantine has no line {line}; `carrel ingest quarantine list` lists them")
     for name, value in rows[0].items():

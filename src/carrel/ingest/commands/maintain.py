@@ -32,7 +32,7 @@ def withdraw(
     touched can no longer be read. Archives of who withdrew are never taken again. Exit code 1 when a file still holds a
     code; of --dry-run 3 when a code is not known.
     """
-    from carrel.ingest.operations.withdrawal import foresee
+    from carrel.ingest.operations.withdrawal import preview_withdrawal
     from carrel.ingest.operations.withdrawal import withdraw as remove
 
     if not (healthcodes or records):
@@ -40,7 +40,7 @@ def withdraw(
     if not all(each.strip() for each in (*healthcodes, *records)):
         raise click.UsageError("A code is empty: nobody has that one.")
     warehouse_at(warehouse)
-    foreseen = foresee(warehouse, healthcodes, records)
+    foreseen = preview_withdrawal(warehouse, healthcodes, records)
     for line in foreseen.lines():
         click.echo(line)
     if dry_run:
@@ -69,19 +69,19 @@ def compact(warehouse: str, target_mb: int, vacuum_hours: int | None, yes: bool)
     Merging deletes nothing. Before old files are deleted, says how many of which table.
     """
     from carrel.ingest.operations.compaction import compact as merge
-    from carrel.ingest.operations.compaction import delete_old, old_of
+    from carrel.ingest.operations.compaction import count_old_files, delete_old_files
 
     warehouse_at(warehouse)
     made = merge(warehouse, target_mb * 1_000_000)
     for name, (before, after) in sorted(made.tables.items()):
         click.echo(f"{name}: {before} files became {after}")
     deleted = 0
-    if vacuum_hours is not None and (old := old_of(warehouse, vacuum_hours)):
+    if vacuum_hours is not None and (old := count_old_files(warehouse, vacuum_hours)):
         for name, count in sorted(old.items()):
             click.echo(f"{name}: {many(count, 'old file')} to delete; versions before that can no longer be read")
         if not yes and sys.stdin.isatty():
             click.confirm("Delete them for good?", abort=True)
-        deleted = delete_old(warehouse, vacuum_hours)
+        deleted = delete_old_files(warehouse, vacuum_hours)
     click.echo(f"{many(len(made.tables), 'table')} compacted, {many(deleted, 'old file')} deleted")
 
 
@@ -127,9 +127,9 @@ def export(
     when records have no raw JSON, because they were taken before it was kept.
     """
     from carrel.ingest.operations.export import NotExported, export_bridge
-    from carrel.ingest.operations.withdrawal_requests import unfinished
+    from carrel.ingest.operations.withdrawal_requests import unfinished_withdrawal
 
-    if warning := unfinished(warehouse_at(warehouse)):
+    if warning := unfinished_withdrawal(warehouse_at(warehouse)):
         raise click.ClickException(f"nothing was exported. {warning}")
     try:
         without = 0

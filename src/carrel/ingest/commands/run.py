@@ -143,14 +143,14 @@ def replay(
     """
     from dataclasses import replace
 
-    from carrel.ingest.operations.inspection import Filter, quarantine
+    from carrel.ingest.operations.inspection import QuarantineFilter, quarantine_rows
     from carrel.ingest.sources import whole_source_of
     from carrel.ingest.store.ledger import archive_key
 
-    wanted = Filter(ids, *(given.pop(name) for name in ("record", "stage", "keyword", "schema_id")))
+    wanted = QuarantineFilter(ids, *(given.pop(name) for name in ("record", "stage", "keyword", "schema_id")))
     storage = warehouse_at(given["warehouse"])
     setting = _setting(**given, find=whole_source_of)
-    lines = quarantine(storage, wanted)
+    lines = quarantine_rows(storage, wanted)
     if unknown := sorted({*ids} - {row["id"] for row in lines}):
         raise click.ClickException(
             f"quarantine has no line {', '.join(unknown)} that fits; `carrel ingest quarantine list` lists them"

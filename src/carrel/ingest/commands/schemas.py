@@ -69,7 +69,7 @@ def diff_schema(
     now would be refused, or files may be refused and no file of a sample shows that they are not. 1: it could not be
     said (NEW is no schema, URI is not in the store, ...).
     """
-    from carrel.ingest.operations.trial import replaced, trial
+    from carrel.ingest.operations.trial import try_schema, with_document
     from carrel.ingest.schemas.diff import diff_schema as compare
     from carrel.ingest.schemas.incoming import document_of
     from carrel.ingest.sources import whole_source_of
@@ -82,12 +82,12 @@ def diff_schema(
         raise click.ClickException(f"{new} is an archive map, not a schema; `carrel ingest check` looks at those")
     if len(document.uris) > 1:
         click.echo(f"Note: the $id of {new} is {document.uris[1]}: adding it would not change {uri}.", err=True)
-    other = replaced(known.library, uri, document.data)
+    other = with_document(known.library, uri, document.data)
     changes = compare(known.library.document(uri), other.document(uri), known.library, other)
     for change in changes:
         click.echo(f"{change.change.value:<9} {change.pointer or 'the whole'}: {change.message}")
     click.echo(many(len(changes), "change"))
-    outcomes = list(trial(whole_source_of(source), known, other, uri, app)) if source else []
+    outcomes = list(try_schema(whole_source_of(source), known, other, uri, app)) if source else []
     for outcome in outcomes:
         click.echo(f"{outcome.verdict}: {' '.join(str(each) for each in outcome.group)}: {outcome.source_file}")
         for fault in outcome.after:

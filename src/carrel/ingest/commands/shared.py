@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from carrel.ingest.run import Pool
     from carrel.ingest.run.coordinator import Progress
     from carrel.ingest.schemas import Schemas
-    from carrel.ingest.store import Storage
+    from carrel.ingest.store import WarehouseStorage
 
 Command = Callable[..., Any]
 
@@ -172,7 +172,7 @@ def _debugging() -> bool:
     return bool(context and context.find_root().params.get("debug"))
 
 
-def warehouse_at(place: str) -> "Storage":
+def warehouse_at(place: str) -> "WarehouseStorage":
     """The warehouse that is there. A command that only looks, or removes, must not take a mistyped name for one."""
     from carrel.ingest.store import open_storage
     from carrel.warehouse.layout import STATE
@@ -193,9 +193,9 @@ def looking(command: Command) -> Command:
 
     @functools.wraps(command)
     def wrapped(*args: Any, warehouse: str, **kwargs: Any) -> Any:
-        from carrel.ingest.operations.withdrawal_requests import unfinished
+        from carrel.ingest.operations.withdrawal_requests import unfinished_withdrawal
 
-        if warning := unfinished(warehouse_at(warehouse)):
+        if warning := unfinished_withdrawal(warehouse_at(warehouse)):
             click.echo(f"Warning: {warning}", err=True)
         return command(*args, warehouse=warehouse, **kwargs)
 

@@ -22,23 +22,23 @@ from carrel.ingest.store import (
     ActiveFile,
     DataFile,
     FileWriter,
-    Plan,
     RunNumber,
-    Storage,
+    RunPlan,
     TableCommit,
     WarehouseLost,
+    WarehouseStorage,
     active_files,
     apply,
     begin,
-    blocks,
     coordinator_lock,
     decide,
-    existing,
     finish,
     last_run,
     old_files,
     open_storage,
-    plain,
+    open_table,
+    plain_schema,
+    read_blocks,
     recover,
     schema_bytes,
     table_names,
@@ -72,7 +72,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class MergeLimits:
     """`target_bytes`: about how large files become, and files smaller than half of it are merged; `memory_bytes`:
     about how much of their rows is held at once."""
 
@@ -80,7 +80,7 @@ class Limits:
     memory_bytes: int
 
 
-_TIDY = Limits(64_000_000, 128_000_000)
+_TIDY = MergeLimits(64_000_000, 128_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def compact(
 ) -> Compacted:
     """Merge small files: one commit per table, of the same rows. `vacuum_hours`: then delete files that only versions
     older than so many hours need (time travel to those ends). WarehouseBusy when somebody else is at it."""
-    limits = Limits(target_bytes, memory_bytes)
+    limits = MergeLimits(target_bytes, memory_bytes)
     storage = open_storage(warehouse)
     with coordinator_lock(storage):
         resume(storage)
@@ -114,7 +114,7 @@ def compact(
         return Compacted({each.table: (len(each.remove), len(each.add)) for each in commits}, deleted)
 
 
-def tidy(storage: Storage) -> None:
+def tidy(storage: WarehouseStorage) -> None:
     """After a run, under its lock: merge where there are many small files, and delete what was merged long ago.
 
     The run is done, whatever happens here: what is not finished is finished or undone by whoever writes next.
@@ -131,9 +131,9 @@ def tidy(storage: Storage) -> None:
             recover(storage)
 
 
-def _tidy(storage: Storage) -> None:
+def _tidy(storage: WarehouseStorage) -> None:
     names = [*table_names(storage), QUARANTINE]
-    groups = {name: crowded(active_files(table)) for name in names if (table := existing(storage, name))}
+    groups = {name: crowded_groups(active_files(table)) for name in names if (table := open_table(storage, name))}
     if not any(groups.values()):
         return
     number = begin(storage)
@@ -142,7 +142,7 @@ def _tidy(storage: Storage) -> None:
         vacuum(storage, name, number.number, KEEP_HOURS)
 
 
-def crowded(files: Iterable[ActiveFile]) -> list[list[ActiveFile]]:
+def crowded_groups(files: Iterable[ActiveFile]) -> list[list[ActiveFile]]:
     """Groups of a table's files to merge: of one partition and about one size, either many or enough for a large
     one."""
     groups: dict[tuple[tuple[object, ...], int], list[ActiveFile]] = {}
@@ -165,7 +165,7 @@ def _some(files: list[ActiveFile]) -> list[ActiveFile]:
 
 
 def _sound_merges(
-    storage: Storage, number: RunNumber, groups: Mapping[str, list[list[ActiveFile]]]
+    storage: WarehouseStorage, number: RunNumber, groups: Mapping[str, list[list[ActiveFile]]]
 ) -> Iterator[TableCommit]:
     """A table with a damaged file stays as it is, and keeps no other from being merged."""
     for name, of_name in groups.items():
@@ -175,15 +175,15 @@ def _sound_merges(
             logger.warning("small files of %s were not merged: %s", name, error)
 
 
-def _carried_out(storage: Storage, number: RunNumber, commits: tuple[TableCommit, ...]) -> None:
+def _carried_out(storage: WarehouseStorage, number: RunNumber, commits: tuple[TableCommit, ...]) -> None:
     """A run of its own."""
-    plan = Plan(number.number, number.run_id, "compact", commits)
+    plan = RunPlan(number.number, number.run_id, "compact", commits)
     decide(storage, plan)
     apply(storage, plan)
     finish(storage, plan)
 
 
-def old_of(warehouse: str, hours: int) -> dict[str, int]:
+def count_old_files(warehouse: str, hours: int) -> dict[str, int]:
     """table -> how many files only versions older than `hours` need. Changes nothing."""
     storage = open_storage(warehouse)
     last = last_run(storage)
@@ -191,7 +191,7 @@ def old_of(warehouse: str, hours: int) -> dict[str, int]:
     return {name: count for name, count in found.items() if count}
 
 
-def delete_old(warehouse: str, hours: int) -> int:
+def delete_old_files(warehouse: str, hours: int) -> int:
     """Delete those files for good; how many. WarehouseBusy when somebody else is at it."""
     storage = open_storage(warehouse)
     with coordinator_lock(storage):
@@ -200,20 +200,20 @@ def delete_old(warehouse: str, hours: int) -> int:
         return sum(len(vacuum(storage, name, last, hours)) for name in [*table_names(storage), QUARANTINE, LEDGER])
 
 
-def _small_files(storage: Storage, name: str, limits: Limits) -> Iterator[list[ActiveFile]]:
-    table = existing(storage, name)
+def _small_files(storage: WarehouseStorage, name: str, limits: MergeLimits) -> Iterator[list[ActiveFile]]:
+    table = open_table(storage, name)
     small = [file for file in active_files(table) if file.size < limits.target_bytes // 2] if table else []
     for part in _by_partition(small):
         yield from _groups(part, _AT_ONCE * limits.target_bytes)
 
 
 def _merged(
-    storage: Storage, number: RunNumber, name: str, groups: list[list[ActiveFile]], limits: Limits
+    storage: WarehouseStorage, number: RunNumber, name: str, groups: list[list[ActiveFile]], limits: MergeLimits
 ) -> Iterator[TableCommit]:
-    table = existing(storage, name)
+    table = open_table(storage, name)
     if table is None:
         return
-    schema = plain(pa.schema(table.schema().to_arrow()))
+    schema = plain_schema(pa.schema(table.schema().to_arrow()))
     add, remove = [], []
     for group in groups:
         add += _Merge(storage, number, name, schema, limits).files(group)
@@ -226,7 +226,7 @@ def _merged(
 class _Merge:
     """A group of files into one, or a few."""
 
-    def __init__(self, storage: Storage, number: RunNumber, name: str, schema: pa.Schema, limits: Limits):
+    def __init__(self, storage: WarehouseStorage, number: RunNumber, name: str, schema: pa.Schema, limits: MergeLimits):
         self.storage = storage
         self.number = number
         self.name = name
@@ -273,7 +273,7 @@ class _Merge:
 
     def _blocks(self, group: list[ActiveFile]) -> Iterator[pa.Table]:
         for file in group:
-            for block in blocks(self.storage, self.name, file.path):
+            for block in read_blocks(self.storage, self.name, file.path):
                 yield _completed(block, self.schema)
 
 

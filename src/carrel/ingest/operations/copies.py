@@ -3,8 +3,8 @@
 from carrel.ingest.operations.withdrawal import resume
 from carrel.ingest.store import (
     ARCHIVE,
-    Plan,
-    Storage,
+    RunPlan,
+    WarehouseStorage,
     apply,
     begin,
     catalog,
@@ -13,7 +13,7 @@ from carrel.ingest.store import (
     finish,
     open_storage,
     table_key,
-    undoable,
+    write_undo,
 )
 from carrel.telemetry import faults
 from carrel.warehouse.layout import LOG
@@ -34,10 +34,10 @@ def copy_dataset(warehouse: str, dataset: str) -> str:
         numbers = [_number(name, dataset) for name in storage.folders(f"{ARCHIVE}/")]
         target = f"{ARCHIVE}/{dataset}_{max(numbers, default=0) + 1}"
         number = begin(storage)
-        undoable(storage, number, [target])
+        write_undo(storage, number, [target])
         for name in sorted(entry.schema.tables):
             _copy(storage, name, f"{target}/{name}")
-        plan = Plan(number.number, number.run_id, "archive")
+        plan = RunPlan(number.number, number.run_id, "archive")
         decide(storage, plan)
         apply(storage, plan)
         finish(storage, plan)
@@ -49,7 +49,7 @@ def _number(name: str, dataset: str) -> int:
     return int(number) if start == dataset and number.isdigit() else 0
 
 
-def _copy(storage: Storage, name: str, target: str) -> None:
+def _copy(storage: WarehouseStorage, name: str, target: str) -> None:
     """Data files first and the log last, so that a copy that was interrupted is no table."""
     start = f"{table_key(name)}/"
     for key in sorted(storage.keys(start), key=lambda key: (LOG in key, key)):

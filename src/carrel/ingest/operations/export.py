@@ -7,9 +7,17 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from carrel.ingest.operations.export_folders import ExportFolder, FolderInUse, NotExported, address_of
-from carrel.ingest.operations.raw_keys import in_tables
+from carrel.ingest.operations.raw_keys import current_lines
 from carrel.ingest.operations.withdrawal import resume
-from carrel.ingest.store import Storage, active_files, catalog, coordinator_lock, existing, open_storage, opened
+from carrel.ingest.store import (
+    WarehouseStorage,
+    active_files,
+    catalog,
+    coordinator_lock,
+    open_data_file,
+    open_storage,
+    open_table,
+)
 from carrel.ingest.store.ledger import Ledger
 from carrel.ingest.store.raw_files import RAW_JSON, is_kept
 from carrel.ingest.tables import Bridge, CatalogEntry, TableSchema, conform, part_files
@@ -71,7 +79,7 @@ def export_bridge(
 
 
 def _dataset(
-    storage: Storage, entry: CatalogEntry, target: ExportFolder, dates: Dates, bounds: Bounds, dataset: str
+    storage: WarehouseStorage, entry: CatalogEntry, target: ExportFolder, dates: Dates, bounds: Bounds, dataset: str
 ) -> Exported:
     bridge = Bridge(entry.schema, dates)
     files = rows = 0
@@ -86,17 +94,17 @@ def _dataset(
 class _Source:
     """One native table, block by block, as the contract has it."""
 
-    def __init__(self, storage: Storage, schema: TableSchema, bridge: Bridge):
+    def __init__(self, storage: WarehouseStorage, schema: TableSchema, bridge: Bridge):
         self.storage = storage
         self.schema = schema
         self.bridge = bridge
-        table = existing(storage, schema.name)
+        table = open_table(storage, schema.name)
         self.paths = [file.path for file in active_files(table)] if table else []
 
     def blocks(self, columns: Sequence[str] | None) -> Iterator[pa.Table]:
         """With all columns, or only those of the folders."""
         for path in self.paths:
-            with opened(self.storage, self.schema.name, path) as file:
+            with open_data_file(self.storage, self.schema.name, path) as file:
                 have = self._schema_of(set(file.schema_arrow.names))
                 for number in range(file.num_row_groups):
                     if columns is None:
@@ -110,9 +118,9 @@ class _Source:
         return replace(self.schema, columns=tuple(each for each in self.schema.columns if each.name in names))
 
 
-def _raw_json(storage: Storage, target: ExportFolder, datasets: Collection[str] | None) -> Exported:
+def _raw_json(storage: WarehouseStorage, target: ExportFolder, datasets: Collection[str] | None) -> Exported:
     """What the ledger says of the records whose rows are in the tables."""
-    taken = in_tables(Ledger(storage).lines())
+    taken = current_lines(Ledger(storage).lines())
     wanted = None if datasets is None else {f"dataset={each}" for each in datasets}
     keys = sorted(key for line in taken for key in line.raw if wanted is None or key.partition("/")[0] in wanted)
     for key in keys:
@@ -120,7 +128,7 @@ def _raw_json(storage: Storage, target: ExportFolder, datasets: Collection[str] 
     return Exported(None, len(keys), without=sum(not line.raw for line in taken))
 
 
-def _copy(storage: Storage, key: str, target: ExportFolder) -> None:
+def _copy(storage: WarehouseStorage, key: str, target: ExportFolder) -> None:
     local = target.scratch / "raw.ndjson"
     try:
         with storage.open(key) as stream, local.open("wb") as file:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 from carrel.ingest.store import (
     LEDGER,
     QUARANTINE,
-    Storage,
     WarehouseFault,
+    WarehouseStorage,
     active_files,
-    dataset_of,
-    existing,
+    open_dataset,
     open_storage,
+    open_table,
+    read_table,
     table_names,
     view_of,
-    whole,
 )
 from carrel.warehouse.names import quoted, sql_names
 from carrel.warehouse.views import PROPERTY as VIEW_PROPERTY
@@ -42,7 +42,7 @@ class TableInfo:
     sql: str | None = None
 
 
-def views(found: "Mapping[str, DeltaTable]", taken: Collection[str] = ()) -> list[TableView]:
+def views_of(found: "Mapping[str, DeltaTable]", taken: Collection[str] = ()) -> list[TableView]:
     """The views of these tables (by name). A name that a table has, or `taken`, or an earlier view, is given no more.
 
     WarehouseFault when what the table says of it is not what Carrel writes.
@@ -71,10 +71,10 @@ def _view(table: str, text: str) -> TableView | None:
     )
 
 
-def tables(storage: Storage) -> Iterator[TableInfo]:
+def list_tables(storage: WarehouseStorage) -> Iterator[TableInfo]:
     """Every data table that was committed."""
     found = _opened(storage)
-    named = {view.table: view.name for view in views(found, OURS)}
+    named = {view.table: view.name for view in views_of(found, OURS)}
     called = {name: alias for name, alias in sql_names(found).items() if alias != name}
     for name, table in found.items():
         files = active_files(table)
@@ -87,8 +87,8 @@ OURS = ("ledger", "quarantine")
 """Names that no view has."""
 
 
-def _opened(storage: Storage) -> "dict[str, DeltaTable]":
-    found = {name: existing(storage, name) for name in table_names(storage)}
+def _opened(storage: WarehouseStorage) -> "dict[str, DeltaTable]":
+    found = {name: open_table(storage, name) for name in table_names(storage)}
     return {name: table for name, table in found.items() if table is not None}
 
 
@@ -102,43 +102,43 @@ def query(warehouse: str, sql: str) -> Any:
     found = _opened(storage)
     called = sql_names(found)
     for name in (*found, LEDGER, QUARANTINE):
-        dataset = dataset_of(storage, name, found.get(name))
+        dataset = open_dataset(storage, name, found.get(name))
         if dataset is not None:
             connection.register(called.get(name, name.removeprefix("_")), dataset)
-    for view in views(found, OURS):
+    for view in views_of(found, OURS):
         # Where a run is just between a table's new columns and its view, the view is not there yet.
         with suppress(duckdb.BinderException):
             connection.execute(view.sql(called[view.table]))
     return connection.sql(sql)
 
 
-def view_named(storage: Storage, name: str) -> TableView | None:
+def find_view(storage: WarehouseStorage, name: str) -> TableView | None:
     """The view of this name, whatever the case."""
-    return next((view for view in views(_opened(storage), OURS) if view.name.casefold() == name.casefold()), None)
+    return next((view for view in views_of(_opened(storage), OURS) if view.name.casefold() == name.casefold()), None)
 
 
-def view_schema(storage: Storage, view: TableView, version: int | None = None) -> "pa.Schema":
+def view_schema(storage: WarehouseStorage, view: TableView, version: int | None = None) -> "pa.Schema":
     """Its columns, now or at a `version` of its table. KeyError when the table had no view then, DeltaError when there
     is no such version."""
-    table = existing(storage, view.table, version)
+    table = open_table(storage, view.table, version)
     assert table is not None
-    for then in views({view.table: table}):
+    for then in views_of({view.table: table}):
         return _arrow_schema(storage, then, table)
     raise KeyError(view.name)
 
 
-def _arrow_schema(storage: Storage, view: TableView, table: "DeltaTable") -> "pa.Schema":
+def _arrow_schema(storage: WarehouseStorage, view: TableView, table: "DeltaTable") -> "pa.Schema":
     import duckdb
 
     connection = duckdb.connect()
-    connection.register(view.table, dataset_of(storage, view.table, table))
+    connection.register(view.table, open_dataset(storage, view.table, table))
     connection.execute(view.sql())
     schema: pa.Schema = connection.table(quoted(view.name)).limit(0).to_arrow_table().schema
     return schema
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class QuarantineFilter:
     """Which quarantine lines are meant; every condition given must hold."""
 
     ids: tuple[str, ...] = ()
@@ -157,17 +157,17 @@ class Filter:
         return (not self.ids or row["id"] in self.ids) and all(want is None or want == have for want, have in pairs)
 
 
-def quarantine(storage: Storage, wanted: Filter | None = None) -> list[dict[str, Any]]:
+def quarantine_rows(storage: WarehouseStorage, wanted: QuarantineFilter | None = None) -> list[dict[str, Any]]:
     """Lines of the quarantine, newest run last."""
-    held = whole(storage, QUARANTINE)
+    held = read_table(storage, QUARANTINE)
     rows = held.to_pylist() if held is not None else []
     meant = [row for row in rows if wanted is None or wanted(row)]
     return sorted(meant, key=lambda row: (row["_run_id"], row["archive_uri"], row["source_file"] or ""))
 
 
-def rows_by_record(storage: Storage, name: str) -> dict[str, int]:
+def rows_by_record(storage: WarehouseStorage, name: str) -> dict[str, int]:
     """record id -> rows of one table; reads one column."""
-    dataset = dataset_of(storage, name)
+    dataset = open_dataset(storage, name)
     if dataset is None:
         return {}
     counted = dataset.to_table(columns=["recordid"]).group_by("recordid").aggregate([([], "count_all")])

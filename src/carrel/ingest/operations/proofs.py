@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from carrel.ingest.store import LEDGER, QUARANTINE, Storage, run_key
+from carrel.ingest.store import LEDGER, QUARANTINE, WarehouseStorage, run_key
 
 KIND = "withdraw"
 
@@ -54,13 +54,13 @@ class Removal:
         """Files, of all tables."""
         return sum(each.deleted for each in self.tables)
 
-    def write(self, storage: Storage) -> None:
+    def write(self, storage: WarehouseStorage) -> None:
         """Keep it as the report of its run, so that the same withdrawal can be proved again."""
         data = json.dumps({"kind": KIND, **asdict(self)}, indent=1).encode()
         storage.write(run_key(self.run_id, "report.json"), data)
 
     @classmethod
-    def read(cls, storage: Storage, run_id: str) -> "Removal | None":
+    def read(cls, storage: WarehouseStorage, run_id: str) -> "Removal | None":
         """What `write` wrote; None when that run was no withdrawal."""
         made: dict[str, Any] = json.loads(storage.read(run_key(run_id, "report.json")) or b"{}")
         if made.pop("kind", None) != KIND:
@@ -95,7 +95,7 @@ class Removal:
 
 
 @dataclass(frozen=True, slots=True)
-class Foreseen:
+class WithdrawalPreview:
     """What a withdrawal would remove, as things are now. `unknown`: codes that nothing in the warehouse has;
     `withdrawn`: those that were withdrawn before."""
 
@@ -121,7 +121,7 @@ class Foreseen:
             yield "Another ingest is at work, or was interrupted and is finished first: these counts may change."
 
 
-def now() -> str:
+def now_in_utc() -> str:
     """For `at`, to the second."""
     return datetime.now(UTC).isoformat(sep=" ", timespec="seconds").replace("+00:00", " UTC")
 
@@ -140,7 +140,7 @@ class Proof:
     cells_searched: int
     codes_searched: int
     holding: tuple[str, ...] = field(default=())
-    at: str = field(default_factory=now)
+    at: str = field(default_factory=now_in_utc)
     """When the search was."""
     finished: str | None = None
     """An interrupted withdrawal of other codes, which this one finished first."""
@@ -201,7 +201,7 @@ class Proof:
         yield "Look at these: what Carrel did not write stays, and a code may also be part of somebody else's text."
 
 
-def of_old_versions(storage: Storage) -> str:
+def old_versions_note(storage: WarehouseStorage) -> str:
     """For `Proof.old_versions`; nothing where there can be none."""
     keeps = storage.keeps_old()
     if keeps is False:

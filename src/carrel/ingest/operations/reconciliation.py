@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from carrel.ingest.mapping import Mapping as MappingFile
-from carrel.ingest.operations.inspection import quarantine
-from carrel.ingest.operations.raw_keys import differing
-from carrel.ingest.operations.row_counts import Count, counts
+from carrel.ingest.operations.inspection import quarantine_rows
+from carrel.ingest.operations.raw_keys import raw_json_differences
+from carrel.ingest.operations.row_counts import RowCounts, count_rows
 from carrel.ingest.run.unmapped import count_unmapped
-from carrel.ingest.store import Storage, run_key
+from carrel.ingest.store import WarehouseStorage, run_key
 from carrel.ingest.store.ledger import CURRENT, Ledger, Line, archive_key, current
 from carrel.ingest.values import ArchiveRef, Disposition
 from carrel.warehouse.layout import STATE, run_id_of
@@ -27,7 +27,7 @@ _NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Discrepancy:
     """One archive, record or table that is not simply as it should be, and why."""
 
     kind: str
@@ -45,7 +45,7 @@ class Reconciliation:
     listed: int
     in_ledger: int
     records: int
-    findings: tuple[Finding, ...]
+    findings: tuple[Discrepancy, ...]
     counts: dict[str, int] = field(default_factory=dict)
     tables: dict[str, tuple[int, int]] = field(default_factory=dict)
     open_run: str | None = None
@@ -59,13 +59,15 @@ class Reconciliation:
         return not any(each.kind in _UNSOUND for each in self.findings)
 
 
-def reconcile(storage: Storage, listed: Iterable[ArchiveRef], mapping: MappingFile | None = None) -> Reconciliation:
+def reconcile(
+    storage: WarehouseStorage, listed: Iterable[ArchiveRef], mapping: MappingFile | None = None
+) -> Reconciliation:
     """Compare; changes nothing. Reads the whole ledger and one column of each table. `mapping`: says which files are
     ignored on purpose."""
     refs = list(listed)
     ledger = Ledger(storage)
     lines = {line.archive_key: line for line in ledger.lines() if line.tombstone is None}
-    counted = list(counts(lines.values(), storage))
+    counted = list(count_rows(lines.values(), storage))
     findings = [*_of_source(refs, lines, storage), *_of_ledger(refs, lines, storage), *_of_rows(counted)]
     findings += _of_raw_json(lines.values(), storage)
     dispositions = Counter(line.entry.disposition.value for line in lines.values())
@@ -81,15 +83,15 @@ def reconcile(storage: Storage, listed: Iterable[ArchiveRef], mapping: MappingFi
     )
 
 
-def _of_source(refs: list[ArchiveRef], lines: Mapping[int, Line], storage: Storage) -> Iterator[Finding]:
+def _of_source(refs: list[ArchiveRef], lines: Mapping[int, Line], storage: WarehouseStorage) -> Iterator[Discrepancy]:
     places = {line.entry.archive_uri for line in lines.values()}
     missing = [ref for ref in refs if archive_key(ref) not in lines]
     failed = _not_fetched(storage) if missing else {}
     for ref in missing:
-        yield Finding("waiting", ref.uri, None, f"{_waits(ref, places, failed)}: `carrel ingest run` takes it")
+        yield Discrepancy("waiting", ref.uri, None, f"{_waits(ref, places, failed)}: `carrel ingest run` takes it")
     there = {ref.uri for ref in refs}
     for uri in sorted(places - there - {""}):
-        yield Finding("gone", uri, None, "is in the ledger, but the source does not list it any more")
+        yield Discrepancy("gone", uri, None, "is in the ledger, but the source does not list it any more")
 
 
 def _waits(ref: ArchiveRef, places: set[str], failed: Mapping[int, str]) -> str:
@@ -99,7 +101,7 @@ def _waits(ref: ArchiveRef, places: set[str], failed: Mapping[int, str]) -> str:
     return "was rewritten at the source since it was taken" if ref.uri in places else "was never looked at"
 
 
-def _not_fetched(storage: Storage) -> dict[int, str]:
+def _not_fetched(storage: WarehouseStorage) -> dict[int, str]:
     """archive key -> the last run that could not fetch it, of the last few runs."""
     found: dict[int, str] = {}
     last = _state(storage).get("number", 0)
@@ -111,20 +113,22 @@ def _not_fetched(storage: Storage) -> dict[int, str]:
     return found
 
 
-def _open_run(storage: Storage) -> str | None:
+def _open_run(storage: WarehouseStorage) -> str | None:
     state = _state(storage)
     return run_id_of(state["number"]) if state.get("state") == "open" else None
 
 
-def _state(storage: Storage) -> dict[str, Any]:
+def _state(storage: WarehouseStorage) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(storage.read(STATE) or b"{}")
     return found
 
 
-def _of_ledger(refs: Iterable[ArchiveRef], lines: Mapping[int, Line], storage: Storage) -> Iterator[Finding]:
+def _of_ledger(
+    refs: Iterable[ArchiveRef], lines: Mapping[int, Line], storage: WarehouseStorage
+) -> Iterator[Discrepancy]:
     """Archives that the ledger knows and that are not wholly in the tables."""
     reasons: dict[int, list[dict[str, Any]]] = {}
-    for row in quarantine(storage):
+    for row in quarantine_rows(storage):
         reasons.setdefault(row["archive_key"], []).append(row)
     places = {archive_key(ref): ref.uri for ref in refs}
     replaced = _replaced(lines.values())
@@ -133,12 +137,12 @@ def _of_ledger(refs: Iterable[ArchiveRef], lines: Mapping[int, Line], storage: S
     for uri, line in sorted(named, key=lambda each: (each[0], each[1].archive_key)):
         entry = line.entry
         for place in entry.repeated_keys if entry.disposition in CURRENT else ():
-            yield Finding("repeated_key", uri or None, entry.record_id, f"{place}: {_REPEATED}")
+            yield Discrepancy("repeated_key", uri or None, entry.record_id, f"{place}: {_REPEATED}")
         if entry.disposition in _IN_FULL:
             continue
         why = "; ".join(map(_reason, reasons.get(line.archive_key, ()))) or _why(line, replaced)
         kind = entry.disposition.value if why else "unexplained"
-        yield Finding(kind, uri or None, entry.record_id, why or _UNEXPLAINED)
+        yield Discrepancy(kind, uri or None, entry.record_id, why or _UNEXPLAINED)
 
 
 def _replaced(lines: Iterable[Line]) -> frozenset[int]:
@@ -186,20 +190,20 @@ def _reason(row: dict[str, Any]) -> str:
     return f"{what}: {row['message']} ({row['stage']}/{row['keyword']}, quarantine {row['id']})"
 
 
-def _of_raw_json(lines: Iterable[Line], storage: Storage) -> Iterator[Finding]:
+def _of_raw_json(lines: Iterable[Line], storage: WarehouseStorage) -> Iterator[Discrepancy]:
     why = {
         "missing": "is named by the ledger and is not there: `carrel ingest replay --all` makes it again",
         "extra": "is there and the ledger does not name it: nobody takes care of it, delete it",
     }
-    for what, record, key in differing(storage, lines):
-        yield Finding(f"raw_json_{what}", None, record, f"raw_json/{key} {why[what]}")
+    for what, record, key in raw_json_differences(storage, lines):
+        yield Discrepancy(f"raw_json_{what}", None, record, f"raw_json/{key} {why[what]}")
 
 
-def _of_rows(counted: Iterable[Count]) -> Iterator[Finding]:
+def _of_rows(counted: Iterable[RowCounts]) -> Iterator[Discrepancy]:
     for each in counted:
         for damage in each.damage:
-            yield Finding("damaged", None, None, f"table {each.table}: {damage}; restore it from a backup")
+            yield Discrepancy("damaged", None, None, f"table {each.table}: {damage}; restore it from a backup")
         for record in each.differing:
             want, have = each.wanted.get(record, 0), each.found.get(record, 0)
             kind = "rows_missing" if have < want else "rows_extra"
-            yield Finding(kind, None, record, f"{each.table} has {have} of its rows, the ledger says {want}")
+            yield Discrepancy(kind, None, record, f"{each.table} has {have} of its rows, the ledger says {want}")

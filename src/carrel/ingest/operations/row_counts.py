@@ -8,14 +8,14 @@ import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
 from carrel.ingest.operations.inspection import rows_by_record
-from carrel.ingest.store import Storage, active_files, existing, opened, table_names
+from carrel.ingest.store import WarehouseStorage, active_files, open_data_file, open_table, table_names
 from carrel.ingest.store.ledger import Line, current
 
 _DAMAGED = (OSError, pa.ArrowException, DeltaError)
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class RowCounts:
     """One table's rows by record id (of records that the ledger no longer names: ""), as wanted and as found."""
 
     table: str
@@ -30,12 +30,12 @@ class Count:
         return (each for each in sorted({*self.wanted, *self.found}) if self.wanted.get(each) != self.found.get(each))
 
 
-def counts(lines: Iterable[Line], storage: Storage) -> Iterator[Count]:
+def count_rows(lines: Iterable[Line], storage: WarehouseStorage) -> Iterator[RowCounts]:
     """One for each table that is there or should be; reads one column of each."""
     wanted = _wanted(lines)
     for table in sorted(set(wanted) | set(table_names(storage))):
         found, damage = _found(storage, table)
-        yield Count(table, wanted.get(table, {}), found, damage)
+        yield RowCounts(table, wanted.get(table, {}), found, damage)
 
 
 def _wanted(lines: Iterable[Line]) -> dict[str, dict[str, int]]:
@@ -52,17 +52,17 @@ def _wanted(lines: Iterable[Line]) -> dict[str, dict[str, int]]:
     return wanted
 
 
-def _found(storage: Storage, table: str) -> tuple[dict[str, int], tuple[str, ...]]:
+def _found(storage: WarehouseStorage, table: str) -> tuple[dict[str, int], tuple[str, ...]]:
     try:
         return rows_by_record(storage, table), ()
     except _DAMAGED:
         return _file_by_file(storage, table)
 
 
-def _file_by_file(storage: Storage, table: str) -> tuple[dict[str, int], tuple[str, ...]]:
+def _file_by_file(storage: WarehouseStorage, table: str) -> tuple[dict[str, int], tuple[str, ...]]:
     """As much of a damaged table as can be read."""
     try:
-        opened_table = existing(storage, table)
+        opened_table = open_table(storage, table)
         files = active_files(opened_table) if opened_table else []
     except _DAMAGED as error:
         return {}, (f"its log cannot be read ({type(error).__name__})",)
@@ -70,7 +70,7 @@ def _file_by_file(storage: Storage, table: str) -> tuple[dict[str, int], tuple[s
     damage = []
     for file in files:
         try:
-            with opened(storage, table, file.path) as parquet:
+            with open_data_file(storage, table, file.path) as parquet:
                 found.update(parquet.read(["recordid"]).column(0).to_pylist())
         except FileNotFoundError:
             damage.append(f"{file.path} is not there ({file.rows} rows)")

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from carrel.ingest.store import Storage
+from carrel.ingest.store import WarehouseStorage
 from carrel.ingest.tables.raw_json import raw_json_stem
 
 AT_ONCE = 200
@@ -141,7 +141,7 @@ class _Pile:
 class Search:
     """What was searched, and which files (`holding`) have one of the `codes` in them. `others`: as of WholeValues."""
 
-    def __init__(self, storage: Storage, codes: Collection[str], others: Collection[str] = ()):
+    def __init__(self, storage: WarehouseStorage, codes: Collection[str], others: Collection[str] = ()):
         self.storage = storage
         self.files = 0
         self.cells = 0

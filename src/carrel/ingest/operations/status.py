@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from carrel.ingest.mapping import Mapping
-from carrel.ingest.operations.inspection import quarantine, tables
-from carrel.ingest.operations.withdrawal_requests import unfinished
+from carrel.ingest.operations.inspection import list_tables, quarantine_rows
+from carrel.ingest.operations.withdrawal_requests import unfinished_withdrawal
 from carrel.ingest.run.report import many, size
 from carrel.ingest.run.unmapped import count_unmapped, unmapped_text
-from carrel.ingest.store import Storage, run_key
+from carrel.ingest.store import WarehouseStorage, run_key
 from carrel.ingest.store.ledger import Ledger
 from carrel.warehouse.layout import STATE, run_id_of
 
@@ -21,7 +21,7 @@ _STATES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class WarehouseStatus:
     """Counts; `last_run`: the report of the last run, if it left one."""
 
     run: int
@@ -49,7 +49,7 @@ class Status:
         return "\n".join(lines)
 
 
-def status_of(storage: Storage, mapping: Mapping | None = None) -> Status:
+def read_status(storage: WarehouseStorage, mapping: Mapping | None = None) -> WarehouseStatus:
     """Reads a few columns of the ledger, and the quarantine. `mapping`: says which files are ignored on purpose."""
     state = json.loads(storage.read(STATE) or b'{"number": 0, "state": "empty"}')
     # A run that merged files for the one before it has no report.
@@ -59,16 +59,16 @@ def status_of(storage: Storage, mapping: Mapping | None = None) -> Status:
     dataset = ledger.dataset
     told = dataset.to_table(columns=["disposition", "tombstone"]).to_pylist() if dataset is not None else []
     counts = Counter(row["disposition"] for row in told if row["tombstone"] is None)
-    made = list(tables(storage))
-    return Status(
+    made = list(list_tables(storage))
+    return WarehouseStatus(
         state["number"],
         state["state"],
         dict(sorted(counts.items())),
-        len(quarantine(storage)),
+        len(quarantine_rows(storage)),
         len(made),
         sum(each.rows for each in made),
         sum(each.size for each in made),
         json.loads(report) if report else None,
         count_unmapped(ledger.skipped_files(), mapping or Mapping()),
-        unfinished(storage),
+        unfinished_withdrawal(storage),
     )

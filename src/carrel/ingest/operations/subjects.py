@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from carrel.ingest.operations.search import AT_ONCE, WholeValues
-from carrel.ingest.store import LEDGER, QUARANTINE, Storage, active_files, existing, opened
+from carrel.ingest.store import LEDGER, QUARANTINE, WarehouseStorage, active_files, open_data_file, open_table
 from carrel.ingest.store.ledger import tombstone_of
 
 _WHO = ("recordid", "healthcode")
@@ -54,7 +54,7 @@ WHO = (*_WHO, "archive_uri")
 """Columns that say whom a line is about."""
 
 
-def named(storage: Storage, healthcodes: Collection[str], record_ids: Collection[str]) -> Subjects:
+def find_subjects(storage: WarehouseStorage, healthcodes: Collection[str], record_ids: Collection[str]) -> Subjects:
     """The subjects by their codes. Reads two columns of the ledger and of quarantine."""
     found: dict[str, set[str]] = {code: set() for code in healthcodes}
     known: set[str] = set()
@@ -73,7 +73,7 @@ def named(storage: Storage, healthcodes: Collection[str], record_ids: Collection
     return Subjects(tuple(counts), frozenset(healthcodes), everything, counts, others, frozenset(seen | known))
 
 
-def _containing(storage: Storage, codes: Collection[str]) -> Iterator[str]:
+def _containing(storage: WarehouseStorage, codes: Collection[str]) -> Iterator[str]:
     """Values of the ledger and quarantine that are no code of these and have one in them."""
     ordered = sorted(codes)
     patterns = ["|".join(map(re.escape, ordered[at : at + AT_ONCE])) for at in range(0, len(ordered), AT_ONCE)]
@@ -84,7 +84,7 @@ def _containing(storage: Storage, codes: Collection[str]) -> Iterator[str]:
                 yield from set(values.filter(pc.match_substring_regex(values, each)).to_pylist()).difference(codes)
 
 
-def remembered(storage: Storage, tombstones: Collection[str]) -> Subjects:
+def recall_subjects(storage: WarehouseStorage, tombstones: Collection[str]) -> Subjects:
     """The subjects of tombstones whose codes nobody says any more: those that the ledger or quarantine still has."""
     wanted = frozenset(tombstones)
     codes: Counter[tuple[str, str]] = Counter()
@@ -93,21 +93,21 @@ def remembered(storage: Storage, tombstones: Collection[str]) -> Subjects:
             values = block.column(column).unique().drop_null().to_pylist()
             codes.update((kind, each) for each in values if tombstone_of(kind, each) in wanted)
     healthcodes = [code for kind, code in codes if kind == "healthcode"]
-    found = named(storage, healthcodes, [code for kind, code in codes if kind == "record"])
+    found = find_subjects(storage, healthcodes, [code for kind, code in codes if kind == "record"])
     counts = {each: found.records.get(each, 0) for each in sorted(wanted)}
     return Subjects(tuple(counts), found.healthcodes, found.record_ids, counts, found.others)
 
 
-def _people(storage: Storage) -> Iterator[pa.Table]:
+def _people(storage: WarehouseStorage) -> Iterator[pa.Table]:
     for name in (LEDGER, QUARANTINE):
-        table = existing(storage, name)
+        table = open_table(storage, name)
         for file in active_files(table) if table else ():
-            yield from read(storage, name, file.path, _WHO)
+            yield from read_columns(storage, name, file.path, _WHO)
 
 
-def read(storage: Storage, name: str, path: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+def read_columns(storage: WarehouseStorage, name: str, path: str, columns: Sequence[str]) -> Iterator[pa.Table]:
     """Some columns of a file, row group by row group."""
-    with opened(storage, name, path) as file:
+    with open_data_file(storage, name, path) as file:
         for number in range(file.num_row_groups):
             yield file.read_row_group(number, list(columns))
 

@@ -18,7 +18,7 @@ File = tuple[Record, str, Any]
 """(record, path in the zip, JSON value)"""
 
 
-def replaced(library: Library, uri: str, data: bytes) -> Library:
+def with_document(library: Library, uri: str, data: bytes) -> Library:
     """The library with another document under `uri`."""
     sha = hashlib.sha256(data).hexdigest()
     same = library.hash_of(uri)
@@ -26,7 +26,9 @@ def replaced(library: Library, uri: str, data: bytes) -> Library:
     return replace(library, texts={**library.texts, sha: data}, hashes=hashes, digest=f"{library.digest}+{sha}")
 
 
-def trial(source: Source, schemas: Schemas, new: Library, uri: str, app_id: str | None) -> Iterator[SampleComparison]:
+def try_schema(
+    source: Source, schemas: Schemas, new: Library, uri: str, app_id: str | None
+) -> Iterator[SampleComparison]:
     """What both schemas say of the files of representative records; those that have a file of schema `uri`."""
     with source as opened:
         refs = list(opened.list())

@@ -1,7 +1,7 @@
 """Withdrawal: a participant, or a record, leaves every table, the ledger, quarantine and raw JSON; and proof of it.
 
-What was asked for is written down first, as tombstones (`asked`). So a withdrawal that is killed anywhere is finished
-by whichever command writes to the warehouse next.
+What was asked for is written down first, as tombstones (`withdrawal_requests`). So a withdrawal that is killed anywhere
+is finished by whichever command writes to the warehouse next.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -11,32 +11,40 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
-from carrel.ingest.operations.proofs import KIND, Foreseen, Proof, Removal, TableRemoval, now, of_old_versions
+from carrel.ingest.operations.proofs import (
+    KIND,
+    Proof,
+    Removal,
+    TableRemoval,
+    WithdrawalPreview,
+    now_in_utc,
+    old_versions_note,
+)
 from carrel.ingest.operations.search import Search, WholeValues
-from carrel.ingest.operations.subjects import WHO, Subjects, named, read, remembered
-from carrel.ingest.operations.withdrawal_requests import answered, ask, asked
+from carrel.ingest.operations.subjects import WHO, Subjects, find_subjects, read_columns, recall_subjects
+from carrel.ingest.operations.withdrawal_requests import complete_withdrawals, request_withdrawal, requested_withdrawals
 from carrel.ingest.store import (
     LEDGER,
     QUARANTINE,
     DataFile,
-    Plan,
+    RecordLookup,
     RunNumber,
-    Sought,
-    Storage,
+    RunPlan,
     TableCommit,
+    WarehouseStorage,
     active_files,
     all_tables,
     apply,
     begin,
-    blocks,
     coordinator_lock,
     decide,
-    existing,
     finish,
     is_open,
     open_storage,
+    open_table,
+    read_blocks,
     recover,
-    rewritten,
+    rewrite_file,
     schema_bytes,
     table_key,
     write_file,
@@ -65,13 +73,13 @@ def withdraw(warehouse: str, healthcodes: Collection[str] = (), record_ids: Coll
     storage = open_storage(warehouse)
     with coordinator_lock(storage):
         resumed = resume(storage)
-        subjects = named(storage, healthcodes, record_ids)
+        subjects = find_subjects(storage, healthcodes, record_ids)
         before = _earlier(storage, subjects)
-        ask(storage, subjects.tombstones)
+        request_withdrawal(storage, subjects.tombstones)
         removed = _remove(storage, subjects)
-        answered(storage, subjects.tombstones)
+        complete_withdrawals(storage, subjects.tombstones)
         searched = Search(storage, subjects.codes, subjects.others).run()
-        old_versions = of_old_versions(storage)
+        old_versions = old_versions_note(storage)
     repeated = resumed.run_id in {each.run_id for each in before}
     return Proof(
         {each: max([count, *_counts(before, each)]) for each, count in subjects.records.items()},
@@ -86,10 +94,12 @@ def withdraw(warehouse: str, healthcodes: Collection[str] = (), record_ids: Coll
     )
 
 
-def foresee(warehouse: str, healthcodes: Collection[str] = (), record_ids: Collection[str] = ()) -> Foreseen:
+def preview_withdrawal(
+    warehouse: str, healthcodes: Collection[str] = (), record_ids: Collection[str] = ()
+) -> WithdrawalPreview:
     """What `withdraw` would remove. Changes nothing, and waits for nobody."""
     storage = open_storage(warehouse)
-    subjects = named(storage, healthcodes, record_ids)
+    subjects = find_subjects(storage, healthcodes, record_ids)
     made = _Withdrawal(storage, RunNumber(0), subjects, writes=False)
     made.plan()
     before = _known_tombstones(storage)
@@ -103,7 +113,7 @@ def foresee(warehouse: str, healthcodes: Collection[str] = (), record_ids: Colle
         code for code in strangers if not pc.any(WholeValues([code], subjects.others).standing_in(addresses)).as_py()
     )
     removal = Removal("", subjects.records, len(made.lines), tuple(made.tables), made.raw_json)
-    return Foreseen(removal, unknown, withdrawn, is_open(storage))
+    return WithdrawalPreview(removal, unknown, withdrawn, is_open(storage))
 
 
 def _counts(removals: Iterable[Removal], tombstone: str) -> Iterator[int]:
@@ -119,19 +129,19 @@ class Resumed:
     withdrawal: bool = False
 
 
-def resume(storage: Storage) -> Resumed:
+def resume(storage: WarehouseStorage) -> Resumed:
     """Finish or undo what was interrupted; every command that writes begins with it, under the coordinator's lock."""
     plan = recover(storage)
-    waiting = asked(storage)
+    waiting = requested_withdrawals(storage)
     if not waiting:
         return Resumed(plan.run_id if plan else None)
-    removed = _remove(storage, remembered(storage, waiting))
-    answered(storage, waiting)
+    removed = _remove(storage, recall_subjects(storage, waiting))
+    complete_withdrawals(storage, waiting)
     run_id = removed.run_id if removed else (plan.run_id if plan else None)
     return Resumed(run_id, True)
 
 
-def _earlier(storage: Storage, subjects: Subjects) -> tuple[Removal, ...]:
+def _earlier(storage: WarehouseStorage, subjects: Subjects) -> tuple[Removal, ...]:
     """What the runs that first withdrew these codes removed."""
     known = _known_tombstones(storage)
     runs = sorted({known[each] for each in subjects.tombstones if each in known})
@@ -139,23 +149,23 @@ def _earlier(storage: Storage, subjects: Subjects) -> tuple[Removal, ...]:
     return tuple(each for each in found if each)
 
 
-def _known_tombstones(storage: Storage) -> dict[str, str]:
+def _known_tombstones(storage: WarehouseStorage) -> dict[str, str]:
     """tombstone -> the run that made it. Reads two columns of the ledger."""
-    table = existing(storage, LEDGER)
+    table = open_table(storage, LEDGER)
     known: dict[str, str] = {}
     for file in active_files(table) if table else ():
-        for block in read(storage, LEDGER, file.path, ("tombstone", "_run_id")):
+        for block in read_columns(storage, LEDGER, file.path, ("tombstone", "_run_id")):
             told = block.filter(pc.is_valid(block.column("tombstone"))).to_pylist()
             known |= {row["tombstone"]: row["_run_id"] for row in told}
     return known
 
 
-def _remove(storage: Storage, subjects: Subjects) -> Removal | None:
+def _remove(storage: WarehouseStorage, subjects: Subjects) -> Removal | None:
     """One run that removes all that there is of them; None when there is nothing, and nothing to remember."""
     number = begin(storage)
     made = _Withdrawal(storage, number, subjects)
     plan = made.plan()
-    removal = Removal(number.run_id, subjects.records, len(made.lines), tuple(made.tables), made.raw_json, now())
+    removal = Removal(number.run_id, subjects.records, len(made.lines), tuple(made.tables), made.raw_json, now_in_utc())
     if plan.commits or plan.vacuum or plan.forget:
         removal.write(storage)
     decide(storage, plan)
@@ -178,7 +188,7 @@ class _Files:
 class _Withdrawal:
     """Makes the plan, and counts. Reads file by file, row group by row group. `writes` False: counts alone."""
 
-    def __init__(self, storage: Storage, number: RunNumber, subjects: Subjects, writes: bool = True):
+    def __init__(self, storage: WarehouseStorage, number: RunNumber, subjects: Subjects, writes: bool = True):
         self.storage = storage
         self.run_id = number.run_id
         self.number = number
@@ -190,14 +200,16 @@ class _Withdrawal:
         self.raw_json = 0
         self._runs: dict[str, frozenset[str]] = {}
 
-    def plan(self) -> Plan:
+    def plan(self) -> RunPlan:
         commits = [*self._ledger(), *self._quarantine()]
         for name in all_tables(self.storage):
             commits += self._table(name)
         raw = list(self._raw_json())
         self.raw_json = len(raw)
         vacuum = tuple(each.table for each in self.tables)
-        return Plan(self.number.number, self.run_id, KIND, tuple(commits), forget=(*self.forget, *raw), vacuum=vacuum)
+        return RunPlan(
+            self.number.number, self.run_id, KIND, tuple(commits), forget=(*self.forget, *raw), vacuum=vacuum
+        )
 
     def _ledger(self) -> Iterator[TableCommit]:
         """Tombstones, and in place of the records' lines what is enough to know their archives again."""
@@ -208,7 +220,7 @@ class _Withdrawal:
             return block.filter(pc.invert(mine))
 
         have = _known_tombstones(self.storage)
-        table = existing(self.storage, LEDGER)
+        table = open_table(self.storage, LEDGER)
         old = self._files(LEDGER, table)
         left = {path: self._rewritten(LEDGER, path, blank) for path in self._lines_in(LEDGER, old.active)}
         new = [tombstone_line(each, self.run_id) for each in self.subjects.tombstones if each not in have]
@@ -231,7 +243,7 @@ class _Withdrawal:
             gone += block.num_rows - left.num_rows
             return left
 
-        table = existing(self.storage, QUARANTINE)
+        table = open_table(self.storage, QUARANTINE)
         old = self._files(QUARANTINE, table)
         left = {path: self._rewritten(QUARANTINE, path, keep) for path in self._lines_in(QUARANTINE, old.active)}
         self._note(QUARANTINE, table, gone, left, old, any(self._lines_in(QUARANTINE, old.stale)))
@@ -240,7 +252,7 @@ class _Withdrawal:
     def _lines_in(self, name: str, paths: Collection[str]) -> Iterator[str]:
         """Which files have lines about the subjects."""
         for path in paths:
-            if any(pc.any(self.subjects.own(block)).as_py() for block in read(self.storage, name, path, WHO)):
+            if any(pc.any(self.subjects.own(block)).as_py() for block in read_columns(self.storage, name, path, WHO)):
                 yield path
 
     def _table(self, name: str) -> Iterator[TableCommit]:
@@ -253,14 +265,14 @@ class _Withdrawal:
             rows += block.num_rows - left.num_rows
             return left
 
-        table = existing(self.storage, name)
+        table = open_table(self.storage, name)
         old = self._files(name, table)
         any_run: dict[str, frozenset[str]] = {each: frozenset() for each in self.subjects.record_ids}
         # Copies may hold what earlier runs wrote, and so may files that the current version does not name.
         runs = any_run if "/" in name else {**any_run, **self._runs}
-        holding = Sought(runs).in_files(self.storage, name, old.active)
+        holding = RecordLookup(runs).in_files(self.storage, name, old.active)
         left = {path: self._rewritten(name, path, keep) for path in holding}
-        stale = list(Sought(any_run).in_files(self.storage, name, old.stale))
+        stale = list(RecordLookup(any_run).in_files(self.storage, name, old.stale))
         if table is None:
             self.forget += [f"{table_key(name)}/{path}" for path in stale]
             self.tables += [TableRemoval(name, 0, 0, len(stale), 0)] if stale else []
@@ -277,10 +289,10 @@ class _Withdrawal:
 
     def _rewritten(self, name: str, path: str, change: _Change) -> DataFile | None:
         if not self.writes:
-            for block in blocks(self.storage, name, path):
+            for block in read_blocks(self.storage, name, path):
                 change(block)
             return None
-        made = rewritten(self.storage, self.run_id, name, path, change)
+        made = rewrite_file(self.storage, self.run_id, name, path, change)
         faults.point("ingest.file_rewritten")
         return made
 

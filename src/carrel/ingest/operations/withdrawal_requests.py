@@ -3,24 +3,24 @@
 import json
 from collections.abc import Callable, Iterable
 
-from carrel.ingest.store import Storage
+from carrel.ingest.store import WarehouseStorage
 from carrel.telemetry import faults
 from carrel.warehouse.layout import WITHDRAWAL
 
 
-def ask(storage: Storage, tombstones: Iterable[str]) -> None:
+def request_withdrawal(storage: WarehouseStorage, tombstones: Iterable[str]) -> None:
     """From here on, whichever command writes next carries the withdrawal out."""
     wanted = frozenset(tombstones)
     _change(storage, lambda have: have | wanted)
     faults.point("ingest.withdrawal_asked")
 
 
-def asked(storage: Storage) -> frozenset[str]:
+def requested_withdrawals(storage: WarehouseStorage) -> frozenset[str]:
     """What is still to be done; nothing, nearly always."""
     return _of(storage.read(WITHDRAWAL))
 
 
-def answered(storage: Storage, tombstones: Iterable[str]) -> None:
+def complete_withdrawals(storage: WarehouseStorage, tombstones: Iterable[str]) -> None:
     """These are done."""
     done = frozenset(tombstones)
     _change(storage, lambda have: have - done)
@@ -32,7 +32,7 @@ def _of(written: bytes | None) -> frozenset[str]:
     return frozenset(found)
 
 
-def _change(storage: Storage, change: Callable[[frozenset[str]], frozenset[str]]) -> None:
+def _change(storage: WarehouseStorage, change: Callable[[frozenset[str]], frozenset[str]]) -> None:
     """Exchanged, not overwritten: a coordinator that slept while another took over must not forget what that one was
     asked for."""
     while True:
@@ -42,9 +42,9 @@ def _change(storage: Storage, change: Callable[[frozenset[str]], frozenset[str]]
             return
 
 
-def unfinished(storage: Storage) -> str | None:
+def unfinished_withdrawal(storage: WarehouseStorage) -> str | None:
     """For whoever reads the warehouse meanwhile."""
-    if not asked(storage):
+    if not requested_withdrawals(storage):
         return None
     return (
         "A withdrawal is not finished: tables may still hold rows of who withdrew. If no other ingest is at work, run "

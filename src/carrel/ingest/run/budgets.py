@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from carrel.ingest.json_pointers import pointer_of
 from carrel.ingest.run.values import Part
-from carrel.ingest.store import Storage, blocks
+from carrel.ingest.store import WarehouseStorage, read_blocks
 from carrel.ingest.tables import DatasetSchema, NonconformingFile, TableSchema
 from carrel.ingest.tables.names import Field, widest
 
@@ -56,7 +56,7 @@ class Spent:
 
 
 def spent(
-    storage: Storage,
+    storage: WarehouseStorage,
     known: DatasetSchema | None,
     seen: Iterable[DatasetSchema],
     parts: Sequence[Part],
@@ -81,13 +81,13 @@ def _fields(schema: DatasetSchema) -> Fields:
     return {name: set(table.by_field) for name, table in schema.tables.items()}
 
 
-def _new_fields(storage: Storage, parts: Sequence[Part], have: Mapping[str, set[Field]]) -> dict[File, Fields]:
+def _new_fields(storage: WarehouseStorage, parts: Sequence[Part], have: Mapping[str, set[Field]]) -> dict[File, Fields]:
     """file -> the columns that it has and the catalog has not."""
     found: dict[File, Fields] = {}
     for part in parts:
         old = have.get(part.table, set())
         new = [each for each in TableSchema.from_bytes(part.table, part.schema).columns if each.field not in old]
-        for block in blocks(storage, part.table, part.file.path):
+        for block in read_blocks(storage, part.table, part.file.path):
             for file, fields in _by_file(block, {each.name: each.field for each in new}):
                 found.setdefault(file, {}).setdefault(part.table, set()).update(fields)
     return found

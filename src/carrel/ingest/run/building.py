@@ -14,22 +14,22 @@ from carrel.ingest.store import (
     LEDGER,
     QUARANTINE,
     DataFile,
-    Plan,
+    RecordLookup,
     RunNumber,
-    Sought,
-    Storage,
+    RunPlan,
     TableCommit,
+    WarehouseStorage,
     active_files,
-    blocks,
-    existing,
-    opened,
-    rewritten,
+    open_data_file,
+    open_table,
+    read_blocks,
+    rewrite_file,
     schema_bytes,
     write_file,
 )
 from carrel.ingest.store.ledger import ROW_GROUP, Line, in_order
 from carrel.ingest.store.ledger import to_arrow as ledger_rows
-from carrel.ingest.store.quarantine import Held
+from carrel.ingest.store.quarantine import QuarantineLine
 from carrel.ingest.store.quarantine import to_arrow as quarantine_rows
 from carrel.ingest.store.raw_files import prepare
 from carrel.ingest.tables import (
@@ -57,9 +57,9 @@ _MANY = 16
 class Built:
     """A plan and what the report says of it."""
 
-    plan: Plan
+    plan: RunPlan
     lines: tuple[Line, ...]
-    held: tuple[Held, ...]
+    held: tuple[QuarantineLine, ...]
     rows: dict[str, int]
     changes: tuple[TableChange, ...] = ()
     raw: dict[str, int] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class Builder:
 
     def __init__(
         self,
-        storage: Storage,
+        storage: WarehouseStorage,
         number: RunNumber,
         schemas: Schemas,
         known: Mapping[str, CatalogEntry],
@@ -101,7 +101,7 @@ class Builder:
         self._ledger(lines)
         kind = "replay" if self.replayed else "run"
         raw = bool(self.raw or self.raw_gone)
-        plan = Plan(self.number.number, self.number.run_id, kind, tuple(self.commits), self.catalog, raw_json=raw)
+        plan = RunPlan(self.number.number, self.number.run_id, kind, tuple(self.commits), self.catalog, raw_json=raw)
         counts = {"written": len(self.raw), "deleted": len(self.raw_gone)} if raw else {}
         return Built(plan, tuple(lines), tuple(held), self.rows, tuple(self.changes), counts)
 
@@ -160,7 +160,7 @@ class Builder:
             for line, archive in zip(lines, archives, strict=True)
         ]
 
-    def _quarantine(self, held: list[Held], settled: Settled) -> None:
+    def _quarantine(self, held: list[QuarantineLine], settled: Settled) -> None:
         def is_gone(row: Mapping[str, Any]) -> bool:
             return row["archive_key"] in self.replayed or is_replaced_row(row, settled.replaced_faults)
 
@@ -181,12 +181,12 @@ class Builder:
     def _lines_and_small_files(self, lines: list[Line]) -> None:
         """Every run brings a small file, and every run looks into each file: so many of them become one."""
         rows = ledger_rows(lines)
-        table = existing(self.storage, LEDGER)
+        table = open_table(self.storage, LEDGER)
         small = [file.path for file in active_files(table) if file.rows < _SMALL] if table else []
         if len(small) < _MANY or not rows.num_rows:
             self._lines(LEDGER, rows, None, ROW_GROUP)
             return
-        old = [block for path in small for block in blocks(self.storage, LEDGER, path)]
+        old = [block for path in small for block in read_blocks(self.storage, LEDGER, path)]
         # Files of earlier versions lack the columns that came later.
         whole = in_order(pa.concat_tables([rows.slice(0, 0), *old, rows], promote_options="default"))
         file = write_file(self.storage, self.number.run_id, LEDGER, "lines", whole, ROW_GROUP)
@@ -247,7 +247,7 @@ class _Table:
             return conform(left, have, self.want) if reshape else left
 
         schema = self.want.to_arrow() if reshape else None
-        made = rewritten(self.storage, self.run_id, part.table, part.file.path, change, schema)
+        made = rewrite_file(self.storage, self.run_id, part.table, part.file.path, change, schema)
         faults.point("ingest.part_rewritten")
         return made
 
@@ -263,12 +263,12 @@ class _Table:
             record: prior.runs for record, prior in self.settled.priors.items() if self.want.name in prior.tables
         }
         reshape = self.before is not None and needs_rewrite(self.before, self.want)
-        table = existing(self.storage, self.want.name) if replaced or reshape else None
+        table = open_table(self.storage, self.want.name) if replaced or reshape else None
         if table is None:
             return [], [], False
         paths = [file.path for file in active_files(table)]
         if not reshape:
-            paths = list(Sought(replaced).in_files(self.storage, self.want.name, paths))
+            paths = list(RecordLookup(replaced).in_files(self.storage, self.want.name, paths))
         made = [file for path in paths if (file := self._old(path, set(replaced), reshape))]
         return made, paths, reshape
 
@@ -281,14 +281,14 @@ class _Table:
             return conform(left, have, self.want) if have else left
 
         schema = self.want.to_arrow() if reshape else None
-        made = rewritten(self.storage, self.run_id, self.want.name, path, change, schema)
+        made = rewrite_file(self.storage, self.run_id, self.want.name, path, change, schema)
         faults.point("ingest.file_rewritten")
         return made
 
     def _schema_of(self, path: str) -> TableSchema:
         """A committed file has the table's columns, but for those that came after it."""
         assert self.before
-        with opened(self.storage, self.want.name, path) as file:
+        with open_data_file(self.storage, self.want.name, path) as file:
             names = set(file.schema_arrow.names)
         return replace(self.before, columns=tuple(each for each in self.before.columns if each.name in names))
 
@@ -303,12 +303,16 @@ def _joined(uri: str, etag: str) -> str:
 
 
 def without_lines(
-    storage: Storage, run_id: str, name: str, is_gone: Callable[[Mapping[str, Any]], bool], row_group: int = 131_072
+    storage: WarehouseStorage,
+    run_id: str,
+    name: str,
+    is_gone: Callable[[Mapping[str, Any]], bool],
+    row_group: int = 131_072,
 ) -> Iterator[tuple[str, DataFile | None]]:
     """Files of the ledger or quarantine that hold lines which must go, each with what is left of it."""
-    table = existing(storage, name)
+    table = open_table(storage, name)
     for file in active_files(table) if table else ():
-        rows = pa.concat_tables(blocks(storage, name, file.path))
+        rows = pa.concat_tables(read_blocks(storage, name, file.path))
         keep = [not is_gone(row) for row in rows.to_pylist()]
         if not all(keep):
             left = rows.filter(pa.array(keep))

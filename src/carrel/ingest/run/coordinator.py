@@ -18,7 +18,7 @@ from carrel.ingest.schemas import Schemas
 from carrel.ingest.sources import Source, SourceProblem
 from carrel.ingest.store import (
     RunNumber,
-    Storage,
+    WarehouseStorage,
     apply,
     begin,
     catalog,
@@ -58,7 +58,7 @@ class Setting:
 class Coordinator:
     """Takes what a source has that the ledger does not know; under the lock that `operations.ingestion` holds."""
 
-    def __init__(self, setting: Setting, storage: Storage, progress: Progress):
+    def __init__(self, setting: Setting, storage: WarehouseStorage, progress: Progress):
         self.setting = setting
         self.storage = storage
         self.progress = progress

@@ -24,7 +24,7 @@ from carrel.ingest.run.packing import Packer
 from carrel.ingest.run.values import Context, Part, RawFile
 from carrel.ingest.run.writing import Writers
 from carrel.ingest.schemas import Schemas, described_schemas
-from carrel.ingest.store import Storage
+from carrel.ingest.store import WarehouseStorage
 from carrel.ingest.tables import (
     DatasetSchema,
     Declared,
@@ -78,7 +78,7 @@ class _Unsound(Exception):
 class Taker:
     """Takes archives of one batch, one after the other; then `close`."""
 
-    def __init__(self, context: Context, storage: Storage, name: str):
+    def __init__(self, context: Context, storage: WarehouseStorage, name: str):
         self.context = context
         self.storage = storage
         self.name = name

@@ -6,7 +6,7 @@ from typing import Any
 
 from carrel.ingest.run.values import BatchResult, Failure, Part, Prior, RawFile
 from carrel.ingest.store.ledger import CURRENT, Line, current, settle
-from carrel.ingest.store.quarantine import Held
+from carrel.ingest.store.quarantine import QuarantineLine
 from carrel.ingest.tables import DatasetSchema
 from carrel.ingest.values import Disposition
 
@@ -26,7 +26,7 @@ class Settled:
     parts: tuple[Part, ...]
     schemas: Mapping[str, tuple[DatasetSchema, ...]]
     lines: tuple[Line, ...]
-    held: tuple[Held, ...]
+    held: tuple[QuarantineLine, ...]
     losers: Mapping[str, frozenset[Archive]]
     priors: Mapping[str, Prior]
     replaced_faults: Mapping[int, Line]
@@ -106,7 +106,9 @@ def _losers(
     return {record: frozenset(archives) for record, archives in losers.items()}
 
 
-def _held(results: Iterable[BatchResult], lines: Iterable[Line], winners: Mapping[int, Line]) -> Iterator[Held]:
+def _held(
+    results: Iterable[BatchResult], lines: Iterable[Line], winners: Mapping[int, Line]
+) -> Iterator[QuarantineLine]:
     """Quarantine speaks of what is missing now: lines of an export go when a later one is taken."""
     faulty = {line.archive_key for line in lines if line.entry.disposition in _FAULTY}
     for result in results:
@@ -116,7 +118,7 @@ def _held(results: Iterable[BatchResult], lines: Iterable[Line], winners: Mappin
                 yield held
 
 
-def is_replaced(held: Held, winner: Line) -> bool:
+def is_replaced(held: QuarantineLine, winner: Line) -> bool:
     """Whether a quarantine line is about another, no later export than the one that was taken."""
     if held.archive_key == winner.archive_key:
         return False

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from carrel.ingest.run.values import RawFile
-from carrel.ingest.store import Storage
+from carrel.ingest.store import WarehouseStorage
 from carrel.ingest.store.raw_files import PackWriter
 from carrel.ingest.tables.raw_json import END, RawJson, raw_json_key
 from carrel.ingest.values import Lineage
@@ -19,7 +19,7 @@ _Place = tuple[str, str, str]
 class Packer:
     """Packs files as they are taken; those that are rejected afterwards are left out again."""
 
-    def __init__(self, storage: Storage, run_id: str, name: str):
+    def __init__(self, storage: WarehouseStorage, run_id: str, name: str):
         self.pack = PackWriter(storage, run_id, name)
         self._files: dict[_Place, RawFile] = {}
 

@@ -16,9 +16,9 @@ from carrel.ingest.run.budgets import Budget, Spent, spent
 from carrel.ingest.run.merging import schemas_of
 from carrel.ingest.run.values import BatchResult, Part, Prior
 from carrel.ingest.schemas import Schemas
-from carrel.ingest.store import Storage, blocks
+from carrel.ingest.store import WarehouseStorage, read_blocks
 from carrel.ingest.store.ledger import CURRENT, Line
-from carrel.ingest.store.quarantine import Held
+from carrel.ingest.store.quarantine import QuarantineLine
 from carrel.ingest.tables import (
     CatalogEntry,
     DatasetSchema,
@@ -51,7 +51,7 @@ class Refused:
 
 
 def refused(
-    storage: Storage, schemas: Schemas, known: Mapping[str, CatalogEntry], results: Sequence[BatchResult]
+    storage: WarehouseStorage, schemas: Schemas, known: Mapping[str, CatalogEntry], results: Sequence[BatchResult]
 ) -> Refused:
     """Reads the parts of datasets that have such a policy, or too many columns or tables."""
     found = Refused()
@@ -73,23 +73,23 @@ def refused(
     return found
 
 
-def _look(storage: Storage, parts: Sequence[Part], schema: DatasetSchema, found: Refused) -> None:
+def _look(storage: WarehouseStorage, parts: Sequence[Part], schema: DatasetSchema, found: Refused) -> None:
     first: dict[tuple[str, ...], NonconformingFile] = {}
     for part in sorted(parts, key=lambda each: (each.table, each.file.path)):
         have = TableSchema.from_bytes(part.table, part.schema)
-        for block in blocks(storage, part.table, part.file.path):
+        for block in read_blocks(storage, part.table, part.file.path):
             for each in nonconforming_files(block, have, schema.table(part.table)):
                 first.setdefault(each.file, each)
     _add(storage, parts, sorted(first.values()), found)
 
 
-def _add(storage: Storage, parts: Sequence[Part], mine: Sequence[NonconformingFile], found: Refused) -> None:
+def _add(storage: WarehouseStorage, parts: Sequence[Part], mine: Sequence[NonconformingFile], found: Refused) -> None:
     """Note what goes with these files."""
     found.files += mine
     records = {each.recordid for each in mine}
     for part in parts:
         if part.records & records:
-            for block in blocks(storage, part.table, part.file.path):
+            for block in read_blocks(storage, part.table, part.file.path):
                 gone = _count(block, without_files(block, mine), part.table, found.lost)
                 for each in mine if gone else ():
                     if each not in found.rows and (row := _row_of(block, each)):
@@ -173,7 +173,7 @@ def _lost(prior: Prior, fallen: set[int]) -> Prior:
     return replace(prior, is_lost=True) if prior.archives & fallen else prior
 
 
-def _held(line: Line, offender: NonconformingFile, gone: Refused) -> Held:
+def _held(line: Line, offender: NonconformingFile, gone: Refused) -> QuarantineLine:
     """As the worker would have made it."""
     entry, row = line.entry, gone.rows[offender]
     record = Record(
@@ -197,4 +197,4 @@ def _held(line: Line, offender: NonconformingFile, gone: Refused) -> Held:
         faults=(fault_of(offender),),
         record=record,
     )
-    return Held(made, line.run_id)
+    return QuarantineLine(made, line.run_id)

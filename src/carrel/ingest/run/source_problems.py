@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from carrel.ingest.run.values import BatchResult
 from carrel.ingest.sources import SourceProblem
 from carrel.ingest.store.ledger import Line
-from carrel.ingest.store.quarantine import Held
+from carrel.ingest.store.quarantine import QuarantineLine
 from carrel.ingest.values import ArchiveRef, Disposition, LedgerEntry, QuarantineEntry
 
 
@@ -46,7 +46,7 @@ def _line(problem: SourceProblem, run_id: str) -> Line:
     )
 
 
-def _held(problem: SourceProblem, run_id: str) -> Held:
+def _held(problem: SourceProblem, run_id: str) -> QuarantineLine:
     digest = _digest(problem)
     return Held(
         QuarantineEntry(

@@ -7,7 +7,7 @@ from carrel.ingest.schemas import Schemas
 from carrel.ingest.sources import Source
 from carrel.ingest.store import DataFile
 from carrel.ingest.store.ledger import Line
-from carrel.ingest.store.quarantine import Held
+from carrel.ingest.store.quarantine import QuarantineLine
 from carrel.ingest.tables import DatasetSchema
 from carrel.ingest.values import ArchiveRef
 
@@ -113,7 +113,7 @@ class BatchResult:
     parts: tuple[Part, ...] = ()
     schemas: tuple[DatasetSchema, ...] = ()
     lines: tuple[Line, ...] = ()
-    held: tuple[Held, ...] = ()
+    held: tuple[QuarantineLine, ...] = ()
     priors: tuple[Prior, ...] = ()
     failures: tuple[Failure, ...] = ()
     dropped: frozenset[tuple[str, str, str]] = field(default_factory=frozenset)

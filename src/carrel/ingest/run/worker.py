@@ -14,7 +14,7 @@ from carrel.ingest.run.values import Batch, BatchResult, Context, Failure, Prior
 from carrel.ingest.sources import ArchiveChanged, SourceFault
 from carrel.ingest.store import open_storage
 from carrel.ingest.store.ledger import CURRENT, Ledger, Line, judged_after, judged_before
-from carrel.ingest.store.quarantine import Held
+from carrel.ingest.store.quarantine import QuarantineLine
 from carrel.ingest.values import ArchiveRef, Disposition
 from carrel.telemetry import faults
 
@@ -131,11 +131,11 @@ def _line(arrival: Arrival, taker: Taker, others: Sequence[Line]) -> Line:
     return judged_after(line, others)
 
 
-def _held(taker: Taker, lines: Sequence[Line], run_id: str) -> Iterator[Held]:
+def _held(taker: Taker, lines: Sequence[Line], run_id: str) -> Iterator[QuarantineLine]:
     of_interest = {line.archive_key for line in lines if line.entry.disposition in _FAULTY}
     for files in taker.files.values():
         if files.arrival.line.archive_key in of_interest:
-            yield from (Held(entry, run_id) for entry in files.held)
+            yield from (QuarantineLine(entry, run_id) for entry in files.held)
 
 
 def _priors(lines: Sequence[Line], history: History) -> Iterator[Prior]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from carrel.ingest.run.values import Part
-from carrel.ingest.store import FileWriter, Storage
+from carrel.ingest.store import FileWriter, WarehouseStorage
 from carrel.ingest.tables import DatasetSchema, FlatTables, TableSchema
 from carrel.ingest.tables.partitions import Values, partitions
 from carrel.telemetry import faults
@@ -32,7 +32,7 @@ class Writers:
 
     def __init__(
         self,
-        storage: Storage,
+        storage: WarehouseStorage,
         run_id: str,
         name: str,
         file_bytes: int,

@@ -6,18 +6,18 @@ from carrel.ingest.store.data_files import (
     ROW_GROUP,
     DataFile,
     FileWriter,
-    blocks,
-    opened,
-    plain,
-    rewritten,
+    open_data_file,
+    plain_schema,
+    read_blocks,
+    rewrite_file,
     write_file,
 )
 from carrel.ingest.store.delta import (
     ActiveFile,
     TableCommit,
     active_files,
-    existing,
     old_files,
+    open_table,
     schema_bytes,
     vacuum,
     view_of,
@@ -25,8 +25,8 @@ from carrel.ingest.store.delta import (
 from carrel.ingest.store.lock import WarehouseBusy, WarehouseLost, coordinator_lock, ensure_held, is_held
 from carrel.ingest.store.opening import open_storage
 from carrel.ingest.store.plan import (
-    Plan,
     RunNumber,
+    RunPlan,
     all_tables,
     apply,
     begin,
@@ -37,11 +37,11 @@ from carrel.ingest.store.plan import (
     last_run,
     recover,
     table_names,
-    undoable,
+    write_undo,
 )
-from carrel.ingest.store.reading import dataset_of, whole
-from carrel.ingest.store.record_lookup import Sought
-from carrel.ingest.store.storage import LocalStorage, Storage
+from carrel.ingest.store.reading import open_dataset, read_table
+from carrel.ingest.store.record_lookup import RecordLookup
+from carrel.ingest.store.storage import LocalStorage, WarehouseStorage
 from carrel.warehouse.layout import ARCHIVE, LEDGER, QUARANTINE, TABLES, run_key, table_key
 
 __all__ = [
@@ -55,42 +55,42 @@ __all__ = [
     "DataFile",
     "FileWriter",
     "LocalStorage",
-    "Plan",
+    "RecordLookup",
     "RunNumber",
-    "Sought",
-    "Storage",
+    "RunPlan",
     "TableCommit",
     "WarehouseBusy",
     "WarehouseFault",
     "WarehouseLost",
+    "WarehouseStorage",
     "active_files",
     "all_tables",
     "apply",
     "begin",
-    "blocks",
     "coordinator_lock",
-    "dataset_of",
     "decide",
     "ensure_held",
     "ensure_ours",
-    "existing",
     "finish",
     "is_held",
     "is_open",
     "last_run",
     "old_files",
+    "open_data_file",
+    "open_dataset",
     "open_storage",
-    "opened",
-    "plain",
+    "open_table",
+    "plain_schema",
+    "read_blocks",
+    "read_table",
     "recover",
-    "rewritten",
+    "rewrite_file",
     "run_key",
     "schema_bytes",
     "table_key",
     "table_names",
-    "undoable",
     "vacuum",
     "view_of",
-    "whole",
     "write_file",
+    "write_undo",
 ]

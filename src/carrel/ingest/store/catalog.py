@@ -2,24 +2,24 @@
 
 from collections.abc import Iterable
 
-from carrel.ingest.store import Storage
+from carrel.ingest.store import WarehouseStorage
 from carrel.ingest.tables import CatalogEntry
 from carrel.warehouse.layout import CATALOG, catalog_key
 
 
-def load(storage: Storage, dataset: str) -> CatalogEntry | None:
+def load(storage: WarehouseStorage, dataset: str) -> CatalogEntry | None:
     """The entry of `dataset`, if it has been built."""
     data = storage.read(catalog_key(dataset))
     return CatalogEntry.from_json(data) if data is not None else None
 
 
-def load_all(storage: Storage, datasets: Iterable[str] | None = None) -> dict[str, CatalogEntry]:
+def load_all(storage: WarehouseStorage, datasets: Iterable[str] | None = None) -> dict[str, CatalogEntry]:
     """Entries by dataset: of `datasets` that have one, or of all."""
     names = _names(storage) if datasets is None else sorted(datasets)
     found = {name: load(storage, name) for name in names}
     return {name: entry for name, entry in found.items() if entry is not None}
 
 
-def _names(storage: Storage) -> list[str]:
+def _names(storage: WarehouseStorage) -> list[str]:
     keys = [key.rsplit("/", 1)[-1] for key in storage.keys(f"{CATALOG}/")]
     return [name.removesuffix(".json") for name in keys if name.endswith(".json") and not name.startswith(".")]

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from carrel.ingest.store.storage import Storage
+from carrel.ingest.store.storage import WarehouseStorage
 from carrel.ingest.tables.parquet import write_options
 from carrel.ingest.tables.reserved_columns import with_dictionaries
 from carrel.warehouse.layout import file_prefix, table_key
@@ -43,7 +43,7 @@ class DataFile:
 class FileWriter:
     """One file of one table. `close` makes it part of the folder, `abandon` makes it never have been."""
 
-    def __init__(self, storage: Storage, run_id: str, table: str, name: str, schema: pa.Schema):
+    def __init__(self, storage: WarehouseStorage, run_id: str, table: str, name: str, schema: pa.Schema):
         self.storage = storage
         self.table = table
         self.path = f"{file_prefix(run_id)}{name}-{os.urandom(4).hex()}.parquet"
@@ -107,7 +107,7 @@ def _options(schema: pa.Schema) -> dict[str, Any]:
 
 
 def write_file(
-    storage: Storage, run_id: str, table: str, name: str, rows: pa.Table, row_group: int = ROW_GROUP
+    storage: WarehouseStorage, run_id: str, table: str, name: str, rows: pa.Table, row_group: int = ROW_GROUP
 ) -> DataFile:
     """`rows` as one file."""
     writer = FileWriter(storage, run_id, table, name, rows.schema)
@@ -116,37 +116,37 @@ def write_file(
 
 
 @contextmanager
-def opened(storage: Storage, table: str, path: str) -> Iterator[pq.ParquetFile]:
+def open_data_file(storage: WarehouseStorage, table: str, path: str) -> Iterator[pq.ParquetFile]:
     """A file of a table for reading."""
     with storage.open(f"{table_key(table)}/{path}") as stream, pq.ParquetFile(stream) as file:
         yield file
 
 
-def blocks(storage: Storage, table: str, path: str) -> Iterator[pa.Table]:
-    """A file, row group by row group; text as `plain` has it."""
-    with opened(storage, table, path) as file:
-        schema = plain(file.schema_arrow)
+def read_blocks(storage: WarehouseStorage, table: str, path: str) -> Iterator[pa.Table]:
+    """A file, row group by row group; text as `plain_schema` has it."""
+    with open_data_file(storage, table, path) as file:
+        schema = plain_schema(file.schema_arrow)
         for number in range(file.num_row_groups):
             block = file.read_row_group(number)
             yield block if block.schema.equals(schema) else block.cast(schema)
 
 
-def plain(schema: pa.Schema) -> pa.Schema:
+def plain_schema(schema: pa.Schema) -> pa.Schema:
     """`schema` with Arrow's usual text and lists. Files that others wrote into a table (deltalake, when somebody
     deletes rows by hand) ask for views, which Arrow's functions do not take."""
-    return pa.schema([field.with_type(_plain(field.type)) for field in schema])
+    return pa.schema([field.with_type(_plain_kind(field.type)) for field in schema])
 
 
-def _plain(kind: pa.DataType) -> pa.DataType:
+def _plain_kind(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_string_view(kind) or pa.types.is_large_string(kind):
         return pa.string()
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_list_view(kind):
-        return pa.list_(kind.value_field.with_type(_plain(kind.value_type)))
+        return pa.list_(kind.value_field.with_type(_plain_kind(kind.value_type)))
     return kind
 
 
-def rewritten(
-    storage: Storage,
+def rewrite_file(
+    storage: WarehouseStorage,
     run_id: str,
     table: str,
     path: str,
@@ -155,11 +155,11 @@ def rewritten(
 ) -> DataFile | None:
     """A new file with what `change` makes of each block of an old one, in `schema` (default: as it was); None when no
     row is left."""
-    with opened(storage, table, path) as file:
-        schema = schema or plain(file.schema_arrow)
+    with open_data_file(storage, table, path) as file:
+        schema = schema or plain_schema(file.schema_arrow)
     writer = FileWriter(storage, run_id, table, "rewritten", schema)
     try:
-        for block in blocks(storage, table, path):
+        for block in read_blocks(storage, table, path):
             changed = change(block)
             if changed.num_rows:
                 writer.write(changed)

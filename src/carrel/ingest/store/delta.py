@@ -11,7 +11,7 @@ from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
 from carrel.ingest.store.data_files import DataFile
-from carrel.ingest.store.storage import Storage
+from carrel.ingest.store.storage import WarehouseStorage
 from carrel.telemetry import faults
 from carrel.warehouse.layout import APPLICATION, run_of, table_key
 from carrel.warehouse.views import PROPERTY as VIEW_PROPERTY
@@ -49,7 +49,7 @@ class ActiveFile:
     partition: tuple[object, ...] = ()
 
 
-def existing(storage: Storage, table: str, version: int | None = None) -> DeltaTable | None:
+def open_table(storage: WarehouseStorage, table: str, version: int | None = None) -> DeltaTable | None:
     """The table as it is now (or was at `version`), if there is one."""
     uri = storage.uri(table_key(table))
     options = storage.delta_options()
@@ -67,7 +67,7 @@ def _active(row: Mapping[str, Any]) -> ActiveFile:
     return ActiveFile(row["path"], row["size_bytes"], row["num_records"] or 0, partition)
 
 
-def commit(storage: Storage, number: int, what: TableCommit) -> None:
+def commit(storage: WarehouseStorage, number: int, what: TableCommit) -> None:
     """Apply `what` as run `number`; nothing when the table has that run already, even if it got it just now.
 
     Of two who commit on the same version only one succeeds: on S3 each version is a conditional PUT, and the other
@@ -76,7 +76,7 @@ def commit(storage: Storage, number: int, what: TableCommit) -> None:
     try:
         _commit(storage, number, what)
     except DeltaError:
-        table = existing(storage, what.table)
+        table = open_table(storage, what.table)
         if table is None or not _has(table, number):
             raise
     if what.view is not None:
@@ -88,7 +88,7 @@ def view_of(table: DeltaTable) -> str:
     return table.metadata().configuration.get(VIEW_PROPERTY) or ""
 
 
-def _set_view(storage: Storage, number: int, name: str, view: str) -> None:
+def _set_view(storage: WarehouseStorage, number: int, name: str, view: str) -> None:
     """After the rows, so that it names no column that is not there; unless a later run has been at the table.
 
     Of two who set it on the same version only one succeeds, as with rows.
@@ -106,9 +106,9 @@ def _set_view(storage: Storage, number: int, name: str, view: str) -> None:
             raise
 
 
-def _without_view(storage: Storage, number: int, name: str, view: str) -> DeltaTable | None:
+def _without_view(storage: WarehouseStorage, number: int, name: str, view: str) -> DeltaTable | None:
     """The table, if run `number` was the last at it and has yet to give it this view."""
-    table = existing(storage, name)
+    table = open_table(storage, name)
     is_ours = table is not None and table.transaction_version(APPLICATION) == number
     return table if table is not None and is_ours and view_of(table) != view else None
 
@@ -117,9 +117,9 @@ def _has(table: DeltaTable, number: int) -> bool:
     return (table.transaction_version(APPLICATION) or 0) >= number
 
 
-def _commit(storage: Storage, number: int, what: TableCommit) -> None:
+def _commit(storage: WarehouseStorage, number: int, what: TableCommit) -> None:
     schema = Schema.from_arrow(pa.ipc.read_schema(pa.py_buffer(what.schema)))
-    table = existing(storage, what.table)
+    table = open_table(storage, what.table)
     if table is None:
         if what.add or what.view is None:
             _create(storage, schema, what, number)
@@ -139,7 +139,7 @@ def _commit(storage: Storage, number: int, what: TableCommit) -> None:
     )
 
 
-def _create(storage: Storage, schema: Schema, what: TableCommit, number: int) -> None:
+def _create(storage: WarehouseStorage, schema: Schema, what: TableCommit, number: int) -> None:
     create_table_with_add_actions(
         storage.uri(table_key(what.table)),
         schema,
@@ -180,7 +180,7 @@ def _add_columns(table: DeltaTable, schema: Schema) -> None:
         faults.point("ingest.columns_added")
 
 
-def vacuum(storage: Storage, name: str, number: int, hours: int = 0) -> list[str]:
+def vacuum(storage: WarehouseStorage, name: str, number: int, hours: int = 0) -> list[str]:
     """Delete the `old_files`; what was deleted."""
     gone = old_files(storage, name, number, hours)
     for path in gone:
@@ -188,13 +188,13 @@ def vacuum(storage: Storage, name: str, number: int, hours: int = 0) -> list[str
     return gone
 
 
-def old_files(storage: Storage, name: str, number: int, hours: int) -> list[str]:
+def old_files(storage: WarehouseStorage, name: str, number: int, hours: int) -> list[str]:
     """Files that no version younger than `hours` names.
 
     Not those of runs after `number`: another coordinator, who took over while this one slept, has written them, and no
     version names them yet.
     """
-    table = existing(storage, name)
+    table = open_table(storage, name)
     if table is None:
         return []
     found = table.vacuum(retention_hours=hours, dry_run=True, enforce_retention_duration=False, full=True)

@@ -18,7 +18,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from carrel.ingest.access_faults import WarehouseFault
-from carrel.ingest.store.storage import LocalStorage, Storage
+from carrel.ingest.store.storage import LocalStorage, WarehouseStorage
 from carrel.telemetry import faults
 from carrel.units.ignored import make_ignored
 from carrel.units.locks import LockHeld, locked
@@ -41,7 +41,7 @@ class WarehouseLost(WarehouseBusy):
 
 
 @contextmanager
-def coordinator_lock(storage: Storage, lease_seconds: float = LEASE_SECONDS) -> Iterator[None]:
+def coordinator_lock(storage: WarehouseStorage, lease_seconds: float = LEASE_SECONDS) -> Iterator[None]:
     """Hold the warehouse; raises WarehouseBusy at once when somebody else does."""
     taken = _local(storage) if isinstance(storage, LocalStorage) else _lease(storage, lease_seconds)
     with taken:
@@ -80,7 +80,7 @@ def _lease(storage: Any, seconds: float) -> Iterator[None]:
             lease.release()
 
 
-def ensure_held(storage: Storage, ask: bool = False) -> None:
+def ensure_held(storage: WarehouseStorage, ask: bool = False) -> None:
     """WarehouseLost when the lease of this coordinator ended or was taken over. `ask`: look at S3, not only at what is
     known of it. A lock on a local disk is never lost."""
     lease: Lease | None = getattr(storage, "lease", None)
@@ -88,7 +88,7 @@ def ensure_held(storage: Storage, ask: bool = False) -> None:
         lease.check(ask)
 
 
-def is_held(storage: Storage) -> bool:
+def is_held(storage: WarehouseStorage) -> bool:
     """False when the lease of this coordinator is known to be lost. What S3 does not answer just now is not known."""
     with suppress(WarehouseFault):
         try:

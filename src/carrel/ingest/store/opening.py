@@ -1,10 +1,10 @@
 """From the address of a warehouse to its place."""
 
 from carrel.ingest.store.addresses import Bucket, place_of
-from carrel.ingest.store.storage import LocalStorage, Storage
+from carrel.ingest.store.storage import LocalStorage, WarehouseStorage
 
 
-def open_storage(url: str) -> Storage:
+def open_storage(url: str) -> WarehouseStorage:
     """The storage at `url`: `s3://bucket/prefix`, or a folder (also as `file://` or `delta://` URL).
 
     Looks at the address alone. WarehouseFault when it is none.

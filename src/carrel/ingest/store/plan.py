@@ -18,7 +18,7 @@ from carrel.ingest.store.data_files import DataFile
 from carrel.ingest.store.delta import TableCommit, commit, vacuum
 from carrel.ingest.store.lock import WarehouseLost, ensure_held
 from carrel.ingest.store.raw_files import discard, publish
-from carrel.ingest.store.storage import Storage
+from carrel.ingest.store.storage import WarehouseStorage
 from carrel.telemetry import faults
 from carrel.warehouse.layout import (
     ARCHIVE,
@@ -45,7 +45,7 @@ _LAST = {QUARANTINE: 1, LEDGER: 2}
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RunPlan:
     """One run's commits. `catalog`: dataset -> its new catalog entry, as text. `forget`: keys to delete at the end;
     `vacuum`: tables whose old files go from the disk, and their history with them."""
 
@@ -67,7 +67,7 @@ class Plan:
         return json.dumps(made, indent=1).encode()
 
     @classmethod
-    def from_json(cls, data: bytes) -> "Plan":
+    def from_json(cls, data: bytes) -> "RunPlan":
         """What `to_json` wrote."""
         made = json.loads(data)
         made["commits"] = tuple(_commit(each) for each in made["commits"])
@@ -93,7 +93,7 @@ class RunNumber:
         return run_id_of(self.number)
 
 
-def begin(storage: Storage) -> RunNumber:
+def begin(storage: WarehouseStorage) -> RunNumber:
     """Begin the next run, after `recover`; only under the coordinator's lock."""
     before = storage.read(STATE)
     number = RunNumber(json.loads(before or b"{}").get("number", 0) + 1)
@@ -103,13 +103,13 @@ def begin(storage: Storage) -> RunNumber:
     return number
 
 
-def undoable(storage: Storage, number: RunNumber, keys: Sequence[str]) -> None:
+def write_undo(storage: WarehouseStorage, number: RunNumber, keys: Sequence[str]) -> None:
     """What a run is about to write where no plan and no prefix of files tells of it; gone, if it is never decided."""
     storage.write(run_key(number.run_id, _UNDO), json.dumps(list(keys)).encode())
     faults.point("ingest.undoable")
 
 
-def decide(storage: Storage, plan: Plan) -> None:
+def decide(storage: WarehouseStorage, plan: RunPlan) -> None:
     """Write the plan down: the decision point. Before it the run has not happened, after it it has.
 
     WarehouseLost when another coordinator gave the run up meanwhile; its files are gone then.
@@ -125,7 +125,7 @@ def decide(storage: Storage, plan: Plan) -> None:
     faults.point("ingest.decided")
 
 
-def ensure_ours(storage: Storage, number: RunNumber) -> None:
+def ensure_ours(storage: WarehouseStorage, number: RunNumber) -> None:
     """Before a run is decided: WarehouseLost when another coordinator took over; the run's files are gone then."""
     try:
         ensure_held(storage, ask=True)
@@ -134,7 +134,7 @@ def ensure_ours(storage: Storage, number: RunNumber) -> None:
         raise
 
 
-def apply(storage: Storage, plan: Plan) -> None:
+def apply(storage: WarehouseStorage, plan: RunPlan) -> None:
     """Make the plan visible; each step is skipped when it was done before.
 
     WarehouseLost when another coordinator has done so, and closed the run.
@@ -157,7 +157,7 @@ def apply(storage: Storage, plan: Plan) -> None:
         faults.point("ingest.forgotten")
 
 
-def _write_catalog(storage: Storage, plan: Plan, key: str, data: bytes) -> None:
+def _write_catalog(storage: WarehouseStorage, plan: RunPlan, key: str, data: bytes) -> None:
     """What was there is read first: if it is of a later run, that run has begun, and the state says so."""
     before = storage.read(key)
     _ensure_open(storage, plan)
@@ -165,22 +165,22 @@ def _write_catalog(storage: Storage, plan: Plan, key: str, data: bytes) -> None:
         raise _lost(storage, plan.run_id)
 
 
-def _ensure_open(storage: Storage, plan: Plan) -> None:
+def _ensure_open(storage: WarehouseStorage, plan: RunPlan) -> None:
     """WarehouseLost when another coordinator has finished the run."""
     if _state(storage) != {"number": plan.number, "state": "open"}:
         raise _lost(storage, plan.run_id)
 
 
-def _lost(storage: Storage, run_id: str) -> WarehouseLost:
+def _lost(storage: WarehouseStorage, run_id: str) -> WarehouseLost:
     return WarehouseLost(f"another ingest took over {storage.url} from run {run_id}")
 
 
-def _place(plan: Plan, what: TableCommit) -> int:
+def _place(plan: RunPlan, what: TableCommit) -> int:
     """The ledger is last, so that what it says is true; of a withdrawal first, so that nothing comes in again."""
     return -1 if plan.kind == "withdraw" and what.table == LEDGER else _LAST.get(what.table, 0)
 
 
-def finish(storage: Storage, plan: Plan) -> None:
+def finish(storage: WarehouseStorage, plan: RunPlan) -> None:
     """Sweep what the plan does not name, and close the run."""
     keep = {f"{table_key(each.table)}/{file.path}" for each in plan.commits for file in each.add}
     _sweep(storage, plan.run_id, keep)
@@ -195,7 +195,7 @@ def finish(storage: Storage, plan: Plan) -> None:
     faults.point("ingest.done")
 
 
-def _forget_run(storage: Storage, number: int) -> None:
+def _forget_run(storage: WarehouseStorage, number: int) -> None:
     """Nobody finishes it any more; else the list of all runs that ever were would grow without end."""
     if number < 1:
         return
@@ -205,7 +205,7 @@ def _forget_run(storage: Storage, number: int) -> None:
         storage.delete(f"{RUNS}/{run_id}")
 
 
-def recover(storage: Storage) -> Plan | None:
+def recover(storage: WarehouseStorage) -> RunPlan | None:
     """Finish or undo the run that was interrupted, if there is one; the plan that was rolled forward, or None."""
     state = _state(storage)
     number = RunNumber(state.get("number", 0))
@@ -225,13 +225,13 @@ def recover(storage: Storage) -> Plan | None:
         _forget_run(storage, number.number - KEPT_RUNS)
         _set_state(storage, number.number, "abandoned")
         return None
-    plan = Plan.from_json(written)
+    plan = RunPlan.from_json(written)
     apply(storage, plan)
     finish(storage, plan)
     return plan
 
 
-def _sweep(storage: Storage, run_id: str, keep: frozenset[str] | set[str]) -> None:
+def _sweep(storage: WarehouseStorage, run_id: str, keep: frozenset[str] | set[str]) -> None:
     """Files that workers wrote and no plan took: of retried batches, of rewritten parts, of a run that never was."""
     tables = [table_key(name) for name in (QUARANTINE, LEDGER, *all_tables(storage))]
     for table in tables:
@@ -244,29 +244,29 @@ def _sweep(storage: Storage, run_id: str, keep: frozenset[str] | set[str]) -> No
     storage.delete(run_key(run_id, "scratch"))
 
 
-def _sweep_half_written(storage: Storage, run_id: str) -> None:
-    """What `Storage.write` had not yet put in its place when it was interrupted."""
+def _sweep_half_written(storage: WarehouseStorage, run_id: str) -> None:
+    """What `WarehouseStorage.write` had not yet put in its place when it was interrupted."""
     for start in (f"{RUNS}/{run_id}/.", f"{RUNS}/.", f"{CATALOG}/."):
         for key in list(storage.keys(start)):
             storage.delete(key)
 
 
-def last_run(storage: Storage) -> int:
+def last_run(storage: WarehouseStorage) -> int:
     """Number of the last run that began; 0 when none did."""
     return int(_state(storage).get("number", 0))
 
 
-def is_open(storage: Storage) -> bool:
+def is_open(storage: WarehouseStorage) -> bool:
     """Whether a run has begun and is not closed: it goes on just now, or was interrupted."""
     return _state(storage).get("state") == "open"
 
 
-def table_names(storage: Storage) -> list[str]:
+def table_names(storage: WarehouseStorage) -> list[str]:
     """Every folder under `tables/`, committed to or not."""
     return storage.folders(f"{TABLES}/")
 
 
-def all_tables(storage: Storage) -> list[str]:
+def all_tables(storage: WarehouseStorage) -> list[str]:
     """Data tables, and the archived copies of data tables."""
     copies = [
         f"{ARCHIVE}/{dataset}/{name}"
@@ -276,12 +276,12 @@ def all_tables(storage: Storage) -> list[str]:
     return [*table_names(storage), *copies]
 
 
-def _state(storage: Storage) -> dict[str, Any]:
+def _state(storage: WarehouseStorage) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(storage.read(STATE) or b"{}")
     return found
 
 
-def _set_state(storage: Storage, number: int, state: str) -> None:
+def _set_state(storage: WarehouseStorage, number: int, state: str) -> None:
     """Close the run that is open; nothing to do when somebody else has."""
     text = state_text(number, state)
     if not storage.exchange(STATE, state_text(number, "open"), text) and storage.read(STATE) != text:

@@ -36,7 +36,7 @@ SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class QuarantineLine:
     """A quarantine entry and the run that made it."""
 
     entry: QuarantineEntry
@@ -59,13 +59,13 @@ class Held:
         return f"{key_of(f'{entry.archive_uri}/{entry.archive_etag}/{entry.source_file}') & (2**64 - 1):016x}"
 
 
-def to_arrow(held: Iterable[Held]) -> pa.Table:
+def to_arrow(held: Iterable[QuarantineLine]) -> pa.Table:
     """Entries as a table."""
     rows = sorted((_row(each) for each in held), key=lambda row: (row["record_key"], row["id"]))
     return pa.Table.from_pylist(rows, SCHEMA)
 
 
-def _row(held: Held) -> dict[str, Any]:
+def _row(held: QuarantineLine) -> dict[str, Any]:
     entry, record = held.entry, held.entry.record
     first = entry.faults[0]
     return {

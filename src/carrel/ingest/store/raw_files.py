@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from carrel.ingest.store.storage import Storage
+from carrel.ingest.store.storage import WarehouseStorage
 from carrel.telemetry import faults
 from carrel.warehouse.layout import run_key
 
@@ -27,12 +27,12 @@ Packed = Mapping[str, Mapping[str, str]]
 """pack -> name in it -> key below `raw_json/`"""
 
 
-def is_kept(storage: Storage) -> bool:
+def is_kept(storage: WarehouseStorage) -> bool:
     """Whether this warehouse keeps raw JSON: every run does, once one did."""
     return storage.read(_KEPT) is not None
 
 
-def keep(storage: Storage) -> None:
+def keep(storage: WarehouseStorage) -> None:
     """From now on it does. The name is one that readers of the folder ignore."""
     storage.write(_KEPT, b"Every run of carrel ingest keeps raw JSON here. Delete this folder to end that.\n")
 
@@ -40,7 +40,7 @@ def keep(storage: Storage) -> None:
 class PackWriter:
     """One worker's pack. `close` gives it to the warehouse."""
 
-    def __init__(self, storage: Storage, run_id: str, name: str):
+    def __init__(self, storage: WarehouseStorage, run_id: str, name: str):
         self.storage = storage
         self.key = run_key(run_id, f"raw/{name}-{os.urandom(4).hex()}.zip")
         self.local = storage.scratch(run_id) / self.key.rpartition("/")[2]
@@ -65,13 +65,13 @@ class PackWriter:
             self.local.unlink()
 
 
-def prepare(storage: Storage, run_id: str, packed: Packed, gone: Sequence[str]) -> None:
+def prepare(storage: WarehouseStorage, run_id: str, packed: Packed, gone: Sequence[str]) -> None:
     """Write down what `publish` will do: before the decision, because that is all it needs then."""
     made = {"write": packed, "delete": list(gone)}
     storage.write(_todo(run_id), json.dumps(made).encode())
 
 
-def publish(storage: Storage, run_id: str) -> None:
+def publish(storage: WarehouseStorage, run_id: str) -> None:
     """Put every file in its place, and take away those that they replace. Done twice, it comes to the same."""
     todo = json.loads(storage.read(_todo(run_id)) or b'{"write": {}, "delete": []}')
     for pack, files in sorted(todo["write"].items()):
@@ -81,7 +81,7 @@ def publish(storage: Storage, run_id: str) -> None:
         faults.point("ingest.raw_deleted")
 
 
-def _unpack(storage: Storage, run_id: str, pack: str, files: Mapping[str, str]) -> None:
+def _unpack(storage: WarehouseStorage, run_id: str, pack: str, files: Mapping[str, str]) -> None:
     scratch = storage.scratch(run_id)
 
     def put(item: tuple[str, str]) -> None:
@@ -102,7 +102,7 @@ def _all(results: Iterable[None]) -> None:
         pass
 
 
-def discard(storage: Storage, run_id: str) -> None:
+def discard(storage: WarehouseStorage, run_id: str) -> None:
     """Away with the run's packs: first what says that there is something to do with them."""
     storage.delete(_todo(run_id))
     storage.delete(run_key(run_id, "raw"))

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from carrel.ingest.store.delta import existing
-from carrel.ingest.store.storage import Storage
+from carrel.ingest.store.delta import open_table
+from carrel.ingest.store.storage import WarehouseStorage
 from carrel.warehouse.layout import table_key
 
 if TYPE_CHECKING:
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 
-def dataset_of(storage: Storage, name: str, table: "DeltaTable | None" = None) -> "ds.Dataset | None":
+def open_dataset(storage: WarehouseStorage, name: str, table: "DeltaTable | None" = None) -> "ds.Dataset | None":
     """Table `name` as it is now (or as `table`, one version of it, is); None when there is none."""
-    table = table or existing(storage, name)
+    table = table or open_table(storage, name)
     return table.to_pyarrow_dataset(filesystem=storage.arrow(table_key(name))) if table is not None else None
 
 
-def whole(storage: Storage, name: str) -> "pa.Table | None":
+def read_table(storage: WarehouseStorage, name: str) -> "pa.Table | None":
     """All rows of table `name`, in memory."""
-    dataset = dataset_of(storage, name)
+    dataset = open_dataset(storage, name)
     return dataset.to_table() if dataset is not None else None

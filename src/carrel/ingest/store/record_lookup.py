@@ -7,14 +7,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from carrel.ingest.store.data_files import opened
-from carrel.ingest.store.storage import Storage
+from carrel.ingest.store.data_files import open_data_file
+from carrel.ingest.store.storage import WarehouseStorage
 
 Bounds = tuple[str, str] | None
 """The least and the greatest text of a column; None: it may hold any."""
 
 
-class Sought:
+class RecordLookup:
     """Records to look for: record id -> the runs that may have written its rows; none: any run.
 
     Bounds are compared with all of them at once, so that thousands of records cost a file no more than a few.
@@ -35,14 +35,14 @@ class Sought:
             return True
         return any(_between(self._by_run[run], records) for run in _between(self._runs, runs))
 
-    def in_files(self, storage: Storage, table: str, paths: Iterable[str]) -> Iterator[str]:
+    def in_files(self, storage: WarehouseStorage, table: str, paths: Iterable[str]) -> Iterator[str]:
         """Those of the files, active or not, that hold a row of one. Reads each footer, and what the bounds allow."""
         for path in paths if len(self._ids) else ():
             if self._in_file(storage, table, path):
                 yield path
 
-    def _in_file(self, storage: Storage, table: str, path: str) -> bool:
-        with opened(storage, table, path) as file:
+    def _in_file(self, storage: WarehouseStorage, table: str, path: str) -> bool:
+        with open_data_file(storage, table, path) as file:
             places = {file.metadata.schema.column(each).path: each for each in range(file.metadata.num_columns)}
             for number in range(file.num_row_groups):
                 group = file.metadata.row_group(number)

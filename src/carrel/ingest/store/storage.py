@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _COPY_BYTES = 1 << 20
 
 
-class Storage(Protocol):
+class WarehouseStorage(Protocol):
     """Keys are `/`-separated paths below the warehouse. What writes is all or nothing."""
 
     url: str

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 from tests.support.ingest import Folder, ingest, state_of
 
-from carrel.ingest.store import LEDGER, active_files, existing, open_storage
+from carrel.ingest.store import LEDGER, active_files, open_storage, open_table
 from carrel.ingest.store.ledger import SCHEMA, Ledger
 from carrel.synthetic import Knobs, write
 
@@ -23,7 +23,7 @@ def _in_single_runs(warehouse, folder):
 
 
 def _ledger_files(warehouse):
-    return active_files(existing(open_storage(str(warehouse)), LEDGER))
+    return active_files(open_table(open_storage(str(warehouse)), LEDGER))
 
 
 def test_many_small_files_are_merged_and_no_line_is_lost(study, tmp_path, monkeypatch):

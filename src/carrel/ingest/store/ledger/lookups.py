@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from carrel.ingest.store import LEDGER, Storage, dataset_of, existing
+from carrel.ingest.store import LEDGER, WarehouseStorage, open_dataset, open_table
 from carrel.ingest.store.ledger.lines import Line, archive_key, from_arrow
 from carrel.ingest.store.ledger.skipped import COLUMNS, skipped_files
 from carrel.ingest.values import ArchiveRef
@@ -18,9 +18,9 @@ ROW_GROUP = 4_096
 class Ledger:
     """The ledger at one version (default: now); every answer is of that version."""
 
-    def __init__(self, storage: Storage, version: int | None = None):
+    def __init__(self, storage: WarehouseStorage, version: int | None = None):
         self.storage = storage
-        self.table = existing(storage, LEDGER, version)
+        self.table = open_table(storage, LEDGER, version)
         self.version = self.table.version() if self.table else None
         self._dataset: ds.Dataset | None = None
 
@@ -28,7 +28,7 @@ class Ledger:
     def dataset(self) -> ds.Dataset | None:
         """As an Arrow dataset, made when first asked for."""
         if self._dataset is None and self.table is not None:
-            self._dataset = dataset_of(self.storage, LEDGER, self.table)
+            self._dataset = open_dataset(self.storage, LEDGER, self.table)
         return self._dataset
 
     def known(self, refs: Iterable[ArchiveRef]) -> frozenset[int]:
