@@ -54,7 +54,8 @@ def part(number, rows, extra):
 def write_run(storage, table):
     number = begin(storage)
     file = write_file(storage, number.run_id, "t", "part", table)
-    plan = RunPlan(number.number, number.run_id, "run", (TableCommit("t", schema_bytes(table.schema), (file,)),))
+    commit = TableCommit("t", schema_bytes(table.schema), (file,))
+    plan = RunPlan(number=number.number, run_id=number.run_id, kind="run", commits=(commit,))
     decide(storage, plan)
     apply(storage, plan)
     finish(storage, plan)

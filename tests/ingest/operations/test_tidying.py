@@ -164,7 +164,7 @@ def test_a_merge_that_cannot_be_done_is_not_the_runs_fault(crowd, monkeypatch, c
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(compaction, "_merged", full)
+    monkeypatch.setattr(compaction, "_merge", full)
     report = ingest(warehouse, Folder(archives))
     assert sum(report.dispositions.values()) == 1
     assert "No space left" in caplog.text

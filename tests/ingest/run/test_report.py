@@ -133,7 +133,16 @@ def test_every_fault_is_documented():
 
 
 def test_a_status_for_people():
-    status = WarehouseStatus(3, "done", {"ingested": 1}, 1, 1, 1_000, 2_500_000, None)
+    status = WarehouseStatus(
+        run=3,
+        state="done",
+        dispositions={"ingested": 1},
+        quarantined=1,
+        tables=1,
+        rows=1_000,
+        size=2_500_000,
+        last_run=None,
+    )
     assert status.text().splitlines() == [
         "Last run: 3 (done)",
         "  ingested              1",

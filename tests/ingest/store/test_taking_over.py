@@ -35,7 +35,7 @@ def planned(storage, number, catalog="first"):
     """A run that has written its file."""
     file = write_file(storage, number.run_id, "t", "rows", ROWS)
     commits = (TableCommit("t", schema_bytes(ROWS.schema), (file,)),)
-    return RunPlan(number.number, number.run_id, "run", commits, {"t": catalog})
+    return RunPlan(number=number.number, run_id=number.run_id, kind="run", commits=commits, catalog={"t": catalog})
 
 
 def whole_run(storage, catalog="later"):

@@ -28,11 +28,9 @@ from carrel.ingest.store import (
     WarehouseLost,
     WarehouseStorage,
     active_files,
-    apply,
     begin,
+    carry_out,
     coordinator_lock,
-    decide,
-    finish,
     last_run,
     old_files,
     open_storage,
@@ -105,13 +103,14 @@ def compact(
         resume(storage)
         number = begin(storage)
         names = [*table_names(storage), QUARANTINE, LEDGER]
-        groups = {name: list(_small_files(storage, name, limits)) for name in names}
-        commits = tuple(commit for name in names for commit in _merged(storage, number, name, groups[name], limits))
-        _carried_out(storage, number, commits)
-        hours = vacuum_hours
-        last = number.number
-        deleted = sum(len(vacuum(storage, name, last, hours)) for name in names) if hours is not None else 0
-        return Compacted({each.table: (len(each.remove), len(each.add)) for each in commits}, deleted)
+        groups = {name: _small_files(storage, name, limits) for name in names}
+        merges = (_merge(storage, number, name, groups[name], limits) for name in names)
+        commits = tuple(commit for commit in merges if commit)
+        carry_out(storage, _plan(number, commits))
+        deleted = 0
+        if vacuum_hours is not None:
+            deleted = sum(len(vacuum(storage, name, number.number, vacuum_hours)) for name in names)
+        return Compacted({commit.table: (len(commit.remove), len(commit.add)) for commit in commits}, deleted)
 
 
 def tidy(storage: WarehouseStorage) -> None:
@@ -137,7 +136,7 @@ def _tidy(storage: WarehouseStorage) -> None:
     if not any(groups.values()):
         return
     number = begin(storage)
-    _carried_out(storage, number, tuple(_sound_merges(storage, number, groups)))
+    carry_out(storage, _plan(number, _sound_merges(storage, number, groups)))
     for name in [*(name for name, of_name in groups.items() if of_name), LEDGER]:
         vacuum(storage, name, number.number, KEEP_HOURS)
 
@@ -149,46 +148,43 @@ def crowded_groups(files: Iterable[ActiveFile]) -> list[list[ActiveFile]]:
     for file in files:
         if file.size < _TIDY.target_bytes // 2:
             groups.setdefault((file.partition, bisect_right(_SIZES, file.size)), []).append(file)
-    return [_some(group) for group in groups.values() if len(group) >= MANY or _are_large(group)]
-
-
-def _are_large(files: list[ActiveFile]) -> bool:
-    return len(files) > 1 and sum(file.size for file in files) > _TIDY.target_bytes
-
-
-def _some(files: list[ActiveFile]) -> list[ActiveFile]:
-    """As many as come to one large file, and at least two: what one run spends on it has a bound."""
-    size, count = 0, 0
-    while count < len(files) and (count < 2 or size < _TIDY.target_bytes):
-        size, count = size + files[count].size, count + 1
-    return files[:count]
+    crowds = []
+    for group in groups.values():
+        are_large = len(group) > 1 and sum(file.size for file in group) > _TIDY.target_bytes
+        if len(group) < MANY and not are_large:
+            continue
+        # As many as come to one large file, and at least two: what one run spends on it has a bound.
+        size, count = 0, 0
+        while count < len(group) and (count < 2 or size < _TIDY.target_bytes):
+            size, count = size + group[count].size, count + 1
+        crowds.append(group[:count])
+    return crowds
 
 
 def _sound_merges(
     storage: WarehouseStorage, number: RunNumber, groups: Mapping[str, list[list[ActiveFile]]]
-) -> Iterator[TableCommit]:
+) -> tuple[TableCommit, ...]:
     """A table with a damaged file stays as it is, and keeps no other from being merged."""
+    commits = []
     for name, of_name in groups.items():
         try:
-            yield from list(_merged(storage, number, name, of_name, _TIDY))
+            commits.append(_merge(storage, number, name, of_name, _TIDY))
         except (pa.ArrowException, FileNotFoundError) as error:
             logger.warning("small files of %s were not merged: %s", name, error)
+    return tuple(commit for commit in commits if commit)
 
 
-def _carried_out(storage: WarehouseStorage, number: RunNumber, commits: tuple[TableCommit, ...]) -> None:
-    """A run of its own."""
-    plan = RunPlan(number.number, number.run_id, "compact", commits)
-    decide(storage, plan)
-    apply(storage, plan)
-    finish(storage, plan)
+def _plan(number: RunNumber, commits: tuple[TableCommit, ...]) -> RunPlan:
+    return RunPlan(number=number.number, run_id=number.run_id, kind="compact", commits=commits)
 
 
 def count_old_files(warehouse: str, hours: int) -> dict[str, int]:
     """table -> how many files only versions older than `hours` need. Changes nothing."""
     storage = open_storage(warehouse)
     last = last_run(storage)
-    found = {name: len(old_files(storage, name, last, hours)) for name in [*table_names(storage), QUARANTINE, LEDGER]}
-    return {name: count for name, count in found.items() if count}
+    names = [*table_names(storage), QUARANTINE, LEDGER]
+    counts = {name: len(old_files(storage, name, last, hours)) for name in names}
+    return {name: count for name, count in counts.items() if count}
 
 
 def delete_old_files(warehouse: str, hours: int) -> int:
@@ -200,27 +196,30 @@ def delete_old_files(warehouse: str, hours: int) -> int:
         return sum(len(vacuum(storage, name, last, hours)) for name in [*table_names(storage), QUARANTINE, LEDGER])
 
 
-def _small_files(storage: WarehouseStorage, name: str, limits: MergeLimits) -> Iterator[list[ActiveFile]]:
+def _small_files(storage: WarehouseStorage, name: str, limits: MergeLimits) -> list[list[ActiveFile]]:
+    """Groups of a table's small files, each of one partition: a file holds rows of one, now and afterwards."""
     table = open_table(storage, name)
-    small = [file for file in active_files(table) if file.size < limits.target_bytes // 2] if table else []
-    for part in _by_partition(small):
-        yield from _groups(part, _AT_ONCE * limits.target_bytes)
+    partitions: dict[tuple[object, ...], list[ActiveFile]] = {}
+    for file in active_files(table) if table else ():
+        if file.size < limits.target_bytes // 2:
+            partitions.setdefault(file.partition, []).append(file)
+    return [group for files in partitions.values() for group in _groups(files, _AT_ONCE * limits.target_bytes)]
 
 
-def _merged(
+def _merge(
     storage: WarehouseStorage, number: RunNumber, name: str, groups: list[list[ActiveFile]], limits: MergeLimits
-) -> Iterator[TableCommit]:
+) -> TableCommit | None:
+    """Merge the files of each group; None when there are none."""
     table = open_table(storage, name)
-    if table is None:
-        return
+    if table is None or not groups:
+        return None
     schema = plain_schema(pa.schema(table.schema().to_arrow()))
     add, remove = [], []
     for group in groups:
         add += _Merge(storage, number, name, schema, limits).files(group)
         faults.point("ingest.files_merged")
         remove += [file.path for file in group]
-    if remove:
-        yield TableCommit(name, schema_bytes(schema), tuple(add), tuple(remove), moves=True)
+    return TableCommit(table=name, schema=schema_bytes(schema), add=tuple(add), remove=tuple(remove), moves=True)
 
 
 class _Merge:
@@ -236,18 +235,18 @@ class _Merge:
 
     def files(self, group: list[ActiveFile]) -> list[DataFile]:
         """What was made of them, in the table's folder."""
-        made: list[DataFile] = []
+        finished: list[DataFile] = []
         writer = self._writer()
         try:
             for rows in self._row_groups(group):
                 if writer.rows and writer.size > self.limits.target_bytes:
-                    made.append(writer.close())
+                    finished.append(writer.close())
                     writer = self._writer()
                 writer.write(rows, self.row_group)
         except BaseException:
             writer.abandon()
             raise
-        return [*made, writer.close()]
+        return [*finished, writer.close()]
 
     def _writer(self) -> FileWriter:
         return FileWriter(self.storage, self.number.run_id, self.name, "compacted", self.schema)
@@ -257,27 +256,23 @@ class _Merge:
         ordering = Ordering(
             self.storage.scratch(self.number.run_id), _ORDER.get(self.name, _ROWS), self.limits.memory_bytes
         )
-        held: list[pa.Table] = []
+        files = (read_blocks(self.storage, self.name, file.path) for file in group)
+        pending: list[pa.Table] = []
         count = size = 0
-        for rows in ordering.ordered(self._blocks(group)):
+        for rows in ordering.ordered(_complete(block, self.schema) for blocks in files for block in blocks):
             while rows.num_rows:
                 part = rows.slice(0, self.row_group - count)
                 rows = rows.slice(part.num_rows)
-                held.append(part)
+                pending.append(part)
                 count, size = count + part.num_rows, size + part.nbytes
                 if count == self.row_group or size > self.limits.memory_bytes // 4:
-                    yield pa.concat_tables(held)
-                    held, count, size = [], 0, 0
-        if held:
-            yield pa.concat_tables(held)
-
-    def _blocks(self, group: list[ActiveFile]) -> Iterator[pa.Table]:
-        for file in group:
-            for block in read_blocks(self.storage, self.name, file.path):
-                yield _completed(block, self.schema)
+                    yield pa.concat_tables(pending)
+                    pending, count, size = [], 0, 0
+        if pending:
+            yield pa.concat_tables(pending)
 
 
-def _completed(block: pa.Table, schema: pa.Schema) -> pa.Table:
+def _complete(block: pa.Table, schema: pa.Schema) -> pa.Table:
     """With columns that came after the file was written."""
     have = set(block.column_names)
     columns = [
@@ -287,20 +282,12 @@ def _completed(block: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.table(columns, schema=schema)
 
 
-def _by_partition(files: list[ActiveFile]) -> list[list[ActiveFile]]:
-    """A file of a partitioned table holds rows of one partition, now and afterwards."""
-    found: dict[tuple[object, ...], list[ActiveFile]] = {}
-    for file in files:
-        found.setdefault(file.partition, []).append(file)
-    return list(found.values())
-
-
 def _groups(files: list[ActiveFile], most: int) -> Iterator[list[ActiveFile]]:
     """Groups of at least two files, each of about `most` bytes; what they unpack to must fit on the local disk."""
     group: list[ActiveFile] = []
     for number, file in enumerate(files, 1):
         group.append(file)
-        is_full = sum(each.size for each in group) > most and len(group) > 1
+        is_full = sum(member.size for member in group) > most and len(group) > 1
         if is_full and number < len(files) - 1:
             yield group
             group = []

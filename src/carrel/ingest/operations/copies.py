@@ -4,19 +4,15 @@ from carrel.ingest.operations.withdrawal import resume
 from carrel.ingest.store import (
     ARCHIVE,
     RunPlan,
-    WarehouseStorage,
-    apply,
     begin,
+    carry_out,
     catalog,
     coordinator_lock,
-    decide,
-    finish,
     open_storage,
     table_key,
     write_undo,
 )
 from carrel.telemetry import faults
-from carrel.warehouse.layout import LOG
 
 
 def copy_dataset(warehouse: str, dataset: str) -> str:
@@ -31,27 +27,16 @@ def copy_dataset(warehouse: str, dataset: str) -> str:
         entry = catalog.load(storage, dataset)
         if entry is None:
             raise KeyError(dataset)
-        numbers = [_number(name, dataset) for name in storage.folders(f"{ARCHIVE}/")]
+        copies = (name.rpartition("_") for name in storage.folders(f"{ARCHIVE}/"))
+        numbers = [int(number) for start, _, number in copies if start == dataset and number.isdigit()]
         target = f"{ARCHIVE}/{dataset}_{max(numbers, default=0) + 1}"
         number = begin(storage)
         write_undo(storage, number, [target])
         for name in sorted(entry.schema.tables):
-            _copy(storage, name, f"{target}/{name}")
-        plan = RunPlan(number.number, number.run_id, "archive")
-        decide(storage, plan)
-        apply(storage, plan)
-        finish(storage, plan)
+            start = f"{table_key(name)}/"
+            # Data files first and the log last, so that a copy that was interrupted is no table.
+            for key in sorted(storage.keys(start), key=lambda key: ("_delta_log" in key, key)):
+                storage.copy(key, f"{target}/{name}/{key.removeprefix(start)}")
+                faults.point("ingest.copied")
+        carry_out(storage, RunPlan(number=number.number, run_id=number.run_id, kind="archive"))
         return target
-
-
-def _number(name: str, dataset: str) -> int:
-    start, _, number = name.rpartition("_")
-    return int(number) if start == dataset and number.isdigit() else 0
-
-
-def _copy(storage: WarehouseStorage, name: str, target: str) -> None:
-    """Data files first and the log last, so that a copy that was interrupted is no table."""
-    start = f"{table_key(name)}/"
-    for key in sorted(storage.keys(start), key=lambda key: (LOG in key, key)):
-        storage.copy(key, f"{target}/{key.removeprefix(start)}")
-        faults.point("ingest.copied")

@@ -83,11 +83,11 @@ def _dataset(
 ) -> Exported:
     bridge = Bridge(entry.schema, dates)
     files = rows = 0
-    for name, there in bridge.names.items():
-        source = _Source(storage, entry.schema.tables[name], bridge)
-        for made in part_files(there, source.blocks, target.scratch, bounds):
-            target.put(made.path, f"parquet/{made.key}")
-            files, rows = files + 1, rows + made.rows
+    for native_name, bridge_name in bridge.names.items():
+        source = _Source(storage, entry.schema.tables[native_name], bridge)
+        for part in part_files(bridge_name, source.blocks, target.scratch, bounds):
+            target.put(part.path, f"parquet/{part.key}")
+            files, rows = files + 1, rows + part.rows
     return Exported(dataset, files, rows)
 
 
@@ -105,27 +105,26 @@ class _Source:
         """With all columns, or only those of the folders."""
         for path in self.paths:
             with open_data_file(self.storage, self.schema.name, path) as file:
-                have = self._schema_of(set(file.schema_arrow.names))
+                # A file has the table's columns, but for those that came after it.
+                names = set(file.schema_arrow.names)
+                columns_then = tuple(column for column in self.schema.columns if column.name in names)
+                schema_then = replace(self.schema, columns=columns_then)
                 for number in range(file.num_row_groups):
                     if columns is None:
-                        block = conform(file.read_row_group(number), have, self.schema)
+                        block = conform(file.read_row_group(number), schema_then, self.schema)
                         yield self.bridge.table(self.schema.name, block)
                     else:
                         yield self.bridge.partitions(file.read_row_group(number, list(PARTITIONS)))
 
-    def _schema_of(self, names: set[str]) -> TableSchema:
-        """A file has the table's columns, but for those that came after it."""
-        return replace(self.schema, columns=tuple(each for each in self.schema.columns if each.name in names))
-
 
 def _raw_json(storage: WarehouseStorage, target: ExportFolder, datasets: Collection[str] | None) -> Exported:
     """What the ledger says of the records whose rows are in the tables."""
-    taken = current_lines(Ledger(storage).lines())
-    wanted = None if datasets is None else {f"dataset={each}" for each in datasets}
-    keys = sorted(key for line in taken for key in line.raw if wanted is None or key.partition("/")[0] in wanted)
+    lines = current_lines(Ledger(storage).lines())
+    folders = None if datasets is None else {f"dataset={dataset}" for dataset in datasets}
+    keys = sorted(key for line in lines for key in line.raw if folders is None or key.partition("/")[0] in folders)
     for key in keys:
         _copy(storage, f"{RAW_JSON}/{key}", target)
-    return Exported(None, len(keys), without=sum(not line.raw for line in taken))
+    return Exported(None, len(keys), without=sum(not line.raw for line in lines))
 
 
 def _copy(storage: WarehouseStorage, key: str, target: ExportFolder) -> None:

@@ -40,11 +40,11 @@ class ExportFolder:
         """Raises FolderInUse unless the folder is new, empty, or what a killed export of this warehouse left."""
         if isinstance(self.storage, LocalStorage) and self.storage.root.is_file():
             raise FolderInUse(f"{self.url} is a file: export to a folder.")
-        left = self.storage.read(_STARTED)
-        if left is not None and left.decode() == self.warehouse:
+        started = self.storage.read(_STARTED)
+        if started is not None and started.decode() == self.warehouse:
             for name in _OURS:
                 self.storage.delete(name)
-        if self._holds_something():
+        if any(True for _ in self.storage.keys("")) or self.storage.folders(""):
             raise FolderInUse(
                 f"{self.url} is not empty. Records withdrawn since an earlier export would stay in it: "
                 "delete it first, or export to a new folder."
@@ -52,9 +52,6 @@ class ExportFolder:
         self.storage.write(_STARTED, self.warehouse.encode())
         if isinstance(self.storage, LocalStorage):
             ignore_all(self.storage.root)
-
-    def _holds_something(self) -> bool:
-        return any(True for _ in self.storage.keys("")) or bool(self.storage.folders(""))
 
     @property
     def scratch(self) -> Path:
@@ -69,16 +66,13 @@ class ExportFolder:
     def finish(self) -> None:
         """From now on it looks finished."""
         faults.point("ingest.export_finishing")
-        for name in self.storage.folders(self.start) if self.start else ():
-            self._show(name)
+        if isinstance(self.storage, LocalStorage):
+            for name in self.storage.folders(self.start):
+                (self.storage.root / self.start / name).replace(self.storage.root / name)
+                faults.point("ingest.export_shown")
         self.storage.write(SUCCESS, b"")
         for name in ("_runs", _UNFINISHED):
             self.storage.delete(name)
-
-    def _show(self, name: str) -> None:
-        assert isinstance(self.storage, LocalStorage)
-        (self.storage.root / self.start / name).replace(self.storage.root / name)
-        faults.point("ingest.export_shown")
 
 
 def address_of(folder: str) -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TableInfo:
     """A table as it is now. `size` in bytes. `bridge`: its name there, of a dataset with `naming: bridge`. `sql`: its
     name in SQL, where another table's differs in case only."""
@@ -42,19 +42,20 @@ class TableInfo:
     sql: str | None = None
 
 
-def views_of(found: "Mapping[str, DeltaTable]", taken: Collection[str] = ()) -> list[TableView]:
-    """The views of these tables (by name). A name that a table has, or `taken`, or an earlier view, is given no more.
+def views_of(tables: "Mapping[str, DeltaTable]", reserved: Collection[str] = ()) -> list[TableView]:
+    """The views of these tables (by name). No view has the name of a table, a `reserved` one or that of an earlier
+    view.
 
     WarehouseFault when what the table says of it is not what Carrel writes.
     """
-    names = {name.casefold() for name in (*found, *taken)}
-    made = []
-    for table, opened in sorted(found.items()):
-        view = _view(table, view_of(opened))
+    names = {name.casefold() for name in (*tables, *reserved)}
+    views = []
+    for name, table in sorted(tables.items()):
+        view = _view(name, view_of(table))
         if view is not None and view.name.casefold() not in names:
             names.add(view.name.casefold())
-            made.append(view)
-    return made
+            views.append(view)
+    return views
 
 
 def _view(table: str, text: str) -> TableView | None:
@@ -73,23 +74,30 @@ def _view(table: str, text: str) -> TableView | None:
 
 def list_tables(storage: WarehouseStorage) -> Iterator[TableInfo]:
     """Every data table that was committed."""
-    found = _opened(storage)
-    named = {view.table: view.name for view in views_of(found, OURS)}
-    called = {name: alias for name, alias in sql_names(found).items() if alias != name}
-    for name, table in found.items():
+    tables = _open_tables(storage)
+    bridge_names = {view.table: view.name for view in views_of(tables, OURS)}
+    aliases = {name: alias for name, alias in sql_names(tables).items() if alias != name}
+    for name, table in tables.items():
         files = active_files(table)
-        rows, size = sum(file.rows for file in files), sum(file.size for file in files)
-        columns = len(table.schema().fields)
-        yield TableInfo(name, table.version(), rows, len(files), size, columns, named.get(name), called.get(name))
+        yield TableInfo(
+            name=name,
+            version=table.version(),
+            rows=sum(file.rows for file in files),
+            files=len(files),
+            size=sum(file.size for file in files),
+            columns=len(table.schema().fields),
+            bridge=bridge_names.get(name),
+            sql=aliases.get(name),
+        )
 
 
 OURS = ("ledger", "quarantine")
 """Names that no view has."""
 
 
-def _opened(storage: WarehouseStorage) -> "dict[str, DeltaTable]":
-    found = {name: open_table(storage, name) for name in table_names(storage)}
-    return {name: table for name, table in found.items() if table is not None}
+def _open_tables(storage: WarehouseStorage) -> "dict[str, DeltaTable]":
+    tables = {name: open_table(storage, name) for name in table_names(storage)}
+    return {name: table for name, table in tables.items() if table is not None}
 
 
 def query(warehouse: str, sql: str) -> Any:
@@ -99,41 +107,39 @@ def query(warehouse: str, sql: str) -> Any:
 
     storage = open_storage(warehouse)
     connection = duckdb.connect()
-    found = _opened(storage)
-    called = sql_names(found)
-    for name in (*found, LEDGER, QUARANTINE):
-        dataset = open_dataset(storage, name, found.get(name))
+    tables = _open_tables(storage)
+    aliases = sql_names(tables)
+    for name in (*tables, LEDGER, QUARANTINE):
+        dataset = open_dataset(storage, name, tables.get(name))
         if dataset is not None:
-            connection.register(called.get(name, name.removeprefix("_")), dataset)
-    for view in views_of(found, OURS):
+            connection.register(aliases.get(name, name.removeprefix("_")), dataset)
+    for view in views_of(tables, OURS):
         # Where a run is just between a table's new columns and its view, the view is not there yet.
         with suppress(duckdb.BinderException):
-            connection.execute(view.sql(called[view.table]))
+            connection.execute(view.sql(aliases[view.table]))
     return connection.sql(sql)
 
 
 def find_view(storage: WarehouseStorage, name: str) -> TableView | None:
     """The view of this name, whatever the case."""
-    return next((view for view in views_of(_opened(storage), OURS) if view.name.casefold() == name.casefold()), None)
+    views = views_of(_open_tables(storage), OURS)
+    return next((view for view in views if view.name.casefold() == name.casefold()), None)
 
 
 def view_schema(storage: WarehouseStorage, view: TableView, version: int | None = None) -> "pa.Schema":
     """Its columns, now or at a `version` of its table. KeyError when the table had no view then, DeltaError when there
     is no such version."""
-    table = open_table(storage, view.table, version)
-    assert table is not None
-    for then in views_of({view.table: table}):
-        return _arrow_schema(storage, then, table)
-    raise KeyError(view.name)
-
-
-def _arrow_schema(storage: WarehouseStorage, view: TableView, table: "DeltaTable") -> "pa.Schema":
     import duckdb
 
+    table = open_table(storage, view.table, version)
+    assert table is not None
+    views = views_of({view.table: table})
+    if not views:
+        raise KeyError(view.name)
     connection = duckdb.connect()
     connection.register(view.table, open_dataset(storage, view.table, table))
-    connection.execute(view.sql())
-    schema: pa.Schema = connection.table(quoted(view.name)).limit(0).to_arrow_table().schema
+    connection.execute(views[0].sql())
+    schema: pa.Schema = connection.table(quoted(views[0].name)).limit(0).to_arrow_table().schema
     return schema
 
 
@@ -157,12 +163,14 @@ class QuarantineFilter:
         return (not self.ids or row["id"] in self.ids) and all(want is None or want == have for want, have in pairs)
 
 
-def quarantine_rows(storage: WarehouseStorage, wanted: QuarantineFilter | None = None) -> list[dict[str, Any]]:
-    """Lines of the quarantine, newest run last."""
-    held = read_table(storage, QUARANTINE)
-    rows = held.to_pylist() if held is not None else []
-    meant = [row for row in rows if wanted is None or wanted(row)]
-    return sorted(meant, key=lambda row: (row["_run_id"], row["archive_uri"], row["source_file"] or ""))
+def quarantine_rows(storage: WarehouseStorage, chosen: QuarantineFilter | None = None) -> list[dict[str, Any]]:
+    """Lines of the quarantine (None: all), newest run last."""
+    table = read_table(storage, QUARANTINE)
+    rows = table.to_pylist() if table is not None else []
+    return sorted(
+        filter(chosen, rows) if chosen else rows,
+        key=lambda row: (row["_run_id"], row["archive_uri"], row["source_file"] or ""),
+    )
 
 
 def rows_by_record(storage: WarehouseStorage, name: str) -> dict[str, int]:

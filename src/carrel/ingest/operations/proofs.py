@@ -24,8 +24,17 @@ class TableRemoval:
     deleted: int
     before: int
 
+    @property
+    def cells(self) -> tuple[str, str, str, str, str]:
+        """A line of the table for people."""
+        name = {LEDGER: "ledger (lines blanked)", QUARANTINE: "quarantine"}.get(self.table, self.table)
+        unreadable = "-" if self.before < 1 else f"versions 0 to {self.before - 1}"
+        if self.before == 1:
+            unreadable = "version 0"
+        return name, f"{self.rows:,}", str(self.rewritten), str(self.deleted), unreadable
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
     """What one run removed. It names nobody: `asked` has tombstones, each with the records that it came to."""
 
@@ -42,17 +51,17 @@ class Removal:
     @property
     def rows(self) -> int:
         """Rows of data tables and of archived copies."""
-        return sum(each.rows for each in self.tables if each.table not in (LEDGER, QUARANTINE))
+        return sum(removal.rows for removal in self.tables if removal.table not in (LEDGER, QUARANTINE))
 
     @property
     def rewritten(self) -> int:
         """Files, of all tables."""
-        return sum(each.rewritten for each in self.tables)
+        return sum(removal.rewritten for removal in self.tables)
 
     @property
     def deleted(self) -> int:
         """Files, of all tables."""
-        return sum(each.deleted for each in self.tables)
+        return sum(removal.deleted for removal in self.tables)
 
     def write(self, storage: WarehouseStorage) -> None:
         """Keep it as the report of its run, so that the same withdrawal can be proved again."""
@@ -62,10 +71,10 @@ class Removal:
     @classmethod
     def read(cls, storage: WarehouseStorage, run_id: str) -> "Removal | None":
         """What `write` wrote; None when that run was no withdrawal."""
-        made: dict[str, Any] = json.loads(storage.read(run_key(run_id, "report.json")) or b"{}")
-        if made.pop("kind", None) != KIND:
+        fields: dict[str, Any] = json.loads(storage.read(run_key(run_id, "report.json")) or b"{}")
+        if fields.pop("kind", None) != KIND:
             return None
-        return cls(**{**made, "tables": tuple(TableRemoval(**each) for each in made["tables"])})
+        return cls(**{**fields, "tables": tuple(TableRemoval(**table_fields) for table_fields in fields["tables"])})
 
     def lines(self) -> Iterator[str]:
         """For people."""
@@ -83,13 +92,12 @@ class Removal:
 
     def counts(self) -> Iterator[str]:
         """What goes from each table, for people."""
-        yield from _columns(
-            ("table", "rows", "files rewritten", "old files deleted", "no longer readable"),
-            *(
-                (_name(each), f"{each.rows:,}", str(each.rewritten), str(each.deleted), _gone(each))
-                for each in self.tables
-            ),
-        )
+        rows = [("table", "rows", "files rewritten", "old files deleted", "no longer readable")]
+        rows += [table.cells for table in self.tables]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for first, *others in rows:
+            numbers = (cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))
+            yield "  " + "  ".join([first.ljust(widths[0]), *numbers])
         if self.raw_json:
             yield f"  raw JSON: {_many(self.raw_json, 'file')} deleted"
 
@@ -126,7 +134,7 @@ def now_in_utc() -> str:
     return datetime.now(UTC).isoformat(sep=" ", timespec="seconds").replace("+00:00", " UTC")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
     """What was removed, now and in earlier withdrawals of the same codes, and what a search through every file of the
     warehouse found afterwards. `holding`: files that still name somebody."""
@@ -139,7 +147,7 @@ class Proof:
     files_searched: int
     cells_searched: int
     codes_searched: int
-    holding: tuple[str, ...] = field(default=())
+    holding: tuple[str, ...] = ()
     at: str = field(default_factory=now_in_utc)
     """When the search was."""
     finished: str | None = None
@@ -160,7 +168,7 @@ class Proof:
     @property
     def rows(self) -> int:
         """Removed now and before."""
-        return sum(each.rows for each in self._removals)
+        return sum(removal.rows for removal in self._removals)
 
     @property
     def _removals(self) -> tuple[Removal, ...]:
@@ -173,22 +181,19 @@ class Proof:
     def _lines(self) -> Iterator[str]:
         if self.finished:
             yield f"Finished {self.finished} first, an interrupted withdrawal of other codes: repeat it for its proof."
-        for each in self.earlier:
-            yield from each.lines()
+        for removal in self.earlier:
+            yield from removal.lines()
         if self.earlier and not self.removed:
             yield "That was done before; now there was nothing left to remove."
         if self.removed:
             yield from self.removed.lines()
-        yield from self._of_asked()
-        yield from self._of_search()
-        if self.old_versions:
-            yield self.old_versions
-
-    def _of_asked(self) -> Iterator[str]:
         yield "Archives of these are never taken again (SHA-256 of the code; compare: printf %s CODE | sha256sum):"
         for tombstone, records in self.asked.items():
             what = _many(records, "record") if records else "no record: none is known, or the code is mistyped"
             yield f"  {tombstone.replace(':', ' ')}  {what}"
+        yield from self._of_search()
+        if self.old_versions:
+            yield self.old_versions
 
     def _of_search(self) -> Iterator[str]:
         searched = f"{_many(self.files_searched, 'file')} and {_many(self.cells_searched, 'text')} in tables"
@@ -216,20 +221,3 @@ def old_versions_note(storage: WarehouseStorage) -> str:
 
 def _many(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
-def _name(each: TableRemoval) -> str:
-    return {LEDGER: "ledger (lines blanked)", QUARANTINE: "quarantine"}.get(each.table, each.table)
-
-
-def _gone(each: TableRemoval) -> str:
-    if each.before < 1:
-        return "-"
-    return "version 0" if each.before == 1 else f"versions 0 to {each.before - 1}"
-
-
-def _columns(*rows: tuple[str, ...]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for first, *others in rows:
-        cells = [first.ljust(widths[0]), *(text.rjust(width) for text, width in zip(others, widths[1:], strict=True))]
-        yield "  " + "  ".join(cells)

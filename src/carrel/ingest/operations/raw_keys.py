@@ -20,7 +20,7 @@ def raw_json_differences(storage: WarehouseStorage, lines: Iterable[Line]) -> It
     if not is_kept(storage):
         return
     start = f"{RAW_JSON}/"
-    there = {key.removeprefix(start) for key in storage.keys(start) if key.endswith(".ndjson")}
-    named = {key: line.entry.record_id for line in current_lines(lines) for key in line.raw}
-    yield from (("missing", record, key) for key, record in sorted(named.items()) if key not in there)
-    yield from (("extra", None, key) for key in sorted(there - named.keys()))
+    existing = {key.removeprefix(start) for key in storage.keys(start) if key.endswith(".ndjson")}
+    expected = {key: line.entry.record_id for line in current_lines(lines) for key in line.raw}
+    yield from (("missing", record, key) for key, record in sorted(expected.items()) if key not in existing)
+    yield from (("extra", None, key) for key in sorted(existing - expected.keys()))

@@ -4,17 +4,16 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from carrel.ingest.mapping import Mapping as MappingFile
 from carrel.ingest.operations.inspection import quarantine_rows
 from carrel.ingest.operations.raw_keys import raw_json_differences
 from carrel.ingest.operations.row_counts import RowCounts, count_rows
 from carrel.ingest.run.unmapped import count_unmapped
-from carrel.ingest.store import WarehouseStorage, run_key
+from carrel.ingest.store import WarehouseStorage, is_open, last_run, run_key
 from carrel.ingest.store.ledger import CURRENT, Ledger, Line, archive_key, current
 from carrel.ingest.values import ArchiveRef, Disposition
-from carrel.warehouse.layout import STATE, run_id_of
+from carrel.warehouse.layout import run_id_of
 
 _IN_FULL = frozenset({Disposition.INGESTED, Disposition.UNCHANGED})
 _UNSOUND = frozenset(
@@ -56,7 +55,7 @@ class Reconciliation:
     @property
     def is_sound(self) -> bool:
         """Nothing is missing without a reason, and the tables hold what the ledger says."""
-        return not any(each.kind in _UNSOUND for each in self.findings)
+        return not any(finding.kind in _UNSOUND for finding in self.findings)
 
 
 def reconcile(
@@ -77,70 +76,61 @@ def reconcile(
         records=len({line.record_key for line in lines.values()}),
         findings=tuple(findings),
         counts=dict(sorted(dispositions.items())),
-        tables={each.table: (sum(each.wanted.values()), sum(each.found.values())) for each in counted},
-        open_run=_open_run(storage),
+        tables={counts.table: (sum(counts.expected.values()), sum(counts.actual.values())) for counts in counted},
+        open_run=run_id_of(last_run(storage)) if is_open(storage) else None,
         unmapped_files=count_unmapped(ledger.skipped_files(), mapping or MappingFile()),
     )
 
 
 def _of_source(refs: list[ArchiveRef], lines: Mapping[int, Line], storage: WarehouseStorage) -> Iterator[Discrepancy]:
-    places = {line.entry.archive_uri for line in lines.values()}
+    known_uris = {line.entry.archive_uri for line in lines.values()}
     missing = [ref for ref in refs if archive_key(ref) not in lines]
     failed = _not_fetched(storage) if missing else {}
     for ref in missing:
-        yield Discrepancy("waiting", ref.uri, None, f"{_waits(ref, places, failed)}: `carrel ingest run` takes it")
-    there = {ref.uri for ref in refs}
-    for uri in sorted(places - there - {""}):
+        if run_id := failed.get(archive_key(ref)):
+            why = f"could not be fetched by run {run_id}"
+        elif ref.uri in known_uris:
+            why = "was rewritten at the source since it was taken"
+        else:
+            why = "was never looked at"
+        yield Discrepancy("waiting", ref.uri, None, f"{why}: `carrel ingest run` takes it")
+    for uri in sorted(known_uris - {ref.uri for ref in refs} - {""}):
         yield Discrepancy("gone", uri, None, "is in the ledger, but the source does not list it any more")
-
-
-def _waits(ref: ArchiveRef, places: set[str], failed: Mapping[int, str]) -> str:
-    key = archive_key(ref)
-    if key in failed:
-        return f"could not be fetched by run {failed[key]}"
-    return "was rewritten at the source since it was taken" if ref.uri in places else "was never looked at"
 
 
 def _not_fetched(storage: WarehouseStorage) -> dict[int, str]:
     """archive key -> the last run that could not fetch it, of the last few runs."""
-    found: dict[int, str] = {}
-    last = _state(storage).get("number", 0)
+    runs: dict[int, str] = {}
+    last = last_run(storage)
     for number in range(max(1, last - _RUNS + 1), last + 1):
         run_id = run_id_of(number)
         report = storage.read(run_key(run_id, "report.json"))
         # A withdrawal's report is another: it fetches nothing.
-        found |= dict.fromkeys(json.loads(report or b"{}").get("not_fetched", ()), run_id)
-    return found
-
-
-def _open_run(storage: WarehouseStorage) -> str | None:
-    state = _state(storage)
-    return run_id_of(state["number"]) if state.get("state") == "open" else None
-
-
-def _state(storage: WarehouseStorage) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(storage.read(STATE) or b"{}")
-    return found
+        runs |= dict.fromkeys(json.loads(report or b"{}").get("not_fetched", ()), run_id)
+    return runs
 
 
 def _of_ledger(
     refs: Iterable[ArchiveRef], lines: Mapping[int, Line], storage: WarehouseStorage
 ) -> Iterator[Discrepancy]:
     """Archives that the ledger knows and that are not wholly in the tables."""
-    reasons: dict[int, list[dict[str, Any]]] = {}
+    reasons: dict[int, list[str]] = {}
     for row in quarantine_rows(storage):
-        reasons.setdefault(row["archive_key"], []).append(row)
-    places = {archive_key(ref): ref.uri for ref in refs}
+        file = row["source_file"] or "the archive"
+        reason = f"{file}: {row['message']} ({row['stage']}/{row['keyword']}, quarantine {row['id']})"
+        reasons.setdefault(row["archive_key"], []).append(reason)
+    listed_uris = {archive_key(ref): ref.uri for ref in refs}
     replaced = _replaced(lines.values())
     # The ledger no longer names archives of who withdrew; the source may, while they lie there.
-    named = ((line.entry.archive_uri or places.get(line.archive_key, ""), line) for line in lines.values())
-    for uri, line in sorted(named, key=lambda each: (each[0], each[1].archive_key)):
+    uris = {key: line.entry.archive_uri or listed_uris.get(key, "") for key, line in lines.items()}
+    for key, uri in sorted(uris.items(), key=lambda pair: (pair[1], pair[0])):
+        line = lines[key]
         entry = line.entry
-        for place in entry.repeated_keys if entry.disposition in CURRENT else ():
-            yield Discrepancy("repeated_key", uri or None, entry.record_id, f"{place}: {_REPEATED}")
+        for pointer in entry.repeated_keys if entry.disposition in CURRENT else ():
+            yield Discrepancy("repeated_key", uri or None, entry.record_id, f"{pointer}: {_REPEATED}")
         if entry.disposition in _IN_FULL:
             continue
-        why = "; ".join(map(_reason, reasons.get(line.archive_key, ()))) or _why(line, replaced)
+        why = "; ".join(reasons.get(key, ())) or _why(line, replaced)
         kind = entry.disposition.value if why else "unexplained"
         yield Discrepancy(kind, uri or None, entry.record_id, why or _UNEXPLAINED)
 
@@ -175,19 +165,12 @@ def _why(line: Line, replaced: frozenset[int]) -> str | None:
         case Disposition.SUPERSEDED:
             return _LATER
         case Disposition.EMPTY:
-            return f"no file of it is mapped to a dataset{_named(line.entry.skipped)}"
+            skipped = line.entry.skipped
+            names = f": {', '.join(skipped[:_NAMED])}" if skipped else ""
+            more = f" and {len(skipped) - _NAMED} more" if len(skipped) > _NAMED else ""
+            return f"no file of it is mapped to a dataset{names}{more}"
         case _:
             return _LATER if line.archive_key in replaced else None
-
-
-def _named(skipped: tuple[str, ...]) -> str:
-    more = f" and {len(skipped) - _NAMED} more" if len(skipped) > _NAMED else ""
-    return f": {', '.join(skipped[:_NAMED])}{more}" if skipped else ""
-
-
-def _reason(row: dict[str, Any]) -> str:
-    what = row["source_file"] or "the archive"
-    return f"{what}: {row['message']} ({row['stage']}/{row['keyword']}, quarantine {row['id']})"
 
 
 def _of_raw_json(lines: Iterable[Line], storage: WarehouseStorage) -> Iterator[Discrepancy]:
@@ -200,10 +183,11 @@ def _of_raw_json(lines: Iterable[Line], storage: WarehouseStorage) -> Iterator[D
 
 
 def _of_rows(counted: Iterable[RowCounts]) -> Iterator[Discrepancy]:
-    for each in counted:
-        for damage in each.damage:
-            yield Discrepancy("damaged", None, None, f"table {each.table}: {damage}; restore it from a backup")
-        for record in each.differing:
-            want, have = each.wanted.get(record, 0), each.found.get(record, 0)
-            kind = "rows_missing" if have < want else "rows_extra"
-            yield Discrepancy(kind, None, record, f"{each.table} has {have} of its rows, the ledger says {want}")
+    for counts in counted:
+        for damage in counts.damage:
+            yield Discrepancy("damaged", None, None, f"table {counts.table}: {damage}; restore it from a backup")
+        for record in counts.differing:
+            expected, actual = counts.expected.get(record, 0), counts.actual.get(record, 0)
+            kind = "rows_missing" if actual < expected else "rows_extra"
+            why = f"{counts.table} has {actual} of its rows, the ledger says {expected}"
+            yield Discrepancy(kind, None, record, why)

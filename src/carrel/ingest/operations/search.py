@@ -30,7 +30,7 @@ _BEFORE = "|".join(["^", "[^A-Za-z0-9]", *_ESCAPES])
 _AFTER = "[^A-Za-z0-9]|$"
 _CUT = "\u2026"
 """At an end of a text: it goes on there, out of sight. No byte is written so."""
-_JUST_BEFORE = "|".join([r"(?<![A-Za-z0-9])", *(f"(?<={each})" for each in _ESCAPES)])
+_JUST_BEFORE = "|".join([r"(?<![A-Za-z0-9])", *(f"(?<={escape})" for escape in _ESCAPES)])
 
 
 class WholeValues:
@@ -43,7 +43,7 @@ class WholeValues:
         forms = sorted({form for code in codes for form in _forms(code, as_bytes)}, key=lambda form: (-len(form), form))
         excuses = {form for other in others for form in _forms(other, as_bytes)}
         self._parts = [_alternatives(forms[start : start + AT_ONCE]) for start in range(0, len(forms), AT_ONCE)]
-        self._alone = [re.compile(_standing(each)) for each in self._parts]
+        self._alone = [re.compile(_standing(part)) for part in self._parts]
         self._excuse = re.compile(_standing(_alternatives(sorted(excuses, key=len, reverse=True)))) if excuses else None
         self._context = max(map(len, excuses), default=0) + _LONGEST_ESCAPE + len(f"x{_CUT}")
         self.reach = max(map(len, forms), default=0) + 2 * self._context
@@ -51,21 +51,23 @@ class WholeValues:
 
     def standing_in(self, texts: pa.ChunkedArray) -> pa.ChunkedArray:
         """Which of `texts` have a code in them as a whole value; false where there is no text."""
-        found = pa.chunked_array([pa.repeat(pa.scalar(False), len(texts))])
-        for each in self._parts:
-            apart = f"(?:{_BEFORE})(?:{each})(?:{_AFTER})"
-            found = pc.or_(found, pc.fill_null(pc.match_substring_regex(texts, apart), False))
-        if self._excuse is None or not pc.any(found).as_py():
-            return found
-        sure = [is_found and self._stands(text) for is_found, text in zip(found, texts, strict=True)]
+        matches = pa.chunked_array([pa.repeat(pa.scalar(False), len(texts))])
+        for part in self._parts:
+            apart = f"(?:{_BEFORE})(?:{part})(?:{_AFTER})"
+            matches = pc.or_(matches, pc.fill_null(pc.match_substring_regex(texts, apart), False))
+        if self._excuse is None or not pc.any(matches).as_py():
+            return matches
+        sure = [is_match and self._stands(text) for is_match, text in zip(matches, texts, strict=True)]
         return pa.chunked_array([pa.array(sure, pa.bool_())])
 
     def are_in(self, texts: pa.Array) -> bool:
         """Whether any of `texts` has a code in it as a whole value. A mere occurrence is looked for first: that is
         quick, and most often there is none."""
-        maybe = [pc.fill_null(pc.match_substring_regex(texts, each), False) for each in self._parts]
-        candidates = [texts.filter(each) for each in maybe if pc.any(each).as_py()]
-        return any(pc.any(self.standing_in(pa.chunked_array([each]))).as_py() for each in candidates)
+        for part in self._parts:
+            matches = pc.fill_null(pc.match_substring_regex(texts, part), False)
+            if pc.any(matches).as_py() and pc.any(self.standing_in(pa.chunked_array([texts.filter(matches)]))).as_py():
+                return True
+        return False
 
     def _stands(self, text: pa.Scalar) -> bool:
         """Whether a code stands in the text outside all other values; not near a cut, where they cannot be seen."""
@@ -96,14 +98,14 @@ def _standing(forms: str) -> str:
 
 
 def _spans(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
-    return (found.span(1) for found in pattern.finditer(text))
+    return (match.span(1) for match in pattern.finditer(text))
 
 
 def _forms(code: str, as_bytes: bool) -> set[str]:
     """A code as itself, as JSON and URLs write it, as they write that again, and as raw JSON's files are named."""
     written = {code, raw_json_stem(code)}
     for _ in range(2):
-        written |= {form for each in written for form in _written(each)}
+        written |= {form for text in written for form in _written(text)}
     return {form.encode("utf-8", "surrogatepass").decode("latin-1") for form in written} if as_bytes else written
 
 
@@ -113,7 +115,7 @@ def _written(text: str) -> Iterator[str]:
     for escape, safe in ((quote, "/"), (quote, ""), (quote_plus, "")):
         form = escape(text, safe=safe, errors="surrogatepass")
         yield form
-        yield re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), form)
+        yield re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), form)
 
 
 class _Pile:
@@ -191,16 +193,13 @@ class Search:
         with self.storage.open(key) as stream, pq.ParquetFile(stream) as file:
             about = file.metadata
             columns = [about.schema.column(number).path for number in range(about.num_columns)]
-            told = [data for pair in (about.metadata or {}).items() for data in pair]
-            self._take_bytes(key, b"\n".join(["\n".join(columns).encode(), *told]))
+            properties = [data for pair in (about.metadata or {}).items() for data in pair]
+            self._take_bytes(key, b"\n".join(["\n".join(columns).encode(), *properties]))
             for name in sorted(set(file.schema_arrow.names)):
                 for batch in file.iter_batches(_ROWS, columns=[name], use_threads=False):
-                    self._take_column(key, batch.column(0))
-
-    def _take_column(self, key: str, column: pa.Array) -> None:
-        for texts in _texts(pa.chunked_array([column])):
-            self.cells += len(texts)
-            self._found.update(self._texts[texts.type].add(key, texts.unique()))
+                    for texts in _texts(pa.chunked_array([batch.column(0)])):
+                        self.cells += len(texts)
+                        self._found.update(self._texts[texts.type].add(key, texts.unique()))
 
 
 def _texts(column: pa.ChunkedArray) -> Iterator[pa.ChunkedArray]:

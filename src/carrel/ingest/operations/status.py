@@ -20,7 +20,7 @@ _STATES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WarehouseStatus:
     """Counts; `last_run`: the report of the last run, if it left one."""
 
@@ -54,21 +54,21 @@ def read_status(storage: WarehouseStorage, mapping: Mapping | None = None) -> Wa
     state = json.loads(storage.read(STATE) or b'{"number": 0, "state": "empty"}')
     # A run that merged files for the one before it has no report.
     last_two = (storage.read(run_key(run_id_of(state["number"] - back), "report.json")) for back in (0, 1))
-    report = next((each for each in last_two if each), None)
+    report = next(filter(None, last_two), None)
     ledger = Ledger(storage)
     dataset = ledger.dataset
-    told = dataset.to_table(columns=["disposition", "tombstone"]).to_pylist() if dataset is not None else []
-    counts = Counter(row["disposition"] for row in told if row["tombstone"] is None)
-    made = list(list_tables(storage))
+    lines = dataset.to_table(columns=["disposition", "tombstone"]).to_pylist() if dataset is not None else []
+    dispositions = Counter(line["disposition"] for line in lines if line["tombstone"] is None)
+    tables = list(list_tables(storage))
     return WarehouseStatus(
-        state["number"],
-        state["state"],
-        dict(sorted(counts.items())),
-        len(quarantine_rows(storage)),
-        len(made),
-        sum(each.rows for each in made),
-        sum(each.size for each in made),
-        json.loads(report) if report else None,
-        count_unmapped(ledger.skipped_files(), mapping or Mapping()),
-        unfinished_withdrawal(storage),
+        run=state["number"],
+        state=state["state"],
+        dispositions=dict(sorted(dispositions.items())),
+        quarantined=len(quarantine_rows(storage)),
+        tables=len(tables),
+        rows=sum(table.rows for table in tables),
+        size=sum(table.size for table in tables),
+        last_run=json.loads(report) if report else None,
+        unmapped_files=count_unmapped(ledger.skipped_files(), mapping or Mapping()),
+        unfinished=unfinished_withdrawal(storage),
     )

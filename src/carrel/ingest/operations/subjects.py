@@ -1,9 +1,8 @@
 """Who withdraws: the codes that were asked for, and the records that they come to in the ledger and quarantine."""
 
 import re
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pyarrow as pa
@@ -16,7 +15,7 @@ from carrel.ingest.store.ledger import tombstone_of
 _WHO = ("recordid", "healthcode")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Subjects:
     """`tombstones`: one for each code that was asked for; `records`: how many records each came to; `others`: codes
     of other people and records that one of theirs is a part of, as `rec1` is of `rec1-b`."""
@@ -56,21 +55,26 @@ WHO = (*_WHO, "archive_uri")
 
 def find_subjects(storage: WarehouseStorage, healthcodes: Collection[str], record_ids: Collection[str]) -> Subjects:
     """The subjects by their codes. Reads two columns of the ledger and of quarantine."""
-    found: dict[str, set[str]] = {code: set() for code in healthcodes}
-    known: set[str] = set()
-    seen: set[str] = set()
+    records_of: dict[str, set[str]] = {code: set() for code in healthcodes}
+    seen_records: set[str] = set()
+    seen_people: set[str] = set()
     for block in _people(storage):
-        mine = block.filter(_is_in(block, "healthcode", healthcodes)).to_pylist()
-        for row in mine:
-            seen.add(row["healthcode"])
-            found[row["healthcode"]] |= {row["recordid"]} - {None}
+        for row in block.filter(_is_in(block, "healthcode", healthcodes)).to_pylist():
+            seen_people.add(row["healthcode"])
+            records_of[row["healthcode"]] |= {row["recordid"]} - {None}
         records = block.column("recordid")
-        known |= set(records.filter(_is_in(block, "recordid", record_ids)).to_pylist())
-    counts = {tombstone_of("healthcode", code): len(records) for code, records in sorted(found.items())}
-    counts |= {tombstone_of("record", each): int(each in known) for each in sorted(record_ids)}
-    everything = frozenset(record_ids).union(*found.values())
-    others = frozenset(_containing(storage, everything.union(healthcodes)))
-    return Subjects(tuple(counts), frozenset(healthcodes), everything, counts, others, frozenset(seen | known))
+        seen_records |= set(records.filter(_is_in(block, "recordid", record_ids)).to_pylist())
+    counts = {tombstone_of("healthcode", code): len(records) for code, records in sorted(records_of.items())}
+    counts |= {tombstone_of("record", record): int(record in seen_records) for record in sorted(record_ids)}
+    all_records = frozenset(record_ids).union(*records_of.values())
+    return Subjects(
+        tombstones=tuple(counts),
+        healthcodes=frozenset(healthcodes),
+        record_ids=all_records,
+        records=counts,
+        others=frozenset(_containing(storage, all_records.union(healthcodes))),
+        seen=frozenset(seen_people | seen_records),
+    )
 
 
 def _containing(storage: WarehouseStorage, codes: Collection[str]) -> Iterator[str]:
@@ -80,22 +84,21 @@ def _containing(storage: WarehouseStorage, codes: Collection[str]) -> Iterator[s
     for block in _people(storage):
         for column in _WHO:
             values = block.column(column).unique().drop_null()
-            for each in patterns:
-                yield from set(values.filter(pc.match_substring_regex(values, each)).to_pylist()).difference(codes)
+            for pattern in patterns:
+                matches = values.filter(pc.match_substring_regex(values, pattern))
+                yield from set(matches.to_pylist()).difference(codes)
 
 
-def recall_subjects(storage: WarehouseStorage, tombstones: Collection[str]) -> Subjects:
+def recall_subjects(storage: WarehouseStorage, tombstones: frozenset[str]) -> Subjects:
     """The subjects of tombstones whose codes nobody says any more: those that the ledger or quarantine still has."""
-    wanted = frozenset(tombstones)
-    codes: Counter[tuple[str, str]] = Counter()
+    codes: dict[str, set[str]] = {"record": set(), "healthcode": set()}
     for block in _people(storage):
         for kind, column in (("record", "recordid"), ("healthcode", "healthcode")):
             values = block.column(column).unique().drop_null().to_pylist()
-            codes.update((kind, each) for each in values if tombstone_of(kind, each) in wanted)
-    healthcodes = [code for kind, code in codes if kind == "healthcode"]
-    found = find_subjects(storage, healthcodes, [code for kind, code in codes if kind == "record"])
-    counts = {each: found.records.get(each, 0) for each in sorted(wanted)}
-    return Subjects(tuple(counts), found.healthcodes, found.record_ids, counts, found.others)
+            codes[kind].update(code for code in values if tombstone_of(kind, code) in tombstones)
+    subjects = find_subjects(storage, codes["healthcode"], codes["record"])
+    counts = {tombstone: subjects.records.get(tombstone, 0) for tombstone in sorted(tombstones)}
+    return replace(subjects, tombstones=tuple(counts), records=counts, seen=frozenset())
 
 
 def _people(storage: WarehouseStorage) -> Iterator[pa.Table]:

@@ -12,7 +12,7 @@ from carrel.ingest.schemas import Library, Schemas
 from carrel.ingest.schemas.samples import SampleComparison, compare_on_sample, representative
 from carrel.ingest.sources import Source
 from carrel.ingest.uris import plain_uri
-from carrel.ingest.values import ArchiveRef, Record
+from carrel.ingest.values import Record
 
 File = tuple[Record, str, Any]
 """(record, path in the zip, JSON value)"""
@@ -22,7 +22,9 @@ def with_document(library: Library, uri: str, data: bytes) -> Library:
     """The library with another document under `uri`."""
     sha = hashlib.sha256(data).hexdigest()
     same = library.hash_of(uri)
-    hashes = {each: sha if old == same or each == plain_uri(uri) else old for each, old in library.hashes.items()}
+    hashes = {
+        name: sha if current == same or name == plain_uri(uri) else current for name, current in library.hashes.items()
+    }
     return replace(library, texts={**library.texts, sha: data}, hashes=hashes, digest=f"{library.digest}+{sha}")
 
 
@@ -31,19 +33,17 @@ def try_schema(
 ) -> Iterator[SampleComparison]:
     """What both schemas say of the files of representative records; those that have a file of schema `uri`."""
     with source as opened:
-        refs = list(opened.list())
-        records = [(record, ref) for ref in refs if (record := _record(opened, ref, app_id))]
+        records = []
+        for ref in list(opened.list()):
+            arrival = arrived(opened, ref, app_id, "")
+            arrival.release()
+            if arrival.record:
+                records.append((arrival.record, ref))
         for _, ref in representative(records).values():
             arrival = arrived(opened, ref, app_id, "")
             files = list(_files(arrival, schemas, uri))
             arrival.release()
             yield from compare_on_sample(files, uri, schemas.library, new, schemas.mapping)
-
-
-def _record(source: Source, ref: ArchiveRef, app_id: str | None) -> Record | None:
-    arrival = arrived(source, ref, app_id, "")
-    arrival.release()
-    return arrival.record
 
 
 def _files(arrival: Arrival, schemas: Schemas, uri: str) -> Iterator[File]:
@@ -53,9 +53,9 @@ def _files(arrival: Arrival, schemas: Schemas, uri: str) -> Iterator[File]:
         return
     try:
         with open_archive(arrival.data) as archive:
-            told = self_description(archive)
+            own_schemas = self_description(archive)
             for entry in archive.entries:
-                resolution = schemas.resolver().resolve(record, entry.path, told)
+                resolution = schemas.resolver().resolve(record, entry.path, own_schemas)
                 if resolution.schema_id and plain_uri(resolution.schema_id) == plain_uri(uri):
                     yield record, entry.path, parse(archive.read(entry))
     except (ArchiveRejected, FileRejected):

@@ -4,7 +4,7 @@ What was asked for is written down first, as tombstones (`withdrawal_requests`).
 is finished by whichever command writes to the warehouse next.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -34,11 +34,9 @@ from carrel.ingest.store import (
     WarehouseStorage,
     active_files,
     all_tables,
-    apply,
     begin,
+    carry_out,
     coordinator_lock,
-    decide,
-    finish,
     is_open,
     open_storage,
     open_table,
@@ -74,22 +72,28 @@ def withdraw(warehouse: str, healthcodes: Collection[str] = (), record_ids: Coll
     with coordinator_lock(storage):
         resumed = resume(storage)
         subjects = find_subjects(storage, healthcodes, record_ids)
-        before = _earlier(storage, subjects)
+        runs = known_tombstones(storage)
+        withdrawn_by = sorted({runs[tombstone] for tombstone in subjects.tombstones if tombstone in runs})
+        removals = (Removal.read(storage, run_id) for run_id in withdrawn_by)
+        earlier = tuple(removal for removal in removals if removal)
         request_withdrawal(storage, subjects.tombstones)
         removed = _remove(storage, subjects)
         complete_withdrawals(storage, subjects.tombstones)
         searched = Search(storage, subjects.codes, subjects.others).run()
         old_versions = old_versions_note(storage)
-    repeated = resumed.run_id in {each.run_id for each in before}
+    is_repeated = resumed.run_id in {removal.run_id for removal in earlier}
     return Proof(
-        {each: max([count, *_counts(before, each)]) for each, count in subjects.records.items()},
-        removed,
-        before,
-        searched.files,
-        searched.cells,
-        len(subjects.codes),
-        tuple(searched.holding),
-        finished=resumed.run_id if resumed.withdrawal and not repeated else None,
+        asked={
+            tombstone: max([records, *(removal.asked.get(tombstone, 0) for removal in earlier)])
+            for tombstone, records in subjects.records.items()
+        },
+        removed=removed,
+        earlier=earlier,
+        files_searched=searched.files,
+        cells_searched=searched.cells,
+        codes_searched=len(subjects.codes),
+        holding=tuple(searched.holding),
+        finished=resumed.run_id if resumed.withdrawal and not is_repeated else None,
         old_versions=old_versions,
     )
 
@@ -100,25 +104,19 @@ def preview_withdrawal(
     """What `withdraw` would remove. Changes nothing, and waits for nobody."""
     storage = open_storage(warehouse)
     subjects = find_subjects(storage, healthcodes, record_ids)
-    made = _Withdrawal(storage, RunNumber(0), subjects, writes=False)
-    made.plan()
-    before = _known_tombstones(storage)
-    asked_for = {"healthcode": healthcodes, "record": record_ids}
+    withdrawal = _Withdrawal(storage, RunNumber(0), subjects, writes=False)
+    withdrawal.plan()
+    tombstones = known_tombstones(storage)
+    requested = {"healthcode": healthcodes, "record": record_ids}
     withdrawn = tuple(
-        code for kind, codes in asked_for.items() for code in sorted(codes) if tombstone_of(kind, code) in before
+        code for kind, codes in requested.items() for code in sorted(codes) if tombstone_of(kind, code) in tombstones
     )
     strangers = sorted({*healthcodes, *record_ids}.difference(subjects.seen, withdrawn))
-    addresses = pa.chunked_array([pa.array([line.entry.archive_uri for line in made.lines], pa.string())])
+    addresses = pa.chunked_array([pa.array([line.entry.archive_uri for line in withdrawal.lines], pa.string())])
     unknown = tuple(
         code for code in strangers if not pc.any(WholeValues([code], subjects.others).standing_in(addresses)).as_py()
     )
-    removal = Removal("", subjects.records, len(made.lines), tuple(made.tables), made.raw_json)
-    return WithdrawalPreview(removal, unknown, withdrawn, is_open(storage))
-
-
-def _counts(removals: Iterable[Removal], tombstone: str) -> Iterator[int]:
-    """How many records earlier withdrawals of it came to."""
-    return (each.asked.get(tombstone, 0) for each in removals)
+    return WithdrawalPreview(withdrawal.removal(), unknown, withdrawn, is_open(storage))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,49 +130,42 @@ class Resumed:
 def resume(storage: WarehouseStorage) -> Resumed:
     """Finish or undo what was interrupted; every command that writes begins with it, under the coordinator's lock."""
     plan = recover(storage)
-    waiting = requested_withdrawals(storage)
-    if not waiting:
+    pending = requested_withdrawals(storage)
+    if not pending:
         return Resumed(plan.run_id if plan else None)
-    removed = _remove(storage, recall_subjects(storage, waiting))
-    complete_withdrawals(storage, waiting)
+    removed = _remove(storage, recall_subjects(storage, pending))
+    complete_withdrawals(storage, pending)
     run_id = removed.run_id if removed else (plan.run_id if plan else None)
     return Resumed(run_id, True)
 
 
-def _earlier(storage: WarehouseStorage, subjects: Subjects) -> tuple[Removal, ...]:
-    """What the runs that first withdrew these codes removed."""
-    known = _known_tombstones(storage)
-    runs = sorted({known[each] for each in subjects.tombstones if each in known})
-    found = (Removal.read(storage, run_id) for run_id in runs)
-    return tuple(each for each in found if each)
-
-
-def _known_tombstones(storage: WarehouseStorage) -> dict[str, str]:
+def known_tombstones(storage: WarehouseStorage) -> dict[str, str]:
     """tombstone -> the run that made it. Reads two columns of the ledger."""
     table = open_table(storage, LEDGER)
-    known: dict[str, str] = {}
+    runs: dict[str, str] = {}
     for file in active_files(table) if table else ():
         for block in read_columns(storage, LEDGER, file.path, ("tombstone", "_run_id")):
-            told = block.filter(pc.is_valid(block.column("tombstone"))).to_pylist()
-            known |= {row["tombstone"]: row["_run_id"] for row in told}
-    return known
+            rows = block.filter(pc.is_valid(block.column("tombstone"))).to_pylist()
+            runs |= {row["tombstone"]: row["_run_id"] for row in rows}
+    return runs
 
 
 def _remove(storage: WarehouseStorage, subjects: Subjects) -> Removal | None:
     """One run that removes all that there is of them; None when there is nothing, and nothing to remember."""
     number = begin(storage)
-    made = _Withdrawal(storage, number, subjects)
-    plan = made.plan()
-    removal = Removal(number.run_id, subjects.records, len(made.lines), tuple(made.tables), made.raw_json, now_in_utc())
+    withdrawal = _Withdrawal(storage, number, subjects)
+    plan = withdrawal.plan()
+    removal = None
     if plan.commits or plan.vacuum or plan.forget:
+        removal = withdrawal.removal(at=now_in_utc())
         removal.write(storage)
-    decide(storage, plan)
-    apply(storage, plan)
-    finish(storage, plan)
-    return removal if plan.commits or plan.vacuum or plan.forget else None
+    carry_out(storage, plan)
+    return removal
 
 
 _Change = Callable[[pa.Table], pa.Table]
+_Rewritten = Mapping[str, DataFile | None]
+"""path of an old file -> what stands for it now; None: nothing is left"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,59 +186,76 @@ class _Withdrawal:
         self.subjects = subjects
         self.writes = writes
         self.lines: list[Line] = []
+        """Those of the ledger that are about the subjects."""
         self.tables: list[TableRemoval] = []
-        self.forget: list[str] = []
-        self.raw_json = 0
-        self._runs: dict[str, frozenset[str]] = {}
+        self.raw_json: list[str] = []
+        """Keys of raw JSON that is theirs."""
 
     def plan(self) -> RunPlan:
-        commits = [*self._ledger(), *self._quarantine()]
+        """Plan the withdrawal; once."""
+        forget: list[str] = []
+        commits = [self._ledger(), self._quarantine()]
+        runs = _runs_of(self.lines, self.subjects)
         for name in all_tables(self.storage):
-            commits += self._table(name)
-        raw = list(self._raw_json())
-        self.raw_json = len(raw)
-        vacuum = tuple(each.table for each in self.tables)
+            commits.append(self._table(name, runs, forget))
+        self.raw_json = list(self._raw_json())
         return RunPlan(
-            self.number.number, self.run_id, KIND, tuple(commits), forget=(*self.forget, *raw), vacuum=vacuum
+            number=self.number.number,
+            run_id=self.run_id,
+            kind=KIND,
+            commits=tuple(commit for commit in commits if commit),
+            forget=(*forget, *self.raw_json),
+            vacuum=tuple(removal.table for removal in self.tables),
         )
 
-    def _ledger(self) -> Iterator[TableCommit]:
+    def removal(self, at: str = "") -> Removal:
+        """What `plan` takes away, for its report. `at`: when."""
+        return Removal(
+            run_id=self.run_id if self.writes else "",
+            asked=self.subjects.records,
+            archives=len(self.lines),
+            tables=tuple(self.tables),
+            raw_json=len(self.raw_json),
+            at=at,
+        )
+
+    def _ledger(self) -> TableCommit | None:
         """Tombstones, and in place of the records' lines what is enough to know their archives again."""
 
-        def blank(block: pa.Table) -> pa.Table:
-            mine = self.subjects.own(block)
-            self.lines += from_arrow(block.filter(mine))
-            return block.filter(pc.invert(mine))
+        def without_lines(block: pa.Table) -> pa.Table:
+            is_own = self.subjects.own(block)
+            self.lines += from_arrow(block.filter(is_own))
+            return block.filter(pc.invert(is_own))
 
-        have = _known_tombstones(self.storage)
+        existing = known_tombstones(self.storage)
         table = open_table(self.storage, LEDGER)
         old = self._files(LEDGER, table)
-        left = {path: self._rewritten(LEDGER, path, blank) for path in self._lines_in(LEDGER, old.active)}
-        new = [tombstone_line(each, self.run_id) for each in self.subjects.tombstones if each not in have]
-        made = [*(line.blanked() for line in self.lines), *new]
-        add = [file for file in left.values() if file]
-        if made and self.writes:
-            add.append(write_file(self.storage, self.run_id, LEDGER, "withdrawn", to_arrow(made), ROW_GROUP))
-        self._runs = _runs_of(self.lines, self.subjects)
-        stale = any(self._lines_in(LEDGER, old.stale))
-        self._note(LEDGER, table, len(self.lines), left, old, stale)
-        if add or left:
-            yield TableCommit(LEDGER, schema_bytes(SCHEMA), tuple(add), tuple(left))
+        rewritten = {path: self._rewrite(LEDGER, path, without_lines) for path in self._lines_in(LEDGER, old.active)}
+        new = [tombstone_line(code, self.run_id) for code in self.subjects.tombstones if code not in existing]
+        lines = [*(line.blanked() for line in self.lines), *new]
+        add = [file for file in rewritten.values() if file]
+        if lines and self.writes:
+            add.append(write_file(self.storage, self.run_id, LEDGER, "withdrawn", to_arrow(lines), ROW_GROUP))
+        self._note(LEDGER, table, len(self.lines), rewritten, old, any(self._lines_in(LEDGER, old.stale)))
+        if not add and not rewritten:
+            return None
+        return TableCommit(LEDGER, schema_bytes(SCHEMA), tuple(add), tuple(rewritten))
 
-    def _quarantine(self) -> Iterator[TableCommit]:
-        gone = 0
+    def _quarantine(self) -> TableCommit | None:
+        rows = 0
 
-        def keep(block: pa.Table) -> pa.Table:
-            nonlocal gone
-            left = block.filter(pc.invert(self.subjects.own(block)))
-            gone += block.num_rows - left.num_rows
-            return left
+        def without_lines(block: pa.Table) -> pa.Table:
+            nonlocal rows
+            others = block.filter(pc.invert(self.subjects.own(block)))
+            rows += block.num_rows - others.num_rows
+            return others
 
-        table = open_table(self.storage, QUARANTINE)
-        old = self._files(QUARANTINE, table)
-        left = {path: self._rewritten(QUARANTINE, path, keep) for path in self._lines_in(QUARANTINE, old.active)}
-        self._note(QUARANTINE, table, gone, left, old, any(self._lines_in(QUARANTINE, old.stale)))
-        yield from _commit(QUARANTINE, table, left)
+        name = QUARANTINE
+        table = open_table(self.storage, name)
+        old = self._files(name, table)
+        rewritten = {path: self._rewrite(name, path, without_lines) for path in self._lines_in(name, old.active)}
+        self._note(name, table, rows, rewritten, old, any(self._lines_in(name, old.stale)))
+        return _commit(name, table, rewritten)
 
     def _lines_in(self, name: str, paths: Collection[str]) -> Iterator[str]:
         """Which files have lines about the subjects."""
@@ -255,68 +263,71 @@ class _Withdrawal:
             if any(pc.any(self.subjects.own(block)).as_py() for block in read_columns(self.storage, name, path, WHO)):
                 yield path
 
-    def _table(self, name: str) -> Iterator[TableCommit]:
+    def _table(self, name: str, runs: Mapping[str, frozenset[str]], forget: list[str]) -> TableCommit | None:
+        """Of a table that was never committed, files with their rows are to `forget`. `runs`: as of `_runs_of`."""
         rows = 0
-        gone = pa.array(sorted(self.subjects.record_ids), pa.string())
+        record_ids = pa.array(sorted(self.subjects.record_ids), pa.string())
 
-        def keep(block: pa.Table) -> pa.Table:
+        def without_rows(block: pa.Table) -> pa.Table:
             nonlocal rows
-            left = block.filter(pc.invert(pc.is_in(block.column("recordid"), gone)))
-            rows += block.num_rows - left.num_rows
-            return left
+            others = block.filter(pc.invert(pc.is_in(block.column("recordid"), record_ids)))
+            rows += block.num_rows - others.num_rows
+            return others
 
         table = open_table(self.storage, name)
         old = self._files(name, table)
-        any_run: dict[str, frozenset[str]] = {each: frozenset() for each in self.subjects.record_ids}
+        any_run: dict[str, frozenset[str]] = {record: frozenset() for record in self.subjects.record_ids}
         # Copies may hold what earlier runs wrote, and so may files that the current version does not name.
-        runs = any_run if "/" in name else {**any_run, **self._runs}
-        holding = RecordLookup(runs).in_files(self.storage, name, old.active)
-        left = {path: self._rewritten(name, path, keep) for path in holding}
+        lookup = RecordLookup(any_run if "/" in name else {**any_run, **runs})
+        holding = lookup.in_files(self.storage, name, old.active)
+        rewritten = {path: self._rewrite(name, path, without_rows) for path in holding}
         stale = list(RecordLookup(any_run).in_files(self.storage, name, old.stale))
         if table is None:
-            self.forget += [f"{table_key(name)}/{path}" for path in stale]
+            forget += [f"{table_key(name)}/{path}" for path in stale]
             self.tables += [TableRemoval(name, 0, 0, len(stale), 0)] if stale else []
-            return
-        self._note(name, table, rows, left, old, bool(stale))
-        yield from _commit(name, table, left)
+            return None
+        self._note(name, table, rows, rewritten, old, bool(stale))
+        return _commit(name, table, rewritten)
 
     def _files(self, name: str, table: DeltaTable | None) -> _Files:
         start = f"{table_key(name)}/"
-        found = {key.removeprefix(start) for key in self.storage.keys(start) if key.endswith(".parquet")}
+        paths = {key.removeprefix(start) for key in self.storage.keys(start) if key.endswith(".parquet")}
         active = [file.path for file in active_files(table)] if table else []
-        stale = {path for path in found if not path.startswith(f"{LOG}/")} - set(active)
+        stale = {path for path in paths if not path.startswith(f"{LOG}/")} - set(active)
         return _Files(active, sorted(stale))
 
-    def _rewritten(self, name: str, path: str, change: _Change) -> DataFile | None:
+    def _rewrite(self, name: str, path: str, change: _Change) -> DataFile | None:
         if not self.writes:
             for block in read_blocks(self.storage, name, path):
                 change(block)
             return None
-        made = rewrite_file(self.storage, self.run_id, name, path, change)
+        file = rewrite_file(self.storage, self.run_id, name, path, change)
         faults.point("ingest.file_rewritten")
-        return made
+        return file
 
     def _note(
-        self, name: str, table: DeltaTable | None, rows: int, left: dict[str, DataFile | None], old: _Files, stale: bool
+        self, name: str, table: DeltaTable | None, rows: int, rewritten: _Rewritten, old: _Files, is_stale: bool
     ) -> None:
         """A table that holds them, or held them in files that earlier versions name: those versions go."""
-        if table is not None and (left or stale):
-            before = table.version() + (1 if left else 0)
-            self.tables.append(TableRemoval(name, rows, len(left), len(left) + len(old.stale), before))
+        if table is not None and (rewritten or is_stale):
+            before = table.version() + (1 if rewritten else 0)
+            deleted = len(rewritten) + len(old.stale)
+            self.tables.append(TableRemoval(name, rows, len(rewritten), deleted, before))
 
     def _raw_json(self) -> Iterator[str]:
         """What the ledger says that they have, and whatever else bears their records' names."""
-        known = {f"{RAW_JSON}/{key}" for line in self.lines for key in line.raw}
+        named = {f"{RAW_JSON}/{key}" for line in self.lines for key in line.raw}
         stems = {raw_json_stem(record) for record in self.subjects.record_ids}
         for key in self.storage.keys(f"{RAW_JSON}/"):
-            if key in known or stem_of(key) in stems:
+            if key in named or stem_of(key) in stems:
                 yield key
 
 
-def _commit(name: str, table: DeltaTable | None, left: dict[str, DataFile | None]) -> Iterator[TableCommit]:
-    if left and table is not None:
-        schema = schema_bytes(pa.schema(table.schema().to_arrow()))
-        yield TableCommit(name, schema, tuple(file for file in left.values() if file), tuple(left))
+def _commit(name: str, table: DeltaTable | None, rewritten: _Rewritten) -> TableCommit | None:
+    if not rewritten or table is None:
+        return None
+    schema = schema_bytes(pa.schema(table.schema().to_arrow()))
+    return TableCommit(name, schema, tuple(file for file in rewritten.values() if file), tuple(rewritten))
 
 
 def _runs_of(lines: Iterable[Line], subjects: Subjects) -> dict[str, frozenset[str]]:
@@ -325,4 +336,4 @@ def _runs_of(lines: Iterable[Line], subjects: Subjects) -> dict[str, frozenset[s
     for line in lines:
         if line.entry.record_id in subjects.record_ids and line.entry.disposition in CURRENT:
             runs.setdefault(line.entry.record_id or "", set()).add(line.run_id)
-    return {record: frozenset(each) for record, each in runs.items()}
+    return {record: frozenset(run_ids) for record, run_ids in runs.items()}

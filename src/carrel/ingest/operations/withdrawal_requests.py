@@ -10,26 +10,25 @@ from carrel.warehouse.layout import WITHDRAWAL
 
 def request_withdrawal(storage: WarehouseStorage, tombstones: Iterable[str]) -> None:
     """From here on, whichever command writes next carries the withdrawal out."""
-    wanted = frozenset(tombstones)
-    _change(storage, lambda have: have | wanted)
+    requested = frozenset(tombstones)
+    _change(storage, lambda pending: pending | requested)
     faults.point("ingest.withdrawal_asked")
 
 
 def requested_withdrawals(storage: WarehouseStorage) -> frozenset[str]:
     """What is still to be done; nothing, nearly always."""
-    return _of(storage.read(WITHDRAWAL))
+    return _pending(storage.read(WITHDRAWAL))
 
 
 def complete_withdrawals(storage: WarehouseStorage, tombstones: Iterable[str]) -> None:
     """These are done."""
     done = frozenset(tombstones)
-    _change(storage, lambda have: have - done)
+    _change(storage, lambda pending: pending - done)
     faults.point("ingest.withdrawal_answered")
 
 
-def _of(written: bytes | None) -> frozenset[str]:
-    found: list[str] = json.loads(written or b'{"tombstones": []}')["tombstones"]
-    return frozenset(found)
+def _pending(written: bytes | None) -> frozenset[str]:
+    return frozenset(json.loads(written)["tombstones"]) if written else frozenset()
 
 
 def _change(storage: WarehouseStorage, change: Callable[[frozenset[str]], frozenset[str]]) -> None:
@@ -37,7 +36,7 @@ def _change(storage: WarehouseStorage, change: Callable[[frozenset[str]], frozen
     asked for."""
     while True:
         before = storage.read(WITHDRAWAL)
-        after = json.dumps({"tombstones": sorted(change(_of(before)))}).encode()
+        after = json.dumps({"tombstones": sorted(change(_pending(before)))}).encode()
         if after == before or storage.exchange(WITHDRAWAL, before, after):
             return
 

@@ -101,7 +101,14 @@ class Builder:
         self._ledger(lines)
         kind = "replay" if self.replayed else "run"
         raw = bool(self.raw or self.raw_gone)
-        plan = RunPlan(self.number.number, self.number.run_id, kind, tuple(self.commits), self.catalog, raw_json=raw)
+        plan = RunPlan(
+            number=self.number.number,
+            run_id=self.number.run_id,
+            kind=kind,
+            commits=tuple(self.commits),
+            catalog=self.catalog,
+            raw_json=raw,
+        )
         counts = {"written": len(self.raw), "deleted": len(self.raw_gone)} if raw else {}
         return Built(plan, tuple(lines), tuple(held), self.rows, tuple(self.changes), counts)
 

@@ -48,7 +48,7 @@ def _line(problem: SourceProblem, run_id: str) -> Line:
 
 def _held(problem: SourceProblem, run_id: str) -> QuarantineLine:
     digest = _digest(problem)
-    return Held(
+    return QuarantineLine(
         QuarantineEntry(
             record_id=None,
             archive_uri=problem.uri,

@@ -46,15 +46,15 @@ def _path_of(url: str) -> str:
 def _folder(path: str) -> Path:
     if not path:
         raise WarehouseFault("which warehouse? It is a folder or s3://bucket/prefix")
-    made = Path(path).absolute()
-    made = made.resolve() if ".." in made.parts else made
-    text = str(made)
+    folder = Path(path).absolute()
+    folder = folder.resolve() if ".." in folder.parts else folder
+    text = str(folder)
     if _CONTROL.search(text) or "\\" in text or _ESCAPE.search(text) or not _is_text(text):
         raise WarehouseFault(
             f"{text!r} cannot hold a warehouse: its name has a backslash, a control character, bytes that are no "
             "UTF-8, or % before two hexadecimal digits, which libraries read differently; rename the folder"
         )
-    return made
+    return folder
 
 
 def _is_text(path: str) -> bool:

@@ -15,11 +15,8 @@ def load(storage: WarehouseStorage, dataset: str) -> CatalogEntry | None:
 
 def load_all(storage: WarehouseStorage, datasets: Iterable[str] | None = None) -> dict[str, CatalogEntry]:
     """Entries by dataset: of `datasets` that have one, or of all."""
-    names = _names(storage) if datasets is None else sorted(datasets)
-    found = {name: load(storage, name) for name in names}
-    return {name: entry for name, entry in found.items() if entry is not None}
-
-
-def _names(storage: WarehouseStorage) -> list[str]:
-    keys = [key.rsplit("/", 1)[-1] for key in storage.keys(f"{CATALOG}/")]
-    return [name.removesuffix(".json") for name in keys if name.endswith(".json") and not name.startswith(".")]
+    if datasets is None:
+        files = [key.rsplit("/", 1)[-1] for key in storage.keys(f"{CATALOG}/")]
+        datasets = [name.removesuffix(".json") for name in files if name.endswith(".json") and name[0] != "."]
+    entries = {dataset: load(storage, dataset) for dataset in sorted(datasets)}
+    return {dataset: entry for dataset, entry in entries.items() if entry is not None}

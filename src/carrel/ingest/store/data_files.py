@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -51,8 +50,11 @@ class FileWriter:
         self.schema = with_dictionaries(schema)
         self.rows = 0
         self.partition: dict[str, str | None] = {}
+        options = write_options(schema)
+        if "_run_id" in schema.names:  # records are looked for by the run that wrote them, so it has bounds too
+            options["write_statistics"] = [*options["write_statistics"], "_run_id"]
         # Without Arrow's own schema in the file, what is a dictionary here is plain text to every reader.
-        self._writer = pq.ParquetWriter(self.local, self.schema, store_schema=False, **_options(schema))
+        self._writer = pq.ParquetWriter(self.local, self.schema, store_schema=False, **options)
 
     def write(self, table: pa.Table, row_group: int = ROW_GROUP) -> None:
         """Add rows; `table` has the columns of `schema`."""
@@ -96,14 +98,6 @@ def partition_of(rows: pa.Table) -> dict[str, str | None]:
     """The values of `PARTITION_COLUMNS` in the first row, as Delta's log has them."""
     first = {name: rows.column(name)[0].as_py() for name in PARTITION_COLUMNS if name in rows.column_names}
     return {name: None if value is None else str(value) for name, value in first.items()}
-
-
-def _options(schema: pa.Schema) -> dict[str, Any]:
-    """As all tables are written; with bounds of the run, because records are looked for by it."""
-    options = write_options(schema)
-    if "_run_id" in schema.names:
-        options["write_statistics"] = [*options["write_statistics"], "_run_id"]
-    return options
 
 
 def write_file(

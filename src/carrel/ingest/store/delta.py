@@ -1,9 +1,8 @@
 """One Delta table: what is in it now, and one atomic commit per table and run."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
@@ -58,13 +57,17 @@ def open_table(storage: WarehouseStorage, table: str, version: int | None = None
 
 def active_files(table: DeltaTable) -> list[ActiveFile]:
     """Its files, in order of their names."""
-    rows = pa.table(table.get_add_actions(flatten=False)).to_pylist()
-    return sorted((_active(row) for row in rows), key=lambda file: file.path)
-
-
-def _active(row: Mapping[str, Any]) -> ActiveFile:
-    partition = tuple((row.get("partition") or {}).values())
-    return ActiveFile(row["path"], row["size_bytes"], row["num_records"] or 0, partition)
+    actions = pa.table(table.get_add_actions(flatten=False)).to_pylist()
+    files = [
+        ActiveFile(
+            path=action["path"],
+            size=action["size_bytes"],
+            rows=action["num_records"] or 0,
+            partition=tuple((action.get("partition") or {}).values()),
+        )
+        for action in actions
+    ]
+    return sorted(files, key=lambda file: file.path)
 
 
 def commit(storage: WarehouseStorage, number: int, what: TableCommit) -> None:
@@ -130,8 +133,10 @@ def _commit(storage: WarehouseStorage, number: int, what: TableCommit) -> None:
     if not what.replace:
         _add_columns(table, schema)
     sizes = {file.path: file.size for file in active_files(table)} if what.remove else {}
+    now = int(time.time() * 1000)
+    removes = [RemoveAction(path, not what.moves, now, size=sizes.get(path)) for path in what.remove]
     table.create_write_transaction(
-        list(_adds(what, by)) if what.replace else [*_removes(what, sizes), *_adds(what, by)],
+        list(_adds(what, by)) if what.replace else [*removes, *_adds(what, by)],
         "overwrite" if what.replace else "append",
         schema if what.replace else table.schema(),
         partition_by=list(by) or None,
@@ -165,12 +170,6 @@ def _adds(what: TableCommit, by: Sequence[str]) -> Iterator[AddAction]:
         yield AddAction(file.path, file.size, partition, now, not what.moves, file.stats)
 
 
-def _removes(what: TableCommit, sizes: Mapping[str, int]) -> Iterator[RemoveAction]:
-    now = int(time.time() * 1000)
-    for path in what.remove:
-        yield RemoveAction(path, not what.moves, now, size=sizes.get(path))
-
-
 def _add_columns(table: DeltaTable, schema: Schema) -> None:
     """New columns, as a commit of their own before the rows; without effect on who reads the old ones."""
     have = {field.name for field in table.schema().fields}
@@ -182,10 +181,10 @@ def _add_columns(table: DeltaTable, schema: Schema) -> None:
 
 def vacuum(storage: WarehouseStorage, name: str, number: int, hours: int = 0) -> list[str]:
     """Delete the `old_files`; what was deleted."""
-    gone = old_files(storage, name, number, hours)
-    for path in gone:
+    paths = old_files(storage, name, number, hours)
+    for path in paths:
         storage.delete(f"{table_key(name)}/{path}")
-    return gone
+    return paths
 
 
 def old_files(storage: WarehouseStorage, name: str, number: int, hours: int) -> list[str]:
@@ -197,9 +196,9 @@ def old_files(storage: WarehouseStorage, name: str, number: int, hours: int) -> 
     table = open_table(storage, name)
     if table is None:
         return []
-    found = table.vacuum(retention_hours=hours, dry_run=True, enforce_retention_duration=False, full=True)
-    there = set(storage.keys(f"{table_key(name)}/"))
-    return [path for path in found if f"{table_key(name)}/{path}" in there and run_of(path) <= number]
+    unnamed = table.vacuum(retention_hours=hours, dry_run=True, enforce_retention_duration=False, full=True)
+    keys = set(storage.keys(f"{table_key(name)}/"))
+    return [path for path in unnamed if f"{table_key(name)}/{path}" in keys and run_of(path) <= number]
 
 
 def schema_bytes(schema: pa.Schema) -> bytes:

@@ -43,8 +43,8 @@ class WarehouseLost(WarehouseBusy):
 @contextmanager
 def coordinator_lock(storage: WarehouseStorage, lease_seconds: float = LEASE_SECONDS) -> Iterator[None]:
     """Hold the warehouse; raises WarehouseBusy at once when somebody else does."""
-    taken = _local(storage) if isinstance(storage, LocalStorage) else _lease(storage, lease_seconds)
-    with taken:
+    lock = _local(storage) if isinstance(storage, LocalStorage) else _lease(storage, lease_seconds)
+    with lock:
         faults.point("ingest.locked")
         yield
 
@@ -83,9 +83,8 @@ def _lease(storage: Any, seconds: float) -> Iterator[None]:
 def ensure_held(storage: WarehouseStorage, ask: bool = False) -> None:
     """WarehouseLost when the lease of this coordinator ended or was taken over. `ask`: look at S3, not only at what is
     known of it. A lock on a local disk is never lost."""
-    lease: Lease | None = getattr(storage, "lease", None)
-    if lease:
-        lease.check(ask)
+    if storage.lease:
+        storage.lease.check(ask)
 
 
 def is_held(storage: WarehouseStorage) -> bool:
@@ -116,10 +115,16 @@ class Lease:
 
     def take(self) -> None:
         """Become the holder, at once or not at all: then WarehouseBusy."""
-        found = self.storage.version(LOCK)
-        if found and not _is_free(found):
-            raise WarehouseBusy(_busy(self.storage.url, found))
-        if not self._put(found.etag if found else None):
+        current = self.storage.version(LOCK)
+        if current:
+            holder = _holder(current)
+            seconds = holder["seconds"] - current.age
+            if holder["token"] is not None and seconds > 0:
+                raise WarehouseBusy(
+                    f"another ingest holds {self.storage.url} ({holder['holder']}); if it is dead, its lease ends in "
+                    f"{max(1, round(seconds))} seconds"
+                )
+        if not self._put(current.etag if current else None):
             raise WarehouseBusy(f"another ingest has just begun on {self.storage.url}; try again when it has ended")
         self._try_conditions()
 
@@ -145,8 +150,8 @@ class Lease:
         if self.is_lost or self._put(self._etag):
             return
         # An earlier renewal may have arrived although its answer did not.
-        found = self.storage.version(LOCK)
-        self._is_lost = found is None or not self._is_ours(found) or not self._put(found.etag)
+        current = self.storage.version(LOCK)
+        self._is_lost = current is None or not self._is_ours(current) or not self._put(current.etag)
 
     @property
     def is_lost(self) -> bool:
@@ -156,13 +161,13 @@ class Lease:
     def check(self, ask: bool) -> None:
         """WarehouseLost unless it is held."""
         if not self.is_lost and ask:
-            found = self.storage.version(LOCK)
-            self._is_lost = found is None or not self._is_ours(found)
+            current = self.storage.version(LOCK)
+            self._is_lost = current is None or not self._is_ours(current)
         if self.is_lost:
             raise WarehouseLost(f"another ingest took over {self.storage.url}, since this one's lease had ended")
 
-    def _is_ours(self, found: "Version") -> bool:
-        return bool(_told(found)["token"] == self.token)
+    def _is_ours(self, version: "Version") -> bool:
+        return bool(_holder(version)["token"] == self.token)
 
     def release(self) -> None:
         """Let others in; without effect when it was lost."""
@@ -177,26 +182,16 @@ class Lease:
         self._turn += 1
         holder = f"process {os.getpid()} on {socket.gethostname()}"
         text = {"token": self.token, "turn": self._turn, "seconds": self.seconds, "holder": holder}
-        made = self.storage.swap(LOCK, json.dumps(text).encode(), etag)
-        if made is None:
+        new_etag = self.storage.swap(LOCK, json.dumps(text).encode(), etag)
+        if new_etag is None:
             return False
-        self._etag = made
+        self._etag = new_etag
         self._until = began + self.seconds * _PRUDENCE
         return True
 
 
-def _is_free(found: "Version") -> bool:
-    told = _told(found)
-    return told["token"] is None or found.age >= told["seconds"]
-
-
-def _told(found: "Version") -> dict[str, Any]:
-    """An empty one was the lock of a folder, which somebody has copied here."""
-    told = json.loads(found.data) if found.data.strip() else {}
-    return {"token": None, "seconds": LEASE_SECONDS, "holder": "somebody", **told}
-
-
-def _busy(url: str, found: "Version") -> str:
-    told = _told(found)
-    left = max(1, round(told["seconds"] - found.age))
-    return f"another ingest holds {url} ({told['holder']}); if it is dead, its lease ends in {left} seconds"
+def _holder(version: "Version") -> dict[str, Any]:
+    """Who holds the lease, as that one wrote it. An empty one was the lock of a folder, which somebody has copied
+    here."""
+    written = json.loads(version.data) if version.data.strip() else {}
+    return {"token": None, "seconds": LEASE_SECONDS, "holder": "somebody", **written}

@@ -9,9 +9,9 @@ def open_storage(url: str) -> WarehouseStorage:
 
     Looks at the address alone. WarehouseFault when it is none.
     """
-    place = place_of(url)
-    if isinstance(place, Bucket):
+    address = place_of(url)
+    if isinstance(address, Bucket):
         from carrel.ingest.store.s3_storage import S3Storage
 
-        return S3Storage(place)
-    return LocalStorage(place)
+        return S3Storage(address)
+    return LocalStorage(address)

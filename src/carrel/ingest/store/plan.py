@@ -44,7 +44,7 @@ KEPT_RUNS = 2_000
 _LAST = {QUARANTINE: 1, LEDGER: 2}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunPlan:
     """One run's commits. `catalog`: dataset -> its new catalog entry, as text. `forget`: keys to delete at the end;
     `vacuum`: tables whose old files go from the disk, and their history with them."""
@@ -61,24 +61,29 @@ class RunPlan:
 
     def to_json(self) -> bytes:
         """As written to disk."""
-        made = asdict(self)
-        for each in made["commits"]:
-            each["schema"] = base64.b64encode(each["schema"]).decode()
-        return json.dumps(made, indent=1).encode()
+        fields = asdict(self)
+        for commit_fields in fields["commits"]:
+            commit_fields["schema"] = base64.b64encode(commit_fields["schema"]).decode()
+        return json.dumps(fields, indent=1).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> "RunPlan":
         """What `to_json` wrote."""
-        made = json.loads(data)
-        made["commits"] = tuple(_commit(each) for each in made["commits"])
-        return cls(**{**made, "forget": tuple(made["forget"]), "vacuum": tuple(made["vacuum"])})
-
-
-def _commit(made: dict[str, Any]) -> TableCommit:
-    files = tuple(DataFile(**each) for each in made["add"])
-    schema = base64.b64decode(made["schema"])
-    by = tuple(made.get("partition_by", ()))
-    return TableCommit(**{**made, "schema": schema, "add": files, "remove": tuple(made["remove"]), "partition_by": by})
+        fields = json.loads(data)
+        commits = tuple(
+            TableCommit(
+                **{
+                    **commit_fields,
+                    "schema": base64.b64decode(commit_fields["schema"]),
+                    "add": tuple(DataFile(**file_fields) for file_fields in commit_fields["add"]),
+                    "remove": tuple(commit_fields["remove"]),
+                    "partition_by": tuple(commit_fields.get("partition_by", ())),
+                }
+            )
+            for commit_fields in fields["commits"]
+        )
+        lists = {name: tuple(fields[name]) for name in ("forget", "vacuum")}
+        return cls(**{**fields, "commits": commits, **lists})
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +146,17 @@ def apply(storage: WarehouseStorage, plan: RunPlan) -> None:
     """
     _ensure_open(storage, plan)
     for dataset, text in sorted(plan.catalog.items()):
-        _write_catalog(storage, plan, catalog_key(dataset), text.encode())
+        key, data = catalog_key(dataset), text.encode()
+        # What is there is read first: if it is of a later run, that run has begun, and the state says so.
+        before = storage.read(key)
+        _ensure_open(storage, plan)
+        if before != data and not storage.exchange(key, before, data):
+            raise _lost(storage, plan.run_id)
         faults.point("ingest.catalog_written")
     if plan.raw_json:
         publish(storage, plan.run_id)
-    for each in sorted(plan.commits, key=lambda made: (_place(plan, made), made.table)):
-        commit(storage, plan.number, each)
+    for table_commit in _in_order(plan):
+        commit(storage, plan.number, table_commit)
         faults.point("ingest.table_committed")
     for table in plan.vacuum:
         _ensure_open(storage, plan)
@@ -155,14 +165,6 @@ def apply(storage: WarehouseStorage, plan: RunPlan) -> None:
     for key in plan.forget:
         storage.delete(key)
         faults.point("ingest.forgotten")
-
-
-def _write_catalog(storage: WarehouseStorage, plan: RunPlan, key: str, data: bytes) -> None:
-    """What was there is read first: if it is of a later run, that run has begun, and the state says so."""
-    before = storage.read(key)
-    _ensure_open(storage, plan)
-    if before != data and not storage.exchange(key, before, data):
-        raise _lost(storage, plan.run_id)
 
 
 def _ensure_open(storage: WarehouseStorage, plan: RunPlan) -> None:
@@ -175,15 +177,18 @@ def _lost(storage: WarehouseStorage, run_id: str) -> WarehouseLost:
     return WarehouseLost(f"another ingest took over {storage.url} from run {run_id}")
 
 
-def _place(plan: RunPlan, what: TableCommit) -> int:
+def _in_order(plan: RunPlan) -> list[TableCommit]:
     """The ledger is last, so that what it says is true; of a withdrawal first, so that nothing comes in again."""
-    return -1 if plan.kind == "withdraw" and what.table == LEDGER else _LAST.get(what.table, 0)
+    places = {**_LAST, LEDGER: -1} if plan.kind == "withdraw" else _LAST
+    return sorted(plan.commits, key=lambda table_commit: (places.get(table_commit.table, 0), table_commit.table))
 
 
 def finish(storage: WarehouseStorage, plan: RunPlan) -> None:
     """Sweep what the plan does not name, and close the run."""
-    keep = {f"{table_key(each.table)}/{file.path}" for each in plan.commits for file in each.add}
-    _sweep(storage, plan.run_id, keep)
+    named = {
+        f"{table_key(table_commit.table)}/{file.path}" for table_commit in plan.commits for file in table_commit.add
+    }
+    _sweep(storage, plan.run_id, named)
     faults.point("ingest.swept")
     if plan.forget:
         # Their names tell whose they were.
@@ -193,6 +198,13 @@ def finish(storage: WarehouseStorage, plan: RunPlan) -> None:
     _forget_run(storage, plan.number - KEPT_RUNS)
     _set_state(storage, plan.number, "done")
     faults.point("ingest.done")
+
+
+def carry_out(storage: WarehouseStorage, plan: RunPlan) -> None:
+    """From the decision to the end, of a run that has nothing else to do between."""
+    decide(storage, plan)
+    apply(storage, plan)
+    finish(storage, plan)
 
 
 def _forget_run(storage: WarehouseStorage, number: int) -> None:
@@ -209,7 +221,9 @@ def recover(storage: WarehouseStorage) -> RunPlan | None:
     """Finish or undo the run that was interrupted, if there is one; the plan that was rolled forward, or None."""
     state = _state(storage)
     number = RunNumber(state.get("number", 0))
-    _sweep_half_written(storage, number.run_id)
+    for start in (f"{RUNS}/{number.run_id}/.", f"{RUNS}/.", f"{CATALOG}/."):
+        for key in list(storage.keys(start)):  # what `write` had not yet put in its place when it was interrupted
+            storage.delete(key)
     if state.get("state") != "open":
         return None
     key = run_key(number.run_id, "plan.json")
@@ -231,24 +245,17 @@ def recover(storage: WarehouseStorage) -> RunPlan | None:
     return plan
 
 
-def _sweep(storage: WarehouseStorage, run_id: str, keep: frozenset[str] | set[str]) -> None:
+def _sweep(storage: WarehouseStorage, run_id: str, named: frozenset[str] | set[str]) -> None:
     """Files that workers wrote and no plan took: of retried batches, of rewritten parts, of a run that never was."""
     tables = [table_key(name) for name in (QUARANTINE, LEDGER, *all_tables(storage))]
     for table in tables:
-        gone = [key for key in storage.keys(f"{table}/{file_prefix(run_id)}") if key not in keep]
-        for key in gone:
+        strays = [key for key in storage.keys(f"{table}/{file_prefix(run_id)}") if key not in named]
+        for key in strays:
             storage.delete(key)
-        if gone and next(iter(storage.keys(f"{table}/")), None) is None:
+        if strays and next(iter(storage.keys(f"{table}/")), None) is None:
             storage.delete(table)  # of a table that never was: its name may be made of data, and each run looks there
     discard(storage, run_id)
     storage.delete(run_key(run_id, "scratch"))
-
-
-def _sweep_half_written(storage: WarehouseStorage, run_id: str) -> None:
-    """What `WarehouseStorage.write` had not yet put in its place when it was interrupted."""
-    for start in (f"{RUNS}/{run_id}/.", f"{RUNS}/.", f"{CATALOG}/."):
-        for key in list(storage.keys(start)):
-            storage.delete(key)
 
 
 def last_run(storage: WarehouseStorage) -> int:
@@ -277,8 +284,8 @@ def all_tables(storage: WarehouseStorage) -> list[str]:
 
 
 def _state(storage: WarehouseStorage) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(storage.read(STATE) or b"{}")
-    return found
+    state: dict[str, Any] = json.loads(storage.read(STATE) or b"{}")
+    return state
 
 
 def _set_state(storage: WarehouseStorage, number: int, state: str) -> None:

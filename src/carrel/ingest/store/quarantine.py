@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from carrel.ingest.store.ledger import key_of
-from carrel.ingest.values import Fault, QuarantineEntry
+from carrel.ingest.values import QuarantineEntry
 
 SCHEMA = pa.schema(
     [
@@ -59,19 +59,22 @@ class QuarantineLine:
         return f"{key_of(f'{entry.archive_uri}/{entry.archive_etag}/{entry.source_file}') & (2**64 - 1):016x}"
 
 
-def to_arrow(held: Iterable[QuarantineLine]) -> pa.Table:
+def to_arrow(lines: Iterable[QuarantineLine]) -> pa.Table:
     """Entries as a table."""
-    rows = sorted((_row(each) for each in held), key=lambda row: (row["record_key"], row["id"]))
+    rows = sorted((_row(line) for line in lines), key=lambda row: (row["record_key"], row["id"]))
     return pa.Table.from_pylist(rows, SCHEMA)
 
 
-def _row(held: QuarantineLine) -> dict[str, Any]:
-    entry, record = held.entry, held.entry.record
-    first = entry.faults[0]
+def _row(line: QuarantineLine) -> dict[str, Any]:
+    entry, record = line.entry, line.entry.record
+    faults = [
+        {"stage": fault.stage, "keyword": fault.keyword, "pointer": fault.pointer, "message": fault.message}
+        for fault in entry.faults
+    ]
     return {
-        "record_key": held.record_key,
-        "archive_key": held.archive_key,
-        "id": held.id,
+        "record_key": line.record_key,
+        "archive_key": line.archive_key,
+        "id": line.id,
         "recordid": entry.record_id,
         "healthcode": record.healthcode if record else None,
         "assessmentid": record.assessment_id if record else None,
@@ -81,14 +84,7 @@ def _row(held: QuarantineLine) -> dict[str, Any]:
         "content_hash": entry.content_hash,
         "source_file": entry.source_file,
         "schema_id": entry.schema_id,
-        "stage": first.stage,
-        "keyword": first.keyword,
-        "pointer": first.pointer,
-        "message": first.message,
-        "faults": json.dumps([_fault(each) for each in entry.faults]),
-        "_run_id": held.run_id,
+        **faults[0],
+        "faults": json.dumps(faults),
+        "_run_id": line.run_id,
     }
-
-
-def _fault(fault: Fault) -> dict[str, str]:
-    return {"stage": fault.stage, "keyword": fault.keyword, "pointer": fault.pointer, "message": fault.message}

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,10 +65,10 @@ class PackWriter:
             self.local.unlink()
 
 
-def prepare(storage: WarehouseStorage, run_id: str, packed: Packed, gone: Sequence[str]) -> None:
+def prepare(storage: WarehouseStorage, run_id: str, packed: Packed, replaced: Sequence[str]) -> None:
     """Write down what `publish` will do: before the decision, because that is all it needs then."""
-    made = {"write": packed, "delete": list(gone)}
-    storage.write(_todo(run_id), json.dumps(made).encode())
+    todo = {"write": packed, "delete": list(replaced)}
+    storage.write(_todo(run_id), json.dumps(todo).encode())
 
 
 def publish(storage: WarehouseStorage, run_id: str) -> None:
@@ -93,13 +93,8 @@ def _unpack(storage: WarehouseStorage, run_id: str, pack: str, files: Mapping[st
         faults.point("ingest.raw_published")
 
     with storage.open(pack) as data, zipfile.ZipFile(data) as opened, ThreadPoolExecutor(_AT_ONCE) as threads:
-        _all(threads.map(put, sorted(files.items())))
-
-
-def _all(results: Iterable[None]) -> None:
-    """Wait for all, and raise what the first one raised."""
-    for _ in results:
-        pass
+        for _ in threads.map(put, sorted(files.items())):
+            pass  # waits for all, and raises what the first one raised
 
 
 def discard(storage: WarehouseStorage, run_id: str) -> None:

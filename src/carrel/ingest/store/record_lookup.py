@@ -43,21 +43,22 @@ class RecordLookup:
 
     def _in_file(self, storage: WarehouseStorage, table: str, path: str) -> bool:
         with open_data_file(storage, table, path) as file:
-            places = {file.metadata.schema.column(each).path: each for each in range(file.metadata.num_columns)}
-            for number in range(file.num_row_groups):
-                group = file.metadata.row_group(number)
-                runs = _bounds(group, places["_run_id"]) if self._runs else None
-                if not self.may_be_in(_bounds(group, places["recordid"]), runs):
+            schema = file.metadata.schema
+            numbers = {schema.column(column).path: column for column in range(file.metadata.num_columns)}
+            for row_group in range(file.num_row_groups):
+                about = file.metadata.row_group(row_group)
+                runs = _bounds(about, numbers["_run_id"]) if self._runs else None
+                if not self.may_be_in(_bounds(about, numbers["recordid"]), runs):
                     continue
-                found = file.read_row_group(number, ["recordid"]).column(0).cast(pa.string())
-                if pc.any(pc.is_in(found, self._ids)).as_py():
+                record_ids = file.read_row_group(row_group, ["recordid"]).column(0).cast(pa.string())
+                if pc.any(pc.is_in(record_ids, self._ids)).as_py():
                     return True
         return False
 
 
-def _bounds(group: Any, place: int) -> Bounds:
-    found = group.column(place).statistics
-    return (found.min, found.max) if found is not None and found.has_min_max else None
+def _bounds(row_group: Any, column: int) -> Bounds:
+    statistics = row_group.column(column).statistics
+    return (statistics.min, statistics.max) if statistics is not None and statistics.has_min_max else None
 
 
 def _between(values: list[str], bounds: Bounds) -> list[str]:

@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from carrel.units.files import fsync, replacing, write_atomically
 from carrel.warehouse.layout import run_key
@@ -19,6 +19,8 @@ class WarehouseStorage(Protocol):
     """Keys are `/`-separated paths below the warehouse. What writes is all or nothing."""
 
     url: str
+    lease: Any
+    """The `lock.Lease` of the coordinator that works through this, where a hold may be lost; None elsewhere."""
 
     def read(self, key: str) -> bytes | None:
         """The bytes of `key`; None when there is none."""
@@ -74,6 +76,9 @@ class WarehouseStorage(Protocol):
 class LocalStorage:
     """A folder of a local (POSIX) file system."""
 
+    lease = None
+    """The kernel's lock on a local disk is never lost."""
+
     def __init__(self, root: Path):
         self.root = root
         self.url = str(root)
@@ -123,14 +128,16 @@ class LocalStorage:
         return self._path(key).open("rb")
 
     def keys(self, prefix: str) -> Iterator[str]:
-        folder, _, start = prefix.rpartition("/")
-        base = self._path(folder)
-        for name in sorted(_names(base, start)):
-            yield from self._below(base / name)
-
-    def _below(self, entry: Path) -> Iterator[str]:
-        files = sorted(each for each in entry.rglob("*") if each.is_file()) if entry.is_dir() else [entry]
-        yield from (str(each.relative_to(self.root)) for each in files)
+        parent, _, start = prefix.rpartition("/")
+        folder = self._path(parent)
+        if not folder.is_dir():
+            return
+        # A folder of all runs has many entries, of which few are looked for.
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if entry.name.startswith(start))
+        for path in map(folder.joinpath, names):
+            files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+            yield from (str(file.relative_to(self.root)) for file in files)
 
     def folders(self, prefix: str) -> list[str]:
         base = self._path(prefix)
@@ -162,11 +169,3 @@ class LocalStorage:
 
     def _path(self, key: str) -> Path:
         return self.root / key
-
-
-def _names(folder: Path, start: str) -> list[str]:
-    """What is in a folder and begins so; a folder of all runs has many entries, of which few are looked for."""
-    if not folder.is_dir():
-        return []
-    with os.scandir(folder) as entries:
-        return [entry.name for entry in entries if entry.name.startswith(start)]

@@ -11,11 +11,8 @@ _SEEN = CURRENT | _FAILED
 
 def current(history: Iterable[Line]) -> Line | None:
     """The line whose archive the record's rows come from."""
-    return max((line for line in history if line.entry.disposition in CURRENT), key=_order, default=None)
-
-
-def _order(line: Line) -> tuple[object, str]:
-    return line.order
+    taken = (line for line in history if line.entry.disposition in CURRENT)
+    return max(taken, key=lambda line: line.order, default=None)
 
 
 def judged_before(line: Line, history: Sequence[Line], tombstones: frozenset[str]) -> Disposition | None:
@@ -23,35 +20,27 @@ def judged_before(line: Line, history: Sequence[Line], tombstones: frozenset[str
 
     `line`: the archive so far; `history`: every line of its record; `tombstones`: of everything withdrawn.
     """
-    if _withdrawn(line, tombstones) or any(each.entry.disposition == Disposition.WITHDRAWN for each in history):
+    codes = (("healthcode", line.entry.healthcode), ("record", line.entry.record_id))
+    if any(code and tombstone_of(kind, code) in tombstones for kind, code in codes):
         return Disposition.WITHDRAWN
-    if any(_same(line, each) for each in history):
+    if any(earlier.entry.disposition == Disposition.WITHDRAWN for earlier in history):
+        return Disposition.WITHDRAWN
+    if any(_is_same(line, earlier) for earlier in history):
         return Disposition.UNCHANGED
     latest = current(history)
-    if latest is not None and _is_older(line, latest):
-        return Disposition.SUPERSEDED
-    return None
+    if latest is None or line.order >= latest.order:
+        return None
+    # An object that was replaced at its own place is newer, when neither export has a later time.
+    is_replacement = (line.exported_on, line.entry.archive_uri) == (latest.exported_on, latest.entry.archive_uri)
+    return None if is_replacement else Disposition.SUPERSEDED
 
 
-def _withdrawn(line: Line, tombstones: frozenset[str]) -> bool:
-    entry = line.entry
-    codes = (("healthcode", entry.healthcode), ("record", entry.record_id))
-    return any(value and tombstone_of(kind, value) in tombstones for kind, value in codes)
-
-
-def _same(line: Line, other: Line) -> bool:
+def _is_same(line: Line, other: Line) -> bool:
     return (
         other.entry.disposition in _SEEN
         and other.entry.content_hash == line.entry.content_hash
         and other.metadata_hash == line.metadata_hash
     )
-
-
-def _is_older(line: Line, latest: Line) -> bool:
-    """An object that was replaced at its own place is newer, when neither export has a later time."""
-    if line.exported_on == latest.exported_on and line.entry.archive_uri == latest.entry.archive_uri:
-        return False
-    return line.order < latest.order
 
 
 def judged_after(line: Line, history: Sequence[Line]) -> Line:
@@ -69,7 +58,7 @@ def settle(lines: Sequence[Line]) -> list[Line]:
     original. So neither the order of the source nor the split into batches shows.
     """
     settled: list[Line] = []
-    for line in sorted(lines, key=lambda each: (*each.order, len(each.entry.archive_uri), each.entry.archive_uri)):
-        again = any(_same(line, each) for each in settled)
-        settled.append(line.having(Disposition.UNCHANGED) if again else judged_after(line, settled))
+    for line in sorted(lines, key=lambda line: (*line.order, len(line.entry.archive_uri), line.entry.archive_uri)):
+        is_repeated = any(_is_same(line, earlier) for earlier in settled)
+        settled.append(line.having(Disposition.UNCHANGED) if is_repeated else judged_after(line, settled))
     return settled

@@ -102,8 +102,8 @@ def archive_key(ref: ArchiveRef) -> int:
 
 def metadata_hash(metadata: Mapping[str, Any]) -> str:
     """Of a record's metadata but for when it was exported: a mere second export of the same is no change."""
-    kept = {key: value for key, value in metadata.items() if key != "exportedon"}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+    compared = {key: value for key, value in metadata.items() if key != "exportedon"}
+    return hashlib.sha256(json.dumps(compared, sort_keys=True).encode()).hexdigest()
 
 
 def tombstone_line(tombstone: str, run_id: str) -> Line:

@@ -36,26 +36,26 @@ class Ledger:
         keys = [archive_key(ref) for ref in refs]
         if self.dataset is None or not keys:
             return frozenset()
-        wanted = ds.field("archive_key").isin(pa.array(keys, pa.int64()))
-        found = self.dataset.to_table(columns=["archive_key"], filter=wanted)
-        return frozenset(found.column(0).to_pylist())
+        are_asked_for = ds.field("archive_key").isin(pa.array(keys, pa.int64()))
+        table = self.dataset.to_table(columns=["archive_key"], filter=are_asked_for)
+        return frozenset(table.column(0).to_pylist())
 
     def of_records(self, record_keys: Collection[int]) -> dict[int, list[Line]]:
         """record key -> its lines."""
-        found: dict[int, list[Line]] = {}
+        histories: dict[int, list[Line]] = {}
         if self.dataset is None or not record_keys:
-            return found
-        wanted = ds.field("record_key").isin(pa.array(sorted(record_keys), pa.int64()))
-        for line in from_arrow(self.dataset.to_table(filter=wanted)):
-            found.setdefault(line.record_key, []).append(line)
-        return found
+            return histories
+        are_theirs = ds.field("record_key").isin(pa.array(sorted(record_keys), pa.int64()))
+        for line in from_arrow(self.dataset.to_table(filter=are_theirs)):
+            histories.setdefault(line.record_key, []).append(line)
+        return histories
 
     def tombstones(self) -> frozenset[str]:
         """Of everything that was withdrawn."""
         if self.dataset is None:
             return frozenset()
-        found = self.dataset.to_table(columns=["tombstone"], filter=ds.field("tombstone").is_valid())
-        return frozenset(found.column(0).to_pylist())
+        table = self.dataset.to_table(columns=["tombstone"], filter=ds.field("tombstone").is_valid())
+        return frozenset(table.column(0).to_pylist())
 
     def skipped_files(self) -> Counter[str]:
         """Path of a file that belongs to no dataset -> how many records have such a file now."""
