@@ -11,7 +11,7 @@ INTERRUPTED = 130
 
 
 class MemorySize(click.ParamType[int]):
-    """`4G`, `512M`, as bytes."""
+    """An option that takes `4G` or `512M`, and is given as bytes."""
 
     name = "size"
 
@@ -25,7 +25,7 @@ class MemorySize(click.ParamType[int]):
 
 
 def executor_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--executor`: in the place of the setting EXECUTOR."""
+    """Add `--executor`, which takes the place of the setting EXECUTOR."""
     words = "docker, podman, bubblewrap (toolchains), or auto: what can run it here.  [default: EXECUTOR, else auto]"
     choice = click.Choice(("auto", "docker", "podman", "bubblewrap"))
     return click.option("--executor", type=choice, help=words)(command)

@@ -96,7 +96,7 @@ Setting = tuple[str, str, str]
 
 
 def page() -> str:
-    """The whole page as Markdown."""
+    """Return the whole page as Markdown."""
     parts = [INTRO]
     for heading, settings in sections():
         lines = [f"## {heading}", "", "| variable | default | |", "|---|---|---|"]
@@ -108,7 +108,7 @@ def page() -> str:
 
 
 def sections() -> Iterator[tuple[str, list[Setting]]]:
-    """(heading, settings) for each process."""
+    """Yield the heading and the settings of each process."""
     from carrel.agent.settings import AgentSettings
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "carrel.web.settings")
@@ -163,7 +163,7 @@ def _shown(value: Any) -> str:
 
 
 def _docstrings(settings: type) -> dict[str, str]:
-    """The string that follows a field in the source: what a reader of the code sees is what the page says."""
+    """Return the string that follows a field in the source: what a reader of the code sees is what the page says."""
     (tree,) = ast.parse(textwrap.dedent(inspect.getsource(settings))).body
     assert isinstance(tree, ast.ClassDef)
     texts = {}

@@ -1,6 +1,7 @@
 """The page docs/reference/commands.md, made from the commands themselves: `python -m carrel.cli.reference`."""
 
 from collections.abc import Iterator
+from operator import itemgetter
 
 import click
 
@@ -30,14 +31,17 @@ NOTES = {"run": RUNNING}
 
 
 def page() -> str:
-    """The whole page as Markdown."""
+    """Return the whole page as Markdown."""
     with click.Context(carrel, info_name="carrel") as top:
-        parts = [part for _, text in sorted(_sections(carrel, top)) for part in ("", text)]
+        sections = (
+            "\n".join(_section(path, command)) for path, command in sorted(_walk(carrel, top), key=itemgetter(0))
+        )
+        parts = [part for section in sections for part in ("", section)]
     return INTRO + "\n".join(parts) + "\n"
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:
-    """(full name, command) for every command and sub-command there is."""
+    """Yield the full name of every command and sub-command there is, with the command."""
     with click.Context(carrel, info_name="carrel") as top:
         yield from _walk(carrel, top)
 
@@ -51,11 +55,6 @@ def _walk(group: click.Group, ctx: click.Context) -> Iterator[tuple[str, click.C
         yield inner.command_path, command
         if isinstance(command, click.Group):
             yield from _walk(command, inner)
-
-
-def _sections(group: click.Group, ctx: click.Context) -> Iterator[tuple[str, str]]:
-    for path, command in _walk(group, ctx):
-        yield path, "\n".join(_section(path, command))
 
 
 def _section(path: str, command: click.Command) -> Iterator[str]:

@@ -93,7 +93,7 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def _signals_interrupt() -> Iterator[None]:
-    """SIGTERM and a closed terminal end a run as Ctrl-C does, cleanly; a second one does not disturb the cleaning."""
+    """Let SIGTERM and a closed terminal end a run as Ctrl-C does; a second one does not disturb the cleaning."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
         for number in ENDINGS:

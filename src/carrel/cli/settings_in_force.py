@@ -11,14 +11,14 @@ Row = tuple[str, str, str]
 
 
 def in_force(process: str, env: Mapping[str, str] = os.environ) -> list[Row]:
-    """(name, value, "environment" or "default") with a heading; raises that process's SettingsError."""
+    """List name, value and "environment" or "default" of each setting, under a heading. Raises SettingsError."""
     rows = {"local": _local, "agent": _agent, "controller": _controller}[process]()
     named = [(name, shown(name, value), "environment" if env.get(name) else "default") for name, value in rows]
     return [("SETTING", "VALUE", "FROM"), *named]
 
 
 def shown(name: str, value: Any) -> str:
-    """The value as text; a secret's is only said to be there."""
+    """Return the value as text; a secret's is only said to be there."""
     secret = any(word in name.lower() for word in SECRET_WORDS) or hasattr(value, "get_secret_value")
     if secret:
         plain = value.get_secret_value() if hasattr(value, "get_secret_value") else value
@@ -56,5 +56,5 @@ def _controller() -> Iterator[tuple[str, Any]]:
 
 
 def _fields(settings: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Declared fields only: what a model keeps besides (its parts, as cached) may hold secrets under other names."""
+    """List declared fields only: what a model keeps besides (its parts) may hold secrets under other names."""
     return ((prefix + name.upper(), getattr(settings, name)) for name in type(settings).model_fields)

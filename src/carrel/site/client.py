@@ -22,5 +22,5 @@ class Requests:
         return [job.model_dump(mode="json") for job in self.client.status(list(rap_ids)).jobs]
 
     def backends(self) -> list[str]:
-        """Slugs of the backends that the token may use."""
+        """Return the slugs of the backends that the token may use."""
         return [backend.slug for backend in self.client.backends().backends]

@@ -70,7 +70,7 @@ class Demo:
         return self.root / f"{study.name}.git"
 
     def backend(self, name: str, studies: Sequence[ExampleStudy]) -> SiteBackend:
-        """What the backend of that name needs for these studies."""
+        """Return what the backend of that name needs for these studies."""
         more = {MOBILE.database: f"delta:///{self.warehouse(name)}"} if MOBILE in studies else {}
         return SiteBackend(name, f"duckdb:///{self.database(name)}", more)
 
@@ -115,7 +115,7 @@ def run_demo(demo: Demo, console: Console) -> bool:
 
 
 def choose_runtime(executor: str, tell: Callable[[str], None]) -> str:
-    """Docker when an engine answers and holds images that can run the study; else bubblewrap (or what was asked)."""
+    """Choose Docker when an engine answers and holds images for the study; else bubblewrap (or what was asked)."""
     if executor != "auto":
         return runtime_of(executor, Path())
     if shutil.which("docker") and _quiet("docker", "info") == 0:
@@ -135,7 +135,7 @@ def _quiet(*command: str) -> int:
 
 
 def prepare_toolchain(toolchains: Path, tell: Callable[[str], None]) -> Path:
-    """The toolchain python:v2, built if it is not there; its interpreter. Local runs of studies use it too."""
+    """Build the toolchain python:v2 if it is not there, and return its interpreter, which local runs use too."""
     from carrel.executors.toolchains import build
 
     began = time.monotonic()
@@ -145,7 +145,7 @@ def prepare_toolchain(toolchains: Path, tell: Callable[[str], None]) -> Path:
 
 
 def link_toolchains(root: Path, toolchains: Path) -> None:
-    """`toolchains` in the demo's folder leads to the shared store, for scripts that look for it beside the demo."""
+    """Let `toolchains` in the demo's folder lead to the shared store, for scripts that look for it beside the demo."""
     link = root / "toolchains"
     if link.is_symlink():
         link.unlink()
@@ -165,7 +165,7 @@ def load_data(demo: Demo, python: Path, tell: Callable[[str], None]) -> None:
 
 
 def ingest_data(demo: Demo, tell: Callable[[str], None]) -> bool:
-    """A warehouse per backend, of archives that are made once; False where ingest is not installed."""
+    """Make a warehouse per backend, of archives that are made once; False where ingest is not installed."""
     if find_spec("deltalake") is None:
         tell(f"archives    left out with their study; to have them, {how_to_install('ingest')}")
         return False
@@ -241,7 +241,7 @@ def show_results(site: Site, study: ExampleStudy, board: Board, console: Console
 
 
 def csv_table(path: Path, rows: int = TABLE_ROWS) -> Table:
-    """The head of a level 4 table, as it would be looked at."""
+    """Return the head of a level 4 table, as it would be looked at."""
     with path.open(newline="") as stream:
         lines = list(csv.reader(stream))
     shown = Table(pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", box=box.SIMPLE_HEAD, show_edge=False)

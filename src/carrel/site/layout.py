@@ -87,7 +87,7 @@ class Site:
         return self.medium_privacy(backend) / "workspaces" / workspace
 
     def storage(self, backend: str) -> Storage:
-        """The folders of a backend, as its agent has them."""
+        """Return the folders of a backend, as its agent has them."""
         high = self.high_privacy(backend)
         return Storage(high, self.medium_privacy(backend), high / "archives", high / "volumes")
 
@@ -188,7 +188,7 @@ class Secrets:
 
 
 def load_site(root: Path) -> Site:
-    """The site that was last up in `root`; SiteError when there was none."""
+    """Return the site that was last up in `root`; SiteError when there was none."""
     try:
         description = json.loads((root / DESCRIPTION).read_bytes())
         databases = description.get("databases", {})  # a site that was started before they were noted has none here

@@ -58,11 +58,11 @@ class Process:
         self.started = time.monotonic()
 
     def poll(self) -> int | None:
-        """Exit code of a child that has ended since it was started, else None."""
+        """Return the exit code of a child that has ended since it was started, else None."""
         return self.popen.poll() if self.popen else None
 
     def plan_restart(self) -> float:
-        """Seconds to wait before the next start: none to speak of after a long life, longer after each quick death."""
+        """Return the seconds until the next start: few after a long life, more after each quick death."""
         self.quick_deaths = self.quick_deaths + 1 if time.monotonic() - self.started < 10 else 0
         pause = RESTART_PAUSES[min(self.quick_deaths, len(RESTART_PAUSES) - 1)]
         self.not_before = time.monotonic() + pause
@@ -76,7 +76,7 @@ class Process:
 
 
 def processes_of(site: Site, keys: Secrets) -> list[Process]:
-    """The controller (web side and sweep in one process), then an agent for each backend."""
+    """Return the controller (web side and sweep in one process), then an agent for each backend."""
     python = (sys.executable, "-m")
     controller = Process(
         name="controller",

@@ -8,7 +8,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def shipped(name: str) -> Path:
-    """The path of `examples/...` or `requirements/...`, from an installed wheel or from a checkout."""
+    """Return the path of `examples/...` or `requirements/...`, from an installed wheel or from a checkout."""
     for root in (_PACKAGE / "_shipped", _PACKAGE.parent.parent):
         if (root / name).exists():
             return root / name

@@ -16,7 +16,7 @@ AGAIN = (
 
 
 def status_rows(workspaces: Iterable[Workspace], pipeline: Pipeline) -> Iterator[dict[str, Any]]:
-    """One object per backend and action: its latest job (None: never ran), and `data`: what changed since."""
+    """Yield one object per backend and action: its latest job (None: never ran), and `data`: what changed since."""
     for workspace in workspaces:
         actions = pipeline.for_backend(workspace.backend)
         data = workspace.data(actions)
@@ -38,7 +38,7 @@ def _data(change: DataChange | None) -> dict[str, Any]:
 
 
 def status_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """The same for people; with what to do, where data changed."""
+    """Show the rows to people, with what to do where data changed."""
     listed = list(rows)
     table = [["BACKEND", "ACTION", "STATE", "FINISHED", "COMMIT", "DATA"]]
     yield from columns(table + [_line(row) for row in listed])
@@ -60,14 +60,14 @@ def _line(row: Mapping[str, Any]) -> list[str]:
 
 
 def planned_rows(backend: str, planned: Plan, data: Mapping[str, DataChange]) -> list[dict[str, Any]]:
-    """As the local plan's, with `backend` and `data`; that of a job which is active already cannot be known yet."""
+    """Make the local plan's rows, with `backend` and `data`; that of a job which is active cannot be known yet."""
     settled = {name: change for name, change in data.items() if name not in _active(planned)}
     rows = plan_rows(planned)
     return [{"backend": backend, **row, "data": _data(settled.get(str(row["action"])))} for row in rows]
 
 
 def planned_lines(planned: Plan, data: Mapping[str, DataChange]) -> Iterator[str]:
-    """The local plan's lines, then one for each action whose data changed."""
+    """Yield the local plan's lines, then one for each action whose data changed."""
     yield from plan_lines(planned)
     for entry in planned.entries:
         text = data.get(entry.action, DataChange()).words()

@@ -28,7 +28,7 @@ class StudyRequest:
     database: str = "default"
 
     def body(self, rap_id: str, backend: str) -> dict[str, object]:
-        """The body of `rap/create` for one backend."""
+        """Return the body of `rap/create` for one backend."""
         return {
             "rap_id": rap_id,
             "backend": backend,
@@ -47,12 +47,12 @@ class StudyRequest:
 
 
 def new_rap_id() -> str:
-    """A fresh request id: 16 characters of lower-case base32, as the RAP API asks."""
+    """Make a fresh request id: 16 characters of lower-case base32, as the RAP API asks."""
     return base64.b32encode(secrets.token_bytes(10)).decode().lower()
 
 
 def head_of(repo: str, branch: str, mirrors: Path) -> str:
-    """The commit at the head of `branch`; raises what `carrel.repos` raises, in words for the user."""
+    """Return the commit at the head of `branch`; raises what `carrel.repos` raises, in words for the user."""
     policy = RepoPolicy(allow_local_git_repos=True)
     try:
         return Mirrors(mirrors, policy).branch_head(repo, branch)
@@ -65,7 +65,7 @@ def is_url(repo: str) -> bool:
 
 
 def repository(text: str) -> str:
-    """A URL as it is, a folder as its absolute path; SiteError when it is neither."""
+    """Return a URL as it is, a folder as its absolute path; SiteError when it is neither."""
     if is_url(text):
         return text
     if not Path(text).exists():
@@ -74,19 +74,19 @@ def repository(text: str) -> str:
 
 
 def check_commit(text: str) -> str:
-    """`text` when it is a whole commit id."""
+    """Return `text` when it is a whole commit id; SiteError when it is none."""
     if not _COMMIT.fullmatch(text):
         raise SiteError(f"'{text}' is no commit: give all 40 hexadecimal digits, as `git rev-parse HEAD` prints them")
     return text
 
 
 def uncommitted(folder: Path) -> bool:
-    """Whether the folder has changes that a request, which names a commit, leaves out."""
+    """Tell whether the folder has changes that a request, which names a commit, leaves out."""
     return read_version(folder).dirty
 
 
 def workspace_name(repo: str) -> str:
-    """A workspace named after the repository, of the characters a workspace may have."""
+    """Name a workspace after the repository, of the characters a workspace may have."""
     stem = Path(repo.rstrip("/").removesuffix(".git")).name
     name = "".join(char if (char.isalnum() and char.isascii()) or char in "-_" else "-" for char in stem).strip("-")
     if not name:
@@ -95,7 +95,7 @@ def workspace_name(repo: str) -> str:
 
 
 def choose_backends(names: Sequence[str], existing: Sequence[str]) -> list[str]:
-    """The backends asked for, or all there are; SiteError names one that is not there."""
+    """Choose the backends asked for, or all there are; SiteError names one that is not there."""
     for name in names:
         if name not in existing:
             raise SiteError(f"no backend '{name}' at this site; there are: {', '.join(existing)}")

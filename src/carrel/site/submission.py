@@ -13,7 +13,7 @@ from carrel.site.study_requests import StudyRequest, choose_backends
 
 
 def requests_of(root: Path) -> Requests:
-    """A client of the site in `root`; SiteError when none is up there."""
+    """Return a client of the site in `root`; SiteError when none is up there."""
     site = load_site(root)
     return Requests(site.rap_api, Secrets.of(site).client)
 
@@ -52,7 +52,7 @@ def _watch(requests: Requests, root: Path, study: StudyRequest, raps: Mapping[st
 
 
 def data_lines(site: Site, workspace: str, backends: Sequence[str]) -> Iterator[str]:
-    """Of the outputs that are there now: which were made from data that has changed since. Of those just made: none."""
+    """Tell which of the outputs that are there were made from data that has changed since; none of those just made."""
     for backend in (backend for backend in site.backends if backend.name in backends):
         changes = changed_since(site.storage(backend.name), backend.file_databases, workspace)
         for action, change in changes.items():

@@ -16,7 +16,7 @@ from carrel.site.processes import Running, running
 
 
 def backend_of(text: str) -> SiteBackend:
-    """`NAME` or `NAME=DATABASE_URL` as a backend; SiteError when jobs could never reach that database."""
+    """Read `NAME` or `NAME=DATABASE_URL` as a backend; SiteError when jobs could never reach that database."""
     name, _, url = text.partition("=")
     if url:
         _check_database(name, url)
@@ -32,7 +32,7 @@ def _check_database(name: str, url: str) -> None:
 
 
 def runtime_of(name: str, toolchains: Path) -> str:
-    """The executor that `name` (as in EXECUTOR) comes to here; SiteError with what to install when it cannot work.
+    """Return the executor that `name` (as in EXECUTOR) comes to here; SiteError says what to install otherwise.
 
     `auto` prefers toolchains that are there to an engine that has no image of the registry in force.
     """
@@ -55,7 +55,7 @@ def registry_in_force() -> str:
 
 
 def choose_port(port: int) -> int:
-    """The port, or a free one for 0; SiteError when it is taken."""
+    """Return the port, or a free one for 0; SiteError when it is taken."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -31,12 +31,12 @@ class Workspace:
     read: Mapping[str, DataChange]
 
     def data(self, pipeline: Pipeline) -> dict[str, DataChange]:
-        """What is to be told of the data, by action; also of actions that need one whose data changed."""
+        """Say what is to be told of the data, by action; also of actions that need one whose data changed."""
         return data_changes(self.read, {name: action.needs for name, action in pipeline.actions.items()})
 
 
 def workspaces(root: Path, name: str, backend: str | None = None) -> Iterator[Workspace]:
-    """The workspace on the backend asked for, or on each; SiteError when no site, or none of that name, is there."""
+    """Yield the workspace on the backend asked for, or on each; SiteError when no such site is there."""
     site = load_site(root)
     chosen = choose_backends([backend] if backend else [], [candidate.name for candidate in site.backends])
     jobs = _latest_jobs(site, name)
@@ -47,7 +47,7 @@ def workspaces(root: Path, name: str, backend: str | None = None) -> Iterator[Wo
 
 
 def _latest_jobs(site: Site, workspace: str) -> dict[str, dict[str, LatestJob]]:
-    """Backend -> action -> job, by the controller's command of that name."""
+    """Return each backend's jobs by their actions, as told by the controller's command of that name."""
     argv = [
         sys.executable,
         "-m",
@@ -67,7 +67,7 @@ def _latest_jobs(site: Site, workspace: str) -> dict[str, dict[str, LatestJob]]:
 
 
 def _parse_job(fields: Mapping[str, Any]) -> LatestJob:
-    """The job that the command printed: its times as texts, its state and status as words."""
+    """Return the job that the command printed: its times as texts, its state and status as words."""
     times = {key: fields[key] and datetime.fromisoformat(fields[key]) for key in ("created_at", "completed_at")}
     states = {"state": State(fields["state"]), "status_code": StatusCode(fields["status_code"])}
     return LatestJob(**{**fields, **times, **states})

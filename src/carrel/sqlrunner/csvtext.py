@@ -14,12 +14,12 @@ _TO_QUOTE = r'[",\r\n]|^$|^\s|\s$'
 
 
 def header(names: list[str]) -> bytes:
-    """The first line."""
+    """Return the first line."""
     return lines(pa.RecordBatch.from_arrays([pa.array([name]) for name in names], names=names))
 
 
 def check(schema: pa.Schema) -> None:
-    """`UnfitValue` for a column that CSV has no way to write."""
+    """Raise `UnfitValue` for a column that CSV has no way to write."""
     for field in schema:
         kind = field.type
         if pa.types.is_nested(kind) or pa.types.is_interval(kind) or pa.types.is_duration(kind):
@@ -30,7 +30,7 @@ def check(schema: pa.Schema) -> None:
 
 
 def lines(batch: pa.RecordBatch) -> bytes:
-    """One line for each row."""
+    """Write one line for each row."""
     if batch.num_rows == 0:
         return b""
     nothing = '""' if batch.num_columns == 1 else ""

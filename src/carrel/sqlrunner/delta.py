@@ -55,7 +55,7 @@ class Warehouse:
         return sql_names(self.versions)
 
     def named_in(self, names: set[str]) -> list[str]:
-        """Which tables these names mean."""
+        """List the tables that these names mean."""
         folded = {name.casefold() for name in names}
         return [table for table, name in self.sql_names.items() if name.casefold() in folded]
 
@@ -69,7 +69,7 @@ class Opened:
     dataset: ds.FileSystemDataset
 
     def check_kept(self) -> None:
-        """`Transient` when a file of this version has been cleaned away."""
+        """Raise `Transient` when a file of this version has been cleaned away."""
         if not all((self.folder / path).is_file() for path in self.dataset.files):
             raise _cleaned(self.name)
 
@@ -92,7 +92,7 @@ class Frugal(ds.Dataset):
 
 @contextmanager
 def open_rows(url: str, sql: str, scratch: Path) -> Iterator[Rows]:
-    """The rows of one SELECT on the tables of a warehouse."""
+    """Open the rows of one SELECT on the tables of a warehouse."""
     warehouse = warehouse_of(url)
     connection = lock_settings(duckdb.connect(config=hardened_configuration(scratch)))
     try:
@@ -112,7 +112,7 @@ def open_rows(url: str, sql: str, scratch: Path) -> Iterator[Rows]:
 
 
 def warehouse_of(url: str) -> Warehouse:
-    """What the address means; `DatabaseFault` when there is no warehouse, or not the tables it names."""
+    """Find what the address means; `DatabaseFault` when there is no warehouse, or not the tables it names."""
     root = file_of(url)
     folders = {path.name: path for path in table_folders(root)}
     if not folders and not root.is_dir():
@@ -128,7 +128,7 @@ def warehouse_of(url: str) -> Warehouse:
 
 
 def _views(warehouse: Warehouse, names: set[str]) -> list[TableView]:
-    """The views of these names; what is a table's name is no view's, and of two alike the first table's is taken.
+    """Find the views of these names; a table's name is no view's, and of two alike the first table's is taken.
 
     Only tables are opened whose views may be meant.
     """
@@ -173,7 +173,7 @@ def _select(connection: duckdb.DuckDBPyConnection, sql: str, warehouse: Warehous
 
 
 def open_table(warehouse: Warehouse, name: str) -> Opened:
-    """One table at its version; `Transient` when that is no longer kept, `DatabaseFault` when it cannot be read."""
+    """Open one table at its version; `Transient` when that is gone, `DatabaseFault` when it cannot be read."""
     folder = warehouse.folders[name]
     table = _delta_table(folder, name, warehouse.versions[name])
     _check_features(table, name)
@@ -222,7 +222,7 @@ def _check_features(table: DeltaTable, name: str) -> None:
 
 
 def _dataset(table: DeltaTable, folder: Path, name: str) -> ds.FileSystemDataset:
-    """The version's files with its schema: what a file lacks is missing, partition values come from the log."""
+    """Open the version's files with its schema: what a file lacks is missing, partition values come from the log."""
     from deltalake.exceptions import DeltaError
 
     files = pafs.SubTreeFileSystem(str(folder), pafs.LocalFileSystem())
@@ -236,7 +236,7 @@ def _dataset(table: DeltaTable, folder: Path, name: str) -> ds.FileSystemDataset
 
 
 def _without_statistics(dataset: ds.FileSystemDataset, partitions: list[str]) -> ds.FileSystemDataset:
-    """The same files, of which nothing is promised but their partition values.
+    """Return the same files, of which nothing is promised but their partition values.
 
     deltalake also promises what the log's statistics say, and says `x >= null` where they say nothing of x: Arrow then
     takes rows that fit for rows that do not. The files' own statistics are enough to skip what no row of fits.
@@ -254,7 +254,7 @@ def _without_statistics(dataset: ds.FileSystemDataset, partitions: list[str]) ->
 
 
 def _watched(batches: Iterator[pa.RecordBatch], tables: list[Opened]) -> Iterator[pa.RecordBatch]:
-    """The batches; an error that comes of files cleaned away meanwhile says so."""
+    """Pass the batches on; an error that comes of files cleaned away meanwhile says so."""
     try:
         yield from batches
     except SqlrunnerError:

@@ -24,7 +24,7 @@ _DESCRIBE = "EXEC sys.sp_describe_first_result_set @tsql = %s"
 
 @contextmanager
 def open_rows(url: str, sql: str, scratch: Path) -> Iterator[Rows]:
-    """The rows of one query. `scratch` is not needed: the server has its own."""
+    """Open the rows of one query. `scratch` is not needed: the server has its own."""
     connection = _connect(url)
     try:
         cursor = connection.cursor()
@@ -33,7 +33,11 @@ def open_rows(url: str, sql: str, scratch: Path) -> Iterator[Rows]:
             cursor.execute(sql)
         except Exception as error:
             raise _translate(error) from error
-        schema = _schema(cursor, names)
+        if not cursor.description:
+            raise QueryError("The query gives no rows and no columns: write one SELECT.")
+        kinds = names or [str(column[1]) for column in cursor.description]
+        columns = zip(cursor.description, kinds, strict=True)
+        schema = pa.schema([(column[0], arrow_type(kind)) for column, kind in columns])
         yield Rows(schema, batches(schema, _chunks(cursor)))
         connection.rollback()
     finally:
@@ -56,7 +60,7 @@ def _connect(url: str) -> Any:
 
 
 def _sql_server_types(cursor: Any, sql: str) -> list[str]:
-    """The columns' types as SQL Server names them: its driver tells numbers from text, and no more."""
+    """Return the columns' types as SQL Server names them: its driver tells numbers from text, and no more."""
     try:
         cursor.execute(_DESCRIBE, (sql,))
         names = [column[0] for column in cursor.description]
@@ -64,13 +68,6 @@ def _sql_server_types(cursor: Any, sql: str) -> list[str]:
         return [row[at] for row in cursor.fetchall()]
     except Exception as error:
         raise QueryError("The database does not understand the query.", repr(error)) from error
-
-
-def _schema(cursor: Any, names: list[str] | None) -> pa.Schema:
-    if not cursor.description:
-        raise QueryError("The query gives no rows and no columns: write one SELECT.")
-    kinds = names or [str(column[1]) for column in cursor.description]
-    return pa.schema([(column[0], arrow_type(kind)) for column, kind in zip(cursor.description, kinds, strict=True)])
 
 
 def _chunks(cursor: Any) -> Iterator[Sequence[Sequence[Any]]]:
@@ -82,7 +79,7 @@ def _chunks(cursor: Any) -> Iterator[Sequence[Sequence[Any]]]:
 
 
 def _translate(error: Exception) -> SqlrunnerError:
-    """By the names that PEP 249 gives the classes; the texts may hold values, so they are detail only."""
+    """Translate by the names that PEP 249 gives the classes; the texts may hold values, so they are detail only."""
     kinds = {kind.__name__ for kind in type(error).__mro__}
     if kinds & {"ProgrammingError", "TrinoUserError"}:
         return QueryError("The database does not understand the query.", repr(error))

@@ -29,7 +29,7 @@ _FILES = "The query may read tables of its database only, not files, extensions 
 
 @contextmanager
 def open_rows(url: str, sql: str, scratch: Path) -> Iterator[Rows]:
-    """The rows of one SELECT on a DuckDB file."""
+    """Open the rows of one SELECT on a DuckDB file."""
     connection = connect(file_of(url), scratch)
     try:
         yield select(connection, sql)
@@ -38,7 +38,7 @@ def open_rows(url: str, sql: str, scratch: Path) -> Iterator[Rows]:
 
 
 def select(connection: duckdb.DuckDBPyConnection, sql: str) -> Rows:
-    """The rows of one SELECT on a locked connection; what is not one SELECT is refused."""
+    """Run one SELECT on a locked connection; what is not one SELECT is refused."""
     relation = _bind(connection, sql)
     try:
         reader = relation.to_arrow_reader(BATCH_ROWS)
@@ -48,12 +48,12 @@ def select(connection: duckdb.DuckDBPyConnection, sql: str) -> Rows:
 
 
 def file_of(url: str) -> Path:
-    """`duckdb:///a/b.duckdb` -> /a/b.duckdb; the SQLAlchemy way of writing it, with four slashes, means the same."""
+    """Return /a/b.duckdb for `duckdb:///a/b.duckdb`; four slashes, as SQLAlchemy writes it, mean the same."""
     return Path("/" + unquote(url.partition("://")[2].partition("?")[0]).lstrip("/"))
 
 
 def connect(path: Path, scratch: Path) -> duckdb.DuckDBPyConnection:
-    """A read-only connection that can reach nothing but `path`, and spills to `scratch` what memory cannot hold."""
+    """Open a read-only connection that reaches nothing but `path`, and spills to `scratch` what memory cannot hold."""
     if not path.is_file():
         raise DatabaseFault("The database file of this backend is not there: ask whoever runs this backend.", str(path))
     try:
@@ -65,14 +65,14 @@ def connect(path: Path, scratch: Path) -> duckdb.DuckDBPyConnection:
 
 
 def lock_settings(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
-    """The connection, with times in UTC and settings that no SQL can change any more."""
+    """Set times to UTC, let no SQL change a setting any more, and return the connection."""
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET lock_configuration = true")
     return connection
 
 
 def hardened_configuration(scratch: Path) -> dict[str, str | bool | int | float | list[str]]:
-    """The configuration under which a study's SQL runs."""
+    """Return the configuration under which a study's SQL runs."""
     return {
         "enable_external_access": "false",
         "python_enable_replacements": "false",
@@ -86,7 +86,7 @@ def hardened_configuration(scratch: Path) -> dict[str, str | bool | int | float 
 
 
 def _bind(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyRelation:
-    """Names and types resolved, no row read yet: so what the database says of the query holds no values."""
+    """Resolve names and types, and read no row yet: so what the database says of the query holds no values."""
     try:
         _refuse_all_but_one_select(connection.extract_statements(sql))
         return connection.sql(sql)
@@ -116,7 +116,7 @@ def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
 
 
 def _translate(error: Exception) -> SqlrunnerError:
-    """An error met while rows were read; its text may hold values, so it is detail only."""
+    """Translate an error met while rows were read; its text may hold values, so it is detail only."""
     text = str(error)
     if isinstance(error, duckdb.OutOfMemoryException) or "Out of Memory" in text:
         return TooComplex(f"The query needs more memory than {settings.memory_limit()}: make it simpler.", text)

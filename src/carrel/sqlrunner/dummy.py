@@ -26,14 +26,14 @@ def copy_dummy_data(query: Query, dummy: Path, output: Path) -> int:
 
 
 def write_empty_row(query: Query, output: Path) -> int:
-    """A file of the query's columns and one row in which all is missing, so that what reads it can be tried."""
+    """Write a file of the query's columns and one row in which all is missing, so that what reads it can be tried."""
     schema = pa.schema([(name, pa.string()) for name in query.columns])
     row = pa.RecordBatch.from_arrays([pa.nulls(1, pa.string()) for _ in schema], schema=schema)
     return write_rows(Rows(schema, iter([row])), output)
 
 
 def _read(path: Path) -> pa.Table:
-    """The file as a table; a text that looks like numbers or dates throughout becomes such."""
+    """Read the file as a table; a text that looks like numbers or dates throughout becomes such."""
     try:
         suffix = suffix_of(path)
         if suffix == ".parquet":
@@ -54,7 +54,7 @@ def _read(path: Path) -> pa.Table:
 
 
 def _check_columns(path: Path, names: Sequence[str], expected: Sequence[str] | None) -> None:
-    """Names are compared without regard to case, as databases do; the order does not matter."""
+    """Compare names without regard to case, as databases do; the order does not matter."""
     if expected is None:
         return
     folded, expected_folded = {name.lower() for name in names}, {name.lower() for name in expected}

@@ -49,7 +49,7 @@ def register(scheme: str, target: str) -> None:
 
 
 def engine_for(url: str) -> Engine:
-    """The engine of a database URL; `DatabaseFault` for a scheme nobody speaks, naming those that there are."""
+    """Return the engine of a database URL; `DatabaseFault` for a scheme nobody speaks, naming those that there are."""
     scheme = url.partition("://")[0].partition("+")[0].lower()
     if "://" not in url or scheme not in _ENGINES:
         raise DatabaseFault(

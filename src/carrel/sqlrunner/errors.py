@@ -60,7 +60,7 @@ class NotPermitted(StudyError):
 
 
 class Transient(InstallationFault):
-    """Did not answer, went away, was busy: worth another try."""
+    """The database did not answer, went away or was busy: it is worth another try."""
 
     exit_code = 3
 

@@ -19,12 +19,12 @@ class JobLog:
             path.parent.mkdir(parents=True, exist_ok=True)
 
     def say(self, message: str, **facts: object) -> None:
-        """A sentence in the job's log; the facts beside it only in the file."""
+        """Write a sentence into the job's log; the facts beside it only in the file."""
         print(self._redacted(message), flush=True)
         self._append({"level": "info", "message": message, **facts})
 
     def fail(self, error: SqlrunnerError) -> int:
-        """The error's sentence in the job's log, what the database said only in the file; returns the exit code."""
+        """Write the error's sentence into the job's log, what the database said into the file; return the exit code."""
         print(self._redacted(f"sqlrunner: {error}"), file=sys.stderr, flush=True)
         facts = {"kind": type(error).__name__, "exit_code": error.exit_code, "detail": error.detail}
         self._append({"level": "error", "message": str(error), **facts})

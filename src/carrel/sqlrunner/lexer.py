@@ -33,7 +33,7 @@ class SqlToken:
     depth: int = 0
 
     def is_word(self, *words: str) -> bool:
-        """One of these keywords, whatever the case."""
+        """Whether it is one of these keywords, whatever the case."""
         return self.kind == "word" and self.text.upper() in words
 
     def is_symbol(self, symbol: str) -> bool:
@@ -50,7 +50,7 @@ class SqlToken:
 
 
 def tokens(sql: str) -> Iterator[SqlToken]:
-    """All tokens but white space and comments; `QueryError` for a comment or string that does not end."""
+    """Yield all tokens but white space and comments; `QueryError` for a comment or string that does not end."""
     at, depth = 0, 0
     while match := _TOKEN.match(sql, at):
         kind, text, at = match.lastgroup or "", match.group(), match.end()
@@ -66,7 +66,7 @@ def tokens(sql: str) -> Iterator[SqlToken]:
 
 
 def statements(sql: str) -> list[list[SqlToken]]:
-    """The tokens of each statement, cut at semicolons; empty ones left out."""
+    """Cut the tokens into statements at semicolons; empty ones are left out."""
     cut: list[list[SqlToken]] = [[]]
     for token in tokens(sql):
         if token.is_symbol(";"):

@@ -16,7 +16,7 @@ from carrel.sqlrunner.query import Query, check_dissent, check_unique, read_quer
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line; a wrong one exits with 2."""
+    """Make the parser of the command line; a wrong one exits with 2."""
     command = argparse.ArgumentParser(prog="sqlrunner", description="Run one SQL query and write its rows to a file.")
     command.add_argument("query", type=Path, help="file with one SELECT, UTF-8")
     command.add_argument("--output", type=Path, required=True, help="file to write: .csv, .csv.gz, .parquet or .arrow")
@@ -77,7 +77,7 @@ def _from_dummy_data(query: Query, dummy: Path | None, output: Path, log: JobLog
 
 @contextmanager
 def _scratch(output: Path) -> Iterator[Path]:
-    """A hidden folder beside the output, where there is disk (/tmp of a container is memory); a kill leaves it."""
+    """Make a hidden folder beside the output, where there is disk (/tmp of a container is memory); a kill leaves it."""
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=".sqlrunner-", dir=output.parent))

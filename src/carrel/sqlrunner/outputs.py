@@ -22,7 +22,7 @@ SUFFIXES = (".csv", ".csv.gz", ".parquet", ".arrow")
 
 
 def suffix_of(path: Path) -> str:
-    """One of SUFFIXES; `UsageError` for any other."""
+    """Return the one of SUFFIXES that the name has; `UsageError` for any other."""
     for suffix in SUFFIXES:
         if path.name.endswith(suffix) and path.name != suffix:
             return suffix
@@ -57,7 +57,7 @@ class CsvWriter(Writer):
         self.stream.write(csvtext.lines(batch))
 
     def close(self) -> None:
-        """The stream is its owner's to close."""
+        """Leave the stream open: it is its owner's to close."""
 
 
 class GzipCsvWriter(CsvWriter):
@@ -114,7 +114,7 @@ def _writer(suffix: str, stream: BinaryIO, schema: pa.Schema) -> Writer:
 
 @contextmanager
 def replacing_output(path: Path) -> Iterator[BinaryIO]:
-    """A new file that takes the place of `path` when the block ends well, and is removed when it does not."""
+    """Write a new file that takes the place of `path` when the block ends well, and is removed when it does not."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with files.replacing(path, synced="file") as stream:

@@ -36,7 +36,7 @@ _WHILE_READING = (
 
 @contextmanager
 def open_rows(url: str, sql: str, scratch: Path) -> Iterator[Rows]:
-    """The rows of one SELECT on a PostgreSQL database. `scratch` is not needed: the server has its own."""
+    """Open the rows of one SELECT on a PostgreSQL database. `scratch` is not needed: the server has its own."""
     connection = _connect(url)
     try:
         with connection.cursor(name="carrel_sqlrunner") as cursor:
@@ -79,7 +79,7 @@ SELECT rolname FROM pg_roles WHERE pg_has_role(current_user, oid, 'member') AND 
 
 
 def _refuse_almighty(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
-    """A study's SQL runs under this log-in: one that may use the server's files or programs is a site's mistake."""
+    """Refuse a log-in that may use the server's files or programs: a study's SQL would run under it."""
     if connection.execute(_ALMIGHTY).fetchone() is not None:
         raise DatabaseFault(
             "The database log-in of this backend may do more than read tables (it is a superuser, or may use the "
@@ -105,7 +105,7 @@ def _chunks(cursor: psycopg.ServerCursor[tuple[Any, ...]]) -> Iterator[Sequence[
 
 
 def _translate(error: psycopg.Error, planning: bool) -> SqlrunnerError:
-    """By SQLSTATE (PostgreSQL manual, appendix A).
+    """Translate by SQLSTATE (PostgreSQL manual, appendix A).
 
     The server's own words are for people only while it plans, and only where they come from the planner itself: what a
     function says, and all that is said while rows are read, may hold a value of a row (as in
@@ -135,6 +135,6 @@ def _primary(error: psycopg.Error) -> str:
 
 
 def _position(error: psycopg.Error) -> str:
-    """Where in the query: its own line, as libpq quotes it, counted without the line that DECLARE stands on."""
+    """Say where in the query: its own line, as libpq quotes it, counted without the line that DECLARE stands on."""
     quoted = re.search(r"^LINE (\d+): (.*)$", str(error), re.MULTILINE)
     return f" (line {int(quoted[1]) - 1}: {quoted[2]})" if quoted else ""

@@ -43,7 +43,7 @@ class Query:
 
 
 def read_query(path: Path) -> Query:
-    """The query in a file; `QueryError` when there is none, or when it holds nothing or several statements."""
+    """Return the query in a file; `QueryError` when there is none, or when it holds nothing or several statements."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -54,7 +54,7 @@ def read_query(path: Path) -> Query:
 
 
 def parse_query(text: str) -> Query:
-    """The query in a text; `QueryError` for none or several statements."""
+    """Return the query in a text; `QueryError` for none or several statements."""
     count = len(statements(text))
     if count == 0:
         raise QueryError("The SQL file holds no statement: write one SELECT.")
@@ -100,7 +100,7 @@ def _ends_list(rest: list[SqlToken], at: int, base: int) -> bool:
 
 
 def _without_quantifier(items: list[SqlToken], base: int) -> list[SqlToken]:
-    """The list without DISTINCT [ON (..)], ALL, TOP n [PERCENT] [WITH TIES]."""
+    """Return the list without DISTINCT [ON (..)], ALL, TOP n [PERCENT] [WITH TIES]."""
     while items and items[0].is_word("DISTINCT", "ALL", "TOP"):
         word, items = items[0], items[1:]
         if word.is_word("DISTINCT") and items and items[0].is_word("ON"):
@@ -113,7 +113,7 @@ def _without_quantifier(items: list[SqlToken], base: int) -> list[SqlToken]:
 
 
 def _after_group(items: list[SqlToken], base: int) -> list[SqlToken]:
-    """What follows one token, or one bracketed group."""
+    """Return what follows one token, or one bracketed group."""
     if not items or not items[0].is_symbol("("):
         return items[1:]
     end = next((at for at, token in enumerate(items[1:], 1) if token.depth == base), len(items))
@@ -152,7 +152,7 @@ def _name(item: list[SqlToken], at: int) -> str:
 
 
 def _alias(flat: list[SqlToken]) -> SqlToken | None:
-    """`expr AS name`, `expr name`, or T-SQL's `name = expr`."""
+    """Return the name in `expr AS name`, `expr name`, or T-SQL's `name = expr`."""
     if len(flat) > 2 and flat[0].kind in ("word", "quoted") and flat[1].is_symbol("="):
         return flat[0]
     if len(flat) < 2 or not _can_name(flat[-1], also="string"):
@@ -166,7 +166,7 @@ def _alias(flat: list[SqlToken]) -> SqlToken | None:
 
 
 def _plain_name(flat: list[SqlToken]) -> SqlToken | None:
-    """`name`, `table.name`, `schema.table.name`, or one of these cast by `::type`."""
+    """Return the name in `name`, `table.name`, `schema.table.name`, or one of these cast by `::type`."""
     cast = next((at for at, token in enumerate(flat) if token.is_symbol(":")), len(flat))
     path = flat[:cast]
     dotted = len(path) % 2 == 1 and all(dot.is_symbol(".") for dot in path[1::2])
@@ -178,7 +178,7 @@ def _can_name(token: SqlToken, also: str = "") -> bool:
 
 
 def check_unique(names: tuple[str, ...]) -> None:
-    """`QueryError` when two columns have one name: readers of the file would mix them up."""
+    """Raise `QueryError` when two columns have one name: readers of the file would mix them up."""
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise QueryError(f"The query has two columns called {twice[0]!r}: give one another name with AS.")

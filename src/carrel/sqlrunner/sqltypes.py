@@ -32,7 +32,9 @@ _EXACT_FLOAT = 2**53
 
 
 def arrow_type(name: str) -> pa.DataType:
-    """`int4` -> int32, `numeric(10,2)` -> decimal128(10, 2), `text[]` -> list of string, anything unknown -> string.
+    """Translate a type: `int4` -> int32, `numeric(10,2)` -> decimal128(10, 2), `text[]` -> list of string.
+
+    Anything unknown becomes a string.
 
     A `numeric` with no precision has no Arrow counterpart and becomes a double (see `record_batch`).
     """
@@ -58,7 +60,7 @@ def _decimal(args: str | None) -> pa.DataType:
 
 
 def batches(schema: pa.Schema, chunks: Iterable[Sequence[Sequence[Any]]]) -> Iterator[pa.RecordBatch]:
-    """Chunks of rows as Arrow batches; `UnfitValue` for a value that its column's type cannot hold."""
+    """Make Arrow batches of chunks of rows; `UnfitValue` for a value that its column's type cannot hold."""
     for rows in chunks:
         columns = zip(*rows, strict=True)
         arrays = [_array(values, field) for values, field in zip(columns, schema, strict=True)]
@@ -80,7 +82,7 @@ def _array(values: Sequence[Any], field: pa.Field) -> pa.Array:
 
 
 def _double(value: Any, column: str) -> float | None:
-    """A decimal as a double, refusing to lose digits of a whole number."""
+    """Make a double of a decimal, refusing to lose digits of a whole number."""
     if not isinstance(value, Decimal):
         return None if value is None else float(value)
     if abs(value) > _EXACT_FLOAT and value == value.to_integral_value() and Decimal(float(value)) != value:

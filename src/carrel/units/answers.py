@@ -12,7 +12,7 @@ class AnswerTooLong(httpx.HTTPError):
 
 
 def ask(client: httpx.Client, method: str, url: str, limit: int = MAX_ANSWER_BYTES, **options: Any) -> httpx.Response:
-    """One request and its whole answer, unpacked, of at most `limit` bytes.
+    """Make one request and return its whole answer, unpacked, of at most `limit` bytes.
 
     Raises AnswerTooLong, and what httpx raises (all are httpx.HTTPError).
     """

@@ -8,7 +8,7 @@ POINTER_BYTES = 8
 
 
 def fault_of_command(words: Sequence[str]) -> str | None:
-    """Why no Linux machine can start this program with these arguments, in a sentence; None when one can.
+    """Say why no Linux machine can start this program with these arguments; None when one can.
 
     Source: execve(2), "Limits on size of arguments and environment".
     """

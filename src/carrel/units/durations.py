@@ -12,11 +12,11 @@ _SECONDS_IN = {"d": 86400, "h": 3600, "m": 60, "s": 1, "": 1}
 
 
 class DurationError(ValueError):
-    """Not a length of time, or one beyond all bounds; the message says what to write."""
+    """The value is no length of time, or one beyond all bounds; the message says what to write."""
 
 
 def parse_duration(value: object) -> float:
-    """Seconds, from `6h`, `1h30m`, `2d`, `1.5h`, `90s`, `90` or a number of seconds; blanks round a text do not count.
+    """Read the seconds from `6h`, `1h30m`, `2d`, `1.5h`, `90s`, `90` or a number; blanks round a text do not count.
 
     Raises DurationError for anything else, for nothing or less, and for more than MAX_DURATION_SECONDS.
     """

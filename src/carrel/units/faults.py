@@ -2,7 +2,7 @@
 
 
 def in_words(error: OSError) -> str:
-    """`folder/file: permission denied`, without the number and the quotes that Python adds."""
+    """Describe an error as `folder/file: permission denied`, without the number and the quotes that Python adds."""
     if not error.strerror:
         return str(error) or type(error).__name__
     reason = error.strerror[:1].lower() + error.strerror[1:]

@@ -16,7 +16,7 @@ _NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 @contextmanager
 def replacing(path: Path, *, synced: Synced, mode: int | None = None, exclusive: bool = False) -> Iterator[BinaryIO]:
-    """A new file, which takes the place of `path` when the block ends well and is removed when it does not.
+    """Write a new file, which takes the place of `path` when the block ends well and is removed when it does not.
 
     Until then it lies in the same folder, as `.<name>.<random>.new`, which a kill leaves there. `mode`: its exact
     rights from the first byte on; None: what the umask leaves of 0666. `exclusive`: FileExistsError where there is a

@@ -14,7 +14,7 @@ NAME = ".gitignore"
 _OURS = "# Written by Carrel: "
 _ALL = f"{_OURS}what it makes here is not for git.\n*\n"
 _SOME = f"{_OURS}these files were made by runs, and are not for git.\n/{NAME}\n"
-_SPECIAL = frozenset("\\*?[]!# ")
+_ESCAPES = str.maketrans({char: f"\\{char}" for char in "\\*?[]!# "})
 
 
 def make_ignored(folder: Path, mode: int = 0o777) -> None:
@@ -42,7 +42,8 @@ def ignore_files(folder: Path, names: Iterable[str]) -> bool:
     if path.exists() and not is_ours(path):
         return False
     lines = (path.read_text() if path.exists() else _SOME).splitlines()
-    missing = sorted({_pattern(name) for name in names} - set(lines))
+    # Each is a pattern that matches this name in the folder, and nothing else (gitignore(5)).
+    missing = sorted({f"/{name.translate(_ESCAPES)}" for name in names} - set(lines))
     if missing and "*" not in lines:
         # Half a .gitignore would be taken for somebody else's.
         write_atomically(path, "".join(f"{line}\n" for line in [*lines, *missing]).encode(), synced="no")
@@ -50,12 +51,12 @@ def ignore_files(folder: Path, names: Iterable[str]) -> bool:
 
 
 def ignores_all(folder: Path) -> bool:
-    """Whether Carrel has let git ignore all in the folder."""
+    """Tell whether Carrel has let git ignore all in the folder."""
     return is_ours(folder / NAME) and "*" in (folder / NAME).read_text().splitlines()
 
 
 def is_ours(path: Path) -> bool:
-    """Whether the file is a .gitignore that Carrel wrote. Such a file is neither code nor an output of anything."""
+    """Tell whether the file is a .gitignore that Carrel wrote: such a file is neither code nor an output."""
     if path.name != NAME:
         return False
     try:
@@ -63,8 +64,3 @@ def is_ours(path: Path) -> bool:
             return file.read(len(_OURS)) == _OURS.encode()
     except OSError:
         return False
-
-
-def _pattern(name: str) -> str:
-    """The pattern that matches this name in the folder, and nothing else (gitignore(5))."""
-    return "/" + "".join(f"\\{char}" if char in _SPECIAL else char for char in name)

@@ -65,7 +65,7 @@ def lock(
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process holds the lock of the file just now; no file, no lock."""
+    """Tell whether a process holds the lock of the file just now; no file, no lock."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:

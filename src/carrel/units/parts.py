@@ -2,7 +2,7 @@
 
 
 def how_to_install(*parts: str) -> str:
-    """A sentence's end, such as `install it from a clone of Carrel: uv tool install '.[ingest]', or ...`.
+    """Return the end of a sentence, such as `install it from a clone of Carrel: uv tool install '.[ingest]', or ...`.
 
     No package index has Carrel: the name there, if it is taken, is somebody else's.
     """

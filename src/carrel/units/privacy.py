@@ -30,7 +30,7 @@ def make_private(folder: Path) -> None:
 
 
 def close(path: Path) -> None:
-    """The same for a file or folder that is there; one that is not is passed over."""
+    """Take the same rights on a file or folder that is there; one that is not is passed over."""
     try:
         status = path.stat()
     except FileNotFoundError:

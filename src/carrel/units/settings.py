@@ -47,7 +47,7 @@ S = TypeVar("S", bound=BaseSettings)
 
 
 def read_settings(kind: type[S], prefix: str = "", **values: Any) -> S:
-    """The settings of this class from the process's environment, where each variable's name begins with `prefix`.
+    """Read the settings of this class from the process's environment, where each variable begins with `prefix`.
 
     `values` go to the class besides. Raises SettingsError that tells of all that is wrong.
     """

@@ -13,11 +13,11 @@ _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
 class SizeError(ValueError):
-    """Not a size, or one beyond all bounds; the message says what to write."""
+    """The value is no size, or one beyond all bounds; the message says what to write."""
 
 
 def parse_size(value: object) -> int:
-    """Bytes, from `8G`, `1.5GiB`, `512m`, `1024` or a number of bytes; blanks round a text do not count.
+    """Read the bytes from `8G`, `1.5GiB`, `512m`, `1024` or a number of bytes; blanks round a text do not count.
 
     Raises SizeError for anything else, for less than one byte and for more than MAX_SIZE_BYTES.
     """
@@ -38,5 +38,5 @@ def _bytes_of(value: object) -> float | None:
 
 
 def smaller_size(one: str, other: str) -> str:
-    """Whichever of two sizes is less, as it was written. Raises SizeError."""
+    """Return whichever of two sizes is less, as it was written. Raises SizeError."""
     return one if parse_size(one) <= parse_size(other) else other

@@ -7,7 +7,7 @@ FALSE_WORDS = frozenset({"false", "0", "no", "off", ""})
 
 
 def split_list(text: str) -> tuple[str, ...]:
-    """`"a, b,"` -> `("a", "b")`: the items between commas, without blanks round them. Empty items are left out.
+    """Make `("a", "b")` of `"a, b,"`: the items between commas, without blanks round them. Empty items are left out.
 
     So an empty text is an empty list, and an empty name is in no list.
     """
@@ -15,7 +15,7 @@ def split_list(text: str) -> tuple[str, ...]:
 
 
 def is_true(text: str) -> bool:
-    """The meaning of a word of truth, in any case: `true`, `1`, `yes`, `on`, or `false`, `0`, `no`, `off` or nothing.
+    """Read a word of truth, in any case: `true`, `1`, `yes`, `on`, or `false`, `0`, `no`, `off` or nothing.
 
     Raises ValueError for another word: a switch that is misspelt must not be read as either.
     """
@@ -28,15 +28,15 @@ def is_true(text: str) -> bool:
 
 
 def list_setting(value: Any) -> Any:
-    """`split_list` for a setting; what is no text is left to the setting's own type."""
+    """Apply `split_list` to a setting; what is no text is left to the setting's own type."""
     return split_list(value) if isinstance(value, str) else value
 
 
 def truth_setting(value: Any) -> Any:
-    """`is_true` for a setting; what is no text is left to the setting's own type."""
+    """Apply `is_true` to a setting; what is no text is left to the setting's own type."""
     return is_true(value) if isinstance(value, str) else value
 
 
 def literally_true(value: Any) -> bool:
-    """For a setting that opens a door: only the word `true`, just so written, opens it (contract)."""
+    """Read a setting that opens a door: only the word `true`, just so written, opens it (contract)."""
     return value is True or value == "true"

@@ -78,7 +78,7 @@ class _Frame:
             raise YamlFault("expected a mapping or a list of mappings to merge", mark)
 
     def finish(self, places: dict[int, Any]) -> Any:
-        """The value; merged keys come first, and give way to the mapping's own."""
+        """Return the value; merged keys come first, and give way to the mapping's own."""
         if self.merges:
             own, own_places = dict(self.value), self.places
             self.value.clear()
@@ -132,7 +132,7 @@ class _Reader:
         self.top.add(value, event.start_mark, self)
 
     def alias(self, event: Any) -> None:
-        """The very value again: nothing is copied, but what is made of it later will be as long as it looks."""
+        """Add the very value again: nothing is copied, but what is made of it later will be as long as it looks."""
         value = self.anchors.get(event.anchor, _NOTHING)
         if value is _NOTHING:
             raise YamlFault(f"found undefined alias {event.anchor!r}", event.start_mark)
@@ -145,7 +145,7 @@ class _Reader:
         self.top.add(value, event.start_mark, self)
 
     def _size(self, value: Any) -> tuple[int, int]:
-        """Characters and nodes in a value with its aliases followed, and how deep it is (at most `max_depth`)."""
+        """Count characters and nodes in a value with its aliases followed, and how deep it is (at most `max_depth`)."""
         if not isinstance(value, _CONTAINERS):
             return len(str(value)) + 1, 0
         if id(value) not in self.sizes:
@@ -206,7 +206,7 @@ class YamlDocument:
         self.duplicates = reader.duplicates
 
     def locate(self, path: Path, *, key: bool = False) -> tuple[int, int]:
-        """Line and column (from 1) of the value at `path`, or of its key; of the nearest parent where it is missing."""
+        """Return line and column (from 1) of the value at `path` or of its key; where it is missing, of its parent."""
         value: Any = self.value
         marks = self._reader.root.places.get(0, (None, None))
         for step in path:
@@ -219,7 +219,7 @@ class YamlDocument:
 
 
 def _find(value: Any, step: Any) -> Any:
-    """The key or index itself, or of the key whose text (or the entry which) is `step`; None where there is none."""
+    """Return the key or index that is `step`, or whose text or entry is; None where there is none."""
     if isinstance(value, dict):
         return step if step in value else next((key for key in value if str(key) == step), None)
     if isinstance(value, list):

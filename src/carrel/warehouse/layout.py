@@ -35,43 +35,43 @@ APPLICATION = "carrel-ingest"
 
 
 def table_key(table: str) -> str:
-    """The folder of a data table; of the ledger, quarantine and archived tables under their own names."""
+    """Return the folder of a data table; of the ledger, quarantine and archived tables under their own names."""
     return table if table in (LEDGER, QUARANTINE) or "/" in table else f"{TABLES}/{table}"
 
 
 def run_key(run_id: str, name: str) -> str:
-    """A file about a run: plan.json, report.json, ..."""
+    """Return a file about a run: plan.json, report.json, ..."""
     return f"{RUNS}/{run_id}/{name}"
 
 
 def catalog_key(dataset: str) -> str:
-    """The catalog's entry of a dataset."""
+    """Return the catalog's entry of a dataset."""
     return f"{CATALOG}/{dataset}.json"
 
 
 def run_id_of(number: int) -> str:
-    """The id of a run; ids sort as the numbers do, so that statistics on them prune."""
+    """Return the id of a run; ids sort as the numbers do, so that statistics on them prune."""
     return f"r{number:08d}"
 
 
 def file_prefix(run_id: str) -> str:
-    """What the name of each data file of a run begins with."""
+    """Return what the name of each data file of a run begins with."""
     return f"part-{run_id}-"
 
 
 def run_of(path: str) -> int:
-    """Number of the run that wrote a data file; 0 when it was none of ours."""
+    """Return the number of the run that wrote a data file; 0 when it was none of ours."""
     match = re.match(r"part-r(\d+)-", path)
     return int(match.group(1)) if match else 0
 
 
 def state_text(number: int, state: str) -> bytes:
-    """What `STATE` holds when that run is in that state."""
+    """Return what `STATE` holds when that run is in that state."""
     return json.dumps({"number": number, "state": state}).encode()
 
 
 def finished_run(text: bytes) -> int:
-    """Number of the last run whose commits are all made, by the contents of `STATE`. Raises ValueError."""
+    """Return the number of the last run whose commits are all made, by the contents of `STATE`. Raises ValueError."""
     try:
         state: Mapping[str, Any] = json.loads(text)
         return int(state["number"]) - (state["state"] == "open")
@@ -80,18 +80,18 @@ def finished_run(text: bytes) -> int:
 
 
 def tables_folder(root: Path) -> Path:
-    """What of a warehouse a job may see: its tables, not the ledger, the quarantine and the plans beside them."""
+    """Return what of a warehouse a job may see: its tables, not the ledger, quarantine and plans beside them."""
     inside = root / TABLES
     return inside if inside.is_dir() else root
 
 
 def is_table(folder: Path) -> bool:
-    """Whether the folder is a Delta table: one alone is a warehouse too."""
+    """Tell whether the folder is a Delta table: one alone is a warehouse too."""
     return (folder / LOG).is_dir()
 
 
 def table_folders(root: Path) -> list[Path]:
-    """The Delta tables of a warehouse, in order of their names."""
+    """Return the Delta tables of a warehouse, in order of their names."""
     if is_table(root):
         return [root]
     return sorted(log.parent for log in tables_folder(root).glob(f"*/{LOG}"))

@@ -9,7 +9,7 @@ DIGEST_DIGITS = (6, 16, 64)
 
 
 def sql_names(tables: Collection[str]) -> dict[str, str]:
-    """The name of each table in SQL.
+    """Return the name of each table in SQL.
 
     Of names that are alike but for case, each gets a digest, and no table has the name that could mean both.
     """
@@ -24,5 +24,5 @@ def sql_names(tables: Collection[str]) -> dict[str, str]:
 
 
 def quoted(name: str) -> str:
-    """A name as SQL has it between double quotes."""
+    """Return a name as SQL has it between double quotes."""
     return '"' + name.replace('"', '""') + '"'

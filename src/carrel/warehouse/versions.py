@@ -19,7 +19,7 @@ _ALONE = "delta:"
 
 
 def version_of(root: Path) -> str:
-    """The version to read now. Of a run of ingest under way it shows nothing, in any table: all of it or none.
+    """Return the version to read now. Of a run of ingest under way it shows nothing, in any table: all of it or none.
 
     Raises ValueError when the warehouse's state cannot be understood.
     """
@@ -34,12 +34,12 @@ def version_of(root: Path) -> str:
 
 
 def query_of(version: str) -> str:
-    """The version as the query of a `delta://` address, not yet quoted."""
+    """Return the version as the query of a `delta://` address, not yet quoted."""
     return f"version={version.removeprefix(_ALONE)}" if version.startswith(_ALONE) else f"versions={version}"
 
 
 def pinned_versions(url: str, root: Path) -> dict[str, int] | None:
-    """The version of each table that the address of the warehouse `root` fixes; None when it fixes none.
+    """Return the version of each table that the address of the warehouse `root` fixes; None when it fixes none.
 
     Raises ValueError where they are no numbers.
     """
@@ -53,7 +53,7 @@ def pinned_versions(url: str, root: Path) -> dict[str, int] | None:
 
 
 def changes(before: str, after: str) -> dict[str, list[str | None]]:
-    """Table -> [its version before, its version after], of those that differ; None: it was not there.
+    """Return [the version before, the version after] of each table where they differ; None: it was not there.
 
     What is no warehouse counts as one table called `database`.
     """
@@ -62,20 +62,20 @@ def changes(before: str, after: str) -> dict[str, list[str | None]]:
 
 
 def data_changes(root: Path, moved: Mapping[str, list[str | None]]) -> dict[str, list[str | None]]:
-    """Those of `changes` whose rows or columns changed: compacting and cleaning make versions with the same data."""
+    """Keep those of `changes` whose rows or columns changed: compacting and cleaning make versions of the same data."""
     tables = {name: root if is_table(root) else tables_folder(root) / name for name in moved}
     return {name: pair for name, pair in moved.items() if _is_data_changed(tables[name], *pair)}
 
 
 def _is_data_changed(table: Path, old: str | None, new: str | None) -> bool:
-    """Whether any commit from `old` (without it) to `new` changed data; also when that cannot be told."""
+    """Tell whether any commit from `old` (without it) to `new` changed data; also when that cannot be told."""
     if old is None or new is None or not (old.isdigit() and new.isdigit()) or int(new) < int(old):
         return True
     return any(_changes_data(commit_of(table, version)) for version in range(int(old) + 1, int(new) + 1))
 
 
 def commit_of(table: Path, version: int) -> Path:
-    """The file of the log that made that version of a table (format: Delta protocol); after cleaning it is gone."""
+    """Return the file of the log that made that version (format: Delta protocol); after cleaning it is gone."""
     return table / LOG / f"{version:020}.json"
 
 
@@ -88,13 +88,13 @@ def _changes_data(commit: Path) -> bool:
 
 
 def _is_change(action: Mapping[str, Any]) -> bool:
-    """A file with other rows came or went, or the table's columns may be others (format: Delta protocol, actions)."""
+    """Tell whether other rows came or went, or the columns may be others (format: Delta protocol, actions)."""
     files = (action.get(kind) for kind in ("add", "remove"))
     return "metaData" in action or any(file.get("dataChange", True) for file in files if file)
 
 
 def change_lines(moved: Mapping[str, list[str | None]]) -> list[str]:
-    """A line for each table of `changes`, to be read by people."""
+    """Write a line for each table of `changes`, to be read by people."""
     return [f"{name}: {old or 'not there'} -> {new or 'not there'}" for name, (old, new) in moved.items()]
 
 
@@ -110,7 +110,7 @@ def _newest(log: Path) -> int:
 
 
 def _before_open_runs(table: Path, finished: int | None) -> int | None:
-    """The last version that no unfinished run has touched; None when there is none, as of a table just made."""
+    """Return the last version that no unfinished run has touched; None when there is none, as of a table just made."""
     version = _newest(table / LOG)
     while finished is not None and (_run_of(commit_of(table, version)) or 0) > finished:
         if version == 0:
@@ -120,7 +120,7 @@ def _before_open_runs(table: Path, finished: int | None) -> int | None:
 
 
 def _run_of(commit: Path) -> int | None:
-    """The run of ingest that made this commit; None for one of others, or long gone into a checkpoint."""
+    """Return the run of ingest that made this commit; None for one of others, or long gone into a checkpoint."""
     try:
         with commit.open("rb") as stream:
             actions = [json.loads(line) for line in stream if b'"txn"' in line]

@@ -24,7 +24,7 @@ class TableView:
 
     @classmethod
     def of_property(cls, table: str, text: str | None) -> "TableView | None":
-        """The view that a table's property describes, None when it has none. ValueError when it is damaged."""
+        """Return the view that a table's property describes, None when it has none. ValueError when it is damaged."""
         if not text:
             return None
         try:
@@ -34,20 +34,20 @@ class TableView:
             raise ValueError(f"the property {PROPERTY} of table {table} is damaged") from error
 
     def as_property(self) -> str:
-        """The text of the table's property."""
+        """Return the text of the table's property."""
         return json.dumps({"name": self.name, "select": self.select}, ensure_ascii=False)
 
     def sql(self, table: str | None = None) -> str:
-        """The statement that makes it, in DuckDB, where its table is called `table` (None: by its own name)."""
+        """Return the statement that makes it, in DuckDB, where its table is called `table` (None: by its own name)."""
         source = quoted(self.table if table is None else table)
         return f"CREATE TEMP VIEW {quoted(self.name)} AS SELECT {self.select} FROM {source}"  # noqa: S608 (our own text)
 
 
 def root_name(dataset: str) -> str:
-    """The contract's name of a dataset's first table: `dataset_{id}`, in lower case (BridgeDownstream's rule)."""
+    """Return a dataset's first table's name in BridgeDownstream: `dataset_{id}`, in lower case."""
     return f"{_START}{dataset.lower()}"
 
 
 def may_be_view_of(table: str, name: str) -> bool:
-    """Whether a view of this name can be of that table, as its name says: so that not every table need be opened."""
+    """Tell whether a view of this name can be of that table, so that not every table need be opened."""
     return name.startswith(_START + table.partition("__")[0].casefold())
