@@ -1,13 +1,13 @@
 """The six shapes of archives (ingest.md section 5), as values: which files a record holds, and where each belongs."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from carrel.synthetic.knobs import Knobs
+from carrel.synthetic.knobs import SHAPES, Knobs
 
 BASE = "https://sage-bionetworks.github.io/mobile-client-json/schemas"
 ARCHIVE_METADATA = f"{BASE}/v2/ArchiveMetadata.json"
@@ -19,6 +19,7 @@ SURVEY = f"{BASE}/v2/AssessmentResultObject.json"
 TASK_DATA = "https://example.org/schemas/taskData.json"
 """Self-described task data names this schema."""
 
+HANDS = ("left", "right")
 ANYTHING = "https://example.org/schemas/anything.json"
 """A schema that lets everything through, for what only the tables can refuse."""
 
@@ -267,45 +268,43 @@ def survey(draw: Draw, at: datetime) -> dict[str, Any]:
 
 def draw_content(draw: Draw, shape: str, at: datetime) -> Content:
     """The files of one record of this shape, metadata.json not among them."""
-    return _MAKERS[shape](draw, at)
+    match shape:
+        case "task":
+            return Content(
+                "reading",
+                5,
+                (
+                    _motion_file(draw, at, "motion.json"),
+                    File("microphone_levels.json", audio(draw, at), "AudioLevelRecord_v1", AUDIO),
+                    File("weather.json", weather(draw, at), "WeatherResult_v1", WEATHER),
+                    File("taskData.json", task_data(draw), "sharedSchema_v1", TASK_DATA),
+                    File("info.json", {"format": "v2_generic"}, None),
+                    File("taskData", {"older": "duplicate"}, None),
+                ),
+            )
+        case "tapping":
+            motions = [_motion_file(draw, at, f"{hand}_motion.json") for hand in HANDS]
+            taps = [
+                File(f"{hand}_tapping", tapping(draw, at, hand), "TappingResultObject_v1", TAPPING) for hand in HANDS
+            ]
+            return Content("finger-tapping", 1, (*motions, *taps))
+        case "walking":
+            names = ("walk_motion.json", "balance_motion.json")
+            return Content("walk-and-balance", 1, tuple(_motion_file(draw, at, name) for name in names))
+        case "self_described":
+            file = File("taskData.json", task_data(draw), "sharedSchema_v1", TASK_DATA)
+            return Content("verbal-reasoning", 1, (file,))
+        case "survey":
+            file = File("assessmentResult.json", survey(draw, at), "AssessmentResultObject_v1", SURVEY)
+            return Content("daily-survey", 1, (file,))
+        case "android_legacy":
+            return _android(draw, at)
+        case _:
+            raise ValueError(f"there is no shape {shape}; there are: {', '.join(SHAPES)}")
 
 
 def _motion_file(draw: Draw, at: datetime, name: str) -> File:
     return File(name, motion(draw, at, name.split(".")[0]), "MotionRecord_v1", MOTION)
-
-
-def _task(draw: Draw, at: datetime) -> Content:
-    files = (
-        _motion_file(draw, at, "motion.json"),
-        File("microphone_levels.json", audio(draw, at), "AudioLevelRecord_v1", AUDIO),
-        File("weather.json", weather(draw, at), "WeatherResult_v1", WEATHER),
-        File("taskData.json", task_data(draw), "sharedSchema_v1", TASK_DATA),
-        File("info.json", {"format": "v2_generic"}, None),
-        File("taskData", {"older": "duplicate"}, None),
-    )
-    return Content("reading", 5, files)
-
-
-def _tapping(draw: Draw, at: datetime) -> Content:
-    hands = ("left", "right")
-    motions = [_motion_file(draw, at, f"{hand}_motion.json") for hand in hands]
-    taps = [File(f"{hand}_tapping", tapping(draw, at, hand), "TappingResultObject_v1", TAPPING) for hand in hands]
-    return Content("finger-tapping", 1, (*motions, *taps))
-
-
-def _walking(draw: Draw, at: datetime) -> Content:
-    return Content(
-        "walk-and-balance", 1, tuple(_motion_file(draw, at, f"{what}_motion.json") for what in ("walk", "balance"))
-    )
-
-
-def _self_described(draw: Draw, at: datetime) -> Content:
-    return Content("verbal-reasoning", 1, (File("taskData.json", task_data(draw), "sharedSchema_v1", TASK_DATA),))
-
-
-def _survey(draw: Draw, at: datetime) -> Content:
-    files = (File("assessmentResult.json", survey(draw, at), "AssessmentResultObject_v1", SURVEY),)
-    return Content("daily-survey", 1, files)
 
 
 def _android(draw: Draw, at: datetime) -> Content:
@@ -323,16 +322,6 @@ def _android(draw: Draw, at: datetime) -> Content:
         File("weather.json", report, "WeatherResult_v1", WEATHER),
     )
     return Content("reading", 5, files, legacy_client_info=True)
-
-
-_MAKERS: Mapping[str, Callable[[Draw, datetime], Content]] = {
-    "task": _task,
-    "tapping": _tapping,
-    "walking": _walking,
-    "self_described": _self_described,
-    "survey": _survey,
-    "android_legacy": _android,
-}
 
 
 def with_metadata(content: Content, at: datetime, os_name: str, quirky: bool, app_version: int = 73) -> Content:
