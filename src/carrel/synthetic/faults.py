@@ -14,7 +14,7 @@ TARGET = "walk_motion.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class SpoiltRecord:
     """How a record is spoilt. `line`: (stage, keyword) of the quarantine line it must leave, None for none."""
 
     disposition: Disposition = Disposition.INGESTED
@@ -70,21 +70,23 @@ def _unmapped(content: Content) -> Content:
 _PARTIAL, _UNREADABLE = Disposition.PARTIAL, Disposition.UNREADABLE
 
 
-def _json(keyword: str, data: bytes | Callable[[bytes], bytes]) -> Fault:
-    return Fault(_PARTIAL, ("json", keyword), entries=_bytes(data))
+def _json(keyword: str, data: bytes | Callable[[bytes], bytes]) -> SpoiltRecord:
+    return SpoiltRecord(_PARTIAL, ("json", keyword), entries=_bytes(data))
 
 
-FAULT: Mapping[str, Fault] = {
-    "truncated_zip": Fault(_UNREADABLE, ("archive", "zip"), True, zipped=zips.truncate),
-    "not_a_zip": Fault(_UNREADABLE, ("archive", "zip"), True, zipped=lambda _: b"<html>504 Gateway Time-out</html>"),
-    "zip_bomb": Fault(_UNREADABLE, ("archive", "bomb"), True, zipped=lambda _: zips.bomb(TARGET)),
-    "encrypted": Fault(_UNREADABLE, ("archive", "encrypted"), True, zipped=zips.mark_encrypted),
-    "bad_crc": Fault(_PARTIAL, ("archive", "crc"), zipped=lambda data: zips.spoil_crc(data, TARGET)),
-    "zip_slip": Fault(
+FAULT: Mapping[str, SpoiltRecord] = {
+    "truncated_zip": SpoiltRecord(_UNREADABLE, ("archive", "zip"), True, zipped=zips.truncate),
+    "not_a_zip": SpoiltRecord(
+        _UNREADABLE, ("archive", "zip"), True, zipped=lambda _: b"<html>504 Gateway Time-out</html>"
+    ),
+    "zip_bomb": SpoiltRecord(_UNREADABLE, ("archive", "bomb"), True, zipped=lambda _: zips.bomb(TARGET)),
+    "encrypted": SpoiltRecord(_UNREADABLE, ("archive", "encrypted"), True, zipped=zips.mark_encrypted),
+    "bad_crc": SpoiltRecord(_PARTIAL, ("archive", "crc"), zipped=lambda data: zips.spoil_crc(data, TARGET)),
+    "zip_slip": SpoiltRecord(
         _PARTIAL, ("archive", "path"), entries=_add("../../motion.json", b"[]"), source_file="../../motion.json"
     ),
-    "duplicate_name": Fault(_PARTIAL, ("archive", "duplicate_name"), entries=_add(TARGET, b"[]")),
-    "nested_folder": Fault(
+    "duplicate_name": SpoiltRecord(_PARTIAL, ("archive", "duplicate_name"), entries=_add(TARGET, b"[]")),
+    "nested_folder": SpoiltRecord(
         # The file lies in a folder of the zip: found by its base name, told apart by its path.
         content=_target(lambda file: replace(file, name=f"data/{file.name}")),
         entries=lambda entries: [("data/", b""), *entries],
@@ -93,21 +95,25 @@ FAULT: Mapping[str, Fault] = {
     "nan": _json("nan", b'[{"timestamp": NaN, "x": Infinity}]'),
     "invalid_json": _json("syntax", lambda old: old[:-1]),
     "invalid_utf8": _json("encoding", b'[{"stepPath": "\xff\xfe\xfa"}]'),
-    "bom": Fault(entries=_bytes(lambda old: b"\xef\xbb\xbf" + old)),
-    "utf16": Fault(entries=_bytes(lambda old: old.decode().encode("utf-16"))),
-    "top_level_scalar": Fault(_PARTIAL, ("types", "top_level"), content=_anything(42), source_file="anything.json"),
-    "array_of_scalars": Fault(content=_anything([1, 2.5, "three"])),
-    "depth_200": Fault(
+    "bom": SpoiltRecord(entries=_bytes(lambda old: b"\xef\xbb\xbf" + old)),
+    "utf16": SpoiltRecord(entries=_bytes(lambda old: old.decode().encode("utf-16"))),
+    "top_level_scalar": SpoiltRecord(
+        _PARTIAL, ("types", "top_level"), content=_anything(42), source_file="anything.json"
+    ),
+    "array_of_scalars": SpoiltRecord(content=_anything([1, 2.5, "three"])),
+    "depth_200": SpoiltRecord(
         _PARTIAL,
         ("json", "depth"),
         content=_anything(json.loads('{"a":' * 200 + "1" + "}" * 200)),
         source_file="anything.json",
     ),
-    "big_integer": Fault(content=_anything({"big": 2**63, "bigger": 10**40, "small": 5})),
-    "no_assessment": Fault(_UNREADABLE, ("metadata", "required"), True, metadata=_forget("assessmentid")),
-    "no_uploaded_on": Fault(_UNREADABLE, ("metadata", "required"), True, metadata=_forget("uploadedon")),
-    "uploaded_on_without_millis": Fault(metadata=_rewrite("uploadedon", lambda text: text.split(".")[0] + "Z")),
-    "uploaded_on_with_offset": Fault(metadata=_rewrite("uploadedon", lambda text: text.removesuffix("Z") + "+00:00")),
-    "unknown_assessment": Fault(content=_unmapped),
-    "schema_invalid": Fault(_PARTIAL, ("schema", "type"), content=_target(_invalid_row)),
+    "big_integer": SpoiltRecord(content=_anything({"big": 2**63, "bigger": 10**40, "small": 5})),
+    "no_assessment": SpoiltRecord(_UNREADABLE, ("metadata", "required"), True, metadata=_forget("assessmentid")),
+    "no_uploaded_on": SpoiltRecord(_UNREADABLE, ("metadata", "required"), True, metadata=_forget("uploadedon")),
+    "uploaded_on_without_millis": SpoiltRecord(metadata=_rewrite("uploadedon", lambda text: text.split(".")[0] + "Z")),
+    "uploaded_on_with_offset": SpoiltRecord(
+        metadata=_rewrite("uploadedon", lambda text: text.removesuffix("Z") + "+00:00")
+    ),
+    "unknown_assessment": SpoiltRecord(content=_unmapped),
+    "schema_invalid": SpoiltRecord(_PARTIAL, ("schema", "type"), content=_target(_invalid_row)),
 }

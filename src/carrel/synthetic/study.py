@@ -12,7 +12,7 @@ from typing import Any
 
 from carrel.ingest.values import Disposition
 from carrel.synthetic import zips
-from carrel.synthetic.faults import FAULT, Fault
+from carrel.synthetic.faults import FAULT, SpoiltRecord
 from carrel.synthetic.knobs import Knobs
 from carrel.synthetic.shapes import (
     ARCHIVE_METADATA,
@@ -155,7 +155,7 @@ def _time(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def _spread(rng: random.Random, knobs: Knobs) -> dict[int, Fault]:
+def _spread(rng: random.Random, knobs: Knobs) -> dict[int, SpoiltRecord]:
     """Which record gets which fault; a ValueError when there are more faults than records."""
     names = [name for name, count in knobs.faults.items() for _ in range(count)]
     if unknown := set(names) - set(FAULT):
@@ -167,7 +167,7 @@ def _spread(rng: random.Random, knobs: Knobs) -> dict[int, Fault]:
     }
 
 
-def _record(rng: random.Random, knobs: Knobs, number: int, fault: Fault | None) -> SyntheticArchive:
+def _record(rng: random.Random, knobs: Knobs, number: int, fault: SpoiltRecord | None) -> SyntheticArchive:
     shape = "walking" if fault else rng.choices(list(knobs.shapes), list(knobs.shapes.values()))[0]
     android = shape == "android_legacy" or rng.random() < knobs.android
     recorded = _FIRST_DAY + timedelta(days=number % 28, minutes=number)
@@ -211,8 +211,8 @@ def _zulu(when: datetime) -> str:
     return when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03d}Z"
 
 
-def _pack(name: str, content: Content, metadata: dict[str, str], fault: Fault | None) -> SyntheticArchive:
-    fault = fault or Fault()
+def _pack(name: str, content: Content, metadata: dict[str, str], fault: SpoiltRecord | None) -> SyntheticArchive:
+    fault = fault or SpoiltRecord()
     entries = [
         (file.name, json.dumps(file.value, ensure_ascii=False, separators=(",", ":")).encode())
         for file in content.files
