@@ -149,7 +149,8 @@ def _number(text: str) -> Cell | None:
     if text.endswith("%"):
         return Cell(Kind.NUMBER) if _NUMBER.fullmatch(text[:-1].strip()) else None
     if shared := _COUNT_WITH_SHARE.fullmatch(text):
-        return Cell(Kind.COUNT, _whole(shared["count"] or shared["last"] or shared["named"]))
+        count = shared["count"] or shared["last"] or shared["named"]
+        return Cell(Kind.COUNT, int(re.sub(r"[^0-9]", "", count)))
     number = _NUMBER.fullmatch(text)
     if number is None or not (number["whole"] or (number["part"] or "").strip(".")):
         return None
@@ -168,7 +169,3 @@ def _of_parts(number: re.Match[str]) -> Cell:
         return Cell(Kind.COUNT, int(digits + fraction) * 10**shifted)
     whole, rest = divmod(int(digits + fraction), 10**-shifted)
     return Cell(Kind.NUMBER) if rest else Cell(Kind.COUNT, whole)
-
-
-def _whole(text: str) -> int:
-    return int(re.sub(r"[^0-9]", "", text))

@@ -40,8 +40,12 @@ def findings_of_counts(table: Table) -> Iterator[Finding]:
         column_counts = is_count(name, cells)
         for row, label, cell in zip(table.rows, labels, cells, strict=True):
             row_counts = number > 0 and _COUNT_ROW.fullmatch(label.strip()) and not NO_COUNTS.search(name)
-            if column_counts or row_counts:
-                yield from _of_cell(row.line, name, cell)
+            if not (column_counts or row_counts):
+                continue
+            value = read_cell(cell)
+            if value.kind is Kind.COUNT and (message := _wrong(name, value)):
+                rule = Rule.SMALL_COUNT if message == _TOO_SMALL else Rule.NOT_ROUNDED
+                yield Finding(rule, row.line, name, cell, message)
 
 
 def is_count(name: str, cells: Sequence[str]) -> bool:
@@ -55,13 +59,6 @@ def is_count(name: str, cells: Sequence[str]) -> bool:
         whole, other = whole + other, 0
     numeric = whole + other + kinds.count(Kind.MARK)
     return whole > 0 and whole >= _MOST_WHOLE * (whole + other) and numeric >= text
-
-
-def _of_cell(line: int, name: str, text: str) -> Iterator[Finding]:
-    cell = read_cell(text)
-    if cell.kind is Kind.COUNT and (message := _wrong(name, cell)):
-        rule = Rule.SMALL_COUNT if message == _TOO_SMALL else Rule.NOT_ROUNDED
-        yield Finding(rule, line, name, text, message)
 
 
 _TOO_SMALL = f"a count of {SMALLEST_SHOWN - 1} or fewer must be redacted"

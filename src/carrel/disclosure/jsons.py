@@ -69,7 +69,8 @@ class Json(PieceReader):
         elif mark in "]}":
             self._close(mark)
         elif mark == ",":
-            self._comma()
+            self._expect(_Expected.COMMA_OR_END)
+            self._expected = _Expected.VALUE if self._containers[-1] == "[" else _Expected.KEY
         elif mark == ":":
             self._expect(_Expected.COLON)
             self._expected = _Expected.VALUE
@@ -140,10 +141,6 @@ class Json(PieceReader):
             raise Unreadable(_NOT_JSON)
         self._records.pop()
         self._end_value()
-
-    def _comma(self) -> None:
-        self._expect(_Expected.COMMA_OR_END)
-        self._expected = _Expected.VALUE if self._containers[-1] == "[" else _Expected.KEY
 
     def _scalar(self, token: str) -> None:
         if len(token) > _LONGEST_SCALAR:

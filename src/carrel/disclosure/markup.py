@@ -89,7 +89,11 @@ class Markup(PieceReader):
 
     def _aside(self, start: int) -> int:
         """Up to the marker that ends a comment, a CDATA section, a declaration or a script."""
-        stop = self._find_marker(start)
+        if self._marker.startswith("<"):
+            tag = re.compile(self._marker, re.IGNORECASE).search(self._buffer, start)
+            stop = tag.start() if tag else -1
+        else:
+            stop = self._buffer.find(self._marker, start)
         if stop >= 0:
             self._sink.aside(self._buffer[start:stop])
             self._sink.boundary()
@@ -101,12 +105,6 @@ class Markup(PieceReader):
             return start
         self._sink.aside(self._buffer[start:end])
         return end
-
-    def _find_marker(self, start: int) -> int:
-        if not self._marker.startswith("<"):
-            return self._buffer.find(self._marker, start)
-        end = re.compile(self._marker, re.IGNORECASE).search(self._buffer, start)
-        return end.start() if end else -1
 
     def _attributes(self, start: int) -> int:
         stop = _TAG_STOP.search(self._buffer, start)

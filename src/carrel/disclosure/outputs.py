@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, BinaryIO
 
 from carrel.disclosure.counts import MOST_FINDINGS, findings_of_counts
@@ -50,16 +50,11 @@ def look_at(
     if suffix == ".csv" and not any(table.rows for table in tables):
         header_only = tuple(finding for table in tables for finding in findings_of_identifiers(table, names))
         return Look(header_only, "" if header_only else "it has no rows below a header")
-    findings = tuple(islice(_findings(tables, names), MOST_FINDINGS + 1))
+    of_identifiers = chain.from_iterable(findings_of_identifiers(table, names) for table in tables)
+    of_counts = chain.from_iterable(map(findings_of_counts, tables))
+    findings = tuple(islice(chain(of_identifiers, of_counts), MOST_FINDINGS + 1))
     is_cut = len(findings) > MOST_FINDINGS
     return Look(findings[:MOST_FINDINGS], f"what follows the first {MOST_FINDINGS} findings" if is_cut else "")
-
-
-def _findings(tables: Collection[Table], names: Collection[str]) -> Iterator[Finding]:
-    for table in tables:
-        yield from findings_of_identifiers(table, names)
-    for table in tables:
-        yield from findings_of_counts(table)
 
 
 def tables_of(stream: BinaryIO, suffix: str, pulse: Callable[[], None] = lambda: None) -> list[Table]:
@@ -109,7 +104,10 @@ class _Grid:
             self._cell = None if is_end else []
         elif name in ("tr", "table"):
             self._end_cell()
-            self._end_row()
+            if self._row and self.tables:
+                rows = self.tables[-1]
+                rows.append(Row(len(rows) + 1, tuple(self._row)))
+            self._row = None
             if not is_end:
                 if name == "table" or not self.tables:
                     self.tables.append([])
@@ -125,12 +123,6 @@ class _Grid:
             self._row = []
         self._row.append(" ".join("".join(self._cell).split()))
         self._cell = None
-
-    def _end_row(self) -> None:
-        if self._row and self.tables:
-            rows = self.tables[-1]
-            rows.append(Row(len(rows) + 1, tuple(self._row)))
-        self._row = None
 
 
 class _Ignored:

@@ -192,18 +192,14 @@ def _table(rows: Sequence[Row]) -> Table | None:
     """A section's header and the rows below it; None for a section without two rows."""
     if len(rows) < 2:
         return Table(rows[0], ()) if rows else None
-    width = _typical_width(rows)
+    widths = Counter(len(row.cells) for row in rows[:_SAMPLE_ROWS])
+    width = max(widths, key=lambda candidate: (candidate > 1, widths[candidate], candidate))
     position = next((number for number in range(len(rows) - 1) if _is_header(rows, number, width)), 0)
     header = rows[position]
     body = tuple(row for row in rows[position + 1 :] if not _is_note(row, width))
     if len(header.cells) == width - 1 and width > 1:  # R leaves out the header of row names
         header = Row(header.line, ("", *header.cells))
     return Table(header, body)
-
-
-def _typical_width(rows: Sequence[Row]) -> int:
-    widths = Counter(len(row.cells) for row in rows[:_SAMPLE_ROWS])
-    return max(widths, key=lambda width: (width > 1, widths[width], width))
 
 
 def _is_header(rows: Sequence[Row], number: int, width: int) -> bool:
@@ -213,12 +209,9 @@ def _is_header(rows: Sequence[Row], number: int, width: int) -> bool:
         return False
     if filled >= max(1, width - 1) and len(row.cells) >= width:
         # A title of two cells above a header of two is told by what follows: a header has values below it.
-        return filled == width or _has_number(following) or not _is_filled(following, width)
+        is_full = len(following.cells) == width and all(following.cells)
+        return filled == width or _has_number(following) or not is_full
     return len(row.cells) == width - 1 == filled and _has_number(following)
-
-
-def _is_filled(row: Row, width: int) -> bool:
-    return len(row.cells) == width and all(row.cells)
 
 
 def _has_number(row: Row) -> bool:
@@ -246,12 +239,9 @@ def _joined(sections: Sequence[Table]) -> list[Table]:
             tables.append(section)
     with_rows = [table for table in tables if table.rows]
     is_wide = any(len(table.header.cells) > 1 for table in with_rows)
-    return [table for table in with_rows if not is_wide or not _is_prose(table)] or tables[:1]
-
-
-def _is_prose(table: Table) -> bool:
-    """Titles and notes of several lines: one cell each, and no number."""
-    return len(table.header.cells) == 1 and not any(map(_has_number, table.rows))
+    if is_wide:  # titles and notes of several lines have one cell each, and no number
+        with_rows = [table for table in with_rows if len(table.header.cells) > 1 or any(map(_has_number, table.rows))]
+    return with_rows or tables[:1]
 
 
 def _is_plainly_a_table(table: Table) -> bool:

@@ -83,7 +83,9 @@ def fault_decision(job: ActiveJob, fault: Exception, now: datetime, policy: Retr
     pause = policy.pause_after(failed)
     if pause is None and job.may_publish:  # it may not be given up
         pause = timedelta(seconds=policy.pauses_seconds[-1])
-    reference = _reference(job, fault, now)
+    # Log and message share these eight characters; made of values, so that deciding stays a pure function.
+    text = f"{job.id}\n{type(fault).__qualname__}\n{fault}\n{now.isoformat()}"
+    reference = hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:8]
     if pause is None:
         message = f"Internal error{reference_note(reference)}. Give the reference to those who run this installation."
         return Decision(
@@ -106,9 +108,3 @@ def fault_decision(job: ActiveJob, fault: Exception, now: datetime, policy: Retr
 
 def _next_attempt(failed: int, *, pause_words: str, policy: RetryPolicy) -> str:
     return f"Attempt {failed + 1} of {policy.attempts} starts in {pause_words}."
-
-
-def _reference(job: ActiveJob, fault: Exception, now: datetime) -> str:
-    """Eight characters that the log and the message share; made of values, so that deciding stays a pure function."""
-    text = f"{job.id}\n{type(fault).__qualname__}\n{fault}\n{now.isoformat()}"
-    return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:8]

@@ -75,16 +75,12 @@ def tables() -> str:
     for state, title in _TITLES.items():
         rows = [status for status in STATUSES.values() if status.state is state]
         parts.append(f"### {title}\n\n| status | message | what it means | what to do |\n|---|---|---|---|")
-        parts[-1] += "".join(
-            f"\n| `{row.code}`{_footnote(row.code)} | {row.message} | {row.meaning} | {row.next_step} |" for row in rows
-        )
+        for row in rows:
+            note = " (gives the attempt up)" if row.code in RESET_CODES else ""
+            if public_code(row.code) is not row.code:
+                note = f" (RAP API: `{public_code(row.code)}`)"
+            parts[-1] += f"\n| `{row.code}`{note} | {row.message} | {row.meaning} | {row.next_step} |"
     return "\n\n".join(parts)
-
-
-def _footnote(code: StatusCode) -> str:
-    if public_code(code) is not code:
-        return f" (RAP API: `{public_code(code)}`)"
-    return " (gives the attempt up)" if code in RESET_CODES else ""
 
 
 def renewed(page: str) -> str:

@@ -25,12 +25,12 @@ class DataChange:
     def words(self) -> str:
         """ "data changed since: Motion_v1 4 -> 5"; empty when nothing did."""
         tables = ", ".join(f"{name} {old or 'not there'} -> {new or 'not there'}" for name, (old, new) in self._sorted)
-        told = [
+        sentences = [
             (tables, f"data changed since: {tables}"),
             (self.through, f"data of {', '.join(self.through)} changed since"),
             (self.unknown, f"whether its data changed cannot be told: {self.unknown}"),
         ]
-        return "; ".join(words for of, words in told if of)
+        return "; ".join(sentence for of, sentence in sentences if of)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -50,23 +50,23 @@ def data_changes(own: Mapping[str, DataChange], needs: Mapping[str, Sequence[str
     `needs`: action -> the actions it needs, of the whole pipeline.
     """
     changed = {action for action, change in own.items() if change.tables}
-    found = {}
+    changes = {}
     for action in needs:
         of_itself = own.get(action, DataChange())
         through = tuple(sorted(_needed(action, needs) & changed))
         change = DataChange(of_itself.tables, through, of_itself.unknown)
         if change.words():
-            found[action] = change
-    return found
+            changes[action] = change
+    return changes
 
 
 def _needed(action: str, needs: Mapping[str, Sequence[str]]) -> set[str]:
     """All that `action` needs, directly or not."""
-    found: set[str] = set()
+    needed: set[str] = set()
     todo = list(needs[action])
     while todo:
         name = todo.pop()
-        if name not in found:
-            found.add(name)
+        if name not in needed:
+            needed.add(name)
             todo += needs.get(name, ())
-    return found
+    return needed

@@ -128,9 +128,12 @@ def results_to_outcome(results: Mapping[str, Any] | None, *, requires_db: bool =
         return _final(StatusCode.TIMED_OUT)
     exit_code = _exit_code(results.get("exit_code"))
     if exit_code != 0:
+        message = results.get("status_message")
+        detail = message if isinstance(message, str) else ""
+        if not detail and requires_db and exit_code is not None:
+            detail = DATABASE_EXIT_CODES.get(exit_code, "")
         # An OpenSAFELY agent says nothing of a signal, nor of a program that could not be started.
-        known = (_database_words(exit_code) if requires_db else "") or words_for(exit_code) or ""
-        detail = _said_by_agent(results) or known
+        detail = detail or words_for(exit_code) or ""
         return _final(StatusCode.NONZERO_EXIT, f": {detail}" if detail else "")
     if results.get("has_unmatched_patterns"):
         return _final(StatusCode.UNMATCHED_PATTERNS)
@@ -151,24 +154,13 @@ def _exit_code(value: object) -> int | None:
         return None
 
 
-def _said_by_agent(results: Mapping[str, Any]) -> str:
-    message = results.get("status_message")
-    return message if isinstance(message, str) else ""
-
-
-def _database_words(exit_code: int | None) -> str:
-    return DATABASE_EXIT_CODES.get(exit_code, "") if exit_code is not None else ""
-
-
 def _from_error(error: object) -> Outcome:
     # A mapping without our `type` is an OpenSAFELY agent's, or a newer one's: a fault like any other.
     fields = error if isinstance(error, Mapping) else {}
     kind = str(fields.get("type"))
     reference = _matching(_REFERENCE, fields.get("reference"))
-    if kind == E.INPUT_MISSING:
-        return _input_missing(fields)
-    if kind == E.INPUT_REPLACED:
-        return _input_replaced(fields)
+    if kind in (E.INPUT_MISSING, E.INPUT_REPLACED):
+        return _unusable_input(kind, _matching(_SAFE_NAME, fields.get("action")))
     if kind == E.TIMED_OUT:
         return _final(StatusCode.TIMED_OUT)
     if kind == E.LOST:
@@ -180,21 +172,16 @@ def _from_error(error: object) -> Outcome:
     return Outcome(StatusCode.WAITING_ON_NEW_TASK, message, fault=fault, reference=reference)
 
 
-def _input_missing(error: Mapping[str, Any]) -> Outcome:
-    action = _matching(_SAFE_NAME, error.get("action"))
+def _unusable_input(kind: str, action: str) -> Outcome:
     whose = f"action '{action}'" if action else "an action that this one needs"
+    if kind == E.INPUT_REPLACED:
+        message = (
+            f"The outputs of {whose} that this job was to read were replaced meanwhile by those of a later job."
+            " Run this action again: it reads the present ones."
+        )
+        return Outcome(StatusCode.DEPENDENCY_FAILED, message)
     message = f"An output file of {whose} is missing from the workspace. Run this action again: that one runs first."
     return Outcome(StatusCode.DEPENDENCY_FAILED, message, missing_inputs_of=(action,) if action else ())
-
-
-def _input_replaced(error: Mapping[str, Any]) -> Outcome:
-    action = _matching(_SAFE_NAME, error.get("action"))
-    whose = f"action '{action}'" if action else "an action that this one needs"
-    message = (
-        f"The outputs of {whose} that this job was to read were replaced meanwhile by those of a later job."
-        " Run this action again: it reads the present ones."
-    )
-    return Outcome(StatusCode.DEPENDENCY_FAILED, message)
 
 
 def reference_note(reference: str) -> str:

@@ -188,15 +188,18 @@ def plan(
         raise NoActionsRequested
     run_all = RUN_ALL in requested_actions
     explicit = frozenset(requested_actions) - {RUN_ALL}
-    known = [name for name in pipeline.actions if name != RUN_ALL]
+    names = [name for name in pipeline.actions if name != RUN_ALL]
     for name in requested_actions:
         if name != RUN_ALL and name not in pipeline.actions:
-            raise UnknownAction(name, [RUN_ALL, *known])
+            raise UnknownAction(name, [RUN_ALL, *names])
     planner = _Planner(pipeline.actions, latest, explicit, force)
-    for name in known if run_all else requested_actions:
+    for name in names if run_all else requested_actions:
         planner.reach(name)
     entries = tuple(planner.entries.values())
-    return Plan(entries, _nothing_to_do(entries, run_all))
+    if any(isinstance(entry, Run) for entry in entries):
+        return Plan(entries, None)
+    # An action asked for by name runs, or is active already: with nothing new, all asked for are active.
+    return Plan(entries, NothingToDo.ALL_SUCCEEDED if run_all else NothingToDo.ALL_SCHEDULED)
 
 
 def why_run(job: LatestJob | None, explicit: bool, force: bool) -> Reason | None:
@@ -212,13 +215,6 @@ def why_run(job: LatestJob | None, explicit: bool, force: bool) -> Reason | None
     if job.state is State.FAILED:
         return Reason.LAST_FAILED
     return Reason.OUTPUTS_MISSING if job.outputs_missing else None
-
-
-def _nothing_to_do(entries: Sequence[Entry], run_all: bool) -> NothingToDo | None:
-    # An action asked for by name runs, or is active already: with nothing new, all asked for are active.
-    if any(isinstance(entry, Run) for entry in entries):
-        return None
-    return NothingToDo.ALL_SUCCEEDED if run_all else NothingToDo.ALL_SCHEDULED
 
 
 @dataclass(slots=True)
@@ -237,7 +233,7 @@ class _Planner:
         self._enter(name, path)
         while path:
             action, (reason, needs) = next(reversed(path.items()))
-            need = next((each for each in needs if each not in self.entries), None)
+            need = next((candidate for candidate in needs if candidate not in self.entries), None)
             if need is None:
                 del path[action]
                 self.entries[action] = self._new_job(action, reason)

@@ -4,6 +4,7 @@ Pure: the caller reads the rows, applies the decisions through its one write doo
 at `next_wakeup()`.
 """
 
+import contextlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -55,14 +56,11 @@ def next_wakeup(inp: SchedulerInput, now: datetime) -> datetime | None:
 
     A job of which this cannot be said has none: `schedule()` makes that the job's own fault.
     """
-    return min((at for job in inp.jobs if (at := _next_due(job, now))), default=None)
-
-
-def _next_due(job: ActiveJob, now: datetime) -> datetime | None:
-    try:
-        return min((at for at in _due_times(job) if at > now), default=None)
-    except Exception:
-        return None
+    due: list[datetime] = []
+    for job in inp.jobs:
+        with contextlib.suppress(Exception):
+            due += [at for at in _due_times(job) if at > now]
+    return min(due, default=None)
 
 
 def _due_times(job: ActiveJob) -> Iterator[datetime]:
@@ -148,13 +146,13 @@ class _Pass:
         return list(self.decisions.values())
 
     def _in_turn(self, in_order: list[ActiveJob]) -> Iterator[ActiveJob]:
-        """The jobs by (number running in the workspace, place in `in_order`), that number being of the moment.
+        """The jobs by (number running in the workspace, position in `in_order`), that number being of the moment.
 
         Only a workspace's own jobs change its number, so a heap of the workspaces' first jobs is enough.
         """
         queues: dict[str, list[int]] = defaultdict(list)
-        for place in range(len(in_order) - 1, -1, -1):  # backwards, so that a queue's first job is its list's last
-            queues[in_order[place].workspace].append(place)
+        for position in range(len(in_order) - 1, -1, -1):  # backwards, so that a queue's first job is its list's last
+            queues[in_order[position].workspace].append(position)
         running = self.running_in
         heads = [(running[name], queue[-1], name) for name, queue in queues.items()]
         heapify(heads)
@@ -169,7 +167,10 @@ class _Pass:
 
     def _handle(self, job: ActiveJob) -> None:
         try:
-            decision = self._decide(job)
+            if job.cancelled and not job.may_publish:
+                decision: Decision | None = _to(job, StatusCode.CANCELLED_BY_USER, effect=Effect.STOP)
+            else:
+                decision = self._decide_pending(job) if job.state is State.PENDING else self._decide_running(job)
         except Exception as fault:  # one job's trouble must not stop the others
             decision = fault_decision(job, fault, self.now, self.inp.retries)
         state = job.state if decision is None else state_of(decision.status_code)
@@ -184,11 +185,6 @@ class _Pass:
         self.states[job.id] = state
         if state is State.FAILED:
             self.failed.append(job.id)
-
-    def _decide(self, job: ActiveJob) -> Decision | None:
-        if job.cancelled and not job.may_publish:
-            return _to(job, StatusCode.CANCELLED_BY_USER, effect=Effect.STOP)
-        return self._decide_pending(job) if job.state is State.PENDING else self._decide_running(job)
 
     def _decide_pending(self, job: ActiveJob) -> Decision | None:
         if self.inp.flags.paused:
@@ -208,7 +204,7 @@ class _Pass:
         return _to(job, StatusCode.INITIATED, effect=Effect.START)
 
     def _dependencies(self, job: ActiveJob) -> StatusCode | None:
-        states = [self.states[each] for each in job.wait_for if each in self.states]
+        states = [self.states[job_id] for job_id in job.wait_for if job_id in self.states]
         if State.FAILED in states:
             return StatusCode.DEPENDENCY_FAILED
         if all(state is State.SUCCEEDED for state in states):
@@ -237,12 +233,16 @@ class _Pass:
     def _decide_running(self, job: ActiveJob) -> Decision | None:
         if job.not_before is not None and job.not_before > self.now:
             return self._stay(job)  # looking at it raised: see fault_decision
-        outcome = _outcome(job) if job.agent_complete else None
+        outcome = None
+        if job.agent_complete:
+            outcome = results_to_outcome(job.agent_results, requires_db=job.requires_db)
         if job.may_publish and outcome is None:
             return self._mirror(job)
         if job.cancelled and (outcome is None or not is_final(outcome.code)):
             return _to(job, StatusCode.CANCELLED_BY_USER, effect=Effect.STOP)
-        if self.maintenance and job.requires_db and not (_succeeded(outcome) or job.cancelled):
+        # A job that has succeeded is not thrown away because maintenance began in the meantime.
+        succeeded = outcome is not None and outcome.code is StatusCode.SUCCEEDED
+        if self.maintenance and job.requires_db and not (succeeded or job.cancelled):
             return _to(job, StatusCode.WAITING_DB_MAINTENANCE, effect=Effect.STOP)
         if outcome is not None:
             return self._finish(job, outcome)
@@ -304,8 +304,8 @@ class _Pass:
             return
         dependants = defaultdict(list)
         for job in self.waiting:
-            for each in job.wait_for:
-                dependants[each].append(job)
+            for needed in job.wait_for:
+                dependants[needed].append(job)
         for failed in self.failed:  # grows on the way
             for job in dependants.pop(failed, ()):
                 if self.states[job.id] is State.PENDING:
@@ -324,15 +324,6 @@ def _to(
 ) -> Decision:
     words = STATUSES[code].message if message is None else message
     return Decision(job.id, code, words, effect, at_ns, not_before)
-
-
-def _outcome(job: ActiveJob) -> Outcome:
-    return results_to_outcome(job.agent_results, requires_db=job.requires_db)
-
-
-def _succeeded(outcome: Outcome | None) -> bool:
-    """A database job that has succeeded is not thrown away because maintenance began in the meantime."""
-    return outcome is not None and outcome.code is StatusCode.SUCCEEDED
 
 
 def _timeout_words(job: ActiveJob) -> str:

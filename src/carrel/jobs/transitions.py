@@ -1,5 +1,6 @@
 """`transition()`: the new values of a job whose status changes (spec: controller.md section 3.1, set_code)."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -118,18 +119,14 @@ def _same_code(job: JobStatus, message: str, now: datetime) -> Transition:
 
 
 def _time_of_change(previous: datetime, at_ns: int | None, now: datetime) -> tuple[datetime, float]:
-    given = now if at_ns is None else _from_ns(at_ns, now)
-    at = min(given, now)
+    reported = now
+    if at_ns is not None:
+        with suppress(OverflowError):  # an agent's clock (or its unit) is nonsense: believe ours
+            reported = _EPOCH + timedelta(microseconds=at_ns // 1000)
+    at = min(reported, now)
     if at < previous:
         at = previous + _STEP
-    return at, (at - given).total_seconds()
-
-
-def _from_ns(at_ns: int, now: datetime) -> datetime:
-    try:
-        return _EPOCH + timedelta(microseconds=at_ns // 1000)
-    except OverflowError:  # an agent's clock (or its unit) is nonsense: believe ours
-        return now
+    return at, (at - reported).total_seconds()
 
 
 def _started_at(job: JobStatus, code: StatusCode, state: State, at: datetime) -> datetime | None:

@@ -37,7 +37,7 @@ class Weights:
 
     def _match(self, section: str, text: str) -> float | None:
         patterns = self.sections.get(section, ())
-        return next((each.weight for each in patterns if each.regex.fullmatch(text)), None)
+        return next((pattern.weight for pattern in patterns if pattern.regex.fullmatch(text)), None)
 
 
 class _CaseSensitiveParser(configparser.RawConfigParser):
@@ -58,23 +58,22 @@ def parse_weights(text: str, filename: str = "job-resource-weights.ini") -> Weig
         parser.read_string(text, source=filename)
     except configparser.Error as error:
         raise WeightsError(f"{filename} is not a file of [sections] with lines `pattern = weight`: {error}") from error
-    sections = {name: _patterns(filename, name, parser.items(name)) for name in parser.sections()}
+    sections = {}
+    for name in parser.sections():
+        lines = parser.items(name)
+        sections[name] = tuple(_pattern(f"{filename}: [{name}] {regex}", regex, weight) for regex, weight in lines)
     return Weights(sections)
 
 
-def _patterns(filename: str, section: str, lines: list[tuple[str, str]]) -> tuple[Pattern, ...]:
-    return tuple(_pattern(f"{filename}: [{section}] {regex}", regex, weight) for regex, weight in lines)
-
-
-def _pattern(place: str, regex: str, weight: str) -> Pattern:
+def _pattern(source: str, regex: str, weight: str) -> Pattern:
     try:
         compiled = re.compile(regex)
     except re.error as error:
-        raise WeightsError(f"{place}: not a regular expression: {error}") from error
+        raise WeightsError(f"{source}: not a regular expression: {error}") from error
     try:
         number = float(weight)
     except ValueError:
-        raise WeightsError(f"{place}: the weight must be a number, not '{weight}'") from None
+        raise WeightsError(f"{source}: the weight must be a number, not '{weight}'") from None
     if not (number > 0 and math.isfinite(number)):
-        raise WeightsError(f"{place}: the weight must be more than 0, not '{weight}'")
+        raise WeightsError(f"{source}: the weight must be more than 0, not '{weight}'")
     return Pattern(compiled, number)

@@ -53,7 +53,10 @@ class ActionReader:
             self.findings.error("action-type", message, path)
             return Action(name, Outputs())
         self._check_keys(name, body, path)
-        self._check_types(name, body, path)
+        for section, (kind, words) in _TYPES.items():
+            if section in body and not isinstance(body[section], kind):
+                message = f"`{section}` section for action {name} must be {words}"
+                self.findings.error(f"{section}-type", message, (*path, section), ours=section == "resources")
         outputs = read_outputs(name, body.get("outputs"), (*path, "outputs"), self.findings)
         command, commands = self._run(name, body, path)
         needs = self._needs(name, body, path)
@@ -108,12 +111,6 @@ class ActionReader:
                 message = f"Action {name} must contain a configuration for '{required}'"
                 self.findings.error(f"{required}-missing", message, (*path, required))
         check_keys(body, ACTION_KEYS, f"action {name}", path, self.findings)
-
-    def _check_types(self, name: str, body: dict[Any, Any], path: Path) -> None:
-        for key, (kind, words) in _TYPES.items():
-            if key in body and not isinstance(body[key], kind):
-                message = f"`{key}` section for action {name} must be {words}"
-                self.findings.error(f"{key}-type", message, (*path, key), ours=key == "resources")
 
     def _run(self, name: str, body: dict[Any, Any], path: Path) -> tuple[Command | None, dict[str, Command]]:
         run, path = body.get("run"), (*path, "run")
@@ -173,7 +170,8 @@ class ActionReader:
         good = []
         for index, need in enumerate(needs):
             if not isinstance(need, str):
-                message = f"`needs` section for action {name} must be a list of names, but has {_shown(need)}"
+                shown = repr(need) if len(repr(need)) <= 40 else repr(need)[:40] + "..."
+                message = f"`needs` section for action {name} must be a list of names, but has {shown}"
                 self.findings.error("need-type", message, (*path, "needs", index), ours=True)
             elif " " in need:
                 message = f"`needs` actions should be separated with commas, but {name} needs `{need}`"
@@ -199,8 +197,3 @@ class ActionReader:
 def _of_type(body: dict[Any, Any], key: str, kind: type) -> Any:
     value = body.get(key)
     return value if isinstance(value, kind) else None
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else text[:40] + "..."

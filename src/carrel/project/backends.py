@@ -150,7 +150,9 @@ class SideFile:
         self._check_keys(self.side, SIDE_KEYS, ())
         project = dict(self.project)
         if "run_on" in self.side:
-            self._check_study(self.side["run_on"])
+            if "run_on" in self.project and _set(self.project["run_on"]) != _set(self.side["run_on"]):
+                message = "`run_on` says something else than in project.yaml: say it in one file"
+                self.findings.aside("side-disagrees", message, ("run_on",))
             project["run_on"] = self.side["run_on"]
             self.findings.moved.add(("run_on",))
         actions = self.side.get("actions")
@@ -159,11 +161,6 @@ class SideFile:
         elif actions is not None and not isinstance(actions, dict):
             self.findings.aside("side-type", "`actions` must be a dictionary of key/value pairs", ("actions",))
         return project
-
-    def _check_study(self, written: Any) -> None:
-        if "run_on" in self.project and _set(self.project["run_on"]) != _set(written):
-            message = "`run_on` says something else than in project.yaml: say it in one file"
-            self.findings.aside("side-disagrees", message, ("run_on",))
 
     def _merged_actions(self, actions: dict[Any, Any], side: dict[Any, Any]) -> dict[Any, Any]:
         merged = dict(actions)
@@ -186,7 +183,8 @@ class SideFile:
         taken = {key: extra[key] for key in SIDE_ACTION_KEYS if key in extra}
         for key, value in taken.items():
             if key in body and not _agree(key, body[key], value):
-                message = f"`{key}` of action {name} says something else than in project.yaml{_advice(key)}"
+                advice = "name the backend which that command is for, too" if key == "run" else "say it in one file"
+                message = f"`{key}` of action {name} says something else than in project.yaml: {advice}"
                 self.findings.aside("side-disagrees", message, (*path, key))
             self.findings.moved.add(("actions", str(name), key))
         return {**body, **taken}
@@ -221,7 +219,3 @@ def _set(run_on: Any) -> Any:
     if isinstance(run_on, dict):
         return {key: _set(value) for key, value in run_on.items()}
     return sorted(map(str, run_on)) if isinstance(run_on, list) else run_on
-
-
-def _advice(key: str) -> str:
-    return ": name the backend which that command is for, too" if key == "run" else ": say it in one file"

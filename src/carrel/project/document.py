@@ -94,7 +94,10 @@ class Document:
         except YamlFault as fault:
             raise YAMLError(Problem(fault.message, 1, 1, "error", filename, "yaml")) from None
         except UnicodeDecodeError as error:
-            raise YAMLError(_undecodable(raw, error.start, filename)) from None
+            before = raw[: error.start].decode("utf-8", "replace")
+            line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+            problem = Problem("the file is not UTF-8 text", line, column, "error", filename, "yaml")
+            raise YAMLError(problem) from None
 
     @property
     def problems(self) -> list[Problem]:
@@ -112,9 +115,3 @@ def check_size(size: int) -> None:
     """Refuse a text of more than the limit (`size` in bytes) before anything is made of it."""
     if size > MAX_PROJECT_BYTES:
         raise YamlFault(f"the file is larger than {MAX_PROJECT_BYTES // 1024} KiB", None)
-
-
-def _undecodable(raw: bytes, offset: int, filename: str) -> Problem:
-    before = raw[:offset].decode("utf-8", "replace")
-    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-    return Problem("the file is not UTF-8 text", line, column, "error", filename, "yaml")

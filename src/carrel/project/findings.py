@@ -74,16 +74,13 @@ class Findings:
         return list(dict.fromkeys(self._problem(finding) for finding in found))
 
     def _problem(self, finding: Finding) -> Problem:
-        document = self._document(finding)
+        place = tuple(map(str, finding.path[:3]))
+        aside = finding.side or place in self.moved or place[:1] in self.moved
+        document = self.side if aside and self.side is not None else self.document
         line, column = document.locate(finding.path, key=finding.key)
         return Problem(
             printable(shortened(finding.message)), line, column, finding.severity, document.filename, finding.rule
         )
-
-    def _document(self, finding: Finding) -> Document:
-        path = tuple(map(str, finding.path[:3]))
-        aside = finding.side or path in self.moved or path[:1] in self.moved
-        return self.side if aside and self.side is not None else self.document
 
 
 def check_keys(

@@ -34,7 +34,7 @@ def _check_command(action: Action, command: Command, path: Path, findings: Findi
         _check_cohort(action, command, path, findings)
     elif _dataset(command.raw):
         _check_dataset(action, command, path, findings)
-    elif _extracts_unnoticed(command):
+    elif command.name != "cohortextractor" and command.parts[1:2] and command.parts[1] in _DATASET_COMMANDS:
         message = (
             f"`{action.action_id}` action uses `generate-dataset`, but its spaces or quotes keep its outputs from "
             "being checked: write `image:version generate-dataset` with one space and nothing before it"
@@ -48,11 +48,6 @@ def writes_rows(command: Command) -> bool:
         return True
     subcommand = command.parts[1] if len(command.parts) > 1 else ""
     return command.name in _IMAGES and subcommand in {*_DATASET_COMMANDS, "generate_cohort"}
-
-
-def _extracts_unnoticed(command: Command) -> bool:
-    subcommand = command.parts[1] if len(command.parts) > 1 else ""
-    return command.name != "cohortextractor" and subcommand in _DATASET_COMMANDS
 
 
 def _check_cohort(action: Action, command: Command, path: Path, findings: Findings) -> None:
@@ -82,10 +77,17 @@ def _check_dataset(action: Action, command: Command, path: Path, findings: Findi
         findings.error("dataset-output-missing", message, path)
         return
     patterns = list((action.outputs.highly_sensitive or {}).values())
-    if not _satisfied(spec, patterns):
+    parts = _folder_and_extension(spec)
+    if parts is None:
+        matches, expected = spec in patterns, spec
+    else:
+        folder, extension = parts
+        matches = all(fnmatchcase(pattern, f"{folder}/*.{extension}") for pattern in patterns)
+        expected = f"{folder}/:{extension}"
+    if not matches:
         message = (
             f"`{name}` action output specification must match the `--output` argument in the `run` command\n"
-            f" got: {', '.join(patterns)}\nbut was expecting: {_normal(spec)}"
+            f" got: {', '.join(patterns)}\nbut was expecting: {expected}"
         )
         findings.error("dataset-output-mismatch", message, (*path[:2], "outputs"))
 
@@ -105,15 +107,3 @@ def _output_argument(args: list[str]) -> str | None:
 def _folder_and_extension(spec: str) -> tuple[str, str] | None:
     folder, colon, extension = spec.rpartition(":")
     return (folder.removesuffix("/"), extension) if colon else None
-
-
-def _satisfied(spec: str, patterns: list[str]) -> bool:
-    parts = _folder_and_extension(spec)
-    if parts is None:
-        return spec in patterns
-    return all(fnmatchcase(pattern, f"{parts[0]}/*.{parts[1]}") for pattern in patterns)
-
-
-def _normal(spec: str) -> str:
-    parts = _folder_and_extension(spec)
-    return f"{parts[0]}/:{parts[1]}" if parts else spec

@@ -89,7 +89,10 @@ class _Loading:
         actions = self._actions(project, features)
         self.findings.items += image_findings(actions, features)
         self.findings.items += backend_findings(actions, features, run_on, by_default=where == EVERYWHERE)
-        self.findings.items += need_findings(actions, self._names_not_text(project))
+        # Names that YAML reads as numbers or the like: in the contract no `needs` finds them.
+        bodies = project.get("actions")
+        names_not_text = {str(key) for key in bodies if not isinstance(key, str)} if isinstance(bodies, dict) else set()
+        self.findings.items += need_findings(actions, names_not_text)
         expectations = read_expectations(project, version, features, self.findings)
         BackendNames(known, default, self.findings).check_all(where, run_on, actions)
         if self._problems():
@@ -136,11 +139,6 @@ class _Loading:
                 self.findings.error("action-twice", message, ("actions", key), key=True, ours=True)
             actions[action.action_id] = action
         return actions
-
-    def _names_not_text(self, project: dict[Any, Any]) -> set[str]:
-        """Names of actions that YAML reads as numbers or the like: in the contract no `needs` finds them."""
-        bodies = project.get("actions")
-        return {str(key) for key in bodies if not isinstance(key, str)} if isinstance(bodies, dict) else set()
 
     def _unread(self) -> list[Problem]:
         return [*self.document.problems, *(self.side.problems if self.side else ())]

@@ -34,7 +34,8 @@ def backend_findings(
         return
     found: dict[Finding, list[str]] = {}
     for backend in backends:
-        tree = _visible(actions, backend)
+        # As `tree_on`, but commands stay under their backend, so that a finding knows where its text stands.
+        tree = {name: action for name, action in actions.items() if action.runs_on(backend)}
         for finding in absent_findings(actions, tree, backend):
             yield replace(finding, message=finding.message + _SAY_WHERE) if by_default else finding
         for finding in tree_findings(tree, features, backend):
@@ -42,8 +43,3 @@ def backend_findings(
     for finding, where in found.items():
         partly = len(where) < len(backends)
         yield replace(finding, message=f"{finding.message} (on {', '.join(where)})") if partly else finding
-
-
-def _visible(actions: Actions, backend: str) -> Actions:
-    """As `tree_on`, but commands stay under their backend, so that a finding knows where its text stands."""
-    return {name: action for name, action in actions.items() if action.runs_on(backend)}

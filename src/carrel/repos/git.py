@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -175,10 +174,17 @@ class Git:
         process = self._start([f"--git-dir={self.git_dir}", *args], self._environment())
         assert process.stdin is not None
         assert process.stdout is not None
+        stdin = process.stdin
+
+        def say(text: str) -> None:
+            with contextlib.suppress(BrokenPipeError):  # git has ended: the answer, which is none, will show it
+                stdin.write(text.encode())
+                stdin.flush()
+
         timer = threading.Timer(seconds, process.kill)
         timer.start()
         try:
-            yield partial(_say, process.stdin), process.stdout
+            yield say, process.stdout
             if not deadline.remaining():
                 raise RepoInfrastructureError(f"git {args[0]} did not end in time for {self.shown_url}")
         finally:
@@ -318,13 +324,11 @@ class Answer:
                         self._stderr = (self._stderr + piece)[-_PIECE:]
                     else:
                         yield piece
-        self._wait()
-
-    def _wait(self) -> None:
-        while True:
+        returncode = None
+        while returncode is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.returncode = self._process.wait(min(self._remaining(), _LOOK_SECONDS))
-                return
+                returncode = process.wait(min(self._remaining(), _LOOK_SECONDS))
+        self.returncode = returncode
 
     def _remaining(self) -> float:
         remaining = self._deadline.remaining()
@@ -342,12 +346,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         if pipe is not None:
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
-
-
-def _say(stdin: IO[bytes], text: str) -> None:
-    with contextlib.suppress(BrokenPipeError):  # git has ended: the answer, which is none, will show it
-        stdin.write(text.encode())
-        stdin.flush()
 
 
 def _last_line(stderr: str) -> str:

@@ -88,7 +88,7 @@ class Mirrors:
         """
         git, deadline = self._begin(repo_url, deadline)
         _check_commit(commit)
-        seen = _seen_on(branch, commit)
+        seen = f"refs/carrel/seen/{_key(branch)}/{commit}"
         if _is_noted(self.path_of(repo_url), seen, commit) or self._has(git, seen, deadline):
             return
         head = self.branch_head(repo_url, branch, deadline)
@@ -240,10 +240,6 @@ def _check_commit(commit: str) -> None:
 def _held(commit: str) -> str:
     """Ref that says: every file of this commit is here."""
     return f"refs/carrel/held/{commit}"
-
-
-def _seen_on(branch: str, commit: str) -> str:
-    return f"refs/carrel/seen/{_key(branch)}/{commit}"
 
 
 def _history(branch: str) -> str:

@@ -66,7 +66,8 @@ class RepoPolicy:
         if not self.private_repo_access_token:
             return _HTTP_ONLY
         # Git asks this helper for this host alone: where a redirect leads elsewhere, the token does not follow.
-        return {**_HTTP_ONLY, f"credential.{_origin(self.fetch_url(repo_url))}.helper": _HELPER}
+        parts = urlsplit(self.fetch_url(repo_url))
+        return {**_HTTP_ONLY, f"credential.{parts.scheme}://{parts.netloc}.helper": _HELPER}
 
     def secrets(self, repo_url: str) -> Mapping[str, str]:
         """Environment variables of git's that hold the token; so it shows neither in `ps` nor in any file."""
@@ -78,11 +79,6 @@ class RepoPolicy:
         """`text` with our token, and any credentials inside a URL, replaced by asterisks."""
         basic = base64.b64encode(f"{self.token_user}:{self.private_repo_access_token}".encode()).decode()
         return Redactor([self.private_repo_access_token, basic])(text)
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
 
 
 _HELPER = (

@@ -107,7 +107,7 @@ def _mode_in(folder: bytes, name: bytes) -> bytes | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TreeEntry:
     """A file, folder, link or submodule of a tree. `size` in bytes, of files and links."""
 
     path: str
@@ -116,16 +116,19 @@ class Entry:
     size: int
 
 
-def check(git: Git, ref: str, deadline: Deadline) -> list[Entry] | None:
+def check(git: Git, ref: str, deadline: Deadline) -> list[TreeEntry] | None:
     """What is in the tree of `ref`, all of which can be written; None when there is no such tree.
 
     Two git processes, however large the tree. Raises CheckoutRefused, which names what is in the way.
     """
-    entries: list[Entry] = []
+    entries: list[TreeEntry] = []
     paths: set[str] = set()
     total = 0
     with git.answering(["ls-tree", "-r", "-t", "-z", "-l", "--full-tree", ref], deadline) as answer:
-        for entry in map(_parsed, _records(answer)):
+        for record in _records(answer):
+            about, _, path = record.partition(b"\t")
+            mode, _, object_id, size = about.split()
+            entry = TreeEntry(os.fsdecode(path), mode, object_id.decode(), int(size) if size.isdigit() else 0)
             total += entry.size
             _check_entry(git, entry, paths)
             if len(entries) >= MAX_GIT_ENTRIES:
@@ -152,17 +155,11 @@ def _records(pieces: Iterable[bytes]) -> Iterator[bytes]:
             yield rest
 
 
-def _parsed(record: bytes) -> Entry:
-    about, _, path = record.partition(b"\t")
-    mode, _, object_id, size = about.split()
-    return Entry(os.fsdecode(path), mode, object_id.decode(), int(size) if size.isdigit() else 0)
-
-
 def _refusal(git: Git, why: str) -> CheckoutRefused:
     return CheckoutRefused(f"{git.shown_url} cannot be checked out: it {why}")
 
 
-def _check_entry(git: Git, entry: Entry, paths: set[str]) -> None:
+def _check_entry(git: Git, entry: TreeEntry, paths: set[str]) -> None:
     names = entry.path.split("/")
     fault = None
     if len(names) > MAX_GIT_DEPTH:
@@ -202,7 +199,7 @@ def shown(path: str) -> str:
 
 
 def write(
-    git: Git, ref: str, dest: Path, entries: list[Entry], leave_out: Callable[[str], bool], deadline: Deadline
+    git: Git, ref: str, dest: Path, entries: list[TreeEntry], leave_out: Callable[[str], bool], deadline: Deadline
 ) -> None:
     """Write the files of `ref`, which are `entries`, into the empty folder `dest`, but those that `leave_out` names.
 
@@ -214,7 +211,9 @@ def write(
     if not done.ok:
         raise git.cannot_write(done)
     for entry in entries:
-        if entry.mode not in (FOLDER, SUBMODULE) and _is_left_out(entry.path, leave_out):
+        names = entry.path.split("/")
+        file_and_its_folders = ("/".join(names[:count]) for count in range(len(names), 0, -1))
+        if entry.mode not in (FOLDER, SUBMODULE) and any(map(leave_out, file_and_its_folders)):
             (dest / entry.path).unlink()
     # In the order of the listing a folder stands before what is in it. What was emptied goes, as git has none such.
     for entry in reversed(entries):
@@ -223,16 +222,10 @@ def write(
                 (dest / entry.path).rmdir()
 
 
-def _is_left_out(path: str, leave_out: Callable[[str], bool]) -> bool:
-    """Whether the file, or a folder that it is in, is named."""
-    names = path.split("/")
-    return any(leave_out("/".join(names[:count])) for count in range(1, len(names) + 1))
-
-
 # -- symbolic links
 
 
-def _check_links(git: Git, links: list[Entry], deadline: Deadline) -> None:
+def _check_links(git: Git, links: list[TreeEntry], deadline: Deadline) -> None:
     if len(links) > MAX_GIT_LINKS:
         raise _refusal(git, f"has more than {MAX_GIT_LINKS} symbolic links")
     targets = _targets(git, links, deadline)
@@ -251,7 +244,7 @@ def _check_links(git: Git, links: list[Entry], deadline: Deadline) -> None:
             )
 
 
-def _targets(git: Git, links: list[Entry], deadline: Deadline) -> dict[str, str]:
+def _targets(git: Git, links: list[TreeEntry], deadline: Deadline) -> dict[str, str]:
     """Path -> target. One git process; each link is small, and there are not many."""
     if not links:
         return {}

@@ -18,11 +18,11 @@ def point(name: str) -> None:
     """Mark a place where the process may be killed; does nothing unless a test asks."""
     if _hook is not None:
         _hook(name)
-    wanted = os.environ.get("CARREL_FAULT")
-    if not wanted:
+    setting = os.environ.get("CARREL_FAULT")
+    if not setting:
         return
-    place, _, count = wanted.partition(":")
-    if place != name:
+    expected, _, count = setting.partition(":")
+    if expected != name:
         return
     _seen[name] += 1
     if _seen[name] >= int(count or 1):

@@ -6,6 +6,7 @@ Plain: `2026-05-03T12:00:00.123Z ctrl message status=executing workspace=w actio
 import json as json_text
 import logging
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,6 +29,8 @@ _QUIET = ("httpx", "httpcore", "urllib3")
 """They log every request at INFO."""
 
 _KEPT_DAYS = 14
+_UNQUOTABLE = re.compile(r'[\s="]')
+"""What makes the value of a tag need quotes."""
 _context: ContextVar[Mapping[str, str]] = ContextVar("carrel_log_tags", default=MappingProxyType({}))
 
 
@@ -64,7 +67,10 @@ def setup(
     environ = os.environ if environ is None else environ
     redactor = Redactor([*secrets_in(environ), *secrets])
     shape = JSONLines(process, redactor) if json else PlainLines(process, redactor)
-    handlers = [_to_stream(stream, level or environ.get("LOGLEVEL") or "INFO")]
+    level = level or environ.get("LOGLEVEL") or "INFO"
+    to_stream = logging.StreamHandler(stream or sys.stderr)
+    to_stream.setLevel(level.upper() if isinstance(level, str) else level)
+    handlers: list[logging.Handler] = [to_stream]
     if path := debug_file or environ.get("DEBUG_LOG_FILE"):
         handlers.append(_to_file(Path(path)))
     for handler in handlers:
@@ -74,12 +80,6 @@ def setup(
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("opentelemetry").setLevel(environ.get("TRACE_LOG_LEVEL") or "ERROR")
     return redactor
-
-
-def _to_stream(stream: TextIO | None, level: str | int) -> logging.Handler:
-    handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setLevel(level.upper() if isinstance(level, str) else level)
-    return handler
 
 
 def _to_file(path: Path) -> logging.Handler:
@@ -93,7 +93,7 @@ def _to_file(path: Path) -> logging.Handler:
 
 def _install(handlers: Iterable[logging.Handler]) -> None:
     root = logging.getLogger()
-    for handler in [each for each in root.handlers if isinstance(each.formatter, _Lines)]:
+    for handler in [old for old in root.handlers if isinstance(old.formatter, _Lines)]:
         root.removeHandler(handler)
         handler.close()
     for handler in handlers:
@@ -119,15 +119,17 @@ class _Lines(logging.Formatter):
 
     def tags_of(self, record: logging.LogRecord) -> dict[str, str]:
         own = {name: str(vars(record)[name]) for name in TAGS if vars(record).get(name) is not None}
-        found = {**_context.get(), **own}
-        return {name: found[name] for name in (*TAGS, *(n for n in found if n not in TAGS)) if name in found}
+        tags = {**_context.get(), **own}
+        return {name: tags[name] for name in (*TAGS, *(n for n in tags if n not in TAGS)) if name in tags}
 
     def trouble_of(self, record: logging.LogRecord) -> str:
         """The traceback, and what a program that failed said on its stderr."""
         parts = []
         if record.exc_info:
             parts.append(self.formatException(record.exc_info))
-            parts.append(_stderr_of(record.exc_info[1]))
+            stderr = getattr(record.exc_info[1], "stderr", None)
+            said = stderr.decode(errors="replace") if isinstance(stderr, bytes) else stderr
+            parts.append(f"stderr:\n{said}" if isinstance(said, str) and said else "")
         if record.stack_info:
             parts.append(self.formatStack(record.stack_info))
         return "\n".join(part for part in parts if part)
@@ -137,7 +139,10 @@ class PlainLines(_Lines):
     """For people and journald. Only the first line of a record begins with a time: no text can look like a record."""
 
     def format(self, record: logging.LogRecord) -> str:
-        tags = " ".join(f"{name}={_quoted(value)}" for name, value in self.tags_of(record).items())
+        tags = " ".join(
+            f"{name}={value if value and not _UNQUOTABLE.search(value) else json_text.dumps(value)}"
+            for name, value in self.tags_of(record).items()
+        )
         head = " ".join(part for part in (self.time_of(record), self.thread_of(record)) if part)
         severe = f"{record.levelname} " if record.levelno >= logging.WARNING else ""
         text = f"{severe}{record.getMessage()}" + (f" {tags}" if tags else "")
@@ -167,19 +172,8 @@ class JSONLines(_Lines):
 def _redacted(value: Any, redactor: Redactor) -> Any:
     """Before it is JSON: escaping would hide a secret with a quote in it from the redactor."""
     if isinstance(value, dict):
-        return {name: _redacted(each, redactor) for name, each in value.items()}
+        return {name: _redacted(item, redactor) for name, item in value.items()}
     return redactor(value) if isinstance(value, str) else value
-
-
-def _stderr_of(error: BaseException | None) -> str:
-    stderr = getattr(error, "stderr", None)
-    if isinstance(stderr, bytes):
-        stderr = stderr.decode(errors="replace")
-    return f"stderr:\n{stderr}" if isinstance(stderr, str) and stderr else ""
-
-
-def _quoted(value: str) -> str:
-    return value if value and not any(c.isspace() or c in '="' for c in value) else json_text.dumps(value)
 
 
 def _printable(line: str) -> str:

@@ -222,14 +222,14 @@ def _new_provider(exporters: "list[SpanExporter]", resource: Mapping[str, str], 
 
 
 def _exporters(environ: Mapping[str, str]) -> "list[SpanExporter]":
-    found: list[SpanExporter] = []
+    exporters: list[SpanExporter] = []
     if environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or environ.get("OTEL_EXPORTER_OTLP_HEADERS"):
-        found.append(_otlp(environ))
+        exporters.append(_otlp(environ))
     if environ.get("OTEL_EXPORTER_CONSOLE"):
         from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
-        found.append(ConsoleSpanExporter())
-    return found
+        exporters.append(ConsoleSpanExporter())
+    return exporters
 
 
 def _otlp(environ: Mapping[str, str]) -> "SpanExporter":

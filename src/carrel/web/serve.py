@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from typing import Any
 
 from carrel.units.privacy import close_to_others
 
@@ -35,15 +34,17 @@ def serve(
     _check()
     if set_up_logs:
         _set_up_telemetry()
+    from carrel.controller import settings
     from carrel.controller.service.tokens import is_known
 
-    server = create_server(application, host, port, threads or _threads(), is_known)
+    threads = threads or ENOUGH_FOR_REQUESTS + 2 * len(settings.get().backends)
+    server = create_server(application, host, port, threads, is_known)
     if with_sweep:
         from carrel.controller import sweep
 
         sweep.start_thread()
     if on_ready:
-        on_ready(_port(server))
+        on_ready(int(getattr(server, "effective_port", 0) or server.effective_listen[0][1]))
     server.run()
 
 
@@ -72,32 +73,22 @@ def _set_up_telemetry() -> None:
 _REQUIRED = ("DJANGO_CONTROLLER_SECRET_KEY", "DJANGO_CONTROLLER_ALLOWED_HOSTS")
 
 
-def _threads() -> int:
-    from carrel.controller import settings
-
-    return ENOUGH_FOR_REQUESTS + 2 * len(settings.get().backends)
-
-
-def _port(server: Any) -> int:
-    return int(getattr(server, "effective_port", 0) or server.effective_listen[0][1])
-
-
 def main() -> None:
     """`python -m carrel.web.serve [HOST:PORT] [--with-sweep]`."""
     import sys
 
-    given = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
-    host, _, port = (given[0] if given else "127.0.0.1:8000").rpartition(":")
+    addresses = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
+    host, _, port = (addresses[0] if addresses else "127.0.0.1:8000").rpartition(":")
+
+    def report(taken: int) -> None:
+        print(f"Serving on port {taken}.", flush=True)
+
     try:
-        serve(host, int(port), with_sweep="--with-sweep" in sys.argv, on_ready=_say)
+        serve(host, int(port), with_sweep="--with-sweep" in sys.argv, on_ready=report)
     except Exception as error:
         if type(error).__name__ != "CannotStart":
             raise
         sys.exit(str(error))
-
-
-def _say(port: int) -> None:
-    print(f"Serving on port {port}.", flush=True)
 
 
 if __name__ == "__main__":

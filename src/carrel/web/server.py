@@ -141,16 +141,16 @@ def create_server(application: Any, host: str, port: int, threads: int, token_kn
     ]
     if len(servers) == 1:
         return servers[0]
-    listening = [(each.effective_host, each.effective_port) for each in servers]
+    listening = [(server.effective_host, server.effective_port) for server in servers]
     return MultiSocketServer(sockets, adjustments, listening, dispatcher, servers[-1].log_info)
 
 
 def _connections() -> int:
     """As many as wanted, or as the process may have once it has asked for all the files it may open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = CONNECTIONS + FILES_FOR_OTHERS
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    needed = CONNECTIONS + FILES_FOR_OTHERS
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     if soft == resource.RLIM_INFINITY:
         return CONNECTIONS
