@@ -141,7 +141,7 @@ class Worker:
         rap_id = f"c{0:015d}"
         service.open_rap(service.RapFields(rap_id, scale_data.BACKEND, "workspace-1", "/x", "a" * 40))
         jobs = [service.NewJob(f"crowd{number}", "python:v2 true") for number in range(ACTIVE)]
-        service.create_jobs(rap_id, jobs)
+        service.create_jobs(rap_id, lambda: jobs)
 
     def passing(self) -> float:
         """One look of the scheduler at the crowd."""

@@ -28,7 +28,7 @@ from carrel.controller import service
 from tests.support.controller import new_job, rap_fields
 sys.stdin.readline()
 rap, opened = service.open_rap(rap_fields(id="samesamesamesame"))
-jobs, created = service.create_jobs(rap.id, [new_job(f"action{n}") for n in range(5)])
+jobs, created = service.create_jobs(rap.id, lambda: [new_job(f"action{n}") for n in range(5)])
 print(json.dumps([opened, created, [job.id for job in jobs]]))
 """
 
@@ -73,7 +73,7 @@ def test_many_processes_create_the_same_request_and_one_row_of_each_is_made(data
 def test_many_threads_create_the_same_request(database):
     def create(_number: int) -> bool:
         rap, _ = service.open_rap(rap_fields(id="samesamesamesame"))
-        return service.create_jobs(rap.id, [new_job("a")])[1]
+        return service.create_jobs(rap.id, lambda: [new_job("a")])[1]
 
     assert sorted(in_threads(create)) == [False] * 5 + [True]
 
@@ -83,7 +83,7 @@ def test_many_requests_at_once_never_take_more_room_than_there_is(database):
 
     def create(number: int) -> int:
         rap, _ = service.open_rap(fields[number])
-        return len(service.create_jobs(rap.id, [new_job("a"), new_job("b")])[0])
+        return len(service.create_jobs(rap.id, lambda: [new_job("a"), new_job("b")])[0])
 
     assert in_threads(create) == [2] * 6
     assert Job.objects.filter(state="running").count() == 2

@@ -319,7 +319,7 @@ def test_a_request_is_opened_once_and_its_jobs_are_made_once():
     assert created
     assert service.open_rap(fields) == (rap, False)
     jobs = add_jobs(rap, "a")
-    again, made = service.create_jobs(rap.id, [new_job("b")])
+    again, made = service.create_jobs(rap.id, lambda: [new_job("b")])
     assert ([job.id for job in again], made) == ([jobs["a"].id], False)
     with pytest.raises(service.InconsistentRap):
         service.open_rap(rap_fields(id=rap.id, commit="b" * 40))
@@ -336,11 +336,10 @@ def test_when_jobs_cannot_be_made_none_is():
     rap, _ = service.open_rap(rap_fields())
 
     def breaking():
-        yield new_job("a")
         raise LookupError
 
     with pytest.raises(LookupError):
-        service.create_jobs(rap.id, breaking())
+        service.create_jobs(rap.id, breaking)
     assert (Job.objects.count(), Task.objects.count()) == (0, 0)
 
 

@@ -42,7 +42,8 @@ def make_jobs(*jobs: service.NewJob | str, **rap: Any) -> dict[str, Job]:
 
 
 def add_jobs(rap: Rap, *jobs: service.NewJob | str) -> dict[str, Job]:
-    made, _ = service.create_jobs(rap.id, [new_job(job) if isinstance(job, str) else job for job in jobs])
+    new = [new_job(job) if isinstance(job, str) else job for job in jobs]
+    made, _ = service.create_jobs(rap.id, lambda: new)
     return {job.action: job for job in made}
 
 

@@ -37,7 +37,7 @@ def scenario() -> None:
     a = job_id(RAP_ID, "a")
     waits = {"needs": ("a",), "wait_for_job_ids": (a,)}
     jobs = [new_job("a"), new_job("b", **waits), new_job("c"), new_job("d", **waits)]
-    service.create_jobs(rap.id, jobs)
+    service.create_jobs(rap.id, lambda: jobs)
     service.cancel_actions(rap.id, ["c"], ["test"])
     while step():
         pass

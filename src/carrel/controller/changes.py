@@ -50,9 +50,9 @@ class Hub:
         with self._waiter(backend) as turn:
             while True:
                 generation = self._generation
-                found = look()
-                if found is not None or not self._wait(backend, turn, generation, deadline):
-                    return found
+                result = look()
+                if result is not None or not self._wait(backend, turn, generation, deadline):
+                    return result
 
     @contextlib.contextmanager
     def _waiter(self, backend: str) -> Iterator[int]:
@@ -61,7 +61,9 @@ class Hub:
             self._turns[backend] += 1
             turn = self._turns[backend]
             self._condition.notify_all()
-            self._start_watcher()
+            if self._watcher is None or not self._watcher.is_alive():
+                self._watcher = threading.Thread(target=self._watch, name="changes", daemon=True)
+                self._watcher.start()
         try:
             yield turn
         finally:
@@ -80,12 +82,7 @@ class Hub:
                 self._condition.wait(remaining)
             return False
 
-    def _start_watcher(self) -> None:
-        if self._watcher is None or not self._watcher.is_alive():
-            self._watcher = threading.Thread(target=self._watch, name="changes", daemon=True)
-            self._watcher.start()
-
-    def _wanted(self) -> bool:
+    def _is_waited_for(self) -> bool:
         """Checked under the lock by the watcher before it ends, so that no waiter is left without one."""
         with self._condition:
             if self._waiting == 0:
@@ -95,7 +92,7 @@ class Hub:
     def _watch(self) -> None:
         watch = _watch_postgresql if connection.vendor == "postgresql" else _watch_sqlite
         parameters = connection.get_connection_params()
-        while self._wanted():
+        while self._is_waited_for():
             try:
                 watch(parameters, self)
             except Exception:
@@ -108,7 +105,7 @@ def _watch_sqlite(parameters: dict[str, Any], hub: Hub) -> None:
     database = str(parameters["database"])
     with contextlib.closing(sqlite3.connect(database, uri=database.startswith("file:"), timeout=5)) as own:
         seen = None
-        while hub._wanted():
+        while hub._is_waited_for():
             version = own.execute("PRAGMA data_version").fetchone()[0]
             if seen is not None and version != seen:
                 hub.changed()
@@ -123,7 +120,7 @@ def _watch_postgresql(parameters: dict[str, Any], hub: Hub) -> None:
     with psycopg.connect(**ours, autocommit=True) as own:
         own.execute(f"LISTEN {CHANNEL}")
         hub.changed()  # what happened between two connections
-        while hub._wanted():
+        while hub._is_waited_for():
             if any(True for _ in own.notifies(timeout=RECONNECT_AFTER, stop_after=1)):
                 hub.changed()
 

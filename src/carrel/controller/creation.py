@@ -7,7 +7,7 @@ requests for the same actions at the same moment then see each other.
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ from carrel.jobs.identifiers import job_id
 from carrel.jobs.plan import NothingToDo, Plan, PlanError, Run, plan
 from carrel.jobs.weights import Weights, WeightsError, parse_weights
 from carrel.messages.rap import CreateResult, RapCreateRequest, RapCreateResponse
-from carrel.project import Action, Pipeline, ProjectValidationError, YAMLError, load_pipeline
+from carrel.project import Pipeline, ProjectValidationError, YAMLError, load_pipeline
 from carrel.repos import Deadline, FileNotInRepo, GitError, Mirrors, RepoInfrastructureError, RepoSettings
 from carrel.units.settings import CommaList, EnvironmentSettings, read_settings
 
@@ -80,7 +80,10 @@ def create(request: RapCreateRequest) -> RapCreateResponse:
     Raises CreationError (refused, recorded as the request's outcome), service.InconsistentRap, and CreationUnavailable
     where it may be sent again as it is. Other exceptions are faults of ours. Call outside any transaction.
     """
-    fields = _fields(request)
+    values = request.model_dump(exclude={"rap_id", "analysis_scope"})
+    values |= {name: tuple(values[name]) for name in ("requested_actions", "orgs")}
+    scope = request.analysis_scope.model_dump() if request.analysis_scope else None
+    fields = RapFields(id=request.rap_id, analysis_scope=scope, **values)
     _check_storable(fields)
     rap, _ = service.open_rap(fields)
     if rap.outcome == Rap.Outcome.CREATED:
@@ -89,7 +92,8 @@ def create(request: RapCreateRequest) -> RapCreateResponse:
         _check(fields)
         source = mirrors()
         deadline = source.deadline()
-        return _create(_read_study(fields, source, deadline), ActionResolver(source, _actions_url(), deadline))
+        actions_url = read_settings(CreationSettings).actions_github_org_url
+        return _create(_read_study(fields, source, deadline), ActionResolver(source, actions_url, deadline))
     except _NothingToDo as nothing:
         if _outcome_is(rap.id, Rap.Outcome.NOTHING_TO_DO, nothing.reason):
             return _response(CreateResult.NOTHING_TO_DO, str(nothing.reason), rap.id, 0)
@@ -117,7 +121,7 @@ _REFUSALS = (
     ReusableActionError,
     images.ImageUnknown,
 )
-_OUTAGES = (CreationUnavailable, RepoInfrastructureError, images.ImageUnavailable)
+_OUTAGES = (CreationUnavailable, RepoInfrastructureError, images.DigestUnavailable)
 
 
 def known_backends() -> list[str]:
@@ -128,18 +132,11 @@ def known_backends() -> list[str]:
 # -- checks
 
 
-def _fields(request: RapCreateRequest) -> RapFields:
-    scope = request.analysis_scope.model_dump() if request.analysis_scope else None
-    values = request.model_dump(exclude={"rap_id", "analysis_scope"})
-    actions, orgs = tuple(values.pop("requested_actions")), tuple(values.pop("orgs"))
-    return RapFields(id=request.rap_id, requested_actions=actions, orgs=orgs, analysis_scope=scope, **values)
-
-
 def _check_storable(fields: RapFields) -> None:
     """What must hold before the request can have a row at all."""
-    known = known_backends()
-    if fields.backend not in known:
-        raise CreationError(f"Invalid backend '{fields.backend}', allowed are: {', '.join(sorted(known))}")
+    backends = known_backends()
+    if fields.backend not in backends:
+        raise CreationError(f"Invalid backend '{fields.backend}', allowed are: {', '.join(sorted(backends))}")
     if len(fields.workspace) > MAX_NAME:
         raise CreationError(f"Invalid workspace name (longer than {MAX_NAME} characters)")
 
@@ -186,15 +183,11 @@ def _if_there(read: Any, path: str) -> bytes | None:
 # -- planning and creating
 
 
-def _actions_url() -> str:
-    return read_settings(CreationSettings).actions_github_org_url
-
-
 def _create(study: _Study, resolver: ActionResolver) -> RapCreateResponse:
     for _ in range(PLANS_AT_MOST):
         _look_up(study, _checked_plan(study).runs, resolver)
         try:
-            jobs, created = service.create_jobs(study.rap.id, _plan_under_lock(study))
+            jobs, created = service.create_jobs(study.rap.id, partial(_plan_under_lock, study))
         except _PlanAgain:
             continue
         if not created:
@@ -216,19 +209,16 @@ def _look_up(study: _Study, runs: tuple[Run, ...], resolver: ActionResolver) -> 
     for run in runs:
         if run.action not in study.resolved:
             action = study.pipeline.actions[run.action]
-            _check_action_name(run.action)
+            if len(run.action) > MAX_NAME:
+                shown = f"{run.action[:40]}..."
+                raise CreationError(f"Action name '{shown}' is longer than {MAX_NAME} characters")
             study.resolved[run.action] = resolver.resolve(run.action, action.run_command)
     needed = {shlex.split(study.resolved[run.action].run_command)[0] for run in runs}
     images.make_known(study.rap.backend, needed)
 
 
-def _check_action_name(name: str) -> None:
-    if len(name) > MAX_NAME:
-        raise CreationError(f"Action name '{name[:40]}...' is longer than {MAX_NAME} characters")
-
-
-def _plan_under_lock(study: _Study) -> Iterator[NewJob]:
-    """The jobs to create. A generator, so that it plans when `create_jobs` asks: under the lock."""
+def _plan_under_lock(study: _Study) -> list[NewJob]:
+    """The jobs to create, as they are now that nobody else can change the workspace's."""
     planned = _checked_plan(study)
     if any(run.action not in study.resolved for run in planned.runs):
         raise _PlanAgain
@@ -236,13 +226,12 @@ def _plan_under_lock(study: _Study) -> Iterator[NewJob]:
     weights = _weights_of(study, planned)
     check_weights(planned, weights, settings.get().capacity(study.rap.backend))
     ids = {run.action: job_id(study.rap.id, run.action) for run in planned.runs}
-    for run in planned.runs:
-        yield _new_job(study, run, ids, weights[run.action])
+    return [_new_job(study, run, ids, weights[run.action]) for run in planned.runs]
 
 
 def _new_job(study: _Study, run: Run, ids: Mapping[str, str], weight: float) -> NewJob:
     action = study.pipeline.actions[run.action]
-    resolved = study.resolved[run.action]
+    resolved, resources = study.resolved[run.action], action.resources
     return NewJob(
         action=run.action,
         run_command=resolved.run_command,
@@ -256,14 +245,10 @@ def _new_job(study: _Study, run: Run, ids: Mapping[str, str], weight: float) -> 
         reusable_action=resolved.reusable_action,
         analysis_scope=_scope(study.rap) if run.requires_db else None,
         weight=weight,
-        **_resources(action),
+        cpu_count=resources.cpus,
+        memory_limit=resources.memory_text or (None if resources.memory is None else str(resources.memory)),
+        timeout_seconds=resources.timeout,
     )
-
-
-def _resources(action: Action) -> dict[str, Any]:
-    asked = action.resources
-    memory = asked.memory_text or (None if asked.memory is None else str(asked.memory))
-    return {"cpu_count": asked.cpus, "memory_limit": memory, "timeout_seconds": asked.timeout}
 
 
 def _scope(rap: RapFields) -> dict[str, list[str]]:
@@ -278,9 +263,9 @@ _SCOPE_KEYS = ("dataset_permissions", "population_permissions", "component_acces
 
 
 def _weights_of(study: _Study, planned: Plan) -> dict[str, float]:
-    known = _weights(study.rap.backend)
+    weights = _weights(study.rap.backend)
     return {
-        run.action: known.weight_of(study.rap.workspace, run.action, study.resolved[run.action].run_command)
+        run.action: weights.weight_of(study.rap.workspace, run.action, study.resolved[run.action].run_command)
         for run in planned.runs
     }
 

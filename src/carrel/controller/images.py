@@ -7,7 +7,7 @@ toolchains (`{B}_IMAGES=local`), no registry is asked at all and jobs carry no d
 import logging
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 from pydantic import Field, SecretStr
@@ -27,7 +27,7 @@ class ImageUnknown(Exception):
     """An image cannot be run: the registry does not have it (user error); the message names it."""
 
 
-class ImageUnavailable(Exception):
+class DigestUnavailable(Exception):
     """The registry does not answer, and nothing is remembered of the image (infrastructure fault)."""
 
 
@@ -56,7 +56,7 @@ def full_name(image: str) -> str:
 def make_known(backend: str, images: Iterable[str]) -> None:
     """See to it that the digest of each image (`name:tag`) is remembered, asking the registry where it is not fresh.
 
-    Call outside any transaction. Raises ImageUnknown when the registry says there is no such image, ImageUnavailable
+    Call outside any transaction. Raises ImageUnknown when the registry says there is no such image, DigestUnavailable
     when it does not answer and nothing is remembered. Does nothing for a backend with local images.
     """
     names = sorted({full_name(image) for image in images})
@@ -66,10 +66,10 @@ def make_known(backend: str, images: Iterable[str]) -> None:
         raise ImageUnknown(f"The image name {too_long[0][:60]}... is longer than {LONGEST_NAME} characters")
     own = read_settings(ImageSettings)
     remembered = {row.image: row for row in ImageDigest.objects.filter(image__in=names)}
-    stale = clock.now() - timedelta(seconds=own.image_digest_max_age)
-    wanted = [name for name in names if name not in remembered or remembered[name].fetched_at < stale]
-    for name, answer in _ask(wanted, own).items():
-        _take(name, answer, name in remembered)
+    oldest = clock.now() - timedelta(seconds=own.image_digest_max_age)
+    stale_names = [name for name in names if name not in remembered or remembered[name].fetched_at < oldest]
+    for name, answer in _digests_of(stale_names, own).items():
+        _remember(name, answer, name in remembered)
 
 
 def try_to_know(backend: str, image: str) -> None:
@@ -77,11 +77,11 @@ def try_to_know(backend: str, image: str) -> None:
     a registry says or does not say."""
     try:
         make_known(backend, [image])
-    except (ImageUnknown, ImageUnavailable) as error:
+    except (ImageUnknown, DigestUnavailable) as error:
         logger.warning("The digest of %s is not known: %s", image, error)
 
 
-def _ask(names: list[str], own: ImageSettings) -> dict[str, str | RegistryError]:
+def _digests_of(names: list[str], own: ImageSettings) -> dict[str, str | RegistryError]:
     """Digest or fault of each image; several at a time."""
     if not names:
         return {}
@@ -90,27 +90,23 @@ def _ask(names: list[str], own: ImageSettings) -> dict[str, str | RegistryError]
         password=own.docker_registry_password.get_secret_value(),
         insecure=own.docker_registry_insecure,
     )
+
+    def ask(name: str) -> str | RegistryError:
+        try:
+            return registry.digest(name)
+        except RegistryError as error:
+            return error
+
     with registry, ThreadPoolExecutor(min(ASKED_AT_ONCE, len(names))) as pool:
-        return dict(zip(names, pool.map(lambda name: _one(registry, name), names), strict=True))
+        return dict(zip(names, pool.map(ask, names), strict=True))
 
 
-def _one(registry: Registry, name: str) -> str | RegistryError:
-    try:
-        return registry.digest(name)
-    except RegistryError as error:
-        return error
-
-
-def _take(name: str, answer: str | RegistryError, remembered: bool) -> None:
+def _remember(name: str, answer: str | RegistryError, remembered: bool) -> None:
     if isinstance(answer, str):
-        _remember(name, answer, clock.now())
+        ImageDigest.objects.update_or_create(image=name, defaults={"digest": answer, "fetched_at": clock.now()})
     elif remembered:
         logger.warning("Using the remembered digest of %s: %s", name, answer)
     elif isinstance(answer, ImageNotFound):
         raise ImageUnknown(str(answer)) from answer
     else:
-        raise ImageUnavailable(f"{answer} (This may work if you try again later)") from answer
-
-
-def _remember(name: str, digest: str, now: datetime) -> None:
-    ImageDigest.objects.update_or_create(image=name, defaults={"digest": digest, "fetched_at": now})
+        raise DigestUnavailable(f"{answer} (This may work if you try again later)") from answer

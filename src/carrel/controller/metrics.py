@@ -1,8 +1,7 @@
 """What Prometheus is told: computed from rows at each scrape, so that every process tells the same."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 
 from django.db.models import Count
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -41,7 +40,8 @@ def _active_jobs() -> Iterator[Metric]:
     running = _gauge("carrel_jobs_running", "Jobs that run")
     oldest = _gauge("carrel_oldest_waiting_seconds", "Age of the job that has waited longest; 0 when none waits")
     for backend in settings.get().backends:
-        rows = list(_counts(backend))
+        active = Job.objects.filter(backend=backend, state__in=[State.PENDING.value, State.RUNNING.value])
+        rows = list(active.values("state", "status_code").annotate(count=Count("pk")).order_by())
         for row in rows:
             jobs.add_metric([backend, row["state"], str(row["status_code"])], row["count"])
         waiting = [row for row in rows if row["state"] == State.PENDING]
@@ -50,11 +50,6 @@ def _active_jobs() -> Iterator[Metric]:
         since = _waiting_since(backend)
         oldest.add_metric([backend], (clock.now() - since).total_seconds() if since else 0)
     yield from (jobs, pending, running, oldest)
-
-
-def _counts(backend: str) -> Iterable[dict[str, Any]]:
-    active = Job.objects.filter(backend=backend, state__in=[State.PENDING.value, State.RUNNING.value])
-    return active.values("state", "status_code").annotate(count=Count("pk")).order_by()
 
 
 def _waiting_since(backend: str) -> datetime | None:
@@ -89,15 +84,11 @@ def _recent_jobs() -> Iterator[Metric]:
     mean = _gauge("carrel_recent_job_seconds_mean", f"Mean run time of the {RECENT_JOBS} jobs that ended last")
     longest = _gauge("carrel_recent_job_seconds_max", f"Longest run time of the {RECENT_JOBS} jobs that ended last")
     for backend in settings.get().backends:
-        seconds = _recent_seconds(backend)
+        ended = Job.objects.filter(backend=backend, completed_at__isnull=False, started_at__isnull=False)
+        rows = ended.order_by("-completed_at").values_list("started_at", "completed_at")
+        times, _ = queries.readable(rows, first=RECENT_JOBS)
+        seconds = [(end - start).total_seconds() for start, end in times if start and end]
         if seconds:
             mean.add_metric([backend], sum(seconds) / len(seconds))
             longest.add_metric([backend], max(seconds))
     yield from (mean, longest)
-
-
-def _recent_seconds(backend: str) -> list[float]:
-    ended = Job.objects.filter(backend=backend, completed_at__isnull=False, started_at__isnull=False)
-    rows = ended.order_by("-completed_at").values_list("started_at", "completed_at")
-    times, _ = queries.readable(rows, first=RECENT_JOBS)
-    return [(end - start).total_seconds() for start, end in times if start and end]

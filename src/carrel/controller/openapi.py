@@ -23,7 +23,11 @@ def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
             "description": "Create, cancel and follow the jobs of a study on one or more backends.",
         },
         "servers": [{"url": BASE}],
-        "paths": {f"/{each.path}": {each.method.lower(): _operation(each)} for each in endpoints if each.answers},
+        "paths": {
+            f"/{endpoint.path}": {endpoint.method.lower(): _operation(endpoint)}
+            for endpoint in endpoints
+            if endpoint.answers
+        },
         "components": {
             "securitySchemes": {
                 "token": {
@@ -37,29 +41,28 @@ def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     }
 
 
-def _operation(each: Endpoint) -> dict[str, Any]:
+def _operation(endpoint: Endpoint) -> dict[str, Any]:
     operation: dict[str, Any] = {
-        "operationId": each.path.strip("/").replace("/", "_"),
-        "summary": each.summary,
-        "responses": {str(status): _response(*answer) for status, answer in _answers(each).items()},
+        "operationId": endpoint.path.strip("/").replace("/", "_"),
+        "summary": endpoint.summary,
+        "responses": {
+            str(status): {"description": meaning, "content": _json(json_schema(body, "serialization"))}
+            for status, (meaning, body) in _answers(endpoint).items()
+        },
     }
-    if each.body is not None:
+    if endpoint.body is not None:
         names = settings.get().valid_database_names
-        operation["requestBody"] = {"required": True, "content": _json(request_schema(each.body, names))}
+        operation["requestBody"] = {"required": True, "content": _json(request_schema(endpoint.body, names))}
     return operation
 
 
-def _answers(each: Endpoint) -> dict[int, tuple[str, type[BaseModel]]]:
-    answers = dict(each.answers)
-    if each.body is not None:
+def _answers(endpoint: Endpoint) -> dict[int, tuple[str, type[BaseModel]]]:
+    answers = dict(endpoint.answers)
+    if endpoint.body is not None:
         answers.setdefault(400, ("The body is not JSON, or not what is described here", ErrorResponse))
     answers[401] = ("There is no token, or it is not valid", ErrorResponse)
     answers[503] = ("Something that it needs is away; ask again after `Retry-After` seconds", ErrorResponse)
     return dict(sorted(answers.items()))
-
-
-def _response(meaning: str, body: type[BaseModel]) -> dict[str, Any]:
-    return {"description": meaning, "content": _json(json_schema(body, "serialization"))}
 
 
 def _json(schema: dict[str, Any]) -> dict[str, Any]:

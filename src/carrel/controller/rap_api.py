@@ -64,7 +64,9 @@ def backend_status(request: HttpRequest, backends: list[str]) -> HttpResponse:
 )
 def rap_create(request: HttpRequest, backends: list[str], body: RapCreateRequest) -> HttpResponse:
     try:
-        _check_allowed(body.backend, backends)
+        if body.backend not in backends and body.backend in creation.known_backends():
+            # The contract says no more than this of a backend that is another client's.
+            raise creation.CreationError("Unknown error")
         created = creation.create(body)
     except service.InconsistentRap as error:
         return _refused(str(error), "Inconsistent request data")
@@ -123,16 +125,10 @@ def rap_status(request: HttpRequest, backends: list[str], body: RapStatusRequest
         return respond(RapStatusResponse(jobs=[job_message(job) for job in jobs], unrecognised_rap_ids=unrecognised))
     except Exception:
         logger.warning("One of %d jobs cannot be told as it is; they are told one by one.", len(jobs), exc_info=True)
-    return respond(RapStatusResponse(jobs=[_told(job) for job in jobs], unrecognised_rap_ids=unrecognised))
+    return respond(RapStatusResponse(jobs=[_message_or_part(job) for job in jobs], unrecognised_rap_ids=unrecognised))
 
 
 # -- creating
-
-
-def _check_allowed(backend: str, backends: list[str]) -> None:
-    if backend not in backends and backend in creation.known_backends():
-        # The contract says no more than this of a backend that is another client's.
-        raise creation.CreationError("Unknown error")
 
 
 def _refused(details: str, error: str = "Error creating jobs") -> HttpResponse:
@@ -163,7 +159,7 @@ def job_message(job: Job) -> RapJob:
     )
 
 
-def _told(job: Job) -> RapJob:
+def _message_or_part(job: Job) -> RapJob:
     """The job as the contract shows it, as far as its row makes sense."""
     try:
         message = job_message(job)
@@ -171,13 +167,16 @@ def _told(job: Job) -> RapJob:
     except Exception:
         reference = hashlib.sha256(str(job.pk).encode()).hexdigest()[:8]
         logger.exception("Job %s cannot be told as it is, reference %s.", job.pk, reference)
-        return _told_in_part(job, reference)
+        return _readable_message(job, reference)
     return message
 
 
-def _told_in_part(job: Job, reference: str) -> RapJob:
+def _readable_message(job: Job, reference: str) -> RapJob:
     """What cannot be read is told as the nearest thing that is not wrong; a job in no state that exists has failed."""
     state = State(job.state) if job.state in set(State) else State.FAILED
+    code = _CODE_OF_STATE[state]
+    if job.status_code in set(StatusCode) and state_of(StatusCode(job.status_code)) is state:
+        code = RapStatusCode(public_code(StatusCode(job.status_code)))
     created_at = _time(job.created_at) or "1970-01-01T00:00:00Z"
     updated_at = _time(job.updated_at) or created_at
     traces = job.trace_context if isinstance(job.trace_context, dict) else {}
@@ -193,7 +192,7 @@ def _told_in_part(job: Job, reference: str) -> RapJob:
         action=_text(job.action),
         run_command=_text(job.run_command),
         status=state.value,
-        status_code=_code(job, state),
+        status_code=code,
         status_message=f"{_text(job.status_message)} {note}".strip(),
         created_at=created_at,
         updated_at=updated_at,
@@ -211,13 +210,6 @@ _CODE_OF_STATE = {
     State.SUCCEEDED: RapStatusCode.SUCCEEDED,
     State.FAILED: RapStatusCode.INTERNAL_ERROR,
 }
-
-
-def _code(job: Job, state: State) -> RapStatusCode:
-    """The job's own code, where it is one of the state told."""
-    if job.status_code not in set(StatusCode) or state_of(StatusCode(job.status_code)) is not state:
-        return _CODE_OF_STATE[state]
-    return RapStatusCode(public_code(StatusCode(job.status_code)))
 
 
 def _text(value: object) -> str:

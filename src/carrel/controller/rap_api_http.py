@@ -35,7 +35,7 @@ class InvalidBody(Exception):
     """The body is not what the endpoint takes; the text is the contract's `details`."""
 
 
-class View:
+class EndpointView:
     """A Django view that knows its endpoint and checks each request against it before the function sees it.
 
     The function is called with the request, the backends of the token, and the checked body (the last two only where
@@ -53,24 +53,22 @@ class View:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.method != self.endpoint.method:
             return HttpResponseNotAllowed([self.endpoint.method])
+        arguments: list[Any] = []
         try:
-            given = [*self._backends(request), *self._body(request)]
+            if self.endpoint.authenticated:
+                arguments.append(_authenticate(request))
+            if self.endpoint.body:
+                arguments.append(_parse(request, self.endpoint.body))
         except _Unauthorized as error:
             return respond(ErrorResponse(error="Unauthorized", details=str(error)), 401)
         except InvalidBody as error:
             return respond(ErrorResponse(error="Validation error", details=str(error)), 400)
-        return self._function(request, *given)
-
-    def _backends(self, request: HttpRequest) -> list[list[str]]:
-        return [_authenticate(request)] if self.endpoint.authenticated else []
-
-    def _body(self, request: HttpRequest) -> list[BaseModel]:
-        return [_parse(request, self.endpoint.body)] if self.endpoint.body else []
+        return self._function(request, *arguments)
 
 
-def endpoint(spec: Endpoint) -> Callable[[Callable[..., HttpResponse]], View]:
+def endpoint(spec: Endpoint) -> Callable[[Callable[..., HttpResponse]], EndpointView]:
     """Make a function a view that is held to `spec`."""
-    return lambda function: View(spec, function)
+    return lambda function: EndpointView(spec, function)
 
 
 def respond(message: BaseModel, status: int = 200) -> HttpResponse:
@@ -115,16 +113,13 @@ def check(body: Any, model: type[BaseModel]) -> None:
     """Raise InvalidBody, in the words of python's jsonschema, unless `body` meets the model's schema."""
     error = best_match(_validator(model, tuple(settings.get().valid_database_names)).iter_errors(body))
     if error is not None:
-        raise InvalidBody(f"Invalid request body received{_place(error)}: {error.message}")
+        path = f" at {error.json_path}" if error.absolute_path else ""
+        raise InvalidBody(f"Invalid request body received{path}: {error.message}")
     for path, text in _strings(body, "$"):
         if not _storable(text):
             raise InvalidBody(
                 f"Invalid request body received at {path}: {text!r} contains characters that are not text"
             )
-
-
-def _place(error: ValidationError) -> str:
-    return f" at {error.json_path}" if error.absolute_path else ""
 
 
 @lru_cache(maxsize=16)

@@ -112,15 +112,15 @@ class Registry:
         realm = challenge.pop("realm", "")
         if not realm.startswith("https://") and urlsplit(realm).scheme != urlsplit(asked).scheme:
             raise RegistryError(f"The registry {urlsplit(asked).netloc} asks for a token over plain HTTP")
-        wanted: dict[str, str | int] = {name: challenge[name] for name in ("service", "scope") if name in challenge}
-        answer = ask(self._http, "GET", realm, params=wanted, auth=self._credentials or httpx.USE_CLIENT_DEFAULT)
+        parameters: dict[str, str | int] = {name: challenge[name] for name in ("service", "scope") if name in challenge}
+        answer = ask(self._http, "GET", realm, params=parameters, auth=self._credentials or httpx.USE_CLIENT_DEFAULT)
         if answer.status_code != 200:
             return ""
         try:
-            found = answer.json()
+            token = answer.json()
         except ValueError:
             return ""
-        return str(found.get("token") or found.get("access_token") or "") if isinstance(found, dict) else ""
+        return str(token.get("token") or token.get("access_token") or "") if isinstance(token, dict) else ""
 
 
 def _digest_of(answer: httpx.Response, image: str, host: str) -> str:

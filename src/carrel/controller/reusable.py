@@ -57,7 +57,7 @@ class ActionResolver:
         self._mirrors = mirrors
         self._org_url = org_url.rstrip("/")
         self._deadline = deadline
-        self._found: dict[str, ReusableAction] = {}
+        self._actions: dict[str, ReusableAction] = {}
 
     def resolve(self, action: str, run_command: str) -> Resolved:
         """What to run for a command of the study; raises ReusableActionError, RepoInfrastructureError."""
@@ -66,19 +66,15 @@ class ActionResolver:
         if name in RUNTIMES:
             return Resolved(run_command)
         try:
-            found = self._look_up(name, tag)
+            if image not in self._actions:
+                self._actions[image] = self._read(name, tag)
         except ReusableActionError as error:
             raise ReusableActionError(f"in '{action}: {image}' {error}") from error
-        words = [*found.run, *arguments]
-        if fault := fault_of_command(words[1:]):
+        reusable = self._actions[image]
+        command = [*reusable.run, *arguments]
+        if fault := fault_of_command(command[1:]):
             raise ReusableActionError(f"in '{action}: {image}' {fault}")
-        return Resolved(shlex.join(words), found.repo_url, found.commit, image)
-
-    def _look_up(self, name: str, tag: str) -> ReusableAction:
-        image = f"{name}:{tag}"
-        if image not in self._found:
-            self._found[image] = self._read(name, tag)
-        return self._found[image]
+        return Resolved(shlex.join(command), reusable.repo_url, reusable.commit, image)
 
     def _read(self, name: str, tag: str) -> ReusableAction:
         if not _NAME.fullmatch(name):

@@ -58,7 +58,12 @@ def agent_view(method: str, *, wrong_method: int = 405) -> Callable[[View], View
         def checked(request: HttpRequest, backend: str) -> HttpResponse:
             if request.method != method:
                 return HttpResponseNotAllowed([method]) if wrong_method == 405 else _error(wrong_method, "Forbidden")
-            return _refusal(request, backend) or _answer(view, request, backend)
+            if refusal := _refusal(request, backend):
+                return refusal
+            try:
+                return view(request, backend)
+            except BadRequest as error:
+                return _error(400, "Validation error", str(error))
 
         return checked
 
@@ -76,13 +81,6 @@ def _refusal(request: HttpRequest, backend: str) -> HttpResponse | None:
     return None
 
 
-def _answer(view: View, request: HttpRequest, backend: str) -> HttpResponse:
-    try:
-        return view(request, backend)
-    except BadRequest as error:
-        return _error(400, "Validation error", str(error))
-
-
 def is_carrels(request: HttpRequest) -> bool:
     return CARREL_AGENT_HEADER in request.headers
 
@@ -92,9 +90,9 @@ def tasks(request: HttpRequest, backend: str) -> HttpResponse:
     """What there is to do. Our own agent may wait for it to change: `?wait=<seconds>&seen=<cursor>`."""
     flags.saw_agent(backend)
     if not is_carrels(request):
-        return JsonResponse({"tasks": _told(active_tasks(backend).rows, _contract_json)})
+        return JsonResponse({"tasks": _sendable(active_tasks(backend).rows, _contract_json)})
     listing = _wait_for_other_than(request.GET.get("seen"), backend, _wait_of(request))
-    listed = TaskList(tasks=_told(listing.rows, _carrel_task), cursor=listing.cursor)
+    listed = TaskList(tasks=_sendable(listing.rows, _carrel_task), cursor=listing.cursor)
     return JsonResponse(listed.model_dump(mode="json"))
 
 
@@ -107,31 +105,31 @@ def _wait_of(request: HttpRequest) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class ActiveTasks:
     """The active tasks whose rows can be read, and the name of the whole set, the others included."""
 
     rows: list[TaskRow]
     cursor: str
 
 
-def _wait_for_other_than(seen: str | None, backend: str, wait: float) -> Listing:
-    def look() -> Listing | None:
+def _wait_for_other_than(seen: str | None, backend: str, wait: float) -> ActiveTasks:
+    def look() -> ActiveTasks | None:
         ids = queries.active_tasks(backend).values_list("task_id", flat=True)
         return active_tasks(backend) if cursor_of(ids) != seen else None
 
     if seen is None or wait <= 0:
         return active_tasks(backend)
-    found = hub.wait_until(backend, look, wait)
-    return active_tasks(backend) if found is None else found
+    changed = hub.wait_until(backend, look, wait)
+    return active_tasks(backend) if changed is None else changed
 
 
-def active_tasks(backend: str) -> Listing:
+def active_tasks(backend: str) -> ActiveTasks:
     """The tasks an agent should see, DBSTATUS first, then in the order they were made."""
     active = queries.active_tasks(backend)
     rows, unreadable = queries.readable(active.select_related("job").only(*_COLUMNS))
     others = active.filter(pk__in=list(unreadable)).values_list("task_id", flat=True) if unreadable else []
     cursor = cursor_of([*(row.task_id for row in rows), *others])
-    return Listing(sorted(rows, key=lambda row: row.type != TaskType.DBSTATUS), cursor)
+    return ActiveTasks(sorted(rows, key=lambda row: row.type != TaskType.DBSTATUS), cursor)
 
 
 _COLUMNS = (
@@ -140,17 +138,17 @@ _COLUMNS = (
 )
 
 
-def _told(rows: Iterable[TaskRow], form: Callable[[TaskRow], T]) -> list[T]:
+def _sendable(rows: Iterable[TaskRow], form: Callable[[TaskRow], T]) -> list[T]:
     """A task whose row makes no sense is left out: the agent could do nothing with it, and goes on with the others."""
-    told = []
+    messages = []
     for row in rows:
         try:
-            told.append(form(row))
+            messages.append(form(row))
         except DATABASE_AWAY:
             raise
         except Exception:
             logger.exception("Task %s cannot be told to the agent: its row makes no sense.", row.task_id)
-    return told
+    return messages
 
 
 def cursor_of(task_ids: Iterable[str]) -> str:

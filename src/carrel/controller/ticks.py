@@ -15,16 +15,11 @@ def tick() -> None:
     active = Job.objects.filter(state__in=["pending", "running"]).order_by("created_at", "position")
     with traces.span("TICK", "ticks"):
         for row in queries.readable(active.values(*COLUMNS))[0]:
-            with traces.span(_name(row["status_code"]), "ticks", **_attributes(row)):
+            # A row may hold a word that is no status: its span says so, and the others' follow.
+            code = row["status_code"]
+            name = StatusCode(code).name if code in set(StatusCode) else "UNKNOWN"
+            # With the contract's names: `job.request`, `job.workspace` and so on.
+            attributes = {f"job.{column}": row[column] for column in COLUMNS if column != "rap_id"}
+            attributes |= {"job.request": row["rap_id"], "rap.backend": row["backend"]}
+            with traces.span(name, "ticks", **attributes):
                 pass
-
-
-def _name(code: str) -> str:
-    """A row may hold a word that is no status: its span says so, and the others' follow."""
-    return StatusCode(code).name if code in set(StatusCode) else "UNKNOWN"
-
-
-def _attributes(row: dict[str, object]) -> dict[str, object]:
-    """With the contract's names: `job.request`, `job.workspace` and so on."""
-    named = {"job.request": row["rap_id"], "rap.backend": row["backend"]}
-    return named | {f"job.{name}": row[name] for name in COLUMNS if name != "rap_id"}

@@ -238,7 +238,7 @@ def outages(monkeypatch, workdir):
     return {
         "git host": (lambda: monkeypatch.setattr(creation, "_read_study", raising(NetworkError("down"))), "down"),
         "registry": (
-            lambda: monkeypatch.setattr(images, "make_known", raising(images.ImageUnavailable("no registry"))),
+            lambda: monkeypatch.setattr(images, "make_known", raising(images.DigestUnavailable("no registry"))),
             "no registry",
         ),
         "weights": (lambda: weights.write_text("nonsense"), "The weights file of backend 'test' cannot be used"),

@@ -23,9 +23,9 @@ def actor() -> str:
 
 def backend_slug(text: str) -> str:
     """An argparse type: one of BACKENDS."""
-    known = settings.get().backends
-    if text not in known:
-        raise ArgumentTypeError(f"'{text}' is not one of the backends: {', '.join(known)}")
+    backends = settings.get().backends
+    if text not in backends:
+        raise ArgumentTypeError(f"'{text}' is not one of the backends: {', '.join(backends)}")
     return text
 
 

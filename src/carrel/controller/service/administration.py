@@ -86,8 +86,8 @@ def purge(before: datetime, actor: str, *, dry_run: bool = False) -> dict[str, i
     A request goes only when all its jobs had ended by then, and none of them is the latest of its action in its
     workspace (plans reuse that one). Returns how many rows of each table went (or would go).
     """
-    gone = {"raps": 0, "jobs": 0, "tasks": 0}
-    for rap_id, backend in _old_raps(before):
+    removed = {"raps": 0, "jobs": 0, "tasks": 0}
+    for rap_id, backend in list(Rap.objects.filter(created_at__lt=before).values_list("id", "backend")):
         try:
             with locked(backend):
                 counts = _count_or_delete(rap_id, dry_run) if _may_go(rap_id, before) else {}
@@ -97,27 +97,22 @@ def purge(before: datetime, actor: str, *, dry_run: bool = False) -> dict[str, i
             logger.exception("Request %s stays: its rows cannot be read.", rap_id)
             continue
         for name, count in counts.items():
-            gone[name] += count
-    gone["tasks"] += _purge_regular_tasks(before, dry_run)
+            removed[name] += count
+    regular = Task.objects.filter(job=None, active=False, finished_at__lt=before)
+    removed["tasks"] += regular.count() if dry_run else regular.delete()[0]
     if not dry_run:
-        note("purge", actor, before=before.isoformat(), gone=gone)
-    return gone
-
-
-def _old_raps(before: datetime) -> list[tuple[str, str]]:
-    return list(Rap.objects.filter(created_at__lt=before).values_list("id", "backend"))
+        note("purge", actor, before=before.isoformat(), gone=removed)
+    return removed
 
 
 def _may_go(rap_id: str, before: datetime) -> bool:
-    jobs = Job.objects.filter(rap_id=rap_id)
-    return not any(job.completed_at is None or job.completed_at >= before or _is_latest(job) for job in jobs)
-
-
-def _is_latest(job: Job) -> bool:
-    later = Job.objects.filter(
-        backend=job.backend, workspace=job.workspace, action=job.action, cancelled=False, created_at__gt=job.created_at
-    )
-    return not job.cancelled and not later.exists()
+    for job in Job.objects.filter(rap_id=rap_id):
+        if job.completed_at is None or job.completed_at >= before:
+            return False
+        same_action = Job.objects.filter(backend=job.backend, workspace=job.workspace, action=job.action)
+        if not (job.cancelled or same_action.filter(cancelled=False, created_at__gt=job.created_at).exists()):
+            return False  # it is the latest, which plans reuse
+    return True
 
 
 def _count_or_delete(rap_id: str, dry_run: bool) -> dict[str, int]:
@@ -127,8 +122,3 @@ def _count_or_delete(rap_id: str, dry_run: bool) -> dict[str, int]:
         "raps": Rap.objects.filter(pk=rap_id),
     }
     return {name: rows.count() if dry_run else rows.delete()[0] for name, rows in tables.items()}
-
-
-def _purge_regular_tasks(before: datetime, dry_run: bool) -> int:
-    rows = Task.objects.filter(job=None, active=False, finished_at__lt=before)
-    return rows.count() if dry_run else rows.delete()[0]

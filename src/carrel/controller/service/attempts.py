@@ -1,7 +1,6 @@
 """Attempts at a job: their tasks are created, stopped and superseded here. Called under the backend's lock."""
 
 import secrets
-from typing import Any
 
 from carrel.controller import changes, clock, definitions, identifiers
 from carrel.controller.models import Job, Task
@@ -54,12 +53,6 @@ def is_publishing(job: Job) -> bool:
     return running is not None and running.publish_allowed_at is not None
 
 
-def _definition_of_cancel(running: Task, cancel_id: str) -> dict[str, Any]:
-    """The attempt's own; of one whose row holds nonsense there, what names the attempt is enough."""
-    definition = running.definition if isinstance(running.definition, dict) else {"id": running.job_id}
-    return {**definition, "task_id": cancel_id, "image_sha": None}
-
-
 def stop(job: Job) -> Task | None:
     """Give up the job's active attempt, if it has one, and ask the agent to end it. Returns the cancelling task.
 
@@ -74,13 +67,15 @@ def stop(job: Job) -> Task | None:
     running.save(update_fields=["active", "superseded", "finished_at"])
     point("controller.attempt.superseded")
     cancel_id = identifiers.cancel_task_id(running.task_id)
+    # Of an attempt whose row holds nonsense there, what names the attempt is enough.
+    definition = running.definition if isinstance(running.definition, dict) else {"id": running.job_id}
     task = Task.objects.create(
         task_id=cancel_id,
         backend=job.backend,
         type=TaskType.CANCELJOB,
         job=job,
         attempt=running.attempt,
-        definition=_definition_of_cancel(running, cancel_id),
+        definition={**definition, "task_id": cancel_id, "image_sha": None},
         attributes=running.attributes,
         created_at=clock.now(),
         # The agent knows the attempt to end by its token, whatever the task that asks for it.

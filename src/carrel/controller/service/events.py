@@ -31,10 +31,10 @@ def record_task(kind: str, actor: str, task: Task, **data: Any) -> Event:
 
 def record_created(jobs: Iterable[Job]) -> None:
     """One event for each of these new jobs, in one statement."""
-    made = [_about(job, "job.created", CLIENT, {"action": job.action}) for job in jobs]
-    for event in made:
+    created = [_about(job, "job.created", CLIENT, {"action": job.action}) for job in jobs]
+    for event in created:
         event.at = clock.now()
-    Event.objects.bulk_create(made)
+    Event.objects.bulk_create(created)
 
 
 def _about(job: Job, kind: str, actor: str, data: dict[str, Any]) -> Event:

@@ -21,10 +21,10 @@ LAST_SEEN_EVERY = timedelta(seconds=15)
 def get_flags(backend: str, names: Iterable[str] | None = None) -> list[Flag]:
     """Flags of a backend by name; with `names`, one for each, unset ones as rows that are not saved (value None)."""
     rows: list[Flag] = all_rows(Flag.objects.filter(backend=backend).order_by("name"))
-    found = {flag.name: flag for flag in rows}
+    by_name = {flag.name: flag for flag in rows}
     if names is None:
-        return list(found.values())
-    return [found.get(name) or Flag(name=name, backend=backend, value=None) for name in names]
+        return list(by_name.values())
+    return [by_name.get(name) or Flag(name=name, backend=backend, value=None) for name in names]
 
 
 def value_of(backend: str, name: str) -> str | None:

@@ -1,9 +1,10 @@
 """Rows as the values that the scheduler works on. Reads only: four queries, however many jobs there are."""
 
 import logging
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from types import NoneType
 from typing import Any
 
@@ -73,20 +74,26 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class UnreadableRow:
     """A row that cannot be turned into a value: that job's own problem."""
 
     job_id: str
     error: Exception
 
 
-def load(backend: str, only: Collection[str] | None = None) -> tuple[SchedulerInput, list[Unreadable]]:
+def load(backend: str, only: Collection[str] | None = None) -> tuple[SchedulerInput, list[UnreadableRow]]:
     """What a pass over one backend looks at; with `only`, what a look at those of these jobs that run does."""
-    rows, errors = _active_rows(backend) if only is None else _running_rows(backend, only)
+    if only is None:
+        active = Job.objects.filter(backend=backend, state__in=ACTIVE)
+        rows, errors = readable(active.order_by("created_at", "position").values(*JOB_COLUMNS))
+    else:
+        rows, errors = _running_rows(backend, only)
     latest, attempt_errors = _latest_attempts([row["id"] for row in rows if row["state"] == State.RUNNING])
-    ending = _jobs_being_stopped(backend)
+    # Jobs whose last attempt the agent has not ended yet: a new one must not start beside it.
+    cancellations = active_tasks(backend).filter(type=TaskType.CANCELJOB)
+    ending = {str(job_id) for job_id in cancellations.values_list("job_id", flat=True)}
     jobs: list[ActiveJob] = []
-    unreadable = [Unreadable(job_id, error) for job_id, error in (errors | attempt_errors).items()]
+    unreadable = [UnreadableRow(job_id, error) for job_id, error in (errors | attempt_errors).items()]
     for row in rows:
         if row["id"] in attempt_errors:
             continue
@@ -95,14 +102,9 @@ def load(backend: str, only: Collection[str] | None = None) -> tuple[SchedulerIn
         try:
             jobs.append(_active_job(backend, row, latest.get(row["id"], {})))
         except Exception as error:
-            unreadable.append(Unreadable(row["id"], error))
+            unreadable.append(UnreadableRow(row["id"], error))
     dependencies, stateless = _dependency_states(jobs)
     return _input(backend, jobs, dependencies), unreadable + stateless
-
-
-def _active_rows(backend: str) -> tuple[list[dict[str, Any]], dict[str, Exception]]:
-    active = Job.objects.filter(backend=backend, state__in=ACTIVE)
-    return readable(active.order_by("created_at", "position").values(*JOB_COLUMNS))
 
 
 def _running_rows(backend: str, job_ids: Collection[str]) -> tuple[list[dict[str, Any]], dict[str, Exception]]:
@@ -129,12 +131,6 @@ def _latest_attempts(running: list[str]) -> tuple[dict[str, dict[str, Any]], dic
             if job_id not in latest or latest[job_id]["id"] < pk:
                 errors[job_id] = unreadable[pk]
     return latest, errors
-
-
-def _jobs_being_stopped(backend: str) -> set[str]:
-    """Jobs whose last attempt the agent has not ended yet: a new one must not start beside it."""
-    ending = active_tasks(backend).filter(type=TaskType.CANCELJOB)
-    return {str(job_id) for job_id in ending.values_list("job_id", flat=True)}
 
 
 def _input(backend: str, jobs: list[ActiveJob], dependencies: dict[str, State]) -> SchedulerInput:
@@ -191,21 +187,17 @@ def _check(values: dict[str, Any]) -> None:
         raise ValueError("an id of another job is no text")
 
 
-def _dependency_states(jobs: Iterable[ActiveJob]) -> tuple[dict[str, State], list[Unreadable]]:
+def _dependency_states(jobs: Iterable[ActiveJob]) -> tuple[dict[str, State], list[UnreadableRow]]:
     """States of the jobs waited for that are not active themselves. One in no state that there is has failed."""
     active = {job.id for job in jobs}
     others = sorted({other for job in jobs for other in job.wait_for} - active)
     states: dict[str, State] = {}
-    stateless: list[Unreadable] = []
-    for pk, state in _states(others):
+    stateless: list[UnreadableRow] = []
+    parts = (Job.objects.filter(pk__in=some).values_list("pk", "state") for some in in_parts(others))
+    for pk, state in chain.from_iterable(parts):
         try:
             states[pk] = State(state)
         except ValueError as error:
             states[pk] = State.FAILED
-            stateless.append(Unreadable(pk, error))
+            stateless.append(UnreadableRow(pk, error))
     return states, stateless
-
-
-def _states(job_ids: list[str]) -> Iterator[tuple[str, str]]:
-    for some in in_parts(job_ids):
-        yield from Job.objects.filter(pk__in=some).values_list("pk", "state")

@@ -18,10 +18,6 @@ def locked(backend: str) -> Iterator[None]:
     """
     with traces.span("TRANSACTION", "db", backend=backend), transaction.atomic():
         if connection.vendor == "postgresql":
-            _lock_row(backend)
+            Backend.objects.bulk_create([Backend(slug=backend)], ignore_conflicts=True)
+            Backend.objects.select_for_update().get(slug=backend)
         yield
-
-
-def _lock_row(backend: str) -> None:
-    Backend.objects.bulk_create([Backend(slug=backend)], ignore_conflicts=True)
-    Backend.objects.select_for_update().get(slug=backend)

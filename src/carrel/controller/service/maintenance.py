@@ -15,19 +15,16 @@ def keep_regular_tasks(backend: str) -> None:
     """Make the regular tasks that are due, end those no longer wanted. Takes the lock only when there is something."""
     common = settings.get()
     if backend in common.maintenance_enabled_backends:
-        _keep(backend, TaskType.DBSTATUS, common.maintenance_poll_interval, wanted=not _checks_are_off(backend))
+        by_hand = bool(flags.value_of(backend, flags.MANUAL_DB_MAINTENANCE))
+        is_off = by_hand and flags.is_true(flags.value_of(backend, flags.CHECKS_DISABLED))
+        _make_or_end(backend, TaskType.DBSTATUS, common.maintenance_poll_interval, is_off=is_off)
     if backend in common.data_check_enabled_backends:
         maintained = flags.value_of(backend, flags.MODE) == flags.DB_MAINTENANCE
-        _keep(backend, TaskType.DBDATACHECK, common.data_check_poll_interval, wanted=not maintained)
+        _make_or_end(backend, TaskType.DBDATACHECK, common.data_check_poll_interval, is_off=maintained)
 
 
-def _checks_are_off(backend: str) -> bool:
-    disabled = flags.is_true(flags.value_of(backend, flags.CHECKS_DISABLED))
-    return disabled and bool(flags.value_of(backend, flags.MANUAL_DB_MAINTENANCE))
-
-
-def _keep(backend: str, kind: TaskType, interval: float, *, wanted: bool) -> None:
-    if not wanted:
+def _make_or_end(backend: str, kind: TaskType, interval: float, *, is_off: bool) -> None:
+    if is_off:
         if active_tasks(backend).filter(type=kind).exists():
             _end(backend, kind)
     elif _is_due(backend, kind, interval, clock.now()):

@@ -32,18 +32,14 @@ def readable(rows: "QuerySet[Any]", first: int | None = None) -> tuple[list[Any]
     one_by_one: list[Any] = []
     unreadable: dict[Any, Exception] = {}
     for pk in list(rows[:first].values_list("pk", flat=True)):
+        row = rows.filter(pk=pk)
         try:
-            one_by_one += _alone(rows, pk)
+            one_by_one += row.select_related(None) if row.query.select_related else row
         except DATABASE_AWAY:
             raise
         except Exception as error:
             unreadable[pk] = error
     return one_by_one, unreadable
-
-
-def _alone(rows: "QuerySet[Any]", pk: Any) -> list[Any]:
-    row = rows.filter(pk=pk)
-    return list(row.select_related(None) if row.query.select_related else row)
 
 
 def salvaged(model: type[M], pk: Any) -> M:
@@ -134,13 +130,13 @@ def rap_status_jobs(rap_ids: Iterable[str], backends: Iterable[str]) -> tuple[li
 
     `unrecognised` are the ids, in the order given, of which no job is known on these backends.
     """
-    wanted, allowed = list(dict.fromkeys(rap_ids)), list(backends)
+    unique_ids, allowed = list(dict.fromkeys(rap_ids)), list(backends)
     jobs: list[Job] = []
-    for some in in_parts(wanted):
+    for some in in_parts(unique_ids):
         rows = Job.objects.filter(rap_id__in=some, backend__in=allowed).select_related("rap")
         jobs += all_rows(rows.order_by("created_at", "rap_id", "position"))
-    known = {job.rap_id for job in jobs}
-    return jobs, [rap_id for rap_id in wanted if rap_id not in known]
+    ids_with_jobs = {job.rap_id for job in jobs}
+    return jobs, [rap_id for rap_id in unique_ids if rap_id not in ids_with_jobs]
 
 
 def active_tasks(backend: str) -> "QuerySet[Task]":

@@ -1,6 +1,6 @@
 """Requests (RAPs): opened once, given an outcome, their actions cancelled."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -121,9 +121,10 @@ def _write_outcome(rap: Rap, outcome: Any, details: str) -> None:
     events.record_rap("rap.outcome", events.CLIENT, rap, outcome=str(outcome), details=details)
 
 
-def create_jobs(rap_id: str, jobs: Iterable[NewJob]) -> tuple[list[Job], bool]:
-    """Create all jobs of a request in one transaction, and let the scheduler run at once: `(jobs, created)`.
+def create_jobs(rap_id: str, plan: Callable[[], Sequence[NewJob]]) -> tuple[list[Job], bool]:
+    """Create the jobs of a request in one transaction, and let the scheduler run at once: `(jobs, created)`.
 
+    `plan()` gives the jobs; it is called under the backend's lock, where nothing that it looks at can change any more.
     The first caller wins: when the request has jobs already they are returned as they are, with created False.
     """
     backend = _backend_of(rap_id)
@@ -131,18 +132,14 @@ def create_jobs(rap_id: str, jobs: Iterable[NewJob]) -> tuple[list[Job], bool]:
         rap = Rap.objects.get(pk=rap_id)
         if rap.outcome == Rap.Outcome.CREATED:
             return queries.rap_jobs(rap_id), False
-        _insert(rap, list(jobs))
+        rows = Job.objects.bulk_create([_row(rap, job, position) for position, job in enumerate(plan())])
+        events.record_created(rows)
         point("controller.jobs.inserted")
         _write_outcome(rap, Rap.Outcome.CREATED, "")
         scheduling.run(backend)
         point("controller.jobs.scheduled")
     point("controller.jobs.created")
     return queries.rap_jobs(rap_id), True
-
-
-def _insert(rap: Rap, new: list[NewJob]) -> None:
-    rows = Job.objects.bulk_create([_row(rap, job, position) for position, job in enumerate(new)])
-    events.record_created(rows)
 
 
 def _row(rap: Rap, job: NewJob, position: int) -> Job:
@@ -187,13 +184,15 @@ def cancel_actions(rap_id: str, actions: Iterable[str], backends: Iterable[str])
     if rap is None:
         raise RapNotFound(rap_id)
     with locked(rap.backend):
-        wanted = _jobs_named(rap_id, set(actions))
-        for job in wanted:
-            _request_cancel(job)
+        jobs = _jobs_named(rap_id, set(actions))
+        for job in jobs:
+            if job.status_code not in FINAL_CODES and job.cancelled is not True:
+                Job.objects.filter(pk=job.pk).update(cancelled=True)
+                events.record("job.cancel_requested", events.CLIENT, job=job)
         point("controller.cancel.flagged")
         scheduling.run(rap.backend)
     point("controller.cancel.done")
-    return queries.all_rows(Job.objects.filter(pk__in=[job.pk for job in wanted]).order_by("position"))
+    return queries.all_rows(Job.objects.filter(pk__in=[job.pk for job in jobs]).order_by("position"))
 
 
 def _jobs_named(rap_id: str, actions: set[str]) -> list[Job]:
@@ -203,10 +202,3 @@ def _jobs_named(rap_id: str, actions: set[str]) -> list[Job]:
     if missing := sorted(actions - jobs.keys()):
         raise ActionsNotFound(missing)
     return [jobs[action] for action in sorted(actions)]
-
-
-def _request_cancel(job: Job) -> None:
-    if job.status_code in FINAL_CODES or job.cancelled is True:
-        return
-    Job.objects.filter(pk=job.pk).update(cancelled=True)
-    events.record("job.cancel_requested", events.CLIENT, job=job)

@@ -76,11 +76,11 @@ def _with_rows(decisions: list[Decision]) -> Iterator[tuple[Decision, Job | None
 
     The lock keeps the rows as they were read.
     """
-    for place in range(0, len(decisions), queries.IDS_AT_ONCE):
-        some = decisions[place : place + queries.IDS_AT_ONCE]
-        found = _rows_of([decision.job_id for decision in some])
+    for start in range(0, len(decisions), queries.IDS_AT_ONCE):
+        some = decisions[start : start + queries.IDS_AT_ONCE]
+        jobs = _rows_of([decision.job_id for decision in some])
         for decision in some:
-            yield decision, found.get(decision.job_id)
+            yield decision, jobs.get(decision.job_id)
 
 
 def _rows_of(job_ids: list[str]) -> dict[str, Job]:
@@ -108,7 +108,9 @@ def _apply_or_fault(decision: Decision, job: Job | None, active: ActiveJob, now:
 def _apply(decision: Decision, row: Job | None, now: datetime) -> None:
     job = row or Job.objects.select_related("rap").get(pk=decision.job_id)
     if decision.fault is not None:
-        _log_fault(job, decision, decision.fault)
+        reference, fault = decision.reference, decision.fault
+        logger.error("Job %s failed inside Carrel, reference %s.", job.id, reference, exc_info=fault)
+        events.record("job.fault", events.SCHEDULER, job=job, reference=reference, exception=type(fault).__name__)
     _write_retry(job, decision)
     change_status(job, decision.status_code, decision.message, now=now, at_ns=decision.at_ns)
     point("controller.status.changed")
@@ -117,16 +119,11 @@ def _apply(decision: Decision, row: Job | None, now: datetime) -> None:
     elif decision.effect is Effect.STOP:
         attempts.stop(job)
     if decision.too_late_to_cancel:
-        _was_not_cancelled(job)
+        job.cancelled = False  # its outputs are there: the next plan may reuse them
+        job.save(update_fields=["cancelled"])
+        events.record("job.cancel_too_late", events.SCHEDULER, job=job)
     for action in decision.missing_inputs_of:
         mark_outputs_missing(job, action)
-
-
-def _was_not_cancelled(job: Job) -> None:
-    """Its outputs are there: the next plan may reuse them."""
-    job.cancelled = False
-    job.save(update_fields=["cancelled"])
-    events.record("job.cancel_too_late", events.SCHEDULER, job=job)
 
 
 def _write_retry(job: Job, decision: Decision) -> None:
@@ -148,15 +145,10 @@ def _apply_fault(active: ActiveJob, error: Exception, now: datetime) -> None:
         raise
     except Exception as why:
         logger.exception("Job %s: its fault %s could not be written either.", active.id, decision.reference)
-        _give_up_unreadable([loading.Unreadable(active.id, why)], now)
+        _give_up_unreadable([loading.UnreadableRow(active.id, why)], now)
 
 
-def _log_fault(job: Job, decision: Decision, error: Exception) -> None:
-    logger.error("Job %s failed inside Carrel, reference %s.", job.id, decision.reference, exc_info=error)
-    events.record("job.fault", events.SCHEDULER, job=job, reference=decision.reference, exception=type(error).__name__)
-
-
-def _give_up_unreadable(rows: Iterable[loading.Unreadable], now: datetime) -> None:
+def _give_up_unreadable(rows: Iterable[loading.UnreadableRow], now: datetime) -> None:
     """A row that no value can be made of will not mend itself: it fails at once, with its reference.
 
     But not while the agent publishes its attempt: that ends first.
@@ -166,26 +158,23 @@ def _give_up_unreadable(rows: Iterable[loading.Unreadable], now: datetime) -> No
         logger.error("Job %s cannot be read, reference %s.", row.job_id, reference, exc_info=row.error)
         try:
             with transaction.atomic():
-                _give_up(row, reference, now)
+                attempts.stop(Job.objects.only("id", "backend").get(pk=row.job_id))
+                message = f"{STATUSES[StatusCode.INTERNAL_ERROR].message} (reference {reference})"
+                job = fail_unread(row.job_id, message, now=now)
+                kind = type(row.error).__name__
+                events.record("job.fault", events.SCHEDULER, job=job, reference=reference, exception=kind)
         except DATABASE_AWAY:
             raise
         except Exception:
             logger.exception("Job %s could not be given up, reference %s.", row.job_id, reference)
 
 
-def _give_up(row: loading.Unreadable, reference: str, now: datetime) -> None:
-    attempts.stop(Job.objects.only("id", "backend").get(pk=row.job_id))
-    message = f"{STATUSES[StatusCode.INTERNAL_ERROR].message} (reference {reference})"
-    job = fail_unread(row.job_id, message, now=now)
-    events.record("job.fault", events.SCHEDULER, job=job, reference=reference, exception=type(row.error).__name__)
-
-
 def mark_outputs_missing(job: Job, action: str) -> None:
     """An output of this action that `job` needs is gone: its next plan runs the action again."""
-    gone = queries.latest_jobs(job.backend, job.workspace, [action]).get(action)
-    if gone is None or gone.outputs_missing or gone.id != job.input_job_ids.get(action, gone.id):
+    latest = queries.latest_jobs(job.backend, job.workspace, [action]).get(action)
+    if latest is None or latest.outputs_missing or latest.id != job.input_job_ids.get(action, latest.id):
         return  # a later job has made them anew
-    row = Job.objects.get(pk=gone.id)
+    row = Job.objects.get(pk=latest.id)
     row.outputs_missing = True
     row.save(update_fields=["outputs_missing"])
     events.record("job.outputs_missing", events.AGENT, job=row, found_by=job.id)

@@ -32,8 +32,8 @@ def hashed(token: str) -> str:
 
 def agent_token_is_valid(backend: str, token: str) -> bool:
     """True when this raw token belongs to the agent of this backend. Compared in constant time."""
-    known = settings.get().per_backend.get(backend)
-    from_settings = [known.job_server_token] if known and known.job_server_token else []
+    own = settings.get().per_backend.get(backend)
+    from_settings = [own.job_server_token] if own and own.job_server_token else []
     stored = Token.objects.filter(kind=Token.Kind.AGENT, backend=backend, revoked_at=None)
     return _matches(token, from_settings, stored.values_list("token_hash", flat=True))
 
@@ -44,8 +44,8 @@ def backends_of_client_token(token: str) -> list[str]:
     rows = Token.objects.filter(kind=Token.Kind.CLIENT, revoked_at=None).values_list("backend", "token_hash")
     for backend, token_hash in rows:
         stored.setdefault(backend, []).append(token_hash)
-    known = settings.get().per_backend
-    return sorted(b for b in known if _matches(token, known[b].client_tokens, stored.get(b, [])))
+    backends = settings.get().per_backend
+    return sorted(b for b in backends if _matches(token, backends[b].client_tokens, stored.get(b, [])))
 
 
 def raw_token(header: str) -> str:
@@ -60,17 +60,17 @@ def is_known(header: str) -> bool:
     For deciding what to take from a caller before its token is really checked; it gives no rights.
     """
     mine = hashed(raw_token(header))
-    known = settings.get().per_backend.values()
-    given = [token for own in known for token in (own.job_server_token, *own.client_tokens) if token]
-    return bool(header) and (mine in _seen_valid or mine in set(map(hashed, given)))
+    backends = settings.get().per_backend.values()
+    tokens = [token for own in backends for token in (own.job_server_token, *own.client_tokens) if token]
+    return bool(header) and (mine in _seen_valid or mine in set(map(hashed, tokens)))
 
 
 def _matches(token: str, raw: Iterable[str], hashes: Iterable[str]) -> bool:
     """False for no token at all, whatever is stored."""
     mine = hashed(token)
     # Every candidate is compared, so that the time taken tells nothing of which one it was.
-    found = sum(hmac.compare_digest(mine, other) for other in [*map(hashed, raw), *hashes]) > 0
-    if not (found and token):
+    matches = sum(hmac.compare_digest(mine, other) for other in [*map(hashed, raw), *hashes]) > 0
+    if not (matches and token):
         return False
     _seen_valid[mine] = None
     _seen_valid.move_to_end(mine)
@@ -91,7 +91,15 @@ def create_token(kind: str, backends: Sequence[str], name: str, actor: str) -> s
     with transaction.atomic():
         for backend in backends:
             _check_room(kind, backend, name)
-            _add(kind, backend, name, token, actor)
+            row = Token.objects.create(
+                kind=kind,
+                backend=backend,
+                name=name,
+                token_hash=hashed(token),
+                created_at=clock.now(),
+                created_by=actor,
+            )
+            events.record("token.created", actor, backend=backend, token=row.pk, token_kind=kind, name=name)
     return token
 
 
@@ -102,13 +110,6 @@ def _check_room(kind: str, backend: str, name: str) -> None:
             f"Backend '{backend}' has {VALID_AT_ONCE} valid {kind} tokens named '{name}' already. "
             f"Revoke the old one first (revoke_token {valid[0].pk})."
         )
-
-
-def _add(kind: str, backend: str, name: str, token: str, actor: str) -> None:
-    row = Token.objects.create(
-        kind=kind, backend=backend, name=name, token_hash=hashed(token), created_at=clock.now(), created_by=actor
-    )
-    events.record("token.created", actor, backend=backend, token=row.pk, token_kind=kind, name=name)
 
 
 def revoke_token(token_id: int, actor: str) -> Token:

@@ -1,15 +1,14 @@
 """What agents tell: reports about tasks, and heartbeats. Each request is one transaction, with all that follows."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 
 from django.db import transaction
 
 from carrel.controller import clock, settings
-from carrel.controller.models import Job, Task
+from carrel.controller.models import Task
 from carrel.controller.outages import DATABASE_AWAY
 from carrel.controller.service import events, flags, scheduling
 from carrel.controller.service.locks import locked
@@ -149,18 +148,14 @@ def _follow(task: Task, consequences: _Consequences) -> None:
         consequences.backend |= _take_database_status(task)
     if task.job is None or task.superseded:
         return
-    _copy_metrics(task.job, task.agent_results)
+    metrics = (task.agent_results or {}).get("job_metrics")
+    if isinstance(metrics, dict) and metrics != task.job.metrics:
+        task.job.metrics = metrics
+        task.job.save(update_fields=["metrics"])
     if task.type == TaskType.RUNJOB:
         consequences.jobs.add(task.job.id)
     elif task.agent_complete:  # the attempt is gone: the job's next one may start
         consequences.backend = True
-
-
-def _copy_metrics(job: Job, results: Mapping[str, Any] | None) -> None:
-    metrics = (results or {}).get("job_metrics")
-    if isinstance(metrics, dict) and metrics != job.metrics:
-        job.metrics = metrics
-        job.save(update_fields=["metrics"])
 
 
 def _take_database_status(task: Task) -> bool:
@@ -170,20 +165,15 @@ def _take_database_status(task: Task) -> bool:
     """
     if flags.value_of(task.backend, flags.MANUAL_DB_MAINTENANCE):
         return False
-    mode = _database_mode(task.agent_results)
-    if mode is None:
+    results = (task.agent_results or {}).get("results")
+    mode = results.get("status") if isinstance(results, dict) else None
+    if mode not in DATABASE_MODES:
         logger.warning("Task %s did not tell whether the database is being maintained.", task.task_id)
         return False
     if mode == (flags.value_of(task.backend, flags.MODE) or ""):
         return False
     flags.write(task.backend, flags.MODE, mode, events.AGENT)
     return True
-
-
-def _database_mode(results: Mapping[str, Any] | None) -> str | None:
-    told = (results or {}).get("results")
-    status = told.get("status") if isinstance(told, dict) else None
-    return status if status in DATABASE_MODES else None
 
 
 def heartbeat(backend: str, message: Heartbeat) -> HeartbeatResult:
@@ -194,5 +184,5 @@ def heartbeat(backend: str, message: Heartbeat) -> HeartbeatResult:
         tokens = rows.values_list("pk", "task_id", "attempt_token")
         good = [pk for pk, task_id, token in tokens if token == message.attempts[task_id]]
         Task.objects.filter(pk__in=good, agent_complete=False, superseded=False).update(lease_expires_at=expires)
-        kept = set(Task.objects.filter(pk__in=good, superseded=False).values_list("task_id", flat=True))
-    return HeartbeatResult(superseded=sorted(message.attempts.keys() - kept))
+        current = set(Task.objects.filter(pk__in=good, superseded=False).values_list("task_id", flat=True))
+    return HeartbeatResult(superseded=sorted(message.attempts.keys() - current))

@@ -16,11 +16,11 @@ class Command(AdminCommand):
         parser.add_argument("--workspace", required=True)
 
     def handle(self, **options: Any) -> None:
-        found = {backend: _latest(backend, options["workspace"]) for backend in settings.get().backends}
-        self.say(json.dumps(found, indent=2, default=str))
-
-
-def _latest(backend: str, workspace: str) -> dict[str, Any]:
-    rows = Job.objects.filter(backend=backend, workspace=workspace).order_by("action")
-    names = rows.values_list("action", flat=True).distinct()
-    return {str(name): asdict(job) for name, job in service.latest_jobs(backend, workspace, names).items()}
+        workspace = options["workspace"]
+        latest: dict[str, dict[str, Any]] = {}
+        for backend in settings.get().backends:
+            rows = Job.objects.filter(backend=backend, workspace=workspace).order_by("action")
+            names = rows.values_list("action", flat=True).distinct()
+            jobs = service.latest_jobs(backend, workspace, names)
+            latest[backend] = {str(name): asdict(job) for name, job in jobs.items()}
+        self.say(json.dumps(latest, indent=2, default=str))

@@ -25,5 +25,5 @@ class Command(AdminCommand):
 
 def line(token: Token) -> str:
     revoked = f", revoked {token.revoked_at:%Y-%m-%dT%H:%M:%SZ}" if token.revoked_at else ""
-    made = f"made {token.created_at:%Y-%m-%dT%H:%M:%SZ} by {token.created_by}"
-    return f"{token.pk} [{token.backend}] {token.kind} '{token.name}' {made}{revoked}"
+    created = f"made {token.created_at:%Y-%m-%dT%H:%M:%SZ} by {token.created_by}"
+    return f"{token.pk} [{token.backend}] {token.kind} '{token.name}' {created}{revoked}"

@@ -48,11 +48,11 @@ class Command(BaseCommand):
         for migration in (m for m, _ in executor.migration_plan(targets, clean_start=True)):
             if (migration.app_label, migration.name) in before:
                 self.stdout.write(f"Skipping migration {_named(migration)} as already applied")
-        made = [migration for migration, _ in executor.migration_plan(targets)]
+        pending = [migration for migration, _ in executor.migration_plan(targets)]
         executor.migrate(targets)
-        for migration in made:
+        for migration in pending:
             self.stdout.write(f"Applied migration {_named(migration)}")
-        return [f"{migration.app_label}.{migration.name}" for migration in made]
+        return [f"{migration.app_label}.{migration.name}" for migration in pending]
 
 
 def _named(migration: Migration) -> str:

@@ -27,5 +27,7 @@ class Command(AdminCommand):
 
     def handle(self, **options: Any) -> None:
         dry_run = options["dry_run"]
-        gone = administration.purge(clock.now() - options["older_than"], actor(), dry_run=dry_run)
-        self.say(f"{'Would delete' if dry_run else 'Deleted'} " + ", ".join(f"{n} {name}" for name, n in gone.items()))
+        removed = administration.purge(clock.now() - options["older_than"], actor(), dry_run=dry_run)
+        self.say(
+            f"{'Would delete' if dry_run else 'Deleted'} " + ", ".join(f"{n} {name}" for name, n in removed.items())
+        )
