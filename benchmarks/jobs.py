@@ -54,7 +54,15 @@ def walk(steps: Steps) -> set[str]:
 def half_failed(steps: Steps) -> dict[str, LatestJob]:
     codes = (StatusCode.NONZERO_EXIT, StatusCode.SUCCEEDED)
     return {
-        name: LatestJob(f"id-{name}", name, state_of(codes[place % 2]), codes[place % 2], NOW, NOW, "abc")
+        name: LatestJob(
+            id=f"id-{name}",
+            action=name,
+            state=state_of(codes[place % 2]),
+            status_code=codes[place % 2],
+            created_at=NOW,
+            completed_at=NOW,
+            commit="abc",
+        )
         for place, name in enumerate(steps.actions)
     }
 
@@ -93,7 +101,7 @@ def job(number: int, code: StatusCode) -> ActiveJob:
 
 def world(code: StatusCode, room: float = 25) -> SchedulerInput:
     jobs = [job(number, StatusCode.EXECUTING if number < 50 else code) for number in range(JOBS)]
-    return SchedulerInput("north", tuple(jobs), capacity=Capacity(room, room))
+    return SchedulerInput(backend="north", jobs=tuple(jobs), capacity=Capacity(room, room))
 
 
 def look_at_each(inp: SchedulerInput) -> int:

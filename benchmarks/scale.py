@@ -139,8 +139,12 @@ class Worker:
         from carrel.controller import service
 
         rap_id = f"c{0:015d}"
-        service.open_rap(service.RapFields(rap_id, scale_data.BACKEND, "workspace-1", "/x", "a" * 40))
-        jobs = [service.NewJob(f"crowd{number}", "python:v2 true") for number in range(ACTIVE)]
+        service.open_rap(
+            service.RapFields(
+                id=rap_id, backend=scale_data.BACKEND, workspace="workspace-1", repo_url="/x", commit="a" * 40
+            )
+        )
+        jobs = [service.NewJob(action=f"crowd{number}", run_command="python:v2 true") for number in range(ACTIVE)]
         service.create_jobs(rap_id, lambda: jobs)
 
     def passing(self) -> float:

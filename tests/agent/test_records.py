@@ -8,7 +8,7 @@ import pytest
 from carrel.agent import errors, metadata, results
 from carrel.executors.base import DiskFull, ExecutorError, ImageNotAllowed, ImageUnavailable, Inspection, Phase
 from carrel.jobs.outcomes import ErrorType
-from carrel.messages.tasks import JobDefinition, Study
+from carrel.messages.tasks import JobDefinition, StudyCommit
 from carrel.outputs import logs, manifest
 from carrel.outputs.errors import StorageDamaged
 from carrel.outputs.manifest import OutputRecord
@@ -21,7 +21,7 @@ JOB = JobDefinition(
     rap_id="r1",
     repo_url="u",
     commit="c",
-    study=Study(git_repo_url="u", commit="c", branch="b"),
+    study=StudyCommit(git_repo_url="u", commit="c", branch="b"),
     workspace="w",
     action="a",
     created_at=0,

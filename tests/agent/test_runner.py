@@ -6,9 +6,9 @@ from types import SimpleNamespace
 from carrel.agent.runner import Runner
 from carrel.agent.storage import Storage
 from carrel.executors.base import Inspection, Phase
-from carrel.messages.tasks import JobDefinition, Study, Task, TaskType
+from carrel.messages.tasks import JobDefinition, StudyCommit, Task, TaskType
 
-STUDY = Study(git_repo_url="u", commit="c", branch="b")
+STUDY = StudyCommit(git_repo_url="u", commit="c", branch="b")
 JOB = JobDefinition(
     id="job1", rap_id="r", repo_url="u", commit="c", study=STUDY, workspace="w", action="a", created_at=0, image="x:v1"
 )

@@ -10,7 +10,7 @@ from carrel.agent.images import ImagePolicy
 from carrel.agent.preparation import memory_limit_of
 from carrel.agent.settings import AgentSettings
 from carrel.jobs.outcomes import ErrorType
-from carrel.messages.tasks import JobDefinition, Study
+from carrel.messages.tasks import JobDefinition, StudyCommit
 from carrel.project import action_names
 from carrel.units.settings import SettingsError
 
@@ -90,7 +90,8 @@ def test_images_are_pulled_from_the_proxy_if_there_is_one() -> None:
 def _job(**changes: object) -> JobDefinition:
     fields = {
         "id": "j", "rap_id": "r", "repo_url": "u", "commit": "c", "workspace": "w", "action": "a", "created_at": 0,
-        "study": Study(git_repo_url="u", commit="c", branch="b"), "image": "ghcr.io/x/sqlrunner:v1", "args": ["q.sql"],
+        "study": StudyCommit(git_repo_url="u", commit="c", branch="b"), "image": "ghcr.io/x/sqlrunner:v1",
+        "args": ["q.sql"],
         "allow_database_access": True, "database_name": "default",
     }  # fmt: skip
     return JobDefinition.model_validate({**fields, **changes})

@@ -20,7 +20,7 @@ from carrel.agent.freshness import changed_since
 from carrel.agent.settings import AgentSettings
 from carrel.agent.storage import Storage
 from carrel.executors.base import Mount
-from carrel.messages.tasks import JobDefinition, Study
+from carrel.messages.tasks import JobDefinition, StudyCommit
 from carrel.outputs import manifest
 from carrel.warehouse import versions
 
@@ -90,7 +90,7 @@ def test_the_version_now_is_what_a_job_would_get(warehouse: Path, load: Load, tm
 def access(root: Path, load: Load, version: str | None = None) -> databases.Access:
     job = JobDefinition(
         id="j", rap_id="r", repo_url="u", commit="c", workspace="w", action="a", created_at=0,
-        study=Study(git_repo_url="u", commit="c", branch="b"), image="ghcr.io/x/sqlrunner:v1", args=["q.sql"],
+        study=StudyCommit(git_repo_url="u", commit="c", branch="b"), image="ghcr.io/x/sqlrunner:v1", args=["q.sql"],
         allow_database_access=True, database_name="default",
     )  # fmt: skip
     return databases.access_for(job, load(f"delta://{root}"), root.parent / "pins", version)

@@ -4,7 +4,7 @@ import pytest
 from tests.support.controller import add_jobs, make_jobs, new_job, rap_fields, results
 
 from carrel.controller import clock, service
-from carrel.controller.models import Event, Job, Rap, Task
+from carrel.controller.models import Event, Job, RapOutcome, Task
 from carrel.controller.service import administration, flags, scheduling, updates
 from carrel.controller.service.locks import locked
 from carrel.controller.sweep import Sweep
@@ -327,9 +327,9 @@ def test_a_request_is_opened_once_and_its_jobs_are_made_once():
 
 def test_an_outcome_never_replaces_that_jobs_were_made():
     rap, _ = service.open_rap(rap_fields())
-    assert service.record_rap_outcome(rap.id, Rap.Outcome.ERROR, "no such branch").outcome == "error"
+    assert service.record_rap_outcome(rap.id, RapOutcome.ERROR, "no such branch").outcome == "error"
     add_jobs(rap, "a")
-    assert service.record_rap_outcome(rap.id, Rap.Outcome.ERROR, "late").outcome == "created"
+    assert service.record_rap_outcome(rap.id, RapOutcome.ERROR, "late").outcome == "created"
 
 
 def test_when_jobs_cannot_be_made_none_is():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carrel.disclosure.cells import Cell, Kind, read_cell
+from carrel.disclosure.cells import Cell, CellKind, read_cell
 
 
 @pytest.mark.parametrize(
@@ -56,12 +56,12 @@ from carrel.disclosure.cells import Cell, Kind, read_cell
     ],
 )
 def test_counts(text: str, count: int) -> None:
-    assert read_cell(text) == Cell(Kind.COUNT, count)
+    assert read_cell(text) == Cell(CellKind.COUNT, count)
 
 
 @pytest.mark.parametrize("text", ["1.5", "-3", "12%", "12.5 %", "1e-3", ".5", "1,234.5"])
 def test_other_numbers(text: str) -> None:
-    assert read_cell(text).kind is Kind.NUMBER
+    assert read_cell(text).kind is CellKind.NUMBER
 
 
 @pytest.mark.parametrize(
@@ -72,22 +72,22 @@ def test_other_numbers(text: str) -> None:
     ],
 )
 def test_marks(text: str) -> None:
-    assert read_cell(text).kind is Kind.MARK
+    assert read_cell(text).kind is CellKind.MARK
 
 
 @pytest.mark.parametrize("text", ["North", "18-24", "2020-01-01", "1,23", "3 and 4", "e", "e5", ".", "1.2.3", "A1"])
 def test_what_is_no_number(text: str) -> None:
-    assert read_cell(text).kind in (Kind.TEXT, Kind.MARK)
+    assert read_cell(text).kind in (CellKind.TEXT, CellKind.MARK)
 
 
 @pytest.mark.parametrize("text", ["", " ", '""', "\u00a0"])
 def test_nothing(text: str) -> None:
-    assert read_cell(text).kind is Kind.EMPTY
+    assert read_cell(text).kind is CellKind.EMPTY
 
 
 @given(st.decimals(0, 10**9, allow_nan=False, places=3))
 def test_whole_numbers_are_counts_and_no_others(number: Decimal) -> None:
-    expected = Kind.COUNT if number == int(number) else Kind.NUMBER
+    expected = CellKind.COUNT if number == int(number) else CellKind.NUMBER
     for text in (str(number), f"{number:,}", f"{number:E}"):
         assert read_cell(text).kind is expected
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carrel.disclosure.tables import Row, Table, header_of, read_tables, tables_in_text
+from carrel.disclosure.tables import Table, TableRow, header_of, read_tables, tables_in_text
 from carrel.disclosure.texts import Unreadable
 from carrel.units.limits import MAX_TABLE_CELLS, MAX_TABLE_PARAGRAPHS
 
@@ -64,7 +64,9 @@ def test_tables_of_other_writers_are_read_back(grid: list[list[str]], writer: st
 
 
 def table(header: tuple[int, str], *rows: tuple[int, str]) -> Table:
-    return Table(*(Row(header[0], tuple(header[1].split("|"))),), tuple(Row(n, tuple(t.split("|"))) for n, t in rows))
+    return Table(
+        *(TableRow(header[0], tuple(header[1].split("|"))),), tuple(TableRow(n, tuple(t.split("|"))) for n, t in rows)
+    )
 
 
 @pytest.mark.parametrize(
@@ -99,7 +101,7 @@ def test_tables_are_found_among_paragraphs() -> None:
 def test_the_header_is_that_of_the_whole() -> None:
     text = "A title\n\ng,n\n" + "A,3\n" * 100_000
     header = header_of(text[start : start + 1000] for start in range(0, len(text), 1000))
-    assert header == Row(3, ("g", "n"))
+    assert header == TableRow(3, ("g", "n"))
 
 
 @pytest.mark.parametrize(

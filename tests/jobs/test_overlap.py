@@ -16,7 +16,7 @@ OLD_READER = {"workspace": "w", "reads": {"make": "old"}, "action": "read"}
 
 
 def _starts(*jobs: ActiveJob) -> set[str]:
-    decisions = schedule(SchedulerInput("b", jobs), NOW)
+    decisions = schedule(SchedulerInput(backend="b", jobs=jobs), NOW)
     return {decision.job_id for decision in decisions if decision.effect is Effect.START}
 
 
@@ -27,7 +27,9 @@ def _new(**changes) -> ActiveJob:
 def test_a_job_waits_until_its_actions_earlier_outputs_have_been_read():
     reader = active("reader", wait_for=("hold",), **OLD_READER)
     hold = running("hold", workspace="w", action="hold")
-    [decision] = [d for d in schedule(SchedulerInput("b", (reader, hold, _new())), NOW) if d.job_id == "new"]
+    [decision] = [
+        d for d in schedule(SchedulerInput(backend="b", jobs=(reader, hold, _new())), NOW) if d.job_id == "new"
+    ]
     assert (decision.status_code, decision.message) == (StatusCode.WAITING_ON_DEPENDENCIES, READERS)
     for stage in ("initiated", "preparing", None):
         assert "new" not in _starts(running("reader", agent_stage=stage, **OLD_READER), _new())
@@ -93,7 +95,9 @@ class _Backend:
     def schedule(self) -> None:
         jobs = tuple(job for job in self.jobs.values() if job.state in (State.PENDING, State.RUNNING))
         ended = {job.id: job.state for job in self.jobs.values() if job not in jobs}
-        for decision in schedule(SchedulerInput("b", jobs, ended, Capacity(2, 2)), NOW):
+        for decision in schedule(
+            SchedulerInput(backend="b", jobs=jobs, dependency_states=ended, capacity=Capacity(2, 2)), NOW
+        ):
             job = self.jobs[decision.job_id]
             code = decision.status_code
             self.jobs[job.id] = replace(job, status_code=code, state=state_of(code), updated_at=NOW)
@@ -115,7 +119,9 @@ class _Backend:
 
 
 def _as_latest(job: ActiveJob) -> LatestJob:
-    return LatestJob(job.id, job.action, job.state, job.status_code, job.created_at)
+    return LatestJob(
+        id=job.id, action=job.action, state=job.state, status_code=job.status_code, created_at=job.created_at
+    )
 
 
 @settings(max_examples=300, deadline=None)

@@ -167,11 +167,18 @@ class TestWords:
         ],
     )
     def test_run(self, reason, words):
-        assert Run("a", reason).words() == words
+        assert Run(action="a", reason=reason).words() == words
 
     def test_run_after_a_failure_says_which(self):
-        assert Run("a", Reason.LAST_FAILED, previous=latest("a", S.NONZERO_EXIT)).words().endswith("(nonzero_exit)")
-        assert Run("a", Reason.FORCED, previous=latest("a")).words() == "will run: dependencies are forced to run again"
+        assert (
+            Run(action="a", reason=Reason.LAST_FAILED, previous=latest("a", S.NONZERO_EXIT))
+            .words()
+            .endswith("(nonzero_exit)")
+        )
+        assert (
+            Run(action="a", reason=Reason.FORCED, previous=latest("a")).words()
+            == "will run: dependencies are forced to run again"
+        )
 
     def test_reuse(self):
         done = datetime(2026, 5, 3, tzinfo=UTC)

@@ -167,7 +167,13 @@ def test_against_the_naive_loop(inp):
 
 def as_status(job: ActiveJob) -> JobStatus:
     return JobStatus(
-        job.state, job.status_code, job.status_message, job.created_at, job.updated_at, job.started_at, None
+        state=job.state,
+        status_code=job.status_code,
+        status_message=job.status_message,
+        status_code_updated_at=job.created_at,
+        updated_at=job.updated_at,
+        started_at=job.started_at,
+        completed_at=None,
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from carrel.project.commands import Command, split_words
+from carrel.project.commands import RunCommand, split_words
 from carrel.project.constants import LEVEL4_FILE_TYPES, LEVELS
 from carrel.project.patterns import escape_fault, pattern_fault
 
@@ -81,6 +81,6 @@ def test_words_as_shlex_splits_them(text: str) -> None:
 
 
 def test_a_command() -> None:
-    command = Command.parse("python:v2 python 'a b.py' --n=1")
+    command = RunCommand.parse("python:v2 python 'a b.py' --n=1")
     assert command.args == "python a b.py --n=1"
     assert (command.name, command.version, command.is_database_action) == ("python", "v2", False)

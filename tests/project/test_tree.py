@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carrel.project import Action, Outputs, load_pipeline
-from carrel.project.commands import Command
+from carrel.project.commands import RunCommand
 from carrel.project.tree import need_findings, tree_findings
 from carrel.project.versions import Features
 
@@ -16,7 +16,12 @@ graphs = st.dictionaries(st.sampled_from(NAMES), st.lists(st.sampled_from(NAMES 
 
 def tree(needs: dict[str, list[str]]) -> dict[str, Action]:
     return {
-        name: Action(name, Outputs({"x": f"{name}.csv"}), Command.parse(f"r:v2 {name}"), list(wanted))
+        name: Action(
+            action_id=name,
+            outputs=Outputs({"x": f"{name}.csv"}),
+            command=RunCommand.parse(f"r:v2 {name}"),
+            needs=list(wanted),
+        )
         for name, wanted in needs.items()
     }
 

@@ -65,7 +65,6 @@ def test_each_error_names_its_variable(env: pytest.MonkeyPatch, name: str, value
     env.setenv(f"X_{name}", value)
     with pytest.raises(SettingsError) as caught:
         read(Example, "X_")
-    assert str(caught.value).startswith("The environment cannot be used")
     assert sentence in str(caught.value)
 
 
@@ -74,7 +73,7 @@ def test_no_secret_is_told_nor_in_the_traceback(env: pytest.MonkeyPatch) -> None
     env.setenv("X_QUICK", "maybe")
     with pytest.raises(SettingsError) as caught:
         read(Example, "X_")
-    told = "The environment cannot be used. X_QUICK: 'maybe' is neither true nor false (write true or false); "
+    told = "X_QUICK: 'maybe' is neither true nor false (write true or false); "
     assert str(caught.value) == f"{told}X_SECRET: is too short."
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__

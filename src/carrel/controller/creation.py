@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from carrel.controller import images, service, settings
-from carrel.controller.models import Rap
+from carrel.controller.models import Rap, RapOutcome
 from carrel.controller.reusable import ActionResolver, Resolved, ReusableActionError
 from carrel.controller.service import NewJob, RapFields
 from carrel.jobs.checks import check_codelists, check_weights
@@ -86,7 +86,7 @@ def create(request: RapCreateRequest) -> RapCreateResponse:
     fields = RapFields(id=request.rap_id, analysis_scope=scope, **values)
     _check_storable(fields)
     rap, _ = service.open_rap(fields)
-    if rap.outcome == Rap.Outcome.CREATED:
+    if rap.outcome == RapOutcome.CREATED:
         return _no_change(rap.id)
     try:
         _check(fields)
@@ -95,21 +95,21 @@ def create(request: RapCreateRequest) -> RapCreateResponse:
         actions_url = read_settings(CreationSettings).actions_github_org_url
         return _create(_read_study(fields, source, deadline), ActionResolver(source, actions_url, deadline))
     except _NothingToDo as nothing:
-        if _outcome_is(rap.id, Rap.Outcome.NOTHING_TO_DO, nothing.reason):
+        if _outcome_is(rap.id, RapOutcome.NOTHING_TO_DO, nothing.reason):
             return _response(CreateResult.NOTHING_TO_DO, str(nothing.reason), rap.id, 0)
     except _REFUSALS as error:
         message = error.contract_message if isinstance(error, PlanError) else str(error)
-        if _outcome_is(rap.id, Rap.Outcome.ERROR, message):
+        if _outcome_is(rap.id, RapOutcome.ERROR, message):
             raise CreationError(message) from error
     except _OUTAGES as error:
-        if Rap.objects.get(pk=rap.id).outcome != Rap.Outcome.CREATED:  # or another worker was luckier
+        if Rap.objects.get(pk=rap.id).outcome != RapOutcome.CREATED:  # or another worker was luckier
             raise CreationUnavailable(str(error)) from error
     return _no_change(rap.id)
 
 
 def _outcome_is(rap_id: str, outcome: Any, details: str) -> bool:
     """Record what became of the request; False when another worker has created its jobs meanwhile, and that holds."""
-    return bool(service.record_rap_outcome(rap_id, outcome, details).outcome != Rap.Outcome.CREATED)
+    return bool(service.record_rap_outcome(rap_id, outcome, details).outcome != RapOutcome.CREATED)
 
 
 _REFUSALS = (

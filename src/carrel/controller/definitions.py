@@ -7,7 +7,7 @@ from typing import Any
 
 from carrel.controller import images, settings
 from carrel.controller.models import ImageDigest, Job
-from carrel.messages.tasks import JobDefinition, Study
+from carrel.messages.tasks import JobDefinition, StudyCommit
 from carrel.project import LEVEL4_FILE_TYPES
 from carrel.units.sizes import smaller_size
 
@@ -43,7 +43,7 @@ def job_definition(job: Job, task_id: str, input_job_ids: list[str], image_sha: 
         task_id=task_id,
         repo_url=job.repo_url,
         commit=job.commit,
-        study=Study(git_repo_url=rap.repo_url, commit=rap.commit, branch=rap.branch),
+        study=StudyCommit(git_repo_url=rap.repo_url, commit=rap.commit, branch=rap.branch),
         workspace=job.workspace,
         action=job.action,
         created_at=int(job.created_at.timestamp()),

@@ -20,14 +20,17 @@ class Backend(models.Model):
         return self.slug
 
 
+class RapOutcome(models.TextChoices):
+    """What became of a request."""
+
+    PLANNING = "", "being planned (or its planner was killed: planning again is safe)"
+    CREATED = "created", "jobs were created"
+    NOTHING_TO_DO = "nothing_to_do", "nothing to do"
+    ERROR = "error", "refused"
+
+
 class Rap(models.Model):
     """One request to run actions of one commit on one backend: inserted first, whatever becomes of it."""
-
-    class Outcome(models.TextChoices):
-        PLANNING = "", "being planned (or its planner was killed: planning again is safe)"
-        CREATED = "created", "jobs were created"
-        NOTHING_TO_DO = "nothing_to_do", "nothing to do"
-        ERROR = "error", "refused"
 
     id = models.CharField(max_length=16, primary_key=True)
     backend = models.CharField(max_length=100)
@@ -44,7 +47,7 @@ class Rap(models.Model):
     orgs = models.JSONField(default=list)
     analysis_scope = models.JSONField(null=True)
     created_at = models.DateTimeField()
-    outcome = models.CharField(max_length=20, choices=Outcome, default=Outcome.PLANNING, blank=True)
+    outcome = models.CharField(max_length=20, choices=RapOutcome, default=RapOutcome.PLANNING, blank=True)
     outcome_details = models.TextField(default="", blank=True)
     outcome_at = models.DateTimeField(null=True)
 

@@ -38,10 +38,10 @@ logger = logging.getLogger(__name__)
 
 @endpoint(
     Endpoint(
-        "backend/status/",
-        "GET",
-        "State of the backends that the token may use",
-        {200: ("Their states", BackendStatusResponse)},
+        path="backend/status/",
+        method="GET",
+        summary="State of the backends that the token may use",
+        answers={200: ("Their states", BackendStatusResponse)},
     )
 )
 def backend_status(request: HttpRequest, backends: list[str]) -> HttpResponse:
@@ -50,16 +50,16 @@ def backend_status(request: HttpRequest, backends: list[str]) -> HttpResponse:
 
 @endpoint(
     Endpoint(
-        "rap/create/",
-        "POST",
-        "Create the jobs of a request",
-        {
+        path="rap/create/",
+        method="POST",
+        summary="Create the jobs of a request",
+        answers={
             200: ("Nothing was created, now or because it was before", RapCreateResponse),
             201: ("Jobs were created", RapCreateResponse),
             400: ("The request was refused", ErrorResponse),
             500: ("A fault of the controller's own; the request may be sent again", ErrorResponse),
         },
-        RapCreateRequest,
+        body=RapCreateRequest,
     )
 )
 def rap_create(request: HttpRequest, backends: list[str], body: RapCreateRequest) -> HttpResponse:
@@ -87,14 +87,14 @@ def rap_create(request: HttpRequest, backends: list[str], body: RapCreateRequest
 
 @endpoint(
     Endpoint(
-        "rap/cancel/",
-        "POST",
-        "Cancel actions of a request; a job that has ended stays as it is",
-        {
+        path="rap/cancel/",
+        method="POST",
+        summary="Cancel actions of a request; a job that has ended stays as it is",
+        answers={
             200: ("The actions are cancelled", RapCancelResponse),
             404: ("No such jobs; nothing was cancelled", JobsNotFoundResponse),
         },
-        RapCancelRequest,
+        body=RapCancelRequest,
     )
 )
 def rap_cancel(request: HttpRequest, backends: list[str], body: RapCancelRequest) -> HttpResponse:
@@ -112,11 +112,11 @@ def rap_cancel(request: HttpRequest, backends: list[str], body: RapCancelRequest
 
 @endpoint(
     Endpoint(
-        "rap/status/",
-        "POST",
-        "Jobs of requests",
-        {200: ("Jobs of the requests known on the token's backends", RapStatusResponse)},
-        RapStatusRequest,
+        path="rap/status/",
+        method="POST",
+        summary="Jobs of requests",
+        answers={200: ("Jobs of the requests known on the token's backends", RapStatusResponse)},
+        body=RapStatusRequest,
     )
 )
 def rap_status(request: HttpRequest, backends: list[str], body: RapStatusRequest) -> HttpResponse:
@@ -275,12 +275,12 @@ def spec() -> dict[str, Any]:
     return document(view.endpoint for view in ENDPOINTS)
 
 
-@endpoint(Endpoint("spec.json", "GET", "This document", {}, authenticated=False))
+@endpoint(Endpoint(path="spec.json", method="GET", summary="This document", answers={}, authenticated=False))
 def spec_json(request: HttpRequest) -> HttpResponse:
     return HttpResponse(json.dumps(spec(), separators=(",", ":")), content_type="application/json")
 
 
-@endpoint(Endpoint("docs/", "GET", "This document, to read", {}, authenticated=False))
+@endpoint(Endpoint(path="docs/", method="GET", summary="This document, to read", answers={}, authenticated=False))
 def docs(request: HttpRequest) -> HttpResponse:
     from carrel.controller.rap_api_docs import page
 

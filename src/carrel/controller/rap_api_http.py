@@ -18,7 +18,7 @@ from carrel.controller.service.tokens import raw_token
 from carrel.messages.rap import ErrorResponse, request_schema
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """What the document says of a view, and what the view is held to."""
 

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from carrel.jobs.models import Capacity
-from carrel.units.settings import CommaList, EnvironmentSettings, Seconds, Size, read_settings
+from carrel.units.settings import CommaList, EnvironmentSettings, Seconds, SettingsError, Size, read_settings
 from carrel.units.sizes import parse_size
 
 SLUG = re.compile(r"[a-z0-9]([a-z0-9_-]*[a-z0-9])?")
@@ -153,8 +153,11 @@ def _load_backend(slug: str, common: ControllerSettings) -> BackendSettings:
 
 def load() -> ControllerSettings:
     """Settings from the process's environment, all checked. Raises SettingsError with a sentence."""
-    settings = read_settings(ControllerSettings)
-    _ = settings.per_backend
+    try:
+        settings = read_settings(ControllerSettings)
+        _ = settings.per_backend
+    except SettingsError as error:
+        raise SettingsError(f"The environment cannot be used. {error}") from None
     return settings
 
 

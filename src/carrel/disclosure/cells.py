@@ -85,7 +85,7 @@ _LONGEST = 60
 _MOST_DIGITS = 4000
 
 
-class Kind(Enum):
+class CellKind(Enum):
     EMPTY = auto()
     MARK = auto()
     """Redacted, suppressed, not available."""
@@ -100,7 +100,7 @@ class Kind(Enum):
 class Cell:
     """`count` has a meaning for COUNT only."""
 
-    kind: Kind
+    kind: CellKind
     count: int = 0
 
 
@@ -111,14 +111,14 @@ def read_cell(text: str) -> Cell:
     """
     text = _bare(text)
     if not text:
-        return Cell(Kind.EMPTY)
+        return Cell(CellKind.EMPTY)
     if text.isascii() and text.isdigit():
-        return Cell(Kind.COUNT, int(text)) if len(text) <= _MOST_DIGITS else Cell(Kind.TEXT)
+        return Cell(CellKind.COUNT, int(text)) if len(text) <= _MOST_DIGITS else Cell(CellKind.TEXT)
     if len(text) > _LONGEST:
-        return Cell(Kind.TEXT)
+        return Cell(CellKind.TEXT)
     if is_mark(text):
-        return Cell(Kind.MARK)
-    return _number(_FOOTNOTE.sub("", text)) or Cell(Kind.TEXT)
+        return Cell(CellKind.MARK)
+    return _number(_FOOTNOTE.sub("", text)) or Cell(CellKind.TEXT)
 
 
 def may_be_grouped(text: str) -> bool:
@@ -147,10 +147,10 @@ def is_mark(text: str) -> bool:
 def _number(text: str) -> Cell | None:
     text = text.strip()
     if text.endswith("%"):
-        return Cell(Kind.NUMBER) if _NUMBER.fullmatch(text[:-1].strip()) else None
+        return Cell(CellKind.NUMBER) if _NUMBER.fullmatch(text[:-1].strip()) else None
     if shared := _COUNT_WITH_SHARE.fullmatch(text):
         count = shared["count"] or shared["last"] or shared["named"]
-        return Cell(Kind.COUNT, int(re.sub(r"[^0-9]", "", count)))
+        return Cell(CellKind.COUNT, int(re.sub(r"[^0-9]", "", count)))
     number = _NUMBER.fullmatch(text)
     if number is None or not (number["whole"] or (number["part"] or "").strip(".")):
         return None
@@ -163,9 +163,9 @@ def _of_parts(number: re.Match[str]) -> Cell:
     exponent = int(number["exponent"] or 0)
     digits = re.sub(r"[^0-9]", "", number["whole"] or "0")
     if number["sign"] == "-" and (digits + fraction).strip("0"):
-        return Cell(Kind.NUMBER)
+        return Cell(CellKind.NUMBER)
     shifted = exponent - len(fraction)
     if shifted >= 0:
-        return Cell(Kind.COUNT, int(digits + fraction) * 10**shifted)
+        return Cell(CellKind.COUNT, int(digits + fraction) * 10**shifted)
     whole, rest = divmod(int(digits + fraction), 10**-shifted)
-    return Cell(Kind.NUMBER) if rest else Cell(Kind.COUNT, whole)
+    return Cell(CellKind.NUMBER) if rest else Cell(CellKind.COUNT, whole)

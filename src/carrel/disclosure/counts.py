@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from carrel.disclosure.cells import Cell, Kind, may_be_grouped, read_cell
-from carrel.disclosure.findings import Finding, Rule
+from carrel.disclosure.cells import Cell, CellKind, may_be_grouped, read_cell
+from carrel.disclosure.findings import DisclosureFinding, Rule
 from carrel.disclosure.tables import Table, read_tables
 
 SMALLEST_SHOWN = 8
@@ -27,12 +27,12 @@ _MOST_WHOLE = 2 / 3
 """Of a column's numbers, for it to be counts: a mean or a rate among them does not excuse the others."""
 
 
-def check_table(text: str, most: int = MOST_FINDINGS) -> list[Finding]:
+def check_table(text: str, most: int = MOST_FINDINGS) -> list[DisclosureFinding]:
     """At most `most` findings of a text's tables; none for a text that has no header and rows. Raises Unreadable."""
     return list(islice((finding for table in read_tables([text]) for finding in findings_of_counts(table)), most))
 
 
-def findings_of_counts(table: Table) -> Iterator[Finding]:
+def findings_of_counts(table: Table) -> Iterator[DisclosureFinding]:
     """Each count that is too small or not rounded, column by column."""
     labels = [row.cells[0] if row.cells else "" for row in table.rows]
     for number, name in enumerate(table.header.cells):
@@ -43,9 +43,9 @@ def findings_of_counts(table: Table) -> Iterator[Finding]:
             if not (column_counts or row_counts):
                 continue
             value = read_cell(cell)
-            if value.kind is Kind.COUNT and (message := _wrong(name, value)):
+            if value.kind is CellKind.COUNT and (message := _wrong(name, value)):
                 rule = Rule.SMALL_COUNT if message == _TOO_SMALL else Rule.NOT_ROUNDED
-                yield Finding(rule, row.line, name, cell, message)
+                yield DisclosureFinding(rule=rule, line=row.line, column=name, value=cell, message=message)
 
 
 def is_count(name: str, cells: Sequence[str]) -> bool:
@@ -53,11 +53,11 @@ def is_count(name: str, cells: Sequence[str]) -> bool:
     if NO_COUNTS.search(name):
         return False
     kinds = [read_cell(cell).kind for cell in cells]
-    whole, other, text = (kinds.count(kind) for kind in (Kind.COUNT, Kind.NUMBER, Kind.TEXT))
-    others = (cell for cell, kind in zip(cells, kinds, strict=True) if kind is Kind.NUMBER)
+    whole, other, text = (kinds.count(kind) for kind in (CellKind.COUNT, CellKind.NUMBER, CellKind.TEXT))
+    others = (cell for cell, kind in zip(cells, kinds, strict=True) if kind is CellKind.NUMBER)
     if whole and all(map(may_be_grouped, others)):  # thousands parted by points, not fractions
         whole, other = whole + other, 0
-    numeric = whole + other + kinds.count(Kind.MARK)
+    numeric = whole + other + kinds.count(CellKind.MARK)
     return whole > 0 and whole >= _MOST_WHOLE * (whole + other) and numeric >= text
 
 

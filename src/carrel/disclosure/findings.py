@@ -16,8 +16,8 @@ class Rule(StrEnum):
 IDENTIFYING = frozenset({Rule.IDENTIFIER_NAME, Rule.IDENTIFIER_VALUE})
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisclosureFinding:
     """One thing a checker should look at. `line` counts from 1, `column` is its name in the header.
 
     `value` is the cell; empty for a finding about a whole column. `subject` says of such a column what it is, in words

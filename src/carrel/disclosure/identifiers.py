@@ -8,7 +8,7 @@ its own.
 import re
 from collections.abc import Collection, Iterator, Sequence
 
-from carrel.disclosure.findings import Finding, Rule
+from carrel.disclosure.findings import DisclosureFinding, Rule
 from carrel.disclosure.mentions import words_of
 from carrel.disclosure.tables import Table
 from carrel.units.words import split_list
@@ -122,7 +122,7 @@ def identifier_of(header: str, names: Collection[str] = IDENTIFIER_NAMES) -> str
     return ""
 
 
-def findings_of_identifiers(table: Table, names: Collection[str] = IDENTIFIER_NAMES) -> Iterator[Finding]:
+def findings_of_identifiers(table: Table, names: Collection[str] = IDENTIFIER_NAMES) -> Iterator[DisclosureFinding]:
     """A finding for each column that may identify people, by its header or, where that says nothing, by its cells.
 
     No value is quoted: it may be somebody's.
@@ -130,10 +130,24 @@ def findings_of_identifiers(table: Table, names: Collection[str] = IDENTIFIER_NA
     for number, header in enumerate(table.header.cells):
         if name := identifier_of(header, names):
             message = f"a column of this name may identify people ({name})"
-            yield Finding(Rule.IDENTIFIER_NAME, table.header.line, header, "", message, name)
+            yield DisclosureFinding(
+                rule=Rule.IDENTIFIER_NAME,
+                line=table.header.line,
+                column=header,
+                value="",
+                message=message,
+                subject=name,
+            )
         elif kind := kind_of_values(table.column(number)):
             message = f"the values look like {kind}, which identify people"
-            yield Finding(Rule.IDENTIFIER_VALUE, table.header.line, header, "", message, kind)
+            yield DisclosureFinding(
+                rule=Rule.IDENTIFIER_VALUE,
+                line=table.header.line,
+                column=header,
+                value="",
+                message=message,
+                subject=kind,
+            )
 
 
 _NHS_NUMBER = re.compile(r"([0-9]{3})([ -]?)([0-9]{3})\2([0-9]{4})")

@@ -180,57 +180,57 @@ _LONGEST_BETWEEN = 24
 
 def _is_column(text: str, start: int, end: int, *, alone: bool) -> bool:
     """Whether the name at text[start:end] stands as a column's, a key's or a record's."""
-    left = _LINE_END.split(text[max(0, start - _CONTEXT) : start])[-1]
-    left = left.rstrip("_")
-    if prefix := _PREFIX.search(left[-200:]):
-        left = left[: len(left) - len(prefix[0])]
-    if left[-1:].isalnum():
+    head = _LINE_END.split(text[max(0, start - _CONTEXT) : start])[-1]
+    head = head.rstrip("_")
+    if prefix := _PREFIX.search(head[-200:]):
+        head = head[: len(head) - len(prefix[0])]
+    if head[-1:].isalnum():
         return False
-    right, *below = _LINE_END.split(text[end : end + _CONTEXT])
+    tail, *below = _LINE_END.split(text[end : end + _CONTEXT])
     following = next((line for line in below if not _RULER.fullmatch(line)), "")
     return (
-        (alone and not left.strip(_WRAPPING) and not right.strip(_WRAPPING))
-        or _is_cell(left, right)
-        or _is_element(left, right)
-        or _has_value(left, right, following)
-        or _is_spaced_header(left, right, following)
-        or _is_uniform_header(left, right, following)
+        (alone and not head.strip(_WRAPPING) and not tail.strip(_WRAPPING))
+        or _is_cell(head, tail)
+        or _is_element(head, tail)
+        or _has_value(head, tail, following)
+        or _is_spaced_header(head, tail, following)
+        or _is_uniform_header(head, tail, following)
     )
 
 
-def _is_cell(left: str, right: str) -> bool:
+def _is_cell(head: str, tail: str) -> bool:
     """A delimiter on one side, and a delimiter, a bracket of a list or the line's end on the other."""
-    quoted = _is_quoted(left, right)
-    if quoted and (_BETWEEN_QUOTED.match(right) or _BETWEEN_QUOTED.search(left[-_LONGEST_BETWEEN:])):
+    quoted = _is_quoted(head, tail)
+    if quoted and (_BETWEEN_QUOTED.match(tail) or _BETWEEN_QUOTED.search(head[-_LONGEST_BETWEEN:])):
         return True
-    before, after = left.rstrip(_WRAPPING)[-2:], right.lstrip(_WRAPPING)[:1]
+    before, after = head.rstrip(_WRAPPING)[-2:], tail.lstrip(_WRAPPING)[:1]
     is_opened = before[-1:] in (("[", "{", "(") if quoted else ("[", "{")) and not before[:-1].isalnum()
-    is_opened = is_opened or (not quoted and _STRING_BEGINS.search(left[-_LONGEST_BETWEEN:]) is not None)
-    is_closed = right.lstrip("\\")[:1] in ('"', "'") and after in ("]", "}", ")")
-    is_parted_left = before[-1:] in _LEFT_DELIMITERS or left.endswith("  ")
-    is_parted_right = after in _RIGHT_DELIMITERS or right.startswith("  ")
+    is_opened = is_opened or (not quoted and _STRING_BEGINS.search(head[-_LONGEST_BETWEEN:]) is not None)
+    is_closed = tail.lstrip("\\")[:1] in ('"', "'") and after in ("]", "}", ")")
+    is_parted_left = before[-1:] in _LEFT_DELIMITERS or head.endswith("  ")
+    is_parted_right = after in _RIGHT_DELIMITERS or tail.startswith("  ")
     begins = is_parted_left or is_opened or not before
     ends = is_parted_right or is_closed or not after
     return begins and ends and (is_parted_left or is_parted_right or (is_opened and is_closed))
 
 
-def _is_element(left: str, right: str) -> bool:
+def _is_element(head: str, tail: str) -> bool:
     """`<patient_id>` and `</patient_id>`."""
-    return left[-2:].endswith(("<", "</")) and right[:1] in (">", "/", " ")
+    return head[-2:].endswith(("<", "</")) and tail[:1] in (">", "/", " ")
 
 
-def _is_quoted(left: str, right: str) -> bool:
-    return left.rstrip("\\")[-1:] in ('"', "'") and right.lstrip("\\")[:1] in ('"', "'")
+def _is_quoted(head: str, tail: str) -> bool:
+    return head.rstrip("\\")[-1:] in ('"', "'") and tail.lstrip("\\")[:1] in ('"', "'")
 
 
-def _has_value(left: str, right: str, following: str) -> bool:
+def _has_value(head: str, tail: str, following: str) -> bool:
     """`patient_id=1001`, `patient_id: 1001`, `{patient_id: `, `"patient_id": `, `patient_id 1001`."""
-    if _NUMBER.match(right):
+    if _NUMBER.match(tail):
         return True
-    before, after = left.rstrip(_WRAPPING), right.lstrip(_WRAPPING)
+    before, after = head.rstrip(_WRAPPING), tail.lstrip(_WRAPPING)
     if after[:1] not in (":", "="):
         return False
-    if before[-1:] in ("{", ",", "&", "?") or (_is_quoted(left, right) and not before):
+    if before[-1:] in ("{", ",", "&", "?") or (_is_quoted(head, tail) and not before):
         return True
     value = after.lstrip(":=>~ ")
     if not value:
@@ -239,11 +239,11 @@ def _has_value(left: str, right: str, following: str) -> bool:
     return value[:1] in ("[", "{", "(", '"', "'") or any(char.isdigit() for char in word)
 
 
-def _is_spaced_header(left: str, right: str, following: str) -> bool:
+def _is_spaced_header(head: str, tail: str, following: str) -> bool:
     """Columns parted by blanks (or one column alone) look like prose; the line below tells, which has values there."""
-    if len(left) + len(right) >= _CONTEXT:
+    if len(head) + len(tail) >= _CONTEXT:
         return False
-    words, values = f"{left}\0{right}".split(), following.split()
+    words, values = f"{head}\0{tail}".split(), following.split()
     position = next(index for index, word in enumerate(words) if "\0" in word)
     shift = len(values) - len(words)
     if abs(shift) > 1 or words[position].strip(_WRAPPING) != "\0":
@@ -252,9 +252,9 @@ def _is_spaced_header(left: str, right: str, following: str) -> bool:
     return any(any(char.isdigit() for char in values[index]) for index in aligned)
 
 
-def _is_uniform_header(left: str, right: str, following: str) -> bool:
+def _is_uniform_header(head: str, tail: str, following: str) -> bool:
     """`patient_id:age:sex` above `1001:34:M`: as many of the mark beside the name as in the line below."""
-    marks = {right.lstrip(" ")[:1], left.rstrip(" ")[-1:]} & set(_UNIFORM)
-    line = left + right
+    marks = {tail.lstrip(" ")[:1], head.rstrip(" ")[-1:]} & set(_UNIFORM)
+    line = head + tail
     has_digit = any(char.isdigit() for char in following)
     return has_digit and any(line.count(mark) == following.count(mark) for mark in marks)

@@ -7,11 +7,11 @@ from itertools import chain, islice
 from typing import Any, BinaryIO
 
 from carrel.disclosure.counts import MOST_FINDINGS, findings_of_counts
-from carrel.disclosure.findings import Finding
+from carrel.disclosure.findings import DisclosureFinding
 from carrel.disclosure.identifiers import IDENTIFIER_NAMES, findings_of_identifiers
 from carrel.disclosure.jsons import Json
 from carrel.disclosure.markup import Markup
-from carrel.disclosure.tables import Row, Table, read_tables, tables_in_text
+from carrel.disclosure.tables import Table, TableRow, read_tables, tables_in_text
 from carrel.disclosure.texts import Unreadable, blocks_of, decoded
 from carrel.units.limits import MAX_TABLE_CELLS, MAX_TABLE_JSON
 
@@ -26,7 +26,7 @@ class Look:
     `is_blind`: they should have been able to: a table that is not understood, a file that is damaged.
     """
 
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[DisclosureFinding, ...] = ()
     unchecked: str = ""
     is_blind: bool = False
 
@@ -83,7 +83,7 @@ class _Grid:
     """Collects the cells of a page's tables; a table within a table ends the row that it stands in."""
 
     def __init__(self) -> None:
-        self.tables: list[list[Row]] = []
+        self.tables: list[list[TableRow]] = []
         self._row: list[str] | None = None
         self._cell: list[str] | None = None
         self._count = 0
@@ -106,7 +106,7 @@ class _Grid:
             self._end_cell()
             if self._row and self.tables:
                 rows = self.tables[-1]
-                rows.append(Row(len(rows) + 1, tuple(self._row)))
+                rows.append(TableRow(len(rows) + 1, tuple(self._row)))
             self._row = None
             if not is_end:
                 if name == "table" or not self.tables:
@@ -184,8 +184,10 @@ def _from_rows(names: list[Any], rows: list[list[Any]]) -> Table | None:
     """None where cells are no cells: records within records are looked into one by one."""
     if any(isinstance(cell, dict | list) for row in rows for cell in row):
         return None
-    header = Row(1, tuple(_cell_text(name) for name in names))
-    return Table(header, tuple(Row(number, tuple(map(_cell_text, row))) for number, row in enumerate(rows, start=2)))
+    header = TableRow(1, tuple(_cell_text(name) for name in names))
+    return Table(
+        header, tuple(TableRow(number, tuple(map(_cell_text, row))) for number, row in enumerate(rows, start=2))
+    )
 
 
 def _cell_text(value: Any) -> str:

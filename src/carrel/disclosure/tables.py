@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
-from carrel.disclosure.cells import Kind, read_cell
+from carrel.disclosure.cells import CellKind, read_cell
 from carrel.disclosure.records import records_of
 from carrel.disclosure.texts import Unreadable, lines_of
 from carrel.units.limits import MAX_TABLE_CELLS, MAX_TABLE_PARAGRAPHS, READ_BLOCK_BYTES
@@ -30,7 +30,7 @@ _COMMENTS = ("#", "//", "--", "%", "*")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """`line` is the first line of the row in its file, from 1 (in a page or a JSON document: the row's number)."""
 
     line: int
@@ -41,8 +41,8 @@ class Row:
 class Table:
     """`rows` may be longer or shorter than `header`; a cell that is not there says nothing."""
 
-    header: Row
-    rows: tuple[Row, ...]
+    header: TableRow
+    rows: tuple[TableRow, ...]
 
     def column(self, number: int) -> tuple[str, ...]:
         return tuple(row.cells[number] if number < len(row.cells) else "" for row in self.rows)
@@ -64,13 +64,13 @@ def tables_in_text(blocks: Iterable[str]) -> list[Table]:
     tables = []
     for number, lines in _bounded_paragraphs(blocks):
         rows = [row for row in _rows(lines, delimiter_of(lines)) if any(row.cells)]
-        table = _table([Row(number + row.line - 1, row.cells) for row in rows])
+        table = _table([TableRow(number + row.line - 1, row.cells) for row in rows])
         if table and _is_plainly_a_table(table):
             tables.append(table)
     return tables
 
 
-def header_of(blocks: Iterable[str]) -> Row | None:
+def header_of(blocks: Iterable[str]) -> TableRow | None:
     """The header of a file's first table, by its first rows; None for a file without any."""
     sample, _ = _sampled(blocks)
     tables = read_tables(["".join(sample)])
@@ -112,7 +112,7 @@ def _alike(widths: Sequence[int]) -> int:
     return max(Counter(width for width in widths if width > 1).values(), default=0)
 
 
-def _rows(blocks: Iterable[str], delimiter: str) -> Iterator[Row]:
+def _rows(blocks: Iterable[str], delimiter: str) -> Iterator[TableRow]:
     if delimiter in (_SPACES, _BLANKS):
         numbered = enumerate(chain.from_iterable(lines_of(blocks)), start=1)
         rows = ((number, _spaced(line, delimiter)) for number, line in numbered)
@@ -121,7 +121,7 @@ def _rows(blocks: Iterable[str], delimiter: str) -> Iterator[Row]:
             (number, _piped(cells) if delimiter == "|" else cells) for number, cells in records_of(blocks, delimiter)
         )
     for number, cells in rows:
-        yield Row(number, tuple(cell.strip() for cell in cells))
+        yield TableRow(number, tuple(cell.strip() for cell in cells))
 
 
 def _spaced(line: str, delimiter: str) -> list[str]:
@@ -140,7 +140,7 @@ def _piped(cells: list[str]) -> list[str]:
     return inner[:-1] if len(inner) > 1 and len(inner) < len(cells) and not inner[-1].strip() else inner
 
 
-def _bounded(rows: Iterable[Row]) -> Iterator[Row]:
+def _bounded(rows: Iterable[TableRow]) -> Iterator[TableRow]:
     cells = 0
     for row in rows:
         cells += len(row.cells) + 1
@@ -149,9 +149,9 @@ def _bounded(rows: Iterable[Row]) -> Iterator[Row]:
         yield row
 
 
-def _sections(rows: Iterable[Row]) -> Iterator[list[Row]]:
+def _sections(rows: Iterable[TableRow]) -> Iterator[list[TableRow]]:
     """Runs of rows with blank ones between."""
-    section: list[Row] = []
+    section: list[TableRow] = []
     for row in rows:
         if any(row.cells):
             section.append(row)
@@ -188,7 +188,7 @@ def _paragraphs(blocks: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
         yield number - len(paragraph) + 1, paragraph
 
 
-def _table(rows: Sequence[Row]) -> Table | None:
+def _table(rows: Sequence[TableRow]) -> Table | None:
     """A section's header and the rows below it; None for a section without two rows."""
     if len(rows) < 2:
         return Table(rows[0], ()) if rows else None
@@ -198,11 +198,11 @@ def _table(rows: Sequence[Row]) -> Table | None:
     header = rows[position]
     body = tuple(row for row in rows[position + 1 :] if not _is_note(row, width))
     if len(header.cells) == width - 1 and width > 1:  # R leaves out the header of row names
-        header = Row(header.line, ("", *header.cells))
+        header = TableRow(header.line, ("", *header.cells))
     return Table(header, body)
 
 
-def _is_header(rows: Sequence[Row], number: int, width: int) -> bool:
+def _is_header(rows: Sequence[TableRow], number: int, width: int) -> bool:
     row, following = rows[number], rows[number + 1]
     filled = sum(map(bool, row.cells))
     if row.cells[0].startswith(_COMMENTS) and not (len(row.cells) == width and _has_number(following)):
@@ -214,15 +214,18 @@ def _is_header(rows: Sequence[Row], number: int, width: int) -> bool:
     return len(row.cells) == width - 1 == filled and _has_number(following)
 
 
-def _has_number(row: Row) -> bool:
+def _has_number(row: TableRow) -> bool:
     """Or a mark in its place; a letter or a word that may be one may be a name as well."""
     kinds = ((cell, read_cell(cell).kind) for cell in row.cells)
-    return any(kind in (Kind.COUNT, Kind.NUMBER) or (kind is Kind.MARK and not cell.isalpha()) for cell, kind in kinds)
+    return any(
+        kind in (CellKind.COUNT, CellKind.NUMBER) or (kind is CellKind.MARK and not cell.isalpha())
+        for cell, kind in kinds
+    )
 
 
-def _is_note(row: Row, width: int) -> bool:
+def _is_note(row: TableRow, width: int) -> bool:
     """A footnote or a source below a table: one filled cell that is the first, where rows have more."""
-    return width > 1 and bool(row.cells[0]) and not any(row.cells[1:]) and read_cell(row.cells[0]).kind is Kind.TEXT
+    return width > 1 and bool(row.cells[0]) and not any(row.cells[1:]) and read_cell(row.cells[0]).kind is CellKind.TEXT
 
 
 def _joined(sections: Sequence[Table]) -> list[Table]:

@@ -21,7 +21,7 @@ class Effect(StrEnum):
     """Make the attempt's task inactive and ask the agent to cancel it, if one is active."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """One thing to do to one job: `transition()` it to this code and message, with this effect.
 
@@ -59,13 +59,18 @@ def retry_decision(
         times = "once" if failed == 1 else f"{failed} times"
         message = f"{STATUSES[StatusCode.JOB_ERROR].message} It was tried {times}; the last time {cause}{note}."
         return Decision(
-            job.id, StatusCode.JOB_ERROR, message, at_ns=job.agent_timestamp_ns, reference=reference, failed=True
+            job_id=job.id,
+            status_code=StatusCode.JOB_ERROR,
+            message=message,
+            at_ns=job.agent_timestamp_ns,
+            reference=reference,
+            failed=True,
         )
     words = STATUSES[StatusCode.WAITING_ON_NEW_TASK].message.removesuffix(".")
     return Decision(
-        job.id,
-        StatusCode.WAITING_ON_NEW_TASK,
-        f"{words}: {cause}{note}. {_next_attempt(failed, pause_words=in_words(pause), policy=policy)}",
+        job_id=job.id,
+        status_code=StatusCode.WAITING_ON_NEW_TASK,
+        message=f"{words}: {cause}{note}. {_next_attempt(failed, pause_words=in_words(pause), policy=policy)}",
         at_ns=job.agent_timestamp_ns,
         not_before=now + pause,
         reference=reference,
@@ -89,15 +94,21 @@ def fault_decision(job: ActiveJob, fault: Exception, now: datetime, policy: Retr
     if pause is None:
         message = f"Internal error{reference_note(reference)}. Give the reference to those who run this installation."
         return Decision(
-            job.id, StatusCode.INTERNAL_ERROR, message, Effect.STOP, reference=reference, failed=True, fault=fault
+            job_id=job.id,
+            status_code=StatusCode.INTERNAL_ERROR,
+            message=message,
+            effect=Effect.STOP,
+            reference=reference,
+            failed=True,
+            fault=fault,
         )
     running = job.state is State.RUNNING
     of_how_many = "" if job.may_publish else f" of {policy.attempts}"
     tries = f"Try {failed + 1}{of_how_many} is in {in_words(pause)}."
     return Decision(
-        job.id,
-        job.status_code if running else StatusCode.WAITING_ON_NEW_TASK,
-        f"Carrel met an error of its own with this job{reference_note(reference)}. "
+        job_id=job.id,
+        status_code=job.status_code if running else StatusCode.WAITING_ON_NEW_TASK,
+        message=f"Carrel met an error of its own with this job{reference_note(reference)}. "
         + (tries if running else _next_attempt(failed, pause_words=in_words(pause), policy=policy)),
         not_before=now + pause,
         reference=reference,

@@ -9,7 +9,7 @@ from carrel.jobs.retries import DEFAULT_POLICY, RetryPolicy
 from carrel.jobs.statuses import State, StatusCode
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LatestJob:
     """The latest not cancelled job of one action in one (workspace, backend): what `plan()` looks at."""
 
@@ -24,7 +24,7 @@ class LatestJob:
     """An agent (or the local run) found an output of this job gone: it counts as never having run."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveJob:
     """A pending or running job as `schedule()` sees it. `agent_*` are of its latest attempt (task)."""
 
@@ -79,7 +79,7 @@ class BackendFlags:
     """"" or "db-maintenance"."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulerInput:
     """All that one scheduling pass over one backend looks at."""
 

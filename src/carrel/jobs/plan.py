@@ -52,10 +52,10 @@ class NoActionsRequested(PlanError):
 class UnknownAction(PlanError, UnknownActionError):
     """`name` is not in the file; `known` are those that are, in file order; `suggestion` the nearest one."""
 
-    def __init__(self, name: str, known: Sequence[str]) -> None:
+    def __init__(self, name: str, names: Sequence[str]) -> None:
         self.name = name
-        self.known = tuple(known)
-        self.suggestion = nearest(name, known)
+        self.known = tuple(names)
+        self.suggestion = nearest(name, names)
         hint = f"\nDid you mean `{self.suggestion}`?" if self.suggestion else ""
         super().__init__(f"Action '{name}' not found in project.yaml{hint}")
 
@@ -87,7 +87,7 @@ _REASON_WORDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """A new job. `wait_for_new`: actions that run in this same plan; `wait_for_jobs`: ids of jobs already active.
 

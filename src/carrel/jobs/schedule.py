@@ -258,9 +258,9 @@ class _Pass:
             words = f"The backend's server restarted during each of {job.attempts} attempts at this job."
             return _to(job, StatusCode.JOB_ERROR, words, at_ns=job.agent_timestamp_ns)
         return Decision(
-            job.id,
-            outcome.code,
-            _timeout_words(job) if outcome.code is StatusCode.TIMED_OUT else outcome.message,
+            job_id=job.id,
+            status_code=outcome.code,
+            message=_timeout_words(job) if outcome.code is StatusCode.TIMED_OUT else outcome.message,
             at_ns=job.agent_timestamp_ns,
             missing_inputs_of=outcome.missing_inputs_of,
             reference=outcome.reference,
@@ -323,7 +323,7 @@ def _to(
     not_before: datetime | None = None,
 ) -> Decision:
     words = STATUSES[code].message if message is None else message
-    return Decision(job.id, code, words, effect, at_ns, not_before)
+    return Decision(job_id=job.id, status_code=code, message=words, effect=effect, at_ns=at_ns, not_before=not_before)
 
 
 def _timeout_words(job: ActiveJob) -> str:

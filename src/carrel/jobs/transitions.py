@@ -18,7 +18,7 @@ class InvalidTransition(ValueError):
     """The table does not allow this change. A caller's bug: nothing may be written."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobStatus:
     """The columns of a job that `transition()` reads and writes, under the names they have there."""
 
@@ -40,7 +40,7 @@ class Change(StrEnum):
     CODE = "code"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StatusEvent:
     """One row of the event table: a job went from one code (or message) to another, at a time."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from carrel.disclosure.findings import IDENTIFYING, Finding
+from carrel.disclosure.findings import IDENTIFYING, DisclosureFinding
 from carrel.disclosure.outputs import Look, look_at
 from carrel.local.settings import LocalSettings
 from carrel.local.study import Study
@@ -30,7 +30,7 @@ class CheckedFile:
 
     path: str
     excluded: str = ""
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[DisclosureFinding, ...] = ()
     unseen: str = ""
     unchecked: str = ""
     is_blind: bool = False
@@ -129,7 +129,7 @@ def html_report(study: Study, files: Iterable[CheckedFile]) -> str:
         "<style>body{font-family:sans-serif;margin:2rem}td,th{padding:.3rem .8rem;text-align:left}"
         "tr.no td{background:#fde8e8}tr.look td{background:#fff6dd}</style></head>\n"
         f"<body><h1>{title}</h1>\n<table><tr><th>File</th><th>Line</th><th>Column</th><th>Value</th>"
-        f"<th>Finding</th></tr>\n{rows}\n</table></body></html>\n"
+        f"<th>DisclosureFinding</th></tr>\n{rows}\n</table></body></html>\n"
     )
 
 

@@ -11,7 +11,7 @@ from carrel.local.errors import LocalError
 if TYPE_CHECKING:
     from carrel.executors.base import Executor
     from carrel.local.study import Study
-    from carrel.project import Command
+    from carrel.project import RunCommand
 
 DEFAULT_REGISTRY = "ghcr.io/opensafely-core"
 
@@ -56,7 +56,7 @@ class LocalSettings:
         """With the executor that the command line names, if it names one."""
         return replace(self, executor=name) if name else self
 
-    def image(self, command: "Command") -> str:
+    def image(self, command: "RunCommand") -> str:
         """The full reference of an action's image; `latest` stands for `v1` (contract)."""
         return self.image_named(f"{command.name}:{command.version}")
 

@@ -236,10 +236,10 @@ def _plain(node: Any, definitions: dict[str, Any]) -> Any:
         inner = {name: _plain(value, definitions) for name, value in node["properties"].items()}
         node = {key: value for key, value in node.items() if key != "properties"}
         return {**_plain(node, definitions), "properties": inner}
-    found = {key: _plain(value, definitions) for key, value in node.items() if key not in ("title", "default")}
-    if "const" in found:
-        found["enum"] = [found.pop("const")]
-    return _nullable(found)
+    plain = {key: _plain(value, definitions) for key, value in node.items() if key not in ("title", "default")}
+    if "const" in plain:
+        plain["enum"] = [plain.pop("const")]
+    return _nullable(plain)
 
 
 def _nullable(node: dict[str, Any]) -> dict[str, Any]:

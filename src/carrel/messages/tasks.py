@@ -33,7 +33,7 @@ class Stage(StrEnum):
     ERROR = "error"
 
 
-class Study(BaseModel):
+class StudyCommit(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     git_repo_url: str
@@ -51,7 +51,7 @@ class JobDefinition(BaseModel):
     task_id: str = ""
     repo_url: str
     commit: str
-    study: Study
+    study: StudyCommit
     workspace: str
     action: str
     created_at: int

@@ -1,6 +1,6 @@
 """project.yaml: text in, checked `Pipeline` out. Pure: no Django, no disk, no network (spec: project-yaml.md)."""
 
-from carrel.project.commands import Command, is_database_action
+from carrel.project.commands import RunCommand, is_database_action
 from carrel.project.constants import LEVEL4_FILE_TYPES, RUN_ALL_COMMAND
 from carrel.project.document import Document
 from carrel.project.loader import action_names, get_all_output_patterns_from_project_file, load_pipeline
@@ -12,7 +12,6 @@ __all__ = [
     "LEVEL4_FILE_TYPES",
     "RUN_ALL_COMMAND",
     "Action",
-    "Command",
     "Document",
     "Expectations",
     "Outputs",
@@ -20,6 +19,7 @@ __all__ = [
     "Problem",
     "ProjectValidationError",
     "Resources",
+    "RunCommand",
     "RunOn",
     "UnknownActionError",
     "YAMLError",

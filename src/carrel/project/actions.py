@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from carrel.project.backends import action_run_on, is_backend_name
-from carrel.project.commands import Command
+from carrel.project.commands import RunCommand
 from carrel.project.constants import RUN_ALL_COMMAND
 from carrel.project.findings import DICTIONARY, Findings, check_keys
 from carrel.project.generators import check_generator
@@ -46,12 +46,12 @@ class ActionReader:
         if len(name) > MAX_ACTION_NAME:
             message = f"Action name {name[:40]!r}... is longer than {MAX_ACTION_NAME} characters"
             self.findings.error("action-name-long", message, path, key=True, ours=True)
-            return Action(name, Outputs())
+            return Action(action_id=name, outputs=Outputs())
         self._check_name(name, path)
         if not isinstance(body, dict):
             message = f"Configuration for action {name} must be {DICTIONARY}"
             self.findings.error("action-type", message, path)
-            return Action(name, Outputs())
+            return Action(action_id=name, outputs=Outputs())
         self._check_keys(name, body, path)
         for section, (kind, words) in _TYPES.items():
             if section in body and not isinstance(body[section], kind):
@@ -63,15 +63,15 @@ class ActionReader:
         run_on = action_run_on(name, body, path, self.findings)
         resources = self._resources(name, body, path)
         action = Action(
-            name,
-            outputs,
-            command,
-            needs,
-            _of_type(body, "config", dict),
-            _of_type(body, "dummy_data_file", str),
-            commands,
-            run_on,
-            resources,
+            action_id=name,
+            outputs=outputs,
+            command=command,
+            needs=needs,
+            config=_of_type(body, "config", dict),
+            dummy_data_file=_of_type(body, "dummy_data_file", str),
+            commands=commands,
+            run_on=run_on,
+            resources=resources,
         )
         check_generator(action, path, self.findings)
         self._check_commands(action, path)
@@ -112,11 +112,11 @@ class ActionReader:
                 self.findings.error(f"{required}-missing", message, (*path, required))
         check_keys(body, ACTION_KEYS, f"action {name}", path, self.findings)
 
-    def _run(self, name: str, body: dict[Any, Any], path: Path) -> tuple[Command | None, dict[str, Command]]:
+    def _run(self, name: str, body: dict[Any, Any], path: Path) -> tuple[RunCommand | None, dict[str, RunCommand]]:
         run, path = body.get("run"), (*path, "run")
         if isinstance(run, str):
             return self._command(name, run, path), {}
-        commands: dict[str, Command] = {}
+        commands: dict[str, RunCommand] = {}
         if isinstance(run, dict):
             if not run:
                 message = f"run must have a value, {name} has an empty run key"
@@ -131,7 +131,7 @@ class ActionReader:
                     commands[str(backend)] = command
         return None, commands
 
-    def _backend_command(self, name: str, backend: Any, text: Any, path: Path) -> Command | None:
+    def _backend_command(self, name: str, backend: Any, text: Any, path: Path) -> RunCommand | None:
         path = (*path, backend)
         if not is_backend_name(str(backend)):
             message = f"`run` section for action {name} has {backend!r}, which is not a name of a backend"
@@ -142,9 +142,9 @@ class ActionReader:
         self.findings.error("run-backend-type", message, path)
         return None
 
-    def _command(self, name: str, raw: str, path: Path) -> Command | None:
+    def _command(self, name: str, raw: str, path: Path) -> RunCommand | None:
         try:
-            command = Command.parse(raw)
+            command = RunCommand.parse(raw)
         except ValueError as error:
             message = f"`run` section for action {name} cannot be split into words: {str(error).lower()}"
             self.findings.error("run-quotes", message, path, ours=True)

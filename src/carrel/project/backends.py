@@ -63,29 +63,29 @@ def action_run_on(name: str, body: dict[Any, Any], path: Path, findings: Finding
     return own
 
 
-def _check_agreement(name: str, asked: set[str], commands: set[str], path: Path, findings: Findings) -> None:
-    for backend in sorted(asked - commands):
+def _check_agreement(name: str, listed: set[str], commands: set[str], path: Path, findings: Findings) -> None:
+    for backend in sorted(listed - commands):
         message = f"Action {name} runs on {backend} by its `run_on`, but its `run` has no command for {backend}"
         findings.error("run-on-disagrees", message, (*path, "run_on"), ours=True)
-    for backend in sorted(commands - asked):
+    for backend in sorted(commands - listed):
         message = f"Action {name} has a command for {backend}, but its `run_on` leaves {backend} out"
         findings.error("run-on-disagrees", message, (*path, "run", backend), key=True, ours=True)
 
 
-def resolve_run_on(where: RunOn, known: Collection[str] | None, default: Collection[str]) -> tuple[str, ...]:
+def resolve_run_on(where: RunOn, backends: Collection[str] | None, default: Collection[str]) -> tuple[str, ...]:
     """The study's backends, by name."""
     if where.only is not None:
         return where.only
-    everywhere = default if known is None or not where.exclude else known
+    everywhere = default if backends is None or not where.exclude else backends
     return tuple(name for name in everywhere if name not in where.exclude)
 
 
 class BackendNames:
     """Checks every backend named in a file: that it is known (each name once), and that the study runs there."""
 
-    def __init__(self, known: Collection[str] | None, default: Collection[str], findings: Findings) -> None:
-        self.listed = known is not None
-        self.known = tuple(known) if known is not None else (*CONVENTIONAL_BACKENDS, *default)
+    def __init__(self, backends: Collection[str] | None, default: Collection[str], findings: Findings) -> None:
+        self.listed = backends is not None
+        self.known = tuple(backends) if backends is not None else (*CONVENTIONAL_BACKENDS, *default)
         self.findings = findings
         self.seen: set[str] = set()
 
@@ -105,17 +105,17 @@ class BackendNames:
 
     def _check_action(self, action: Action, where: RunOn) -> None:
         path: Path = ("actions", action.action_id)
-        for name, place in _named(action.run_on, (*path, "run_on")):
-            self._check_known(name, place)
+        for name, key_path in _named(action.run_on, (*path, "run_on")):
+            self._check_known(name, key_path)
         here = [(name, (*path, "run_on", index)) for index, name in enumerate(action.run_on.only or ())]
         here += [(backend, (*path, "run", backend)) for backend in action.commands]
-        for name, place in here:
-            self._check_known(name, place)
+        for name, key_path in here:
+            self._check_known(name, key_path)
             if not where.allows(name):
                 message = (
                     f"Action {action.action_id} names backend {name}, where the study does not run by its `run_on`"
                 )
-                self.findings.warn("backend-elsewhere", message, place, key=place[-2] == "run")
+                self.findings.warn("backend-elsewhere", message, key_path, key=key_path[-2] == "run")
 
     def _check_known(self, name: str, path: Path) -> None:
         if name in self.known or name in self.seen:

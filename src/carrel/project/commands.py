@@ -27,14 +27,14 @@ def is_database_action(args: Sequence[str]) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class RunCommand:
     """A `run` string (`raw`) and its words (`parts`, at least one)."""
 
     raw: str
     parts: list[str]
 
     @classmethod
-    def parse(cls, raw: str) -> Command:
+    def parse(cls, raw: str) -> RunCommand:
         """Split `raw`; raises ValueError where quotes do not close."""
         return cls(raw, split_words(raw))
 

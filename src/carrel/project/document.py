@@ -92,11 +92,20 @@ class Document:
             check_size(len(raw))
             return cls(raw.decode(), filename)
         except YamlFault as fault:
-            raise YAMLError(Problem(fault.message, 1, 1, "error", filename, "yaml")) from None
+            raise YAMLError(
+                Problem(message=fault.message, line=1, column=1, severity="error", filename=filename, rule="yaml")
+            ) from None
         except UnicodeDecodeError as error:
             before = raw[: error.start].decode("utf-8", "replace")
             line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-            problem = Problem("the file is not UTF-8 text", line, column, "error", filename, "yaml")
+            problem = Problem(
+                message="the file is not UTF-8 text",
+                line=line,
+                column=column,
+                severity="error",
+                filename=filename,
+                rule="yaml",
+            )
             raise YAMLError(problem) from None
 
     @property
@@ -108,7 +117,14 @@ class Document:
         return self._yaml.locate(path, key=key)
 
     def _problem(self, fault: YamlFault) -> Problem:
-        return Problem(printable(fault.message), fault.line, fault.column, "error", self.filename, "yaml")
+        return Problem(
+            message=printable(fault.message),
+            line=fault.line,
+            column=fault.column,
+            severity="error",
+            filename=self.filename,
+            rule="yaml",
+        )
 
 
 def check_size(size: int) -> None:

@@ -15,8 +15,8 @@ DICTIONARY = "a dictionary of key/value pairs"
 """How the contract's messages call a mapping."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectFinding:
     """A problem before its line is looked up. `ours`: the contract would let it pass (or fall over)."""
 
     rule: str
@@ -35,20 +35,26 @@ class Findings:
     def __init__(self, document: Document, side: Document | None = None) -> None:
         self.document, self.side = document, side
         self.moved: set[Path] = set()
-        self.items: list[Finding] = []
+        self.items: list[ProjectFinding] = []
         self.hints = 0
 
     def error(self, rule: str, message: str, path: Path, *, key: bool = False, ours: bool = False) -> None:
-        self._note(Finding(rule, shortened(message), path, key, "error", ours))
+        self._note(
+            ProjectFinding(rule=rule, message=shortened(message), path=path, key=key, severity="error", ours=ours)
+        )
 
     def warn(self, rule: str, message: str, path: Path, *, key: bool = False) -> None:
-        self._note(Finding(rule, shortened(message), path, key, "warning"))
+        self._note(ProjectFinding(rule=rule, message=shortened(message), path=path, key=key, severity="warning"))
 
     def aside(self, rule: str, message: str, path: Path, *, key: bool = False) -> None:
         """An error in the side file."""
-        self._note(Finding(rule, shortened(message), path, key, "error", True, True))
+        self._note(
+            ProjectFinding(
+                rule=rule, message=shortened(message), path=path, key=key, severity="error", ours=True, side=True
+            )
+        )
 
-    def _note(self, finding: Finding) -> None:
+    def _note(self, finding: ProjectFinding) -> None:
         if len(self.items) < MAX_FINDINGS:
             self.items.append(finding)
 
@@ -64,22 +70,27 @@ class Findings:
 
     def errors(self) -> list[Problem]:
         """What the contract reports first comes first; then what only we refuse."""
-        found = [finding for finding in self.items if finding.severity == "error"]
-        return self._place(sorted(found, key=lambda finding: finding.ours))
+        errors = [finding for finding in self.items if finding.severity == "error"]
+        return self._place(sorted(errors, key=lambda finding: finding.ours))
 
     def warnings(self) -> list[Problem]:
         return self._place(finding for finding in self.items if finding.severity == "warning")
 
-    def _place(self, found: Iterable[Finding]) -> list[Problem]:
-        return list(dict.fromkeys(self._problem(finding) for finding in found))
+    def _place(self, findings: Iterable[ProjectFinding]) -> list[Problem]:
+        return list(dict.fromkeys(self._problem(finding) for finding in findings))
 
-    def _problem(self, finding: Finding) -> Problem:
-        place = tuple(map(str, finding.path[:3]))
-        aside = finding.side or place in self.moved or place[:1] in self.moved
+    def _problem(self, finding: ProjectFinding) -> Problem:
+        action_path = tuple(map(str, finding.path[:3]))
+        aside = finding.side or action_path in self.moved or action_path[:1] in self.moved
         document = self.side if aside and self.side is not None else self.document
         line, column = document.locate(finding.path, key=finding.key)
         return Problem(
-            printable(shortened(finding.message)), line, column, finding.severity, document.filename, finding.rule
+            message=printable(shortened(finding.message)),
+            line=line,
+            column=column,
+            severity=finding.severity,
+            filename=document.filename,
+            rule=finding.rule,
         )
 
 

@@ -6,7 +6,7 @@ import re
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
-from carrel.project.commands import Command
+from carrel.project.commands import RunCommand
 from carrel.project.findings import Findings
 from carrel.project.models import Action
 from carrel.units.yaml_documents import Path
@@ -27,7 +27,7 @@ def check_generator(action: Action, path: Path, findings: Findings) -> None:
         _check_command(action, command, (*path, backend), findings)
 
 
-def _check_command(action: Action, command: Command, path: Path, findings: Findings) -> None:
+def _check_command(action: Action, command: RunCommand, path: Path, findings: Findings) -> None:
     if command.name not in _IMAGES:
         return
     if _cohort(command.raw):
@@ -42,7 +42,7 @@ def _check_command(action: Action, command: Command, path: Path, findings: Findi
         findings.warn("dataset-unchecked", message, path)
 
 
-def writes_rows(command: Command) -> bool:
+def writes_rows(command: RunCommand) -> bool:
     """Whether what the command writes is rows of the database: a query's, or a dataset's of patients."""
     if command.name == "sqlrunner":
         return True
@@ -50,7 +50,7 @@ def writes_rows(command: Command) -> bool:
     return command.name in _IMAGES and subcommand in {*_DATASET_COMMANDS, "generate_cohort"}
 
 
-def _check_cohort(action: Action, command: Command, path: Path, findings: Findings) -> None:
+def _check_cohort(action: Action, command: RunCommand, path: Path, findings: Findings) -> None:
     name, levels = action.action_id, len(action.outputs)
     if levels != 1:
         message = f"A `generate_cohort` action must have exactly one output; {name} had {levels}"
@@ -63,7 +63,7 @@ def _check_cohort(action: Action, command: Command, path: Path, findings: Findin
         findings.error("cohort-folders", message, (*path[:2], "outputs"))
 
 
-def _check_dataset(action: Action, command: Command, path: Path, findings: Findings) -> None:
+def _check_dataset(action: Action, command: RunCommand, path: Path, findings: Findings) -> None:
     name = action.action_id
     if action.outputs.moderately_sensitive or action.outputs.minimally_sensitive:
         message = f"`{name}` action uses `generate-dataset` and so all outputs must be labelled `highly_sensitive`"
@@ -95,13 +95,13 @@ def _check_dataset(action: Action, command: Command, path: Path, findings: Findi
 def _output_argument(args: list[str]) -> str | None:
     """Value of the last `--output X` or `--output=X`; what is behind `--` belongs to the study's own script."""
     own = args[: args.index("--")] if "--" in args else args
-    found = None
+    value = None
     for index, arg in enumerate(own):
         if arg == "--output" and index + 1 < len(own):
-            found = own[index + 1]
+            value = own[index + 1]
         elif arg.startswith("--output="):
-            found = arg.removeprefix("--output=")
-    return found
+            value = arg.removeprefix("--output=")
+    return value
 
 
 def _folder_and_extension(spec: str) -> tuple[str, str] | None:

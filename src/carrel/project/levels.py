@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from carrel.project.findings import Finding
+from carrel.project.findings import ProjectFinding
 from carrel.project.generators import writes_rows
 from carrel.project.models import Action
 from carrel.project.patterns import overlap
@@ -14,13 +14,13 @@ from carrel.units.limits import MAX_OVERLAP_STEPS
 _MODERATELY = "moderately_sensitive"
 
 
-def level_findings(actions: Actions) -> Iterator[Finding]:
+def level_findings(actions: Actions) -> Iterator[ProjectFinding]:
     """Outputs that may come to output checkers although they are data of patients: each a warning."""
     yield from _rows(actions)
     yield from _overlaps(actions)
 
 
-def _rows(actions: Actions) -> Iterator[Finding]:
+def _rows(actions: Actions) -> Iterator[ProjectFinding]:
     for name, action in actions.items():
         if action.outputs.moderately_sensitive and any(map(writes_rows, action.all_commands)):
             message = (
@@ -30,7 +30,7 @@ def _rows(actions: Actions) -> Iterator[Finding]:
             yield _warning("rows-moderately", message, ("actions", name, "outputs", _MODERATELY))
 
 
-def _overlaps(actions: Actions) -> Iterator[Finding]:
+def _overlaps(actions: Actions) -> Iterator[ProjectFinding]:
     steps = 0
     for name, action in actions.items():
         for key, pattern in (action.outputs.moderately_sensitive or {}).items():
@@ -70,5 +70,5 @@ def _words(name: str, pattern: str, maker: str, higher: str, level: str) -> str:
     )
 
 
-def _warning(rule: str, message: str, path: tuple[str, ...]) -> Finding:
-    return Finding(rule, message, path, severity="warning")
+def _warning(rule: str, message: str, path: tuple[str, ...]) -> ProjectFinding:
+    return ProjectFinding(rule=rule, message=message, path=path, severity="warning")

@@ -79,12 +79,12 @@ class _Loading:
         self.document, self.side, self.filename = document, side, filename
         self.findings = Findings(document, side)
 
-    def pipeline(self, known: Collection[str] | None, default: Collection[str]) -> Pipeline:
+    def pipeline(self, backends: Collection[str] | None, default: Collection[str]) -> Pipeline:
         project = self._project()
         version = read_version(project, self.findings)
         check_keys(project, PROJECT_KEYS, "project", (), self.findings)
         where = read_run_on(project.get("run_on"), ("run_on",), self.findings, "the project")
-        run_on = resolve_run_on(where, known, default)
+        run_on = resolve_run_on(where, backends, default)
         features = Features.of(version)
         actions = self._actions(project, features)
         self.findings.items += image_findings(actions, features)
@@ -94,7 +94,7 @@ class _Loading:
         names_not_text = {str(key) for key in bodies if not isinstance(key, str)} if isinstance(bodies, dict) else set()
         self.findings.items += need_findings(actions, names_not_text)
         expectations = read_expectations(project, version, features, self.findings)
-        BackendNames(known, default, self.findings).check_all(where, run_on, actions)
+        BackendNames(backends, default, self.findings).check_all(where, run_on, actions)
         if self._problems():
             raise self._error()
         self.findings.items += level_findings(actions)

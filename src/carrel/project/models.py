@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from carrel.project.commands import Command
+from carrel.project.commands import RunCommand
 from carrel.project.constants import LEVELS
 
 # Outputs has a method named dict, which hides the type inside of its class.
@@ -77,31 +77,31 @@ EVERYWHERE = RunOn()
 _NO_WISHES = Resources()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
     """One action. `run` is its command; before `for_backend`, an action may have one for each backend instead."""
 
     action_id: str
     outputs: Outputs
-    command: Command | None = None
+    command: RunCommand | None = None
     """The one command, or None where `commands` has one for each backend."""
     needs: list[str] = field(default_factory=list)
     config: dict[str, Any] | None = None
     dummy_data_file: str | None = None
-    commands: dict[str, Command] = field(default_factory=dict)
+    commands: dict[str, RunCommand] = field(default_factory=dict)
     """Command by backend, where `run` is written so; empty otherwise and once projected."""
     run_on: RunOn = EVERYWHERE
     resources: Resources = _NO_WISHES
 
     @property
-    def run(self) -> Command:
+    def run(self) -> RunCommand:
         """The command; LookupError for an action with one for each backend that was not projected onto one."""
         if self.command is None:
             raise LookupError(f"Action {self.action_id} has a command for each backend: use Pipeline.for_backend first")
         return self.command
 
     @property
-    def all_commands(self) -> list[Command]:
+    def all_commands(self) -> list[RunCommand]:
         return [self.command] if self.command is not None else list(self.commands.values())
 
     @property

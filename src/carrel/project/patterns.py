@@ -62,8 +62,8 @@ def length_fault(pattern: str) -> str | None:
 
 def overlap(one: str, other: str) -> bool:
     """Whether there is a path that both patterns match."""
-    left, right = one.split("/"), other.split("/")
-    return len(left) == len(right) and all(map(_names_overlap, left, right))
+    names, other_names = one.split("/"), other.split("/")
+    return len(names) == len(other_names) and all(map(_names_overlap, names, other_names))
 
 
 def _names_overlap(one: str, other: str) -> bool:

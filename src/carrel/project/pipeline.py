@@ -13,7 +13,7 @@ from carrel.project.projection import backend_findings, tree_on
 from carrel.project.versions import Features
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
     """A checked project file. `actions` keeps the file's order."""
 
@@ -40,7 +40,7 @@ class Pipeline:
     def action_images(self) -> set[str]:
         """`image:version` of every command, with `latest` written as `v1`."""
         commands = (command for action in self.actions.values() for command in action.all_commands)
-        return {f"{each.name}:{'v1' if each.version == 'latest' else each.version}" for each in commands}
+        return {f"{command.name}:{'v1' if command.version == 'latest' else command.version}" for command in commands}
 
     def action(self, name: str) -> Action:
         """The action of that name; raises UnknownActionError."""
@@ -71,9 +71,9 @@ class Pipeline:
         return replace(self, actions=tree_on(self.actions, backend), run_on=(backend,), backend=backend)
 
     def _check(self, backend: str) -> None:
-        found = list(backend_findings(self.actions, Features.of(self.version), [backend]))
-        if not found:
+        items = list(backend_findings(self.actions, Features.of(self.version), [backend]))
+        if not items:
             return
         findings = Findings(Document(self.text, self.filename or "project.yaml"))
-        findings.items = found
+        findings.items = items
         raise ProjectValidationError.of(findings.errors(), self.filename)

@@ -20,7 +20,7 @@ MAX_CANDIDATES, MAX_WORD = 1000, 200
 Severity = Literal["error", "warning"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """One thing that is wrong (`error`) or doubtful (`warning`), and where. Lines and columns count from 1."""
 
@@ -85,16 +85,16 @@ class UnknownActionError(ProjectValidationError):
     """An action was asked for that the project does not have (on this backend)."""
 
 
-def nearest(name: object, known: Iterable[object]) -> str | None:
-    """The known name most like `name`, or None where none is near."""
+def nearest(name: object, names: Iterable[object]) -> str | None:
+    """The one of these names most like `name`, or None where none is near."""
     import difflib  # only when something is wrong: keeps the start of `carrel check` quick
 
-    candidates = [str(each) for each in islice(known, MAX_CANDIDATES)]
-    found = difflib.get_close_matches(str(name)[:MAX_WORD], candidates, n=1, cutoff=0.6)
-    return found[0] if found else None
+    candidates = [str(candidate) for candidate in islice(names, MAX_CANDIDATES)]
+    matches = difflib.get_close_matches(str(name)[:MAX_WORD], candidates, n=1, cutoff=0.6)
+    return matches[0] if matches else None
 
 
-def did_you_mean(name: object, known: Iterable[object]) -> str:
+def did_you_mean(name: object, names: Iterable[object]) -> str:
     """` (did you mean `x`?)`, or nothing, to be put behind a message."""
-    match = nearest(name, known)
+    match = nearest(name, names)
     return f" (did you mean `{match}`?)" if match else ""

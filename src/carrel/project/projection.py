@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from carrel.project.findings import Finding
+from carrel.project.findings import ProjectFinding
 from carrel.project.tree import Actions, absent_findings, tree_findings
 from carrel.project.versions import Features
 
@@ -24,7 +24,7 @@ def says_nothing_of_backends(actions: Actions) -> bool:
 
 def backend_findings(
     actions: Actions, features: Features, backends: Collection[str], *, by_default: bool = False
-) -> Iterator[Finding]:
+) -> Iterator[ProjectFinding]:
     """What is wrong on some of `backends`; what is wrong on all of them is said once, without naming them.
 
     `by_default`: the file itself says nothing of where it runs, which is then the likely mistake.
@@ -32,14 +32,14 @@ def backend_findings(
     if says_nothing_of_backends(actions):
         yield from tree_findings(actions, features)
         return
-    found: dict[Finding, list[str]] = {}
+    backends_of: dict[ProjectFinding, list[str]] = {}
     for backend in backends:
         # As `tree_on`, but commands stay under their backend, so that a finding knows where its text stands.
         tree = {name: action for name, action in actions.items() if action.runs_on(backend)}
         for finding in absent_findings(actions, tree, backend):
             yield replace(finding, message=finding.message + _SAY_WHERE) if by_default else finding
         for finding in tree_findings(tree, features, backend):
-            found.setdefault(finding, []).append(backend)
-    for finding, where in found.items():
+            backends_of.setdefault(finding, []).append(backend)
+    for finding, where in backends_of.items():
         partly = len(where) < len(backends)
         yield replace(finding, message=f"{finding.message} (on {', '.join(where)})") if partly else finding

@@ -53,8 +53,8 @@ def _known_version(version: float, findings: Findings) -> float | None:
         findings.error("version-too-new", message, ("version",))
         return None
     if version not in KNOWN_VERSIONS:
-        known = ", ".join(f"{each:g}" for each in KNOWN_VERSIONS)
-        message = f"`version` {version:g} does not exist (there are {known})"
+        versions = ", ".join(f"{known_version:g}" for known_version in KNOWN_VERSIONS)
+        message = f"`version` {version:g} does not exist (there are {versions})"
         findings.error("version-unknown", message, ("version",), ours=True)
         return None
     if version != LATEST_VERSION:

@@ -96,8 +96,8 @@ def _mode_in(folder: bytes, name: bytes) -> bytes | None:
     at = 0
     while at < len(folder):
         end = folder.index(b"\0", at)
-        mode, _, found = folder[at:end].partition(b" ")
-        if found == name:
+        mode, _, entry_name = folder[at:end].partition(b" ")
+        if entry_name == name:
             return mode.rjust(len(LINK), b"0")
         at = end + 1 + _OBJECT_ID_BYTES
     return None
@@ -271,20 +271,20 @@ class Followed:
 def follow(path: str, links: Mapping[str, str]) -> Followed:
     """Follow `path` through `links` (symlink path -> target). Loops, and what leads nowhere, stay inside."""
     todo = path.split("/")[::-1]
-    place: list[str] = []
+    names: list[str] = []
     followed = steps = 0
     while todo and followed <= _MAX_LINKS:
         steps += 1
         part = todo.pop()
         if part == "..":
-            if not place:
+            if not names:
                 return Followed(False, steps)
-            place.pop()
+            names.pop()
         elif part not in ("", "."):
             # No link lies deeper than trees may be.
-            target = links.get("/".join([*place, part])) if len(place) < MAX_GIT_DEPTH else None
+            target = links.get("/".join([*names, part])) if len(names) < MAX_GIT_DEPTH else None
             if target is None:
-                place.append(part)
+                names.append(part)
             elif posixpath.isabs(target):
                 return Followed(False, steps)
             else:

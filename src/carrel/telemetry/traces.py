@@ -85,14 +85,14 @@ def span(name: str, tracer: str = "carrel", /, **attributes: Any) -> Iterator[No
         return
     with _provider.get_tracer(tracer).start_as_current_span(
         name, attributes=_clean(attributes), record_exception=False, set_status_on_exception=False
-    ) as made:
+    ) as current:
         try:
             yield
         except Exception as error:
             from opentelemetry.trace import StatusCode
 
-            made.set_status(StatusCode.ERROR)
-            made.set_attribute("fault", type(error).__name__)
+            current.set_status(StatusCode.ERROR)
+            current.set_attribute("fault", type(error).__name__)
             raise
 
 
@@ -107,7 +107,7 @@ def note(**attributes: Any) -> None:
 
 def job_moved(
     traceparent: str,
-    left: str,
+    previous: str,
     entered: str,
     since: datetime,
     at: datetime,
@@ -122,20 +122,20 @@ def job_moved(
     """
     if _provider is None:
         return
-    status_left(traceparent, left, since, at, attributes)
+    status_left(traceparent, previous, since, at, attributes)
     if final:
         job_ended(traceparent, entered, created_at, at, attributes, error=entered == "internal_error")
 
 
 def status_left(
     traceparent: str,
-    left: str,
+    status: str,
     since: datetime,
     until: datetime,
     attributes: Attributes | None = None,
 ) -> None:
     """A job left a status code that it had from `since` to `until`: one child span, called as the code in capitals."""
-    _emit(traceparent, left, since, max(since, until), attributes or {})
+    _emit(traceparent, status, since, max(since, until), attributes or {})
 
 
 def job_ended(
@@ -172,7 +172,7 @@ def _emit(
     ids = (int(match[1], 16), int(match[2], 16))
     token = _ids.set(ids if root else None)
     try:
-        made = _provider.get_tracer("jobs").start_span(
+        job_span = _provider.get_tracer("jobs").start_span(
             name.upper(), context=_context(None if root else ids), start_time=_ns(start), attributes=_clean(attributes)
         )
     finally:
@@ -180,8 +180,8 @@ def _emit(
     if error:
         from opentelemetry.trace import StatusCode
 
-        made.set_status(StatusCode.ERROR)
-    made.end(_ns(end))
+        job_span.set_status(StatusCode.ERROR)
+    job_span.end(_ns(end))
 
 
 def _context(parent: tuple[int, int] | None) -> "Context":

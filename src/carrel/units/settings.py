@@ -54,10 +54,10 @@ def read_settings(kind: type[S], prefix: str = "", **values: Any) -> S:
     try:
         return kind(_env_prefix=prefix, **values)
     except UndecodableSetting as error:
-        raise SettingsError(f"The environment cannot be used: {error}.") from None
+        raise SettingsError(f"{error}.") from None
     except ValidationError as error:
         # Without the error itself, whose own text shows the values.
-        raise SettingsError(f"The environment cannot be used. {'; '.join(_sentences(error, prefix))}.") from None
+        raise SettingsError(f"{'; '.join(_sentences(error, prefix))}.") from None
 
 
 def _sentences(error: ValidationError, prefix: str) -> list[str]:

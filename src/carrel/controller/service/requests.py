@@ -7,7 +7,7 @@ from typing import Any
 from django.db import transaction
 
 from carrel.controller import clock, settings
-from carrel.controller.models import Job, Rap
+from carrel.controller.models import Job, Rap, RapOutcome
 from carrel.controller.service import events, queries, scheduling
 from carrel.controller.service.locks import locked
 from carrel.jobs.identifiers import job_id
@@ -32,7 +32,7 @@ class ActionsNotFound(Exception):
         self.not_found = list(not_found)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RapFields:
     """What a client asked for (fields of POST rap/create/)."""
 
@@ -52,7 +52,7 @@ class RapFields:
     analysis_scope: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
     """One job to create. Sizes as in `resources` of project.yaml: "4G"; times in seconds; None: the backend's default.
 
@@ -102,11 +102,11 @@ def _identity(rap: Rap | RapFields) -> tuple[str, str, str, str]:
     return rap.backend, rap.repo_url, rap.workspace, rap.commit
 
 
-def record_rap_outcome(rap_id: str, outcome: Rap.Outcome, details: str = "") -> Rap:
+def record_rap_outcome(rap_id: str, outcome: RapOutcome, details: str = "") -> Rap:
     """Write what became of a request for which no job was created. Changes nothing once jobs were created."""
     with locked(_backend_of(rap_id)):
         rap = Rap.objects.get(pk=rap_id)
-        if rap.outcome != Rap.Outcome.CREATED and (rap.outcome, rap.outcome_details) != (outcome, details):
+        if rap.outcome != RapOutcome.CREATED and (rap.outcome, rap.outcome_details) != (outcome, details):
             _write_outcome(rap, outcome, details)
     return rap
 
@@ -130,12 +130,12 @@ def create_jobs(rap_id: str, plan: Callable[[], Sequence[NewJob]]) -> tuple[list
     backend = _backend_of(rap_id)
     with traces.span("create_jobs", "create_or_update_jobs", backend=backend, rap=rap_id), locked(backend):
         rap = Rap.objects.get(pk=rap_id)
-        if rap.outcome == Rap.Outcome.CREATED:
+        if rap.outcome == RapOutcome.CREATED:
             return queries.rap_jobs(rap_id), False
         rows = Job.objects.bulk_create([_row(rap, job, position) for position, job in enumerate(plan())])
         events.record_created(rows)
         point("controller.jobs.inserted")
-        _write_outcome(rap, Rap.Outcome.CREATED, "")
+        _write_outcome(rap, RapOutcome.CREATED, "")
         scheduling.run(backend)
         point("controller.jobs.scheduled")
     point("controller.jobs.created")
