@@ -26,13 +26,14 @@ soak SECONDS="3600" SEED="" ONLY="":
     CARREL_SOAK_SECONDS={{ SECONDS }} CARREL_SOAK_SEED={{ if SEED == "" { "$RANDOM" } else { SEED } }} CARREL_SOAK_ONLY={{ quote(ONLY) }} \
         pytest -q -s tests/crash/test_soak.py
 
-# formatting, lint, types, import rules, subjects of commits
+# formatting, lint, types, import rules, subjects of commits, paths that pages name
 check:
     ruff format --check .
     ruff check .
     mypy
     lint-imports
     python scripts/subjects.py
+    pytest -q tests/rules/test_named_paths.py
 
 # mend formatting and what lint can mend by itself
 fix:
