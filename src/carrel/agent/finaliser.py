@@ -59,7 +59,7 @@ class OutputUnreadable(UserError):
     """An output cannot be read, or is not any more what it was when it was listed."""
 
 
-class Names:
+class OutputPaths:
     """The paths of a workspace's outputs, and of the folders they lie in."""
 
     def __init__(self, files: Collection[str]) -> None:
@@ -67,15 +67,16 @@ class Names:
         self._folders = {str(folder) for path in files for folder in PurePosixPath(path).parents}
 
     def has(self, path: str) -> bool:
+        """Whether a file of this path would stand in the place of an output, or of a folder of one."""
         return path in self.files or path in self._folders
 
 
-@dataclass
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finaliser:
     """One attempt being finalised.
 
     `may_publish` is asked once all is staged that does not depend on other jobs, and waits for the controller's word
-    for this attempt (docs/adr: the publication is fenced); only then is the workspace's lock taken. `still_wanted` is
+    for this attempt (docs/adr: the publication is fenced); only then is the workspace's lock taken. `is_current` is
     asked under it, just before the commit, and does not wait.
     """
 
@@ -83,17 +84,18 @@ class Finaliser:
     job: JobDefinition
     task_id: str
     name: str
-    """Of the process."""
+    """Name of the process, as the executor knows it."""
     folder: AttemptFolder
-    still_wanted: Callable[[], bool] = lambda: True
+    is_current: Callable[[], bool] = lambda: True
     may_publish: Callable[[], bool] = lambda: True
     metrics: Mapping[str, Any] = field(default_factory=dict)
     is_unwanted: Callable[[], bool] = lambda: False
     """Looked at between blocks of long work: whether to stop at once, as it has been cancelled, say."""
     deadline: float = field(default_factory=lambda: time.monotonic() + MAX_FINALISE_SECONDS)
+    """When it has taken too long, by the monotonic clock in seconds."""
 
     def check(self) -> None:
-        """Raise Superseded when nobody wants the end of this any more, TookTooLong when its time is over."""
+        """Raise Superseded where its end is wanted no more, TookTooLong where its time is over."""
         if self.is_unwanted():
             raise Superseded
         if time.monotonic() > self.deadline:
@@ -104,6 +106,7 @@ class Finaliser:
 
     @property
     def job_folder(self) -> Path:
+        """Where the record and the log of the job are kept for good."""
         return self.context.storage.job_folder(self.job.id, self.job.created_at)
 
     def finish(self, inspection: Inspection, *, cancelled: bool = False, timeout: float | None = None) -> Publication:
@@ -212,7 +215,7 @@ class Finaliser:
                 raise Superseded
             point("finalise.allowed")
             with self.context.locks.of(self.job.workspace):
-                if not self.still_wanted():
+                if not self.is_current():
                     raise Superseded
                 if facts.published:
                     self._stage_workspace(publication, staged, exclusions)
@@ -267,9 +270,9 @@ class Finaliser:
         """Level 4 copies, stubs and the manifest: what depends on what other jobs made."""
         storage, job = self.context.storage, self.job
         present = manifest.read(storage.manifest(job.workspace), job.workspace)
-        names = Names(present["outputs"].keys() | staged.keys())
+        taken_paths = OutputPaths(present["outputs"].keys() | staged.keys())
         for path, output in staged.items():
-            self._stage_level4(publication, output, exclusions.get(path), names)
+            self._stage_level4(publication, output, exclusions.get(path), taken_paths)
         prepared = self.folder.prepared()
         origin = OutputOrigin(
             job_id=job.id,
@@ -288,7 +291,7 @@ class Finaliser:
         publication.add_bytes(manifest.dumps(new), storage.manifest(job.workspace))
 
     def _stage_level4(
-        self, publication: Publication, output: StagedOutput, exclusion: Exclusion | None, names: Names
+        self, publication: Publication, output: StagedOutput, exclusion: Exclusion | None, taken_paths: OutputPaths
     ) -> None:
         folder = self.context.storage.level4(self.job.workspace)
         if output.level == level4.HIGHLY_SENSITIVE or exclusion:
@@ -297,11 +300,11 @@ class Finaliser:
             # The message about an earlier `t.csv` gives way to a file that is to be stored as `t.csv.txt/n.csv`.
             for parent in PurePosixPath(output.path).parents:
                 stub = folder / parent
-                if parent.suffix == STUB and str(parent) not in names.files and stub.is_file():
+                if parent.suffix == STUB and str(parent) not in taken_paths.files and stub.is_file():
                     stub.unlink()
             publication.add_copy(output.file.path, folder / output.path)
         stub_path = output.path + STUB
-        if names.has(stub_path):
+        if taken_paths.has(stub_path):
             return
         if exclusion:
             publication.add_bytes(exclusion.stub.encode(), folder / stub_path)

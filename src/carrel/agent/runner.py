@@ -248,16 +248,17 @@ class Runner:
     def _timeout(self) -> float | None:
         return self.task.carrel.timeout_seconds if self.task.carrel else None
 
-    def _finaliser(self) -> Finaliser:
+    def _finaliser(self, is_unwanted: Callable[[], bool] = lambda: False) -> Finaliser:
         return Finaliser(
             context=self.context,
             job=self.job,
             task_id=self.task.id,
             name=self.name,
             folder=self.folder,
-            still_wanted=lambda: not self.superseded,
+            is_current=lambda: not self.superseded,
             may_publish=self._may_publish,
             metrics=self._meter.final(self.folder, self._inspection),
+            is_unwanted=is_unwanted,
         )
 
     def _may_publish(self) -> bool:
@@ -283,9 +284,7 @@ class Runner:
         self._report_stage(Stage.FINALIZING)
         cancelled = self._cancellation() is not None
         timeout = self._timeout() if self._is_timed_out() else None
-        finaliser = self._finaliser()
-        if not cancelled:
-            finaliser.is_unwanted = self._is_unwanted
+        finaliser = self._finaliser() if cancelled else self._finaliser(self._is_unwanted)
         self._publication = finaliser.finish(self._inspection, cancelled=cancelled, timeout=timeout)
         point("attempt.finalised")
 

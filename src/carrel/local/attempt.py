@@ -49,7 +49,7 @@ class RunContext:
     request_id: str
     backend: str
     all_actions: frozenset[str]
-    """Of the whole project, whatever the backend."""
+    """Names of the actions of the whole project, whatever the backend."""
     hidden: LeaveOut
     former_outputs: Sequence[str]
     """Those of the hidden files that an earlier run made, and that no action makes now."""
@@ -137,8 +137,8 @@ class LocalAttempt:
         for record in self.needed.values():
             for path, level in record.outputs.items():
                 levels[path] = highest_level([level, levels.get(path, "")])
-        shown = {mount.target.removeprefix(f"{WORKSPACE}/"): mount.source for mount in mounts}
-        return note_placed(self.workspace, self.action.outputs.flat(), levels, self.input_hashes, shown)
+        read_only = {mount.target.removeprefix(f"{WORKSPACE}/"): mount.source for mount in mounts}
+        return note_placed(self.workspace, self.action.outputs.flat(), levels, self.input_hashes, read_only)
 
     def check(self) -> None:
         """Raise `Stopped` when the run is being stopped; called between blocks of long work."""

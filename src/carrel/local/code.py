@@ -23,7 +23,7 @@ def output_patterns(pipeline: "Pipeline") -> list[str]:
 
 
 def hidden_files(study: "Study", pipeline: "Pipeline") -> "LeaveOut":
-    """What of the study no job sees, on any backend. Raises `LocalError` when the manifest cannot be read."""
+    """Which files of the study no job sees, on any backend. Raises `LocalError` for a damaged manifest."""
     from carrel.outputs.study_files import hidden_from_jobs
 
     return hidden_from_jobs(output_patterns(pipeline), find_former_outputs(study, pipeline))

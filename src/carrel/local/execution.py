@@ -53,7 +53,7 @@ def _environment(execution: Execution) -> dict[str, str]:
 
 
 def _run_in_foreground(execution: Execution, settings: LocalSettings, executor: Executor) -> int:
-    """With the engine's own client, so that a shell or a debugger has the terminal."""
+    """Run it with the engine's own client, so that a shell or a debugger has the terminal."""
     import subprocess
 
     image = settings.image_named(execution.image)

@@ -44,7 +44,7 @@ class Images:
         self.engine, self.settings = engine, settings
 
     def list_images(self) -> list[LocalImage]:
-        """Those of the registry in force, by name."""
+        """The images here that are of the registry in force, by name."""
         prefix = self.settings.docker_registry + "/"
         images = []
         for record in self.engine.get("/images/json"):
@@ -57,12 +57,12 @@ class Images:
 
     def references_to_pull(self, names: list[str], force: bool) -> list[str]:
         """References for what was named (`python`, `python:v2`, `all`); only those here already unless `force`."""
-        here = {image.reference for image in self.list_images()}
+        present = {image.reference for image in self.list_images()}
         if not names or "all" in names:
             all_references = {self.settings.image_named(f"{name}:{default_tag(name)}") for name in STANDARD_IMAGES}
-            return sorted(here | all_references if force else here)
+            return sorted(present | all_references if force else present)
         references = [self.settings.image_named(name) for name in dict.fromkeys(names)]
-        return [reference for reference in references if force or reference in here]
+        return [reference for reference in references if force or reference in present]
 
     def pull(self, reference: str) -> bool:
         """Fetch the registry's present image; True when it is another one than was here, which is then removed."""

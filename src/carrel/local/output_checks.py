@@ -20,7 +20,7 @@ _LONGEST_SHOWN = 80
 """Characters of a cell or a column's name that are shown."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedFile:
     """One moderately sensitive output, or what may hide some.
 
@@ -50,12 +50,14 @@ def check_study(study: Study) -> list[CheckedFile]:
     spec = {p: level for a in study.pipeline().actions.values() for p, level in a.outputs.flat().items()}
     patterns = [pattern for pattern, level in spec.items() if level == MODERATELY_SENSITIVE]
     linked = [refusal.path for refusal in listing.refused if _is_regular(study.folder / refusal.path)]
-    here = [file.path for file in listing.files] + linked
-    paths = {path for pattern in patterns for path in match_pattern(pattern, here)}
+    present = [file.path for file in listing.files] + linked
+    paths = {path for pattern in patterns for path in match_pattern(pattern, present)}
     names = LocalSettings.from_env().identifier_names
     checked = [_check_output(study, path, names) for path in paths]
     hidden = (refusal for refusal in listing.refused if refusal.path not in linked)
-    checked += [CheckedFile(refusal.path, unseen=refusal.reason) for refusal in hidden if _may_hide(refusal, patterns)]
+    checked += [
+        CheckedFile(path=refusal.path, unseen=refusal.reason) for refusal in hidden if _may_hide(refusal, patterns)
+    ]
     return sorted(checked, key=lambda file: file.path)
 
 
@@ -77,11 +79,11 @@ def _check_output(study: Study, path: str, names: Collection[str]) -> CheckedFil
     exclusion = check_file(study.folder, path, GateLimits())
     look = _look_at(study, path, names)
     if exclusion is None:
-        return CheckedFile(path, "", look.findings, "", look.unchecked, look.is_blind)
+        return CheckedFile(path=path, findings=look.findings, unchecked=look.unchecked, is_blind=look.is_blind)
     barred = GateLimits().barred
     further = (finding for finding in look.findings if finding.rule in IDENTIFYING)
     findings = tuple(finding for finding in further if finding.subject not in barred)
-    return CheckedFile(path, exclusion.reason, findings)
+    return CheckedFile(path=path, excluded=exclusion.reason, findings=findings)
 
 
 def _look_at(study: Study, path: str, names: Collection[str]) -> Look:
@@ -100,8 +102,8 @@ def lines(files: Iterable[CheckedFile]) -> Iterator[str]:
         if verdict := _verdict(file):
             yield f"{file.path}: {verdict}"
         for finding in file.findings:
-            shown = [_shown(finding.column), *([_shown(finding.value)] if finding.value else []), finding.message]
-            yield f"{file.path}:{finding.line}: {': '.join(shown)}"
+            parts = [_shown(finding.column), *([_shown(finding.value)] if finding.value else []), finding.message]
+            yield f"{file.path}:{finding.line}: {': '.join(parts)}"
 
 
 def _verdict(file: CheckedFile) -> str:

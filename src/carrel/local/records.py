@@ -42,7 +42,7 @@ class ActionRecord:
     dirty: bool = False
     """Whether the study's folder had changes that are not in `commit`."""
     code_hash: str = ""
-    """Of every file of the study that the action could see."""
+    """One hash of every file of the study that the action could see."""
     inputs: Mapping[str, str] = field(default_factory=dict)
     """Hash of each output of a needed action it was given."""
     outputs: Mapping[str, str] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class ActionRecord:
 
 
 def read_records(study: "Study") -> dict[str, ActionRecord]:
-    """By action. A record that cannot be read (another version's, damaged) counts as none: the action runs again."""
+    """The records by action. One that cannot be read (damaged, say) counts as none: the action runs again."""
     records = (read_record(path) for path in sorted(study.records.glob("*.json")))
     return {record.action: record for record in records if record is not None}
 

@@ -123,8 +123,8 @@ def run(study: Study, options: RunOptions, settings: LocalSettings, watcher: Wat
 def _make_context(
     study: Study, options: RunOptions, settings: LocalSettings, executor: Executor, watcher: Watcher
 ) -> RunContext:
-    whole = study.pipeline()
-    former = find_former_outputs(study, whole)
+    pipeline = study.pipeline()
+    former = find_former_outputs(study, pipeline)
     watcher_lock = threading.Lock()
 
     def tell(action: str, code: StatusCode, message: str, detail: bool) -> None:
@@ -136,9 +136,9 @@ def _make_context(
         settings=settings,
         executor=executor,
         request_id=secrets.token_hex(8),
-        backend=options.backend or default_backend(whole),
-        all_actions=frozenset(whole.all_actions),
-        hidden=hidden_from_jobs(output_patterns(whole), former),
+        backend=options.backend or default_backend(pipeline),
+        all_actions=frozenset(pipeline.all_actions),
+        hidden=hidden_from_jobs(output_patterns(pipeline), former),
         former_outputs=former,
         version=read_version(study.folder),
         tell=tell,

@@ -53,7 +53,7 @@ class LocalSettings:
         )
 
     def with_executor(self, name: str | None) -> "LocalSettings":
-        """With the executor that the command line names, if it names one."""
+        """The same settings with the executor that the command line names, if it names one."""
         return replace(self, executor=name) if name else self
 
     def image(self, command: "RunCommand") -> str:

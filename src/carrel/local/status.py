@@ -26,45 +26,54 @@ class ActionStatus:
 
 def read_statuses(study: Study, settings: LocalSettings, backend: str | None = None) -> list[ActionStatus]:
     """Every action of the project (as on `backend`, where one is given), in file order."""
-    whole = study.pipeline()
-    pipeline = whole.for_backend(backend) if backend else whole
-    records = read_records(study)
+    project = study.pipeline()
+    pipeline = project.for_backend(backend) if backend else project
     hashes = Hashes()
-    code = hashes.hash_code(study.folder, find_study_files(study.folder, hidden_files(study, whole)))
-    going_on = find_running_actions(study)
-    result = []
+    present = _Present(
+        study=study,
+        settings=settings,
+        records=read_records(study),
+        code_hash=hashes.hash_code(study.folder, find_study_files(study.folder, hidden_files(study, project))),
+        hashes=hashes,
+    )
+    running = find_running_actions(study)
+    statuses = []
     for name, action in pipeline.actions.items():
-        record = records.get(name)
-        stale = tuple(_find_changes(study, settings, action, record, code, records, hashes)) if record else ()
-        result.append(ActionStatus(name, record, stale, name in going_on))
-    return result
+        record = present.records.get(name)
+        stale = tuple(present.changes_since(record, action)) if record else ()
+        statuses.append(ActionStatus(name, record, stale, name in running))
+    return statuses
 
 
-def _find_changes(
-    study: Study,
-    settings: LocalSettings,
-    action: Action,
-    record: ActionRecord,
-    code: str,
-    records: dict[str, ActionRecord],
-    hashes: Hashes,
-) -> Iterator[str]:
-    if not record.succeeded:
-        yield "failed"
-    if record.code_hash != code:
-        yield "code changed"
-    on_backend = action.for_backend(record.backend) if record.backend in action.commands else action
-    command = on_backend.command
-    if command is None or on_backend.run_command != record.run:
-        yield "command changed"
-    inputs = {path: study.folder / path for need in action.needs if need in records for path in records[need].outputs}
-    input_hashes = {path: hashes.hash_file(file) if file.is_file() else "" for path, file in inputs.items()}
-    if input_hashes != dict(record.inputs):
-        yield "inputs changed"
-    if command is not None and image_changed(settings, record, settings.image(command)):
-        yield "image changed"
-    if missing_outputs(study, record):
-        yield "outputs missing"
+@dataclass(frozen=True, slots=True)
+class _Present:
+    """The study as it is now, to be compared with the records of its actions."""
+
+    study: Study
+    settings: LocalSettings
+    records: dict[str, ActionRecord]
+    code_hash: str
+    hashes: Hashes
+
+    def changes_since(self, record: ActionRecord, action: Action) -> Iterator[str]:
+        """What is not as the record of this action says, in words."""
+        if not record.succeeded:
+            yield "failed"
+        if record.code_hash != self.code_hash:
+            yield "code changed"
+        on_backend = action.for_backend(record.backend) if record.backend in action.commands else action
+        command = on_backend.command
+        if command is None or on_backend.run_command != record.run:
+            yield "command changed"
+        needed = [self.records[need] for need in action.needs if need in self.records]
+        inputs = {path: self.study.folder / path for maker in needed for path in maker.outputs}
+        hashes = {path: self.hashes.hash_file(file) if file.is_file() else "" for path, file in inputs.items()}
+        if hashes != dict(record.inputs):
+            yield "inputs changed"
+        if command is not None and image_changed(self.settings, record, self.settings.image(command)):
+            yield "image changed"
+        if missing_outputs(self.study, record):
+            yield "outputs missing"
 
 
 def image_changed(settings: LocalSettings, record: ActionRecord, image: str) -> bool:

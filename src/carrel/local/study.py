@@ -116,7 +116,7 @@ def load(path: Path, filename: str = PROJECT_FILE) -> "Pipeline":
 
 
 def _text_of(path: Path) -> bytes:
-    """As much of a file as a project file may have, and a byte more. No link: a server reads none either."""
+    """Read as much of a file as a project file may have, and a byte more. No link: a server reads none either."""
     if path.is_symlink() and path.name in (PROJECT_FILE, SIDE_FILE):
         raise LocalError(f"{path} is a symbolic link: put the file itself there")
     try:

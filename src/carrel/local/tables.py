@@ -38,7 +38,7 @@ def columns(rows: Iterable[Sequence[str]]) -> Iterator[str]:
 
 
 def status_rows(statuses: Iterable[ActionStatus]) -> list[list[str]]:
-    """With a heading: action, state, when, commit, what is out of date."""
+    """Rows with a heading: action, state, when, commit, what is out of date."""
     rows = [["ACTION", "STATE", "FINISHED", "COMMIT", "UP TO DATE"]]
     return rows + [_status_row(status) for status in statuses]
 

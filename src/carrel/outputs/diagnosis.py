@@ -6,7 +6,7 @@ They may name files of the study and so stay on the secure side; what leaves are
 import os
 import shlex
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 from carrel.executors.base import WORKSPACE, Inspection
@@ -14,7 +14,7 @@ from carrel.jobs.exits import NOT_EXECUTABLE, NOT_FOUND
 from carrel.outputs.walk import open_beneath
 
 FIRST_LINE_BYTES = 256
-"""As much of a script's first line as the kernel reads."""
+"""The kernel reads as much of a script's first line."""
 SHELL_ERROR = 2
 """A shell's exit code for text that it does not understand, such as a program of another kind."""
 BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
@@ -29,18 +29,17 @@ BYTE_ORDER_MARK = "begins with a byte order mark, so that its first line is not 
 RUNNERS = {".py": "python", ".r": "Rscript", ".sh": "sh", ".jl": "julia"}
 
 
-def notes_on(seen: Inspection, workspace: Path, args: Sequence[str]) -> tuple[str, ...]:
+def notes_on(inspection: Inspection, workspace: Path, args: Sequence[str]) -> tuple[str, ...]:
     """The executor's notes, and ours. `args` is the job's command, `workspace` its folder as the job left it."""
-    start = why_not_started(seen.exit_code, workspace, args)
-    return (*seen.notes, *_memory_notes(seen), *([f"Start: {start}"] if start else []))
-
-
-def _memory_notes(seen: Inspection) -> Iterator[str]:
-    if seen.oom_killed and seen.exit_code == 0:
-        yield (
+    notes = [*inspection.notes]
+    if inspection.oom_killed and inspection.exit_code == 0:
+        notes.append(
             "Memory: a process of this job was killed because its memory was used up, though the job itself ended "
             "well. Its outputs may lack that process's part; ask for more memory, or start fewer processes."
         )
+    if start := why_not_started(inspection.exit_code, workspace, args):
+        notes.append(f"Start: {start}")
+    return tuple(notes)
 
 
 def why_not_started(exit_code: int | None, workspace: Path, args: Sequence[str]) -> str:

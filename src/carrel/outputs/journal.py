@@ -102,7 +102,7 @@ def _is_name(value: object) -> bool:
 
 
 def inode_of(path: Path) -> Inode | None:
-    """Of what is at `path`, no symlink followed; None when nothing can be there."""
+    """Device and inode number of what is at `path`, no symlink followed; None when nothing can be there."""
     status = lstat(path)
     return (status.st_dev, status.st_ino) if status else None
 

@@ -209,10 +209,10 @@ def _barred(path: str, mention: Mention, facts: ContentFacts) -> Exclusion:
     """The contract's words for a column; a name in another row of a CSV file is told as what it is."""
     name = mention.name
     is_column = facts.header_line in (0, mention.line)
-    there = f"it has a `{name}` column" if is_column else f"`{name}` stands in a cell (line {mention.line})"
+    finding = f"it has a `{name}` column" if is_column else f"`{name}` stands in a cell (line {mention.line})"
     return Exclusion(
-        f"File has {name} column" if is_column else there,
-        f"The file:\n\n{path}\n\nhas not been made available in level 4 because {there}.\n\n"
+        f"File has {name} column" if is_column else finding,
+        f"The file:\n\n{path}\n\nhas not been made available in level 4 because {finding}.\n\n"
         "Patient-level data is not allowed in moderately_sensitive files by policy. Make it highly_sensitive, or "
         "aggregate it; if it is not patient-level data, give the column another name.",
     )

@@ -58,7 +58,7 @@ class ContentFacts:
     rows: int = 0
     lines: int = 0
     header_line: int = 0
-    """Of a CSV file's table, from 1."""
+    """Number of the line, from 1, with the header of a CSV file's table."""
 
 
 def inspect(
@@ -142,7 +142,7 @@ class _Reader:
             self.mentions = {**mentions.found, **self.mentions}
 
     def _read_header(self, stream: BinaryIO) -> int:
-        """Of a CSV file, whose header is looked at cell by cell too, whatever parts them. 0 for a file without one."""
+        """Number of a CSV file's header line, 0 where it has none; its cells are searched one by one too."""
         stream.seek(0)
         try:
             header = header_of(decoded(blocks_of(stream, self.pulse)))

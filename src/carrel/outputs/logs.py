@@ -139,15 +139,15 @@ def _redacted(blocks: Iterable[bytes], forms: set[bytes]) -> Iterator[bytes]:
     rest = b""
     for block in blocks:
         data = rest + block
-        parts, done = [], 0
+        parts, end = [], 0
         for match in pattern.finditer(data):
             if match.end() > len(data) - longest:  # a longer one may begin here
                 break
-            parts += [data[done : match.start()], REDACTED.encode()]
-            done = match.end()
-        keep = max(done, len(data) - 2 * longest)
-        parts.append(data[done:keep])
-        rest = data[keep:]
+            parts += [data[end : match.start()], REDACTED.encode()]
+            end = match.end()
+        cut = max(end, len(data) - 2 * longest)
+        parts.append(data[end:cut])
+        rest = data[cut:]
         yield b"".join(parts)
     yield pattern.sub(REDACTED.encode(), rest)
 

@@ -30,7 +30,7 @@ class OutputRecord:
     row_count: int | None = None
     col_count: int | None = None
     database_version: str | None = None
-    """Of the data it was made from, where its action read a pinned database; else the key is left out."""
+    """Version of the data it was made from, where its action read a pinned database; else the key is left out."""
 
 
 def read(path: Path, workspace: str) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def entry_of(record: OutputRecord) -> dict[str, Any]:
 
 
 def database_version(manifest: Mapping[str, Any], action: str) -> str | None:
-    """Of the data that `action` last made its outputs from; None where none is known."""
+    """Version of the data that `action` last made its outputs from; None where none is known."""
     entries = (entry for entry in manifest["outputs"].values() if entry.get("action") == action)
     return next((entry.get("database_version") for entry in entries if not entry.get("out_of_date_output")), None)
 

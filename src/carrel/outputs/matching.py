@@ -56,7 +56,7 @@ def match_outputs(output_spec: Mapping[str, str], files: Iterable[FileEntry], si
 
 
 def with_unfit(matched: MatchedOutputs, listing: Listing) -> MatchedOutputs:
-    """With what the patterns without outputs would have matched, had it not been refused."""
+    """The same, and what the patterns without outputs would have matched, had it not been refused."""
     refused = (
         str(refusal)
         for refusal in listing.refused

@@ -76,5 +76,5 @@ def _failure_message(ending: Ending) -> str | None:
         return f"Job ran out of memory{limit}{child}"
     if ending.exit_code == KILLED:
         return "Job killed by OpenSAFELY admin or memory limits"
-    words = words_for(ending.exit_code)
-    return f"Job failed: {words}" if words else None
+    reason = words_for(ending.exit_code)
+    return f"Job failed: {reason}" if reason else None

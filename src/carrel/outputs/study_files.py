@@ -41,7 +41,7 @@ def hidden_from_jobs(patterns: Iterable[str], paths: Iterable[str] = ()) -> Leav
 
 @dataclass(frozen=True, slots=True)
 class StudyFiles:
-    """What of a researcher's folder jobs see; all sorted by path, which is relative, with forward slashes."""
+    """The part of a researcher's folder that jobs see; all sorted by path, which is relative, with forward slashes."""
 
     files: Mapping[str, bool]
     """Path -> whether it is a program."""
@@ -106,14 +106,14 @@ def _link_fault(path: str, links: Mapping[str, str]) -> str | None:
     return None
 
 
-def copy_study(root: Path, seen: StudyFiles, workspace: Path) -> None:
-    """Copy what was seen below `root` to the folder `workspace`. What has gone since is passed over; raises OSError."""
-    for path, program in seen.files.items():
+def copy_study(root: Path, visible: StudyFiles, workspace: Path) -> None:
+    """Copy what is visible below `root` to the folder `workspace`. What has gone is passed over; raises OSError."""
+    for path, program in visible.files.items():
         with contextlib.suppress(FileNotFoundError):
             _copy_file(root / path, _make_parents(workspace, path), PROGRAM if program else PLAIN_FILE)
-    for path, target in seen.links.items():
+    for path, target in visible.links.items():
         _make_parents(workspace, path).symlink_to(target)
-    for path in seen.repositories:
+    for path in visible.repositories:
         _make_parents(workspace, f"{path}/.")
 
 

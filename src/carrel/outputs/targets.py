@@ -22,7 +22,7 @@ _NAME_ERRORS |= {errno.EILSEQ, errno.EINVAL}
 _RIGHTS_ERRORS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.ETXTBSY, errno.EXDEV}
 _FS_IOC_GETFLAGS = 0x80086601
 _IMMUTABLE_OR_APPEND = 0x10 | 0x20
-"""Of linux/fs.h: a file with one of these flags can be neither replaced nor removed, by nobody."""
+"""Flags of linux/fs.h: a file with one of them can be neither replaced nor removed, by nobody."""
 
 
 class PublishConflict(UserError):
@@ -99,8 +99,8 @@ class Targets:
             folder = folder.parent
         if not folder.is_dir():
             leads_nowhere = folder.is_symlink() and not folder.exists()
-            there = "a symbolic link that leads nowhere" if leads_nowhere else "a file"
-            raise PublishConflict(f"{self._shown(target)} cannot be stored: {there} stands where its folder must be")
+            obstacle = "a symbolic link that leads nowhere" if leads_nowhere else "a file"
+            raise PublishConflict(f"{self._shown(target)} cannot be stored: {obstacle} stands where its folder must be")
         for new in reversed(missing):
             with contextlib.suppress(FileExistsError):  # another publication's
                 new.mkdir(FOLDER_MODE)
@@ -129,19 +129,19 @@ class Targets:
         """
         folder = self._journal.target(change).parent
         stage = self._journal.folder(change.root)
-        here, there = stage / _PROBE, folder / _PROBE
+        staged_probe, target_probe = stage / _PROBE, folder / _PROBE
         with self.in_words(folder):
             stage.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
-            here.touch(FILE_MODE)
+            staged_probe.touch(FILE_MODE)
             try:
-                here.replace(there)
+                staged_probe.replace(target_probe)
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise
-                there.touch(FILE_MODE)
-                there.unlink()
+                target_probe.touch(FILE_MODE)
+                target_probe.unlink()
                 return False
-            there.unlink()
+            target_probe.unlink()
             return True
 
     @contextlib.contextmanager

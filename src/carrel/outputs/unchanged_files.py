@@ -13,7 +13,7 @@ from carrel.outputs.matching import MatchedOutputs, capped, match_outputs, match
 from carrel.outputs.walk import FileEntry, walk
 
 _LEVELS = ("minimally_sensitive", "moderately_sensitive", "highly_sensitive")
-"""From the lowest on; a level of another name counts as the highest."""
+"""Levels from the lowest on; one of another name counts as the highest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def note_placed(
     hashes: Mapping[str, str],
     shown: Mapping[str, Path],
 ) -> dict[str, PlacedFile]:
-    """By path: the inputs, and the files of the study that an output's pattern matches. The job has not begun.
+    """Note the inputs, and the files of the study that an output's pattern matches, by path. The job has not begun.
 
     `levels` and `hashes` of the inputs, by path; `shown`: the files that large inputs are shown from.
     """
