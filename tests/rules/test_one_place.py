@@ -17,7 +17,7 @@ RENAMES = {
     "executors/state_folders.py:create": "a folder appears whole",
     "executors/supervisor.py": "runs alone, by its text or byte code, beside a job: it can import nothing of Carrel",
     "executors/toolchains.py:_point": "a symbolic link is replaced",
-    "ingest/operations/export_folders.py:ExportFolder._show": "folders of files that are durable already",
+    "ingest/operations/export_folders.py:ExportFolder.finish": "folders of files that are durable already",
     "ingest/store/storage.py:LocalStorage.put_file": "a file that others wrote, whole, becomes a key",
     "outputs/journal.py": "many files at once, by a journal that a restart finishes or undoes",
     "outputs/targets.py": "many files at once, by a journal that a restart finishes or undoes",
