@@ -139,22 +139,22 @@ def _present(row: Mapping[str, Any]) -> dict[str, Any]:
     return {key: (type(value).__name__, value) for key, value in timed.items() if value is not None}
 
 
-def of_truth(settled: Mapping[str, Any]) -> dict[str, Any]:
+def of_truth(expected: Mapping[str, Any]) -> dict[str, Any]:
     """The truth in the form of `cells`."""
     return {
         name: {"columns": table["columns"], "rows": {row["_row_key"]: _present(row) for row in table["rows"]}}
-        for name, table in settled.items()
+        for name, table in expected.items()
     }
 
 
 def truth_tables(dataset: str, declared: Any, *runs: Sequence[tuple[Lineage, Any]]) -> dict[str, Any]:
-    """After all of the runs."""
+    """What the tables hold after all of the runs, by the slow and obvious way."""
     tables = Tables(declared)
     for files in runs:
         for each, value in files:
             tables.add(dataset, value, _common(each))
-        settled = tables.settled()
-    return settled
+        expected = tables.finish()
+    return expected
 
 
 def _common(each: Lineage) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class Model:
                 if file.dataset:
                     common = {**_common(file, made.metadata), "archive": name}
                     grown.add(file.dataset, table_value(file, made.metadata), common)
-        rows = {table: about["rows"] for table, about in grown.settled().items()}
+        rows = {table: about["rows"] for table, about in grown.finish().items()}
         now = {
             table: [row for row in each if row.pop("archive") in self.current.values()] for table, each in rows.items()
         }
