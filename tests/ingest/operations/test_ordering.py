@@ -31,7 +31,7 @@ def sorted_at_once(rows):
 @settings(max_examples=60, deadline=None)
 def test_the_order_is_that_of_a_stable_sort_of_everything(tmp_path_factory, rows, size, memory):
     scratch = tmp_path_factory.mktemp("scratch")
-    parts = list(Ordering(scratch, KEYS, memory).ordered(blocks_of(rows, size)))
+    parts = list(Ordering(scratch, KEYS, memory).order(blocks_of(rows, size)))
     made = [tuple(row.values()) for part in parts for row in part.to_pylist()]
     assert made == sorted_at_once(rows)
     assert list(scratch.iterdir()) == []
@@ -56,7 +56,7 @@ def test_only_a_part_of_the_rows_is_held_at_once(tmp_path):
 
     count = total = 0
     last = ""
-    for rows in measured(Ordering(tmp_path, KEYS, memory).ordered(measured(incoming()))):
+    for rows in measured(Ordering(tmp_path, KEYS, memory).order(measured(incoming()))):
         names = rows.column("recordid").to_pylist()
         assert last <= names[0]
         assert names == sorted(names)
@@ -68,7 +68,7 @@ def test_only_a_part_of_the_rows_is_held_at_once(tmp_path):
 
 
 def test_a_reader_who_stops_leaves_nothing_on_the_disk(tmp_path):
-    rows = Ordering(tmp_path, KEYS, 10).ordered(blocks_of([("a", 1)] * 50, 5))
+    rows = Ordering(tmp_path, KEYS, 10).order(blocks_of([("a", 1)] * 50, 5))
     next(rows)
     rows.close()
     assert list(tmp_path.iterdir()) == []

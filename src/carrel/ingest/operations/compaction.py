@@ -259,7 +259,7 @@ class _Merge:
         files = (read_blocks(self.storage, self.name, file.path) for file in group)
         pending: list[pa.Table] = []
         count = size = 0
-        for rows in ordering.ordered(_complete(block, self.schema) for blocks in files for block in blocks):
+        for rows in ordering.order(_complete(block, self.schema) for blocks in files for block in blocks):
             while rows.num_rows:
                 part = rows.slice(0, self.row_group - count)
                 rows = rows.slice(part.num_rows)

@@ -28,7 +28,7 @@ __all__ = ["Exported", "FolderInUse", "NoRawJson", "NoSuchDataset", "NotExported
 
 
 class NoSuchDataset(NotExported):
-    """Asked for, and not in the catalog."""
+    """A dataset was asked for that is not in the catalog."""
 
 
 class NoRawJson(NotExported):

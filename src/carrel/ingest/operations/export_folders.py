@@ -28,7 +28,7 @@ class FolderInUse(NotExported):
 
 
 class ExportFolder:
-    """`begin`, then `put` files, then `finish`."""
+    """The folder of one export: `begin` it, `put` files, `finish` it."""
 
     def __init__(self, url: str, warehouse: str):
         self.url = url
@@ -59,12 +59,12 @@ class ExportFolder:
         return self.storage.scratch(_SCRATCH)
 
     def put(self, path: Path, key: str) -> None:
-        """Take the file `path` of `scratch` into the export."""
+        """Move the file `path`, which is in `scratch`, into the export."""
         self.storage.put_file(path, f"{self.start}{key}")
         faults.point("ingest.export_put")
 
     def finish(self) -> None:
-        """From now on it looks finished."""
+        """Show what was put, and say that the export is whole."""
         faults.point("ingest.export_finishing")
         if isinstance(self.storage, LocalStorage):
             for name in self.storage.folders(self.start):

@@ -73,7 +73,7 @@ def _view(table: str, text: str) -> TableView | None:
 
 
 def list_tables(storage: WarehouseStorage) -> Iterator[TableInfo]:
-    """Every data table that was committed."""
+    """Yield every data table that was committed, as it is now."""
     tables = _open_tables(storage)
     bridge_names = {view.table: view.name for view in views_of(tables, OURS)}
     aliases = {name: alias for name, alias in sql_names(tables).items() if alias != name}
@@ -174,7 +174,7 @@ def quarantine_rows(storage: WarehouseStorage, chosen: QuarantineFilter | None =
 
 
 def rows_by_record(storage: WarehouseStorage, name: str) -> dict[str, int]:
-    """record id -> rows of one table; reads one column."""
+    """Count the rows of one table by record id. Reads one column."""
     dataset = open_dataset(storage, name)
     if dataset is None:
         return {}

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
 
 Key = tuple[tuple[bool, Any], ...]
-"""Of a row, comparable: nulls are last, as Arrow sorts them."""
+"""What a row is ordered by, comparable: nulls are last, as Arrow sorts them."""
 
 
 class Ordering:
@@ -29,46 +29,46 @@ class Ordering:
         self.keys = list(keys)
         self.memory_bytes = memory_bytes
 
-    def ordered(self, blocks: Iterable[pa.Table]) -> Iterator[pa.Table]:
-        """All rows of `blocks` (of one schema), in order."""
+    def order(self, blocks: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        """Yield all rows of `blocks`, which are of one schema, in order."""
         with tempfile.TemporaryDirectory(dir=self.scratch, prefix="ordering-") as folder:
             runs: list[_Run] = []
-            for rows in self._sorted_parts(blocks):
+            for rows in self._sort_parts(blocks):
                 runs.append(_Run(Path(folder) / f"{len(runs)}.arrow", self.keys, rows, self.memory_bytes // 256))
                 del rows
-            yield from self._merged(runs)
+            yield from self._merge(runs)
 
-    def _sorted_parts(self, blocks: Iterable[pa.Table]) -> Iterator[pa.Table]:
-        """Of about a quarter of the memory each, since sorting makes a copy."""
-        held: list[pa.Table] = []
+    def _sort_parts(self, blocks: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        """Each part is of about a quarter of the memory, since sorting makes a copy."""
+        part: list[pa.Table] = []
         size = 0
         for block in blocks:
-            held.append(block)
+            part.append(block)
             size += block.nbytes
             if size > self.memory_bytes // 4:
-                yield self._sorted(held)
-                held, size = [], 0
-        if held:
-            yield self._sorted(held)
+                yield self._sort(part)
+                part, size = [], 0
+        if part:
+            yield self._sort(part)
 
-    def _sorted(self, held: list[pa.Table]) -> pa.Table:
-        rows = pa.concat_tables(held)
+    def _sort(self, tables: list[pa.Table]) -> pa.Table:
+        rows = pa.concat_tables(tables)
         return rows.take(pc.sort_indices(rows, sort_keys=[(key, "ascending") for key in self.keys]))
 
-    def _merged(self, runs: list["_Run"]) -> Iterator[pa.Table]:
-        """Step by step up to the first key of which a run may have more rows than it has loaded."""
-        left = [run for run in runs if run.load()]
-        while left:
-            limit = min((run.last() for run in left if run.has_more), default=None)
+    def _merge(self, runs: list["_Run"]) -> Iterator[pa.Table]:
+        """Go step by step up to the first key of which a run may have more rows than it has loaded."""
+        pending = [run for run in runs if run.load()]
+        while pending:
+            limit = min((run.last_key() for run in pending if run.has_more), default=None)
             parts = []
             with_limit = True
-            for run in left:
-                may_have_more = run.has_more and run.last() == limit
-                parts.append(run.taken(limit, with_limit))
+            for run in pending:
+                may_have_more = run.has_more and run.last_key() == limit
+                parts.append(run.take(limit, with_limit))
                 # The rest of this run's rows with that key come before those of later runs.
                 with_limit = with_limit and not may_have_more
-            yield self._sorted(parts)
-            left = [run for run in left if run.load()]
+            yield self._sort(parts)
+            pending = [run for run in pending if run.load()]
 
 
 class _Run:
@@ -85,28 +85,28 @@ class _Run:
 
     @property
     def has_more(self) -> bool:
-        """There are rows that are not loaded."""
+        """Whether there are rows that are not loaded."""
         return self._at < self._file.num_record_batches
 
     def load(self) -> bool:
-        """Have some rows, if there are any left."""
+        """Load some rows, if none is loaded and there are more; whether any is loaded now."""
         while not self._rows.num_rows and self.has_more:
             self._rows = pa.Table.from_batches([self._file.get_batch(self._at)])
             self._at += 1
         return bool(self._rows.num_rows)
 
-    def last(self) -> Key:
-        """Of the loaded rows. What is not loaded does not come before it."""
+    def last_key(self) -> Key:
+        """The key of the last loaded row. What is not loaded does not come before it."""
         return self._key(self._rows.num_rows - 1)
 
-    def taken(self, limit: Key | None, with_limit: bool) -> pa.Table:
-        """The loaded rows before `limit` (None: all), or up to and with it; they are gone from here."""
+    def take(self, limit: Key | None, with_limit: bool) -> pa.Table:
+        """Take out the loaded rows before `limit` (None: all), or up to and with it."""
         count = self._rows.num_rows if limit is None else self._count(limit, with_limit)
         taken, self._rows = self._rows.slice(0, count), self._rows.slice(count)
         return taken
 
     def _count(self, limit: Key, with_limit: bool) -> int:
-        """By bisection."""
+        """Count the loaded rows before `limit`, or up to and with it, by bisection."""
         low, high = 0, self._rows.num_rows
         while low < high:
             middle = (low + high) // 2

@@ -26,7 +26,7 @@ class TableRemoval:
 
     @property
     def cells(self) -> tuple[str, str, str, str, str]:
-        """A line of the table for people."""
+        """The cells of this table's line in the proof, as people read them."""
         name = {LEDGER: "ledger (lines blanked)", QUARANTINE: "quarantine"}.get(self.table, self.table)
         unreadable = "-" if self.before < 1 else f"versions 0 to {self.before - 1}"
         if self.before == 1:
@@ -50,17 +50,17 @@ class Removal:
 
     @property
     def rows(self) -> int:
-        """Rows of data tables and of archived copies."""
+        """How many rows left data tables and archived copies."""
         return sum(removal.rows for removal in self.tables if removal.table not in (LEDGER, QUARANTINE))
 
     @property
     def rewritten(self) -> int:
-        """Files, of all tables."""
+        """How many files of all tables were written anew."""
         return sum(removal.rewritten for removal in self.tables)
 
     @property
     def deleted(self) -> int:
-        """Files, of all tables."""
+        """How many old files of all tables were deleted."""
         return sum(removal.deleted for removal in self.tables)
 
     def write(self, storage: WarehouseStorage) -> None:
@@ -77,7 +77,7 @@ class Removal:
         return cls(**{**fields, "tables": tuple(TableRemoval(**table_fields) for table_fields in fields["tables"])})
 
     def lines(self) -> Iterator[str]:
-        """For people."""
+        """Yield the lines that people read."""
         start = f"Withdrawal {self.run_id}, {self.at}: "
         if not self.tables and not self.raw_json:
             yield start + "the warehouse held nothing of these."
@@ -87,11 +87,11 @@ class Removal:
 
     @property
     def what(self) -> str:
-        """How many records and archives."""
+        """The numbers of records and archives, in words."""
         return f"{_many(sum(self.asked.values()), 'record')} in {_many(self.archives, 'archive')}"
 
     def counts(self) -> Iterator[str]:
-        """What goes from each table, for people."""
+        """Yield the lines that say what goes from each table."""
         rows = [("table", "rows", "files rewritten", "old files deleted", "no longer readable")]
         rows += [table.cells for table in self.tables]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -114,7 +114,7 @@ class WithdrawalPreview:
     """Another ingest is at work, or was interrupted: the counts may change."""
 
     def lines(self) -> Iterator[str]:
-        """For people."""
+        """Yield the lines that people read."""
         removal = self.removal
         if not removal.tables and not removal.raw_json:
             yield "The warehouse holds nothing of these."
@@ -130,7 +130,7 @@ class WithdrawalPreview:
 
 
 def now_in_utc() -> str:
-    """For `at`, to the second."""
+    """The present time for `at`, to the second."""
     return datetime.now(UTC).isoformat(sep=" ", timespec="seconds").replace("+00:00", " UTC")
 
 
@@ -157,17 +157,17 @@ class Proof:
 
     @property
     def run_id(self) -> str | None:
-        """The run that removed something now."""
+        """The run that removed something now; None when nothing was left to remove."""
         return self.removed.run_id if self.removed else None
 
     @property
     def records(self) -> int:
-        """Of all that were asked for; one that two codes come to counts twice."""
+        """How many records were asked for; one that two codes come to counts twice."""
         return sum(self.asked.values())
 
     @property
     def rows(self) -> int:
-        """Removed now and before."""
+        """How many rows were removed, now and before."""
         return sum(removal.rows for removal in self._removals)
 
     @property
@@ -207,7 +207,7 @@ class Proof:
 
 
 def old_versions_note(storage: WarehouseStorage) -> str:
-    """For `Proof.old_versions`; nothing where there can be none."""
+    """The text of `Proof.old_versions`; empty where there can be no old versions."""
     keeps = storage.keeps_old()
     if keeps is False:
         return ""

@@ -39,7 +39,7 @@ class WarehouseStatus:
     """What a withdrawal that is not finished means for who reads the tables."""
 
     def text(self) -> str:
-        """For people."""
+        """The status in the words that people read."""
         lines = [f"Last run: {self.run or 'none'} ({_STATES.get(self.state, self.state)})"]
         lines += [f"  {name:<12} {count:>10,}" for name, count in self.dispositions.items()]
         lines.append(f"{many(self.tables, 'table')}, {many(self.rows, 'row')}, {size(self.size)}")

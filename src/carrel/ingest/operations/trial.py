@@ -19,7 +19,7 @@ File = tuple[Record, str, Any]
 
 
 def with_document(library: Library, uri: str, data: bytes) -> Library:
-    """The library with another document under `uri`."""
+    """Give a library that is the same but for the document under `uri`."""
     sha = hashlib.sha256(data).hexdigest()
     same = library.hash_of(uri)
     hashes = {

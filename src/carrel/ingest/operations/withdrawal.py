@@ -177,7 +177,7 @@ class _Files:
 
 
 class _Withdrawal:
-    """Makes the plan, and counts. Reads file by file, row group by row group. `writes` False: counts alone."""
+    """Plans one withdrawal and counts what goes, reading row group by row group. `writes` False: it only counts."""
 
     def __init__(self, storage: WarehouseStorage, number: RunNumber, subjects: Subjects, writes: bool = True):
         self.storage = storage
@@ -192,7 +192,7 @@ class _Withdrawal:
         """Keys of raw JSON that is theirs."""
 
     def plan(self) -> RunPlan:
-        """Plan the withdrawal; once."""
+        """Find what goes, write what stays of it anew, and plan the run. Called once."""
         forget: list[str] = []
         commits = [self._ledger(), self._quarantine()]
         runs = _runs_of(self.lines, self.subjects)
@@ -258,7 +258,7 @@ class _Withdrawal:
         return _commit(name, table, rewritten)
 
     def _lines_in(self, name: str, paths: Collection[str]) -> Iterator[str]:
-        """Which files have lines about the subjects."""
+        """Yield those of the files that have lines about the subjects."""
         for path in paths:
             if any(pc.any(self.subjects.own(block)).as_py() for block in read_columns(self.storage, name, path, WHO)):
                 yield path

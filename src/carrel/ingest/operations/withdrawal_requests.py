@@ -9,19 +9,19 @@ from carrel.warehouse.layout import WITHDRAWAL
 
 
 def request_withdrawal(storage: WarehouseStorage, tombstones: Iterable[str]) -> None:
-    """From here on, whichever command writes next carries the withdrawal out."""
+    """Write the request down: from here on, whichever command writes next carries the withdrawal out."""
     requested = frozenset(tombstones)
     _change(storage, lambda pending: pending | requested)
     faults.point("ingest.withdrawal_asked")
 
 
 def requested_withdrawals(storage: WarehouseStorage) -> frozenset[str]:
-    """What is still to be done; nothing, nearly always."""
+    """The tombstones of withdrawals that are still to be carried out; nearly always none."""
     return _pending(storage.read(WITHDRAWAL))
 
 
 def complete_withdrawals(storage: WarehouseStorage, tombstones: Iterable[str]) -> None:
-    """These are done."""
+    """Forget these: they are carried out."""
     done = frozenset(tombstones)
     _change(storage, lambda pending: pending - done)
     faults.point("ingest.withdrawal_answered")
@@ -42,7 +42,7 @@ def _change(storage: WarehouseStorage, change: Callable[[frozenset[str]], frozen
 
 
 def unfinished_withdrawal(storage: WarehouseStorage) -> str | None:
-    """For whoever reads the warehouse meanwhile."""
+    """What whoever reads the warehouse meanwhile must know; None when nothing is pending."""
     if not requested_withdrawals(storage):
         return None
     return (

@@ -67,11 +67,11 @@ class FileWriter:
 
     @property
     def size(self) -> int:
-        """Bytes written so far."""
+        """How many bytes were written so far."""
         return self.local.stat().st_size
 
     def close(self) -> DataFile:
-        """The finished file, in its table's folder."""
+        """Finish the file and put it in its table's folder."""
         with self._or_given_up():
             self._writer.close()
         size = self.size
@@ -103,7 +103,7 @@ def partition_of(rows: pa.Table) -> dict[str, str | None]:
 def write_file(
     storage: WarehouseStorage, run_id: str, table: str, name: str, rows: pa.Table, row_group: int = ROW_GROUP
 ) -> DataFile:
-    """`rows` as one file."""
+    """Write `rows` as one file of a table."""
     writer = FileWriter(storage, run_id, table, name, rows.schema)
     writer.write(rows, row_group)
     return writer.close()
@@ -111,13 +111,13 @@ def write_file(
 
 @contextmanager
 def open_data_file(storage: WarehouseStorage, table: str, path: str) -> Iterator[pq.ParquetFile]:
-    """A file of a table for reading."""
+    """Open a file of a table for reading."""
     with storage.open(f"{table_key(table)}/{path}") as stream, pq.ParquetFile(stream) as file:
         yield file
 
 
 def read_blocks(storage: WarehouseStorage, table: str, path: str) -> Iterator[pa.Table]:
-    """A file, row group by row group; text as `plain_schema` has it."""
+    """Read a file, row group by row group; text is as `plain_schema` has it."""
     with open_data_file(storage, table, path) as file:
         schema = plain_schema(file.schema_arrow)
         for number in range(file.num_row_groups):

@@ -49,14 +49,14 @@ class ActiveFile:
 
 
 def open_table(storage: WarehouseStorage, table: str, version: int | None = None) -> DeltaTable | None:
-    """The table as it is now (or was at `version`), if there is one."""
+    """Open the table as it is now, or was at `version`; None when there is none."""
     uri = storage.uri(table_key(table))
     options = storage.delta_options()
     return DeltaTable(uri, version, options) if DeltaTable.is_deltatable(uri, options) else None
 
 
 def active_files(table: DeltaTable) -> list[ActiveFile]:
-    """Its files, in order of their names."""
+    """The files of the table's version, in order of their names."""
     actions = pa.table(table.get_add_actions(flatten=False)).to_pylist()
     files = [
         ActiveFile(
@@ -180,7 +180,7 @@ def _add_columns(table: DeltaTable, schema: Schema) -> None:
 
 
 def vacuum(storage: WarehouseStorage, name: str, number: int, hours: int = 0) -> list[str]:
-    """Delete the `old_files`; what was deleted."""
+    """Delete the `old_files`, and give their paths."""
     paths = old_files(storage, name, number, hours)
     for path in paths:
         storage.delete(f"{table_key(name)}/{path}")
@@ -202,5 +202,5 @@ def old_files(storage: WarehouseStorage, name: str, number: int, hours: int) -> 
 
 
 def schema_bytes(schema: pa.Schema) -> bytes:
-    """For `TableCommit.schema`."""
+    """The schema as `TableCommit.schema` holds it."""
     return bytes(schema.serialize())

@@ -25,7 +25,7 @@ from carrel.units.locks import LockHeld, locked
 from carrel.warehouse.layout import LOCK
 
 if TYPE_CHECKING:
-    from carrel.ingest.store.s3_storage import S3Storage, Version
+    from carrel.ingest.store.s3_storage import ObjectVersion, S3Storage
 
 LEASE_SECONDS = 60.0
 """After so long without a renewal others may take a lease over. Its holder gives it up for lost somewhat earlier."""
@@ -155,18 +155,18 @@ class Lease:
 
     @property
     def is_lost(self) -> bool:
-        """Others hold the lease, or may."""
+        """Whether others hold the lease, or may."""
         return self._is_lost or self.clock() > self._until
 
     def check(self, ask: bool) -> None:
-        """WarehouseLost unless it is held."""
+        """Raise WarehouseLost unless the lease is held. `ask`: look at S3 too."""
         if not self.is_lost and ask:
             current = self.storage.version(LOCK)
             self._is_lost = current is None or not self._is_ours(current)
         if self.is_lost:
             raise WarehouseLost(f"another ingest took over {self.storage.url}, since this one's lease had ended")
 
-    def _is_ours(self, version: "Version") -> bool:
+    def _is_ours(self, version: "ObjectVersion") -> bool:
         return bool(_holder(version)["token"] == self.token)
 
     def release(self) -> None:
@@ -190,7 +190,7 @@ class Lease:
         return True
 
 
-def _holder(version: "Version") -> dict[str, Any]:
+def _holder(version: "ObjectVersion") -> dict[str, Any]:
     """Who holds the lease, as that one wrote it. An empty one was the lock of a folder, which somebody has copied
     here."""
     written = json.loads(version.data) if version.data.strip() else {}

@@ -60,7 +60,7 @@ class RunPlan:
     """There are packs of raw JSON to publish."""
 
     def to_json(self) -> bytes:
-        """As written to disk."""
+        """The plan as it is written to disk."""
         fields = asdict(self)
         for commit_fields in fields["commits"]:
             commit_fields["schema"] = base64.b64encode(commit_fields["schema"]).decode()
@@ -68,7 +68,7 @@ class RunPlan:
 
     @classmethod
     def from_json(cls, data: bytes) -> "RunPlan":
-        """What `to_json` wrote."""
+        """Read what `to_json` wrote."""
         fields = json.loads(data)
         commits = tuple(
             TableCommit(
@@ -88,7 +88,7 @@ class RunPlan:
 
 @dataclass(frozen=True, slots=True)
 class RunNumber:
-    """A run that has begun."""
+    """The number of a run that has begun."""
 
     number: int
 

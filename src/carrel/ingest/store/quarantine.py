@@ -44,12 +44,12 @@ class QuarantineLine:
 
     @property
     def record_key(self) -> int:
-        """As the ledger's."""
+        """The key of the record's lines in the ledger."""
         return key_of(self.entry.record_id or f"content:{self.entry.content_hash}")
 
     @property
     def archive_key(self) -> int:
-        """As the ledger's."""
+        """The key of the archive's lines in the ledger."""
         return key_of(f"{self.entry.archive_uri}\0{self.entry.archive_etag}")
 
     @property
@@ -60,7 +60,7 @@ class QuarantineLine:
 
 
 def to_arrow(lines: Iterable[QuarantineLine]) -> pa.Table:
-    """Entries as a table."""
+    """Make a table of lines, in the order in which records are looked up."""
     rows = sorted((_row(line) for line in lines), key=lambda row: (row["record_key"], row["id"]))
     return pa.Table.from_pylist(rows, SCHEMA)
 

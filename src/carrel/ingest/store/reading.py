@@ -19,6 +19,6 @@ def open_dataset(storage: WarehouseStorage, name: str, table: "DeltaTable | None
 
 
 def read_table(storage: WarehouseStorage, name: str) -> "pa.Table | None":
-    """All rows of table `name`, in memory."""
+    """Read all rows of table `name` into memory; None when there is no such table."""
     dataset = open_dataset(storage, name)
     return dataset.to_table() if dataset is not None else None

@@ -24,7 +24,7 @@ _TRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class ObjectVersion:
     """An object as it was read. `age`: seconds since it was written, by S3's own clock, to the second."""
 
     data: bytes
@@ -49,18 +49,18 @@ class S3Storage:
 
     @property
     def access(self) -> S3Access:
-        """Found when first needed in this process."""
+        """The way to S3, found when first needed in this process."""
         if self._access is None:
             self._access = s3_access()
         return self._access
 
     def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        with self._told(operation):
+        with self._translated(operation):
             answer: dict[str, Any] = getattr(self.access.client, operation)(Bucket=self.bucket, **arguments)
         return answer
 
     @contextmanager
-    def _told(self, operation: str) -> Iterator[None]:
+    def _translated(self, operation: str) -> Iterator[None]:
         """WarehouseFault; or ClientError for what an object's own state may answer."""
         from boto3.exceptions import Boto3Error
         from botocore.exceptions import ClientError
@@ -82,10 +82,10 @@ class S3Storage:
             return None
 
     def read(self, key: str) -> bytes | None:
-        found = self.version(key)
-        return found.data if found else None
+        current = self.version(key)
+        return current.data if current else None
 
-    def version(self, key: str) -> Version | None:
+    def version(self, key: str) -> ObjectVersion | None:
         """What `key` holds, and what a conditional write needs of it."""
         from botocore.exceptions import ClientError
 
@@ -95,9 +95,11 @@ class S3Storage:
             if code_of(error) in _ABSENT:
                 return None
             raise
-        with self._told("get_object"):
+        with self._translated("get_object"):
             data: bytes = answer["Body"].read()
-        return Version(data, answer["ETag"], _age(answer))
+        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+        now = parsedate_to_datetime(date) if date else datetime.now(UTC)
+        return ObjectVersion(data, answer["ETag"], age=float((now - answer["LastModified"]).total_seconds()))
 
     def write(self, key: str, data: bytes) -> None:
         self._call("put_object", Key=self._key(key), Body=data)
@@ -116,22 +118,22 @@ class S3Storage:
         condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
         for _ in range(_TRIES):
             try:
-                made: str = self._call("put_object", Key=self._key(key), Body=data, **condition)["ETag"]
-                return made
+                new_etag: str = self._call("put_object", Key=self._key(key), Body=data, **condition)["ETag"]
+                return new_etag
             except ClientError as error:
                 if code_of(error) not in _AT_ONCE:
                     break
-        found = self.version(key)
-        return found.etag if found and found.data == data else None
+        current = self.version(key)
+        return current.etag if current and current.data == data else None
 
     def exchange(self, key: str, old: bytes | None, new: bytes) -> bool:
-        found = self.version(key)
-        if (found.data if found else None) != old:
+        current = self.version(key)
+        if (current.data if current else None) != old:
             return False
-        return self.swap(key, new, found.etag if found else None) is not None
+        return self.swap(key, new, current.etag if current else None) is not None
 
     def put_file(self, path: Path, key: str) -> None:
-        with self._told("upload_file"):
+        with self._translated("upload_file"):
             self.access.client.upload_file(str(path), self.bucket, self._key(key))
         path.unlink()
 
@@ -145,14 +147,13 @@ class S3Storage:
     def keys(self, prefix: str) -> Iterator[str]:
         cut = len(self.prefix) + 1 if self.prefix else 0
         for page in self._pages(prefix):
-            yield from (each["Key"][cut:] for each in page.get("Contents", ()))
+            yield from (entry["Key"][cut:] for entry in page.get("Contents", ()))
 
     def folders(self, prefix: str) -> list[str]:
         whole = self._key(prefix)
-        found = [
-            each["Prefix"] for page in self._pages(prefix, Delimiter="/") for each in page.get("CommonPrefixes", ())
-        ]
-        return sorted(name[len(whole) :].rstrip("/") for name in found)
+        pages = self._pages(prefix, Delimiter="/")
+        prefixes = [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", ())]
+        return sorted(name[len(whole) :].rstrip("/") for name in prefixes)
 
     def _pages(self, prefix: str, **more: Any) -> Iterator[dict[str, Any]]:
         token: dict[str, str] = {}
@@ -170,7 +171,7 @@ class S3Storage:
 
     def copy(self, key: str, target: str) -> None:
         source = {"Bucket": self.bucket, "Key": self._key(key)}
-        with self._told("copy"):
+        with self._translated("copy"):
             self.access.client.copy(source, self.bucket, self._key(target))
 
     def uri(self, key: str) -> str:
@@ -189,9 +190,3 @@ class S3Storage:
 
     def _key(self, key: str) -> str:
         return f"{self.prefix}/{key}" if self.prefix else key
-
-
-def _age(answer: dict[str, Any]) -> float:
-    told = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-    now = parsedate_to_datetime(told) if told else datetime.now(UTC)
-    return float((now - answer["LastModified"]).total_seconds())

@@ -14,7 +14,7 @@ _LOCK = ".lock"
 
 
 def scratch_folder(name: str) -> Path:
-    """An existing folder of this process."""
+    """Make the folder of this name for this process, unless it has it."""
     folder = _of_process(os.getpid()) / name
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -42,7 +42,7 @@ class WarehouseStorage(Protocol):
         """An existing local folder for files to be put, on the warehouse's own file system if that is local."""
 
     def open(self, key: str) -> IO[bytes]:
-        """A seekable reader of `key`."""
+        """Open `key` for reading; the reader can seek."""
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Every key below `prefix` (a folder, ending in `/`), or beginning with it."""
@@ -60,7 +60,7 @@ class WarehouseStorage(Protocol):
         """What delta-rs opens `key` by, with `delta_options`."""
 
     def delta_options(self) -> dict[str, str] | None:
-        """delta-rs's storage options."""
+        """What delta-rs needs to know besides; None: nothing."""
 
     def arrow(self, key: str) -> "fs.FileSystem":
         """The folder `key` as a file system of Arrow's own.

@@ -58,7 +58,7 @@ class Line:
 
     @property
     def archive_key(self) -> int:
-        """The archive at its place, as listed."""
+        """What lines of an archive, as listed at its place, are found by."""
         return self.keys[1] if self.keys else key_of(f"{self.entry.archive_uri}\0{self.entry.archive_etag}")
 
     @property
@@ -69,11 +69,11 @@ class Line:
 
     @property
     def exported_on(self) -> datetime:
-        """No time is the earliest."""
+        """When the archive was exported; an archive that says no time is the earliest."""
         return self.entry.exported_on or _EARLIEST
 
     def having(self, disposition: Disposition, rows: Mapping[str, int] | None = None) -> "Line":
-        """The same archive with another outcome."""
+        """Copy the line with another outcome of the same archive."""
         return replace(self, entry=replace(self.entry, disposition=disposition, rows=rows or {}))
 
     def blanked(self) -> "Line":
@@ -107,7 +107,7 @@ def metadata_hash(metadata: Mapping[str, Any]) -> str:
 
 
 def tombstone_line(tombstone: str, run_id: str) -> Line:
-    """The line that says that somebody withdrew."""
+    """Make the line that says that somebody withdrew."""
     entry = LedgerEntry(
         record_id=None,
         archive_uri="",
@@ -159,7 +159,7 @@ def in_order(rows: pa.Table) -> pa.Table:
 
 
 def from_arrow(table: pa.Table) -> list[Line]:
-    """What `to_arrow` made."""
+    """Read the lines of a table that `to_arrow` made."""
     return [_line(row) for row in table.to_pylist()]
 
 

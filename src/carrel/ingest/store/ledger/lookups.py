@@ -41,7 +41,7 @@ class Ledger:
         return frozenset(table.column(0).to_pylist())
 
     def of_records(self, record_keys: Collection[int]) -> dict[int, list[Line]]:
-        """record key -> its lines."""
+        """Read the lines of these records, by record key."""
         histories: dict[int, list[Line]] = {}
         if self.dataset is None or not record_keys:
             return histories
@@ -51,7 +51,7 @@ class Ledger:
         return histories
 
     def tombstones(self) -> frozenset[str]:
-        """Of everything that was withdrawn."""
+        """Read the tombstones of everything that was withdrawn."""
         if self.dataset is None:
             return frozenset()
         table = self.dataset.to_table(columns=["tombstone"], filter=ds.field("tombstone").is_valid())
@@ -62,5 +62,5 @@ class Ledger:
         return skipped_files(self.dataset.to_table(columns=COLUMNS)) if self.dataset is not None else Counter()
 
     def lines(self) -> list[Line]:
-        """The whole ledger; for reports and tests."""
+        """Read the whole ledger into memory."""
         return from_arrow(self.dataset.to_table()) if self.dataset is not None else []
