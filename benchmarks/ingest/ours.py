@@ -18,7 +18,7 @@ if __name__ == "__main__" and sys.argv[3] != "0":
 
 from carrel.ingest.mapping import loads
 from carrel.ingest.operations.ingestion import run
-from carrel.ingest.run import Options, Report, Setting, inline, processes
+from carrel.ingest.run import IngestOptions, Report, Setting, inline, processes
 from carrel.ingest.schemas import Schemas, SchemaStore
 from carrel.ingest.sources import source_of
 from carrel.synthetic.shapes import SCHEMAS, TASK_DATA
@@ -35,7 +35,7 @@ def schemas() -> Schemas:
 def ingest(archives: Path, warehouse: Path, workers: int = 0) -> tuple[Report, float]:
     """One run, and its processor seconds in this process. A SystemExit unless every file was taken."""
     pool = processes(workers) if workers else inline()
-    setting = Setting(str(warehouse), source_of(str(archives)), schemas(), pool, Options())
+    setting = Setting(str(warehouse), source_of(str(archives)), schemas(), pool, IngestOptions())
     begin = time.process_time()
     report = run(setting)
     if report.quarantined or report.failures:

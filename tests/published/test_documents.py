@@ -8,7 +8,7 @@ from carrel.ingest.archives import record_of
 from carrel.ingest.mapping import load, loads
 from carrel.ingest.mapping_checks import check_mapping
 from carrel.ingest.operations.ingestion import run
-from carrel.ingest.run import Options, Setting, inline
+from carrel.ingest.run import IngestOptions, Setting, inline
 from carrel.ingest.schemas import Resolver, Schemas, SchemaStore
 from carrel.ingest.tables import declared_kinds
 from carrel.synthetic import FAULTS, SCHEMAS, Knobs, write
@@ -108,5 +108,5 @@ def test_generated_archives_become_of_them_what_the_truth_says(store, tmp_path):
     truth = write(Knobs(seed=5, records=60, faults=dict.fromkeys(FAULTS, 1), odd_keys=0.5), tmp_path / "study")
     schemas = Schemas(loads(MAPPING), store.library())
     warehouse = tmp_path / "warehouse"
-    run(Setting(str(warehouse), Folder(tmp_path / "study/archives"), schemas, inline(), Options()))
+    run(Setting(str(warehouse), Folder(tmp_path / "study/archives"), schemas, inline(), IngestOptions()))
     assert (dispositions_of(warehouse), quarantined(warehouse)) == expected(truth)

@@ -19,7 +19,7 @@ from tests.support.ingest_tables import cells
 
 from carrel.ingest.mapping import loads
 from carrel.ingest.operations.ingestion import run
-from carrel.ingest.run import Options, Pool, Report, Setting, inline
+from carrel.ingest.run import IngestOptions, Pool, Report, Setting, inline
 from carrel.ingest.schemas import Schemas, SchemaStore
 from carrel.ingest.sources import OpenedArchive
 from carrel.ingest.store import LEDGER, QUARANTINE, WarehouseStorage, open_storage, open_table, table_key, table_names
@@ -116,11 +116,11 @@ def ingest(
     warehouse: Path | str,
     source: Any,
     pool: Pool | None = None,
-    options: Options | None = None,
+    options: IngestOptions | None = None,
     mapping: str = MAPPING,
 ) -> Report:
     """One run."""
-    return run(Setting(str(warehouse), source, schemas(mapping), pool or inline(), options or Options()))
+    return run(Setting(str(warehouse), source, schemas(mapping), pool or inline(), options or IngestOptions()))
 
 
 def tables_of(warehouse: Path | str) -> dict[str, pa.Table]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.support.ingest import Folder, ingest
 
-from carrel.ingest.run import Options
+from carrel.ingest.run import IngestOptions
 from carrel.telemetry import faults
 
 
@@ -17,7 +17,7 @@ def deliver(warehouse: Path | str, archives: Path) -> None:
     names = sorted(path.stem for path in archives.glob("*.zip"))
     corrected = [name for name in names if name.endswith("-corrected")]
     later = set(corrected[1:]) | set(names[-4:])
-    options = Options(batch_archives=5, raw_json=True)
+    options = IngestOptions(batch_archives=5, raw_json=True)
     ingest(warehouse, Folder(archives, tuple(name for name in names if name not in later)), options=options)
     ingest(warehouse, Folder(archives), options=options)
 

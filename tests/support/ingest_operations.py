@@ -12,7 +12,7 @@ from carrel.ingest.operations.compaction import compact as merge
 from carrel.ingest.operations.copies import copy_dataset
 from carrel.ingest.operations.ingestion import run
 from carrel.ingest.operations.withdrawal import withdraw as remove
-from carrel.ingest.run import Options, Setting, inline
+from carrel.ingest.run import IngestOptions, Setting, inline
 from carrel.synthetic.shapes import TASK_DATA
 
 BROKEN = MAPPING.replace(TASK_DATA, "https://example.org/other.json")
@@ -33,7 +33,7 @@ def take(
     raw_json: bool = False,
 ) -> None:
     """A run over all archives, or those of `names`."""
-    options = Options(batch_archives=batch, raw_json=raw_json)
+    options = IngestOptions(batch_archives=batch, raw_json=raw_json)
     options = replace(options, stream_from=300, flush_bytes=2_000) if streamed else options
     run(Setting(warehouse, Folder(Path(archives), tuple(names) or None), schemas(mapping), inline(), options))
 

@@ -10,7 +10,7 @@ from tests.support.ingest import MAPPING, Folder, ingest
 from tests.support.ingest_archives import archive
 
 from carrel.ingest.operations.withdrawal import withdraw
-from carrel.ingest.run import Options
+from carrel.ingest.run import IngestOptions
 
 MAPPED = MAPPING + "ignored: {metadata.json: not here}\n"
 WITHDRAWN = "record-2"
@@ -29,7 +29,7 @@ def archives(folder: Path) -> None:
 def deliver(warehouse: Path, folder: Path) -> None:
     """The first exports, the later ones, and a withdrawal."""
     first = tuple(sorted(path.stem for path in folder.glob("first-*.zip")))
-    options = Options(batch_archives=2, raw_json=True)
+    options = IngestOptions(batch_archives=2, raw_json=True)
     ingest(warehouse, Folder(folder, first), options=options, mapping=MAPPED)
     ingest(warehouse, Folder(folder), options=options, mapping=MAPPED)
     assert not withdraw(str(warehouse), record_ids=[WITHDRAWN]).holding

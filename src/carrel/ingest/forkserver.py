@@ -12,9 +12,9 @@ _NEEDED = ["carrel.ingest.run.worker"]
 def context() -> ForkServerContext:
     """What makes worker processes. Not fork: a forked worker would hold the coordinator's lock, and Arrow's threads do
     not survive a fork."""
-    made = multiprocessing.get_context("forkserver")
-    made.set_forkserver_preload(_NEEDED)
-    return made
+    forkserver_context = multiprocessing.get_context("forkserver")
+    forkserver_context.set_forkserver_preload(_NEEDED)
+    return forkserver_context
 
 
 def begin_early() -> None:

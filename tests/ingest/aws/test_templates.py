@@ -181,7 +181,7 @@ def _metric(alarm: dict) -> str:
 
 
 def test_the_log_has_what_the_metric_filters_read(capsys):
-    log_report(Report("r", dispositions={"ingested": 5, "partial": 1, "unreadable": 1}, failures=["x"]))
+    log_report(Report(run_id="r", dispositions={"ingested": 5, "partial": 1, "unreadable": 1}, failures=["x"]))
     line = json.loads(capsys.readouterr().out)
     assert line == {"carrel": "ingest", "archives": 7, "troubled": 2, "unfetched": 1}
     for each in resources("study.yaml").values():
@@ -189,5 +189,5 @@ def test_the_log_has_what_the_metric_filters_read(capsys):
             (made,) = each["Properties"]["MetricTransformations"]
             assert made["MetricValue"].removeprefix("$.") in line
             assert made["MetricValue"] in each["Properties"]["FilterPattern"]
-    log_report(Report(None))
+    log_report(Report(run_id=None))
     assert capsys.readouterr().out == ""

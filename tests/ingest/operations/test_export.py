@@ -16,7 +16,7 @@ from tests.support.ingest import Folder, ingest, raw_json_of, tables_of
 from carrel.ingest.cli import ingest as command
 from carrel.ingest.operations.export import FolderInUse, NoRawJson, NoSuchDataset, export_bridge
 from carrel.ingest.operations.withdrawal import withdraw
-from carrel.ingest.run import Options
+from carrel.ingest.run import IngestOptions
 from carrel.ingest.store import WarehouseBusy, coordinator_lock, open_storage
 from carrel.ingest.tables import read_bridge
 from carrel.ingest.tables.spilled_partitions import Bounds
@@ -36,7 +36,7 @@ def archives(tmp_path_factory):
 @pytest.fixture
 def warehouse(archives, tmp_path):
     names = sorted(path.stem for path in archives.glob("*.zip"))
-    ingest(tmp_path / "warehouse", Folder(archives, tuple(names[::2])), options=Options(raw_json=True))
+    ingest(tmp_path / "warehouse", Folder(archives, tuple(names[::2])), options=IngestOptions(raw_json=True))
     ingest(tmp_path / "warehouse", Folder(archives))
     return tmp_path / "warehouse"
 
@@ -151,7 +151,7 @@ def test_records_without_raw_json_are_counted(archives, tmp_path):
     warehouse = tmp_path / "warehouse"
     names = sorted(path.stem for path in archives.glob("*.zip"))
     ingest(warehouse, Folder(archives, tuple(names[:5])))
-    ingest(warehouse, Folder(archives), options=Options(raw_json=True))
+    ingest(warehouse, Folder(archives), options=IngestOptions(raw_json=True))
     done = CliRunner().invoke(command, ["export", str(tmp_path / "out"), "--warehouse", str(warehouse), "--raw-json"])
     assert done.exit_code == 3
     assert "records without raw JSON" in done.output

@@ -11,11 +11,11 @@ from tests.support.s3 import new_bucket
 
 from carrel.ingest.operations.export import FolderInUse, NoRawJson, export_bridge
 from carrel.ingest.operations.withdrawal import withdraw
-from carrel.ingest.run import Options
+from carrel.ingest.run import IngestOptions
 from carrel.ingest.store import open_storage
 from carrel.telemetry import faults
 
-RAW = Options(raw_json=True)
+RAW = IngestOptions(raw_json=True)
 
 
 @pytest.fixture

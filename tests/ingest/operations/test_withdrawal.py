@@ -19,7 +19,7 @@ from carrel.ingest.operations.copies import copy_dataset
 from carrel.ingest.operations.reconciliation import reconcile
 from carrel.ingest.operations.search import _CHUNK, AT_ONCE, Search, WholeValues
 from carrel.ingest.operations.withdrawal import preview_withdrawal, withdraw
-from carrel.ingest.run import Options
+from carrel.ingest.run import IngestOptions
 from carrel.ingest.store import coordinator_lock, open_storage
 from carrel.synthetic import Knobs, write
 
@@ -292,7 +292,7 @@ def neighbours(tmp_path):
         )
         (archives / f"{record}-broken{number}.zip").write_bytes(b"no zip %d" % number)
         (archives / f"{record}-broken{number}.json").write_text("{}")
-    ingest(warehouse, Folder(archives), options=Options(raw_json=True))
+    ingest(warehouse, Folder(archives), options=IngestOptions(raw_json=True))
     return archives, warehouse
 
 

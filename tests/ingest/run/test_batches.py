@@ -6,13 +6,13 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carrel.ingest.run import Options
-from carrel.ingest.run.dispatcher import batches
+from carrel.ingest.run import IngestOptions
+from carrel.ingest.run.dispatcher import split_into_batches
 from carrel.ingest.values import ArchiveRef
 
 MB = 1_000_000
 sizes = st.lists(st.none() | st.integers(0, 40 * MB), max_size=60)
-options = st.builds(Options, batch_bytes=st.integers(1, 30 * MB), batch_archives=st.integers(1, 30))
+options = st.builds(IngestOptions, batch_bytes=st.integers(1, 30 * MB), batch_archives=st.integers(1, 30))
 
 
 def _refs(sizes):
@@ -22,7 +22,7 @@ def _refs(sizes):
 @given(sizes, options, st.integers(1, 8))
 def test_every_archive_is_in_one_batch_and_no_batch_is_too_large(sizes, options, width):
     refs = _refs(sizes)
-    made = batches(refs, options, width)
+    made = split_into_batches(refs, options, width)
     assert [ref for batch in made for ref in batch.refs] == refs
     assert [batch.number for batch in made] == list(range(len(made)))
     for batch in made:
@@ -31,12 +31,12 @@ def test_every_archive_is_in_one_batch_and_no_batch_is_too_large(sizes, options,
 
 
 def test_several_workers_get_ever_smaller_batches_so_that_they_end_together():
-    made = [len(batch.refs) for batch in batches(_refs([MB] * 64), Options(), 2)]
+    made = [len(batch.refs) for batch in split_into_batches(_refs([MB] * 64), IngestOptions(), 2)]
     assert made == [16, 12, 9, 6, 5, 4, 3, 2, 1, 1, 1, 1, 1, 1, 1]
 
 
 def test_a_single_worker_gets_as_much_as_the_options_allow():
-    made = [len(batch.refs) for batch in batches(_refs([MB] * 64), Options(), 1)]
+    made = [len(batch.refs) for batch in split_into_batches(_refs([MB] * 64), IngestOptions(), 1)]
     assert made == [16, 16, 16, 16]
 
 

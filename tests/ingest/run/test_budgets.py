@@ -7,7 +7,7 @@ import resource
 import pytest
 from tests.support.ingest import MAPPING, Folder, deliver, dispositions_of, ingest, quarantine_of, state_of, tables_of
 
-from carrel.ingest.run import Options
+from carrel.ingest.run import IngestOptions
 from carrel.ingest.tables.names import AFTER, BEFORE
 from carrel.units.limits import MAX_COLUMNS, MAX_TABLES
 
@@ -64,7 +64,7 @@ def test_neither_order_nor_batches_nor_flushes_decide(study, tmp_path, batch, se
     names = sorted(path.stem for path in study.glob("*.zip"))
     ingest(tmp_path / "one", Folder(study), mapping=TIGHT)
     random.Random(seed).shuffle(names)
-    options = Options(batch_archives=batch, flush_bytes=[50, 2_000, 10**7][seed])
+    options = IngestOptions(batch_archives=batch, flush_bytes=[50, 2_000, 10**7][seed])
     ingest(tmp_path / "other", Folder(study, tuple(names)), options=options, mapping=TIGHT)
     assert state_of(tmp_path / "other") == state_of(tmp_path / "one")
 
@@ -118,7 +118,7 @@ def test_a_long_array_that_brings_new_keys_with_every_block_is_refused(tmp_path)
     archives.mkdir()
     deliver(archives, "good", "good", [{"a": 1}])
     deliver(archives, "long", "long", [{"pad": "x" * 100_000, f"k{number}": 1} for number in range(60)])
-    ingest(tmp_path / "w", Folder(archives), options=Options(stream_from=1_000_000), mapping=TIGHT)
+    ingest(tmp_path / "w", Folder(archives), options=IngestOptions(stream_from=1_000_000), mapping=TIGHT)
     assert {name: each[0] for name, each in faults(tmp_path / "w").items()} == {"long": "too_many_keys"}
     assert tables_of(tmp_path / "w")["Anything_v1"].column("recordid").to_pylist() == ["good"]
 
@@ -162,7 +162,7 @@ def data_tables(warehouse):
 @pytest.mark.parametrize("policy", ["evolve", "variant", "quarantine", "freeze"])
 def test_a_dataset_has_a_budget_for_tables(arrays, tmp_path, batch, policy):
     mapping = FEW_TABLES.replace("max_tables:", f"policy: {policy}, max_tables:")
-    report = ingest(tmp_path / "w", Folder(arrays), options=Options(batch_archives=batch), mapping=mapping)
+    report = ingest(tmp_path / "w", Folder(arrays), options=IngestOptions(batch_archives=batch), mapping=mapping)
     assert report.failures == []
     found = faults(tmp_path / "w")
     assert found.pop("huge") == ("too_many_tables", "/by-id")
@@ -191,7 +191,7 @@ def test_a_long_array_that_opens_new_tables_with_every_block_is_refused(tmp_path
     archives.mkdir()
     deliver(archives, "good", "good", [{"a": 1}])
     deliver(archives, "long", "long", [{"pad": "x" * 100_000, f"k{number}": [1]} for number in range(60)])
-    ingest(tmp_path / "w", Folder(archives), options=Options(stream_from=1_000_000), mapping=FEW_TABLES)
+    ingest(tmp_path / "w", Folder(archives), options=IngestOptions(stream_from=1_000_000), mapping=FEW_TABLES)
     assert {name: each[0] for name, each in faults(tmp_path / "w").items()} == {"long": "too_many_tables"}
     assert data_tables(tmp_path / "w") == {"Anything_v1"}
 

@@ -25,7 +25,7 @@ from carrel.ingest.operations.compaction import compact
 from carrel.ingest.operations.ingestion import run
 from carrel.ingest.operations.inspection import query
 from carrel.ingest.operations.reconciliation import reconcile
-from carrel.ingest.run import Options, Setting, inline
+from carrel.ingest.run import IngestOptions, Setting, inline
 from carrel.ingest.store import catalog, open_storage
 from carrel.ingest.store.ledger import Ledger, key_of
 from carrel.synthetic.shapes import ANYTHING
@@ -157,7 +157,7 @@ def test_two_files_of_one_record_in_one_dataset_are_both_kept(archives, warehous
 def test_rejecting_whole_records_is_the_contracts_way(archives, warehouse):
     archives("one", "r1", files={"anything.json": {"a": 1}, "left/anything.json": "{"})
     archives("two", "r2", {"a": 2})
-    take(warehouse, archives, options=Options(reject_records=True))
+    take(warehouse, archives, options=IngestOptions(reject_records=True))
     assert values(warehouse) == [("r2", 2)]
     assert dispositions_of(warehouse) == {"one": "quarantined", "two": "ingested"}
 
@@ -217,7 +217,7 @@ def test_offenders_that_only_the_whole_run_shows_are_rejected_alike(archives, wa
     results = []
     for batch in (1, 2, 100):
         one = warehouse / str(batch)
-        take(one, archives, mapping=mapping, options=Options(batch_archives=batch))
+        take(one, archives, mapping=mapping, options=IngestOptions(batch_archives=batch))
         results.append(state_of(one))
     assert results[0] == results[1] == results[2]
 
@@ -234,7 +234,7 @@ def test_a_record_does_not_fall_with_another_export_of_it(archives, warehouse, p
     states = []
     for batch in (1, 2, 100):
         one = warehouse / str(batch)
-        take(one, archives, mapping=mapping, options=Options(batch_archives=batch, raw_json=True))
+        take(one, archives, mapping=mapping, options=IngestOptions(batch_archives=batch, raw_json=True))
         assert ("rx", 7) in values(one)
         assert dispositions_of(one)["bad"] == "quarantined"
         assert dispositions_of(one)["good"] == "ingested"
@@ -250,7 +250,7 @@ def test_one_file_that_only_the_whole_run_refuses_rejects_its_record(archives, w
     archives("bad", "rx", files={"anything.json": {"a": 1}, "left/anything.json": {"a": "text"}})
     for batch in (1, 100):
         one = warehouse / str(batch)
-        take(one, archives, mapping=mapping, options=Options(batch_archives=batch, reject_records=True))
+        take(one, archives, mapping=mapping, options=IngestOptions(batch_archives=batch, reject_records=True))
         assert values(one) == [("r0", 0), ("r1", 1), ("r2", 2)]
         assert dispositions_of(one)["bad"] == "quarantined"
 
@@ -298,7 +298,7 @@ def test_compaction_and_reconciliation(archives, warehouse):
 def test_tables_are_read_without_carrel(archives, warehouse):
     archives("one", "r1", {"a": 1, "s": {"t": "x"}, "big": 2**63})
     archives("two", "r2", {"a": 2, "b": True})
-    take(warehouse, archives, options=Options(batch_archives=1))
+    take(warehouse, archives, options=IngestOptions(batch_archives=1))
     path = str(warehouse / "tables" / "Anything_v1")
     table = DeltaTable(path)
     assert polars.read_delta(path).height == 2

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.support.ingest import Deadly, Folder, ingest, state_of
 
-from carrel.ingest.run import Options, dask
+from carrel.ingest.run import IngestOptions, dask
 from carrel.synthetic import Knobs, write
 
 ROOT = Path(__file__).parents[3]
@@ -52,7 +52,7 @@ def test_a_dask_cluster_comes_to_the_same(tmp_path):
     write(Knobs(records=10, hz=1, seconds=1), tmp_path / "study")
     archives = tmp_path / "study" / "archives"
     with cluster(tmp_path) as address:
-        report = ingest(tmp_path / "w", Folder(archives), dask(address), Options(batch_archives=2))
+        report = ingest(tmp_path / "w", Folder(archives), dask(address), IngestOptions(batch_archives=2))
     assert report.exit_code == 0
     ingest(tmp_path / "quiet", Folder(archives))
     assert state_of(tmp_path / "w") == state_of(tmp_path / "quiet")
@@ -64,7 +64,7 @@ def test_a_worker_of_the_cluster_that_is_killed_mid_run_takes_nothing_with_it(tm
     archives = tmp_path / "study" / "archives"
     source = Deadly(archives, victim="000003", marker=tmp_path / "killed")
     with cluster(tmp_path) as address:
-        report = ingest(tmp_path / "w", source, dask(address), Options(batch_archives=2))
+        report = ingest(tmp_path / "w", source, dask(address), IngestOptions(batch_archives=2))
     assert (tmp_path / "killed").exists()
     assert report.exit_code == 0
     ingest(tmp_path / "quiet", Folder(archives))

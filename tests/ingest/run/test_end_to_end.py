@@ -6,7 +6,7 @@ import pytest
 from tests.support.ingest import Folder, dispositions_of, expected, ingest, quarantined, state_of, tables_of
 from tests.support.ingest_tables import cells, of_truth
 
-from carrel.ingest.run import Options, inline, processes, threads
+from carrel.ingest.run import IngestOptions, inline, processes, threads
 from carrel.synthetic import FAULTS, Knobs, write
 
 KNOBS = Knobs(
@@ -48,11 +48,11 @@ def test_every_archive_has_its_disposition_and_its_quarantine_lines(study, plain
 @pytest.mark.parametrize(
     ("pool", "options", "seed"),
     [
-        (inline(), Options(batch_archives=1), 1),
-        (inline(), Options(batch_archives=7, flush_bytes=1), 2),
-        (threads(4), Options(batch_archives=5, stream_from=500), 3),
-        (processes(1), Options(batch_archives=20), 4),
-        (processes(4), Options(batch_archives=9), 5),
+        (inline(), IngestOptions(batch_archives=1), 1),
+        (inline(), IngestOptions(batch_archives=7, flush_bytes=1), 2),
+        (threads(4), IngestOptions(batch_archives=5, stream_from=500), 3),
+        (processes(1), IngestOptions(batch_archives=20), 4),
+        (processes(4), IngestOptions(batch_archives=9), 5),
     ],
     ids=["one by one", "sevens, flushed at once", "threads, streamed", "one process", "four processes"],
 )

@@ -10,7 +10,7 @@ from tests.support.ingest import MAPPING, Folder, deliver, ingest, quarantine_of
 
 from carrel.ingest.operations.export import export_bridge
 from carrel.ingest.operations.withdrawal import withdraw
-from carrel.ingest.run import Options
+from carrel.ingest.run import IngestOptions
 from carrel.ingest.sources import source_of
 from carrel.synthetic.shapes import ANYTHING, TASK_DATA
 
@@ -91,7 +91,7 @@ VALUES = [
 
 
 @pytest.mark.parametrize("text", VALUES)
-@pytest.mark.parametrize("options", [Options(), Options(stream_from=1), Options(raw_json=True)])
+@pytest.mark.parametrize("options", [IngestOptions(), IngestOptions(stream_from=1), IngestOptions(raw_json=True)])
 def test_a_value_that_is_none(tmp_path, text, options):
     put(tmp_path / "a", files=[("anything.json", text)])
     ((name, file, stage, keyword),) = taken_beside_good_ones(tmp_path / "a", tmp_path / "w", options)
@@ -152,7 +152,7 @@ def test_names_that_become_folders_never_keep_a_decided_run_from_being_carried_o
             name=f"n{number}",
         )
     partitioned = f"{IGNORING}datasets: {{Anything_v1: {{partition_by: [assessmentid]}}}}\n"
-    warehouse, raw = str(tmp_path / "w"), Options(raw_json=True)
+    warehouse, raw = str(tmp_path / "w"), IngestOptions(raw_json=True)
     report = ingest(warehouse, source_of(str(tmp_path / "a")), mapping=partitioned, options=raw)
     assert report.dispositions == {"ingested": len(NAMES)}
     assert sorted(tables_of(warehouse)["Anything_v1"].column(key).to_pylist()) == sorted(NAMES)

@@ -22,7 +22,7 @@ from tests.support.ingest_tables import cells, of_truth
 from tests.support.s3 import client, new_bucket, pass_time
 
 from carrel.ingest.cli import ingest as ingest_command
-from carrel.ingest.run import Options, processes
+from carrel.ingest.run import IngestOptions, processes
 from carrel.ingest.store import WarehouseBusy, WarehouseLost, open_storage
 from carrel.ingest.store.lock import Lease
 from carrel.synthetic import FAULTS, Knobs, write
@@ -49,8 +49,8 @@ def test_a_study_by_worker_processes_is_as_the_truth_says(study, warehouse):
     names = sorted(path.stem for path in archives.glob("*.zip"))
     later = {name for name in names if name.endswith(("-again", "-corrected"))} | set(names[-4:])
     source = Folder(archives, tuple(name for name in names if name not in later))
-    ingest(warehouse, source, processes(2), Options(batch_archives=5))
-    report = ingest(warehouse, Folder(archives), processes(2), Options(batch_archives=5))
+    ingest(warehouse, source, processes(2), IngestOptions(batch_archives=5))
+    report = ingest(warehouse, Folder(archives), processes(2), IngestOptions(batch_archives=5))
     assert report.known == len(names) - len(later)
     assert cells(tables_of(warehouse)) == of_truth(truth["tables"])
     dispositions, lines = expected(truth)
@@ -205,7 +205,7 @@ class Overtaken(Folder):
 
 def test_a_run_that_was_taken_over_ends_and_leaves_nothing(study, warehouse, tmp_path):
     with pytest.raises(WarehouseLost, match="another ingest took over"):
-        ingest(warehouse, Overtaken(study[0], warehouse=warehouse), options=Options(batch_archives=1))
+        ingest(warehouse, Overtaken(study[0], warehouse=warehouse), options=IngestOptions(batch_archives=1))
     storage = open_storage(warehouse)
     assert not [key for key in storage.keys("") if "r00000001" in key and key.endswith(".parquet")]
     ingest(tmp_path, Folder(study[0]))

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.ingest import Folder, deliver, ingest, quarantine_of, tables_of
 
-from carrel.ingest.run import Options, processes
+from carrel.ingest.run import IngestOptions, processes
 
 NUMBERS = [2**53 + 1, -(2**53) - 1, 2**53, 1, 0.5, -0.0, 1e5, 1e19, 2**63, 10**40]
 MIXED = st.sampled_from([*NUMBERS, "t", "1", True, None, {}, [], [2**53 + 1, 0.5]])
@@ -39,16 +39,16 @@ def told(row):
 def test_neither_names_nor_batches_show(tmp_path_factory, values, data):
     folder = tmp_path_factory.mktemp("order")
     forwards = list(range(len(values)))
-    once = made_of(folder / "once", values, forwards, Options())
+    once = made_of(folder / "once", values, forwards, IngestOptions())
     order = data.draw(st.permutations(forwards))
-    batch = Options(batch_archives=data.draw(st.integers(1, len(values))))
+    batch = IngestOptions(batch_archives=data.draw(st.integers(1, len(values))))
     assert made_of(folder / "again", values, order, batch) == once
 
 
 def test_nor_do_workers(tmp_path):
     values = [{"a": 2**53 + 1}, {"a": 0.5}, {"a": "t"}, {"A": 1}, {"a": [2**53 + 1]}, {"a": [0.5]}]
-    once = made_of(tmp_path / "once", values, range(len(values)), Options())
-    two = made_of(tmp_path / "two", values, [1, 0, 2, 5, 4, 3], Options(batch_archives=2), processes(2))
+    once = made_of(tmp_path / "once", values, range(len(values)), IngestOptions())
+    two = made_of(tmp_path / "two", values, [1, 0, 2, 5, 4, 3], IngestOptions(batch_archives=2), processes(2))
     assert two == once
     rows = [json.loads(row) for row in once[0]["Anything_v1"][1]]
     assert {row["a"] for row in rows} == {"9007199254740993", "0.5", "t", None}

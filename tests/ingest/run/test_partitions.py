@@ -17,7 +17,7 @@ from carrel.ingest.operations.compaction import compact
 from carrel.ingest.operations.ingestion import run
 from carrel.ingest.operations.reconciliation import reconcile
 from carrel.ingest.operations.withdrawal import withdraw
-from carrel.ingest.run import Options, Setting, inline
+from carrel.ingest.run import IngestOptions, Setting, inline
 from carrel.ingest.run.writing import MAX_OPEN
 from carrel.ingest.schemas.library import Library
 from carrel.ingest.store import open_storage
@@ -81,7 +81,7 @@ def test_the_cells_are_the_same_as_without(plain, parted):
 def test_so_many_partitions_that_files_are_closed_early(study, plain, tmp_path, monkeypatch):
     monkeypatch.setattr("carrel.ingest.run.writing.MAX_OPEN", 3)
     assert MAX_OPEN > 3
-    deliver(tmp_path, study[0], PARTITIONED, Options(batch_archives=9, flush_bytes=20_000))
+    deliver(tmp_path, study[0], PARTITIONED, IngestOptions(batch_archives=9, flush_bytes=20_000))
     assert state_of(tmp_path) == state_of(plain)
     assert parting_holds(tmp_path)
 

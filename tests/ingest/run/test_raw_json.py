@@ -14,7 +14,7 @@ from carrel.ingest.operations.compaction import compact
 from carrel.ingest.operations.ingestion import run
 from carrel.ingest.operations.reconciliation import reconcile
 from carrel.ingest.operations.withdrawal import withdraw
-from carrel.ingest.run import Options, Setting, inline, processes
+from carrel.ingest.run import IngestOptions, Setting, inline, processes
 from carrel.ingest.store import open_storage
 from carrel.ingest.store.ledger import Ledger
 from carrel.synthetic import FAULTS, Knobs, write
@@ -23,7 +23,7 @@ from carrel.synthetic.shapes import ANYTHING
 KNOBS = Knobs(
     seed=6, records=50, faults=dict.fromkeys(FAULTS, 1), reexports=0.4, duplicates=0.3, odd_keys=0.5, nulls=0.3, hz=5
 )
-RAW = Options(raw_json=True)
+RAW = IngestOptions(raw_json=True)
 MAPPED = MAPPING + "ignored: {metadata.json: not here}\n"
 
 
@@ -119,8 +119,8 @@ def test_the_tables_are_the_same_without(study, plain, tmp_path):
 @pytest.mark.parametrize(
     ("pool", "options"),
     [
-        (inline(), Options(batch_archives=1, raw_json=True)),
-        (processes(2), Options(batch_archives=9, stream_from=500, raw_json=True)),
+        (inline(), IngestOptions(batch_archives=1, raw_json=True)),
+        (processes(2), IngestOptions(batch_archives=9, stream_from=500, raw_json=True)),
     ],
     ids=["one by one", "two processes, streamed"],
 )
@@ -174,7 +174,7 @@ def test_a_later_export_replaces_and_moves(archives, tmp_path):
         "r2.ndjson": [5, 6],
     }
     archives("two", files={"anything.json": {"a": 3}}, exported=2, uploadedon="2024-10-11T00:00:00Z")
-    report = take(tmp_path, archives, Options())
+    report = take(tmp_path, archives, IngestOptions())
     assert values(tmp_path) == {"r1.ndjson": [3], "r2.ndjson": [5, 6]}, "every run keeps raw JSON, once one did"
     assert report.raw_json == {"written": 1, "deleted": 2}
     (moved,) = (tmp_path / "warehouse").glob("raw_json/**/r1.ndjson")
@@ -183,7 +183,7 @@ def test_a_later_export_replaces_and_moves(archives, tmp_path):
 
 def test_archives_from_before_get_theirs_by_a_replay(archives, tmp_path):
     archives("one", files={"anything.json": {"a": 1}})
-    take(tmp_path, archives, Options())
+    take(tmp_path, archives, IngestOptions())
     assert names(tmp_path) == {}
     take(tmp_path, archives, replay=lambda ref: True)
     assert values(tmp_path) == {"r1.ndjson": [1]}
@@ -203,7 +203,7 @@ def test_files_that_are_refused_are_not_there(archives, tmp_path):
     assert values(tmp_path) == {"r1.anything.json.ndjson": [1]}, "its name tells that it was one of several"
     whole = tmp_path / "whole"
     whole.mkdir()
-    take(whole, archives, Options(raw_json=True, reject_records=True))
+    take(whole, archives, IngestOptions(raw_json=True, reject_records=True))
     assert names(whole) == {}
 
 
@@ -213,7 +213,7 @@ def test_files_that_only_the_whole_run_refuses_are_not_there(archives, tmp_path,
         archives(f"n{number}", f"r{number}", {"anything.json": {"a": number}})
     archives("t", "rt", {"anything.json": {"a": "text"}})
     mapping = MAPPED + f"datasets: {{Anything_v1: {{policy: {policy}}}}}\n"
-    take(tmp_path, archives, Options(batch_archives=1, raw_json=True), mapping)
+    take(tmp_path, archives, IngestOptions(batch_archives=1, raw_json=True), mapping)
     assert set(names(tmp_path)) == {"r0.ndjson", "r1.ndjson", "r2.ndjson"}
 
 

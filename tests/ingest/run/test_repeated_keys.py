@@ -7,7 +7,7 @@ import pytest
 from tests.support.ingest import MAPPING, Folder, deliver, ingest, quarantine_of, tables_of
 
 from carrel.ingest.operations.reconciliation import reconcile
-from carrel.ingest.run import Options
+from carrel.ingest.run import IngestOptions
 from carrel.ingest.run.report import Report
 from carrel.ingest.sources.folder import FolderSource
 from carrel.ingest.store import open_storage
@@ -54,7 +54,7 @@ def test_it_is_taken_and_told(archives, tmp_path):
     assert b"carrel_ingest_repeated_keys 1" in report.metrics(0.0)
     assert b"SECRET" not in report.to_json()
     assert b"o/b" not in report.to_json()
-    assert Report.from_json(report.stored()).repeated_keys == 1
+    assert Report.from_json(report.to_stored_json()).repeated_keys == 1
 
 
 def test_reconcile_says_where(archives, tmp_path):
@@ -70,7 +70,7 @@ def test_a_long_array_is_told_once_with_its_place(archives, tmp_path):
     elements[4_321] = '{"a":1,"a":2}'
     elements[4_999] = '{"a":1,"a":2}'
     deliver_text(archives, "long", f"[{','.join(elements)}]")
-    report = ingest(tmp_path / "w", Folder(archives), options=Options(stream_from=1_000_000))
+    report = ingest(tmp_path / "w", Folder(archives), options=IngestOptions(stream_from=1_000_000))
     assert repeated(tmp_path / "w")["long"] == ("anything.json#/4321/a",)
     assert report.repeated_keys == 2
 

@@ -18,7 +18,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "ingest-metrics.md").
 CODE = Path(package.__file__).parents[1]
 
 FULL = Report(
-    "r00000002",
+    run_id="r00000002",
     listed=1_234,
     known=1_200,
     dispositions={"ingested": 30, "partial": 4},
@@ -61,7 +61,7 @@ def test_a_replay_says_what_it_does_not_take():
 
 
 def test_a_run_with_nothing_to_do_is_one_line():
-    assert Report(None, listed=1, known=1).text() == "1 archive listed, 1 known already, 0 looked at"
+    assert Report(run_id=None, listed=1, known=1).text() == "1 archive listed, 1 known already, 0 looked at"
 
 
 def test_what_was_finished_first_is_said():
@@ -71,7 +71,7 @@ def test_what_was_finished_first_is_said():
 
 @pytest.mark.parametrize(
     ("report", "code"),
-    [(Report(None), 0), (replace(FULL, failures=[]), 3), (FULL, 4), (replace(FULL, quarantined={}), 4)],
+    [(Report(run_id=None), 0), (replace(FULL, failures=[]), 3), (FULL, 4), (replace(FULL, quarantined={}), 4)],
 )
 def test_exit_codes(report, code):
     assert report.exit_code == json.loads(report.to_json())["exit_code"] == code
@@ -79,7 +79,7 @@ def test_exit_codes(report, code):
 
 def test_a_stored_report_comes_back_and_names_no_archive():
     assert Report.from_json(FULL.to_json()) == FULL
-    stored = FULL.stored()
+    stored = FULL.to_stored_json()
     assert b"s3://" not in stored
     assert Report.from_json(stored) == replace(FULL, failures=["not fetched"])
 

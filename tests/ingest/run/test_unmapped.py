@@ -55,7 +55,7 @@ def test_the_report_counts_them_and_names_none(archives, tmp_path):
     assert report.unmapped_files == json.loads(report.to_json())["unmapped_files"] == 2
     assert f"Files of no dataset: 2 ({NEXT_STEP})" in report.text().splitlines()
     assert b"carrel_ingest_unmapped_files 2.0" in report.metrics(0.0)
-    assert Report.from_json(report.stored()).unmapped_files == 2
+    assert Report.from_json(report.to_stored_json()).unmapped_files == 2
     assert b"secret-name" not in report.to_json()
 
 

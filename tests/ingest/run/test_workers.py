@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 from tests.support.ingest import Deadly, Folder, ingest, quarantined, state_of
 
-from carrel.ingest.run import Options, inline, processes
+from carrel.ingest.run import IngestOptions, inline, processes
 from carrel.ingest.sources import SourceProblem
 from carrel.ingest.store import WarehouseBusy, coordinator_lock, open_storage
 from carrel.ingest.values import Fault
@@ -23,7 +23,7 @@ def archives(tmp_path_factory):
 
 def test_a_worker_killed_mid_run_is_replaced_and_its_batch_done(archives, tmp_path):
     source = Deadly(archives, victim="000003", marker=tmp_path / "killed")
-    report = ingest(tmp_path / "w", source, processes(2), Options(batch_archives=2))
+    report = ingest(tmp_path / "w", source, processes(2), IngestOptions(batch_archives=2))
     assert (tmp_path / "killed").exists()
     assert report.exit_code == 0
     ingest(tmp_path / "quiet", Folder(archives))
@@ -31,7 +31,7 @@ def test_a_worker_killed_mid_run_is_replaced_and_its_batch_done(archives, tmp_pa
 
 
 def test_an_archive_that_kills_every_worker_stops_nothing_else(archives, tmp_path):
-    report = ingest(tmp_path / "w", Deadly(archives, victim="000003"), processes(1), Options(batch_archives=4))
+    report = ingest(tmp_path / "w", Deadly(archives, victim="000003"), processes(1), IngestOptions(batch_archives=4))
     assert report.exit_code == 4
     assert len(report.failures) == 1
     assert sum(report.dispositions.values()) == 7

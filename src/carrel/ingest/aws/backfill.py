@@ -32,14 +32,14 @@ def main(places: list[str]) -> int:
 
 def _take(place: str) -> int:
     from carrel.ingest.operations.ingestion import run
-    from carrel.ingest.run import Options, Setting, processes
+    from carrel.ingest.run import IngestOptions, Setting, processes
     from carrel.ingest.sources.locations import source_of
 
     warehouse = os.environ.get("INGEST_WAREHOUSE")
     if not warehouse:
         raise SettingsFault("INGEST_WAREHOUSE is not set")
     schemas = schemas_in(mapping_folder(Aws(), os.environ.get("INGEST_MAPPING")))
-    options = Options(app_id=os.environ.get("INGEST_APP"))
+    options = IngestOptions(app_id=os.environ.get("INGEST_APP"))
     report = run(Setting(warehouse, source_of(place), schemas, processes(), options))
     logger.info("%s", report.text())
     log_report(report)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def taker(mapping: Path | None) -> TakeArchives:
     """`mapping`: a folder with `mapping.yaml` (laid over the shipped one; may be missing) and the store `schemas/`."""
     from carrel.ingest.operations.ingestion import run
-    from carrel.ingest.run import Options, Setting, inline
+    from carrel.ingest.run import IngestOptions, Setting, inline
     from carrel.ingest.store import WarehouseBusy
 
     schemas = schemas_in(mapping)
@@ -28,7 +28,7 @@ def taker(mapping: Path | None) -> TakeArchives:
         source = Listed(archives)
         # In this process: a Lambda has no shared memory, without which Python's process pools do not start.
         try:
-            log_report(run(Setting(study.warehouse, source, schemas, inline(), Options(app_id=study.app))))
+            log_report(run(Setting(study.warehouse, source, schemas, inline(), IngestOptions(app_id=study.app))))
         except WarehouseBusy as busy:
             raise Busy(str(busy)) from None
         return source.acknowledged

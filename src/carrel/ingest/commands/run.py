@@ -176,10 +176,10 @@ def _setting(
 ) -> "Setting":
     if workers != 0 and not scheduler:
         begin_early()  # it imports while we do
-    from carrel.ingest.run import Options, Setting
+    from carrel.ingest.run import IngestOptions, Setting
     from carrel.ingest.sources import source_of
 
-    options = Options(app_id=app, reject_records=reject == "record", raw_json=raw_json)
+    options = IngestOptions(app_id=app, reject_records=reject == "record", raw_json=raw_json)
     schemas = _filled(schema_folder, schemas_of(mapping_file, schema_folder))
     found = (find or source_of)(source)
     return Setting(warehouse, found, schemas, pool_of(workers, scheduler), options)

@@ -7,7 +7,7 @@ from typing import Any
 
 from carrel.ingest.archives import ArchiveRejected, FileRejected, open_archive, parse
 from carrel.ingest.run.extraction import self_description
-from carrel.ingest.run.fetching import Arrival, arrived
+from carrel.ingest.run.fetching import FetchedArchive, fetch
 from carrel.ingest.schemas import Library, Schemas
 from carrel.ingest.schemas.samples import SampleComparison, compare_on_sample, representative
 from carrel.ingest.sources import Source
@@ -35,28 +35,28 @@ def try_schema(
     with source as opened:
         records = []
         for ref in list(opened.list()):
-            arrival = arrived(opened, ref, app_id, "")
-            arrival.release()
-            if arrival.record:
-                records.append((arrival.record, ref))
+            archive = fetch(opened, ref, app_id, "")
+            archive.close()
+            if archive.record:
+                records.append((archive.record, ref))
         for _, ref in representative(records).values():
-            arrival = arrived(opened, ref, app_id, "")
-            files = list(_files(arrival, schemas, uri))
-            arrival.release()
+            archive = fetch(opened, ref, app_id, "")
+            files = list(_files(archive, schemas, uri))
+            archive.close()
             yield from compare_on_sample(files, uri, schemas.library, new, schemas.mapping)
 
 
-def _files(arrival: Arrival, schemas: Schemas, uri: str) -> Iterator[File]:
+def _files(archive: FetchedArchive, schemas: Schemas, uri: str) -> Iterator[File]:
     """Files of the archive that are checked against `uri`, and can be parsed."""
-    record = arrival.record
+    record = archive.record
     if record is None:
         return
     try:
-        with open_archive(arrival.data) as archive:
-            own_schemas = self_description(archive)
-            for entry in archive.entries:
+        with open_archive(archive.data) as opened:
+            own_schemas = self_description(opened)
+            for entry in opened.entries:
                 resolution = schemas.resolver().resolve(record, entry.path, own_schemas)
                 if resolution.schema_id and plain_uri(resolution.schema_id) == plain_uri(uri):
-                    yield record, entry.path, parse(archive.read(entry))
+                    yield record, entry.path, parse(opened.read(entry))
     except (ArchiveRejected, FileRejected):
         return

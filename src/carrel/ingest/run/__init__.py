@@ -3,10 +3,10 @@
 from carrel.ingest.run.coordinator import Setting
 from carrel.ingest.run.pools import Pool, dask, inline, processes, threads
 from carrel.ingest.run.report import Report
-from carrel.ingest.run.values import Options
+from carrel.ingest.run.values import IngestOptions
 
 __all__ = [
-    "Options",
+    "IngestOptions",
     "Pool",
     "Report",
     "Setting",

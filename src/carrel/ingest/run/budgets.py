@@ -33,109 +33,123 @@ class Budget:
     tables: int
 
 
-@dataclass(slots=True)
-class Spent:
-    """`offenders`: files that do not fit the budget; `kept`: the columns that the others have."""
+@dataclass(slots=True, kw_only=True)
+class BudgetOutcome:
+    """`offenders`: files that do not fit the budget; `columns`: those that the others have."""
 
     offenders: list[NonconformingFile] = field(default_factory=list)
-    kept: Fields = field(default_factory=dict)
+    columns: Fields = field(default_factory=dict)
 
-    def trimmed(self, schema: DatasetSchema) -> DatasetSchema:
+    def trim(self, schema: DatasetSchema) -> DatasetSchema:
         """`schema`, of the parts of a batch, without what only offenders have."""
-        tables = {name: self._trimmed(table) for name, table in schema.tables.items() if name in self.kept}
+        tables = {name: self._trim_table(table) for name, table in schema.tables.items() if name in self.columns}
         return DatasetSchema(schema.dataset, tables)
 
-    def _trimmed(self, table: TableSchema) -> TableSchema:
-        kept = self.kept[table.name]
+    def _trim_table(self, table: TableSchema) -> TableSchema:
+        fields = self.columns[table.name]
         columns = tuple(
-            each
-            for each in table.columns
-            if each.field in kept or (each.field.role == "variant" and Field(each.field.path) in kept)
+            column
+            for column in table.columns
+            if column.field in fields or (column.field.role == "variant" and Field(column.field.path) in fields)
         )
         return TableSchema(table.name, columns, table.is_child)
 
 
-def spent(
+def apply_budget(
     storage: WarehouseStorage,
-    known: DatasetSchema | None,
-    seen: Iterable[DatasetSchema],
+    before: DatasetSchema | None,
+    new: Iterable[DatasetSchema],
     parts: Sequence[Part],
+    *,
     budget: Budget,
-    gone: frozenset[tuple[str, ...]] = frozenset(),
-) -> Spent | None:
-    """None when everything fits, which the schemas alone show. Else reads the parts. `gone`: files that are refused
-    anyway."""
-    have = _fields(known) if known else {}
-    all_fields = {name: set(fields) for name, fields in have.items()}
-    for schema in seen:
+    rejected: frozenset[tuple[str, ...]] = frozenset(),
+) -> BudgetOutcome | None:
+    """None when everything fits, which the schemas alone show. Else reads the parts. `before`: what the catalog has;
+    `new`: schemas of the parts; `rejected`: files that are rejected anyway."""
+    catalog_fields = _fields(before) if before else {}
+    all_fields = {name: set(fields) for name, fields in catalog_fields.items()}
+    for schema in new:
         for name, fields in _fields(schema).items():
             all_fields.setdefault(name, set()).update(fields)
-    wide = {name for name, fields in all_fields.items() if len(fields) > max(budget.columns, len(have.get(name, ())))}
-    if not wide and len(all_fields) <= max(budget.tables, len(have)):
+    wide = {
+        name
+        for name, fields in all_fields.items()
+        if len(fields) > max(budget.columns, len(catalog_fields.get(name, ())))
+    }
+    if not wide and len(all_fields) <= max(budget.tables, len(catalog_fields)):
         return None
-    files = {file: new for file, new in _new_fields(storage, parts, have).items() if file not in gone}
-    return _decided(files, have, wide, budget)
+    files = {
+        file: fields for file, fields in _new_fields(storage, parts, catalog_fields).items() if file not in rejected
+    }
+    return _spend(files, catalog_fields, wide, budget)
 
 
 def _fields(schema: DatasetSchema) -> Fields:
     return {name: set(table.by_field) for name, table in schema.tables.items()}
 
 
-def _new_fields(storage: WarehouseStorage, parts: Sequence[Part], have: Mapping[str, set[Field]]) -> dict[File, Fields]:
+def _new_fields(
+    storage: WarehouseStorage, parts: Sequence[Part], catalog_fields: Mapping[str, set[Field]]
+) -> dict[File, Fields]:
     """file -> the columns that it has and the catalog has not."""
-    found: dict[File, Fields] = {}
+    files: dict[File, Fields] = {}
     for part in parts:
-        old = have.get(part.table, set())
-        new = [each for each in TableSchema.from_bytes(part.table, part.schema).columns if each.field not in old]
+        old = catalog_fields.get(part.table, set())
+        columns = TableSchema.from_bytes(part.table, part.schema).columns
+        new = {column.name: column.field for column in columns if column.field not in old}
         for block in read_blocks(storage, part.table, part.file.path):
-            for file, fields in _by_file(block, {each.name: each.field for each in new}):
-                found.setdefault(file, {}).setdefault(part.table, set()).update(fields)
-    return found
+            for file, fields in _by_file(block, new):
+                files.setdefault(file, {}).setdefault(part.table, set()).update(fields)
+    return files
 
 
 def _by_file(block: pa.Table, new: Mapping[str, Field]) -> Iterator[tuple[File, list[Field]]]:
     """Each row is known by the number of its file, so that no column costs more than a look at itself."""
     rows = list(zip(*(block.column(name).to_pylist() for name in _FILE), strict=True))
-    names: list[File] = list(dict.fromkeys(rows))
-    yield from ((file, []) for file in names)
-    number_of = {file: number for number, file in enumerate(names)}
+    files: list[File] = list(dict.fromkeys(rows))
+    yield from ((file, []) for file in files)
+    number_of = {file: number for number, file in enumerate(files)}
     numbers = pa.array([number_of[row] for row in rows], pa.int32())
-    for name, place in new.items():
+    for name, new_field in new.items():
         for number in numbers.filter(pc.is_valid(block.column(name).combine_chunks())).unique().to_pylist():
-            yield names[number], [place]
+            yield files[number], [new_field]
 
 
-def _decided(files: Mapping[File, Fields], have: Mapping[str, set[Field]], wide: set[str], budget: Budget) -> Spent:
-    made = Spent(kept={name: set(fields) for name, fields in have.items()})
+def _spend(
+    files: Mapping[File, Fields], catalog_fields: Mapping[str, set[Field]], wide: set[str], budget: Budget
+) -> BudgetOutcome:
+    """Take files as long as they fit, those that bring the least first."""
+    columns = {name: set(fields) for name, fields in catalog_fields.items()}
+    offenders: list[NonconformingFile] = []
 
     def cost(file: File) -> tuple[int, int, File]:
-        columns = sum(len(files[file].get(name, ())) for name in wide)
-        return columns, len(files[file].keys() - have.keys()), file
+        count = sum(len(files[file].get(name, ())) for name in wide)
+        return count, len(files[file].keys() - catalog_fields.keys()), file
 
     for file in sorted(files, key=cost):
         new = files[file]
-        after = {name: made.kept.get(name, set()) | new[name] for name in wide & new.keys() if new[name]}
+        after = {name: columns.get(name, set()) | new[name] for name in wide & new.keys() if new[name]}
         if any(len(fields) > budget.columns for fields in after.values()):
-            bad = max(after, key=lambda name: (len(after[name]), name))
-            made.offenders.append(_over_budget(file, new[bad], "too_many_columns"))
-        elif new.keys() - made.kept.keys() and len(new.keys() | made.kept.keys()) > budget.tables:
-            arrays = {name: {each for each in fields if each.role == "len"} for name, fields in new.items()}
-            bad = max(arrays, key=lambda name: (len(arrays[name]), name))
-            made.offenders.append(_over_budget(file, arrays[bad], "too_many_tables"))
+            widest_table = max(after, key=lambda name: (len(after[name]), name))
+            offenders.append(_offender(file, new[widest_table], "too_many_columns"))
+        elif new.keys() - columns.keys() and len(new.keys() | columns.keys()) > budget.tables:
+            arrays = {name: {column for column in fields if column.role == "len"} for name, fields in new.items()}
+            widest_table = max(arrays, key=lambda name: (len(arrays[name]), name))
+            offenders.append(_offender(file, arrays[widest_table], "too_many_tables"))
         else:
             for name, fields in new.items():
-                made.kept.setdefault(name, set()).update(fields)
-    return made
+                columns.setdefault(name, set()).update(fields)
+    return BudgetOutcome(offenders=offenders, columns=columns)
 
 
-def _over_budget(file: File, fields: set[Field], keyword: str) -> NonconformingFile:
-    """The file with the object that is used as a map, most likely."""
-    recordid, source_file, archive_uri, archive_etag = file
+def _offender(file: File, fields: set[Field], keyword: str) -> NonconformingFile:
+    """The file, with a pointer to the object that is used as a map, most likely."""
+    record_id, source_file, archive_uri, archive_etag = file
     return NonconformingFile(
-        recordid=recordid,
+        recordid=record_id,
         source_file=source_file,
         archive_uri=archive_uri,
         archive_etag=archive_etag,
-        pointer=pointer_of(widest(field.path for field in fields)),
+        pointer=pointer_of(widest(column.path for column in fields)),
         keyword=keyword,
     )

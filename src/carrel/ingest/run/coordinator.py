@@ -5,15 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from carrel.ingest.mapping.partitioning import PartitionsChanged, partition_conflicts
-from carrel.ingest.run.building import Builder, Built
-from carrel.ingest.run.dispatcher import Dispatcher, batches, distinct
-from carrel.ingest.run.merging import Settled, settled
+from carrel.ingest.run.building import Builder, BuiltRun
+from carrel.ingest.run.dispatcher import Dispatcher, distinct, split_into_batches
+from carrel.ingest.run.merging import RunOutcome, merge_batches
 from carrel.ingest.run.pools import Pool
-from carrel.ingest.run.rejections import amended, refused
-from carrel.ingest.run.report import Report, counted
-from carrel.ingest.run.source_problems import of_problems, ref_of
+from carrel.ingest.run.rejections import apply_rejections, find_rejections
+from carrel.ingest.run.report import Report, count_sorted
+from carrel.ingest.run.source_problems import problem_ref, problems_result
 from carrel.ingest.run.unmapped import count_unmapped
-from carrel.ingest.run.values import BatchResult, Context, Options
+from carrel.ingest.run.values import BatchResult, Context, IngestOptions
 from carrel.ingest.schemas import Schemas
 from carrel.ingest.sources import Source, SourceProblem
 from carrel.ingest.store import (
@@ -39,7 +39,7 @@ Progress = Callable[[int, int], None]
 
 
 def no_progress(done: int, todo: int) -> None:
-    """For whoever does not look."""
+    """Tell nobody how far a run is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Setting:
     source: Source
     schemas: Schemas
     pool: Pool
-    options: Options = field(default_factory=Options)
+    options: IngestOptions = field(default_factory=IngestOptions)
     replay: Callable[[ArchiveRef], bool] | None = None
     """Take again, from the source, archives that the ledger knows and that this says yes to; and nothing else."""
 
@@ -66,75 +66,80 @@ class Coordinator:
 
     def run(self) -> Report:
         """Run once; only what is written down in the plan of the run happened."""
+        replay = self.setting.replay
         ledger = Ledger(self.storage)
         listed = distinct(self.setting.source.list())
-        problems = () if self.setting.replay else self.setting.source.problems()
-        known = ledger.known([*listed, *(ref_of(each) for each in problems)])
+        problems = () if replay else self.setting.source.problems()
+        in_ledger = ledger.known([*listed, *(problem_ref(problem) for problem in problems)])
         faults.point("ingest.listed")
-        todo = [ref for ref in listed if self._wants(ref, known)]
-        new = [each for each in problems if archive_key(ref_of(each)) not in known]
-        in_ledger = sum(archive_key(ref) in known for ref in listed)
-        report = Report(None, len(listed), in_ledger, is_replay=self.setting.replay is not None)
-        if todo or new or self._is_named_otherwise():
-            report = self._take(todo, new, ledger, report)
-        done = [ref for ref in listed if archive_key(ref) in known] + todo
-        self._acknowledge(done, report)
+        if replay:
+            todo = [ref for ref in listed if archive_key(ref) in in_ledger and replay(ref)]
+        else:
+            todo = [ref for ref in listed if archive_key(ref) not in in_ledger]
+        new_problems = [problem for problem in problems if archive_key(problem_ref(problem)) not in in_ledger]
+        taken_before = [ref for ref in listed if archive_key(ref) in in_ledger]
+        report = Report(run_id=None, listed=len(listed), known=len(taken_before), is_replay=replay is not None)
+        if todo or new_problems or self._has_other_naming():
+            report = self._take(todo, new_problems, ledger, report)
+        done = taken_before + todo
+        if report.failures:
+            # All but what could not be fetched; after the ledger has them, so that none is lost between.
+            committed = Ledger(self.storage).known(done)
+            done = [ref for ref in done if archive_key(ref) in committed]
+        self.setting.source.acknowledge(done)
+        faults.point("ingest.acknowledged")
         return report
 
-    def _is_named_otherwise(self) -> bool:
+    def _has_other_naming(self) -> bool:
         """Whether the mapping's `naming` of a dataset is another than its last run's."""
         options = self.setting.schemas.mapping.options
         entries = catalog.load_all(self.storage).items()
         return any(entry.naming != options(dataset).naming for dataset, entry in entries)
 
-    def _wants(self, ref: ArchiveRef, known: frozenset[int]) -> bool:
-        is_known = archive_key(ref) in known
-        return is_known and self.setting.replay(ref) if self.setting.replay else not is_known
-
     def _take(self, todo: list[ArchiveRef], problems: list[SourceProblem], ledger: Ledger, report: Report) -> Report:
+        setting = self.setting
         entries = catalog.load_all(self.storage)
         partitioned = {dataset: entry.partition_by for dataset, entry in entries.items()}
-        for problem in partition_conflicts(self.setting.schemas.mapping, partitioned):
-            raise PartitionsChanged(problem)
+        for conflict in partition_conflicts(setting.schemas.mapping, partitioned):
+            raise PartitionsChanged(conflict)
         number = begin(self.storage)
-        options = replace(self.setting.options, raw_json=self._keeps_raw_json())
+        if setting.options.raw_json:
+            keep(self.storage)
+        options = replace(setting.options, raw_json=is_kept(self.storage))
         context = Context(
-            warehouse=self.setting.warehouse,
+            warehouse=setting.warehouse,
             run_id=number.run_id,
-            source=self.setting.source,
-            schemas=self.setting.schemas,
+            source=setting.source,
+            schemas=setting.schemas,
             options=options,
-            known={dataset: entry.schema for dataset, entry in entries.items()},
+            catalog={dataset: entry.schema for dataset, entry in entries.items()},
             ledger_version=ledger.version,
             tombstones=ledger.tombstones(),
-            replayed=self.setting.replay is not None,
+            is_replay=setting.replay is not None,
         )
-        results = [*self._results(todo, context), of_problems(problems, number.run_id)]
+        results = [*self._run_batches(todo, context), problems_result(problems, number.run_id)]
         ensure_ours(self.storage, number)
         faults.point("ingest.batches_done")
-        gone = refused(self.storage, self.setting.schemas, entries, results)
-        outcome = settled(list(amended(results, gone, options.reject_records)))
-        replayed = frozenset(line.archive_key for line in outcome.lines) if self.setting.replay else frozenset()
-        built = Builder(self.storage, number, self.setting.schemas, entries, replayed, gone.files).built(outcome)
-        report = self._reported(report, number, results, outcome, built)
-        self.storage.write(run_key(number.run_id, "report.json"), report.stored())
+        rejections = find_rejections(self.storage, setting.schemas, entries, results)
+        outcome = merge_batches(apply_rejections(results, rejections, options.reject_records))
+        replayed = frozenset(line.archive_key for line in outcome.lines) if setting.replay else frozenset()
+        builder = Builder(self.storage, number, setting.schemas, entries, replayed=replayed, rejected=rejections.files)
+        built = builder.build(outcome)
+        report = self._fill(report, number, results, outcome, built)
+        self.storage.write(run_key(number.run_id, "report.json"), report.to_stored_json())
         decide(self.storage, built.plan)
         apply(self.storage, built.plan)
         report = replace(report, seconds=time.monotonic() - self.began)
-        self.storage.write(run_key(number.run_id, "report.json"), report.stored())
+        self.storage.write(run_key(number.run_id, "report.json"), report.to_stored_json())
         finish(self.storage, built.plan)
         return report
 
-    def _keeps_raw_json(self) -> bool:
-        if self.setting.options.raw_json:
-            keep(self.storage)
-        return is_kept(self.storage)
-
-    def _results(self, todo: list[ArchiveRef], context: Context) -> list[BatchResult]:
+    def _run_batches(self, todo: list[ArchiveRef], context: Context) -> list[BatchResult]:
         dispatcher = Dispatcher(self.setting.pool, context)
         results: list[BatchResult] = []
         count = 0
-        for result in dispatcher.results(batches(todo, self.setting.options, self.setting.pool.width)):
+        batches = split_into_batches(todo, self.setting.options, self.setting.pool.width)
+        for result in dispatcher.results(batches):
             results.append(result)
             count += len(result.lines) + len(result.failures)
             self.progress(count, len(todo))
@@ -142,41 +147,34 @@ class Coordinator:
                 break
         return results
 
-    def _reported(
-        self, report: Report, number: RunNumber, results: list[BatchResult], outcome: Settled, built: Built
+    def _fill(
+        self, report: Report, number: RunNumber, results: list[BatchResult], outcome: RunOutcome, built: BuiltRun
     ) -> Report:
-        first = (held.entry.faults[0] for held in built.held)
+        first_faults = (line.entry.faults[0] for line in built.quarantine)
+        current = [line.entry for line in built.lines if line.entry.disposition in CURRENT]
         return replace(
             report,
             run_id=number.run_id,
-            dispositions=counted(line.entry.disposition.value for line in built.lines),
-            quarantined=counted(f"{fault.stage}/{fault.keyword}" for fault in first),
+            dispositions=count_sorted(line.entry.disposition.value for line in built.lines),
+            quarantined=count_sorted(f"{fault.stage}/{fault.keyword}" for fault in first_faults),
             rows=built.rows,
-            raw_json=built.raw,
-            changes=[in_words(change) for change in built.changes],
+            raw_json=built.raw_json,
+            changes=[describe_change(change) for change in built.changes],
             failures=[failure.reason for failure in outcome.failures],
             not_fetched=[archive_key(failure.ref) for failure in outcome.failures],
-            repeated_keys=sum(
-                len(line.entry.repeated_keys) for line in built.lines if line.entry.disposition in CURRENT
-            ),
+            repeated_keys=sum(len(entry.repeated_keys) for entry in current),
             unmapped_files=count_unmapped(skipped_files(to_arrow(built.lines)), self.setting.schemas.mapping),
-            replaced=len(outcome.priors),
+            replaced=len(outcome.previous),
             bytes_read=sum(result.bytes_read for result in results),
             json_bytes=sum(result.json_bytes for result in results),
             seconds=time.monotonic() - self.began,
         )
 
-    def _acknowledge(self, done: list[ArchiveRef], report: Report) -> None:
-        """All but what could not be fetched; after the ledger has them, so that none is lost between."""
-        failed = Ledger(self.storage).known(done) if report.failures else None
-        taken = [ref for ref in done if failed is None or archive_key(ref) in failed]
-        self.setting.source.acknowledge(taken)
-        faults.point("ingest.acknowledged")
 
-
-def in_words(change: TableChange) -> str:
+def describe_change(change: TableChange) -> str:
     """One change of a schema, for people."""
-    place = "/" + "/".join(change.path) if change.path else ""
-    place += f" ({change.role})" if change.role else ""
-    fromto = f": {change.before} to {change.after}" if change.before else (f": {change.after}" if change.after else "")
-    return f"{change.table}{place} {change.what.value.replace('_', ' ')}{fromto}"
+    where = change.table + ("/" + "/".join(change.path) if change.path else "")
+    where += f" ({change.role})" if change.role else ""
+    kinds = f"{change.before} to {change.after}" if change.before else change.after
+    text = f"{where} {change.what.value.replace('_', ' ')}"
+    return f"{text}: {kinds}" if kinds else text

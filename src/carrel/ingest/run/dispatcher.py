@@ -7,45 +7,47 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 
 from carrel.ingest.run.pools import Pool, inline
-from carrel.ingest.run.values import Batch, BatchResult, Context, Failure, Options
+from carrel.ingest.run.values import Batch, BatchResult, Context, Failure, IngestOptions
 from carrel.ingest.run.worker import work
 from carrel.ingest.values import ArchiveRef
 
 _UNKNOWN_SIZE = 100_000
+"""Bytes that an archive is taken to have whose source does not say."""
 _SMALL = 2_000_000
+"""A single batch of fewer bytes is not worth starting a pool for."""
 _LEAST = 1_000_000
+"""Bytes of the smallest batches."""
 _HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """The warehouse's disk takes nothing: no other attempt, worker or archive fares better."""
 ATTEMPTS = 3
 """So often a batch is tried; then its archives one by one, alone; then an archive is given up for this run."""
 
 
-def batches(refs: Sequence[ArchiveRef], options: Options, width: int) -> list[Batch]:
+def split_into_batches(refs: Sequence[ArchiveRef], options: IngestOptions, width: int) -> list[Batch]:
     """Batches in the order of `refs`, of at most the options' bytes and archives. Large ones first and ever smaller
     ones after them, so that all workers end at nearly the same time."""
     sizes = [ref.size or _UNKNOWN_SIZE for ref in refs]
-    left = sum(sizes)
-    made: list[list[ArchiveRef]] = []
+    remaining = sum(sizes)
+    groups: list[list[ArchiveRef]] = []
     filled = limit = 0
     for ref, size in zip(refs, sizes, strict=True):
-        if not made or filled + size > limit or len(made[-1]) >= options.batch_archives:
-            made.append([])
-            filled, limit = 0, _share(left, options, width)
-        made[-1].append(ref)
+        if not groups or filled + size > limit or len(groups[-1]) >= options.batch_archives:
+            groups.append([])
+            # Half of what a worker would get if all shared what remains.
+            share = options.batch_bytes if width == 1 else max(remaining // (2 * width), _LEAST)
+            filled, limit = 0, min(options.batch_bytes, share)
+        groups[-1].append(ref)
         filled += size
-        left -= size
-    return [Batch(number, tuple(each)) for number, each in enumerate(made)]
-
-
-def _share(left: int, options: Options, width: int) -> int:
-    """Bytes of the next batch: half of what a worker would get if all shared what is left."""
-    return options.batch_bytes if width == 1 else min(options.batch_bytes, max(left // (2 * width), _LEAST))
+        remaining -= size
+    return [Batch(number, tuple(group)) for number, group in enumerate(groups)]
 
 
 @dataclass(slots=True)
-class _Try:
+class _Attempts:
+    """A batch, and how often its worker broke."""
+
     batch: Batch
-    attempts: int = 0
+    broken: int = 0
 
 
 class Dispatcher:
@@ -55,67 +57,54 @@ class Dispatcher:
         self.pool = pool
         self.context = context
         self.do = do
-        self._numbers = 0
         self.last_error = ""
 
-    def results(self, todo: Sequence[Batch]) -> Iterator[BatchResult]:
+    def results(self, batches: Sequence[Batch]) -> Iterator[BatchResult]:
         """Every batch's result. A batch whose workers die again and again is split up; an archive that takes its
         worker down even alone ends as a failure."""
-        self._numbers = len(todo)
-        pool = self._fitting(todo)
-        alone: list[Batch] = []
-        waiting = deque(_Try(batch) for batch in todo)
+        is_small = len(batches) == 1 and sum(ref.size or _UNKNOWN_SIZE for ref in batches[0].refs) < _SMALL
+        pool = inline() if self.pool.starts_slowly and is_small else self.pool
+        doubtful: list[ArchiveRef] = []
+        waiting = deque(_Attempts(batch) for batch in batches)
         while waiting:
             with pool.make() as executor:
                 broken = yield from self._until_broken(executor, waiting, pool.width)
-            for each in broken:
-                each.attempts += 1
-                if each.attempts < ATTEMPTS:
-                    waiting.append(each)
+            for attempts in broken:
+                attempts.broken += 1
+                if attempts.broken < ATTEMPTS:
+                    waiting.append(attempts)
                 else:
-                    alone += self._singles(each.batch)
-        for batch in alone:
-            yield self._alone(pool, batch)
-
-    def _fitting(self, todo: Sequence[Batch]) -> Pool:
-        small = len(todo) == 1 and sum(ref.size or _UNKNOWN_SIZE for ref in todo[0].refs) < _SMALL
-        return inline() if self.pool.starts_slowly and small else self.pool
+                    doubtful += attempts.batch.refs
+        for number, ref in enumerate(doubtful, start=len(batches)):
+            yield self._run_alone(pool, Batch(number, (ref,)))
 
     def _until_broken(
-        self, executor: Executor, waiting: deque[_Try], width: int
-    ) -> Generator[BatchResult, None, list[_Try]]:
+        self, executor: Executor, waiting: deque[_Attempts], width: int
+    ) -> Generator[BatchResult, None, list[_Attempts]]:
         """Keeps the workers busy, and no more in their queue than that; returns what broke."""
-        running: dict[Future[BatchResult], _Try] = {}
-        broken: list[_Try] = []
+        running: dict[Future[BatchResult], _Attempts] = {}
+        broken: list[_Attempts] = []
         while running or (waiting and not broken):
             while waiting and not broken and len(running) < width + 1:
-                each = waiting.popleft()
+                attempts = waiting.popleft()
                 try:
-                    running[executor.submit(self.do, self.context, each.batch)] = each
+                    running[executor.submit(self.do, self.context, attempts.batch)] = attempts
                 except RuntimeError:  # the pool broke a moment ago
-                    broken.append(each)
+                    broken.append(attempts)
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
-                each = running.pop(future)
-                if future.exception() is None:
+                attempts = running.pop(future)
+                error = future.exception()
+                if error is None:
                     yield future.result()
-                else:
-                    self._note(future)
-                    broken.append(each)
+                    continue
+                if isinstance(error, OSError) and error.errno in _HOPELESS:
+                    raise error
+                self.last_error = f"{type(error).__name__}: {error}"
+                broken.append(attempts)
         return broken
 
-    def _note(self, future: "Future[BatchResult]") -> None:
-        error = future.exception()
-        if isinstance(error, OSError) and error.errno in _HOPELESS:
-            raise error
-        self.last_error = f"{type(error).__name__}: {error}"
-
-    def _singles(self, batch: Batch) -> list[Batch]:
-        made = [Batch(self._numbers + offset, (ref,)) for offset, ref in enumerate(batch.refs)]
-        self._numbers += len(made)
-        return made
-
-    def _alone(self, pool: Pool, batch: Batch) -> BatchResult:
+    def _run_alone(self, pool: Pool, batch: Batch) -> BatchResult:
         with pool.make() as executor:
             future = executor.submit(self.do, self.context, batch)
             error = future.exception()
@@ -126,5 +115,5 @@ class Dispatcher:
 
 
 def distinct(refs: Iterable[ArchiveRef]) -> list[ArchiveRef]:
-    """Each archive once, in order, however often a queue speaks of it."""
+    """The archives in order, each once however often a queue speaks of it."""
     return list({(ref.uri, ref.etag): ref for ref in refs}.values())

@@ -24,38 +24,37 @@ from carrel.ingest.values import ArchiveRef, Disposition, Fault, LedgerEntry, Li
 from carrel.units.limits import MAX_ARCHIVE_BYTES, MAX_METADATA_BYTES
 
 
-@dataclass(slots=True)
-class Arrival:
+@dataclass(slots=True, kw_only=True)
+class FetchedArchive:
     """One archive. `fault`: why its record could not be read; `outcome`: decided without a look at its files."""
 
     ref: ArchiveRef
     data: bytes | Path
     line: Line
-    record: Record | None
+    record: Record | None = None
     fault: Fault | None = None
     outcome: Disposition | None = None
     opened: ExitStack = field(default_factory=ExitStack)
-    """The source's context: ends when the archive is released."""
+    """The source's context: ends when the archive is closed."""
 
     @property
     def key(self) -> tuple[str, str]:
         """(uri, etag): what tells archives apart."""
         return self.ref.uri, self.ref.etag
 
-    def release(self) -> None:
+    def close(self) -> None:
         """Let its bytes go; a file of them is the source's to delete."""
         self.data = b""
         self.opened.close()
 
-    def held(self, path: str | None, schema_id: str | None, faults: tuple[Fault, ...]) -> QuarantineEntry:
-        """A quarantine entry for one of its files, or (None) for all of it."""
-        entry = self.line.entry
+    def quarantine_entry(self, path: str | None, schema_id: str | None, faults: tuple[Fault, ...]) -> QuarantineEntry:
+        """The entry for one of its files, or (None) for all of it."""
         return QuarantineEntry(
-            record_id=entry.record_id,
+            record_id=self.line.entry.record_id,
             archive_uri=self.ref.uri,
             archive_etag=self.ref.etag,
             source_file=path,
-            content_hash=entry.content_hash,
+            content_hash=self.line.entry.content_hash,
             schema_id=schema_id,
             faults=faults,
             record=self.record,
@@ -73,29 +72,31 @@ class Arrival:
         )
 
 
-def arrived(source: Source, ref: ArchiveRef, app_id: str | None, run_id: str) -> Arrival:
-    """The archive, opened. Raises what the source raises; that says nothing of the archive."""
+def fetch(source: Source, ref: ArchiveRef, app_id: str | None, run_id: str) -> FetchedArchive:
+    """Open the archive. Raises what the source raises; that says nothing of the archive."""
     if (ref.size or 0) > MAX_ARCHIVE_BYTES:
-        return _refused(ref, too_large(ref.size or 0).fault, run_id)
+        return _rejected_archive(ref, too_large(ref.size or 0).fault, run_id)
     opened = ExitStack()
     try:
-        fetched = opened.enter_context(source.open(ref))
+        source_archive = opened.enter_context(source.open(ref))
     except ArchiveRejected as rejected:
-        return _refused(ref, rejected.fault, run_id)
+        return _rejected_archive(ref, rejected.fault, run_id)
     try:
-        return replace(_identified(ref, fetched, app_id, run_id), opened=opened)
+        return replace(_identify(ref, source_archive, app_id, run_id), opened=opened)
     except BaseException:
         opened.close()
         raise
 
 
-def _identified(ref: ArchiveRef, fetched: OpenedArchive, app_id: str | None, run_id: str) -> Arrival:
+def _identify(ref: ArchiveRef, source_archive: OpenedArchive, app_id: str | None, run_id: str) -> FetchedArchive:
     """Whose archive it is: from what the source knows, else from metadata.json inside."""
-    record, fault, data = None, None, fetched.data
-    if has_desktop_signature(_head(data)):
-        return Arrival(ref, data, _nobodys_line(ref, data, run_id), None, outcome=Disposition.EMPTY)
-    known = fetched.metadata if fetched.metadata is not None else ref.metadata
-    metadata: Mapping[str, Any] = known or {}
+    record, fault, data = None, None, source_archive.data
+    if has_desktop_signature(_first_bytes(data)):
+        # What a desktop left beside archives: the ledger names it, and it is no fault.
+        line = _anonymous_line(ref, sha256_of(data), run_id)
+        return FetchedArchive(ref=ref, data=data, line=line, outcome=Disposition.EMPTY)
+    metadata_beside = source_archive.metadata if source_archive.metadata is not None else ref.metadata
+    metadata: Mapping[str, Any] = metadata_beside or {}
     try:
         metadata = metadata or _metadata_inside(data)
         record = record_of(metadata, app_id)
@@ -114,56 +115,39 @@ def _identified(ref: ArchiveRef, fetched: OpenedArchive, app_id: str | None, run
         exported_on=record.exported_on if record else None,
         healthcode=record.healthcode if record else id_in(metadata, "healthcode"),
     )
-    return Arrival(
-        ref,
-        data,
-        Line(entry, metadata_hash({key.lower(): value for key, value in metadata.items()}), run_id),
-        record,
-        fault,
-    )
+    line = Line(entry, metadata_hash({key.lower(): value for key, value in metadata.items()}), run_id)
+    return FetchedArchive(ref=ref, data=data, line=line, record=record, fault=fault)
 
 
-def _head(data: bytes | Path) -> bytes:
+def _first_bytes(data: bytes | Path) -> bytes:
     if isinstance(data, bytes):
         return data[:8]
     with data.open("rb") as file:
         return file.read(8)
 
 
-def _nobodys_line(ref: ArchiveRef, data: bytes | Path, run_id: str) -> Line:
-    """What a desktop left beside archives: the ledger names it, and it is no fault."""
-    return Line(
-        LedgerEntry(
-            record_id=None,
-            archive_uri=ref.uri,
-            archive_etag=ref.etag,
-            content_hash=sha256_of(data),
-            disposition=Disposition.EMPTY,
-            exported_on=None,
-            healthcode=None,
-        ),
-        "",
-        run_id,
-    )
-
-
-def _refused(ref: ArchiveRef, fault: Fault, run_id: str) -> Arrival:
+def _rejected_archive(ref: ArchiveRef, fault: Fault, run_id: str) -> FetchedArchive:
     """The source itself cannot make sense of it: of its metadata, say."""
-    content = hashlib.sha256(f"{ref.uri}\n{ref.etag}".encode()).hexdigest()
+    content_hash = hashlib.sha256(f"{ref.uri}\n{ref.etag}".encode()).hexdigest()
+    return FetchedArchive(ref=ref, data=b"", line=_anonymous_line(ref, content_hash, run_id), fault=fault)
+
+
+def _anonymous_line(ref: ArchiveRef, content_hash: str, run_id: str) -> Line:
+    """The line of an archive that is of no record."""
     entry = LedgerEntry(
         record_id=None,
         archive_uri=ref.uri,
         archive_etag=ref.etag,
-        content_hash=content,
+        content_hash=content_hash,
         disposition=Disposition.EMPTY,
         exported_on=None,
         healthcode=None,
     )
-    return Arrival(ref, b"", Line(entry, "", run_id), None, fault)
+    return Line(entry, "", run_id)
 
 
 def sha256_of(data: bytes | Path) -> str:
-    """Of an archive's bytes, in hexadecimal."""
+    """The hash of an archive's bytes, in hexadecimal."""
     if isinstance(data, bytes):
         return hashlib.sha256(data).hexdigest()
     with data.open("rb") as file:

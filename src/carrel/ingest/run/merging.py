@@ -4,125 +4,114 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from carrel.ingest.run.values import BatchResult, Failure, Part, Prior, RawFile
+from carrel.ingest.run.values import FAULTY, BatchResult, Failure, Part, PreviousRows, RawFile
 from carrel.ingest.store.ledger import CURRENT, Line, current, settle
 from carrel.ingest.store.quarantine import QuarantineLine
 from carrel.ingest.tables import DatasetSchema
-from carrel.ingest.values import Disposition
 
 Archive = tuple[str, str]
 """(uri, etag)"""
-_FAULTY = frozenset({Disposition.PARTIAL, Disposition.QUARANTINED, Disposition.UNREADABLE})
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutcome:
     """A whole run, before anything of it is visible.
 
-    `losers`: record -> archives whose rows are in some part and must not be; `priors`: by record, of those that are
-    taken again; `replaced_faults`: record keys (with the time of their new export) whose older quarantine lines go.
+    `superseded`: record -> archives whose rows are in some part and must not be; `previous`: by record, of those that
+    are taken again; `replaced_faults`: record keys (with the time of their new export) whose older quarantine lines go.
     """
 
     parts: tuple[Part, ...]
     schemas: Mapping[str, tuple[DatasetSchema, ...]]
     lines: tuple[Line, ...]
-    held: tuple[QuarantineLine, ...]
-    losers: Mapping[str, frozenset[Archive]]
-    priors: Mapping[str, Prior]
+    quarantine: tuple[QuarantineLine, ...]
+    superseded: Mapping[str, frozenset[Archive]]
+    previous: Mapping[str, PreviousRows]
     replaced_faults: Mapping[int, Line]
     failures: tuple[Failure, ...]
-    raw: tuple[RawFile, ...] = ()
-    """Of the archives whose rows stay."""
+    raw_files: tuple[RawFile, ...] = ()
+    """Raw JSON of the archives whose rows stay."""
 
 
-def settled(results: Sequence[BatchResult]) -> Settled:
+def merge_batches(results: Sequence[BatchResult]) -> RunOutcome:
     """The same for the same archives, however they were split into batches and in whatever order they came back."""
+    lines_by_record: dict[int, list[Line]] = {}
+    for result in results:
+        for line in result.lines:
+            lines_by_record.setdefault(line.record_key, []).append(line)
     lines: list[Line] = []
     winners: dict[int, Line] = {}
-    for key, group in _by_record(results).items():
-        settled_group = settle(group)
-        lines += settled_group
-        winner = current(settled_group)
-        if winner:
+    for key, group in lines_by_record.items():
+        settled = settle(group)
+        lines += settled
+        if winner := current(settled):
             winners[key] = winner
     lines.sort(key=lambda line: (line.entry.archive_uri, line.entry.archive_etag, line.archive_key))
-    priors = {prior.record_id: prior for result in results for prior in result.priors}
+    previous = {rows.record_id: rows for result in results for rows in result.previous}
     taken_again = {line.entry.record_id for line in winners.values()}
-    losers = _losers(results, lines, winners)
-    return Settled(
-        parts=tuple(sorted(_parts(results), key=lambda part: (part.table, part.file.path))),
+    superseded = _superseded_archives(results, lines, winners)
+    parts = [part for result in results for part in result.parts]
+    raw_files = [file for result in results for file in result.raw_files]
+    return RunOutcome(
+        parts=tuple(sorted(parts, key=lambda part: (part.table, part.file.path))),
         schemas=schemas_of(results),
         lines=tuple(lines),
-        held=tuple(_held(results, lines, winners)),
-        losers=losers,
-        priors={record: prior for record, prior in sorted(priors.items()) if prior.is_lost or record in taken_again},
+        quarantine=tuple(_quarantine_lines(results, lines, winners)),
+        superseded=superseded,
+        previous={record: rows for record, rows in sorted(previous.items()) if rows.is_lost or record in taken_again},
         replaced_faults={
             winner.record_key: winner
             for winner in winners.values()
-            if (prior := priors.get(winner.entry.record_id or "")) and prior.has_faults
+            if (rows := previous.get(winner.entry.record_id or "")) and rows.has_faults
         },
         failures=tuple(failure for result in results for failure in result.failures),
-        raw=tuple(
-            raw for result in results for raw in result.raw if raw.archive not in losers.get(raw.record_id, frozenset())
-        ),
+        raw_files=tuple(file for file in raw_files if file.archive not in superseded.get(file.record_id, frozenset())),
     )
-
-
-def _parts(results: Iterable[BatchResult]) -> Iterator[Part]:
-    for result in results:
-        yield from result.parts
-
-
-def _by_record(results: Iterable[BatchResult]) -> dict[int, list[Line]]:
-    groups: dict[int, list[Line]] = {}
-    for result in results:
-        for line in result.lines:
-            groups.setdefault(line.record_key, []).append(line)
-    return groups
 
 
 def schemas_of(results: Iterable[BatchResult]) -> dict[str, tuple[DatasetSchema, ...]]:
     """dataset -> every schema that a batch found."""
-    found: dict[str, list[DatasetSchema]] = {}
+    schemas: dict[str, list[DatasetSchema]] = {}
     for result in results:
         for schema in result.schemas:
-            found.setdefault(schema.dataset, []).append(schema)
-    return {dataset: tuple(each) for dataset, each in sorted(found.items())}
+            schemas.setdefault(schema.dataset, []).append(schema)
+    return {dataset: tuple(of_dataset) for dataset, of_dataset in sorted(schemas.items())}
 
 
-def _losers(
+def _superseded_archives(
     results: Sequence[BatchResult], lines: Iterable[Line], winners: Mapping[int, Line]
 ) -> dict[str, frozenset[Archive]]:
     """Archives that were flattened but are not the one that their record's rows come from."""
     flattened = {line.archive_key for result in results for line in result.lines if line.entry.disposition in CURRENT}
-    losers: dict[str, set[Archive]] = {}
+    superseded: dict[str, set[Archive]] = {}
     for line in lines:
         winner = winners.get(line.record_key)
         loses = line.archive_key in flattened and (winner is None or winner.archive_key != line.archive_key)
         if line.entry.record_id and loses:
-            losers.setdefault(line.entry.record_id, set()).add((line.entry.archive_uri, line.entry.archive_etag))
-    for record, *archive in (each for result in results for each in result.dropped):
-        losers.setdefault(record, set()).add((archive[0], archive[1]))
-    return {record: frozenset(archives) for record, archives in losers.items()}
+            superseded.setdefault(line.entry.record_id, set()).add((line.entry.archive_uri, line.entry.archive_etag))
+    for result in results:
+        for record, uri, etag in result.dropped:
+            superseded.setdefault(record, set()).add((uri, etag))
+    return {record: frozenset(archives) for record, archives in superseded.items()}
 
 
-def _held(
+def _quarantine_lines(
     results: Iterable[BatchResult], lines: Iterable[Line], winners: Mapping[int, Line]
 ) -> Iterator[QuarantineLine]:
     """Quarantine speaks of what is missing now: lines of an export go when a later one is taken."""
-    faulty = {line.archive_key for line in lines if line.entry.disposition in _FAULTY}
+    faulty = {line.archive_key for line in lines if line.entry.disposition in FAULTY}
     for result in results:
-        for held in result.held:
-            winner = winners.get(held.record_key)
-            if held.archive_key in faulty and (winner is None or not is_replaced(held, winner)):
-                yield held
+        for line in result.quarantine:
+            winner = winners.get(line.record_key)
+            if line.archive_key in faulty and (winner is None or not is_replaced(line, winner)):
+                yield line
 
 
-def is_replaced(held: QuarantineLine, winner: Line) -> bool:
+def is_replaced(line: QuarantineLine, winner: Line) -> bool:
     """Whether a quarantine line is about another, no later export than the one that was taken."""
-    if held.archive_key == winner.archive_key:
+    if line.archive_key == winner.archive_key:
         return False
-    exported = held.entry.record.exported_on if held.entry.record else None
+    exported = line.entry.record.exported_on if line.entry.record else None
     return exported is None or exported <= winner.exported_on
 
 

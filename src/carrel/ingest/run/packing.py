@@ -10,9 +10,9 @@ from carrel.ingest.store.raw_files import PackWriter
 from carrel.ingest.tables.raw_json import END, RawJson, raw_json_key
 from carrel.ingest.values import Lineage
 
-_AT_ONCE = 10_000
+_BLOCK_ELEMENTS = 10_000
 """Elements of a list that are copied with the record's fields at a time."""
-_Place = tuple[str, str, str]
+_FileKey = tuple[str, str, str]
 """(archive uri, etag, source file)"""
 
 
@@ -21,14 +21,14 @@ class Packer:
 
     def __init__(self, storage: WarehouseStorage, run_id: str, name: str):
         self.pack = PackWriter(storage, run_id, name)
-        self._files: dict[_Place, RawFile] = {}
+        self._files: dict[_FileKey, RawFile] = {}
 
     def add(self, lineage: Lineage, dataset: str, value: Any, is_alone: bool) -> None:
-        """One file. `is_alone`: the only one of its archive that belongs to the dataset."""
+        """Pack one file. `is_alone`: the only one of its archive that belongs to the dataset."""
         if isinstance(value, list):
             with self.blocks(lineage, dataset, is_alone) as add:
-                for start in range(0, len(value), _AT_ONCE):
-                    add(value[start : start + _AT_ONCE])
+                for start in range(0, len(value), _BLOCK_ELEMENTS):
+                    add(value[start : start + _BLOCK_ELEMENTS])
             return
         with self.pack.file() as (name, stream):
             stream.write(RawJson(dataset, lineage.record).line(value))
@@ -36,7 +36,8 @@ class Packer:
 
     @contextmanager
     def blocks(self, lineage: Lineage, dataset: str, is_alone: bool) -> Iterator[Callable[[Sequence[Any]], None]]:
-        """One file, a list, block by block: call what this gives with each. After an exception the file is left out."""
+        """Pack one file, a list, block by block: call what this gives with each. After an
+        exception the file is left out."""
         raw = RawJson(dataset, lineage.record)
         with self.pack.file() as (name, stream):
             is_first = True
@@ -54,15 +55,21 @@ class Packer:
     def _note(self, lineage: Lineage, dataset: str, is_alone: bool, name: str) -> None:
         key = raw_json_key("", dataset, lineage.record, None if is_alone else lineage.source_file).lstrip("/")
         archive = lineage.archive_uri, lineage.archive_etag
-        made = RawFile(lineage.record.record_id, archive, lineage.source_file, self.pack.key, name, key)
-        self._files[(*archive, lineage.source_file)] = made
+        self._files[*archive, lineage.source_file] = RawFile(
+            record_id=lineage.record.record_id,
+            archive=archive,
+            source_file=lineage.source_file,
+            pack=self.pack.key,
+            name=name,
+            key=key,
+        )
 
     def leave_out(self, archive: tuple[str, str], source_file: str | None = None) -> None:
-        """Not this file; None: none of the archive."""
-        for place in [each for each in self._files if each[:2] == archive and source_file in (None, each[2])]:
-            del self._files[place]
+        """Leave this file out; None: all of the archive."""
+        for key in [key for key in self._files if key[:2] == archive and source_file in (None, key[2])]:
+            del self._files[key]
 
     def close(self) -> tuple[RawFile, ...]:
-        """Everything that was packed and not left out."""
+        """Finish the pack; everything that is in it and was not left out."""
         self.pack.close()
         return tuple(self._files.values())

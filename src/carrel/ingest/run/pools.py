@@ -28,7 +28,12 @@ class Pool:
 def processes(workers: int | None = None) -> Pool:
     """Worker processes of this machine; default: one per processor that we may use."""
     width = workers or len(os.sched_getaffinity(0))
-    return Pool(lambda: _process_pool(width), width, starts_slowly=True)
+
+    def make() -> ProcessPoolExecutor:
+        environment = dict(os.environ)
+        return _Processes(width, mp_context=forkserver.context(), initializer=_begin, initargs=(environment,))
+
+    return Pool(make, width, starts_slowly=True)
 
 
 def threads(workers: int) -> Pool:
@@ -56,20 +61,17 @@ class _DaskExecutor(Executor):
     def __init__(self, scheduler: str):
         from distributed import Client
 
+        super().__init__()
         self.client = Client(scheduler)
         self.executor = self.client.get_executor(pure=False)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
-        made: Future[Any] = self.executor.submit(fn, *args, **kwargs)
-        return made
+        future: Future[Any] = self.executor.submit(fn, *args, **kwargs)
+        return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         self.executor.shutdown(wait=wait)
         self.client.close()
-
-
-def _process_pool(width: int) -> ProcessPoolExecutor:
-    return _Processes(width, mp_context=forkserver.context(), initializer=_begin, initargs=(dict(os.environ),))
 
 
 class _Processes(ProcessPoolExecutor):
@@ -90,7 +92,7 @@ class _Processes(ProcessPoolExecutor):
 
 
 def _begin(environment: dict[str, str]) -> None:
-    """A worker has the coordinator's environment, not the one in which the server of workers began long ago; and ends
+    """Give a worker the coordinator's environment, not that in which the server of workers began long ago; and end it
     with its coordinator, instead of waiting for work for ever when that was killed."""
     os.environ.clear()
     os.environ.update(environment)

@@ -1,20 +1,20 @@
 """Files that only the whole run shows not to fit the tables (policies quarantine and freeze, or too many of them).
 
-They are refused before records are settled: each archive is then what it would have been had one worker seen all of the
-run, so that neither the split into batches shows, nor a correction falls with what it corrects.
+They are rejected before records are settled: each archive is then what it would have been had one worker seen all of
+the run, so that neither the split into batches shows, nor a correction falls with what it corrects.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from carrel.ingest.run.budgets import Budget, Spent, spent
+from carrel.ingest.run.budgets import Budget, BudgetOutcome, apply_budget
 from carrel.ingest.run.merging import schemas_of
-from carrel.ingest.run.values import BatchResult, Part, Prior
+from carrel.ingest.run.values import BatchResult, Part
 from carrel.ingest.schemas import Schemas
 from carrel.ingest.store import WarehouseStorage, read_blocks
 from carrel.ingest.store.ledger import CURRENT, Line
@@ -34,150 +34,161 @@ from carrel.ingest.values import Disposition, QuarantineEntry, Record
 
 Archive = tuple[str, str]
 """(uri, etag)"""
+_OF_ARCHIVE = ["_archive_uri", "_archive_etag"]
 _OF_RECORD = ["assessmentid", "assessmentrevision", "healthcode", "uploadedon", "exportedon", "_schema_id"]
 
 
 @dataclass(slots=True)
-class Refused:
+class Rejections:
     """The files, and what goes with them."""
 
     files: list[NonconformingFile] = field(default_factory=list)
-    rows: dict[NonconformingFile, dict[str, Any]] = field(default_factory=dict)
-    """-> columns of the record, from one of its rows"""
-    lost: dict[Archive, Counter[str]] = field(default_factory=dict)
+    records: dict[NonconformingFile, dict[str, Any]] = field(default_factory=dict)
+    """file -> columns of its record, from one of its rows"""
+    lost_rows: dict[Archive, Counter[str]] = field(default_factory=dict)
     """archive -> table -> rows that go"""
-    spent: dict[str, Spent] = field(default_factory=dict)
+    budgets: dict[str, BudgetOutcome] = field(default_factory=dict)
     """dataset -> what its tables keep, where there would be too many columns or tables"""
 
+    def add(self, storage: WarehouseStorage, parts: Sequence[Part], files: Sequence[NonconformingFile]) -> None:
+        """Note files, all of one dataset with these parts, and what goes with them."""
+        self.files += files
+        records = {file.recordid for file in files}
+        for part in parts:
+            if part.records & records:
+                for block in read_blocks(storage, part.table, part.file.path):
+                    self._add_rows(block, part.table, files)
 
-def refused(
-    storage: WarehouseStorage, schemas: Schemas, known: Mapping[str, CatalogEntry], results: Sequence[BatchResult]
-) -> Refused:
+    def _add_rows(self, block: pa.Table, table: str, files: Sequence[NonconformingFile]) -> None:
+        remaining = without_files(block, files)
+        counts = Counter(_rows_by_archive(block))
+        counts.subtract(Counter(_rows_by_archive(remaining)))
+        for archive, count in counts.items():
+            if count:
+                self.lost_rows.setdefault(archive, Counter())[table] += count
+        if remaining.num_rows == block.num_rows:
+            return
+        for file in files:
+            if file not in self.records and (row := _row_of(block, file)):
+                self.records[file] = row
+
+
+def find_rejections(
+    storage: WarehouseStorage, schemas: Schemas, catalog: Mapping[str, CatalogEntry], results: Sequence[BatchResult]
+) -> Rejections:
     """Reads the parts of datasets that have such a policy, or too many columns or tables."""
-    found = Refused()
-    for dataset, seen in schemas_of(results).items():
+    rejections = Rejections()
+    for dataset, new in schemas_of(results).items():
         options = schemas.mapping.options(dataset)
         policy = Policy(options.policy)
-        entry = known.get(dataset)
+        entry = catalog.get(dataset)
         before = entry.schema if entry else None
         parts = [part for result in results for part in result.parts if part.dataset == dataset]
         if policy in (Policy.QUARANTINE, Policy.FREEZE):
-            _look(storage, parts, unify(before, seen, policy)[0], found)
+            rejections.add(storage, parts, _nonconforming(storage, parts, unify(before, new, policy)[0]))
         if before is None or policy is not Policy.FREEZE:
-            gone = frozenset(each.file for each in found.files)
-            budget = Budget(options.max_columns, options.max_tables)
-            within = spent(storage, before, seen, parts, budget, gone)
-            if within:
-                found.spent[dataset] = within
-                _add(storage, parts, within.offenders, found)
-    return found
+            outcome = apply_budget(
+                storage,
+                before,
+                new,
+                parts,
+                budget=Budget(options.max_columns, options.max_tables),
+                rejected=frozenset(file.file for file in rejections.files),
+            )
+            if outcome:
+                rejections.budgets[dataset] = outcome
+                rejections.add(storage, parts, outcome.offenders)
+    return rejections
 
 
-def _look(storage: WarehouseStorage, parts: Sequence[Part], schema: DatasetSchema, found: Refused) -> None:
+def _nonconforming(storage: WarehouseStorage, parts: Sequence[Part], schema: DatasetSchema) -> list[NonconformingFile]:
     first: dict[tuple[str, ...], NonconformingFile] = {}
-    for part in sorted(parts, key=lambda each: (each.table, each.file.path)):
-        have = TableSchema.from_bytes(part.table, part.schema)
+    for part in sorted(parts, key=lambda part: (part.table, part.file.path)):
+        part_schema = TableSchema.from_bytes(part.table, part.schema)
         for block in read_blocks(storage, part.table, part.file.path):
-            for each in nonconforming_files(block, have, schema.table(part.table)):
-                first.setdefault(each.file, each)
-    _add(storage, parts, sorted(first.values()), found)
+            for file in nonconforming_files(block, part_schema, schema.table(part.table)):
+                first.setdefault(file.file, file)
+    return sorted(first.values())
 
 
-def _add(storage: WarehouseStorage, parts: Sequence[Part], mine: Sequence[NonconformingFile], found: Refused) -> None:
-    """Note what goes with these files."""
-    found.files += mine
-    records = {each.recordid for each in mine}
-    for part in parts:
-        if part.records & records:
-            for block in read_blocks(storage, part.table, part.file.path):
-                gone = _count(block, without_files(block, mine), part.table, found.lost)
-                for each in mine if gone else ():
-                    if each not in found.rows and (row := _row_of(block, each)):
-                        found.rows[each] = row
+def _rows_by_archive(block: pa.Table) -> dict[Archive, int]:
+    counts = block.select(_OF_ARCHIVE).group_by(_OF_ARCHIVE).aggregate([([], "count_all")])
+    return {(row["_archive_uri"], row["_archive_etag"]): row["count_all"] for row in counts.to_pylist()}
 
 
-def _count(before: pa.Table, after: pa.Table, table: str, lost: dict[Archive, Counter[str]]) -> bool:
-    """Whether any goes."""
-    counts = Counter(_by_archive(before))
-    counts.subtract(Counter(_by_archive(after)))
-    for archive, count in counts.items():
-        if count:
-            lost.setdefault(archive, Counter())[table] += count
-    return before.num_rows > after.num_rows
-
-
-def _by_archive(block: pa.Table) -> dict[Archive, int]:
-    keys = ["_archive_uri", "_archive_etag"]
-    counted = block.select(keys).group_by(keys).aggregate([([], "count_all")])
-    return {(row[keys[0]], row[keys[1]]): row["count_all"] for row in counted.to_pylist()}
-
-
-def _row_of(block: pa.Table, offender: NonconformingFile) -> dict[str, Any] | None:
+def _row_of(block: pa.Table, file: NonconformingFile) -> dict[str, Any] | None:
     """The reserved columns of a row of this file, if it has one here."""
-    is_it = pc.and_(
-        pc.equal(block.column("recordid"), offender.recordid),
-        pc.equal(block.column("_source_file"), offender.source_file),
+    is_of_file = pc.and_(
+        pc.equal(block.column("recordid"), file.recordid),
+        pc.equal(block.column("_source_file"), file.source_file),
     )
-    rows: list[dict[str, Any]] = block.filter(is_it).slice(0, 1).select(_OF_RECORD).to_pylist()
+    rows: list[dict[str, Any]] = block.filter(is_of_file).slice(0, 1).select(_OF_RECORD).to_pylist()
     return rows[0] if rows else None
 
 
-def amended(results: Iterable[BatchResult], gone: Refused, reject_records: bool) -> Iterator[BatchResult]:
+def apply_rejections(results: Iterable[BatchResult], rejections: Rejections, reject_records: bool) -> list[BatchResult]:
     """The batches as their workers would have handed them over, had they known."""
     files: dict[Archive, list[NonconformingFile]] = {}
-    for each in gone.files:
-        files.setdefault((each.archive_uri, each.archive_etag), []).append(each)
-    for result in results:
-        if gone.spent:
-            schemas = (
-                gone.spent[schema.dataset].trimmed(schema) if schema.dataset in gone.spent else schema
-                for schema in result.schemas
-            )
-            result = replace(result, schemas=tuple(schemas))
-        if not any(_archive(line) in files for line in result.lines):
-            yield result
-            continue
-        lines = [_amended(line, gone, reject_records) if _archive(line) in files else line for line in result.lines]
-        held = [_held(line, each, gone) for line in result.lines for each in files.get(_archive(line), ())]
-        fallen = {line.archive_key for line in lines if line.entry.disposition not in CURRENT}
-        rejected = [line for line in lines if reject_records and _archive(line) in files]
-        dropped = {(line.entry.record_id or "", *_archive(line)) for line in rejected}
-        yield replace(
-            result,
-            lines=tuple(lines),
-            held=(*result.held, *held),
-            priors=tuple(_lost(prior, fallen) for prior in result.priors),
-            dropped=result.dropped | dropped,
+    for file in rejections.files:
+        files.setdefault((file.archive_uri, file.archive_etag), []).append(file)
+    return [_apply_to_batch(result, rejections, files, reject_records) for result in results]
+
+
+def _apply_to_batch(
+    result: BatchResult,
+    rejections: Rejections,
+    files: Mapping[Archive, Sequence[NonconformingFile]],
+    reject_records: bool,
+) -> BatchResult:
+    budgets = rejections.budgets
+    if budgets:
+        schemas = (
+            budgets[schema.dataset].trim(schema) if schema.dataset in budgets else schema for schema in result.schemas
         )
+        result = replace(result, schemas=tuple(schemas))
+    touched = [line for line in result.lines if _archive_of(line) in files]
+    if not touched:
+        return result
+    lines = [
+        _apply_to_line(line, rejections, reject_records) if _archive_of(line) in files else line
+        for line in result.lines
+    ]
+    quarantine = [_quarantine_line(line, file, rejections) for line in touched for file in files[_archive_of(line)]]
+    failed = {line.archive_key for line in lines if line.entry.disposition not in CURRENT}
+    dropped = {(line.entry.record_id or "", *_archive_of(line)) for line in touched} if reject_records else set()
+    return replace(
+        result,
+        lines=tuple(lines),
+        quarantine=(*result.quarantine, *quarantine),
+        # Of a replay: when the very archive that a record's rows come from is rejected now, they go.
+        previous=tuple(replace(rows, is_lost=True) if rows.archives & failed else rows for rows in result.previous),
+        dropped=result.dropped | dropped,
+    )
 
 
-def _archive(line: Line) -> Archive:
+def _archive_of(line: Line) -> Archive:
     return line.entry.archive_uri, line.entry.archive_etag
 
 
-def _amended(line: Line, gone: Refused, reject_records: bool) -> Line:
+def _apply_to_line(line: Line, rejections: Rejections, reject_records: bool) -> Line:
     if line.entry.disposition not in CURRENT:
         return line
-    refused_files = {each.source_file for each in gone.files if (each.archive_uri, each.archive_etag) == _archive(line)}
-    repeated = tuple(each for each in line.entry.repeated_keys if each.partition("#")[0] not in refused_files)
+    archive = _archive_of(line)
+    rejected_paths = {file.source_file for file in rejections.files if (file.archive_uri, file.archive_etag) == archive}
+    repeated = tuple(key for key in line.entry.repeated_keys if key.partition("#")[0] not in rejected_paths)
     line = replace(line, entry=replace(line.entry, repeated_keys=repeated))
-    lost = gone.lost.get(_archive(line), Counter())
-    rows = {name: left for name, had in line.entry.rows.items() if (left := had - lost[name])}
+    lost = rejections.lost_rows.get(archive, Counter())
+    rows = {name: count - lost[name] for name, count in line.entry.rows.items() if count != lost[name]}
     if reject_records or not rows:
         return line.having(Disposition.QUARANTINED)
     return line.having(Disposition.PARTIAL, rows)
 
 
-def _lost(prior: Prior, fallen: set[int]) -> Prior:
-    """Of a replay: when the very archive that the record's rows come from is refused now, they go."""
-    return replace(prior, is_lost=True) if prior.archives & fallen else prior
-
-
-def _held(line: Line, offender: NonconformingFile, gone: Refused) -> QuarantineLine:
-    """As the worker would have made it."""
-    entry, row = line.entry, gone.rows[offender]
+def _quarantine_line(line: Line, file: NonconformingFile, rejections: Rejections) -> QuarantineLine:
+    """The line as the worker would have made it."""
+    entry, row = line.entry, rejections.records[file]
     record = Record(
-        record_id=offender.recordid,
+        record_id=file.recordid,
         app_id=None,
         assessment_id=row["assessmentid"],
         assessment_revision=row["assessmentrevision"],
@@ -187,14 +198,14 @@ def _held(line: Line, offender: NonconformingFile, gone: Refused) -> QuarantineL
         client_info="",
         metadata={},
     )
-    made = QuarantineEntry(
+    quarantine_entry = QuarantineEntry(
         record_id=entry.record_id,
         archive_uri=entry.archive_uri,
         archive_etag=entry.archive_etag,
-        source_file=offender.source_file,
+        source_file=file.source_file,
         content_hash=entry.content_hash,
         schema_id=row["_schema_id"],
-        faults=(fault_of(offender),),
+        faults=(fault_of(file),),
         record=record,
     )
-    return QuarantineLine(made, line.run_id)
+    return QuarantineLine(quarantine_entry, line.run_id)

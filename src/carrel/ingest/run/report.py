@@ -11,7 +11,7 @@ from carrel.ingest.run.unmapped import unmapped_text
 from carrel.telemetry.metrics import Gauge, exposition
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """Sizes in bytes, times in seconds. `quarantined`: "stage/keyword" -> files; `rows`: table -> rows added."""
 
@@ -53,22 +53,22 @@ class Report:
         return EXIT_QUARANTINED if self.quarantined else EXIT_TAKEN
 
     def to_json(self) -> bytes:
-        """For scripts."""
+        """The report as JSON, for scripts."""
         return json.dumps({**asdict(self), "exit_code": self.exit_code}, indent=1, sort_keys=True).encode()
 
-    def stored(self) -> bytes:
-        """For the warehouse: without what could name an archive, because that can name a participant."""
+    def to_stored_json(self) -> bytes:
+        """The JSON for the warehouse: without what could name an archive, because that can name a participant."""
         return replace(self, failures=["not fetched"] * len(self.failures)).to_json()
 
     @classmethod
     def from_json(cls, data: bytes) -> "Report":
-        """What `to_json` wrote."""
-        made: dict[str, Any] = json.loads(data)
-        made.pop("exit_code", None)
-        return cls(**made)
+        """Read what `to_json` wrote."""
+        values: dict[str, Any] = json.loads(data)
+        values.pop("exit_code", None)
+        return cls(**values)
 
     def text(self) -> str:
-        """For people."""
+        """The report for people."""
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
@@ -79,11 +79,16 @@ class Report:
         looked_at = sum(self.dispositions.values())
         yield f"{many(self.listed, 'archive')} listed, {self.known:,} known already, {looked_at:,} looked at"
         if self.run_id:
-            yield f"Run {self.run_id}: {size(self.json_bytes)} of JSON in {self.seconds:.1f} s{self._speed()}"
-        yield from _block("Archives", self.dispositions)
-        yield from _block("Rows added", self.rows)
-        yield from _block("Raw JSON files", self.raw_json)
-        yield from _block("Files in quarantine", self.quarantined)
+            speed = ""
+            if (
+                self.json_bytes > 1e6 and self.seconds
+            ):  # of little it tells nothing: starting takes longer than the work
+                speed = f" ({self.json_bytes / 1e6 / self.seconds:.1f} MB/s)"
+            yield f"Run {self.run_id}: {size(self.json_bytes)} of JSON in {self.seconds:.1f} s{speed}"
+        yield from _count_lines("Archives", self.dispositions)
+        yield from _count_lines("Rows added", self.rows)
+        yield from _count_lines("Raw JSON files", self.raw_json)
+        yield from _count_lines("Files in quarantine", self.quarantined)
         if self.unmapped_files:
             yield unmapped_text(self.unmapped_files)
         if self.repeated_keys:
@@ -97,51 +102,51 @@ class Report:
         if self.is_replay and self.known < self.listed:
             new = many(self.listed - self.known, "archive")
             yield f"Not taken by a replay, but by `carrel ingest run`: {new}, new at the source or rewritten there"
-        yield from _list("Schema changes", self.changes)
-        yield from _list("Not fetched (the next run tries again)", self.failures)
-
-    def _speed(self) -> str:
-        """Says nothing of little: starting takes longer than the work."""
-        return f" ({self.json_bytes / 1e6 / self.seconds:.1f} MB/s)" if self.json_bytes > 1e6 and self.seconds else ""
+        yield from _item_lines("Schema changes", self.changes)
+        yield from _item_lines("Not fetched (the next run tries again)", self.failures)
 
     def metrics(self, finished: float) -> bytes:
         """Prometheus text, for a textfile collector. `finished`: seconds since 1970."""
-        return exposition([*self._gauges(), _one(_FINISHED, "When the source was last looked at.", finished)])[0]
+        return exposition([*self._gauges(), _gauge(_FINISHED, "When the source was last looked at.", finished)])[0]
 
     def _gauges(self) -> Iterator[Gauge]:
-        yield _one("carrel_ingest_listed", "Archives that the source listed.", self.listed)
-        yield _one("carrel_ingest_known", "Listed archives that the ledger had already.", self.known)
-        yield _by_label("carrel_ingest_archives", "Archives of the last run.", "disposition", self.dispositions)
-        yield _by_label("carrel_ingest_rows", "Rows that the last run added.", "table", self.rows)
-        yield _by_label("carrel_ingest_quarantined_files", "Files it put in quarantine.", "fault", self.quarantined)
-        yield _one("carrel_ingest_repeated_keys", "Files it took with a key twice in an object.", self.repeated_keys)
-        yield _one("carrel_ingest_unmapped_files", "Files of its archives that no dataset takes.", self.unmapped_files)
-        yield _one("carrel_ingest_not_fetched", "Archives that it could not fetch.", len(self.failures))
-        yield _one("carrel_ingest_json_bytes", "Bytes of JSON that it took.", self.json_bytes)
-        yield _one("carrel_ingest_duration_seconds", "How long it took.", self.seconds)
+        yield _gauge("carrel_ingest_listed", "Archives that the source listed.", self.listed)
+        yield _gauge("carrel_ingest_known", "Listed archives that the ledger had already.", self.known)
+        yield _labelled_gauge("carrel_ingest_archives", "Archives of the last run.", "disposition", self.dispositions)
+        yield _labelled_gauge("carrel_ingest_rows", "Rows that the last run added.", "table", self.rows)
+        yield _labelled_gauge(
+            "carrel_ingest_quarantined_files", "Files it put in quarantine.", "fault", self.quarantined
+        )
+        yield _gauge("carrel_ingest_repeated_keys", "Files it took with a key twice in an object.", self.repeated_keys)
+        yield _gauge(
+            "carrel_ingest_unmapped_files", "Files of its archives that no dataset takes.", self.unmapped_files
+        )
+        yield _gauge("carrel_ingest_not_fetched", "Archives that it could not fetch.", len(self.failures))
+        yield _gauge("carrel_ingest_json_bytes", "Bytes of JSON that it took.", self.json_bytes)
+        yield _gauge("carrel_ingest_duration_seconds", "How long it took.", self.seconds)
 
 
 _FINISHED = "carrel_ingest_finished_timestamp_seconds"
 
 
 def many(number: int, noun: str) -> str:
-    """In words, as "1 record" or "2 records"."""
+    """A number with its noun, as "1 record" or "2 records"."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def size(number: int) -> str:
-    """Bytes, for people."""
+    """A number of bytes, for people."""
     return f"{number / 1e6:,.1f} MB" if number >= 1e6 else f"{number / 1e3:.1f} kB"
 
 
-def _block(title: str, counts: dict[str, int]) -> Iterator[str]:
+def _count_lines(title: str, counts: dict[str, int]) -> Iterator[str]:
     if counts:
         yield f"{title}:"
         width = max(map(len, counts))
         yield from (f"  {name:<{width}}  {count:>10,}" for name, count in sorted(counts.items()))
 
 
-def _list(title: str, lines: list[str], most: int = 20) -> Iterator[str]:
+def _item_lines(title: str, lines: list[str], most: int = 20) -> Iterator[str]:
     if lines:
         yield f"{title}:"
         yield from (f"  {line}" for line in lines[:most])
@@ -149,14 +154,14 @@ def _list(title: str, lines: list[str], most: int = 20) -> Iterator[str]:
         yield f"  and {len(lines) - most} more"
 
 
-def _by_label(name: str, text: str, label: str, counts: dict[str, int]) -> Gauge:
+def _labelled_gauge(name: str, text: str, label: str, counts: dict[str, int]) -> Gauge:
     return Gauge(name, text, (label,), {(key,): float(count) for key, count in counts.items()})
 
 
-def _one(name: str, text: str, value: float) -> Gauge:
+def _gauge(name: str, text: str, value: float) -> Gauge:
     return Gauge(name, text, (), {(): float(value)})
 
 
-def counted(items: Iterator[str]) -> dict[str, int]:
-    """How often each, sorted."""
+def count_sorted(items: Iterator[str]) -> dict[str, int]:
+    """How often each text is among the items, sorted by the text."""
     return dict(sorted(Counter(items).items()))

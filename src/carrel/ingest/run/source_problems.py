@@ -10,29 +10,19 @@ from carrel.ingest.store.quarantine import QuarantineLine
 from carrel.ingest.values import ArchiveRef, Disposition, LedgerEntry, QuarantineEntry
 
 
-def ref_of(problem: SourceProblem) -> ArchiveRef:
-    """As if it had been listed; the same problem at the same place is the same."""
-    return ArchiveRef(problem.uri, _digest(problem))
-
-
-def of_problems(problems: Iterable[SourceProblem], run_id: str) -> BatchResult:
-    """Their ledger and quarantine lines."""
-    found = list(problems)
-    return BatchResult(
-        lines=tuple(_line(each, run_id) for each in found), held=tuple(_held(each, run_id) for each in found)
-    )
-
-
-def _digest(problem: SourceProblem) -> str:
+def problem_ref(problem: SourceProblem) -> ArchiveRef:
+    """The problem as if it had been listed; the same problem at the same place is the same."""
     fault = problem.fault
     text = "\n".join((problem.uri, fault.stage, fault.keyword, fault.message))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return ArchiveRef(problem.uri, hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest())
 
 
-def _line(problem: SourceProblem, run_id: str) -> Line:
-    digest = _digest(problem)
-    return Line(
-        LedgerEntry(
+def problems_result(problems: Iterable[SourceProblem], run_id: str) -> BatchResult:
+    """The ledger and quarantine lines of problems, as if a worker had met them."""
+    lines, quarantine = [], []
+    for problem in problems:
+        digest = problem_ref(problem).etag
+        entry = LedgerEntry(
             record_id=None,
             archive_uri=problem.uri,
             archive_etag=digest,
@@ -40,16 +30,9 @@ def _line(problem: SourceProblem, run_id: str) -> Line:
             disposition=Disposition.UNREADABLE,
             exported_on=None,
             healthcode=None,
-        ),
-        "",
-        run_id,
-    )
-
-
-def _held(problem: SourceProblem, run_id: str) -> QuarantineLine:
-    digest = _digest(problem)
-    return QuarantineLine(
-        QuarantineEntry(
+        )
+        lines.append(Line(entry, "", run_id))
+        quarantine_entry = QuarantineEntry(
             record_id=None,
             archive_uri=problem.uri,
             archive_etag=digest,
@@ -57,6 +40,6 @@ def _held(problem: SourceProblem, run_id: str) -> QuarantineLine:
             content_hash=digest,
             schema_id=None,
             faults=(problem.fault,),
-        ),
-        run_id,
-    )
+        )
+        quarantine.append(QuarantineLine(quarantine_entry, run_id))
+    return BatchResult(lines=tuple(lines), quarantine=tuple(quarantine))

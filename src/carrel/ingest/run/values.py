@@ -9,11 +9,14 @@ from carrel.ingest.store import DataFile
 from carrel.ingest.store.ledger import Line
 from carrel.ingest.store.quarantine import QuarantineLine
 from carrel.ingest.tables import DatasetSchema
-from carrel.ingest.values import ArchiveRef
+from carrel.ingest.values import ArchiveRef, Disposition
+
+FAULTY = frozenset({Disposition.PARTIAL, Disposition.QUARANTINED, Disposition.UNREADABLE})
+"""Dispositions of archives of which something is in quarantine."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestOptions:
     """How a run works. Sizes in bytes."""
 
     app_id: str | None = None
@@ -23,6 +26,7 @@ class Options:
     batch_bytes: int = 16_000_000
     """At most so many bytes of archives (unless one alone is larger) go to a worker at once."""
     batch_archives: int = 200
+    """At most so many archives go to a worker at once."""
     stream_from: int = 32_000_000
     """A JSON file that unpacks to more than this is taken block by block."""
     flush_bytes: int = 24_000_000
@@ -33,7 +37,7 @@ class Options:
     """Keep each file that is taken as raw JSON too. A warehouse that does so once does so in every run."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """What every batch of a run shares."""
 
@@ -41,12 +45,12 @@ class Context:
     run_id: str
     source: Source
     schemas: Schemas
-    options: Options
-    known: Mapping[str, DatasetSchema]
-    """The catalog, by dataset."""
+    options: IngestOptions
+    catalog: Mapping[str, DatasetSchema]
+    """dataset -> the schema that its tables have already."""
     ledger_version: int | None
     tombstones: frozenset[str]
-    replayed: bool = False
+    is_replay: bool = False
     """These archives are in the ledger and are taken anew: what it says of themselves does not count."""
 
 
@@ -69,8 +73,8 @@ class Part:
     records: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Prior:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviousRows:
     """What the ledger said of a record that is taken again: which runs wrote rows of it, and into which tables."""
 
     record_id: str
@@ -78,7 +82,7 @@ class Prior:
     tables: frozenset[str]
     has_faults: bool
     """It may have lines in quarantine."""
-    raw: frozenset[str] = frozenset()
+    raw_json: frozenset[str] = frozenset()
     """Keys of its raw JSON."""
     archives: frozenset[int] = frozenset()
     """Keys of the archives that the ledger says its rows come from."""
@@ -86,7 +90,7 @@ class Prior:
     """A replay found that nothing of it can be taken any more: its rows go although none replace them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RawFile:
     """Raw JSON of one file, as `name` in a pack; `archive`: (uri, etag); `key`: its place below `raw_json/`."""
 
@@ -106,17 +110,17 @@ class Failure:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchResult:
     """What became of a batch. `dropped`: (record, uri, etag) of archives whose rows, written already, must not stay."""
 
     parts: tuple[Part, ...] = ()
     schemas: tuple[DatasetSchema, ...] = ()
     lines: tuple[Line, ...] = ()
-    held: tuple[QuarantineLine, ...] = ()
-    priors: tuple[Prior, ...] = ()
+    quarantine: tuple[QuarantineLine, ...] = ()
+    previous: tuple[PreviousRows, ...] = ()
     failures: tuple[Failure, ...] = ()
     dropped: frozenset[tuple[str, str, str]] = field(default_factory=frozenset)
-    raw: tuple[RawFile, ...] = ()
+    raw_files: tuple[RawFile, ...] = ()
     bytes_read: int = 0
     json_bytes: int = 0

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from carrel.ingest.run.extraction import Taker
-from carrel.ingest.run.fetching import Arrival, arrived
-from carrel.ingest.run.values import Batch, BatchResult, Context, Failure, Prior
+from carrel.ingest.run.extraction import Extractor
+from carrel.ingest.run.fetching import FetchedArchive, fetch
+from carrel.ingest.run.values import FAULTY, Batch, BatchResult, Context, Failure, PreviousRows
 from carrel.ingest.sources import ArchiveChanged, SourceFault
 from carrel.ingest.store import open_storage
 from carrel.ingest.store.ledger import CURRENT, Ledger, Line, judged_after, judged_before
@@ -18,12 +18,11 @@ from carrel.ingest.store.quarantine import QuarantineLine
 from carrel.ingest.values import ArchiveRef, Disposition
 from carrel.telemetry import faults
 
-_FAULTY = frozenset({Disposition.PARTIAL, Disposition.QUARANTINED, Disposition.UNREADABLE})
-
 NOT_NOW = (SourceFault, ArchiveChanged, OSError)
 """What a source raises that says nothing of the archive: it is left for the next run, and the report says so."""
 
 History = Mapping[int, Sequence[Line]]
+"""record key -> the ledger's lines of the record"""
 
 
 def work(context: Context, batch: Batch) -> BatchResult:
@@ -46,113 +45,110 @@ def _without_collector() -> Iterator[None]:
 
 def _work(context: Context, batch: Batch) -> BatchResult:
     storage = open_storage(context.warehouse)
-    fetched, failures = _fetch(context, batch)
-    history = Ledger(storage, context.ledger_version).of_records({each.line.record_key for each in fetched})
-    taker = Taker(context, storage, f"b{batch.number:05d}")
+    fetched, failures = _fetch_all(context, batch)
+    history = Ledger(storage, context.ledger_version).of_records({archive.line.record_key for archive in fetched})
+    extractor = Extractor(context, storage, f"b{batch.number:05d}")
     try:
-        kept = _taken(fetched, taker, history, failures)
+        unchanged = _extract(fetched, extractor, history, failures)
     except BaseException:
-        taker.writers.abandon()
+        extractor.writers.abandon()
         raise
-    lines = [_line(each, taker, _others(each, history, context)) for each in kept]
+    lines = [_final_line(archive, extractor, _other_lines(archive, history, context)) for archive in unchanged]
+    faulty = {line.archive_key for line in lines if line.entry.disposition in FAULTY}
     return BatchResult(
-        parts=tuple(taker.parts),
-        schemas=tuple(taker.schemas),
+        parts=tuple(extractor.parts),
+        schemas=tuple(extractor.schemas),
         lines=tuple(lines),
-        held=tuple(_held(taker, lines, context.run_id)),
-        priors=tuple(_priors(lines, history)),
+        quarantine=tuple(
+            QuarantineLine(entry, context.run_id)
+            for files in extractor.files.values()
+            if files.archive.line.archive_key in faulty
+            for entry in files.quarantine
+        ),
+        previous=tuple(_previous_rows(lines, history)),
         failures=tuple(failures),
-        dropped=frozenset(taker.dropped),
-        raw=taker.raw,
-        bytes_read=sum(each.ref.size or 0 for each in kept),
-        json_bytes=taker.json_bytes,
+        dropped=frozenset(extractor.dropped),
+        raw_files=extractor.raw_files,
+        bytes_read=sum(archive.ref.size or 0 for archive in unchanged),
+        json_bytes=extractor.json_bytes,
     )
 
 
-def _taken(fetched: Sequence[Arrival], taker: Taker, history: History, failures: list[Failure]) -> list[Arrival]:
-    """Those that stayed what they were while they were read; the others are added to `failures`."""
-    context = taker.context
-    kept: list[Arrival] = []
-    for each in fetched:
-        each.outcome = each.outcome or judged_before(each.line, _others(each, history, context), context.tombstones)
-        if each.outcome is None:
-            taker.take(each)
-            faults.point("ingest.archive_taken")
-        failure = _released(each)
-        if failure is None:
-            kept.append(each)
-        else:
-            failures.append(failure)
-            taker.take_back(each)
-    taker.close()
-    return kept
-
-
-def _fetch(context: Context, batch: Batch) -> tuple[list[Arrival], list[Failure]]:
-    fetched: list[Arrival] = []
+def _fetch_all(context: Context, batch: Batch) -> tuple[list[FetchedArchive], list[Failure]]:
+    fetched: list[FetchedArchive] = []
     failures: list[Failure] = []
     for ref in batch.refs:
         try:
-            fetched.append(arrived(context.source, ref, context.options.app_id, context.run_id))
+            fetched.append(fetch(context.source, ref, context.options.app_id, context.run_id))
         except NOT_NOW as error:
             failures.append(_failure(ref, error))
         faults.point("ingest.archive_read")
     return fetched, failures
 
 
-def _released(arrival: Arrival) -> Failure | None:
-    """Let the archive go; its source may say only now that it was changed while we read."""
-    try:
-        arrival.release()
-    except NOT_NOW as error:
-        return _failure(arrival.ref, error)
-    return None
+def _extract(
+    fetched: Sequence[FetchedArchive], extractor: Extractor, history: History, failures: list[Failure]
+) -> list[FetchedArchive]:
+    """Take the archives; those that stayed what they were while they were read. The others are added to `failures`."""
+    context = extractor.context
+    unchanged: list[FetchedArchive] = []
+    for archive in fetched:
+        if archive.outcome is None:
+            others = _other_lines(archive, history, context)
+            archive.outcome = judged_before(archive.line, others, context.tombstones)
+        if archive.outcome is None:
+            extractor.extract(archive)
+            faults.point("ingest.archive_taken")
+        try:
+            archive.close()
+        except NOT_NOW as error:  # its source may say only now that it was changed while we read
+            failures.append(_failure(archive.ref, error))
+            extractor.discard(archive)
+        else:
+            unchanged.append(archive)
+    extractor.close()
+    return unchanged
 
 
 def _failure(ref: ArchiveRef, error: Exception) -> Failure:
     return Failure(ref, str(error) or type(error).__name__)
 
 
-def _others(arrival: Arrival, history: History, context: Context) -> Sequence[Line]:
-    """What is known of the record; in a replay, from its other archives."""
-    known = history.get(arrival.line.record_key, ())
-    return [line for line in known if line.archive_key != arrival.line.archive_key] if context.replayed else known
+def _other_lines(archive: FetchedArchive, history: History, context: Context) -> Sequence[Line]:
+    """What the ledger has of the record; in a replay, from its other archives."""
+    lines = history.get(archive.line.record_key, ())
+    if not context.is_replay:
+        return lines
+    return [line for line in lines if line.archive_key != archive.line.archive_key]
 
 
-def _line(arrival: Arrival, taker: Taker, others: Sequence[Line]) -> Line:
-    if arrival.outcome is not None:
-        line = arrival.line.having(arrival.outcome)
-        return line.blanked() if arrival.outcome is Disposition.WITHDRAWN else line
-    files = taker.files[arrival.key]
+def _final_line(archive: FetchedArchive, extractor: Extractor, others: Sequence[Line]) -> Line:
+    if archive.outcome is not None:
+        line = archive.line.having(archive.outcome)
+        return line.blanked() if archive.outcome is Disposition.WITHDRAWN else line
+    files = extractor.files[archive.key]
     rows = dict(files.rows) if files.taken else {}
     repeated = (f"{path}#{pointer}" for path, pointer in sorted(files.repeated.items())) if files.taken else ()
-    line = arrival.line.having(files.disposition, rows)
+    line = archive.line.having(files.disposition, rows)
     line = replace(line, entry=replace(line.entry, skipped=tuple(files.skipped), repeated_keys=tuple(repeated)))
     return judged_after(line, others)
 
 
-def _held(taker: Taker, lines: Sequence[Line], run_id: str) -> Iterator[QuarantineLine]:
-    of_interest = {line.archive_key for line in lines if line.entry.disposition in _FAULTY}
-    for files in taker.files.values():
-        if files.arrival.line.archive_key in of_interest:
-            yield from (QuarantineLine(entry, run_id) for entry in files.held)
-
-
-def _priors(lines: Sequence[Line], history: History) -> Iterator[Prior]:
-    """Of records whose rows, or quarantine lines, this batch may replace."""
+def _previous_rows(lines: Sequence[Line], history: History) -> Iterator[PreviousRows]:
+    """What there is of records whose rows, or quarantine lines, this batch may replace."""
     for line in lines:
         before = history.get(line.record_key, ())
         record_id = line.entry.record_id
-        current = [each for each in before if each.entry.disposition in CURRENT]
-        taken = line.entry.disposition in CURRENT
-        is_lost = not taken and any(each.archive_key == line.archive_key for each in current)
-        if record_id and before and (taken or is_lost):
-            yield Prior(
-                record_id,
-                frozenset(each.run_id for each in current),
-                frozenset(table for each in current for table in each.entry.rows),
-                any(each.entry.disposition in _FAULTY for each in before),
-                frozenset(key for each in current for key in each.raw),
-                frozenset(each.archive_key for each in current),
-                is_lost,
+        current = [earlier for earlier in before if earlier.entry.disposition in CURRENT]
+        is_current = line.entry.disposition in CURRENT
+        is_lost = not is_current and any(earlier.archive_key == line.archive_key for earlier in current)
+        if record_id and before and (is_current or is_lost):
+            yield PreviousRows(
+                record_id=record_id,
+                runs=frozenset(earlier.run_id for earlier in current),
+                tables=frozenset(table for earlier in current for table in earlier.entry.rows),
+                has_faults=any(earlier.entry.disposition in FAULTY for earlier in before),
+                raw_json=frozenset(key for earlier in current for key in earlier.raw),
+                archives=frozenset(earlier.archive_key for earlier in current),
+                is_lost=is_lost,
             )

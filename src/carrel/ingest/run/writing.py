@@ -1,6 +1,6 @@
 """Tables of a batch into Parquet files: one open file per table, a new one when its schema changes or it is large."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -15,12 +15,12 @@ MAX_OPEN = 100
 """Files of partitioned tables that are open at once; beyond that, all are closed and others begun."""
 MAX_OPEN_TABLES = 300
 """The same of tables that are not: files of maps, before they are refused, would open more than a process may."""
-Place = tuple[str, Values]
+FileKey = tuple[str, Values]
 """(table, values of the columns that it is partitioned by)"""
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenFile:
     dataset: str
     schema: bytes
     writer: FileWriter
@@ -43,7 +43,7 @@ class Writers:
         self.name = name
         self.file_bytes = file_bytes
         self.partition_by = partition_by
-        self._open: dict[Place, _Open] = {}
+        self._open: dict[FileKey, _OpenFile] = {}
         self._parts: list[Part] = []
         self._schemas: list[DatasetSchema] = []
 
@@ -54,49 +54,44 @@ class Writers:
             for values, part in partitions(rows, self.partition_by(flat.schema.dataset)):
                 self._write(flat.schema.dataset, flat.schema.table(name), part, (name, values))
 
-    def _write(self, dataset: str, about: TableSchema, rows: pa.Table, place: Place) -> None:
-        schema = about.to_bytes()
-        mine = self._open.get(place)
-        if mine and (mine.schema != schema or mine.writer.size > self.file_bytes):
-            self._close(place)
-            mine = None
-        if mine is None and len(self._open) >= (MAX_OPEN if place[1] else MAX_OPEN_TABLES):
+    def _write(self, dataset: str, table: TableSchema, rows: pa.Table, key: FileKey) -> None:
+        schema = table.to_bytes()
+        current = self._open.get(key)
+        if current and (current.schema != schema or current.writer.size > self.file_bytes):
+            self._close(key)
+            current = None
+        if current is None and len(self._open) >= (MAX_OPEN if key[1] else MAX_OPEN_TABLES):
             self._close_all()
-        if mine is None:
-            writer = FileWriter(self.storage, self.run_id, about.name, self.name, about.to_arrow())
-            mine = self._open[place] = _Open(dataset, schema, writer)
-        mine.writer.write(rows)
-        mine.records |= set(rows.column("recordid").unique().to_pylist())
+        if current is None:
+            writer = FileWriter(self.storage, self.run_id, table.name, self.name, table.to_arrow())
+            current = self._open[key] = _OpenFile(dataset, schema, writer)
+        current.writer.write(rows)
+        current.records |= set(rows.column("recordid").unique().to_pylist())
 
-    def _close(self, place: Place) -> None:
-        done = self._open.pop(place)
-        file = done.writer.close()
-        self._parts.append(Part(done.dataset, place[0], file, done.schema, frozenset(done.records)))
+    def _close(self, key: FileKey) -> None:
+        closed = self._open.pop(key)
+        file = closed.writer.close()
+        self._parts.append(Part(closed.dataset, key[0], file, closed.schema, frozenset(closed.records)))
         faults.point("ingest.part_written")
 
     def close(self) -> tuple[list[Part], list[DatasetSchema]]:
-        """Every file that was written, and every schema that was found."""
+        """Close all files: every file that was written, and every schema that was found, each once."""
         self._close_all()
-        return self._parts, list(_distinct(self._schemas))
+        # Most batches find the same schemas again and again.
+        distinct: dict[tuple[str, tuple[tuple[str, bytes], ...]], DatasetSchema] = {}
+        for schema in self._schemas:
+            tables = tuple(sorted((name, table.to_bytes()) for name, table in schema.tables.items()))
+            distinct.setdefault((schema.dataset, tables), schema)
+        return self._parts, list(distinct.values())
 
     def _close_all(self) -> None:
-        for place in sorted(self._open, key=str):
-            self._close(place)
+        for key in sorted(self._open, key=str):
+            self._close(key)
 
     def abandon(self) -> None:
         """Throw away everything."""
-        for each in self._open.values():
-            each.writer.abandon()
+        for file in self._open.values():
+            file.writer.abandon()
         for part in self._parts:
             self.storage.delete(f"tables/{part.table}/{part.file.path}")
         self._open, self._parts, self._schemas = {}, [], []
-
-
-def _distinct(schemas: list[DatasetSchema]) -> Iterator[DatasetSchema]:
-    """Each once; most batches find the same again and again."""
-    seen: set[tuple[str, tuple[tuple[str, bytes], ...]]] = set()
-    for each in schemas:
-        face = each.dataset, tuple(sorted((name, table.to_bytes()) for name, table in each.tables.items()))
-        if face not in seen:
-            seen.add(face)
-            yield each
