@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from carrel.ingest.aws.artifacts import ArtifactsError, fetch, refs, remove, upload
+from carrel.ingest.aws.artifacts import ArtifactsError, fetch, list_refs, remove, upload
 from carrel.ingest.aws.commands import artifacts
 
 
@@ -64,9 +64,9 @@ def test_what_somebody_deleted_behind_our_back_is_uploaded_again(s3, bucket, fol
 def test_refs_are_apart_though_one_name_begins_another(s3, bucket, folder):
     for ref in ("v0.1", "v0.10", "main"):
         upload(s3, bucket, ref, {"templates": folder})
-    assert refs(s3, bucket) == ["main", "v0.1", "v0.10"]
+    assert list_refs(s3, bucket) == ["main", "v0.1", "v0.10"]
     assert len(remove(s3, bucket, "v0.1").removed) == 3
-    assert refs(s3, bucket) == ["main", "v0.10"]
+    assert list_refs(s3, bucket) == ["main", "v0.10"]
     assert not [key for key in keys(s3, bucket) if key.startswith("Carrel/v0.1/")]
     assert remove(s3, bucket, "v0.1").removed == ()
 
@@ -118,9 +118,9 @@ def test_killed_on_the_way_it_is_not_listed_before_it_is_whole_and_running_again
     command = [sys.executable, "-c", code, str(folder)]
     killed = subprocess.run(command, env={**os.environ, "CARREL_FAULT": fault}, check=False)
     assert killed.returncode == -signal.SIGKILL
-    assert refs(s3, bucket) == (["main"] if whole else [])
+    assert list_refs(s3, bucket) == (["main"] if whole else [])
     upload(s3, bucket, "main", {"templates": folder})
-    assert refs(s3, bucket) == ["main"]
+    assert list_refs(s3, bucket) == ["main"]
     assert len(keys(s3, bucket)) == 3
 
 

@@ -15,9 +15,9 @@ import boto3
 import pytest
 from tests.support.cloudformation import DEPLOY
 
-from carrel.ingest.aws.artifacts import refs
+from carrel.ingest.aws.artifacts import list_refs
 from carrel.ingest.aws.handler import studies_of
-from carrel.ingest.aws.versions import versions
+from carrel.ingest.aws.versions import list_versions
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -140,7 +140,7 @@ def delete_stacks(checkout: Checkout) -> None:
 def test_a_branch_comes_with_what_it_needs_and_goes_without_what_is_not_its_own(checkout, s3):
     well(checkout.run("deploy", "develop", "feature/x", "c0ffee", IMAGE_BASE="python:3.12-slim"))
     assert "--build-arg BASE=python:3.12-slim" in checkout.docker()[1]
-    (branch,) = refs(s3, BUCKETS["artifacts"])
+    (branch,) = list_refs(s3, BUCKETS["artifacts"])
     has_a_pipeline(branch, "example-app-1", "study-1", "10")
     # As the template has it; moto's CloudFormation passes over it.
     s3.put_bucket_versioning(Bucket=BUCKETS["warehouse"], VersioningConfiguration={"Status": "Enabled"})
@@ -149,9 +149,9 @@ def test_a_branch_comes_with_what_it_needs_and_goes_without_what_is_not_its_own(
     well(checkout.run("remove", "develop", "feature/x"))
     # A task definition that is deregistered stays in moto's lists.
     assert [name for name in everything() if ":task-definition/" not in name] == []
-    assert refs(s3, BUCKETS["artifacts"]) == []
+    assert list_refs(s3, BUCKETS["artifacts"]) == []
     assert set(BUCKETS.values()) == buckets()
-    left = {each.key.split("/")[0] for each in versions(s3, BUCKETS["warehouse"], "")}
+    left = {each.key.split("/")[0] for each in list_versions(s3, BUCKETS["warehouse"], "")}
     assert left == {"carrel", f"{branch}-2"}
 
 

@@ -15,11 +15,11 @@ import boto3
 import pytest
 from tests.support.lambda_runtime import as_lambda_has_it, bridge_message
 
-from carrel.ingest.aws import handler, running
+from carrel.ingest.aws import handler, ingester
 from carrel.ingest.aws.artifacts import upload
-from carrel.ingest.aws.batch import Trickle
+from carrel.ingest.aws.batch import BatchHandler
 from carrel.ingest.aws.queue import LONGEST_IN_ALL, MOST_TRIED, Queue
-from carrel.ingest.aws.work import Busy, Delivery, Study
+from carrel.ingest.aws.work import Busy, Delivery, StudyPipeline
 from carrel.ingest.aws_access import Aws
 from carrel.ingest.store import coordinator_lock, open_storage
 from carrel.ingest.store.ledger import Ledger
@@ -65,7 +65,7 @@ class Pipeline:
     def handle(self, monkeypatch: pytest.MonkeyPatch, event: dict, seconds: float = 600) -> list[str]:
         for name, value in self.variables.items():
             monkeypatch.setenv(name, value)
-        handler.trickle.cache_clear()
+        handler.batch_handler.cache_clear()
         context = SimpleNamespace(get_remaining_time_in_millis=lambda: int(seconds * 1000))
         answer = handler.handle(event, context)
         failed = [each["itemIdentifier"] for each in answer["batchItemFailures"]]
@@ -244,7 +244,7 @@ def test_what_breaks_each_run_gets_to_the_dead_letters_though_it_sometimes_waits
         raise RuntimeError("the engine fell over")
 
     with monkeypatch.context() as patched:
-        patched.setattr("carrel.ingest.aws.running.taker", lambda mapping: broken)
+        patched.setattr("carrel.ingest.aws.ingester.make_ingester", lambda mapping: broken)
         while held.waiting():
             invocations += 1
             assert invocations < 30
@@ -257,8 +257,8 @@ def test_what_breaks_each_run_gets_to_the_dead_letters_though_it_sometimes_waits
 @pytest.mark.parametrize(
     "delivery",
     [
-        Delivery("m", "r", MOST_TRIED + 2, "x", since=time.time()),
-        Delivery("m", "r", 1, "x", since=time.time() - LONGEST_IN_ALL - 60),
+        Delivery(message_id="m", receipt="r", receives=MOST_TRIED + 2, body="x", since=time.time()),
+        Delivery(message_id="m", receipt="r", receives=1, body="x", since=time.time() - LONGEST_IN_ALL - 60),
     ],
 )
 def test_a_message_is_not_put_back_for_ever(pipeline, delivery):
@@ -268,7 +268,7 @@ def test_a_message_is_not_put_back_for_ever(pipeline, delivery):
 
 def test_a_message_stays_when_the_queue_does_not_take_it_anew(pipeline):
     queue = Queue(Aws(attempts=1), pipeline.queue + "-gone", None)
-    assert queue.put_back(Delivery("m", "r", 1, "x", since=time.time())) is False
+    assert queue.put_back(Delivery(message_id="m", receipt="r", receives=1, body="x", since=time.time())) is False
 
 
 def test_with_too_little_time_nothing_is_begun(pipeline, monkeypatch):
@@ -311,22 +311,28 @@ def test_killed_after_the_commit_and_before_the_answer_nothing_is_lost_or_double
 def test_the_queue_gives_failures_again_soon_and_later_each_time(pipeline):
     pipeline.sqs.send_message(QueueUrl=pipeline.queue, MessageBody="x")
     (record,) = pipeline.event()["Records"]
-    Queue(Aws(), pipeline.queue, None).again(Delivery.from_record(record))
+    Queue(Aws(), pipeline.queue, None).retry_later(Delivery.from_record(record))
     assert pipeline.event()["Records"] == []
 
 
 def test_an_invalid_message_stays_when_the_invalid_queue_is_gone(pipeline):
     queue = Queue(Aws(attempts=1), None, pipeline.invalid + "-gone", invalid_after=1)
-    assert queue.refuse(Delivery("m", "r", 9, "x"), "broken") is False
+    assert queue.refuse(Delivery(message_id="m", receipt="r", receives=9, body="x"), "broken") is False
 
 
 def message(key: str, receives: int = 1) -> Delivery:
     event = {"Records": [{"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "raw"}, "object": {"key": key}}}]}
-    return Delivery(f"m-{key}", "r", receives, json.dumps(event))
+    return Delivery(message_id=f"m-{key}", receipt="r", receives=receives, body=json.dumps(event))
 
 
-def trickle(take, most: int = 50) -> Trickle:
-    return Trickle({"one": Study("one", "/w")}, Queue(Aws(), None, None), Aws(), take, most)
+def batch_handler(ingest, most: int = 50) -> BatchHandler:
+    return BatchHandler(
+        studies={"one": StudyPipeline("one", "/w")},
+        queue=Queue(Aws(), None, None),
+        aws=Aws(),
+        ingest=ingest,
+        most=most,
+    )
 
 
 @pytest.fixture
@@ -341,7 +347,7 @@ def test_only_what_the_engine_settled_is_acknowledged(keys):
     def take(study, archives):
         return [ref.uri for ref in archives if ref.uri != "s3://raw/k2"]
 
-    assert trickle(take).handle([message(key) for key in keys], lambda: 600) == ["m-k2"]
+    assert batch_handler(take).handle([message(key) for key in keys], lambda: 600) == ["m-k2"]
 
 
 def test_a_run_that_breaks_takes_only_its_own_archives_with_it(keys):
@@ -350,9 +356,9 @@ def test_a_run_that_breaks_takes_only_its_own_archives_with_it(keys):
             raise RuntimeError("the engine fell over")
         return [ref.uri for ref in archives]
 
-    first = trickle(take, most=6).handle([message(key) for key in keys], lambda: 600)
+    first = batch_handler(take, most=6).handle([message(key) for key in keys], lambda: 600)
     assert len(first) == 6
-    assert trickle(take, most=6).handle([message(key, 2) for key in keys], lambda: 600) == ["m-k2"]
+    assert batch_handler(take, most=6).handle([message(key, 2) for key in keys], lambda: 600) == ["m-k2"]
 
 
 def test_time_is_kept_for_what_a_run_took_so_far(keys):
@@ -362,7 +368,7 @@ def test_time_is_kept_for_what_a_run_took_so_far(keys):
         left[0] -= 250
         return [ref.uri for ref in archives]
 
-    failed = trickle(take, most=2).handle([message(key) for key in keys], lambda: left[0])
+    failed = batch_handler(take, most=2).handle([message(key) for key in keys], lambda: left[0])
     assert failed == ["m-k2", "m-k3", "m-k4", "m-k5"]
 
 
@@ -373,7 +379,7 @@ def test_a_busy_warehouse_is_not_asked_again_in_the_same_batch(keys):
         asked.append(archives)
         raise Busy("held")
 
-    assert len(trickle(take, most=1).handle([message(key) for key in keys], lambda: 600)) == 6
+    assert len(batch_handler(take, most=1).handle([message(key) for key in keys], lambda: 600)) == 6
     assert len(asked) == 1
 
 
@@ -392,4 +398,4 @@ def test_a_place_of_the_mapping_that_is_none_is_said(aws, place):
 def test_the_source_is_one_that_the_engine_knows():
     from carrel.ingest.sources import Source
 
-    assert isinstance(running.Listed([]), Source)
+    assert isinstance(ingester.ListedSource([]), Source)

@@ -16,9 +16,9 @@ from tests.support.lambda_runtime import Crashed, Function, as_lambda_has_it, br
 
 from carrel.ingest.aws.artifacts import upload
 from carrel.ingest.aws.batch import _head
+from carrel.ingest.aws.ingester import make_ingester
 from carrel.ingest.aws.messages import Notice
-from carrel.ingest.aws.running import taker
-from carrel.ingest.aws.work import Study
+from carrel.ingest.aws.work import StudyPipeline
 from carrel.ingest.aws_access import Aws
 from carrel.ingest.schemas import SchemaStore
 from carrel.ingest.store import coordinator_lock, open_storage
@@ -145,7 +145,7 @@ def served(deployed: Deployed, image: str, aws_environment: dict[str, str]) -> I
 def by_hand(keys: list[str], mapping: Path, folder: Path) -> dict[str, Any]:
     """The warehouse that the engine makes of these archives here, in one run."""
     refs = [_head(Aws(), Notice("raw", key)) for key in keys]
-    taker(mapping)(Study(STUDY, str(folder), APP), [ref for ref in refs if ref])
+    make_ingester(mapping)(StudyPipeline(STUDY, str(folder), APP), [ref for ref in refs if ref])
     return contents(folder)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carrel.ingest.aws.messages import Notice, notices_of
-from carrel.ingest.aws.work import SINCE, TRIED, WAITS, Delivery, Study, slices, wanted
+from carrel.ingest.aws.work import SINCE, TRIED, WAITS, Delivery, StudyPipeline, read_request, slices
 from carrel.ingest.sources.messages import NotUnderstood, may_be_an_archive
 from carrel.ingest.values import ArchiveRef
 
@@ -99,17 +99,20 @@ def test_whatever_comes_is_read_or_refused(value, name):
         notices_of(body)
 
 
-STUDIES = {"cxhnxd": Study("cxhnxd", "/w/c", "mobile-toolbox"), "zzz": Study("zzz", "/w/z", "mobile-toolbox")}
+STUDIES = {
+    "cxhnxd": StudyPipeline("cxhnxd", "/w/c", "mobile-toolbox"),
+    "zzz": StudyPipeline("zzz", "/w/z", "mobile-toolbox"),
+}
 
 
 def read(body: object, studies=STUDIES):
-    return wanted(Delivery("m", "r", 1, json.dumps(body)), studies)
+    return read_request(Delivery(message_id="m", receipt="r", receives=1, body=json.dumps(body)), studies)
 
 
 def test_a_delivery_needs_its_archive_in_each_study_of_ours():
     uri = "s3://raw/mobile-toolbox/2022-09-01/_abc-123"
     assert read(BRIDGE).notices.keys() == {("cxhnxd", uri)}
-    both = {**STUDIES, "htshxm": Study("htshxm", "/w/h")}
+    both = {**STUDIES, "htshxm": StudyPipeline("htshxm", "/w/h")}
     assert read(BRIDGE, both).notices.keys() == {("cxhnxd", uri), ("htshxm", uri)}
 
 

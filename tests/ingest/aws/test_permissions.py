@@ -134,7 +134,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> None:
     made = boto3.client("lambda").get_function_configuration(FunctionName=NAME)["Environment"]["Variables"]
     for name, value in made.items():
         monkeypatch.setenv(name, str(value))
-    handler.trickle.cache_clear()
+    handler.batch_handler.cache_clear()
 
 
 def test_a_lambda_may_do_all_that_it_does(recorded, sqs, monkeypatch):

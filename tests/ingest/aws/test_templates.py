@@ -9,7 +9,7 @@ import jinja2
 import pytest
 from tests.support.cloudformation import TEMPLATES, parsed, resources
 
-from carrel.ingest.aws.counting import log_report
+from carrel.ingest.aws.counts import log_report
 from carrel.ingest.run import Report
 
 ROWS = [

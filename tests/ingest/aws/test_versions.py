@@ -6,9 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from carrel.ingest.aws.running import taker
-from carrel.ingest.aws.versions import NotForgotten, Version, forget, main, versions
-from carrel.ingest.aws.work import Study
+from carrel.ingest.aws.ingester import make_ingester
+from carrel.ingest.aws.versions import NotForgotten, ObjectVersion, forget, list_versions, main
+from carrel.ingest.aws.work import StudyPipeline
 from carrel.ingest.operations.proofs import old_versions_note
 from carrel.ingest.operations.withdrawal import withdraw
 from carrel.ingest.sources.s3 import uri_of
@@ -30,7 +30,7 @@ def versioned(s3, bucket) -> str:
 
 
 def there(s3, bucket: str, prefix: str) -> list[tuple[str, bool]]:
-    return sorted((each.key, each.is_current) for each in versions(s3, bucket, prefix))
+    return sorted((each.key, each.is_current) for each in list_versions(s3, bucket, prefix))
 
 
 def run(*args: str):
@@ -72,7 +72,7 @@ def test_marks_go_last_and_what_is_refused_is_said():
             asked.extend(each["VersionId"] for each in Delete["Objects"])
             return {"Errors": [{"Key": "a", "Code": "AccessDenied"}]}
 
-    gone = [Version("a", "mark", True, None), Version("a", "old", False, 1)]
+    gone = [ObjectVersion("a", "mark", True, None), ObjectVersion("a", "old", False, 1)]
     with pytest.raises(NotForgotten, match="AccessDenied"):
         forget(Refusing(), "raw", gone)
     assert asked == ["old", "mark"]
@@ -84,7 +84,7 @@ def test_who_withdrew_is_in_old_versions_until_they_are_forgotten(s3, bucket):
     for number, made in enumerate(generate(Knobs(seed=4, records=2, shapes={"task": 1.0}, android=0.0))):
         etag = s3.put_object(Bucket=bucket, Key=f"in/{number}", Body=made.data, Metadata=dict(made.metadata))["ETag"]
         refs.append(ArchiveRef(uri_of(bucket, f"in/{number}"), etag.strip('"'), None, dict(made.metadata)))
-    taker(None)(Study("one", "s3://raw/out"), refs)
+    make_ingester(None)(StudyPipeline("one", "s3://raw/out"), refs)
     code = dict(refs[0].metadata or {})["healthcode"]
     assert holding(s3, bucket, code)
     proof = withdraw("s3://raw/out", [code])
@@ -96,7 +96,7 @@ def test_who_withdrew_is_in_old_versions_until_they_are_forgotten(s3, bucket):
     assert holding(s3, bucket, code)
     assert run("s3://raw/out", "--forget").exit_code == 0
     assert holding(s3, bucket, code) == []
-    left = list(versions(s3, bucket, "out/"))
+    left = list(list_versions(s3, bucket, "out/"))
     assert left
     assert all(each.is_current and each.size is not None for each in left)
 
@@ -104,7 +104,7 @@ def test_who_withdrew_is_in_old_versions_until_they_are_forgotten(s3, bucket):
 def holding(s3, bucket: str, code: str) -> list[str]:
     """Versions of files of the warehouse, old ones too, that hold the code."""
     found = []
-    for each in versions(s3, bucket, "out/"):
+    for each in list_versions(s3, bucket, "out/"):
         if each.size is not None:
             data = s3.get_object(Bucket=bucket, Key=each.key, VersionId=each.version_id)["Body"].read()
             text = str(pq.read_table(io.BytesIO(data)).to_pylist()) if each.key.endswith(".parquet") else data.decode()

@@ -9,28 +9,28 @@ import logging
 import os
 import sys
 
-from carrel.ingest.aws.counting import log_report
+from carrel.ingest.aws.counts import log_report
 from carrel.ingest.aws.handler import SettingsFault, mapping_folder
-from carrel.ingest.aws.running import schemas_in
+from carrel.ingest.aws.ingester import schemas_in
 from carrel.ingest.aws_access import Aws
 
 BUSY = 75
 logger = logging.getLogger(__name__)
 
 
-def main(places: list[str]) -> int:
-    """Take what is below each place; the exit code."""
+def main(urls: list[str]) -> int:
+    """Take what is below each URL; the exit code."""
     from carrel.ingest.store import WarehouseBusy
 
     logging.basicConfig(level=os.environ.get("LOGLEVEL", "INFO"), format="%(levelname)s %(name)s %(message)s")
     try:
-        return max(_take(place) for place in places)
+        return max(_take(url) for url in urls)
     except WarehouseBusy as busy:
         logger.error("%s", busy)
         return BUSY
 
 
-def _take(place: str) -> int:
+def _take(url: str) -> int:
     from carrel.ingest.operations.ingestion import run
     from carrel.ingest.run import IngestOptions, Setting, processes
     from carrel.ingest.sources.locations import source_of
@@ -40,7 +40,7 @@ def _take(place: str) -> int:
         raise SettingsFault("INGEST_WAREHOUSE is not set")
     schemas = schemas_in(mapping_folder(Aws(), os.environ.get("INGEST_MAPPING")))
     options = IngestOptions(app_id=os.environ.get("INGEST_APP"))
-    report = run(Setting(warehouse, source_of(place), schemas, processes(), options))
+    report = run(Setting(warehouse, source_of(url), schemas, processes(), options))
     logger.info("%s", report.text())
     log_report(report)
     return 1 if report.failures else 0

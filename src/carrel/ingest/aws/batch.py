@@ -5,10 +5,19 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from carrel.ingest.aws.counting import log_counts
+from carrel.ingest.aws.counts import log_counts
 from carrel.ingest.aws.messages import Notice
 from carrel.ingest.aws.queue import Queue
-from carrel.ingest.aws.work import Busy, Delivery, Need, Study, TakeArchives, Wanted, slices, wanted
+from carrel.ingest.aws.work import (
+    ArchiveRequest,
+    Busy,
+    Delivery,
+    IngestArchives,
+    Need,
+    StudyPipeline,
+    read_request,
+    slices,
+)
 from carrel.ingest.aws_access import Aws, code_of
 from carrel.ingest.values import ArchiveRef
 from carrel.telemetry import faults
@@ -19,15 +28,16 @@ Remaining = Callable[[], float]
 """Seconds until we are stopped."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trickle:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchHandler:
     """What every invocation shares. `reserve`: seconds that must be left for another run of the engine to begin."""
 
-    studies: Mapping[str, Study]
+    studies: Mapping[str, StudyPipeline]
     queue: Queue
     aws: Aws
-    take: TakeArchives
+    ingest: IngestArchives
     most: int = 50
+    """Archives of one run at most."""
     reserve: float = 60.0
 
     def handle(self, deliveries: Sequence[Delivery], remaining: Remaining) -> list[str]:
@@ -35,66 +45,69 @@ class Trickle:
         of each of its studies, when it went to the invalid queue, or when it was put back, because nobody had time to
         try it; nothing else acknowledges it.
         """
-        asked = [self._look(each) for each in (wanted(each, self.studies) for each in deliveries)]
+        requests = [self._look_up(read_request(delivery, self.studies)) for delivery in deliveries]
         settled, untried = set[Need](), set[Need]()
         for study in self.studies.values():
-            self._settle(study, asked, remaining, settled, untried)
+            self._settle(study, requests, remaining, settled, untried)
         faults.point("ingest.lambda_settled")
-        left = [each for each in asked if not self._is_done(each, settled)]
-        failed = [each.wanted.delivery for each in left if not self._is_put_back(each, settled | untried)]
+        unsettled = []
+        for request in requests:
+            is_settled = request.needs <= settled and not request.unreadable
+            if is_settled and request.reason is not None:
+                is_settled = self.queue.refuse(request.delivery, request.reason)
+            if not is_settled:
+                unsettled.append(request)
+        failed, waiting = [], []
+        for request in unsettled:
+            # A message of which something was tried, in vain, is not put back: it may be what breaks the run.
+            only_waits = request.reason is None and not request.unreadable and request.needs <= settled | untried
+            if only_waits and self.queue.put_back(request.delivery):
+                waiting.append(request.delivery)
+            else:
+                failed.append(request.delivery)
         for delivery in failed:
-            self.queue.again(delivery)
-        _log_waiting(each.wanted.delivery for each in left if each.wanted.delivery not in failed)
+            self.queue.retry_later(delivery)
+        seconds = [int(time.time() - delivery.since) for delivery in waiting]
+        log_counts(waiting=len(seconds), waited_seconds=max(seconds, default=0))
         return [delivery.message_id for delivery in failed]
 
-    def _is_put_back(self, asked: "_Looked", harmless: set[Need]) -> bool:
-        """A message of which something was tried, in vain, is none of these: it may be what breaks the run."""
-        only_waits = asked.reason is None and not asked.unreadable and asked.refs.keys() <= harmless
-        return only_waits and self.queue.put_back(asked.wanted.delivery)
-
-    def _is_done(self, asked: "_Looked", settled: set[Need]) -> bool:
-        if asked.reason is not None:
-            others = asked.refs.keys() <= settled and not asked.unreadable
-            return others and self.queue.refuse(asked.wanted.delivery, asked.reason)
-        return not asked.unreadable and asked.refs.keys() <= settled
-
-    def _look(self, asked: Wanted) -> "_Looked":
+    def _look_up(self, request: ArchiveRequest) -> "_LookedUpRequest":
         """Ask S3 for each archive as it is now: the object may have been replaced since the message was sent."""
         refs: dict[Need, ArchiveRef] = {}
-        reason, unreadable = asked.reason, False
-        for need, notice in asked.notices.items():
+        reason, unreadable = request.reason, False
+        for need, notice in request.notices.items():
             try:
-                found = _head(self.aws, notice)
+                ref = _head(self.aws, notice)
             except Exception:
                 logger.exception("%s cannot be looked at now", notice.uri)
                 unreadable = True
                 continue
-            if found is None:
+            if ref is None:
                 reason = "the archive is not in the bucket"
             else:
-                refs[need] = found
-        return _Looked(asked, refs, reason, unreadable)
+                refs[need] = ref
+        return _LookedUpRequest(request.delivery, refs, reason, unreadable)
 
     def _settle(
         self,
-        study: Study,
-        asked: Iterable["_Looked"],
+        study: StudyPipeline,
+        requests: Iterable["_LookedUpRequest"],
         remaining: Remaining,
         settled: set[Need],
         untried: set[Need],
     ) -> None:
         """Run after run while there is time; adds to `settled`, and to `untried` what no run was begun with."""
         longest = 0.0
-        parts = list(slices(_archives_for(study, asked), self.most))
+        parts = list(slices(_archives_for(study, requests), self.most))
         for number, part in enumerate(parts):
             before = remaining()
             try:
                 if before < self.reserve + 1.5 * longest:
                     raise Busy(f"{before:.0f} seconds are too few for another run")
-                settled.update((study.name, uri) for uri in self.take(study, part))
+                settled.update((study.name, uri) for uri in self.ingest(study, part))
             except Busy as busy:
                 logger.info("%s: %s; what is left waits", study.name, busy)
-                untried.update((study.name, ref.uri) for rest in parts[number:] for ref in rest)
+                untried.update((study.name, ref.uri) for later_part in parts[number:] for ref in later_part)
                 return
             except Exception:
                 logger.exception("%s: a run with %d archives failed; they come again", study.name, len(part))
@@ -102,27 +115,29 @@ class Trickle:
 
 
 @dataclass(frozen=True, slots=True)
-class _Looked:
-    wanted: Wanted
+class _LookedUpRequest:
+    """A request with the archives that are there. `unreadable`: of some S3 did not say whether they are."""
+
+    delivery: Delivery
     refs: Mapping[Need, ArchiveRef]
     reason: str | None
     unreadable: bool
 
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Those whose archives are there."""
+        return frozenset(self.refs)
 
-def _log_waiting(deliveries: Iterable[Delivery]) -> None:
-    waited = [int(time.time() - each.since) for each in deliveries]
-    log_counts(waiting=len(waited), waited_seconds=max(waited, default=0))
 
-
-def _archives_for(study: Study, asked: Iterable[_Looked]) -> list[tuple[ArchiveRef, int]]:
+def _archives_for(study: StudyPipeline, requests: Iterable[_LookedUpRequest]) -> list[tuple[ArchiveRef, int]]:
     """Each archive once, however many messages tell of it; with the fewest deliveries of those."""
-    found: dict[str, tuple[ArchiveRef, int]] = {}
-    for each in asked:
-        for (name, uri), ref in each.refs.items():
+    archives: dict[str, tuple[ArchiveRef, int]] = {}
+    for request in requests:
+        for (name, uri), ref in request.refs.items():
             if name == study.name:
-                receives = min(each.wanted.delivery.receives, found[uri][1] if uri in found else 1000)
-                found[uri] = (ref, receives)
-    return list(found.values())
+                receives = min(request.delivery.receives, archives[uri][1] if uri in archives else 1000)
+                archives[uri] = (ref, receives)
+    return list(archives.values())
 
 
 def _head(aws: Aws, notice: Notice) -> ArchiveRef | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from carrel.ingest.aws.artifacts import ArtifactsError, count, refs, remove, upload
+from carrel.ingest.aws.artifacts import ArtifactsError, count_files, list_refs, remove, upload
 
 
 @click.command()
@@ -31,31 +31,35 @@ def artifacts(action: str | None, ref: str | None, bucket: str, folders: tuple[s
     if action != "list" and ref is None:
         raise click.UsageError(f"--{action} needs --ref NAME.")
     try:
-        _do(action, ref or "", bucket, folders, as_json)
+        _perform(action, ref or "", bucket, folders, as_json)
     except ArtifactsError as error:
         raise click.ClickException(str(error)) from error
 
 
-def _do(action: str, ref: str, bucket: str, folders: tuple[str, ...], as_json: bool) -> None:
+def _perform(action: str, ref: str, bucket: str, folders: tuple[str, ...], as_json: bool) -> None:
     import boto3
 
     client = boto3.client("s3")
     if action == "list":
-        names = refs(client, bucket)
+        names = list_refs(client, bucket)
         click.echo(json.dumps(names) if as_json else "\n".join(names))
         return
     if action == "remove" and sys.stdin.isatty():
-        click.confirm(f"Remove {count(client, bucket, ref)} files of {ref} for good?", abort=True, err=True)
-    made = upload(client, bucket, ref, _folders(folders)) if action == "upload" else remove(client, bucket, ref)
-    counts: dict[str, Any] = {"written": len(made.written), "same": len(made.same), "removed": len(made.removed)}
+        click.confirm(f"Remove {count_files(client, bucket, ref)} files of {ref} for good?", abort=True, err=True)
+    changes = upload(client, bucket, ref, _folders(folders)) if action == "upload" else remove(client, bucket, ref)
+    counts: dict[str, Any] = {
+        "written": len(changes.written),
+        "same": len(changes.same),
+        "removed": len(changes.removed),
+    }
     text = ", ".join(f"{number} {what}" for what, number in counts.items())
     click.echo(json.dumps({"ref": ref, **counts}) if as_json else f"{ref}: {text}")
 
 
-def _folders(given: tuple[str, ...]) -> dict[str, Path]:
-    if not given:
+def _folders(options: tuple[str, ...]) -> dict[str, Path]:
+    if not options:
         return {name: Path("deploy/aws") / name for name in ("templates", "mapping")}
-    pairs = [text.partition("=") for text in given]
+    pairs = [text.partition("=") for text in options]
     if any(not name or not path for name, _, path in pairs):
         raise click.UsageError("--folder is NAME=PATH.")
     return {name: Path(path) for name, _, path in pairs}

@@ -11,9 +11,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from carrel.ingest.aws.artifacts import ROOT, fetch
-from carrel.ingest.aws.batch import Trickle
+from carrel.ingest.aws.batch import BatchHandler
 from carrel.ingest.aws.queue import Queue
-from carrel.ingest.aws.work import Delivery, Study
+from carrel.ingest.aws.work import Delivery, StudyPipeline
 from carrel.ingest.aws_access import Aws
 
 
@@ -25,18 +25,21 @@ def handle(event: Mapping[str, Any], context: Any) -> dict[str, list[dict[str, s
     """An SQS event in, `batchItemFailures` out. Raises when nothing could be tried: then all messages come again."""
     logging.getLogger().setLevel(os.environ.get("LOGLEVEL", "INFO"))
     deliveries = [Delivery.from_record(record) for record in event["Records"]]
-    failed = trickle().handle(deliveries, lambda: context.get_remaining_time_in_millis() / 1000)
+    failed = batch_handler().handle(deliveries, lambda: context.get_remaining_time_in_millis() / 1000)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
 @cache
-def trickle() -> Trickle:
-    """Made once for each instance of the function, from its environment. Raises SettingsFault."""
-    from carrel.ingest.aws.running import taker
+def batch_handler() -> BatchHandler:
+    """What handles batches: made once for each instance of the function, from its environment. Raises SettingsFault."""
+    from carrel.ingest.aws.ingester import make_ingester
 
+    studies = os.environ.get("INGEST_STUDIES")
+    if not studies:
+        raise SettingsFault("INGEST_STUDIES is not set")
     aws = Aws()
-    return Trickle(
-        studies=studies_of(_variable("INGEST_STUDIES")),
+    return BatchHandler(
+        studies=studies_of(studies),
         queue=Queue(
             aws,
             os.environ.get("INGEST_QUEUE_URL"),
@@ -44,15 +47,15 @@ def trickle() -> Trickle:
             int(os.environ.get("INGEST_INVALID_AFTER", "3")),
         ),
         aws=aws,
-        take=taker(mapping_folder(aws, os.environ.get("INGEST_MAPPING"))),
+        ingest=make_ingester(mapping_folder(aws, os.environ.get("INGEST_MAPPING"))),
         most=int(os.environ.get("INGEST_MOST", "50")),
     )
 
 
-def studies_of(text: str) -> dict[str, Study]:
+def studies_of(text: str) -> dict[str, StudyPipeline]:
     """`[{"name": ..., "warehouse": ..., "app": ...}, ...]` as studies by name. Raises SettingsFault."""
     try:
-        studies = [Study(**row) for row in json.loads(text)]
+        studies = [StudyPipeline(**row) for row in json.loads(text)]
     except (ValueError, TypeError):
         raise SettingsFault("INGEST_STUDIES is not a JSON list of {name, warehouse, app}") from None
     if not studies:
@@ -60,21 +63,14 @@ def studies_of(text: str) -> dict[str, Study]:
     return {study.name: study for study in studies}
 
 
-def mapping_folder(aws: Aws, place: str | None) -> Path | None:
-    """The folder of the mapping and its schemas; `place` is a folder, or `s3://bucket/Carrel/REF/NAME` (fetched)."""
-    if place is None or not place.startswith("s3://"):
-        return Path(place) if place else None
-    parts = urlsplit(place)
+def mapping_folder(aws: Aws, location: str | None) -> Path | None:
+    """The folder of the mapping and its schemas; `location` is a folder, or `s3://bucket/Carrel/REF/NAME` (fetched)."""
+    if location is None or not location.startswith("s3://"):
+        return Path(location) if location else None
+    parts = urlsplit(location)
     root, ref, name = (*parts.path.strip("/").split("/", 2), "", "")[:3]
     if root != ROOT or not ref or not name:
         raise SettingsFault(f"INGEST_MAPPING is not s3://BUCKET/{ROOT}/REF/NAME")
     folder = Path(tempfile.mkdtemp(prefix="carrel-mapping-"))
     fetch(aws.client("s3"), parts.netloc, ref, name, folder)
     return folder
-
-
-def _variable(name: str) -> str:
-    value = os.environ.get(name)
-    if not value:
-        raise SettingsFault(f"{name} is not set")
-    return value

@@ -1,7 +1,6 @@
 """What the Lambda's queue delivers: which archives are new (read by `sources.messages`), and for which studies."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from carrel.ingest.sources.messages import NotUnderstood, objects_of, unwrap
 from carrel.ingest.sources.s3 import uri_of
@@ -29,14 +28,12 @@ def notices_of(body: str) -> tuple[Notice, ...]:
     """
     objects = objects_of(body)
     message = unwrap(body)
-    studies, app = None, None
+    studies: frozenset[str] | None = None
+    app: str | None = None
     if "record" in message:
-        studies, app = _studies(message), message.get("appId")
-    return tuple(Notice(each.bucket, each.key, studies, app if isinstance(app, str) else None) for each in objects)
-
-
-def _studies(message: dict[str, Any]) -> frozenset[str]:
-    studies = message.get("studyRecords")
-    if not isinstance(studies, dict) or not studies:
-        raise NotUnderstood("studyRecords names no study")
-    return frozenset(studies)
+        records = message.get("studyRecords")
+        if not isinstance(records, dict) or not records:
+            raise NotUnderstood("studyRecords names no study")
+        studies = frozenset(records)
+        app = message["appId"] if isinstance(message.get("appId"), str) else None
+    return tuple(Notice(listed.bucket, listed.key, studies, app) for listed in objects)

@@ -70,7 +70,7 @@ class Queue:
             ),
         )
 
-    def again(self, delivery: Delivery) -> None:
+    def retry_later(self, delivery: Delivery) -> None:
         """Have it delivered again after a while that doubles, instead of after the whole visibility timeout."""
         if self.url is None:
             return

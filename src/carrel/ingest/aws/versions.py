@@ -19,7 +19,7 @@ class NotForgotten(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class ObjectVersion:
     """One version of an object, or (`size` None) the mark that it was deleted. Sizes in bytes."""
 
     key: str
@@ -28,55 +28,57 @@ class Version:
     size: int | None
 
 
-def versions(client: Any, bucket: str, prefix: str) -> Iterator[Version]:
+def list_versions(client: Any, bucket: str, prefix: str) -> Iterator[ObjectVersion]:
     """Every version and mark below the prefix, current ones too."""
     for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
         for kind in ("Versions", "DeleteMarkers"):
-            for each in page.get(kind, ()):
-                yield Version(each["Key"], each["VersionId"], each["IsLatest"], each.get("Size"))
+            for entry in page.get(kind, ()):
+                yield ObjectVersion(entry["Key"], entry["VersionId"], entry["IsLatest"], entry.get("Size"))
 
 
-def old(found: Version) -> bool:
+def is_old(version: ObjectVersion) -> bool:
     """Whether nobody sees it who does not ask for old versions."""
-    return not found.is_current or found.size is None
+    return not version.is_current or version.size is None
 
 
-def forget(client: Any, bucket: str, gone: list[Version]) -> None:
+def forget(client: Any, bucket: str, versions: list[ObjectVersion]) -> None:
     """Delete these versions for good. Raises NotForgotten; then calling again goes on."""
     # Marks last: without its mark, an object whose old versions are still there would be current again.
-    ordered = sorted(gone, key=lambda each: each.size is None)
+    ordered = sorted(versions, key=lambda version: version.size is None)
     for start in range(0, len(ordered), 1000):
-        objects = [{"Key": each.key, "VersionId": each.version_id} for each in ordered[start : start + 1000]]
+        batch = ordered[start : start + 1000]
+        objects = [{"Key": version.key, "VersionId": version.version_id} for version in batch]
         errors = client.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True}).get("Errors")
         if errors:
             raise NotForgotten(f"{len(errors)} versions were not deleted; {errors[0]['Key']}: {errors[0]['Code']}")
 
 
 @click.command(help=__doc__)
-@click.argument("place")
+@click.argument("url", metavar="PLACE")
 @click.option("--forget", "which", flag_value="old", help="Forget old versions below PLACE.")
 @click.option("--forget-all", "which", flag_value="all", help="Forget everything below PLACE.")
 @click.option("--yes", is_flag=True, help="Do not ask (nobody is asked but at a terminal).")
-def main(place: str, which: str | None, yes: bool) -> None:
+def main(url: str, which: str | None, yes: bool) -> None:
     import boto3
 
-    parts = urlsplit(place)
+    parts = urlsplit(url)
     if parts.scheme != "s3" or not parts.netloc or not parts.path.strip("/"):
         raise click.UsageError("PLACE is s3://BUCKET/PREFIX; a whole bucket is not taken.")
     client, prefix = boto3.client("s3"), f"{parts.path.strip('/')}/"
-    found = [each for each in versions(client, parts.netloc, prefix) if which == "all" or old(each)]
-    size = sum(each.size or 0 for each in found)
-    if which and found:
-        click.echo(f"{place}: {len(found)} versions to forget ({size / 1e6:.1f} MB)")
+    every = list_versions(client, parts.netloc, prefix)
+    chosen = [version for version in every if which == "all" or is_old(version)]
+    size = sum(version.size or 0 for version in chosen)
+    if which and chosen:
+        click.echo(f"{url}: {len(chosen)} versions to forget ({size / 1e6:.1f} MB)")
         if not yes and sys.stdin.isatty():
             click.confirm("Forget them for good?", abort=True)
     if which:
         try:
-            forget(client, parts.netloc, found)
+            forget(client, parts.netloc, chosen)
         except NotForgotten as fault:
             raise click.ClickException(str(fault)) from None
     what = "versions forgotten" if which else "old versions"
-    click.echo(f"{place}: {len(found)} {what} ({size / 1e6:.1f} MB)")
+    click.echo(f"{url}: {len(chosen)} {what} ({size / 1e6:.1f} MB)")
 
 
 if __name__ == "__main__":

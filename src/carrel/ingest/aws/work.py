@@ -12,7 +12,7 @@ from carrel.ingest.values import ArchiveRef
 
 
 @dataclass(frozen=True, slots=True)
-class Study:
+class StudyPipeline:
     """One study's pipeline. `warehouse`: an `s3://` URL or a folder; `app`: only its records, None: of any app."""
 
     name: str
@@ -28,10 +28,10 @@ class Busy(Exception):
     """Somebody else commits to this warehouse just now: its messages wait for their turn."""
 
 
-class TakeArchives(Protocol):
+class IngestArchives(Protocol):
     """Ingest archives into a study's warehouse: a whole run of the engine, committed on return."""
 
-    def __call__(self, study: Study, archives: Sequence[ArchiveRef]) -> Collection[str]:
+    def __call__(self, study: StudyPipeline, archives: Sequence[ArchiveRef]) -> Collection[str]:
         """URIs of the archives that are settled: in the ledger for good, whatever became of them.
 
         What could not be read for a reason of the machinery (network, credentials) is left out, or it raises.
@@ -40,7 +40,7 @@ class TakeArchives(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """One message of the queue, delivered for the `receives`-th time.
 
@@ -59,15 +59,15 @@ class Delivery:
     def from_record(cls, record: Mapping[str, Any]) -> "Delivery":
         """From a record of Lambda's SQS event."""
         attributes = record.get("attributes") or {}
-        ours = {name: each.get("stringValue") for name, each in (record.get("messageAttributes") or {}).items()}
+        ours = {name: value.get("stringValue") for name, value in (record.get("messageAttributes") or {}).items()}
         sent = _number(attributes.get("SentTimestamp")) / 1000
         return cls(
-            record["messageId"],
-            record.get("receiptHandle", ""),
-            int(_number(attributes.get("ApproximateReceiveCount"), 1) + _number(ours.get(TRIED))),
-            record.get("body") or "",
-            int(_number(ours.get(WAITS))),
-            min(_number(ours.get(SINCE), sent), sent or math.inf),
+            message_id=record["messageId"],
+            receipt=record.get("receiptHandle", ""),
+            receives=int(_number(attributes.get("ApproximateReceiveCount"), 1) + _number(ours.get(TRIED))),
+            body=record.get("body") or "",
+            waits=int(_number(ours.get(WAITS))),
+            since=min(_number(ours.get(SINCE), sent), sent or math.inf),
         )
 
 
@@ -89,7 +89,7 @@ Need = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ArchiveRequest:
     """What one delivery asks for; it is settled when all its needs are. `reason`: why it can never be, as it is."""
 
     delivery: Delivery
@@ -97,17 +97,17 @@ class Wanted:
     reason: str | None = None
 
 
-def wanted(delivery: Delivery, studies: Mapping[str, Study]) -> Wanted:
+def read_request(delivery: Delivery, studies: Mapping[str, StudyPipeline]) -> ArchiveRequest:
     """Read a delivery for these studies. Other studies of a record are none of ours; a message with none of ours is."""
     try:
         notices = notices_of(delivery.body)
         needs = {need: notice for notice in notices for need in _needs(notice, studies)}
     except NotUnderstood as fault:
-        return Wanted(delivery, reason=str(fault))
-    return Wanted(delivery, needs)
+        return ArchiveRequest(delivery, reason=str(fault))
+    return ArchiveRequest(delivery, needs)
 
 
-def _needs(notice: Notice, studies: Mapping[str, Study]) -> list[Need]:
+def _needs(notice: Notice, studies: Mapping[str, StudyPipeline]) -> list[Need]:
     """Raises NotUnderstood when no study of the message is ours: nobody would ever ingest it here."""
     named = studies.keys() if notice.studies is None else notice.studies & studies.keys()
     if notice.studies is None and len(studies) != 1:
@@ -123,7 +123,7 @@ def slices(archives: Iterable[tuple[ArchiveRef, int]], most: int) -> Iterator[tu
 
     So one archive that breaks a whole run ends up alone, and those that arrived with it get through.
     """
-    by_size = sorted(archives, key=lambda each: each[1])
-    for size, group in groupby(by_size, key=lambda each: max(1, most // 8 ** (each[1] - 1))):
+    by_receives = sorted(archives, key=lambda archive: archive[1])
+    for size, group in groupby(by_receives, key=lambda archive: max(1, most // 8 ** (archive[1] - 1))):
         refs = [ref for ref, _ in group]
         yield from (tuple(refs[start : start + size]) for start in range(0, len(refs), size))

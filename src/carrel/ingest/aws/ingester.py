@@ -5,8 +5,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from carrel.ingest.aws.counting import log_report
-from carrel.ingest.aws.work import Busy, Study, TakeArchives
+from carrel.ingest.aws.counts import log_report
+from carrel.ingest.aws.work import Busy, IngestArchives, StudyPipeline
 from carrel.ingest.aws_access import Aws
 from carrel.ingest.sources.base import OpenedArchive, Source, SourceProblem
 from carrel.ingest.sources.s3 import open_object
@@ -16,16 +16,17 @@ if TYPE_CHECKING:
     from carrel.ingest.schemas import Schemas
 
 
-def taker(mapping: Path | None) -> TakeArchives:
-    """`mapping`: a folder with `mapping.yaml` (laid over the shipped one; may be missing) and the store `schemas/`."""
+def make_ingester(mapping: Path | None) -> IngestArchives:
+    """Make what ingests archives in this process. `mapping`: a folder with `mapping.yaml` (laid over the shipped one;
+    may be missing) and the store `schemas/`."""
     from carrel.ingest.operations.ingestion import run
     from carrel.ingest.run import IngestOptions, Setting, inline
     from carrel.ingest.store import WarehouseBusy
 
     schemas = schemas_in(mapping)
 
-    def take(study: Study, archives: Sequence[ArchiveRef]) -> Collection[str]:
-        source = Listed(archives)
+    def ingest(study: StudyPipeline, archives: Sequence[ArchiveRef]) -> Collection[str]:
+        source = ListedSource(archives)
         # In this process: a Lambda has no shared memory, without which Python's process pools do not start.
         try:
             log_report(run(Setting(study.warehouse, source, schemas, inline(), IngestOptions(app_id=study.app))))
@@ -33,7 +34,7 @@ def taker(mapping: Path | None) -> TakeArchives:
             raise Busy(str(busy)) from None
         return source.acknowledged
 
-    return take
+    return ingest
 
 
 def schemas_in(mapping: Path | None) -> "Schemas":
@@ -48,7 +49,7 @@ def schemas_in(mapping: Path | None) -> "Schemas":
     return Schemas(load(own if own.is_file() else None), SchemaStore(mapping / "schemas").library())
 
 
-class Listed:
+class ListedSource:
     """The source of archives that somebody else listed, all in S3. It remembers what was acknowledged."""
 
     def __init__(self, refs: Iterable[ArchiveRef], aws: Aws | None = None):
@@ -57,7 +58,7 @@ class Listed:
         self.acknowledged: set[str] = set()
 
     def list(self) -> Iterator[ArchiveRef]:
-        """What it was given."""
+        """The archives that it was made with."""
         return iter(self.refs)
 
     def open(self, ref: ArchiveRef) -> AbstractContextManager[OpenedArchive]:

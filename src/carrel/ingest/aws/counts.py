@@ -20,5 +20,5 @@ def log_counts(**counts: int) -> None:
 def log_report(report: "Report") -> None:
     """Archives looked at, those of which something is in quarantine, and those that could not be fetched."""
     archives = sum(report.dispositions.values())
-    troubled = sum(report.dispositions.get(each.value, 0) for each in TROUBLED)
+    troubled = sum(report.dispositions.get(disposition.value, 0) for disposition in TROUBLED)
     log_counts(archives=archives, troubled=troubled, unfetched=len(report.failures))
