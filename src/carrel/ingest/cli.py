@@ -2,22 +2,28 @@
 
 import click
 
-from carrel.ingest.commands.faults import not_installed
+from carrel.ingest.commands.faults import explain_missing_library
 from carrel.units.lazy_commands import LazyGroup
 
 COMMANDS = {
     "run": ("carrel.ingest.commands.run:run", "Take every archive of a source that was not taken yet."),
     "watch": ("carrel.ingest.commands.run:watch", "Run again and again, as archives arrive."),
-    "status": ("carrel.ingest.commands.inspect:status", "Show what the warehouse holds, and how its last run went."),
-    "reconcile": ("carrel.ingest.commands.inspect:reconcile", "Explain each archive that is not simply in the tables."),
-    "tables": ("carrel.ingest.commands.inspect:tables", "List the tables, or the columns of one."),
-    "sql": ("carrel.ingest.commands.inspect:sql", "Query the tables with DuckDB."),
-    "quarantine": ("carrel.ingest.commands.inspect:quarantine", "See what was not taken, and why."),
+    "status": ("carrel.ingest.commands.inspection:status", "Show what the warehouse holds, and how its last run went."),
+    "reconcile": (
+        "carrel.ingest.commands.inspection:reconcile",
+        "Explain each archive that is not simply in the tables.",
+    ),
+    "tables": ("carrel.ingest.commands.inspection:tables", "List the tables, or the columns of one."),
+    "sql": ("carrel.ingest.commands.inspection:sql", "Query the tables with DuckDB."),
+    "quarantine": ("carrel.ingest.commands.inspection:quarantine", "See what was not taken, and why."),
     "replay": ("carrel.ingest.commands.run:replay", "Take archives again, after a schema or rule was repaired."),
-    "withdraw": ("carrel.ingest.commands.maintain:withdraw", "Remove a participant or record for good, and prove it."),
-    "compact": ("carrel.ingest.commands.maintain:compact", "Merge small files into large ones."),
-    "archive": ("carrel.ingest.commands.maintain:archive", "Keep a copy of a dataset as it is now."),
-    "export": ("carrel.ingest.commands.maintain:export", "Write the tables in BridgeDownstream's layout."),
+    "withdraw": (
+        "carrel.ingest.commands.maintenance:withdraw",
+        "Remove a participant or record for good, and prove it.",
+    ),
+    "compact": ("carrel.ingest.commands.maintenance:compact", "Merge small files into large ones."),
+    "archive": ("carrel.ingest.commands.maintenance:archive", "Keep a copy of a dataset as it is now."),
+    "export": ("carrel.ingest.commands.maintenance:export", "Write the tables in BridgeDownstream's layout."),
     "check": ("carrel.ingest.commands.schemas:check", "Check the mapping file, and that it fits schemas and tables."),
     "schemas": ("carrel.ingest.commands.schemas:schemas", "Fill and list the schema store."),
     "diff-schema": (
@@ -33,7 +39,7 @@ COMMANDS = {
 @click.group(
     cls=LazyGroup,
     entries=COMMANDS,
-    explain=not_installed,
+    explain=explain_missing_library,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 def ingest() -> None:

@@ -26,61 +26,55 @@ _TABLES = "a table of the warehouse cannot be read or written"
 _RECONCILE = "`carrel ingest reconcile SOURCE` says which file is missing or damaged; restore it from a backup"
 
 
-def in_words(error: BaseException) -> str | None:
-    """A sentence for people; None when this is a fault of ours, which a traceback should show."""
+def explain_error(error: BaseException) -> str | None:
+    """Say it in a sentence for people; None when this is a fault of ours, which a traceback should show."""
     if isinstance(error, ModuleNotFoundError):
-        return not_installed(error)
+        return explain_missing_library(error)
     if isinstance(error, OSError):
-        return _of_system(error)
+        return _explain_os_error(error)
     if isinstance(error, MemoryError):
         return "there is not enough memory: use fewer --workers, or a larger machine. Nothing is lost: run it again."
-    if isinstance(error, _library_errors()):
-        return f"{_TABLES}{_of_disk(str(error))} ({type(error).__name__}): {_RECONCILE}"
+    # Those of Delta and Arrow, if they were loaded at all.
+    bases = (("deltalake.exceptions", "DeltaError"), ("pyarrow", "ArrowException"))
+    library_errors = tuple(getattr(sys.modules[module], name) for module, name in bases if module in sys.modules)
+    if isinstance(error, library_errors):
+        number = _number_in(str(error))
+        of_disk = f": {_NEXT[number].partition('.')[0]}" if number else ""
+        return f"{_TABLES}{of_disk} ({type(error).__name__}): {_RECONCILE}"
     return None
 
 
-def not_installed(error: ModuleNotFoundError) -> str:
-    """What to do about a library that is missing; raises `error` again when it is a part of Carrel."""
+def explain_missing_library(error: ModuleNotFoundError) -> str:
+    """Say what to do about a library that is missing; raises `error` again when it is a part of Carrel."""
     name = error.name or ""
     if not name or name.partition(".")[0] == "carrel":
         raise error
     return f"{name} is not there: {how_to_install('ingest')}"
 
 
-def _library_errors() -> tuple[type[BaseException], ...]:
-    """Those of Delta and Arrow, if they were loaded at all."""
-    known = (("deltalake.exceptions", "DeltaError"), ("pyarrow", "ArrowException"))
-    return tuple(getattr(sys.modules[module], name) for module, name in known if module in sys.modules)
-
-
-def _of_system(error: OSError) -> str:
-    place = error.filename2 or error.filename
+def _explain_os_error(error: OSError) -> str:
+    path = error.filename2 or error.filename
     number = error.errno or _number_in(str(error))
-    if number is None and place is None:  # Arrow's and Delta's own: their words may quote anything
+    if number is None and path is None:  # Arrow's and Delta's own: their words may quote anything
         return f"{_TABLES} ({type(error).__name__}): {_RECONCILE}"
-    if number == errno.ENOENT and _text(place).endswith(".parquet"):
-        return f"{_text(place)} of the warehouse is not there: {_RECONCILE}"
+    if number == errno.ENOENT and _text(path).endswith(".parquet"):
+        return f"{_text(path)} of the warehouse is not there: {_RECONCILE}"
     step = _NEXT.get(number or 0) or f"{(error.strerror or type(error).__name__).lower()}."
-    return f"{_text(place)}: {step}" if place else step
+    return f"{_text(path)}: {step}" if path else step
 
 
-def _text(place: object) -> str:
-    return place.decode(errors="replace") if isinstance(place, bytes) else str(place)
+def _text(path: object) -> str:
+    return path.decode(errors="replace") if isinstance(path, bytes) else str(path)
 
 
 def _number_in(text: str) -> int | None:
-    """Libraries say it in their own words."""
-    return next((number for words, number in _WORDS.items() if words in text), None)
+    """The error's number, of libraries that say it in their own words."""
+    return next((number for phrase, number in _PHRASES.items() if phrase in text), None)
 
 
-_WORDS = {
+_PHRASES = {
     "No space left on device": errno.ENOSPC,
     "Read-only file system": errno.EROFS,
     "Permission denied": errno.EACCES,
     "Disk quota exceeded": errno.EDQUOT,
 }
-
-
-def _of_disk(text: str) -> str:
-    number = _number_in(text)
-    return f": {_NEXT[number].partition('.')[0]}" if number else ""

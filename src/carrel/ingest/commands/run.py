@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from carrel.ingest.commands.shared import (
-    ending,
+    explains_faults,
     json_option,
     mapping_options,
     pool_of,
@@ -25,12 +25,11 @@ from carrel.units.files import write_atomically
 
 if TYPE_CHECKING:
     from carrel.ingest.run import Report, Setting
-    from carrel.ingest.schemas import Schemas
     from carrel.ingest.sources import Source
 
 
-def _in_a_folder(ctx: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
-    """Better before the run than after it."""
+def _check_folder_exists(ctx: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
+    """Refuse a file for metrics that could not be written: better before the run than after it."""
     if path is not None and not path.absolute().parent.is_dir():
         raise click.BadParameter(f"there is no folder {path.parent} to write it in", ctx, option)
     return path
@@ -58,7 +57,7 @@ def _run_options(command: Any) -> Any:
         click.option(
             "--metrics",
             type=click.Path(path_type=Path, dir_okay=False),
-            callback=_in_a_folder,
+            callback=_check_folder_exists,
             help="Write Prometheus text to this file.",
         ),
         json_option,
@@ -70,15 +69,16 @@ def _run_options(command: Any) -> Any:
 @click.command()
 @_run_options
 @click.pass_context
-@ending
-def run(ctx: click.Context, as_json: bool, metrics: Path | None, **given: Any) -> None:
+@explains_faults
+def run(ctx: click.Context, as_json: bool, metrics: Path | None, **options: Any) -> None:
     """Take every archive of SOURCE that was not taken yet.
 
     SOURCE is a folder, a file, a glob, s3://bucket/prefix, sqs:QUEUE-URL or synapse:syn123. Stopping it at any time is
     safe: the next run finishes or undoes it.
     """
-    report = _once(_setting(**given))
-    _say(report, as_json, metrics)
+    report = _run_once(_make_setting(**options))
+    _print_report(report, as_json)
+    _write_metrics(report, metrics)
     ctx.exit(report.exit_code)
 
 
@@ -91,33 +91,33 @@ def run(ctx: click.Context, as_json: bool, metrics: Path | None, **given: Any) -
     show_default=True,
     help="Seconds between looks at the source.",
 )
-@ending
-def watch(as_json: bool, metrics: Path | None, every: float, **given: Any) -> None:
+@explains_faults
+def watch(as_json: bool, metrics: Path | None, every: float, **options: Any) -> None:
     """Run again and again, as archives arrive, until it is told to stop (the run that goes on is finished first)."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    setting = _setting(**given)
-    told = None
+    setting = _make_setting(**options)
+    measured = None
     while not stop.is_set():
-        report = _attempt(setting)
+        report = _try_once(setting)
         if report is not None and report.run_id:
-            click.echo(_told(report, as_json))
+            _print_report(report, as_json)
         if report is not None:
-            told = report if report.run_id or told is None else told
-            _measure(told, metrics)
+            measured = report if report.run_id or measured is None else measured
+            _write_metrics(measured, metrics)
         # A queue gives a batch at a time: when there was one, there may be more at once.
-        more = report is not None and report.run_id and str(given["source"]).startswith("sqs:")
+        more = report is not None and report.run_id and str(options["source"]).startswith("sqs:")
         stop.wait(0 if more else every)
 
 
-def _attempt(setting: "Setting") -> "Report | None":
+def _try_once(setting: "Setting") -> "Report | None":
     """One run; what may pass by itself (the source, another ingest) is said, and tried again later."""
     from carrel.ingest.sources import SourceFault
     from carrel.ingest.store import WarehouseBusy, WarehouseFault
 
     try:
-        return _once(setting)
+        return _run_once(setting)
     except (WarehouseBusy, WarehouseFault, SourceFault) as fault:
         click.echo(str(fault), err=True)
         return None
@@ -132,9 +132,9 @@ def _attempt(setting: "Setting") -> "Report | None":
 @click.option("--schema-id", help="Lines of files of this schema.")
 @click.option("--all", "everything", is_flag=True, help="Every archive of the source, in quarantine or not.")
 @click.pass_context
-@ending
+@explains_faults
 def replay(
-    ctx: click.Context, as_json: bool, metrics: Path | None, everything: bool, ids: tuple[str, ...], **given: Any
+    ctx: click.Context, as_json: bool, metrics: Path | None, everything: bool, ids: tuple[str, ...], **options: Any
 ) -> None:
     """Take archives of SOURCE again, after a schema, mapping or rule was repaired.
 
@@ -147,22 +147,23 @@ def replay(
     from carrel.ingest.sources import whole_source_of
     from carrel.ingest.store.ledger import archive_key
 
-    wanted = QuarantineFilter(ids, *(given.pop(name) for name in ("record", "stage", "keyword", "schema_id")))
-    storage = warehouse_at(given["warehouse"])
-    setting = _setting(**given, find=whole_source_of)
-    lines = quarantine_rows(storage, wanted)
+    chosen = QuarantineFilter(ids, *(options.pop(name) for name in ("record", "stage", "keyword", "schema_id")))
+    storage = warehouse_at(options["warehouse"])
+    setting = _make_setting(**options, open_source=whole_source_of)
+    lines = quarantine_rows(storage, chosen)
     if unknown := sorted({*ids} - {row["id"] for row in lines}):
         raise click.ClickException(
             f"quarantine has no line {', '.join(unknown)} that fits; `carrel ingest quarantine list` lists them"
         )
     keys = {row["archive_key"] for row in lines}
     setting = replace(setting, replay=lambda ref: everything or archive_key(ref) in keys)
-    report = _once(setting)
-    _say(report, as_json, metrics)
+    report = _run_once(setting)
+    _print_report(report, as_json)
+    _write_metrics(report, metrics)
     ctx.exit(report.exit_code)
 
 
-def _setting(
+def _make_setting(
     source: str,
     warehouse: str,
     mapping_file: Path | None,
@@ -172,7 +173,7 @@ def _setting(
     app: str | None,
     reject: str,
     raw_json: bool,
-    find: "Callable[[str], Source] | None" = None,
+    open_source: "Callable[[str], Source] | None" = None,
 ) -> "Setting":
     if workers != 0 and not scheduler:
         begin_early()  # it imports while we do
@@ -180,39 +181,29 @@ def _setting(
     from carrel.ingest.sources import source_of
 
     options = IngestOptions(app_id=app, reject_records=reject == "record", raw_json=raw_json)
-    schemas = _filled(schema_folder, schemas_of(mapping_file, schema_folder))
-    found = (find or source_of)(source)
-    return Setting(warehouse, found, schemas, pool_of(workers, scheduler), options)
-
-
-def _filled(folder: Path, schemas: "Schemas") -> "Schemas":
-    """Without a store every file would go to quarantine; that is a mistyped name, or a step that was left out."""
-    if schemas.mapping.schemas and not folder.is_dir():
+    schemas = schemas_of(mapping_file, schema_folder)
+    # Without a store every file would go to quarantine; that is a mistyped name, or a step that was left out.
+    if schemas.mapping.schemas and not schema_folder.is_dir():
         raise click.ClickException(
-            f"there is no schema store in {folder}, so no file could be checked: fill it by "
+            f"there is no schema store in {schema_folder}, so no file could be checked: fill it by "
             "`carrel ingest schemas add FILES` or `carrel ingest schemas pull`, or say where it is by --schemas "
             "(or CARREL_INGEST_SCHEMAS)"
         )
-    return schemas
+    return Setting(warehouse, (open_source or source_of)(source), schemas, pool_of(workers, scheduler), options)
 
 
-def _once(setting: "Setting") -> "Report":
+def _run_once(setting: "Setting") -> "Report":
     from carrel.ingest.operations.ingestion import run as run_once
 
     with progress_bar() as progress:
         return run_once(setting, progress)
 
 
-def _say(report: "Report", as_json: bool, metrics: Path | None) -> None:
-    click.echo(_told(report, as_json))
-    _measure(report, metrics)
+def _print_report(report: "Report", as_json: bool) -> None:
+    click.echo(report.to_json().decode() if as_json else report.text())
 
 
-def _told(report: "Report", as_json: bool) -> str:
-    return report.to_json().decode() if as_json else report.text()
-
-
-def _measure(report: "Report", metrics: Path | None) -> None:
+def _write_metrics(report: "Report", metrics: Path | None) -> None:
     if metrics:
         # As a whole: a collector may read it at any time.
         write_atomically(metrics, report.metrics(time.time()), synced="no")

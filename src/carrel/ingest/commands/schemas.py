@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from carrel.ingest.commands.shared import ending, json_option, mapping_options, schemas_of
+from carrel.ingest.commands.shared import explains_faults, json_option, mapping_options, schemas_of
 from carrel.ingest.exits import EXIT_FOUND, EXIT_TAKEN
 from carrel.ingest.run.report import many
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--warehouse", envvar="CARREL_WAREHOUSE", show_envvar=True, help="Also check against the tables there.")
 @json_option
 @click.pass_context
-@ending
+@explains_faults
 def check(
     ctx: click.Context, mapping_file: Path | None, schema_folder: Path, warehouse: str | None, as_json: bool
 ) -> None:
@@ -32,16 +32,16 @@ def check(
     from carrel.ingest.mapping_checks import check_mapping
     from carrel.ingest.store import catalog, open_storage
 
-    known = schemas_of(mapping_file, schema_folder)
+    current = schemas_of(mapping_file, schema_folder)
     entries = catalog.load_all(open_storage(warehouse)) if warehouse else {}
     built = {name: entry.schema for name, entry in entries.items()}
     partitioned = {name: entry.partition_by for name, entry in entries.items()}
-    found = check_mapping(known.mapping, known.library, built, partitioned)
+    findings = check_mapping(current.mapping, current.library, built, partitioned)
     if as_json:
-        click.echo(json.dumps([asdict(each) for each in found], indent=1))
+        click.echo(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:
-        click.echo("\n".join(map(str, found)) or "nothing is wrong")
-    ctx.exit(1 if any(each.severity == "error" for each in found) else 0)
+        click.echo("\n".join(map(str, findings)) or "nothing is wrong")
+    ctx.exit(1 if any(finding.severity == "error" for finding in findings) else 0)
 
 
 @click.command("diff-schema")
@@ -51,7 +51,7 @@ def check(
 @click.option("--app", help="App id of records whose metadata names none.")
 @mapping_options
 @click.pass_context
-@ending
+@explains_faults
 def diff_schema(
     ctx: click.Context,
     uri: str,
@@ -74,45 +74,45 @@ def diff_schema(
     from carrel.ingest.schemas.incoming import document_of
     from carrel.ingest.sources import whole_source_of
 
-    known = schemas_of(mapping_file, schema_folder)
-    if uri not in known.library:
+    current = schemas_of(mapping_file, schema_folder)
+    if uri not in current.library:
         raise click.ClickException(f"{uri} is not in the store; `carrel ingest schemas list` lists what is")
     document = document_of(new.read_bytes(), str(new), uri)
     if not document.uris:
         raise click.ClickException(f"{new} is an archive map, not a schema; `carrel ingest check` looks at those")
     if len(document.uris) > 1:
         click.echo(f"Note: the $id of {new} is {document.uris[1]}: adding it would not change {uri}.", err=True)
-    other = with_document(known.library, uri, document.data)
-    changes = compare(known.library.document(uri), other.document(uri), known.library, other)
+    proposed = with_document(current.library, uri, document.data)
+    changes = compare(current.library.document(uri), proposed.document(uri), current.library, proposed)
     for change in changes:
         click.echo(f"{change.change.value:<9} {change.pointer or 'the whole'}: {change.message}")
     click.echo(many(len(changes), "change"))
-    outcomes = list(try_schema(whole_source_of(source), known, other, uri, app)) if source else []
+    outcomes = list(try_schema(whole_source_of(source), current, proposed, uri, app)) if source else []
     for outcome in outcomes:
-        click.echo(f"{outcome.verdict}: {' '.join(str(each) for each in outcome.group)}: {outcome.source_file}")
+        click.echo(f"{outcome.verdict}: {' '.join(map(str, outcome.group))}: {outcome.source_file}")
         for fault in outcome.after:
             click.echo(f"  {fault.keyword} at {fault.pointer or 'the whole'}: {fault.message}")
-    against = _against(changes, outcomes)
-    click.echo("; ".join(against) or "compatible")
-    ctx.exit(EXIT_FOUND if against else EXIT_TAKEN)
+    objections = _objections(changes, outcomes)
+    click.echo("; ".join(objections) or "compatible")
+    ctx.exit(EXIT_FOUND if objections else EXIT_TAKEN)
 
 
-def _against(changes: "list[SchemaChange]", outcomes: "list[SampleComparison]") -> list[str]:
+def _objections(changes: "list[SchemaChange]", outcomes: "list[SampleComparison]") -> list[str]:
     """What speaks against the new schema."""
     from carrel.ingest.schemas.diff import ChangeClass
 
-    classes = {each.change for each in changes}
-    refused = sum(each.verdict == "refused now" for each in outcomes)
-    found = []
+    classes = {change.change for change in changes}
+    refused = sum(outcome.verdict == "refused now" for outcome in outcomes)
+    objections = []
     if ChangeClass.KIND in classes:
-        found.append("a column would change its kind: choose a policy, or a new dataset version")
+        objections.append("a column would change its kind: choose a policy, or a new dataset version")
     if refused:
-        found.append(
+        objections.append(
             f"{many(refused, 'file')} of the sample would be refused, and {'is' if refused == 1 else 'are'} taken now"
         )
     if ChangeClass.NARROWING in classes and not outcomes:
-        found.append("files may be refused: try it with --sample SOURCE on archives that have such files")
-    return found
+        objections.append("files may be refused: try it with --sample SOURCE on archives that have such files")
+    return objections
 
 
 @click.group()
@@ -136,18 +136,18 @@ _folder = click.option(
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--url", help="Where the one file comes from, when it has no absolute $id.")
 @_folder
-@ending
+@explains_faults
 def add(paths: tuple[Path, ...], url: str | None, folder: Path) -> None:
     """Take schemas, or an archive map, from files and folders."""
     from carrel.ingest.schemas import SchemaStore
 
-    for each in SchemaStore(folder).add(paths, url):
-        click.echo(f"{each.change:<9}  {each.uri}")
+    for stored in SchemaStore(folder).add(paths, url):
+        click.echo(f"{stored.change:<9}  {stored.uri}")
 
 
 @schemas.command()
 @mapping_options
-@ending
+@explains_faults
 def pull(mapping_file: Path | None, schema_folder: Path) -> None:
     """Fetch the archive map that the mapping names, and every schema that it names."""
     from carrel.ingest.mapping import load
@@ -157,13 +157,13 @@ def pull(mapping_file: Path | None, schema_folder: Path) -> None:
     if source is None:
         raise click.ClickException("the mapping names no archive_map")
     base = mapping_file.parent if mapping_file else None
-    for each in SchemaStore(schema_folder).pull(source, base):
-        click.echo(f"{each.change:<9}  {each.uri}")
+    for stored in SchemaStore(schema_folder).pull(source, base):
+        click.echo(f"{stored.change:<9}  {stored.uri}")
 
 
 @schemas.command("list")
 @_folder
-@ending
+@explains_faults
 def list_schemas(folder: Path) -> None:
     """Every schema in the store, with the hash of its bytes."""
     from carrel.ingest.schemas import SchemaStore

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from carrel.ingest.commands.faults import in_words
+from carrel.ingest.commands.faults import explain_error
 from carrel.ingest.exits import EXIT_BUSY, EXIT_STOPPED
 from carrel.units.parts import how_to_install
 
@@ -116,30 +116,33 @@ def progress_bar() -> "Iterator[Progress]":
         yield lambda done, todo: bar.update(task, completed=done, total=todo)
 
 
-def ending(command: Command) -> Command:
+def explains_faults(command: Command) -> Command:
     """Faults that are nobody's mistake in the code end in a sentence and an exit code."""
 
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         try:
-            return _said(command, *args, **kwargs)
+            return _run_with_own_faults(command, *args, **kwargs)
         except KeyboardInterrupt:
             click.echo("Stopped. Nothing is lost: the next run finishes or undoes what was begun.", err=True)
             sys.exit(EXIT_STOPPED)
         except Exception as error:
-            if isinstance(error, BrokenPipeError) and _nobody_reads():
-                _write_to_nobody()
+            if isinstance(error, BrokenPipeError) and _is_output_closed():
+                # Else the interpreter would fail once more, and say so, as it writes what it still holds.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
                 sys.exit(1)
-            words = in_words(error)
-            if words is None or _debugging():
+            explanation = explain_error(error)
+            context = click.get_current_context(silent=True)
+            is_debugging = context is not None and context.find_root().params.get("debug")
+            if explanation is None or is_debugging:
                 raise
-            raise click.ClickException(words) from error
+            raise click.ClickException(explanation) from error
 
     return wrapped
 
 
-def _said(command: Command, *args: Any, **kwargs: Any) -> Any:
-    """The command, its own faults in their own words. Any library that is imported here may be missing."""
+def _run_with_own_faults(command: Command, *args: Any, **kwargs: Any) -> Any:
+    """Run the command, its own faults in their own words. Any library that is imported here may be missing."""
     from carrel.ingest.mapping import MappingInvalid
     from carrel.ingest.mapping.partitioning import PartitionsChanged
     from carrel.ingest.schemas import StoreFault
@@ -155,40 +158,30 @@ def _said(command: Command, *args: Any, **kwargs: Any) -> Any:
         raise click.ClickException(str(fault)) from fault
 
 
-def _nobody_reads() -> bool:
+def _is_output_closed() -> bool:
     """Whether who was to read our output has gone, as `head` does."""
     poll = select.poll()
     poll.register(1, 0)
     return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
-def _write_to_nobody() -> None:
-    """Else the interpreter would fail once more, and say so, as it writes what it still holds."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-
-
-def _debugging() -> bool:
-    context = click.get_current_context(silent=True)
-    return bool(context and context.find_root().params.get("debug"))
-
-
-def warehouse_at(place: str) -> "WarehouseStorage":
+def warehouse_at(location: str) -> "WarehouseStorage":
     """The warehouse that is there. A command that only looks, or removes, must not take a mistyped name for one."""
     from carrel.ingest.store import open_storage
     from carrel.warehouse.layout import STATE
 
-    if "://" not in place and Path(place).is_file():
-        raise click.ClickException(f"{place} is a file; a warehouse is a folder, or s3://bucket/prefix")
-    storage = open_storage(place)
+    if "://" not in location and Path(location).is_file():
+        raise click.ClickException(f"{location} is a file; a warehouse is a folder, or s3://bucket/prefix")
+    storage = open_storage(location)
     if storage.read(STATE) is None:
         raise click.ClickException(
-            f"there is no warehouse in {place}: look whether --warehouse (or CARREL_WAREHOUSE) is right. "
+            f"there is no warehouse in {location}: look whether --warehouse (or CARREL_WAREHOUSE) is right. "
             "`carrel ingest run` makes one."
         )
     return storage
 
 
-def looking(command: Command) -> Command:
+def warns_of_withdrawals(command: Command) -> Command:
     """What a command shows may hold rows that a withdrawal has not reached yet: it says so, on the standard error."""
 
     @functools.wraps(command)

@@ -5,7 +5,7 @@ from typing import Literal
 
 import click
 
-from carrel.ingest.commands.shared import ending, warehouse_at, warehouse_option
+from carrel.ingest.commands.shared import explains_faults, warehouse_at, warehouse_option
 from carrel.ingest.exits import EXIT_FOUND, EXIT_TAKEN
 from carrel.ingest.run.report import many
 
@@ -17,7 +17,7 @@ from carrel.ingest.run.report import many
 @click.option("--dry-run", is_flag=True, help="Say what would be removed, and change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_context
-@ending
+@explains_faults
 def withdraw(
     ctx: click.Context,
     warehouse: str,
@@ -37,7 +37,7 @@ def withdraw(
 
     if not (healthcodes or records):
         raise click.UsageError("Say whom: --healthcode H or --record R.")
-    if not all(each.strip() for each in (*healthcodes, *records)):
+    if not all(code.strip() for code in (*healthcodes, *records)):
         raise click.UsageError("A code is empty: nobody has that one.")
     warehouse_at(warehouse)
     foreseen = preview_withdrawal(warehouse, healthcodes, records)
@@ -47,8 +47,8 @@ def withdraw(
         click.echo("Nothing was changed.")
         ctx.exit(EXIT_FOUND if foreseen.unknown else EXIT_TAKEN)
     if not yes:
-        each = [(len(healthcodes), "participant"), (len(records), "record")]
-        whom = " and ".join(many(number, noun) for number, noun in each if number)
+        counts = [(len(healthcodes), "participant"), (len(records), "record")]
+        whom = " and ".join(many(number, noun) for number, noun in counts if number)
         click.confirm(f"Remove {whom} for good?", abort=True)
     proof = remove(warehouse, healthcodes, records)
     click.echo(proof.text())
@@ -62,7 +62,7 @@ def withdraw(
 )
 @click.option("--vacuum-hours", type=click.IntRange(0), help="Delete files that only versions older than this need.")
 @click.option("--yes", is_flag=True, help="Do not ask before files are deleted (nobody is asked but at a terminal).")
-@ending
+@explains_faults
 def compact(warehouse: str, target_mb: int, vacuum_hours: int | None, yes: bool) -> None:
     """Merge small files into large ones, rows of a record together. Runs do so by themselves when there are many.
 
@@ -72,8 +72,8 @@ def compact(warehouse: str, target_mb: int, vacuum_hours: int | None, yes: bool)
     from carrel.ingest.operations.compaction import count_old_files, delete_old_files
 
     warehouse_at(warehouse)
-    made = merge(warehouse, target_mb * 1_000_000)
-    for name, (before, after) in sorted(made.tables.items()):
+    merged = merge(warehouse, target_mb * 1_000_000)
+    for name, (before, after) in sorted(merged.tables.items()):
         click.echo(f"{name}: {before} files became {after}")
     deleted = 0
     if vacuum_hours is not None and (old := count_old_files(warehouse, vacuum_hours)):
@@ -82,23 +82,23 @@ def compact(warehouse: str, target_mb: int, vacuum_hours: int | None, yes: bool)
         if not yes and sys.stdin.isatty():
             click.confirm("Delete them for good?", abort=True)
         deleted = delete_old_files(warehouse, vacuum_hours)
-    click.echo(f"{many(len(made.tables), 'table')} compacted, {many(deleted, 'old file')} deleted")
+    click.echo(f"{many(len(merged.tables), 'table')} compacted, {many(deleted, 'old file')} deleted")
 
 
 @click.command()
 @click.argument("dataset")
 @warehouse_option
-@ending
+@explains_faults
 def archive(dataset: str, warehouse: str) -> None:
     """Keep a copy of DATASET (as MotionRecord_v1) as it is now, with its history."""
     from carrel.ingest.operations.copies import copy_dataset
 
     warehouse_at(warehouse)
     try:
-        place = copy_dataset(warehouse, dataset)
+        key = copy_dataset(warehouse, dataset)
     except KeyError:
         raise click.ClickException(f"there is no dataset {dataset}; `carrel ingest tables` lists the tables") from None
-    click.echo(f"{dataset} is kept in {warehouse.rstrip('/')}/{place}")
+    click.echo(f"{dataset} is kept in {warehouse.rstrip('/')}/{key}")
 
 
 @click.command()
@@ -111,7 +111,7 @@ def archive(dataset: str, warehouse: str) -> None:
 )
 @click.option("--raw-json", is_flag=True, help="Also the raw JSON that `run --raw-json` keeps.")
 @click.pass_context
-@ending
+@explains_faults
 def export(
     ctx: click.Context,
     folder: str,
