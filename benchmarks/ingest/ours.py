@@ -35,7 +35,9 @@ def schemas() -> Schemas:
 def ingest(archives: Path, warehouse: Path, workers: int = 0) -> tuple[Report, float]:
     """One run, and its processor seconds in this process. A SystemExit unless every file was taken."""
     pool = processes(workers) if workers else inline()
-    setting = Setting(str(warehouse), source_of(str(archives)), schemas(), pool, IngestOptions())
+    setting = Setting(
+        warehouse=str(warehouse), source=source_of(str(archives)), schemas=schemas(), pool=pool, options=IngestOptions()
+    )
     begin = time.process_time()
     report = run(setting)
     if report.quarantined or report.failures:

@@ -108,5 +108,13 @@ def test_generated_archives_become_of_them_what_the_truth_says(store, tmp_path):
     truth = write(Knobs(seed=5, records=60, faults=dict.fromkeys(FAULTS, 1), odd_keys=0.5), tmp_path / "study")
     schemas = Schemas(loads(MAPPING), store.library())
     warehouse = tmp_path / "warehouse"
-    run(Setting(str(warehouse), Folder(tmp_path / "study/archives"), schemas, inline(), IngestOptions()))
+    run(
+        Setting(
+            warehouse=str(warehouse),
+            source=Folder(tmp_path / "study/archives"),
+            schemas=schemas,
+            pool=inline(),
+            options=IngestOptions(),
+        )
+    )
     assert (dispositions_of(warehouse), quarantined(warehouse)) == expected(truth)

@@ -120,7 +120,15 @@ def ingest(
     mapping: str = MAPPING,
 ) -> Report:
     """One run."""
-    return run(Setting(str(warehouse), source, schemas(mapping), pool or inline(), options or IngestOptions()))
+    return run(
+        Setting(
+            warehouse=str(warehouse),
+            source=source,
+            schemas=schemas(mapping),
+            pool=pool or inline(),
+            options=options or IngestOptions(),
+        )
+    )
 
 
 def tables_of(warehouse: Path | str) -> dict[str, pa.Table]:

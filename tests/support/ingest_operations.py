@@ -35,12 +35,26 @@ def take(
     """A run over all archives, or those of `names`."""
     options = IngestOptions(batch_archives=batch, raw_json=raw_json)
     options = replace(options, stream_from=300, flush_bytes=2_000) if streamed else options
-    run(Setting(warehouse, Folder(Path(archives), tuple(names) or None), schemas(mapping), inline(), options))
+    run(
+        Setting(
+            warehouse=warehouse,
+            source=Folder(Path(archives), tuple(names) or None),
+            schemas=schemas(mapping),
+            pool=inline(),
+            options=options,
+        )
+    )
 
 
 def replay(warehouse: str, archives: str, mapping: str = MAPPING) -> None:
     """Take everything again."""
-    setting = Setting(warehouse, Folder(Path(archives)), schemas(mapping), inline(), replay=lambda ref: True)
+    setting = Setting(
+        warehouse=warehouse,
+        source=Folder(Path(archives)),
+        schemas=schemas(mapping),
+        pool=inline(),
+        replay=lambda ref: True,
+    )
     run(setting)
 
 

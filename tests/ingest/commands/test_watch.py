@@ -102,5 +102,9 @@ def test_killed_and_started_again_it_comes_to_the_same(step, site, watch):
     assert watch(CARREL_FAULT=step).wait(120) == -signal.SIGKILL
     watch()
     until(lambda: taken(site) == {"1", "2"})
-    run(Setting(str(site / "quiet"), source_of(str(site / "archives")), schemas(), inline()))
+    run(
+        Setting(
+            warehouse=str(site / "quiet"), source=source_of(str(site / "archives")), schemas=schemas(), pool=inline()
+        )
+    )
     assert state_of(site / "w") == state_of(site / "quiet")

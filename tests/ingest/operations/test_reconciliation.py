@@ -157,7 +157,15 @@ def full(study):
 
 
 def replay_all(warehouse, archives):
-    return run(Setting(str(warehouse), Folder(archives), schemas(MAPPING), inline(), replay=lambda ref: True))
+    return run(
+        Setting(
+            warehouse=str(warehouse),
+            source=Folder(archives),
+            schemas=schemas(MAPPING),
+            pool=inline(),
+            replay=lambda ref: True,
+        )
+    )
 
 
 @pytest.mark.parametrize("table", ["MotionRecord_v1", "sharedSchema_v1__steps"])

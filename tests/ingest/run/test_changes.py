@@ -262,7 +262,13 @@ def test_a_replay_after_a_repair_takes_what_was_held(archives, warehouse):
     take(warehouse, archives, mapping=unknown)
     assert dispositions_of(warehouse) == {"one": "empty", "two": "empty"}
     assert take(warehouse, archives).run_id is None
-    setting = Setting(str(warehouse), Folder(archives.folder), schemas(MAPPED), inline(), replay=lambda ref: True)
+    setting = Setting(
+        warehouse=str(warehouse),
+        source=Folder(archives.folder),
+        schemas=schemas(MAPPED),
+        pool=inline(),
+        replay=lambda ref: True,
+    )
     run(setting)
     assert values(warehouse) == [("r1", 1), ("r2", 2)]
     assert dispositions_of(warehouse) == {"one": "ingested", "two": "partial"}

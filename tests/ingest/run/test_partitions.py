@@ -144,7 +144,7 @@ def test_tables_keep_their_partitions(tmp_path):
     before = state_of(warehouse)
     archive(folder, "two", "r2", {"anything.json": {"a": 1}})
     with pytest.raises(PartitionsChanged, match=r"Anything_v1: \{partition_by: \[assessmentid, assessmentrevision,"):
-        run(Setting(str(warehouse), Folder(folder), schemas(MAPPING), inline()))
+        run(Setting(warehouse=str(warehouse), source=Folder(folder), schemas=schemas(MAPPING), pool=inline()))
     assert state_of(warehouse) == before
 
 

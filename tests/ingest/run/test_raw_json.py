@@ -149,7 +149,13 @@ def archives(tmp_path):
 
 
 def take(tmp_path, archives, options=RAW, mapping=MAPPED, **more):
-    setting = Setting(str(tmp_path / "warehouse"), Folder(archives.folder), schemas(mapping), inline(), options)
+    setting = Setting(
+        warehouse=str(tmp_path / "warehouse"),
+        source=Folder(archives.folder),
+        schemas=schemas(mapping),
+        pool=inline(),
+        options=options,
+    )
     return run(replace(setting, **more))
 
 

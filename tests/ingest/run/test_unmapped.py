@@ -111,7 +111,7 @@ def test_the_next_step_leads_there(archives, tmp_path):
         f"{MAPPING}ignored: {{'*.png': nobody looks at them}}\n"
         "legacy: {any: {1: {secret-name.json: Secrets_v1, anything.json: Anything_v1}}}\n"
     )
-    setting = Setting(str(tmp_path / "w"), Folder(archives), schemas(mapping), inline())
+    setting = Setting(warehouse=str(tmp_path / "w"), source=Folder(archives), schemas=schemas(mapping), pool=inline())
     report = run(replace(setting, replay=lambda ref: True))
     assert (report.unmapped_files, report.rows["Secrets_v1"]) == (0, 1)
     assert counts(tmp_path / "w", archives, mapping) == (0, 0)

@@ -40,7 +40,9 @@ def _take(url: str) -> int:
         raise SettingsFault("INGEST_WAREHOUSE is not set")
     schemas = schemas_in(mapping_folder(Aws(), os.environ.get("INGEST_MAPPING")))
     options = IngestOptions(app_id=os.environ.get("INGEST_APP"))
-    report = run(Setting(warehouse, source_of(url), schemas, processes(), options))
+    report = run(
+        Setting(warehouse=warehouse, source=source_of(url), schemas=schemas, pool=processes(), options=options)
+    )
     logger.info("%s", report.text())
     log_report(report)
     return 1 if report.failures else 0

@@ -29,7 +29,17 @@ def make_ingester(mapping: Path | None) -> IngestArchives:
         source = ListedSource(archives)
         # In this process: a Lambda has no shared memory, without which Python's process pools do not start.
         try:
-            log_report(run(Setting(study.warehouse, source, schemas, inline(), IngestOptions(app_id=study.app))))
+            log_report(
+                run(
+                    Setting(
+                        warehouse=study.warehouse,
+                        source=source,
+                        schemas=schemas,
+                        pool=inline(),
+                        options=IngestOptions(app_id=study.app),
+                    )
+                )
+            )
         except WarehouseBusy as busy:
             raise Busy(str(busy)) from None
         return source.acknowledged

@@ -164,6 +164,7 @@ def replay(
 
 
 def _make_setting(
+    *,
     source: str,
     warehouse: str,
     mapping_file: Path | None,
@@ -189,7 +190,13 @@ def _make_setting(
             "`carrel ingest schemas add FILES` or `carrel ingest schemas pull`, or say where it is by --schemas "
             "(or CARREL_INGEST_SCHEMAS)"
         )
-    return Setting(warehouse, (open_source or source_of)(source), schemas, pool_of(workers, scheduler), options)
+    return Setting(
+        warehouse=warehouse,
+        source=(open_source or source_of)(source),
+        schemas=schemas,
+        pool=pool_of(workers, scheduler),
+        options=options,
+    )
 
 
 def _run_once(setting: "Setting") -> "Report":

@@ -44,7 +44,7 @@ mapping_option = click.option(
 
 
 def mapping_options(command: Command) -> Command:
-    """--mapping and --schemas."""
+    """Give a command the options --mapping and --schemas."""
     command = mapping_option(command)
     return click.option(
         "--schemas",
@@ -59,7 +59,7 @@ def mapping_options(command: Command) -> Command:
 
 
 def pool_options(command: Command) -> Command:
-    """--workers and --scheduler."""
+    """Give a command the options --workers and --scheduler."""
     command = click.option(
         "--workers", type=click.IntRange(0), help="Worker processes; 0: none; default: one per processor."
     )(command)
@@ -77,7 +77,7 @@ def schemas_of(mapping_file: Path | None, folder: Path) -> "Schemas":
 
 
 def pool_of(workers: int | None, scheduler: str | None) -> "Pool":
-    """Where batches run."""
+    """The pool that batches run on, by these options."""
     from carrel.ingest.run import pools
 
     if scheduler:

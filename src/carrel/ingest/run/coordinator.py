@@ -42,7 +42,7 @@ def no_progress(done: int, todo: int) -> None:
     """Tell nobody how far a run is."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """What a run needs to be told."""
 

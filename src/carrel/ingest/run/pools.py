@@ -42,7 +42,7 @@ def threads(workers: int) -> Pool:
 
 
 def inline() -> Pool:
-    """No concurrency at all."""
+    """This process alone, one batch after the other."""
     return Pool(InlineExecutor, 1)
 
 

@@ -89,7 +89,7 @@ class Writers:
             self._close(key)
 
     def abandon(self) -> None:
-        """Throw away everything."""
+        """Delete everything that was written."""
         for file in self._open.values():
             file.writer.abandon()
         for part in self._parts:
