@@ -16,7 +16,7 @@ import pytest
 from tests.support.cloudformation import DEPLOY
 
 from carrel.ingest.aws.artifacts import list_refs
-from carrel.ingest.aws.handler import studies_of
+from carrel.ingest.aws.handler import parse_studies
 from carrel.ingest.aws.versions import list_versions
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -193,7 +193,7 @@ def has_a_pipeline(namespace: str, app: str, study: str, most: str, environment:
     made = functions.get_function(FunctionName=name)
     assert "Concurrency" not in made
     variables = made["Configuration"]["Environment"]["Variables"]
-    (study_made,) = studies_of(variables["INGEST_STUDIES"]).values()
+    (study_made,) = parse_studies(variables["INGEST_STUDIES"]).values()
     assert study_made.warehouse == f"s3://acme-{environment}-warehouse/{namespace}/{app}/{study}"
     assert variables["INGEST_MAPPING"] == f"s3://acme-{environment}-artifacts/Carrel/{namespace}/mapping"
     mapped = functions.list_event_source_mappings()["EventSourceMappings"]

@@ -386,13 +386,13 @@ def test_a_busy_warehouse_is_not_asked_again_in_the_same_batch(keys):
 @pytest.mark.parametrize("text", ["", "{", "[]", '[{"name": "x"}]', "[1]"])
 def test_settings_that_make_no_sense_are_said(text):
     with pytest.raises(handler.SettingsFault, match="INGEST_STUDIES"):
-        handler.studies_of(text)
+        handler.parse_studies(text)
 
 
 @pytest.mark.parametrize("place", ["s3://raw", "s3://raw/Carrel/main", "s3://raw/other/main/mapping"])
 def test_a_place_of_the_mapping_that_is_none_is_said(aws, place):
     with pytest.raises(handler.SettingsFault, match="INGEST_MAPPING"):
-        handler.mapping_folder(Aws(), place)
+        handler.fetch_mapping(Aws(), place)
 
 
 def test_the_source_is_one_that_the_engine_knows():

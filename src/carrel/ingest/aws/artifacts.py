@@ -47,7 +47,7 @@ def upload(client: Any, bucket: str, ref: str, folders: Mapping[str, Path]) -> A
     Files that are there already are left, new ones written first, the index after them, and what it no longer names
     removed last. Stopped anywhere, the ref is what it was or what it will be, or says so when it is fetched.
     """
-    prefix, files = _prefix(ref), _files(folders)
+    prefix, files = _prefix(ref), _list_files(folders)
     artifacts = {path: Artifact(path, file.stat().st_size, _sha256(file)) for path, file in files.items()}
     before, present = _read_index(client, bucket, prefix), set(_list_paths(client, bucket, prefix))
     same = [path for path, artifact in artifacts.items() if path in present and before.get(path) == artifact]
@@ -116,7 +116,7 @@ def _prefix(ref: str) -> str:
     return f"{ROOT}/{ref}/"
 
 
-def _files(folders: Mapping[str, Path]) -> dict[str, Path]:
+def _list_files(folders: Mapping[str, Path]) -> dict[str, Path]:
     """Path in the ref -> file here. Caches and hidden files stay behind; links are refused."""
     files: dict[str, Path] = {}
     for name, folder in folders.items():

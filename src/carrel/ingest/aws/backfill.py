@@ -10,8 +10,8 @@ import os
 import sys
 
 from carrel.ingest.aws.counts import log_report
-from carrel.ingest.aws.handler import SettingsFault, mapping_folder
-from carrel.ingest.aws.ingester import schemas_in
+from carrel.ingest.aws.handler import SettingsFault, fetch_mapping
+from carrel.ingest.aws.ingester import load_schemas
 from carrel.ingest.aws_access import Aws
 
 BUSY = 75
@@ -38,7 +38,7 @@ def _take(url: str) -> int:
     warehouse = os.environ.get("INGEST_WAREHOUSE")
     if not warehouse:
         raise SettingsFault("INGEST_WAREHOUSE is not set")
-    schemas = schemas_in(mapping_folder(Aws(), os.environ.get("INGEST_MAPPING")))
+    schemas = load_schemas(fetch_mapping(Aws(), os.environ.get("INGEST_MAPPING")))
     options = IngestOptions(app_id=os.environ.get("INGEST_APP"))
     report = run(
         Setting(warehouse=warehouse, source=source_of(url), schemas=schemas, pool=processes(), options=options)

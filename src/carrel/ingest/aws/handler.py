@@ -39,7 +39,7 @@ def batch_handler() -> BatchHandler:
         raise SettingsFault("INGEST_STUDIES is not set")
     aws = Aws()
     return BatchHandler(
-        studies=studies_of(studies),
+        studies=parse_studies(studies),
         queue=Queue(
             aws,
             os.environ.get("INGEST_QUEUE_URL"),
@@ -47,12 +47,12 @@ def batch_handler() -> BatchHandler:
             int(os.environ.get("INGEST_INVALID_AFTER", "3")),
         ),
         aws=aws,
-        ingest=make_ingester(mapping_folder(aws, os.environ.get("INGEST_MAPPING"))),
+        ingest=make_ingester(fetch_mapping(aws, os.environ.get("INGEST_MAPPING"))),
         most=int(os.environ.get("INGEST_MOST", "50")),
     )
 
 
-def studies_of(text: str) -> dict[str, StudyPipeline]:
+def parse_studies(text: str) -> dict[str, StudyPipeline]:
     """`[{"name": ..., "warehouse": ..., "app": ...}, ...]` as studies by name. Raises SettingsFault."""
     try:
         studies = [StudyPipeline(**row) for row in json.loads(text)]
@@ -63,7 +63,7 @@ def studies_of(text: str) -> dict[str, StudyPipeline]:
     return {study.name: study for study in studies}
 
 
-def mapping_folder(aws: Aws, location: str | None) -> Path | None:
+def fetch_mapping(aws: Aws, location: str | None) -> Path | None:
     """The folder of the mapping and its schemas; `location` is a folder, or `s3://bucket/Carrel/REF/NAME` (fetched)."""
     if location is None or not location.startswith("s3://"):
         return Path(location) if location else None

@@ -23,7 +23,7 @@ def make_ingester(mapping: Path | None) -> IngestArchives:
     from carrel.ingest.run import IngestOptions, Setting, inline
     from carrel.ingest.store import WarehouseBusy
 
-    schemas = schemas_in(mapping)
+    schemas = load_schemas(mapping)
 
     def ingest(study: StudyPipeline, archives: Sequence[ArchiveRef]) -> Collection[str]:
         source = ListedSource(archives)
@@ -47,7 +47,7 @@ def make_ingester(mapping: Path | None) -> IngestArchives:
     return ingest
 
 
-def schemas_in(mapping: Path | None) -> "Schemas":
+def load_schemas(mapping: Path | None) -> "Schemas":
     """The mapping and the schemas of a folder; None: the shipped mapping and no schemas."""
     from carrel.ingest.mapping.loader import load
     from carrel.ingest.schemas import Schemas, SchemaStore

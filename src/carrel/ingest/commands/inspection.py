@@ -12,7 +12,7 @@ from carrel.ingest.commands.shared import (
     explains_faults,
     json_option,
     mapping_option,
-    warehouse_at,
+    open_warehouse,
     warehouse_option,
     warns_of_withdrawals,
 )
@@ -41,7 +41,7 @@ def status(warehouse: str, mapping_file: Path | None, as_json: bool) -> None:
     from carrel.ingest.mapping import load
     from carrel.ingest.operations.status import read_status
 
-    current = read_status(warehouse_at(warehouse), load(mapping_file))
+    current = read_status(open_warehouse(warehouse), load(mapping_file))
     click.echo(json.dumps(asdict(current), indent=1, default=str) if as_json else current.text())
 
 

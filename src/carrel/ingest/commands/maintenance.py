@@ -5,7 +5,7 @@ from typing import Literal
 
 import click
 
-from carrel.ingest.commands.shared import explains_faults, warehouse_at, warehouse_option
+from carrel.ingest.commands.shared import explains_faults, open_warehouse, warehouse_option
 from carrel.ingest.exits import EXIT_FOUND, EXIT_TAKEN
 from carrel.ingest.run.report import many
 
@@ -39,7 +39,7 @@ def withdraw(
         raise click.UsageError("Say whom: --healthcode H or --record R.")
     if not all(code.strip() for code in (*healthcodes, *records)):
         raise click.UsageError("A code is empty: nobody has that one.")
-    warehouse_at(warehouse)
+    open_warehouse(warehouse)
     foreseen = preview_withdrawal(warehouse, healthcodes, records)
     for line in foreseen.lines():
         click.echo(line)
@@ -71,7 +71,7 @@ def compact(warehouse: str, target_mb: int, vacuum_hours: int | None, yes: bool)
     from carrel.ingest.operations.compaction import compact as merge
     from carrel.ingest.operations.compaction import count_old_files, delete_old_files
 
-    warehouse_at(warehouse)
+    open_warehouse(warehouse)
     merged = merge(warehouse, target_mb * 1_000_000)
     for name, (before, after) in sorted(merged.tables.items()):
         click.echo(f"{name}: {before} files became {after}")
@@ -93,7 +93,7 @@ def archive(dataset: str, warehouse: str) -> None:
     """Keep a copy of DATASET (as MotionRecord_v1) as it is now, with its history."""
     from carrel.ingest.operations.copies import copy_dataset
 
-    warehouse_at(warehouse)
+    open_warehouse(warehouse)
     try:
         key = copy_dataset(warehouse, dataset)
     except KeyError:
@@ -129,7 +129,7 @@ def export(
     from carrel.ingest.operations.export import NotExported, export_bridge
     from carrel.ingest.operations.withdrawal_requests import unfinished_withdrawal
 
-    if warning := unfinished_withdrawal(warehouse_at(warehouse)):
+    if warning := unfinished_withdrawal(open_warehouse(warehouse)):
         raise click.ClickException(f"nothing was exported. {warning}")
     try:
         without = 0

@@ -12,12 +12,12 @@ import click
 from carrel.ingest.commands.shared import (
     explains_faults,
     json_option,
+    load_schemas,
+    make_pool,
     mapping_options,
-    pool_of,
+    open_warehouse,
     pool_options,
     progress_bar,
-    schemas_of,
-    warehouse_at,
     warehouse_option,
 )
 from carrel.ingest.forkserver import begin_early
@@ -148,7 +148,7 @@ def replay(
     from carrel.ingest.store.ledger import archive_key
 
     chosen = QuarantineFilter(ids, *(options.pop(name) for name in ("record", "stage", "keyword", "schema_id")))
-    storage = warehouse_at(options["warehouse"])
+    storage = open_warehouse(options["warehouse"])
     setting = _make_setting(**options, open_source=whole_source_of)
     lines = quarantine_rows(storage, chosen)
     if unknown := sorted({*ids} - {row["id"] for row in lines}):
@@ -182,7 +182,7 @@ def _make_setting(
     from carrel.ingest.sources import source_of
 
     options = IngestOptions(app_id=app, reject_records=reject == "record", raw_json=raw_json)
-    schemas = schemas_of(mapping_file, schema_folder)
+    schemas = load_schemas(mapping_file, schema_folder)
     # Without a store every file would go to quarantine; that is a mistyped name, or a step that was left out.
     if schemas.mapping.schemas and not schema_folder.is_dir():
         raise click.ClickException(
@@ -194,7 +194,7 @@ def _make_setting(
         warehouse=warehouse,
         source=(open_source or source_of)(source),
         schemas=schemas,
-        pool=pool_of(workers, scheduler),
+        pool=make_pool(workers, scheduler),
         options=options,
     )
 

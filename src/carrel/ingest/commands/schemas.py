@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from carrel.ingest.commands.shared import explains_faults, json_option, mapping_options, schemas_of
+from carrel.ingest.commands.shared import explains_faults, json_option, load_schemas, mapping_options
 from carrel.ingest.exits import EXIT_FOUND, EXIT_TAKEN
 from carrel.ingest.run.report import many
 
@@ -32,7 +32,7 @@ def check(
     from carrel.ingest.mapping_checks import check_mapping
     from carrel.ingest.store import catalog, open_storage
 
-    current = schemas_of(mapping_file, schema_folder)
+    current = load_schemas(mapping_file, schema_folder)
     entries = catalog.load_all(open_storage(warehouse)) if warehouse else {}
     built = {name: entry.schema for name, entry in entries.items()}
     partitioned = {name: entry.partition_by for name, entry in entries.items()}
@@ -74,7 +74,7 @@ def diff_schema(
     from carrel.ingest.schemas.incoming import document_of
     from carrel.ingest.sources import whole_source_of
 
-    current = schemas_of(mapping_file, schema_folder)
+    current = load_schemas(mapping_file, schema_folder)
     if uri not in current.library:
         raise click.ClickException(f"{uri} is not in the store; `carrel ingest schemas list` lists what is")
     document = document_of(new.read_bytes(), str(new), uri)

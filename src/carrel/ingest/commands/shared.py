@@ -68,7 +68,7 @@ def pool_options(command: Command) -> Command:
     )
 
 
-def schemas_of(mapping_file: Path | None, folder: Path) -> "Schemas":
+def load_schemas(mapping_file: Path | None, folder: Path) -> "Schemas":
     """The mapping and the store, for a run."""
     from carrel.ingest.mapping import load
     from carrel.ingest.schemas import Schemas, SchemaStore
@@ -76,7 +76,7 @@ def schemas_of(mapping_file: Path | None, folder: Path) -> "Schemas":
     return Schemas(load(mapping_file), SchemaStore(folder).library())
 
 
-def pool_of(workers: int | None, scheduler: str | None) -> "Pool":
+def make_pool(workers: int | None, scheduler: str | None) -> "Pool":
     """The pool that batches run on, by these options."""
     from carrel.ingest.run import pools
 
@@ -165,7 +165,7 @@ def _is_output_closed() -> bool:
     return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
-def warehouse_at(location: str) -> "WarehouseStorage":
+def open_warehouse(location: str) -> "WarehouseStorage":
     """The warehouse that is there. A command that only looks, or removes, must not take a mistyped name for one."""
     from carrel.ingest.store import open_storage
     from carrel.warehouse.layout import STATE
@@ -188,7 +188,7 @@ def warns_of_withdrawals(command: Command) -> Command:
     def wrapped(*args: Any, warehouse: str, **kwargs: Any) -> Any:
         from carrel.ingest.operations.withdrawal_requests import unfinished_withdrawal
 
-        if warning := unfinished_withdrawal(warehouse_at(warehouse)):
+        if warning := unfinished_withdrawal(open_warehouse(warehouse)):
             click.echo(f"Warning: {warning}", err=True)
         return command(*args, warehouse=warehouse, **kwargs)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from carrel.ingest.archives import ArchiveRejected, FileRejected, open_archive, parse
-from carrel.ingest.run.extraction import self_description
+from carrel.ingest.run.extraction import read_self_description
 from carrel.ingest.run.fetching import FetchedArchive, fetch
 from carrel.ingest.schemas import Library, Schemas
 from carrel.ingest.schemas.samples import SampleComparison, compare_on_sample, representative
@@ -53,7 +53,7 @@ def _files(archive: FetchedArchive, schemas: Schemas, uri: str) -> Iterator[File
         return
     try:
         with open_archive(archive.data) as opened:
-            own_schemas = self_description(opened)
+            own_schemas = read_self_description(opened)
             for entry in opened.entries:
                 resolution = schemas.resolver().resolve(record, entry.path, own_schemas)
                 if resolution.schema_id and plain_uri(resolution.schema_id) == plain_uri(uri):

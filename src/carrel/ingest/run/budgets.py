@@ -79,7 +79,9 @@ def apply_budget(
     if not wide and len(all_fields) <= max(budget.tables, len(catalog_fields)):
         return None
     files = {
-        file: fields for file, fields in _new_fields(storage, parts, catalog_fields).items() if file not in rejected
+        file: fields
+        for file, fields in _read_new_fields(storage, parts, catalog_fields).items()
+        if file not in rejected
     }
     return _spend(files, catalog_fields, wide, budget)
 
@@ -88,7 +90,7 @@ def _fields(schema: DatasetSchema) -> Fields:
     return {name: set(table.by_field) for name, table in schema.tables.items()}
 
 
-def _new_fields(
+def _read_new_fields(
     storage: WarehouseStorage, parts: Sequence[Part], catalog_fields: Mapping[str, set[Field]]
 ) -> dict[File, Fields]:
     """file -> the columns that it has and the catalog has not."""

@@ -133,7 +133,7 @@ class Extractor:
         for path, fault in sorted(archive.rejected.items()):
             files.quarantine.append(files.archive.quarantine_entry(path, None, (fault,)))
         files.skipped += archive.beside
-        schema_urls = self_description(archive)
+        schema_urls = read_self_description(archive)
         resolutions = {entry.path: self.resolver.resolve(record, entry.path, schema_urls) for entry in archive.entries}
         files.datasets = Counter(resolution.dataset for resolution in resolutions.values() if resolution.dataset)
         for entry in archive.entries:
@@ -310,7 +310,7 @@ class Extractor:
         )
 
 
-def self_description(archive: Archive) -> Mapping[str, str]:
+def read_self_description(archive: Archive) -> Mapping[str, str]:
     """Which schema each file has, as metadata.json at the root of the zip says; nothing when it cannot be read."""
     if archive.metadata is None:
         return {}

@@ -91,14 +91,14 @@ def fetch(source: Source, ref: ArchiveRef, app_id: str | None, run_id: str) -> F
 def _identify(ref: ArchiveRef, source_archive: OpenedArchive, app_id: str | None, run_id: str) -> FetchedArchive:
     """Whose archive it is: from what the source knows, else from metadata.json inside."""
     record, fault, data = None, None, source_archive.data
-    if has_desktop_signature(_first_bytes(data)):
+    if has_desktop_signature(_read_first_bytes(data)):
         # What a desktop left beside archives: the ledger names it, and it is no fault.
         line = _anonymous_line(ref, sha256_of(data), run_id)
         return FetchedArchive(ref=ref, data=data, line=line, outcome=Disposition.EMPTY)
     metadata_beside = source_archive.metadata if source_archive.metadata is not None else ref.metadata
     metadata: Mapping[str, Any] = metadata_beside or {}
     try:
-        metadata = metadata or _metadata_inside(data)
+        metadata = metadata or _read_metadata_inside(data)
         record = record_of(metadata, app_id)
     except ArchiveRejected as rejected:
         fault = rejected.fault
@@ -119,7 +119,7 @@ def _identify(ref: ArchiveRef, source_archive: OpenedArchive, app_id: str | None
     return FetchedArchive(ref=ref, data=data, line=line, record=record, fault=fault)
 
 
-def _first_bytes(data: bytes | Path) -> bytes:
+def _read_first_bytes(data: bytes | Path) -> bytes:
     if isinstance(data, bytes):
         return data[:8]
     with data.open("rb") as file:
@@ -154,7 +154,7 @@ def sha256_of(data: bytes | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _metadata_inside(data: bytes | Path) -> Mapping[str, Any]:
+def _read_metadata_inside(data: bytes | Path) -> Mapping[str, Any]:
     """metadata.json of an archive that came without any."""
     with open_archive(data) as archive:
         if archive.metadata is None:

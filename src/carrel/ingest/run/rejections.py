@@ -85,7 +85,7 @@ def find_rejections(
         before = entry.schema if entry else None
         parts = [part for result in results for part in result.parts if part.dataset == dataset]
         if policy in (Policy.QUARANTINE, Policy.FREEZE):
-            rejections.add(storage, parts, _nonconforming(storage, parts, unify(before, new, policy)[0]))
+            rejections.add(storage, parts, _find_nonconforming(storage, parts, unify(before, new, policy)[0]))
         if before is None or policy is not Policy.FREEZE:
             outcome = apply_budget(
                 storage,
@@ -101,7 +101,9 @@ def find_rejections(
     return rejections
 
 
-def _nonconforming(storage: WarehouseStorage, parts: Sequence[Part], schema: DatasetSchema) -> list[NonconformingFile]:
+def _find_nonconforming(
+    storage: WarehouseStorage, parts: Sequence[Part], schema: DatasetSchema
+) -> list[NonconformingFile]:
     first: dict[tuple[str, ...], NonconformingFile] = {}
     for part in sorted(parts, key=lambda part: (part.table, part.file.path)):
         part_schema = TableSchema.from_bytes(part.table, part.schema)
