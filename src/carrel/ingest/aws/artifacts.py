@@ -48,7 +48,11 @@ def upload(client: Any, bucket: str, ref: str, folders: Mapping[str, Path]) -> A
     removed last. Stopped anywhere, the ref is what it was or what it will be, or says so when it is fetched.
     """
     prefix, files = _prefix(ref), _list_files(folders)
-    artifacts = {path: Artifact(path, file.stat().st_size, _sha256(file)) for path, file in files.items()}
+    artifacts: dict[str, Artifact] = {}
+    for path, file in files.items():
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        artifacts[path] = Artifact(path, file.stat().st_size, digest)
     before, present = _read_index(client, bucket, prefix), set(_list_paths(client, bucket, prefix))
     same = [path for path, artifact in artifacts.items() if path in present and before.get(path) == artifact]
     written = [path for path in artifacts if path not in same]
@@ -130,11 +134,6 @@ def _list_files(folders: Mapping[str, Path]) -> dict[str, Path]:
             if path.is_file() and not is_private:
                 files[f"{name}/{inside.as_posix()}"] = path
     return files
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read_index(client: Any, bucket: str, prefix: str) -> dict[str, Artifact]:

@@ -79,7 +79,10 @@ class Coordinator:
         new_problems = [problem for problem in problems if archive_key(problem_ref(problem)) not in in_ledger]
         taken_before = [ref for ref in listed if archive_key(ref) in in_ledger]
         report = Report(run_id=None, listed=len(listed), known=len(taken_before), is_replay=replay is not None)
-        if todo or new_problems or self._has_other_naming():
+        # A dataset whose `naming` in the mapping is another than its last run's gets other views, without an archive.
+        options = self.setting.schemas.mapping.options
+        entries = catalog.load_all(self.storage).items()
+        if todo or new_problems or any(entry.naming != options(dataset).naming for dataset, entry in entries):
             report = self._take(todo, new_problems, ledger, report)
         done = taken_before + todo
         if report.failures:
@@ -89,12 +92,6 @@ class Coordinator:
         self.setting.source.acknowledge(done)
         faults.point("ingest.acknowledged")
         return report
-
-    def _has_other_naming(self) -> bool:
-        """Whether the mapping's `naming` of a dataset is another than its last run's."""
-        options = self.setting.schemas.mapping.options
-        entries = catalog.load_all(self.storage).items()
-        return any(entry.naming != options(dataset).naming for dataset, entry in entries)
 
     def _take(self, todo: list[ArchiveRef], problems: list[SourceProblem], ledger: Ledger, report: Report) -> Report:
         setting = self.setting
