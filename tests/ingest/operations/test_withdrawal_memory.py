@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 from tests.support.ingest import Folder, deliver, ingest
-from carrel.ingest.store import FileWriter, Plan, TableCommit, apply, begin, decide, existing, finish, open_storage
+from carrel.ingest.store import FileWriter, RunPlan, TableCommit, begin, carry_out, open_storage, open_table
 from carrel.ingest.store import schema_bytes
 from carrel.ingest.operations.withdrawal import withdraw
 
@@ -23,7 +23,7 @@ deliver(folder / "archives", "1", "record-one", {"a": 1.5})
 ingest(folder / "w", Folder(folder / "archives"))
 
 storage = open_storage(str(folder / "w"))
-table = existing(storage, "Anything_v1")
+table = open_table(storage, "Anything_v1")
 schema = pa.schema(table.schema().to_arrow())
 row = table.to_pyarrow_table().cast(schema)
 number = begin(storage)
@@ -39,10 +39,8 @@ for group in range(groups):
         rows = rows.set_column(schema.get_field_index("healthcode"), "healthcode", pa.array(["else"] * 20_000))
     writer.write(rows)
 file = writer.close()
-plan = Plan(number.number, number.run_id, "run", (TableCommit("Anything_v1", schema_bytes(schema), (file,)),))
-decide(storage, plan)
-apply(storage, plan)
-finish(storage, plan)
+commit = TableCommit("Anything_v1", schema_bytes(schema), (file,))
+carry_out(storage, RunPlan(number=number.number, run_id=number.run_id, kind="run", commits=(commit,)))
 
 proof = withdraw(str(folder / "w"), record_ids=["record-one"])
 assert proof.rows == 20_001, proof.text()
