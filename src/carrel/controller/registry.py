@@ -108,10 +108,10 @@ class Registry:
             return {"Authorization": f"Basic {pair}"}
         return {}
 
-    def _bearer_token(self, challenge: dict[str, str], asked: str) -> str:
+    def _bearer_token(self, challenge: dict[str, str], url: str) -> str:
         realm = challenge.pop("realm", "")
-        if not realm.startswith("https://") and urlsplit(realm).scheme != urlsplit(asked).scheme:
-            raise RegistryError(f"The registry {urlsplit(asked).netloc} asks for a token over plain HTTP")
+        if not realm.startswith("https://") and urlsplit(realm).scheme != urlsplit(url).scheme:
+            raise RegistryError(f"The registry {urlsplit(url).netloc} asks for a token over plain HTTP")
         parameters: dict[str, str | int] = {name: challenge[name] for name in ("service", "scope") if name in challenge}
         answer = ask(self._http, "GET", realm, params=parameters, auth=self._credentials or httpx.USE_CLIENT_DEFAULT)
         if answer.status_code != 200:

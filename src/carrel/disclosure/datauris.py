@@ -25,17 +25,17 @@ class DataUris:
 
     def feed(self, text: str) -> Iterator[bytes]:
         self._buffer += text
-        position = sought = 0
+        position = begin = 0
         while position < len(self._buffer):
             if self._payload is None:
-                sought = position
+                begin = position
                 position = self._seek(position)
                 continue
             position = self._collect(position)
             if position < len(self._buffer):
                 yield self._file()
         # The start of one may go on in the next piece.
-        self._buffer = self._buffer[max(sought, len(self._buffer) - _LONGEST_START) :] if self._payload is None else ""
+        self._buffer = self._buffer[max(begin, len(self._buffer) - _LONGEST_START) :] if self._payload is None else ""
 
     def close(self) -> Iterator[bytes]:
         if self._payload is not None:

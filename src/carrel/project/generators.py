@@ -55,9 +55,9 @@ def _check_cohort(action: Action, command: RunCommand, path: Path, findings: Fin
     if levels != 1:
         message = f"A `generate_cohort` action must have exactly one output; {name} had {levels}"
         findings.error("cohort-levels", message, (*path[:2], "outputs"))
-    given = any(part == "--output-dir" or part.startswith("--output-dir=") for part in command.parts)
+    has_folder = any(part == "--output-dir" or part.startswith("--output-dir=") for part in command.parts)
     folders = sorted({str(PurePosixPath(pattern).parent) for pattern in action.outputs.flat()})
-    if len(folders) > 1 and not given:
+    if len(folders) > 1 and not has_folder:
         listed = "".join(f"\n - {folder}/" for folder in folders)
         message = f"generate_cohort command should produce output in only one directory, found {len(folders)}:{listed}"
         findings.error("cohort-folders", message, (*path[:2], "outputs"))

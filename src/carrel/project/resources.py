@@ -62,16 +62,16 @@ PARSERS: dict[str, Callable[[Any], float | int]] = {
 }
 
 
-def parse_resources(asked: dict[Any, Any]) -> tuple[Resources, dict[str, str]]:
+def parse_resources(section: dict[Any, Any]) -> tuple[Resources, dict[str, str]]:
     """The resources of an action, and what is wrong, by key. A key that is null is as if it were not there."""
     values: dict[str, Any] = {}
     faults: dict[str, str] = {}
     for key, parse in PARSERS.items():
-        if asked.get(key) is not None:
+        if section.get(key) is not None:
             try:
-                values[key] = parse(asked[key])
+                values[key] = parse(section[key])
             except (ValueError, OverflowError) as error:
                 faults[key] = str(error)
     if "memory" in values:
-        values["memory_text"] = str(asked["memory"])
+        values["memory_text"] = str(section["memory"])
     return Resources(**values), faults

@@ -208,12 +208,12 @@ def _new_provider(exporters: "list[SpanExporter]", resource: Mapping[str, str], 
             self.random = RandomIdGenerator()
 
         def generate_trace_id(self) -> int:
-            given = _ids.get()
-            return given[0] if given else self.random.generate_trace_id()
+            ids = _ids.get()
+            return ids[0] if ids else self.random.generate_trace_id()
 
         def generate_span_id(self) -> int:
-            given = _ids.get()
-            return given[1] if given else self.random.generate_span_id()
+            ids = _ids.get()
+            return ids[1] if ids else self.random.generate_span_id()
 
     provider = TracerProvider(resource=Resource.create(dict(resource)), id_generator=Ids(), shutdown_on_exit=batch)
     for exporter in exporters:

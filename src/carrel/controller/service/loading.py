@@ -111,8 +111,8 @@ def _running_rows(backend: str, job_ids: Collection[str]) -> tuple[list[dict[str
     """Not those that wait: whether they may start depends on all the others."""
     rows: list[dict[str, Any]] = []
     errors: dict[str, Exception] = {}
-    for some in in_parts(sorted(job_ids)):
-        running = Job.objects.filter(pk__in=some, backend=backend, state=State.RUNNING.value)
+    for part in in_parts(sorted(job_ids)):
+        running = Job.objects.filter(pk__in=part, backend=backend, state=State.RUNNING.value)
         more, unreadable = readable(running.order_by("created_at", "position").values(*JOB_COLUMNS))
         rows += more
         errors |= unreadable
@@ -123,8 +123,8 @@ def _latest_attempts(running: list[str]) -> tuple[dict[str, dict[str, Any]], dic
     """By job, its latest attempt's task, or what is wrong with it."""
     latest: dict[str, dict[str, Any]] = {}
     errors: dict[str, Exception] = {}
-    for some in in_parts(running):
-        tasks = Task.objects.filter(job_id__in=some, type=TaskType.RUNJOB).order_by("id")
+    for part in in_parts(running):
+        tasks = Task.objects.filter(job_id__in=part, type=TaskType.RUNJOB).order_by("id")
         whole, unreadable = readable(tasks.values(*TASK_COLUMNS))
         latest |= {task["job_id"]: task for task in whole}
         for pk, job_id in tasks.filter(pk__in=list(unreadable)).values_list("pk", "job_id"):
@@ -190,10 +190,10 @@ def _check(values: dict[str, Any]) -> None:
 def _dependency_states(jobs: Iterable[ActiveJob]) -> tuple[dict[str, State], list[UnreadableRow]]:
     """States of the jobs waited for that are not active themselves. One in no state that there is has failed."""
     active = {job.id for job in jobs}
-    others = sorted({other for job in jobs for other in job.wait_for} - active)
+    needed_ids = sorted({needed for job in jobs for needed in job.wait_for} - active)
     states: dict[str, State] = {}
     stateless: list[UnreadableRow] = []
-    parts = (Job.objects.filter(pk__in=some).values_list("pk", "state") for some in in_parts(others))
+    parts = (Job.objects.filter(pk__in=part).values_list("pk", "state") for part in in_parts(needed_ids))
     for pk, state in chain.from_iterable(parts):
         try:
             states[pk] = State(state)

@@ -83,9 +83,9 @@ def latest_jobs(backend: str, workspace: str, actions: Iterable[str]) -> dict[st
     again.
     """
     latest: dict[str, LatestJob] = {}
-    for some in in_parts(list(dict.fromkeys(actions))):
-        sql = LATEST_JOBS.format(values=", ".join(["(%s)"] * len(some)))
-        ids = [job.pk for job in Job.objects.raw(sql, [*some, backend, workspace])]
+    for part in in_parts(list(dict.fromkeys(actions))):
+        sql = LATEST_JOBS.format(values=", ".join(["(%s)"] * len(part)))
+        ids = [job.pk for job in Job.objects.raw(sql, [*part, backend, workspace])]
         for job in readable(Job.objects.filter(pk__in=ids))[0]:
             try:
                 latest[job.action] = _latest(job)
@@ -132,8 +132,8 @@ def rap_status_jobs(rap_ids: Iterable[str], backends: Iterable[str]) -> tuple[li
     """
     unique_ids, allowed = list(dict.fromkeys(rap_ids)), list(backends)
     jobs: list[Job] = []
-    for some in in_parts(unique_ids):
-        rows = Job.objects.filter(rap_id__in=some, backend__in=allowed).select_related("rap")
+    for part in in_parts(unique_ids):
+        rows = Job.objects.filter(rap_id__in=part, backend__in=allowed).select_related("rap")
         jobs += all_rows(rows.order_by("created_at", "rap_id", "position"))
     ids_with_jobs = {job.rap_id for job in jobs}
     return jobs, [rap_id for rap_id in unique_ids if rap_id not in ids_with_jobs]

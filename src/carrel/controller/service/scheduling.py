@@ -47,7 +47,7 @@ def run_jobs(job_ids: Collection[str], backend: str) -> None:
     _apply_all(schedule(inp, now), inp.jobs, now)
     _give_up_unreadable(unreadable, now)
     still_running = Job.objects.filter(state=State.RUNNING.value)
-    stopped = sum(still_running.filter(pk__in=some).count() for some in queries.in_parts(list(job_ids))) < len(job_ids)
+    stopped = sum(still_running.filter(pk__in=part).count() for part in queries.in_parts(list(job_ids))) < len(job_ids)
     if stopped or _others_waited_for(inp.jobs, backend):
         run(backend)
 
@@ -77,9 +77,9 @@ def _with_rows(decisions: list[Decision]) -> Iterator[tuple[Decision, Job | None
     The lock keeps the rows as they were read.
     """
     for start in range(0, len(decisions), queries.IDS_AT_ONCE):
-        some = decisions[start : start + queries.IDS_AT_ONCE]
-        jobs = _rows_of([decision.job_id for decision in some])
-        for decision in some:
+        part = decisions[start : start + queries.IDS_AT_ONCE]
+        jobs = _rows_of([decision.job_id for decision in part])
+        for decision in part:
             yield decision, jobs.get(decision.job_id)
 
 

@@ -84,7 +84,8 @@ def _apply(backend: str, update: TaskUpdate, consequences: _Consequences) -> Upd
     task = tasks.select_related("job").only(*_COLUMNS).first()
     if task is None:
         return UpdateOutcome(task_id=update.task_id, status=UNKNOWN, detail="No such task")
-    if _is_superseded(task, update.attempt_token):
+    # Only agents of our own show a token. Theirs may report on anything; what is finished stays as it is anyhow.
+    if update.attempt_token is not None and (task.superseded or update.attempt_token != task.attempt_token):
         return UpdateOutcome(task_id=update.task_id, status=SUPERSEDED, detail="Superseded")
     if update.publish and not (update.attempt_token and _let_publish(task)):
         return UpdateOutcome(task_id=update.task_id, status=SUPERSEDED, detail="Not to be published")
@@ -92,11 +93,6 @@ def _apply(backend: str, update: TaskUpdate, consequences: _Consequences) -> Upd
         point("controller.update.written")
         _follow(task, consequences)
     return UpdateOutcome(task_id=update.task_id, status=TAKEN)
-
-
-def _is_superseded(task: Task, token: str | None) -> bool:
-    """Only agents of our own show a token. Theirs may report on anything; what is finished stays as it is anyhow."""
-    return token is not None and (task.superseded or token != task.attempt_token)
 
 
 def _let_publish(task: Task) -> bool:
