@@ -41,8 +41,10 @@ def _read(path: Path) -> pa.Table:
         if suffix == ".arrow":
             return pa.ipc.open_file(path).read_all()
         with gzip.open(path) if suffix == ".csv.gz" else path.open("rb") as stream:
+            # From memory: a thread of Arrow's that still reads a Python file when the process ends would abort it.
             return pacsv.read_csv(
-                stream, convert_options=pacsv.ConvertOptions(strings_can_be_null=True, quoted_strings_can_be_null=False)
+                pa.BufferReader(stream.read()),
+                convert_options=pacsv.ConvertOptions(strings_can_be_null=True, quoted_strings_can_be_null=False),
             )
     except UsageError as error:
         raise BadDataFile(f"The dummy data file {error}") from error
