@@ -104,7 +104,9 @@ def test_metadata_is_the_contracts() -> None:
     labels = {"org.opencontainers.image.revision": "abc", "org.opensafely.base.vcs-ref": "def"}
     seen = Inspection(Phase.EXITED, exit_code=0, image_id="sha256:1", labels=labels)
     matched = MatchedOutputs({"x.csv": "highly_sensitive"}, (), ())
-    record = metadata.metadata_of(JOB, metadata.AttemptFacts("t1", seen, exit_code=0, matched=matched, message="m"))
+    record = metadata.metadata_of(
+        JOB, metadata.AttemptFacts(task_id="t1", inspection=seen, exit_code=0, matched=matched, message="m")
+    )
     wanted = (
         "outputs unmatched_patterns unmatched_outputs status_message hint timestamp_ns job_definition_id"
         " job_definition_rap_id task_id created_at user completed_at docker_image_id expected_image_id exit_code"
@@ -118,7 +120,7 @@ def test_metadata_is_the_contracts() -> None:
 def test_nothing_that_names_a_file_leaves() -> None:
     matched = MatchedOutputs({"secret.csv": "highly_sensitive"}, ("p-secret.csv",), ("u-secret.csv",))
     facts = metadata.AttemptFacts(
-        "t1", exit_code=0, matched=matched, message="secret", hint="secret", excluded={"secret.csv": "why"}
+        task_id="t1", exit_code=0, matched=matched, message="secret", hint="secret", excluded={"secret.csv": "why"}
     )
     left = results.results_of(metadata.metadata_of(JOB, facts)).model_dump_json()
     assert "secret" not in left
@@ -128,7 +130,7 @@ def test_nothing_that_names_a_file_leaves() -> None:
 
 def test_a_fault_leaves_as_a_word_a_stage_and_a_number() -> None:
     fault = results.error_of(ErrorType.DISK_FULL, "finalizing", "abcd1234", "action-name")
-    facts = metadata.AttemptFacts("t1", message="/srv/secret: no space", error=fault)
+    facts = metadata.AttemptFacts(task_id="t1", message="/srv/secret: no space", error=fault)
     left = results.results_of(metadata.metadata_of(JOB, facts))
     assert left.error == {"type": "disk_full", "stage": "finalizing", "reference": "abcd1234"}
     assert "secret" not in left.model_dump_json()
@@ -136,7 +138,7 @@ def test_a_fault_leaves_as_a_word_a_stage_and_a_number() -> None:
 
 
 def test_metrics_leave_as_numbers_only() -> None:
-    facts = metadata.AttemptFacts("t1", metrics={"cpu_mean": 1.5, "note": "secret"})
+    facts = metadata.AttemptFacts(task_id="t1", metrics={"cpu_mean": 1.5, "note": "secret"})
     assert results.results_of(metadata.metadata_of(JOB, facts)).job_metrics == {"cpu_mean": 1.5}
 
 

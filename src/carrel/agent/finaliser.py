@@ -137,9 +137,9 @@ class Finaliser:
         """Record an attempt that could not be made. `message` is for the secure side."""
         prepared = self.folder.prepared()
         facts = metadata.AttemptFacts(
-            self.task_id,
-            inspection,
-            prepared.image_id if prepared else None,
+            task_id=self.task_id,
+            inspection=inspection,
+            image_id=prepared.image_id if prepared else None,
             message=message,
             error=error,
             metrics=self.metrics,

@@ -25,7 +25,7 @@ _LABELS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptFacts:
     """All that is known of an attempt at its end, besides its definition."""
 

@@ -170,7 +170,8 @@ class Runner:
 
     def read_record(self) -> dict[str, Any] | None:
         """The attempt's outcome, if it has one."""
-        return self._unwritten or metadata.read(self._finaliser().job_folder, self.task.id)
+        folder = self.context.storage.job_folder(self.job.id, self.job.created_at)
+        return self._unwritten or metadata.read(folder, self.task.id)
 
     def _perform(self, step: Step) -> None:
         match step:
@@ -308,7 +309,7 @@ class Runner:
             raise
         except Exception:
             logger.exception("%s: not even its failure could be recorded", self.task.id)
-            facts = metadata.AttemptFacts(self.task.id, self._inspection, error=fault)
+            facts = metadata.AttemptFacts(task_id=self.task.id, inspection=self._inspection, error=fault)
             self._unwritten = metadata.metadata_of(self.job, facts)
 
     def _clean(self) -> None:
