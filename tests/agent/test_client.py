@@ -59,7 +59,7 @@ UPDATE = TaskUpdate(task_id="none-001", stage="executing", attempt_token="t")
 def test_a_cursor_makes_it_ours() -> None:
     with serving() as server:
         client = _client(server)
-        page = client.tasks(None, 0)
+        page = client.fetch_tasks(None, 0)
         assert page.tasks == []
         assert page.cursor == "1"
         assert client.contract_only is False
@@ -73,7 +73,7 @@ def test_a_cursor_makes_it_ours() -> None:
 def test_an_unknown_task_is_that_updates_problem_alone() -> None:
     with serving(contract=True) as server:
         client = _client(server)
-        client.tasks(None, 0)
+        client.fetch_tasks(None, 0)
         assert client.contract_only is True
         assert [outcome.status for outcome in client.send([UPDATE, UPDATE])] == [500, 500]
         client.close()
@@ -83,7 +83,7 @@ def test_a_refused_token_says_which_setting_and_not_its_value() -> None:
     with serving() as server:
         client = _client(server, "wrong-secret")
         with pytest.raises(ControllerUnavailable, match="CONTROLLER_TASK_API_TOKEN") as caught:
-            client.tasks(None, 0)
+            client.fetch_tasks(None, 0)
         assert "wrong-secret" not in str(caught.value)
         client.close()
 
@@ -92,7 +92,7 @@ def test_a_controller_that_is_not_there() -> None:
     with serving() as server:
         client = _client(server)
     with pytest.raises(ControllerUnavailable, match="cannot be reached"):
-        client.tasks(None, 0)
+        client.fetch_tasks(None, 0)
     client.close()
 
 
@@ -105,7 +105,7 @@ def test_a_backend_below_a_path() -> None:
 def test_updates_are_the_contracts_keys() -> None:
     with serving(contract=True) as server:
         client = _client(server)
-        client.tasks(None, 0)
+        client.fetch_tasks(None, 0)
         client.send([UPDATE])
         payload = json.loads(parse_qs(server.requests[-1][3].decode())["payload"][0])
         assert payload == {

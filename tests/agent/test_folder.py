@@ -27,31 +27,31 @@ def _restart_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_task_is_kept_as_it_first_came(folder: AttemptFolder) -> None:
     folder.open(TASK.model_copy(update={"backend": "other"}))
-    assert folder.task() == TASK
+    assert folder.read_task() == TASK
     assert (folder.root / "task.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_preparing_is_not_believed_after_a_restart_of_the_machine(
     folder: AttemptFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert folder.prepared() is None
+    assert folder.read_prepared() is None
     folder.write_prepared(Prepared(image_id="image", bound={"a": "/b"}, study_actions=["x"], database_version="v"))
-    found = folder.prepared()
+    found = folder.read_prepared()
     assert found is not None
     assert (found.image_id, found.bound, found.study_actions) == ("image", {"a": "/b"}, ["x"])
     assert found.at_ns == (folder.root / "prepared.json").stat().st_mtime_ns
     _restart_machine(monkeypatch)
-    assert folder.prepared() is None
+    assert folder.read_prepared() is None
 
 
 def test_a_start_begun_before_a_restart_of_the_machine_is_over(
     folder: AttemptFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert folder.start() is StartState.NOT_YET
+    assert folder.read_start() is StartState.NOT_YET
     folder.write_start(done=False)
-    assert folder.start() is StartState.BEGUN
+    assert folder.read_start() is StartState.BEGUN
     _restart_machine(monkeypatch)
-    assert folder.start() is StartState.DONE
+    assert folder.read_start() is StartState.DONE
 
 
 @pytest.mark.parametrize("name", ["task.json", "cancelled", "prepared.json", "started.json", "metrics.json"])
@@ -61,11 +61,11 @@ def test_what_a_power_cut_left_half_written_is_as_good_as_not_there(
 ) -> None:
     (folder.root / name).write_text(text)
     found = {
-        "task.json": folder.task(),
-        "cancelled": folder.cancelled(),
-        "prepared.json": folder.prepared(),
-        "started.json": None if folder.start() is StartState.NOT_YET else 1,
-        "metrics.json": folder.metrics() or None,
+        "task.json": folder.read_task(),
+        "cancelled": folder.read_cancellation(),
+        "prepared.json": folder.read_prepared(),
+        "started.json": None if folder.read_start() is StartState.NOT_YET else 1,
+        "metrics.json": folder.read_metrics() or None,
     }
     assert found[name] is None
 
@@ -74,8 +74,8 @@ def test_reset_forgets_preparing_and_starting(folder: AttemptFolder) -> None:
     folder.write_prepared(Prepared(image_id="image"))
     folder.write_start(done=False)
     folder.reset()
-    assert folder.prepared() is None
-    assert folder.start() is StartState.NOT_YET
+    assert folder.read_prepared() is None
+    assert folder.read_start() is StartState.NOT_YET
 
 
 def test_a_folder_however_deep_is_removed_and_no_link_followed(tmp_path: Path) -> None:

@@ -98,36 +98,40 @@ def _job(**changes: object) -> JobDefinition:
 
 
 def test_no_database_for_those_that_ask_for_none(load, tmp_path: Path) -> None:
-    found = databases.access_for(_job(allow_database_access=False), load(DEFAULT_DATABASE_URL="x://y"), tmp_path)
+    found = databases.grant_access(_job(allow_database_access=False), load(DEFAULT_DATABASE_URL="x://y"), tmp_path)
     assert found == databases.Access()
 
 
 @pytest.mark.parametrize("args", [["generate-measures-x"], []])
 def test_no_database_for_what_is_no_database_action(load, tmp_path: Path, args: list[str]) -> None:
     with pytest.raises(DatabaseRefused):
-        databases.access_for(_job(image="ghcr.io/x/ehrql:v1", args=args), load(DEFAULT_DATABASE_URL="x://y"), tmp_path)
+        databases.grant_access(
+            _job(image="ghcr.io/x/ehrql:v1", args=args), load(DEFAULT_DATABASE_URL="x://y"), tmp_path
+        )
 
 
 def test_a_dummy_backend_gives_neither_database_nor_network(load, tmp_path: Path) -> None:
-    found = databases.access_for(_job(), load(USING_DUMMY_DATA_BACKEND="true", DEFAULT_DATABASE_URL="x://y"), tmp_path)
+    found = databases.grant_access(
+        _job(), load(USING_DUMMY_DATA_BACKEND="true", DEFAULT_DATABASE_URL="x://y"), tmp_path
+    )
     assert found == databases.Access()
 
 
 def test_an_unconfigured_name_says_what_to_set(load, tmp_path: Path) -> None:
     with pytest.raises(DatabaseUnavailable, match="set FULL_DATABASE_URL"):
-        databases.access_for(_job(database_name="full"), load(), tmp_path)
+        databases.grant_access(_job(database_name="full"), load(), tmp_path)
 
 
 def test_a_server_is_reached_by_address_over_its_own_network(load, tmp_path: Path) -> None:
     url = "mssql+pymssql://u:p@localhost:1433/d"
-    found = databases.access_for(_job(), load(DEFAULT_DATABASE_URL=url, TEMP_DATABASE_NAME="tmp"), tmp_path)
+    found = databases.grant_access(_job(), load(DEFAULT_DATABASE_URL=url, TEMP_DATABASE_NAME="tmp"), tmp_path)
     assert found.env == {"DATABASE_URL": url, "TEMP_DATABASE_NAME": "tmp"}
     assert (found.network.mode, found.network.name) == ("database", "jobrunner-db")
     assert found.network.hosts["localhost"] in ("127.0.0.1", "::1")
 
 
 def test_an_address_needs_no_look_up(load, tmp_path: Path) -> None:
-    found = databases.access_for(_job(), load(DEFAULT_DATABASE_URL="postgresql://u:p@10.0.0.1/d"), tmp_path)
+    found = databases.grant_access(_job(), load(DEFAULT_DATABASE_URL="postgresql://u:p@10.0.0.1/d"), tmp_path)
     assert found.network.hosts == {}
 
 
@@ -135,7 +139,7 @@ def test_an_address_needs_no_look_up(load, tmp_path: Path) -> None:
 def test_a_file_database_is_shown_read_only_and_pinned(load, tmp_path: Path, slashes: str) -> None:
     path = tmp_path / "north.duckdb"
     path.write_text("old")
-    found = databases.access_for(_job(), load(DEFAULT_DATABASE_URL=f"duckdb:{slashes}{path}"), tmp_path / "pins")
+    found = databases.grant_access(_job(), load(DEFAULT_DATABASE_URL=f"duckdb:{slashes}{path}"), tmp_path / "pins")
     assert found.env == {"DATABASE_URL": "duckdb:///database/north.duckdb"}
     assert found.network.mode == "none"
     [mount] = found.mounts
@@ -148,7 +152,7 @@ def test_a_file_database_is_shown_read_only_and_pinned(load, tmp_path: Path, sla
 
 def test_a_file_database_that_is_not_there(load, tmp_path: Path) -> None:
     with pytest.raises(DatabaseUnavailable):
-        databases.access_for(_job(), load(DEFAULT_DATABASE_URL=f"duckdb://{tmp_path}/none"), tmp_path)
+        databases.grant_access(_job(), load(DEFAULT_DATABASE_URL=f"duckdb://{tmp_path}/none"), tmp_path)
 
 
 def test_a_delta_tables_version_is_passed_on(load, tmp_path: Path) -> None:
@@ -156,7 +160,7 @@ def test_a_delta_tables_version_is_passed_on(load, tmp_path: Path) -> None:
     log.mkdir(parents=True)
     for number in (0, 3):
         (log / f"{number:020}.json").touch()
-    found = databases.access_for(_job(), load(DEFAULT_DATABASE_URL=f"delta://{tmp_path}/table"), tmp_path / "pins")
+    found = databases.grant_access(_job(), load(DEFAULT_DATABASE_URL=f"delta://{tmp_path}/table"), tmp_path / "pins")
     assert found.version == "delta:3"
     assert found.env == {"DATABASE_URL": "delta:///database/table?version=3"}
 

@@ -77,14 +77,14 @@ def test_changed_columns_and_what_cannot_be_told_count_as_changes(warehouse: Pat
 
 
 def test_the_version_now_is_what_a_job_would_get(warehouse: Path, load: Load, tmp_path: Path) -> None:
-    assert databases.version_now(f"delta://{warehouse}") == access(warehouse, load).version
+    assert databases.read_version(f"delta://{warehouse}") == access(warehouse, load).version
     path = tmp_path / "a.duckdb"
     path.write_text("x")
     url = f"duckdb://{path}"
-    assert databases.version_now(url) == databases.access_by_url(url, load(url), tmp_path / "pins").version
+    assert databases.read_version(url) == databases.grant_access_to(url, load(url), tmp_path / "pins").version
     for url in ("postgresql://host/db", f"delta://{tmp_path}/none"):
         with pytest.raises(DatabaseUnavailable):
-            databases.version_now(url)
+            databases.read_version(url)
 
 
 def access(root: Path, load: Load, version: str | None = None) -> databases.Access:
@@ -93,7 +93,7 @@ def access(root: Path, load: Load, version: str | None = None) -> databases.Acce
         study=StudyCommit(git_repo_url="u", commit="c", branch="b"), image="ghcr.io/x/sqlrunner:v1", args=["q.sql"],
         allow_database_access=True, database_name="default",
     )  # fmt: skip
-    return databases.access_for(job, load(f"delta://{root}"), root.parent / "pins", version)
+    return databases.grant_access(job, load(f"delta://{root}"), root.parent / "pins", version)
 
 
 def test_a_job_sees_the_tables_read_only_and_nothing_beside_them(warehouse: Path, load: Load) -> None:
@@ -120,10 +120,10 @@ def test_a_file_replaced_before_the_process_starts(tmp_path: Path, load: Load) -
     path.write_text("old")
     job_pins = tmp_path / "pins"
     url = f"duckdb://{path}"
-    first = databases.access_by_url(url, load(url), job_pins)
+    first = databases.grant_access_to(url, load(url), job_pins)
     (tmp_path / "new").write_text("newer")
     (tmp_path / "new").replace(path)
-    second = databases.access_by_url(url, load(url), job_pins, first.version)
+    second = databases.grant_access_to(url, load(url), job_pins, first.version)
     assert second == first
     assert second.mounts[0].source.read_text() == "old"
 

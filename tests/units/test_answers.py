@@ -50,7 +50,7 @@ def test_whoever_asks_gives_an_endless_answer_up(endless: str) -> None:
     client = TaskClient(endless, "test", "token")
     try:
         with pytest.raises(ControllerUnavailable, match="AnswerTooLong"):
-            client.tasks(None, 0)
+            client.fetch_tasks(None, 0)
     finally:
         client.close()
     with RapClient(endless, "token") as rap, pytest.raises(RapUnavailable, match="AnswerTooLong"):

@@ -81,7 +81,11 @@ class Agent:
         """Go on with every attempt on disk, whether the controller answers or not."""
         for path in sorted(self.context.storage.volumes.iterdir()):
             folder = AttemptFolder(path)
-            task = folder.task() or folder.cancelled() if path.is_dir() and not path.name.startswith(".") else None
+            task = (
+                folder.read_task() or folder.read_cancellation()
+                if path.is_dir() and not path.name.startswith(".")
+                else None
+            )
             if task:
                 self._ensure(attempt_id(task), task)
 
@@ -114,7 +118,7 @@ class Agent:
 
     def _ask(self, seen: str | None, failures: int) -> TaskPage | None:
         try:
-            return self.client.tasks(seen, self.context.settings.long_poll_seconds if seen else 0)
+            return self.client.fetch_tasks(seen, self.context.settings.long_poll_seconds if seen else 0)
         except ControllerUnavailable as error:
             if failures == 0:
                 logger.warning("%s; what runs goes on, and we keep trying", error)

@@ -55,7 +55,7 @@ class TaskClient:
         """Close the connections."""
         self._http.close()
 
-    def tasks(self, seen: str | None, wait: float) -> TaskPage:
+    def fetch_tasks(self, seen: str | None, wait: float) -> TaskPage:
         """The present tasks; waits up to `wait` seconds at the controller for them to differ from `seen`."""
         params = {} if self.contract_only else {"wait": f"{wait:g}"} | ({"seen": seen} if seen else {})
         timeout = httpx.Timeout(wait + ANSWER_SECONDS, connect=CONNECT_SECONDS)
@@ -79,7 +79,7 @@ class TaskClient:
             raise ControllerUnavailable(_complaint(response))
         if update.publish and response.status_code == httpx.codes.OK:
             # Their controller gives no word: whether it wants the attempt now is the nearest thing to one.
-            listed = {task.get("id") for task in self.tasks(None, 0).tasks}
+            listed = {task.get("id") for task in self.fetch_tasks(None, 0).tasks}
             status = httpx.codes.OK if update.task_id in listed else httpx.codes.CONFLICT
             return UpdateOutcome(task_id=update.task_id, status=int(status))
         return UpdateOutcome(task_id=update.task_id, status=response.status_code)

@@ -72,7 +72,7 @@ def _run_spec(context: AgentContext, task: Task, name: str, folder: Path) -> Run
     image = context.images.pull_reference(definition["image"])
     context.executor.prepare_image(image, definition.get("image_sha"))
     url = databases.url_named(definition.get("database_name"), context.settings)
-    access = databases.access_by_url(url, context.settings, folder / "pins")
+    access = databases.grant_access_to(url, context.settings, folder / "pins")
     return RunSpec(
         name=name,
         image=image,

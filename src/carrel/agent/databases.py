@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from carrel.agent.errors import DatabaseRefused, DatabaseUnavailable
@@ -31,10 +30,6 @@ class Access:
     network: Network = field(default_factory=Network)
     mounts: tuple[Mount, ...] = ()
     version: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """For `prepared.json`: no secrets, so neither `env` nor `network`."""
-        return {"mounts": [[str(mount.source), mount.target] for mount in self.mounts], "version": self.version}
 
 
 def wants_database(job: JobDefinition, settings: AgentSettings) -> bool:
@@ -62,7 +57,7 @@ def url_named(database_name: str | None, settings: AgentSettings) -> str:
         ) from None
 
 
-def access_for(job: JobDefinition, settings: AgentSettings, pins: Path, version: str | None = None) -> Access:
+def grant_access(job: JobDefinition, settings: AgentSettings, pins: Path, version: str | None = None) -> Access:
     """All that the job gets. File databases are pinned: the version found first, in `pins` or by its number in the
     address, stays; `version` is that, once it is known.
 
@@ -70,10 +65,10 @@ def access_for(job: JobDefinition, settings: AgentSettings, pins: Path, version:
     """
     if not wants_database(job, settings):
         return Access()
-    return access_by_url(url_of(job, settings), settings, pins, version)
+    return grant_access_to(url_of(job, settings), settings, pins, version)
 
 
-def access_by_url(url: str, settings: AgentSettings, pins: Path, version: str | None = None) -> Access:
+def grant_access_to(url: str, settings: AgentSettings, pins: Path, version: str | None = None) -> Access:
     """All that a process gets to reach the database at `url`."""
     scheme = urlsplit(url).scheme.partition("+")[0]
     return _file_access(url, scheme, pins, version) if is_file(url) else _network_access(url, settings)
@@ -132,7 +127,7 @@ def _folder_access(root: Path, scheme: str, version: str | None) -> Access:
     return Access({"DATABASE_URL": f"{scheme}://{quote(target)}{query}"}, Network(), (shown,), pinned_version)
 
 
-def version_now(url: str) -> str:
+def read_version(url: str) -> str:
     """The version of a file database that a job would be given now; DatabaseUnavailable when there is none."""
     path = path_of(url)
     if not is_file(url):

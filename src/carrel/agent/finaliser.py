@@ -111,7 +111,7 @@ class Finaliser:
 
     def finish(self, inspection: Inspection, *, cancelled: bool = False, timeout: float | None = None) -> Publication:
         """Record a process that ended (or never began and was cancelled), and publish what may be published."""
-        prepared = self.folder.prepared()
+        prepared = self.folder.read_prepared()
         job = self._ended_job(prepared)
         notes = notes_on(inspection, self.folder.workspace, self.job.args)
         ending = Ending(
@@ -135,7 +135,7 @@ class Finaliser:
         self, inspection: Inspection, error: Mapping[str, Any], message: str, *, to_workspace: bool
     ) -> Publication:
         """Record an attempt that could not be made. `message` is for the secure side."""
-        prepared = self.folder.prepared()
+        prepared = self.folder.read_prepared()
         facts = metadata.AttemptFacts(
             task_id=self.task_id,
             inspection=inspection,
@@ -273,7 +273,7 @@ class Finaliser:
         taken_paths = OutputPaths(present["outputs"].keys() | staged.keys())
         for path, output in staged.items():
             self._stage_level4(publication, output, exclusions.get(path), taken_paths)
-        prepared = self.folder.prepared()
+        prepared = self.folder.read_prepared()
         origin = OutputOrigin(
             job_id=job.id,
             job_request=job.rap_id,

@@ -72,24 +72,24 @@ class AttemptFolder:
         if not (self.root / "task.json").exists():
             self._write("task.json", task.model_dump_json(exclude_none=True).encode())
 
-    def task(self) -> Task | None:
+    def read_task(self) -> Task | None:
         """The task as it came; None when it was never noted, or not whole."""
-        return self._read_task("task.json")
+        return self._read_task_file("task.json")
 
     def cancel(self, task: Task) -> None:
         """Note that `task` wants the attempt ended. It stays so."""
         self.root.mkdir(parents=True, exist_ok=True, mode=0o755)
         self._write("cancelled", task.model_dump_json(exclude_none=True).encode())
 
-    def cancelled(self) -> Task | None:
+    def read_cancellation(self) -> Task | None:
         """The task that asked for the end, if one did."""
-        return self._read_task("cancelled")
+        return self._read_task_file("cancelled")
 
     def time_out(self) -> None:
         """Note that the job ran longer than its limit. It stays so."""
         self._write("timed-out", b"")
 
-    def timed_out(self) -> bool:
+    def is_timed_out(self) -> bool:
         """Whether it was noted that the job ran longer than its limit."""
         return (self.root / "timed-out").exists()
 
@@ -117,7 +117,7 @@ class AttemptFolder:
         }
         self._write("prepared.json", json.dumps(record).encode())
 
-    def prepared(self) -> Prepared | None:
+    def read_prepared(self) -> Prepared | None:
         """What preparing found out, in this boot of the machine; None when it is still to be done."""
         path = self.root / "prepared.json"
         record = _read_json(path)
@@ -133,7 +133,7 @@ class AttemptFolder:
         """Note that the runtime is asked to start the process, or `done`: that it has it."""
         self._write("started.json", json.dumps({"boot": boot_id(), "done": done}).encode())
 
-    def start(self) -> StartState:
+    def read_start(self) -> StartState:
         """How far the process's start has come, by what was noted in this boot of the machine."""
         record = _read_json(self.root / "started.json")
         if record is None:
@@ -144,7 +144,7 @@ class AttemptFolder:
         """Without fsync: what is lost in a power cut is a few samples."""
         write_atomically(self.root / "metrics.json", json.dumps(dict(metrics)).encode(), synced="no")
 
-    def metrics(self) -> dict[str, Any]:
+    def read_metrics(self) -> dict[str, Any]:
         """Resources used so far, as `write_metrics` was given them; empty before the first sample."""
         return _read_json(self.root / "metrics.json") or {}
 
@@ -160,7 +160,7 @@ class AttemptFolder:
     def _write(self, name: str, data: bytes) -> None:
         write_atomically(self.root / name, data, synced="no", mode=0o600)
 
-    def _read_task(self, name: str) -> Task | None:
+    def _read_task_file(self, name: str) -> Task | None:
         record = _read_json(self.root / name)
         try:
             return Task.model_validate(record) if record else None

@@ -33,6 +33,6 @@ def _compare(storage: Storage, urls: Mapping[str, str], job_id: str, version: st
     if name not in urls:
         return DataChange(unknown=f"no database '{name}' is configured here now")
     try:
-        return DataChange(databases.changes(urls[name], version, databases.version_now(urls[name])))
+        return DataChange(databases.changes(urls[name], version, databases.read_version(urls[name])))
     except DatabaseUnavailable as error:
         return DataChange(unknown=str(error))

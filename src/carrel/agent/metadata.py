@@ -51,7 +51,7 @@ class AttemptFacts:
 
 def metadata_of(job: JobDefinition, facts: AttemptFacts) -> dict[str, Any]:
     """The record. Times as ISO 8601 in UTC but `timestamp_ns`; `exit_code` is text, or None."""
-    seen = facts.inspection
+    inspection = facts.inspection
     return {
         "outputs": dict(facts.matched.outputs),
         "published": facts.published,
@@ -68,19 +68,19 @@ def metadata_of(job: JobDefinition, facts: AttemptFacts) -> dict[str, Any]:
         "action": job.action,
         "created_at": iso(datetime.fromtimestamp(job.created_at, UTC)),
         "user": job.user,
-        "started_at": iso(seen.started_at),
-        "completed_at": iso(seen.finished_at or datetime.fromtimestamp(facts.timestamp_ns / 1e9, UTC)),
-        "docker_image_id": seen.image_id or facts.image_id,
+        "started_at": iso(inspection.started_at),
+        "completed_at": iso(inspection.finished_at or datetime.fromtimestamp(facts.timestamp_ns / 1e9, UTC)),
+        "docker_image_id": inspection.image_id or facts.image_id,
         "expected_image_id": job.image_sha,
         "exit_code": None if facts.exit_code is None else str(facts.exit_code),
-        "oom_killed": seen.oom_killed,
-        "container_metadata": redacted_container(seen.metadata),
+        "oom_killed": inspection.oom_killed,
+        "container_metadata": redacted_container(inspection.metadata),
         "repo": job.repo_url,
         "commit": job.commit,
         "database_name": job.database_name,
         "database_version": facts.database_version,
         "database_changes": dict(facts.database_changes),
-        **{key: seen.labels.get(label) for key, label in _LABELS.items()},
+        **{key: inspection.labels.get(label) for key, label in _LABELS.items()},
         "level4_excluded_files": dict(facts.excluded),
         "cancelled": facts.cancelled,
         "timed_out": facts.timed_out,

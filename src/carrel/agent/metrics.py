@@ -63,13 +63,13 @@ class Meter(threading.Thread):
         if usage is None or not folder.exists():
             self.forget(name)
             return
-        figures = updated(folder.metrics(), usage, time.time())
+        figures = updated(folder.read_metrics(), usage, time.time())
         with traces.span("METRICS", "metrics", task=folder.root.name, **_public(figures)):
             folder.write_metrics(figures)
 
     def final(self, folder: AttemptFolder, inspection: Inspection) -> Mapping[str, Any]:
         """The figures of an attempt at its end, with its wall time in seconds."""
-        figures = _public(folder.metrics())
+        figures = _public(folder.read_metrics())
         if inspection.started_at and inspection.finished_at:
             figures["wall_seconds"] = round((inspection.finished_at - inspection.started_at).total_seconds(), 3)
         return figures

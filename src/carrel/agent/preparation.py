@@ -45,7 +45,7 @@ def prepare(
     _check_out(context, job, folder.workspace, project_file, given_up)
     point("prepare.checked_out")
     inputs = place_inputs(context, job, folder, given_up)
-    access = databases.access_for(job, context.settings, folder.pins)
+    access = databases.grant_access(job, context.settings, folder.pins)
     point("prepare.placed")
     prepared = Prepared(
         image_id=image_id,
@@ -186,7 +186,7 @@ def run_spec(
     context: AgentContext, job: JobDefinition, name: str, folder: AttemptFolder, prepared: Prepared
 ) -> RunSpec:
     """What the executor is to start."""
-    access = databases.access_for(job, context.settings, folder.pins, prepared.database_version)
+    access = databases.grant_access(job, context.settings, folder.pins, prepared.database_version)
     bound = (Mount(Path(source), f"{WORKSPACE}/{path}") for path, source in (prepared.bound or {}).items())
     mounts = (*bound, *access.mounts)
     return RunSpec(

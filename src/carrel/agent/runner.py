@@ -91,7 +91,7 @@ class Runner:
 
     def _cancellation(self) -> Task | None:
         """The task that asked for the end. On a full disk only this process knows: after a restart it comes again."""
-        return self._cancelled or self.folder.cancelled()
+        return self._cancelled or self.folder.read_cancellation()
 
     def supersede(self) -> None:
         """Note that the controller has given it up and asks for nothing."""
@@ -158,8 +158,8 @@ class Runner:
         return Observation(
             phase=self._inspection.phase,
             lost=self._inspection.lost,
-            prepared=self.folder.prepared() is not None,
-            start=self.folder.start(),
+            prepared=self.folder.read_prepared() is not None,
+            start=self.folder.read_start(),
             recorded=self.read_record() is not None,
             reported=self._reported == self._reported_task().id,
             cancelled=self._cancellation() is not None,
@@ -207,7 +207,7 @@ class Runner:
         self._report_stage(Stage.PREPARED)
 
     def _start_process(self) -> None:
-        prepared = self.folder.prepared()
+        prepared = self.folder.read_prepared()
         assert prepared is not None  # or the step would be another
         self.folder.write_start(done=False)
         point("attempt.starting")
@@ -217,7 +217,7 @@ class Runner:
         self.folder.write_start(done=True)
 
     def _wait(self) -> None:
-        if self.folder.start() is not StartState.DONE:
+        if self.folder.read_start() is not StartState.DONE:
             with _disk_may_be_full(f"{self.task.id}: that it was started"):
                 self.folder.write_start(done=True)
         self._meter.watch(self.name, self.folder)
@@ -244,7 +244,7 @@ class Runner:
         return limit - (datetime.now(UTC) - self._inspection.started_at).total_seconds()
 
     def _is_timed_out(self) -> bool:
-        return self._timed_out or self.folder.timed_out()
+        return self._timed_out or self.folder.is_timed_out()
 
     def _timeout(self) -> float | None:
         return self.task.carrel.timeout_seconds if self.task.carrel else None
