@@ -36,7 +36,6 @@ from carrel.ingest.tables import (
     CatalogEntry,
     DatasetSchema,
     NonconformingFile,
-    Policy,
     TableChange,
     TableSchema,
     bridge_views,
@@ -134,7 +133,7 @@ class Builder:
         entry = self.entries.get(dataset)
         options = self.schemas.mapping.options(dataset)
         before = entry.schema if entry else None
-        schema, changes = unify(before, outcome.schemas.get(dataset, ()), Policy(options.policy), self.number.run_id)
+        schema, changes = unify(before, outcome.schemas.get(dataset, ()), options.policy, self.number.run_id)
         is_renamed = entry is not None and entry.naming != options.naming
         if schema != before or is_renamed:  # kinds that were seen are kept too, though they change no column
             entry_before = entry or CatalogEntry(DatasetSchema(dataset), partition_by=options.partition_by)

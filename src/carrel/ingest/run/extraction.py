@@ -30,7 +30,6 @@ from carrel.ingest.tables import (
     Declared,
     FlatTables,
     Flattener,
-    Policy,
     declared_kinds,
     flatten_stream,
     merge_declared,
@@ -303,7 +302,7 @@ class Extractor:
         return Flattener(
             dataset,
             declarations(schemas, dataset),
-            Policy(options.policy),
+            options.policy,
             existing=self.context.catalog.get(dataset),
             max_columns=options.max_columns,
             max_tables=options.max_tables,

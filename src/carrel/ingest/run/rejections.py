@@ -80,7 +80,7 @@ def find_rejections(
     rejections = Rejections()
     for dataset, new in schemas_of(results).items():
         options = schemas.mapping.options(dataset)
-        policy = Policy(options.policy)
+        policy = options.policy
         entry = catalog.get(dataset)
         before = entry.schema if entry else None
         parts = [part for result in results for part in result.parts if part.dataset == dataset]
