@@ -141,22 +141,17 @@ def replay(
     Those with lines in quarantine that the options choose (none: all that have any). Their rows, ledger lines and
     quarantine lines are replaced.
     """
-    from dataclasses import replace
-
-    from carrel.ingest.operations.inspection import QuarantineFilter, quarantine_rows
+    from carrel.ingest.operations.inspection import QuarantineFilter
+    from carrel.ingest.operations.replay import NoSuchLine, choose_archives
     from carrel.ingest.sources import whole_source_of
-    from carrel.ingest.store.ledger import archive_key
 
     chosen = QuarantineFilter(ids, *(options.pop(name) for name in ("record", "stage", "keyword", "schema_id")))
-    storage = open_warehouse(options["warehouse"])
+    open_warehouse(options["warehouse"])  # before the source is looked for: what is said first is where it is to go
     setting = _make_setting(**options, open_source=whole_source_of)
-    lines = quarantine_rows(storage, chosen)
-    if unknown := sorted({*ids} - {row["id"] for row in lines}):
-        raise click.ClickException(
-            f"quarantine has no line {', '.join(unknown)} that fits; `carrel ingest quarantine list` lists them"
-        )
-    keys = {row["archive_key"] for row in lines}
-    setting = replace(setting, replay=lambda ref: everything or archive_key(ref) in keys)
+    try:
+        setting = choose_archives(setting, chosen, everything)
+    except NoSuchLine as fault:
+        raise click.ClickException(str(fault)) from None
     report = _run_once(setting)
     _print_report(report, as_json)
     _write_metrics(report, metrics)

@@ -25,7 +25,7 @@ from carrel.units.locks import LockHeld, locked
 from carrel.warehouse.layout import LOCK
 
 if TYPE_CHECKING:
-    from carrel.ingest.store.s3_storage import ObjectVersion, S3Storage
+    from carrel.ingest.store.s3_storage import S3Storage, StoredObject
 
 LEASE_SECONDS = 60.0
 """After so long without a renewal others may take a lease over. Its holder gives it up for lost somewhat earlier."""
@@ -166,7 +166,7 @@ class Lease:
         if self.is_lost:
             raise WarehouseLost(f"another ingest took over {self.storage.url}, since this one's lease had ended")
 
-    def _is_ours(self, version: "ObjectVersion") -> bool:
+    def _is_ours(self, version: "StoredObject") -> bool:
         return bool(_holder(version)["token"] == self.token)
 
     def release(self) -> None:
@@ -190,7 +190,7 @@ class Lease:
         return True
 
 
-def _holder(version: "ObjectVersion") -> dict[str, Any]:
+def _holder(version: "StoredObject") -> dict[str, Any]:
     """Who holds the lease, as that one wrote it. An empty one was the lock of a folder, which somebody has copied
     here."""
     written = json.loads(version.data) if version.data.strip() else {}

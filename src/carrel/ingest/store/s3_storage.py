@@ -24,7 +24,7 @@ _TRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectVersion:
+class StoredObject:
     """An object as it was read. `age`: seconds since it was written, by S3's own clock, to the second."""
 
     data: bytes
@@ -85,7 +85,7 @@ class S3Storage:
         current = self.version(key)
         return current.data if current else None
 
-    def version(self, key: str) -> ObjectVersion | None:
+    def version(self, key: str) -> StoredObject | None:
         """What `key` holds, and what a conditional write needs of it."""
         from botocore.exceptions import ClientError
 
@@ -99,7 +99,7 @@ class S3Storage:
             data: bytes = answer["Body"].read()
         date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
         now = parsedate_to_datetime(date) if date else datetime.now(UTC)
-        return ObjectVersion(data, answer["ETag"], age=float((now - answer["LastModified"]).total_seconds()))
+        return StoredObject(data, answer["ETag"], age=float((now - answer["LastModified"]).total_seconds()))
 
     def write(self, key: str, data: bytes) -> None:
         self._call("put_object", Key=self._key(key), Body=data)
