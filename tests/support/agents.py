@@ -159,7 +159,7 @@ def deep_folder(root: Path, depth: int = 1500) -> Iterator[None]:
         subprocess.run(["rm", "-rf", "--", str(root / "d")], check=True)
 
 
-def eventually(condition, timeout: float = 20, what: str = "") -> None:
+def eventually(condition, timeout: float = 60, what: str = "") -> None:
     """Wait until `condition()` holds; for what no event tells a test of."""
     deadline = time.monotonic() + timeout
     while not condition():
