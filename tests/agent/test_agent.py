@@ -50,7 +50,7 @@ def test_a_good_job(site: Site) -> None:
     assert report["results"]["error"] is False
     assert report["stage"] == "finalized"
     order = ["preparing", "prepared", "executing", "executed", "finalizing", "finalized"]
-    stages = site.server.stages("job1-001")
+    stages = list(dict.fromkeys(site.server.stages("job1-001")))  # one that lasts is told again
     assert stages == [stage for stage in order if stage in stages]
     assert (site.high / "workspaces/wspace/output/x.csv").read_text() == "a,b\n1,2\n"
     assert (site.medium / "workspaces/wspace/output/x.csv").read_text() == "a,b\n1,2\n"

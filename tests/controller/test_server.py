@@ -29,14 +29,14 @@ def served(database: Database, workdir: Path) -> Iterator[Web]:
 def connections(url: str, count: int, first_words: bytes = b"") -> Iterator[list[socket.socket]]:
     host, port = url.removeprefix("http://").split(":")
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_connection((host, int(port)), timeout=20)) for _ in range(count)]
+        sockets = [stack.enter_context(socket.create_connection((host, int(port)), timeout=60)) for _ in range(count)]
         for each in sockets:
             each.sendall(first_words)
         yield sockets
 
 
 def is_well(url: str) -> bool:
-    return httpx.get(f"{url}/healthz", timeout=20).status_code == 200
+    return httpx.get(f"{url}/healthz", timeout=60).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -51,11 +51,11 @@ def test_a_long_body_is_taken_only_from_a_caller_whose_token_is_known(served: We
     long = b"a" * (MAX_UNKNOWN_REQUEST_BYTES + 1)
     for path in ("/test/task/update/", "/controller/v1/rap/create/"):
         for headers in ({}, {"Authorization": ""}, {"Authorization": "wrong"}, {"Authorization": "Bearer wrong"}):
-            answer = httpx.post(served.url + path, content=long, headers=headers, timeout=20)
+            answer = httpx.post(served.url + path, content=long, headers=headers, timeout=60)
             assert (answer.status_code, "valid token" in answer.text) == (401, True)
-        chunked = httpx.post(served.url + path, content=iter([long]), headers={"Authorization": "wrong"}, timeout=20)
+        chunked = httpx.post(served.url + path, content=iter([long]), headers={"Authorization": "wrong"}, timeout=60)
         assert chunked.status_code == 401
-    good = httpx.post(f"{served.url}/test/task/update/", content=long, headers=_json("test-token"), timeout=20)
+    good = httpx.post(f"{served.url}/test/task/update/", content=long, headers=_json("test-token"), timeout=60)
     assert (good.status_code, good.json()["error"]) == (400, "Validation error")
     bearer = httpx.post(f"{served.url}/controller/v1/rap/status/", content=long, headers=_json("Bearer test-client"))
     assert bearer.status_code == 400
@@ -109,7 +109,7 @@ DEEP = "[" * 100_000 + "]" * 100_000
 def test_json_nested_without_end_is_a_bad_request(server_here: str, path: str, body: str, whole: bool) -> None:
     token = "test-client" if path.startswith("controller") else "test-token"
     text = DEEP if whole else body
-    answer = httpx.post(f"{server_here}/{path}", content=text, headers=_json(token) | {"Carrel-Agent": "1"}, timeout=20)
+    answer = httpx.post(f"{server_here}/{path}", content=text, headers=_json(token) | {"Carrel-Agent": "1"}, timeout=60)
     assert (answer.status_code, answer.json()["error"]) == (400, "Validation error")
 
 
@@ -178,7 +178,7 @@ def test_a_request_that_never_becomes_whole_is_given_up_though_it_goes_on_and_on
 def test_with_no_room_left_the_oldest_that_wait_for_nothing_make_way(monkeypatch) -> None:
     monkeypatch.setattr(web_server, "CONNECTIONS", 20)
     with serving(_hello) as url, connections(url, 60) as sockets:
-        assert httpx.get(url, timeout=20).text == "ok"
+        assert httpx.get(url, timeout=60).text == "ok"
         assert _is_closed(sockets[0])
 
 

@@ -17,7 +17,7 @@ import httpx
 T = TypeVar("T")
 
 
-def eventually(look: Callable[[], T], seconds: float = 20.0) -> T:
+def eventually(look: Callable[[], T], seconds: float = 60.0) -> T:
     """The first true result of `look()`; AssertionError when there is none in time."""
     deadline = time.monotonic() + seconds
     while True:

@@ -76,7 +76,7 @@ class LegacyAgent:
     """Actions in the order in which they were executed."""
 
     def get(self) -> list[ContractTask]:
-        answer = httpx.get(f"{self.url}/{self.backend}/tasks/", headers=self.headers, timeout=20)
+        answer = httpx.get(f"{self.url}/{self.backend}/tasks/", headers=self.headers, timeout=60)
         answer.raise_for_status()
         body = answer.json()
         assert set(body) == {"tasks"}
@@ -91,7 +91,7 @@ class LegacyAgent:
             "timestamp_ns": time.time_ns(),
         }
         url = f"{self.url}/{self.backend}/task/update/"
-        answer = httpx.post(url, data={"payload": json.dumps(message)}, headers=self.headers, timeout=20)
+        answer = httpx.post(url, data={"payload": json.dumps(message)}, headers=self.headers, timeout=60)
         answer.raise_for_status()
         assert answer.json() == {"response": "Update successful"}
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 
-def until(condition: Callable[[], Result], what: str, seconds: float = 20.0) -> Result:
+def until(condition: Callable[[], Result], what: str, seconds: float = 60.0) -> Result:
     """The first true result of `condition`; AssertionError that names `what` when the time is over."""
     deadline = time.monotonic() + seconds
     while True:
