@@ -10,7 +10,7 @@ import pytest
 from tests.support.agents import Site, eventually
 from tests.support.task_server import serving
 
-SOURCE = Path(__file__).parents[2] / "src" / "carrel" / "agent"
+ROOMS = [Path(__file__).parents[2] / "src" / "carrel" / room for room in ("agent", "outputs")]
 EXECUTORS = {"executors.process.created"}
 FIRST = "mkdir -p output; printf 'a\\n1\\n' > output/kept.csv; printf 'patient_id\\n1\\n' > output/seen.csv"
 SECOND = (
@@ -25,11 +25,12 @@ _CHANGING = ("timestamp_ns", "completed_at", "started_at", "job_metrics", "conta
 def _points() -> list[str]:
     found = {
         name
-        for path in SOURCE.glob("*.py")
-        if path.stem != "toolchains"
+        for room in ROOMS
+        for path in room.glob("*.py")
         for name in re.findall(r'point\("([a-z_.]+)"\)', path.read_text())
     }
-    assert len(found) > 15
+    assert len(found) > 20
+    assert {"publish.committed", "publish.moved"} <= found
     found -= {"publish.undoing", "publish.undone"}  # only where a commit fails: test_publication_hostile kills there
     return [*sorted(found | EXECUTORS), "publish.moved:3", "publish.moved:6", "supervisor.listed:2"]
 

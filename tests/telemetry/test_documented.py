@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "reference" / "telemetry.md").read_text()
-ROOMS = ("agent", "controller", "telemetry")
+ROOMS = ("agent", "controller", "executors", "outputs", "telemetry")
 SOURCE = "\n".join(path.read_text() for room in ROOMS for path in (ROOT / "src" / "carrel" / room).rglob("*.py"))
 
 
