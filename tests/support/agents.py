@@ -1,6 +1,7 @@
 """A study, a controller stand-in and a real agent process, for tests of the agent."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -92,10 +93,12 @@ class Site:
             self.process.wait()
 
     def stop(self) -> int:
-        """Ask it to end."""
-        assert self.process is not None
-        self.process.terminate()
-        return self.process.wait(15)
+        """Ask it to end, once it is so far that it can hear."""
+        process = self.process
+        assert process is not None
+        eventually(lambda: process.poll() is not None or _catches(process.pid, signal.SIGTERM))
+        process.terminate()
+        return process.wait(60)
 
     def log(self) -> str:
         path = self.root / "agent.log"
@@ -157,6 +160,11 @@ def deep_folder(root: Path, depth: int = 1500) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["rm", "-rf", "--", str(root / "d")], check=True)
+
+
+def _catches(pid: int, number: int) -> bool:
+    caught = re.search(r"^SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
 
 
 def eventually(condition, timeout: float = 60, what: str = "") -> None:
