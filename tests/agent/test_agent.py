@@ -428,10 +428,18 @@ def test_reusable_action_code_comes_from_its_own_repository(site: Site, tmp_path
     assert _manifest(site)["output/x.csv"]["repo"] == str(repo)
 
 
-@pytest.mark.parametrize("backend", ["nonsense"])
-def test_an_agent_that_cannot_start_says_why(site: Site, backend: str) -> None:
-    assert site.start(BACKEND=backend).wait(20) == 1
-    assert "The agent cannot start. BACKEND is 'nonsense', which is not in BACKENDS (test,tpp,emis,ted)" in site.log()
+@pytest.mark.parametrize(
+    ("setting", "value", "sentence"),
+    [
+        ("BACKEND", "nonsense", "BACKEND is 'nonsense', which is not in BACKENDS (test,tpp,emis,ted)"),
+        ("EXECUTOR", "slurm", "EXECUTOR=slurm is not one of auto, "),
+        ("LONG_POLL_SECONDS", "2h", "LONG_POLL_SECONDS: "),
+    ],
+)
+def test_an_agent_that_cannot_start_says_why(site: Site, setting: str, value: str, sentence: str) -> None:
+    assert site.start(**{setting: value}).wait(60) == 1
+    assert f"The agent cannot start. {sentence}" in site.log()
+    assert "Traceback" not in site.log()
 
 
 def test_plain_processes_are_refused_beside_a_database(site: Site) -> None:

@@ -93,3 +93,9 @@ def test_a_failing_link_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(OSError, match="full"):
         write_atomically(tmp_path / "a", b"one", synced="no", exclusive=True)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "é" * 127, "😀" * 63])
+def test_a_name_may_be_as_long_as_a_name_can_be(tmp_path: Path, name: str):
+    write_atomically(tmp_path / name, b"1", synced="no")
+    assert [path.name for path in tmp_path.iterdir()] == [name]

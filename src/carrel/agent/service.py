@@ -44,7 +44,7 @@ def executor_of(settings: AgentSettings) -> Executor:
                 pull_seconds=settings.image_pull_timeout,
             )
         )
-    except RuntimeUnavailable as error:
+    except (RuntimeUnavailable, ValueError) as error:
         raise SettingsError(str(error)) from error
 
 

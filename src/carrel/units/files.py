@@ -11,6 +11,8 @@ from typing import BinaryIO, Literal
 Synced = Literal["no", "file", "folder"]
 """What is to outlast a power cut: nothing; the contents, so that the file is never empty or half written; or the file's
 name too, so that the new contents are there for certain once the call has returned."""
+LONG_NAME_BYTES = 240
+"""From here on a name cannot be made longer; a character has four bytes at most."""
 _NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
@@ -18,11 +20,12 @@ _NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 def replacing(path: Path, *, synced: Synced, mode: int | None = None, exclusive: bool = False) -> Iterator[BinaryIO]:
     """Write a new file, which takes the place of `path` when the block ends well and is removed when it does not.
 
-    Until then it lies in the same folder, as `.<name>.<random>.new`, which a kill leaves there. `mode`: its exact
-    rights from the first byte on; None: what the umask leaves of 0666. `exclusive`: FileExistsError where there is a
-    file already. Raises OSError.
+    Until then it lies in the same folder, as `.<name>.<random>.new` with a long name cut, which a kill leaves there.
+    `mode`: its exact rights from the first byte on; None: what the umask leaves of 0666. `exclusive`: FileExistsError
+    where there is a file already. Raises OSError.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
+    stem = path.name if len(os.fsencode(path.name)) < LONG_NAME_BYTES else path.name[: LONG_NAME_BYTES // 4]
+    temporary = path.with_name(f".{stem}.{secrets.token_hex(4)}.new")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else mode)
         with os.fdopen(descriptor, "wb") as stream:

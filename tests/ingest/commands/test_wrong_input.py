@@ -394,3 +394,16 @@ def test_ctrl_c_during_a_run(site, workers, large):
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["dispositions"]["ingested"] == 150
     assert "Everything is accounted for." in carrel(site, "reconcile", large, CARREL_WAREHOUSE="fresh").stdout
+
+
+@pytest.mark.parametrize("text", [None, "datasets: [", "nope: 1\n"])
+def test_a_mapping_that_cannot_be_read_keeps_no_status_back(site, text):
+    """Only the count that needs it is missing, and says so."""
+    if text is not None:
+        (site / "bad.yaml").write_text(text)
+    for words in (["status"], ["reconcile", "study/archives"]):
+        done = carrel(site, *words, "--json", CARREL_INGEST_MAPPING="bad.yaml")
+        good = carrel(site, *words, "--json")
+        assert done.returncode == good.returncode
+        assert json.loads(done.stdout) == json.loads(good.stdout) | {"unmapped_files": None}
+        assert done.stderr.startswith("Files of no dataset: not counted, as the mapping cannot be read (bad.yaml")

@@ -1,7 +1,7 @@
 """status, reconcile, tables, sql, quarantine: they change nothing."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +9,9 @@ import click
 
 from carrel.ingest.commands.run import replay
 from carrel.ingest.commands.shared import (
+    counting_mapping_option,
     explains_faults,
     json_option,
-    mapping_option,
     open_warehouse,
     warehouse_option,
     warns_of_withdrawals,
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from deltalake import Schema as DeltaSchema
     from duckdb import DuckDBPyRelation
 
+    from carrel.ingest.mapping import Mapping
     from carrel.ingest.operations.reconciliation import Reconciliation
     from carrel.ingest.store import WarehouseStorage
     from carrel.warehouse.views import TableView
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @warehouse_option
-@mapping_option
+@counting_mapping_option
 @json_option
 @explains_faults
 def status(warehouse: str, mapping_file: Path | None, as_json: bool) -> None:
@@ -38,17 +39,21 @@ def status(warehouse: str, mapping_file: Path | None, as_json: bool) -> None:
 
     Counts files of no dataset, but for those that the mapping ignores.
     """
-    from carrel.ingest.mapping import load
     from carrel.ingest.operations.status import read_status
 
-    current = read_status(open_warehouse(warehouse), load(mapping_file))
+    mapping, reason = _load_for_count(mapping_file)
+    current = read_status(open_warehouse(warehouse), mapping)
+    if reason:
+        current = replace(current, unmapped_files=None)
     click.echo(json.dumps(asdict(current), indent=1, default=str) if as_json else current.text())
+    if reason:
+        click.echo(reason, err=True)
 
 
 @click.command()
 @click.argument("source")
 @warehouse_option
-@mapping_option
+@counting_mapping_option
 @json_option
 @click.pass_context
 @explains_faults
@@ -59,18 +64,32 @@ def reconcile(ctx: click.Context, source: str, warehouse: str, mapping_file: Pat
     Exit code 3 when archives wait to be taken, or the tables do not hold the rows that the ledger says. Counts files
     of no dataset, but for those that the mapping ignores.
     """
-    from carrel.ingest.mapping import load
     from carrel.ingest.operations.reconciliation import reconcile as compare
     from carrel.ingest.sources import whole_source_of
     from carrel.ingest.store import open_storage
 
+    mapping, reason = _load_for_count(mapping_file)
     with whole_source_of(source) as opened:
-        result = compare(open_storage(warehouse), opened.list(), load(mapping_file))
+        result = compare(open_storage(warehouse), opened.list(), mapping)
+    if reason:
+        result = replace(result, unmapped_files=None)
+        click.echo(reason, err=True)
     if as_json:
         click.echo(json.dumps(asdict(result) | {"is_sound": result.is_sound}, indent=1))
     else:
         _print_reconciliation(result)
     ctx.exit(EXIT_TAKEN if result.is_sound else EXIT_FOUND)
+
+
+def _load_for_count(mapping_file: Path | None) -> "tuple[Mapping | None, str]":
+    """The mapping, and why it cannot be read; no reason to keep back all else that there is to tell."""
+    from carrel.ingest.mapping import load
+
+    try:
+        return load(mapping_file), ""
+    except (ValueError, OSError) as error:
+        reason = f"{mapping_file}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        return None, f"Files of no dataset: not counted, as the mapping cannot be read ({reason})"
 
 
 def _print_reconciliation(result: "Reconciliation") -> None:

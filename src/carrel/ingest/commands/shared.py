@@ -42,6 +42,16 @@ mapping_option = click.option(
     help="Your mapping file, laid over the shipped one.",
 )
 
+counting_mapping_option = click.option(
+    "--mapping",
+    "mapping_file",
+    envvar="CARREL_INGEST_MAPPING",
+    show_envvar=True,
+    type=click.Path(path_type=Path),
+    help="Your mapping file, laid over the shipped one.",
+)
+"""For a count beside other things, which are told without the mapping too."""
+
 
 def mapping_options(command: Command) -> Command:
     """Give a command the options --mapping and --schemas."""

@@ -49,7 +49,7 @@ class Reconciliation:
     tables: dict[str, tuple[int, int]] = field(default_factory=dict)
     open_run: str | None = None
     """A run that is under way or was interrupted; the tables may be ahead of the ledger until it is finished."""
-    unmapped_files: int = 0
+    unmapped_files: int | None = 0
     """Files in the archives that belong to no dataset, and that neither the mapping ignores nor a desktop left."""
 
     @property

@@ -33,7 +33,7 @@ class WarehouseStatus:
     rows: int
     size: int
     last_run: dict[str, Any] | None
-    unmapped_files: int = 0
+    unmapped_files: int | None = 0
     """Files in the archives that belong to no dataset, and that neither the mapping ignores nor a desktop left."""
     unfinished: str | None = None
     """What a withdrawal that is not finished means for who reads the tables."""
