@@ -3,7 +3,7 @@ from hypothesis import given as cases
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from carrel.telemetry.redaction import Redactor, secrets_in
+from carrel.telemetry.redaction import Redactor, secrets_in, secrets_of_url
 
 
 def test_known_secrets_are_hidden_wherever_they_stand():
@@ -25,9 +25,20 @@ def test_secrets_learned_later():
     assert hide("token-of-attempt") == "********"
 
 
-@pytest.mark.parametrize("short", ["", "tok", "token"])
+@pytest.mark.parametrize("short", ["", "tok"])
 def test_short_values_are_no_secrets(short):
     assert Redactor([short])("the token is missing") == "the token is missing"
+
+
+def test_a_password_is_one_whatever_word_it_is():
+    secrets = secrets_of_url("postgresql://u:token@h/n")
+    assert Redactor(secrets)("connecting postgresql://u:token@h/n with token") == "connecting ******** with ********"
+    assert Redactor(secrets_of_url("x://u:a@h"), shortest=1, by_looks=False)("a: x://v:b@h") == "********: x://v:b@h"
+
+
+def test_the_default_of_a_token_is_no_secret():
+    environ = {"CONTROLLER_TASK_API_TOKEN": "token", "X_CLIENT_TOKENS": "token,first", "A_DSN": "x://u:token@h"}
+    assert sorted(secrets_in(environ)) == ["first", "token", "token,first", "x://u:token@h"]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from carrel.agent.storage import Storage
 from carrel.outputs.identifiers import read_identifier_names
 from carrel.repos import RepoPolicy
 from carrel.repos.settings import RepoSettings
+from carrel.telemetry.redaction import PLACEHOLDERS
 from carrel.units.settings import CommaList, Seconds, Truth, read_settings
 
 IMAGES = ["ehrql", "stata-mp", "r", "jupyter", "python", "sqlrunner", "cohortextractor", "tpp-database-utils"]
@@ -126,7 +127,8 @@ class AgentSettings(RepoSettings):
     def secrets(self) -> set[str]:
         """What must never be read in a log at level 4."""
         values = {self.controller_task_api_token, self.private_repo_access_token, self.emis_organisation_hash}
-        return {*(value.get_secret_value() for value in values), *self.database_urls.values()} - {""}
+        tokens = {value.get_secret_value() for value in values} - {"", *PLACEHOLDERS}
+        return tokens | set(self.database_urls.values())
 
 
 def database_urls(environ: Mapping[str, str]) -> dict[str, str]:

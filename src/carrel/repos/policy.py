@@ -78,7 +78,8 @@ class RepoPolicy:
     def redact(self, text: str) -> str:
         """`text` with our token, and any credentials inside a URL, replaced by asterisks."""
         basic = base64.b64encode(f"{self.token_user}:{self.private_repo_access_token}".encode()).decode()
-        return Redactor([self.private_repo_access_token, basic])(text)
+        secrets = [self.private_repo_access_token, basic] if self.private_repo_access_token else []
+        return Redactor(secrets, shortest=1)(text)
 
 
 _HELPER = (

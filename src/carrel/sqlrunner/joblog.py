@@ -14,7 +14,9 @@ class JobLog:
 
     def __init__(self, path: Path | None = None, secret: str = "") -> None:
         self.path = path
-        self._redacted = Redactor(secrets_of_url(secret) if "://" in secret else (), mask="xxxx-REDACTED-xxxx")
+        # One secret and one job: a password of any length is hidden, and other words of the study's stay as they are.
+        secrets = secrets_of_url(secret) if "://" in secret else ()
+        self._redacted = Redactor(secrets, mask="xxxx-REDACTED-xxxx", shortest=1, by_looks=False)
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
 
@@ -32,6 +34,9 @@ class JobLog:
 
     def _append(self, entry: dict[str, object]) -> None:
         if self.path:
-            line = json.dumps({"time": datetime.now(UTC).isoformat(), **entry}, default=str, ensure_ascii=False)
+            texts = {key: self._redacted(value) if isinstance(value, str) else value for key, value in entry.items()}
+            line = {"time": datetime.now(UTC).isoformat(), **texts}
             with self.path.open("a", encoding="utf-8") as stream:
-                stream.write(self._redacted(line) + "\n")
+                stream.write(
+                    json.dumps(line, default=lambda value: self._redacted(str(value)), ensure_ascii=False) + "\n"
+                )
