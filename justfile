@@ -31,6 +31,7 @@ check:
     ruff format --check .
     ruff check .
     mypy
+    mypy examples/mobile-assessments/make_data.py examples/health-insurance/load_data.py
     lint-imports
     python scripts/subjects.py
     pytest -q tests/rules/test_named_paths.py

@@ -67,7 +67,8 @@ def ingest(data_dir: Path, backend: str) -> Report:
     store.add([HERE / "schemas"])
     schemas = Schemas(load(HERE / "mapping.yaml"), store.library())
     source = FolderSource(data_dir / "archives" / backend)
-    return run(Setting(str(data_dir / "warehouses" / backend), source, schemas, processes()))
+    warehouse = str(data_dir / "warehouses" / backend)
+    return run(Setting(warehouse=warehouse, source=source, schemas=schemas, pool=processes()))
 
 
 def sentence(report: Report) -> str:
