@@ -104,21 +104,21 @@ class Agent:
 
     def _listen(self) -> None:
         """Ask for the list, again and again; the controller holds the answer back until something changes."""
-        seen: str | None = None
+        cursor: str | None = None
         failures = 0
         while not self._stopping.is_set():
-            page = self._ask(seen, failures)
+            page = self._ask(cursor, failures)
             if page is None or not self._take_in(page):
                 self._rest(PAUSES[min(failures, len(PAUSES) - 1)])
-                failures, seen = failures + 1, None
+                failures, cursor = failures + 1, None
                 continue
-            failures, seen = 0, page.cursor
+            failures, cursor = 0, page.cursor
             if page.cursor is None:
                 self._rest(self.context.settings.job_loop_interval)
 
-    def _ask(self, seen: str | None, failures: int) -> TaskPage | None:
+    def _ask(self, cursor: str | None, failures: int) -> TaskPage | None:
         try:
-            return self.client.fetch_tasks(seen, self.context.settings.long_poll_seconds if seen else 0)
+            return self.client.fetch_tasks(cursor, self.context.settings.long_poll_seconds if cursor else 0)
         except ControllerUnavailable as error:
             if failures == 0:
                 logger.warning("%s; what runs goes on, and we keep trying", error)

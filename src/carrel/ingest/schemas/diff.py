@@ -120,22 +120,22 @@ def _objects(schema: Any) -> Iterator[dict[str, Any]]:
             yield from _objects(value)
 
 
-Seen = frozenset[tuple[int, int]]
+Visited = frozenset[tuple[int, int]]
 Parts = tuple[str, ...]
 
 
-def _compare(old: _Node, new: _Node, parts: Parts, seen: Seen) -> Iterator[SchemaChange]:
+def _compare(old: _Node, new: _Node, parts: Parts, visited: Visited) -> Iterator[SchemaChange]:
     old, new = old.follow(), new.follow()
     pair = (id(old.schema), id(new.schema))
-    if pair in seen:
+    if pair in visited:
         return
-    seen |= {pair}
+    visited |= {pair}
     yield from _types(old, new, parts)
     yield from _required(old, new, parts)
-    yield from _properties(old, new, parts, seen)
-    yield from _closed(old, new, parts, seen)
-    yield from _items(old, new, parts, seen)
-    yield from _all_of(old, new, parts, seen)
+    yield from _properties(old, new, parts, visited)
+    yield from _closed(old, new, parts, visited)
+    yield from _items(old, new, parts, visited)
+    yield from _all_of(old, new, parts, visited)
     yield from _allowed_values(old, new, parts)
     for keyword in _LIMITS:
         yield from _limit(old, new, parts, keyword)
@@ -184,10 +184,10 @@ def _required(old: _Node, new: _Node, parts: Parts) -> Iterator[SchemaChange]:
         yield _change(ChangeClass.WIDENING, (*parts, name), "it is not required any more")
 
 
-def _properties(old: _Node, new: _Node, parts: Parts, seen: Seen) -> Iterator[SchemaChange]:
+def _properties(old: _Node, new: _Node, parts: Parts, visited: Visited) -> Iterator[SchemaChange]:
     before, after = old.keywords.get("properties", {}), new.keywords.get("properties", {})
     for name in sorted(set(before) & set(after)):
-        yield from _compare(old.child(before[name]), new.child(after[name]), (*parts, name), seen)
+        yield from _compare(old.child(before[name]), new.child(after[name]), (*parts, name), visited)
     for name in sorted(set(after) - set(before)):
         yield _change(ChangeClass.ADDITIVE, (*parts, name), "it is new")
         asserted = set(new.child(after[name]).follow().keywords) - SPOKEN
@@ -196,7 +196,7 @@ def _properties(old: _Node, new: _Node, parts: Parts, seen: Seen) -> Iterator[Sc
     for name in sorted(set(before) - set(after)):
         if isinstance(new.keywords.get("additionalProperties"), dict):
             unnamed = new.child(new.keywords["additionalProperties"])
-            yield from _compare(old.child(before[name]), unnamed, (*parts, name), seen)
+            yield from _compare(old.child(before[name]), unnamed, (*parts, name), visited)
         elif _is_closed(new):
             yield _change(ChangeClass.NARROWING, (*parts, name), "it is not allowed any more")
         else:
@@ -207,7 +207,7 @@ def _is_closed(node: _Node) -> bool:
     return node.keywords.get("additionalProperties", True) is False
 
 
-def _closed(old: _Node, new: _Node, parts: Parts, seen: Seen) -> Iterator[SchemaChange]:
+def _closed(old: _Node, new: _Node, parts: Parts, visited: Visited) -> Iterator[SchemaChange]:
     before, after = (node.keywords.get("additionalProperties", True) for node in (old, new))
     if isinstance(before, bool) and isinstance(after, bool):
         if before and not after:
@@ -215,22 +215,22 @@ def _closed(old: _Node, new: _Node, parts: Parts, seen: Seen) -> Iterator[Schema
         elif after and not before:
             yield _change(ChangeClass.WIDENING, (*parts, "*"), "other properties are allowed now")
     else:
-        yield from _compare(old.child(before), new.child(after), (*parts, "*"), seen)
+        yield from _compare(old.child(before), new.child(after), (*parts, "*"), visited)
 
 
-def _items(old: _Node, new: _Node, parts: Parts, seen: Seen) -> Iterator[SchemaChange]:
+def _items(old: _Node, new: _Node, parts: Parts, visited: Visited) -> Iterator[SchemaChange]:
     before, after = (node.keywords.get("items", True) for node in (old, new))
     if isinstance(before, list) or isinstance(after, list):
         if before != after:
             yield _change(ChangeClass.NARROWING, (*parts, "*"), "the elements are described in another way")
     else:
-        yield from _compare(old.child(before), new.child(after), (*parts, "*"), seen)
+        yield from _compare(old.child(before), new.child(after), (*parts, "*"), visited)
 
 
-def _all_of(old: _Node, new: _Node, parts: Parts, seen: Seen) -> Iterator[SchemaChange]:
+def _all_of(old: _Node, new: _Node, parts: Parts, visited: Visited) -> Iterator[SchemaChange]:
     before, after = (node.keywords.get("allOf", []) for node in (old, new))
     for earlier, later in zip(before, after, strict=False):
-        yield from _compare(old.child(earlier), new.child(later), parts, seen)
+        yield from _compare(old.child(earlier), new.child(later), parts, visited)
     if len(after) > len(before):
         yield _change(ChangeClass.NARROWING, parts, "more schemas must be kept to (allOf)")
     elif len(after) < len(before):

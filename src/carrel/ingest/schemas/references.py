@@ -73,13 +73,13 @@ def direct_references(document: Any, uri: str) -> list[str]:
 
 def all_references(document: Any, uri: str, library: Library) -> Iterator[str]:
     """URIs of every other document that the schema needs, however far away; those not in the library too."""
-    seen = {uri}
+    visited = {uri}
     waiting = direct_references(document, uri)
     while waiting:
         reference = waiting.pop()
-        if reference in seen:
+        if reference in visited:
             continue
-        seen.add(reference)
+        visited.add(reference)
         yield reference
         if reference in library:
             waiting.extend(direct_references(library.document(reference), reference))
@@ -97,13 +97,13 @@ class _Walk:
         """Whatever is a schema: by the keyword that it stands under, or because a `$ref` points to it."""
         root = base
         waiting = [(self.document, base)]
-        seen: set[tuple[int, str]] = set()
+        visited: set[tuple[int, str]] = set()
         while waiting:
             schema, base = waiting.pop()
             if isinstance(schema, list):
                 waiting.extend((element, base) for element in schema)
-            elif isinstance(schema, dict) and (id(schema), base) not in seen:
-                seen.add((id(schema), base))
+            elif isinstance(schema, dict) and (id(schema), base) not in visited:
+                visited.add((id(schema), base))
                 base, targets = self._enter(schema, base, root)
                 waiting.extend((subschema, base) for subschema in (*_subschemas(schema), *targets))
 

@@ -36,6 +36,16 @@ SCHEMA = pa.schema(
 CURRENT = frozenset({Disposition.INGESTED, Disposition.PARTIAL})
 """Dispositions of archives whose rows are (or were) in the tables."""
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
+_WITHDRAWN = LedgerEntry(
+    record_id=None,
+    archive_uri="",
+    archive_etag="",
+    content_hash="",
+    disposition=Disposition.WITHDRAWN,
+    exported_on=None,
+    healthcode=None,
+)
+"""What is left of an entry of somebody who withdrew: nothing that tells of whom or of what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +88,7 @@ class Line:
 
     def blanked(self) -> "Line":
         """What is kept of an archive of somebody who withdrew: enough to know it when it comes again, no more."""
-        entry = LedgerEntry(
-            record_id=None,
-            archive_uri="",
-            archive_etag="",
-            content_hash="",
-            disposition=Disposition.WITHDRAWN,
-            exported_on=None,
-            healthcode=None,
-        )
-        return Line(entry, "", self.run_id, self.tombstone, (self.record_key, self.archive_key))
+        return Line(_WITHDRAWN, "", self.run_id, self.tombstone, (self.record_key, self.archive_key))
 
 
 def key_of(text: str) -> int:
@@ -108,16 +109,7 @@ def metadata_hash(metadata: Mapping[str, Any]) -> str:
 
 def tombstone_line(tombstone: str, run_id: str) -> Line:
     """Make the line that says that somebody withdrew."""
-    entry = LedgerEntry(
-        record_id=None,
-        archive_uri="",
-        archive_etag="",
-        content_hash="",
-        disposition=Disposition.WITHDRAWN,
-        exported_on=None,
-        healthcode=None,
-    )
-    return Line(entry, "", run_id, tombstone, (key_of(tombstone), key_of(tombstone)))
+    return Line(_WITHDRAWN, "", run_id, tombstone, (key_of(tombstone), key_of(tombstone)))
 
 
 def tombstone_of(kind: str, value: str) -> str:
