@@ -104,12 +104,12 @@ class Hub:
 def _watch_sqlite(parameters: dict[str, Any], hub: Hub) -> None:
     database = str(parameters["database"])
     with contextlib.closing(sqlite3.connect(database, uri=database.startswith("file:"), timeout=5)) as own:
-        seen = None
+        last_version = None
         while hub._is_waited_for():
             version = own.execute("PRAGMA data_version").fetchone()[0]
-            if seen is not None and version != seen:
+            if last_version is not None and version != last_version:
                 hub.changed()
-            seen = version
+            last_version = version
             time.sleep(LOOK_EVERY)
 
 

@@ -240,14 +240,14 @@ class Extractor:
         self, resolution: Resolution, lineage: Lineage, accept: Callable[[Any], None] = lambda value: None
     ) -> Callable[[Any], None]:
         """For a whole value, or for the blocks of a long array one after the other; then `accept` gets it."""
-        seen = 0
+        checked_count = 0
 
         def check(value: Any) -> None:
-            nonlocal seen
-            value_faults = self.checker.check(value, resolution, lineage.record, lineage.source_file, seen)
+            nonlocal checked_count
+            value_faults = self.checker.check(value, resolution, lineage.record, lineage.source_file, checked_count)
             if value_faults:
                 raise _FileInvalid(value_faults)
-            seen += len(value) if isinstance(value, list) else 0
+            checked_count += len(value) if isinstance(value, list) else 0
             accept(value)
 
         return check
