@@ -1,0 +1,72 @@
+"""Lists by URL: filters that can be taken off, sorting by a column's head, pages of 50. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.paginator import Page, Paginator
+from django.http import QueryDict
+
+PAGE_SIZE = 50
+PAGE_PARAMETER = "page"
+SORT_PARAMETER = "sort"
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveFilter:
+    """One filter of a list as a chip: `Backend: north`, with the URL of the same list without it."""
+
+    label: str
+    value: str
+    url_without: str
+
+
+def url_with(query: QueryDict, **changes: str | None) -> str:
+    """Return `?...` with some parameters changed (None takes one off); the page goes back to the first."""
+    changed = query.copy()
+    changed.pop(PAGE_PARAMETER, None)
+    for name, value in changes.items():
+        changed.pop(name, None)
+        if value is not None:
+            changed[name] = value
+    return f"?{changed.urlencode()}" if changed else "?"
+
+
+def active_filters(
+    query: QueryDict, labels: Mapping[str, str], words: Mapping[str, Mapping[str, str]] | None = None
+) -> list[ActiveFilter]:
+    """Return the filters that a URL sets, in the order of `labels` (parameter to label).
+
+    `words`: for a parameter, what its values are called. A parameter may stand several times, each is a chip.
+    """
+    chips = []
+    for name, label in labels.items():
+        for value in filter(None, query.getlist(name)):
+            rest = query.copy()
+            rest.pop(PAGE_PARAMETER, None)
+            rest.setlist(name, [other for other in query.getlist(name) if other != value])
+            spoken = (words or {}).get(name, {}).get(value, value)
+            chips.append(ActiveFilter(label, spoken, f"?{rest.urlencode()}"))
+    return chips
+
+
+def sort_order(query: QueryDict, fields: Mapping[str, str], default: str) -> list[str]:
+    """Return the arguments of `order_by()` for `?sort=took` or `?sort=-took`; anything else is the default.
+
+    `fields`: from a column's name in the URL to the model's field. `default`: such a name, with its sign.
+    """
+    requested = query.get(SORT_PARAMETER, "")
+    choice = requested if requested.removeprefix("-") in fields else default
+    sign = "-" if choice.startswith("-") else ""
+    primary_key = "-pk" if sign else "pk"
+    return [sign + fields[choice.removeprefix("-")], primary_key]
+
+
+def page_of(query: QueryDict, items: Any, per_page: int = PAGE_SIZE) -> Page[Any]:
+    """Return the page that the URL asks for; one that is out of range or no number is the nearest there is."""
+    return Paginator(items, per_page).get_page(query.get(PAGE_PARAMETER))
+
+
+def page_numbers(page: Page[Any]) -> Iterable[int | str]:
+    """Return the page numbers to link to, with `…` for those left out."""
+    return page.paginator.get_elided_page_range(page.number, on_each_side=2, on_ends=1)

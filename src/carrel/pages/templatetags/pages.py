@@ -1,0 +1,231 @@
+"""`{% load pages %}`: the components that templates are made of. README.md of carrel.pages shows each."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django import template
+from django.core.paginator import Page
+from django.template.context import RequestContext
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from carrel.pages import formats
+from carrel.pages.frame import PageLink
+from carrel.pages.lists import PAGE_PARAMETER, SORT_PARAMETER, ActiveFilter, page_numbers, url_with
+from carrel.pages.status_words import Family, StatusWords, status_words
+
+register = template.Library()
+NONE = "–"
+SHORT_COMMIT = 7
+ICON_OF_LEVEL = {"success": "succeeded", "error": "failed", "danger": "failed", "debug": "info"}
+"""Levels of messages and alerts that share an icon with a family."""
+
+
+# --- statuses
+
+
+@register.simple_tag
+def chip(code: str, word: str = "", title: str = "") -> SafeString:
+    """Return the chip of a status code, state or family. `word` replaces its own; `title` stands behind the code."""
+    words = status_words(str(code))
+    return chip_of(words.family, word or words.word, f"{words.code}: {title}" if title else words.code)
+
+
+@register.simple_tag
+def chip_of(family: str, word: str, title: str = "") -> SafeString:
+    """Return a chip with words of one's own in one of the five families: `{% chip_of "failed" "1 failed" %}`."""
+    family = Family(family)
+    return format_html('<span class="chip {}"{}>{}{}</span>', family.value, _title(title), icon(family.value), word)
+
+
+@register.filter(name="status_words")
+def words_of_status(code: str) -> StatusWords:
+    """Return family, word and explanation of a code: `{{ job.status_code|status_words }}`."""
+    return status_words(str(code))
+
+
+@register.simple_tag
+def icon(name: str, label: str = "") -> SafeString:
+    """Return an icon of `pages/icons.html`; without a label it is for the eye alone."""
+    name = ICON_OF_LEVEL.get(name, name)
+    if label:
+        return format_html('<svg class="icon" role="img" aria-label="{}"><use href="#i-{}"/></svg>', label, name)
+    return format_html('<svg class="icon" aria-hidden="true"><use href="#i-{}"/></svg>', name)
+
+
+# --- times, sizes, counts
+
+
+@register.simple_tag
+def ago(moment: datetime | None, short: bool = False, now: datetime | None = None) -> SafeString:
+    """Return a time as people say it, with the exact one in its title. Nothing is `–`."""
+    if moment is None:
+        return SafeString(NONE)
+    local = timezone.localtime(moment)
+    return time_element(local, formats.relative_text(local, timezone.localtime(now), short=short))
+
+
+@register.simple_tag
+def clock(moment: datetime | None) -> SafeString:
+    """Return a time to the minute (`14:08`), with the date and zone in its title. Nothing is `–`."""
+    if moment is None:
+        return SafeString(NONE)
+    local = timezone.localtime(moment)
+    return time_element(local, f"{local:%H:%M}")
+
+
+@register.simple_tag
+def exactly(moment: datetime | None) -> SafeString:
+    """Return a time to the second with its zone. Nothing is `–`."""
+    if moment is None:
+        return SafeString(NONE)
+    local = timezone.localtime(moment)
+    return format_html('<time datetime="{}">{}</time>', local.isoformat(), formats.exact_text(local))
+
+
+def time_element(local: datetime, text: str) -> SafeString:
+    return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(), formats.exact_text(local), text)
+
+
+@register.filter
+def day(moment: date | None) -> str:
+    """Return a date with its year: `3 May 2026`."""
+    return NONE if moment is None else f"{moment.day} {moment:%B} {moment.year}"
+
+
+@register.filter
+def duration(seconds: float | timedelta | None) -> str:
+    return formats.duration_text(seconds)
+
+
+@register.filter
+def about(seconds: float | timedelta | None) -> str:
+    """Return `about 4 minutes`, for sentences."""
+    return formats.plain_duration(seconds)
+
+
+@register.filter
+def size(count: float | None) -> str:
+    return formats.size_text(count)
+
+
+@register.filter
+def count(number: int, noun: str) -> str:
+    """Return `1 job`, `2 jobs`: `{{ jobs|length|count:"job" }}`, `{{ n|count:"entry,entries" }}`."""
+    return formats.count_text(number, noun)
+
+
+# --- commits, code
+
+
+@register.simple_tag
+def commit(sha: str, url: str = "") -> SafeString:
+    """Return a commit's first seven characters; a click copies all of it, and `url` leads to it."""
+    short = sha[:SHORT_COMMIT]
+    name = format_html('<a href="{}">{}</a>', url, short) if url else short
+    return format_html(
+        '<span class="commit" title="{}"><code>{}</code>{}</span>', sha, name, copy_button(sha, f"Copy commit {short}")
+    )
+
+
+@register.simple_tag
+def copy_button(text: str, label: str = "Copy") -> SafeString:
+    """Return a button that copies a text; it shows only where there is JavaScript."""
+    return format_html(
+        '<button type="button" class="copy" data-copy="{}" aria-label="{}" title="{}" hidden>{}</button>',
+        text, label, label, icon("copy"),
+    )  # fmt: skip
+
+
+@register.inclusion_tag("pages/components/code.html")
+def code(text: str, label: str = "Copy") -> dict[str, Any]:
+    """Show a block of code with a button that copies it."""
+    return {"text": text, "label": label}
+
+
+# --- lists
+
+
+@register.simple_tag(takes_context=True)
+def sort_head(context: RequestContext, name: str, label: str, numeric: bool = False, default: str = "") -> SafeString:
+    """Return the `<th>` of a column that its list can be sorted by (`lists.sort_order` reads the URL).
+
+    `default`: what the list is sorted by without a word in the URL.
+    """
+    query = context["request"].GET
+    current = query.get(SORT_PARAMETER, default)
+    order = {name: "ascending", f"-{name}": "descending"}.get(current, "")
+    url = url_with(query, **{SORT_PARAMETER: f"-{name}" if order == "ascending" else name})
+    return format_html(
+        '<th scope="col"{}{}><a href="{}">{}{}</a></th>',
+        SafeString(' class="number"' if numeric else ""),
+        SafeString(f' aria-sort="{order}"' if order else ""),
+        url,
+        label,
+        icon(order or "sortable"),
+    )
+
+
+@register.inclusion_tag("pages/components/filters.html", takes_context=True)
+def filter_chips(context: RequestContext, filters: Sequence[ActiveFilter], clear_url: str = "?") -> dict[str, Any]:
+    """Show the filters that are set (`lists.active_filters`) as chips that can be taken off."""
+    return {"filters": filters, "clear_url": clear_url}
+
+
+@register.inclusion_tag("pages/components/pagination.html", takes_context=True)
+def pagination(context: RequestContext, page: Page[Any], noun: str = "row") -> dict[str, Any]:
+    """Show `51–100 of 1,204 jobs` and links to the other pages (`lists.page_of`)."""
+    query = context["request"].GET
+    numbers = [
+        (number, url_with(query, **{PAGE_PARAMETER: str(number)}) if isinstance(number, int) else "")
+        for number in page_numbers(page)
+    ]
+    before = url_with(query, **{PAGE_PARAMETER: str(page.number - 1)}) if page.has_previous() else ""
+    after = url_with(query, **{PAGE_PARAMETER: str(page.number + 1)}) if page.has_next() else ""
+    return {"page": page, "noun": noun, "numbers": numbers, "before": before, "after": after}
+
+
+@register.inclusion_tag("pages/components/empty.html")
+def empty(title: str, text: str = "", url: str = "", label: str = "") -> dict[str, Any]:
+    """Show that a list is empty: why, and what to do about it."""
+    return {"title": title, "text": text, "url": url, "label": label}
+
+
+@register.inclusion_tag("pages/components/tabs.html")
+def tabs(links: Iterable[PageLink], label: str = "Views") -> dict[str, Any]:
+    """Show links as tabs; the one that is `current` is where we are."""
+    return {"links": links, "label": label}
+
+
+@register.simple_block_tag(takes_context=True)
+def table(context: RequestContext, content: str, label: str) -> SafeString:
+    """Put rows into a table that scrolls in its own box: `{% table "Jobs" %}<thead>...{% endtable %}`."""
+    return format_html(
+        '<div class="table-box" role="region" aria-label="{}" tabindex="0"><table>{}</table></div>', label, content
+    )
+
+
+@register.inclusion_tag("pages/components/error_summary.html")
+def error_summary(form: Any) -> dict[str, Any]:
+    """Show all errors of a form at the top of the page; `{{ form }}` does so by itself."""
+    return {"form": form}
+
+
+@register.filter
+def joined(words: Iterable[str]) -> str:
+    """Return `north, south and west`."""
+    *first, last = [str(word) for word in words] or [""]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+@register.simple_tag
+def facts(pairs: Iterable[tuple[str, Any]]) -> SafeString:
+    """Return a list of definitions from pairs of a term and what it is."""
+    rows = format_html_join("", "<div><dt>{}</dt><dd>{}</dd></div>", pairs)
+    return format_html('<dl class="facts">{}</dl>', rows)
+
+
+def _title(text: str) -> SafeString:
+    return format_html(' title="{}"', text) if text else SafeString("")
