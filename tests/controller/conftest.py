@@ -15,6 +15,12 @@ def database_template(
         yield made
 
 
+@pytest.fixture(autouse=True)
+def _controller_alone(settings) -> None:
+    """At `/` is the controller, as in a process of its own; tests have the job server in theirs as well."""
+    settings.ROOT_URLCONF = "carrel.controller.urls"
+
+
 @pytest.fixture
 def workdir(tmp_path: Path) -> Path:
     folder = tmp_path / "workdir"

@@ -131,6 +131,7 @@ _MOST = {
         "site/layout.py:load_site",
     ),
     OPERATOR: (
+        "jobserver/settings.py:ControllerLink.token",
         "agent/databases.py:_network_access",
         "executors/engine.py:registry_auth",
         "executors/toolchains.py:_install",

@@ -61,7 +61,7 @@ class PostgresTemplate:
 def migrate(url: str, workdir: Path) -> None:
     """Apply all migrations, in a process of its own, as an installation does."""
     environ = {**os.environ, "CARREL_DATABASE_URL": url, "WORKDIR": str(workdir)}
-    environ["DJANGO_SETTINGS_MODULE"] = "carrel.web.settings"
+    environ["DJANGO_SETTINGS_MODULE"] = "carrel.web.all_apps"
     subprocess.run(
         [sys.executable, "-m", "django", "migrate", "--verbosity", "0"], env=environ, check=True, cwd=workdir
     )

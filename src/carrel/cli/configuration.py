@@ -80,6 +80,14 @@ WORDS = {
     "DATA_CHECK_POLL_INTERVAL": "Between two checks of the data.",
     "DATA_CHECK_ENABLED_BACKENDS": "Backends whose data is checked so.",
     "DATA_CHECK_HES_EXPECTED_ACTIVITY_MONTH": "What that check expects, `YYYYMM`.",
+    "RAP_API_POLL_INTERVAL": "Between two questions to a controller about requests that are not over.",
+    "MAX_RELEASE_FILE_BYTES": "A larger file cannot be released.",
+    "RAP_API_TOKEN": "The controller's `{B}_CLIENT_TOKENS` hold it.",
+    "EMAIL_PORT": "The mail server's port.",
+    "EMAIL_HOST_USER": "For a mail server that asks.",
+    "EMAIL_HOST_PASSWORD": "For a mail server that asks.",
+    "EMAIL_USE_TLS": "`true`: STARTTLS before anything is sent.",
+    "DEFAULT_FROM_EMAIL": "Who the site's mails are from.",
     "WORKSPACE_EHRQL_MAX_JOIN_COUNT": "JSON: workspace to number, handed to its database jobs.",
     "ACTIONS_GITHUB_ORG_URL": "Where reusable actions are.",
     "{B}_CLIENT_TOKENS": "Tokens of RAP API clients that may use the backend, by commas.",
@@ -111,15 +119,17 @@ def sections() -> Iterator[tuple[str, list[Setting]]]:
     """Yield the heading and the settings of each process."""
     from carrel.agent.settings import AgentSettings
 
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "carrel.web.settings")
+    os.environ["DJANGO_SETTINGS_MODULE"] = "carrel.web.all_apps"
     import django
 
     django.setup()
     from carrel.controller.creation import CreationSettings
     from carrel.controller.images import ImageSettings
     from carrel.controller.settings import BackendSettings, ControllerSettings
+    from carrel.jobserver.settings import ControllerLink, JobServerSettings
     from carrel.local.settings import LocalSettings
     from carrel.repos.settings import RepoSettings
+    from carrel.web.jobserver import PagesSettings
     from carrel.web.settings import DjangoSettings
 
     yield "Every process of a backend and of the controller: logs and traces", list(_fixed(TELEMETRY))
@@ -128,6 +138,8 @@ def sections() -> Iterator[tuple[str, list[Setting]]]:
     django_settings = [setting for setting in _of(DjangoSettings) if setting[0] != "WORKDIR"]  # the controller's too
     yield "Controller", [*_of(ControllerSettings), *django_settings, *controller]
     yield "Controller, for each backend", list(_of(BackendSettings, "{B}_"))
+    yield "Job server", [row for part in (JobServerSettings, PagesSettings) for row in _of(part)]
+    yield "Job server, for each controller it asks", list(_of(ControllerLink))
     yield "`carrel run` and its kin", list(_of(LocalSettings))
 
 

@@ -16,7 +16,7 @@ def manage(arguments: tuple[str, ...]) -> None:
     from carrel.units.privacy import close_to_others
 
     close_to_others()
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "carrel.web.settings")
+    os.environ["DJANGO_SETTINGS_MODULE"] = "carrel.web.settings"
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(["carrel manage", *arguments])

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
+from django.db import connection
 
 from carrel.controller import settings
+from carrel.units import migrations
 from carrel.units.privacy import TooOpen, close
 from carrel.units.settings import SettingsError
 
@@ -44,14 +44,5 @@ def close_files(workdir: Path) -> None:
 
 
 def database_problem() -> str | None:
-    """Why the database cannot be used yet, in a sentence; None when it can."""
-    try:
-        executor = MigrationExecutor(connection)
-        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    except DatabaseError:
-        return "The database cannot be reached. Check WORKDIR or CARREL_DATABASE_URL."
-    if not missing:
-        return None
-    if not executor.loader.applied_migrations:
-        return "The database does not exist. Create it with `carrel manage migrate_controller`."
-    return f"The database is out of date by {len(missing)} migrations. Run `carrel manage migrate_controller`."
+    """Return why the controller's database cannot be used yet, in a sentence; None when it can."""
+    return migrations.database_problem("carrel manage migrate_controller", "controller")

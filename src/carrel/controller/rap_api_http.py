@@ -47,7 +47,7 @@ class EndpointView:
     def __init__(self, spec: Endpoint, function: Callable[..., HttpResponse]) -> None:
         self.endpoint = spec
         self._function = function
-        self.__name__ = function.__name__
+        self.__name__ = self.__qualname__ = function.__name__
         self.__doc__ = function.__doc__
 
     def __call__(self, request: HttpRequest) -> HttpResponse:

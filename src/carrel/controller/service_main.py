@@ -12,7 +12,7 @@ from carrel.units.privacy import close_to_others
 def main() -> int:
     """Run until SIGTERM or SIGINT. 1, with a sentence, when settings or database cannot be used."""
     close_to_others()
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "carrel.web.settings")
+    os.environ["DJANGO_SETTINGS_MODULE"] = "carrel.web.settings"
     import django
 
     django.setup()

@@ -4,6 +4,9 @@ import os
 from collections.abc import Callable
 
 from carrel.units.privacy import close_to_others
+from carrel.units.settings import SettingsError
+
+TokenKnown = Callable[[str], bool]
 
 ENOUGH_FOR_REQUESTS = 12
 
@@ -17,60 +20,68 @@ def serve(
     set_up_logs: bool = True,
     on_ready: Callable[[int], None] | None = None,
 ) -> None:
-    """Serve until the process is ended.
+    """Serve the apps of CARREL_APPS until the process is ended.
 
-    `port` 0 takes a free one; `on_ready(port)` is called once connections are taken. `with_sweep`: run the controller's
-    sweep in a thread of this process as well. `set_up_logs`: False where the caller has done it. `threads`: at least
-    one more per backend than the requests to answer at once, since each agent's long poll holds one (the default
-    sees to it).
+    `port` 0 takes a free one; `on_ready(port)` is called once connections are taken. `with_sweep`: run in threads of
+    this process what else the apps need (the controller's sweep, the job server's link). `set_up_logs`: False where the
+    caller has done it. `threads`: at least one more per backend than the requests to answer at once, since each
+    agent's long poll holds one (the default sees to it).
 
-    Raises carrel.controller.checks.CannotStart with a sentence.
+    Raises CannotStart or SettingsError, with a sentence.
     """
     close_to_others()
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "carrel.web.settings")
+    os.environ["DJANGO_SETTINGS_MODULE"] = "carrel.web.settings"
+    from django.conf import settings
+
     from carrel.web.server import create_server
     from carrel.web.wsgi import application
 
-    _check()
+    needed = ENOUGH_FOR_REQUESTS
+    known: list[TokenKnown] = []
+    starts: list[Callable[[], object]] = []
+    if "controller" in settings.APPS:
+        from carrel.controller import checks, sweep
+        from carrel.controller import settings as controller_settings
+        from carrel.controller.service.tokens import is_known
+
+        _require("DJANGO_CONTROLLER_SECRET_KEY", "DJANGO_CONTROLLER_ALLOWED_HOSTS")
+        checks.before_start()
+        needed += 2 * len(controller_settings.get().backends)
+        known.append(is_known)
+        starts.append(sweep.start_thread)
+    if "jobserver" in settings.APPS:
+        from carrel.jobserver import checks as jobserver_checks
+        from carrel.jobserver import link_process
+
+        _require("DJANGO_JOBSERVER_SECRET_KEY", "JOBSERVER_URL")
+        jobserver_checks.before_start()
+        known.append(jobserver_checks.token_known)
+        starts.append(link_process.start_thread)
     if set_up_logs:
-        _set_up_telemetry()
-    from carrel.controller import settings
-    from carrel.controller.service.tokens import is_known
+        from carrel.telemetry.start import start
 
-    threads = threads or ENOUGH_FOR_REQUESTS + 2 * len(settings.get().backends)
-    server = create_server(application, host, port, threads, is_known)
-    if with_sweep:
-        from carrel.controller import sweep
-
-        sweep.start_thread()
+        try:
+            start("web", settings.APPS[0])
+        except (ValueError, RuntimeError) as error:
+            raise SettingsError(str(error)) from error
+    server = create_server(
+        application, host, port, threads or needed, lambda header: any(knows(header) for knows in known)
+    )
+    for start_thread in starts if with_sweep else ():
+        start_thread()
     if on_ready:
         on_ready(int(getattr(server, "effective_port", 0) or server.effective_listen[0][1]))
     server.run()
 
 
-def _check() -> None:
+def _require(*names: str) -> None:
     from django.conf import settings
 
-    from carrel.controller import checks
-
-    checks.before_start()
-    missing = [name for name in _REQUIRED if not os.environ.get(name)]
+    missing = [name for name in names if not os.environ.get(name)]
     if missing and not settings.DEBUG:
-        raise checks.CannotStart(
+        raise SettingsError(
             f"These are not set: {', '.join(missing)}. Set them (or DJANGO_DEBUG=true on a machine of your own)."
         )
-
-
-def _set_up_telemetry() -> None:
-    from carrel.controller import checks
-
-    try:
-        checks.set_up_telemetry("web")
-    except (ValueError, RuntimeError) as error:
-        raise checks.CannotStart(str(error)) from error
-
-
-_REQUIRED = ("DJANGO_CONTROLLER_SECRET_KEY", "DJANGO_CONTROLLER_ALLOWED_HOSTS")
 
 
 def main() -> None:
@@ -86,7 +97,7 @@ def main() -> None:
     try:
         serve(host, int(port), with_sweep="--with-sweep" in sys.argv, on_ready=report)
     except Exception as error:
-        if type(error).__name__ != "CannotStart":
+        if type(error).__name__ not in ("CannotStart", "SettingsError"):
             raise
         sys.exit(str(error))
 

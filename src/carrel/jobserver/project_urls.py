@@ -1,0 +1,11 @@
+"""URLs that begin with a project's slug (`/health-insurance/...`): they come last, since a slug is any word."""
+
+from itertools import chain
+
+from django.urls import URLPattern, URLResolver
+
+from carrel.jobserver.rights.access import Page
+
+PROJECT_PAGES: list[Page] = list(chain())
+
+urlpatterns: list[URLPattern | URLResolver] = [page.url_pattern() for page in PROJECT_PAGES]

@@ -1,0 +1,42 @@
+"""What a person may see of backends and projects: the one place that lists ask, so that nothing hidden shows in any."""
+
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from carrel.jobserver.models import Backend, Project, User
+from carrel.jobserver.rights.grants import Rights
+from carrel.jobserver.rights.permissions import Permission
+
+
+def visible_backends(user: User | None, rights: Rights) -> QuerySet[Backend]:
+    """Return the backends that this person may know of.
+
+    Those listed for everybody, those the person is a member of, those that a project of theirs is opted in to; staff
+    who manage backends see all.
+    """
+    backends = Backend.objects.all()
+    if rights.holds(Permission.BACKEND_MANAGE):
+        return backends
+    shown = Q(is_listed=True)
+    if user is not None and user.is_authenticated:
+        of_person = Backend.objects.filter(memberships__user=user).values("pk")
+        of_projects = Backend.objects.filter(opt_ins__project__memberships__user=user).values("pk")
+        shown |= Q(pk__in=of_person) | Q(pk__in=of_projects)
+    return backends.filter(shown)
+
+
+def visible_projects(user: User | None, rights: Rights) -> QuerySet[Project]:
+    """Return the projects that this person may know of: the listed ones, their own, and for staff all."""
+    projects = Project.objects.all()
+    if rights.holds(Permission.PROJECT_VIEW):
+        return projects
+    shown = Q(is_listed=True)
+    if user is not None and user.is_authenticated:
+        shown |= Q(pk__in=Project.objects.filter(memberships__user=user).values("pk"))
+    return projects.filter(shown)
+
+
+def of_visible(prefix: str, values: QuerySet[Any]) -> Q:
+    """Return the condition that `prefix` (a path to a backend or project) leads to one of these."""
+    return Q(**{f"{prefix}__in": values.values("pk")})

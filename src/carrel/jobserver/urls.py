@@ -1,0 +1,16 @@
+"""URLs of the job server that stand before everything else: its pages outside of projects, sign-in, the machine API."""
+
+from itertools import chain
+
+from django.urls import URLPattern, URLResolver, include, path
+
+from carrel.jobserver.rights.access import Page
+from carrel.jobserver.views import home
+
+PAGES: list[Page] = list(chain(home.PAGES))
+"""All pages but those of one project (`project_urls.py`)."""
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    *(page.url_pattern() for page in PAGES),
+    path("accounts/", include("allauth.urls")),
+]

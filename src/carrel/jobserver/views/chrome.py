@@ -1,0 +1,52 @@
+"""What stands round every page: navigation, the backends' dots, alerts, the person."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
+
+from carrel.jobserver import settings
+from carrel.jobserver.models import Alert, Backend
+from carrel.jobserver.rights.access import CarrelRequest, identify
+from carrel.jobserver.rights.visibility import visible_backends
+from carrel.pages.frame import AlertLevel, BackendDot, BackendState, PageFrame, PageLink, PersonMenu, SiteAlert
+
+NAVIGATION: list[tuple[str, str]] = []
+"""Label and URL name of what the header links to, in order."""
+
+
+def chrome(request: HttpRequest) -> dict[str, Any]:
+    """Context of every template; the database is asked only where a template shows the frame."""
+    if not hasattr(request, "user"):
+        return {}
+    known = identify(request)
+    return {"frame": SimpleLazyObject(lambda: _frame(known)), "person": known.person, "rights": known.rights}
+
+
+def _frame(request: CarrelRequest) -> PageFrame:
+    backends = visible_backends(request.person, request.rights).filter(is_active=True)
+    alerts = Alert.objects.all() if request.person else ()
+    menu = PersonMenu(name=request.person.fullname, sign_out_url=reverse("account_logout")) if request.person else None
+    return PageFrame(
+        site_name=settings.get().jobserver_name,
+        nav=tuple(
+            PageLink(label, url := reverse(name), current=request.path.startswith(url)) for label, name in NAVIGATION
+        ),
+        backends=tuple(BackendDot(backend.name, state_of(backend)) for backend in backends),
+        person=menu,
+        sign_in_url=reverse("account_login"),
+        alerts=tuple(SiteAlert(alert.message, AlertLevel(alert.level), alert.title) for alert in alerts),
+    )
+
+
+def state_of(backend: Backend) -> BackendState:
+    """Tell how a backend stands now; one that was never heard of is not called missing."""
+    silent = timezone.now() - (backend.last_seen_at or timezone.now())
+    if silent > timedelta(seconds=backend.alert_timeout_seconds):
+        return BackendState.MISSING
+    if backend.in_maintenance:
+        return BackendState.MAINTENANCE
+    return BackendState.PAUSED if backend.is_paused else BackendState.UP
