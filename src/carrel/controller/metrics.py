@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from carrel.controller import clock, settings
-from carrel.controller.models import Flag, Job
+from carrel.controller.models import Flag, Job, JobServerLink, LinkedRequest
 from carrel.controller.service import flags, queries
 from carrel.jobs.statuses import State
 
@@ -28,6 +28,7 @@ class _Collector:
         yield _seconds_since_seen()
         yield from _flags()
         yield from _recent_jobs()
+        yield from _links()
 
 
 def _gauge(name: str, documentation: str, *labels: str) -> GaugeMetricFamily:
@@ -92,3 +93,18 @@ def _recent_jobs() -> Iterator[Metric]:
             mean.add_metric([backend], sum(seconds) / len(seconds))
             longest.add_metric([backend], max(seconds))
     yield from (mean, longest)
+
+
+def _links() -> Iterator[Metric]:
+    """Of backends whose job server is polled; nothing while none is."""
+    answered = _gauge("carrel_link_answered_seconds", "Seconds since all last went well with the polled job server")
+    failures = _gauge("carrel_link_failures", "Exchanges with the polled job server that went wrong one after another")
+    unsettled = _gauge("carrel_link_unsettled_requests", "Requests of which that job server has not heard the last")
+    rows, _ = queries.readable(JobServerLink.objects.filter(pk__in=settings.get().linked_backends))
+    for link in rows:
+        if link.answered_at:
+            answered.add_metric([link.backend], (clock.now() - link.answered_at).total_seconds())
+        failures.add_metric([link.backend], link.failures)
+        waiting = LinkedRequest.objects.filter(backend=link.backend, settled_at=None)
+        unsettled.add_metric([link.backend], waiting.count())
+    yield from (answered, failures, unsettled)

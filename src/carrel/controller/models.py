@@ -235,6 +235,41 @@ class Token(models.Model):
         return f"{self.kind} token {self.pk} of {self.backend}"
 
 
+class JobServerLink(models.Model):
+    """How it goes between one backend and the job server that is polled for it, and who polls just now."""
+
+    backend = models.CharField(max_length=100, primary_key=True)
+    holder = models.CharField(max_length=64, default="", blank=True)
+    """A random word of the process that polls; another one may once the lease has expired."""
+    lease_expires_at = models.DateTimeField(null=True)
+    answered_at = models.DateTimeField(null=True)
+    """When all went well for the last time, to some seconds."""
+    failures = models.PositiveIntegerField(default=0)
+    """Exchanges that went wrong since then, one after another."""
+    problem = models.TextField(default="", blank=True)
+    """What went wrong in the last one."""
+    problem_since = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"link of {self.backend}"
+
+
+class LinkedRequest(models.Model):
+    """A request that came from a polled job server: its jobs are posted until the server has the last of them."""
+
+    rap_id = models.CharField(max_length=16, primary_key=True)
+    backend = models.CharField(max_length=100)
+    seen_at = models.DateTimeField()
+    settled_at = models.DateTimeField(null=True)
+    """When the server first took its jobs with nothing of them left to come."""
+
+    class Meta:
+        indexes = [models.Index(fields=["backend", "settled_at"], name="linked_unsettled")]
+
+    def __str__(self) -> str:
+        return self.rap_id
+
+
 class ImageDigest(models.Model):
     """What a registry last said an image's tag stands for. `image` is the full reference, `registry/path/name:tag`."""
 

@@ -125,7 +125,7 @@ def rap_status(request: HttpRequest, backends: list[str], body: RapStatusRequest
         return respond(RapStatusResponse(jobs=[job_message(job) for job in jobs], unrecognised_rap_ids=unrecognised))
     except Exception:
         logger.warning("One of %d jobs cannot be told as it is; they are told one by one.", len(jobs), exc_info=True)
-    return respond(RapStatusResponse(jobs=[_message_or_part(job) for job in jobs], unrecognised_rap_ids=unrecognised))
+    return respond(RapStatusResponse(jobs=[message_or_part(job) for job in jobs], unrecognised_rap_ids=unrecognised))
 
 
 # -- creating
@@ -159,7 +159,7 @@ def job_message(job: Job) -> RapJob:
     )
 
 
-def _message_or_part(job: Job) -> RapJob:
+def message_or_part(job: Job) -> RapJob:
     """The job as the contract shows it, as far as its row makes sense."""
     try:
         message = job_message(job)
@@ -177,8 +177,8 @@ def _readable_message(job: Job, reference: str) -> RapJob:
     code = _CODE_OF_STATE[state]
     if job.status_code in set(StatusCode) and state_of(StatusCode(job.status_code)) is state:
         code = RapStatusCode(public_code(StatusCode(job.status_code)))
-    created_at = _time(job.created_at) or "1970-01-01T00:00:00Z"
-    updated_at = _time(job.updated_at) or created_at
+    created_at = shown_time(job.created_at) or "1970-01-01T00:00:00Z"
+    updated_at = shown_time(job.updated_at) or created_at
     traces = job.trace_context if isinstance(job.trace_context, dict) else {}
     trace = {name: value for name, value in traces.items() if isinstance(value, str) and _text(value) == value}
     note = (
@@ -196,8 +196,8 @@ def _readable_message(job: Job, reference: str) -> RapJob:
         status_message=f"{_text(job.status_message)} {note}".strip(),
         created_at=created_at,
         updated_at=updated_at,
-        started_at=_time(job.started_at),
-        completed_at=_time(job.completed_at) or (updated_at if state in (State.FAILED, State.SUCCEEDED) else None),
+        started_at=shown_time(job.started_at),
+        completed_at=shown_time(job.completed_at) or (updated_at if state in (State.FAILED, State.SUCCEEDED) else None),
         trace_context=trace,
         metrics=_json_object(job.metrics),
         requires_db=job.requires_db is True,
@@ -216,7 +216,7 @@ def _text(value: object) -> str:
     return value.encode(errors="replace").decode() if isinstance(value, str) else ""
 
 
-def _time(when: object) -> str | None:
+def shown_time(when: object) -> str | None:
     """None too for what has no place in a calendar of four-digit years."""
     return _to_the_second(when) if isinstance(when, datetime) and when.year >= 1000 else None
 

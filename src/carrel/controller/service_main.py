@@ -1,4 +1,4 @@
-"""The sweep as a process: `python -m carrel.controller.service_main`."""
+"""The sweep, and the links to polled job servers, as a process: `python -m carrel.controller.service_main`."""
 
 import os
 import signal
@@ -7,6 +7,9 @@ import threading
 from types import FrameType
 
 from carrel.units.privacy import close_to_others
+
+SECONDS_TO_END = 2.0
+"""A link that waits for its job server's answer is not waited for: it may be ended anywhere."""
 
 
 def main() -> int:
@@ -17,6 +20,7 @@ def main() -> int:
 
     django.setup()
     from carrel.controller import checks, sweep
+    from carrel.controller.link import threads
 
     try:
         checks.set_up_telemetry("ctrl")
@@ -31,7 +35,10 @@ def main() -> int:
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
+    links = threads.start(stop)
     sweep.Sweep().run(stop)
+    for thread in links:
+        thread.join(SECONDS_TO_END)
     return 0
 
 

@@ -8,6 +8,7 @@ import re
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
@@ -34,6 +35,8 @@ class BackendSettings(EnvironmentSettings):
 
     job_server_token: str = ""
     """The raw token its agent may show; tokens of the Token table are good besides it."""
+    job_server_link_token: str = ""
+    """What the controller shows the job server that it polls for this backend; without one it polls none."""
     client_tokens: CommaList = []
     max_workers: float = Field(gt=0)
     max_db_workers: float = Field(gt=0)
@@ -58,6 +61,21 @@ class BackendSettings(EnvironmentSettings):
         ):
             values.setdefault(name, values.get(other))
         return values
+
+    @field_validator("job_server_link_token")
+    @classmethod
+    def _fits_a_header(cls, value: str) -> str:
+        if not (value.isascii() and value.isprintable()) or value != value.strip():
+            raise ValueError("it holds characters that no token has")
+        return value
+
+    @model_validator(mode="after")
+    def _two_tokens(self) -> "BackendSettings":
+        if self.job_server_link_token and self.job_server_link_token == self.job_server_token:
+            raise ValueError(
+                "JOB_SERVER_LINK_TOKEN and JOB_SERVER_TOKEN are the same: the job server could play the agent"
+            )
+        return self
 
     @model_validator(mode="after")
     def _defaults_within_limits(self) -> "BackendSettings":
@@ -86,6 +104,10 @@ class ControllerSettings(EnvironmentSettings):
     job_loop_interval: Seconds = 1.0
     """How often the sweep looks for what only time can trigger."""
     tick_poll_interval: Seconds = 30.0
+    job_server_endpoint: str = ""
+    """URL above `job-requests/` and `jobs/` of a job server to poll, where nobody can reach this one. Unset: none."""
+    poll_interval: Seconds = 5.0
+    """Between two questions to that job server, for each backend with a `{B}_JOB_SERVER_LINK_TOKEN`."""
     default_job_cpu_count: float = Field(default=2.0, gt=0)
     default_job_memory_limit: Size = "4G"
     level4_max_filesize: int = Field(default=16 * 1024 * 1024, gt=0)
@@ -116,6 +138,16 @@ class ControllerSettings(EnvironmentSettings):
             raise ValueError("name at least one backend, and none twice")
         return value
 
+    @field_validator("job_server_endpoint")
+    @classmethod
+    def _endpoint(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname):
+            raise ValueError("it must be a URL that starts with http:// or https://")
+        if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+            raise ValueError("it must be a plain URL: no user, no password, nothing behind ? or #")
+        return value
+
     @field_validator("valid_database_names")
     @classmethod
     def _database_names(cls, value: list[str]) -> list[str]:
@@ -131,6 +163,13 @@ class ControllerSettings(EnvironmentSettings):
     @cached_property
     def per_backend(self) -> dict[str, BackendSettings]:
         return {slug: _load_backend(slug, self) for slug in self.backends}
+
+    @property
+    def linked_backends(self) -> list[str]:
+        """Slugs of the backends for which a job server is polled."""
+        if not self.job_server_endpoint:
+            return []
+        return [slug for slug, backend in self.per_backend.items() if backend.job_server_link_token]
 
     def backend(self, slug: str) -> BackendSettings:
         """Settings of one of `backends`. Raises KeyError for another slug."""
@@ -155,6 +194,9 @@ def load() -> ControllerSettings:
     """Settings from the process's environment, all checked. Raises SettingsError with a sentence."""
     try:
         settings = read_settings(ControllerSettings)
+        if settings.job_server_endpoint and not settings.linked_backends:
+            names = ", ".join(f"{prefix(slug)}JOB_SERVER_LINK_TOKEN" for slug in settings.backends)
+            raise SettingsError(f"JOB_SERVER_ENDPOINT is set, and no backend has a token for it: set one of {names}.")
         _ = settings.per_backend
     except SettingsError as error:
         raise SettingsError(f"The environment cannot be used. {error}") from None

@@ -197,7 +197,14 @@ MAX_REQUEST_HEADER_BYTES = 64 * KIB
 """Longest head of a request to the controller."""
 
 MAX_ANSWER_BYTES = 64 * MIB
-"""Longest answer of a controller, a registry or a server of codelists that is read, unpacked."""
+"""Longest answer of a controller, a job server, a registry or a server of codelists that is read, unpacked."""
+
+MAX_JOB_REQUEST_PAGES = 100
+"""Most pages of `job-requests/` that a controller reads of a job server, one after another; all their answers together
+are at most MAX_ANSWER_BYTES."""
+
+MAX_POSTED_BYTES = 2 * MIB
+"""Most bytes of jobs that a controller posts to a job server at once, unless a single request has more."""
 
 # --- archives and their JSON
 

@@ -23,9 +23,9 @@ def serve(
     """Serve the apps of CARREL_APPS until the process is ended.
 
     `port` 0 takes a free one; `on_ready(port)` is called once connections are taken. `with_sweep`: run in threads of
-    this process what else the apps need (the controller's sweep, the job server's link). `set_up_logs`: False where the
-    caller has done it. `threads`: at least one more per backend than the requests to answer at once, since each
-    agent's long poll holds one (the default sees to it).
+    this process what else the apps need (the controller's sweep and its links to polled job servers, the job server's
+    link). `set_up_logs`: False where the caller has done it. `threads`: at least one more per backend than the requests
+    to answer at once, since each agent's long poll holds one (the default sees to it).
 
     Raises CannotStart or SettingsError, with a sentence.
     """
@@ -42,13 +42,14 @@ def serve(
     if "controller" in settings.APPS:
         from carrel.controller import checks, sweep
         from carrel.controller import settings as controller_settings
+        from carrel.controller.link import threads as links
         from carrel.controller.service.tokens import is_known
 
         _require("DJANGO_CONTROLLER_SECRET_KEY", "DJANGO_CONTROLLER_ALLOWED_HOSTS")
         checks.before_start()
         needed += 2 * len(controller_settings.get().backends)
         known.append(is_known)
-        starts.append(sweep.start_thread)
+        starts.append(lambda: links.start(sweep.start_thread()))
     if "jobserver" in settings.APPS:
         from carrel.jobserver import checks as jobserver_checks
         from carrel.jobserver import link_process

@@ -8,7 +8,7 @@ from typing import Any
 from carrel.controller import clock
 from carrel.controller.models import Event, Flag, Job, Rap, Task
 from carrel.controller.outages import DATABASE_AWAY
-from carrel.controller.service import attempts, events, flags, queries, scheduling
+from carrel.controller.service import attempts, events, flags, links, queries, scheduling
 from carrel.controller.service.locks import locked
 from carrel.controller.service.statuses import change_status
 from carrel.jobs.statuses import STATUSES, State, StatusCode
@@ -121,4 +121,6 @@ def _count_or_delete(rap_id: str, dry_run: bool) -> dict[str, int]:
         "jobs": Job.objects.filter(rap_id=rap_id),
         "raps": Rap.objects.filter(pk=rap_id),
     }
+    if not dry_run:
+        links.forget(rap_id)
     return {name: rows.count() if dry_run else rows.delete()[0] for name, rows in tables.items()}

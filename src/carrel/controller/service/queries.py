@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
 
-from carrel.controller.models import Job, Task
+from carrel.controller.models import Job, Rap, Task
 from carrel.controller.outages import DATABASE_AWAY
 from carrel.jobs.models import LatestJob
 from carrel.jobs.statuses import State, StatusCode
@@ -123,6 +123,14 @@ def _latest(job: Job) -> LatestJob:
 def rap_jobs(rap_id: str) -> list[Job]:
     """All jobs of one request, in the order they were created."""
     return all_rows(Job.objects.filter(rap_id=rap_id).order_by("position", "action"))
+
+
+def raps_by_id(rap_ids: Iterable[str]) -> dict[str, Rap]:
+    """The requests of these that there are, on any backend."""
+    raps: list[Rap] = []
+    for part in in_parts(list(dict.fromkeys(rap_ids))):
+        raps += all_rows(Rap.objects.filter(pk__in=part))
+    return {rap.id: rap for rap in raps}
 
 
 def rap_status_jobs(rap_ids: Iterable[str], backends: Iterable[str]) -> tuple[list[Job], list[str]]:
