@@ -6,6 +6,7 @@ from tests.pages.gallery import views
 
 urlpatterns = [
     path("", views.index, name="index"),
+    path("live/parts/", views.live_fragment, name="live_fragment"),
     path("<slug:name>/", views.show, name="show"),
     *staticfiles_urlpatterns(),
 ]

@@ -1,6 +1,6 @@
 """`{% load pages %}`: the components that templates are made of. README.md of carrel.pages shows each."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -11,16 +11,26 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from carrel.pages import formats
+from carrel.pages import charts, formats
+from carrel.pages.diffs import MAX_ROWS, file_diffs
 from carrel.pages.frame import PageLink
+from carrel.pages.graph import GraphAction, graph_svg
 from carrel.pages.lists import PAGE_PARAMETER, SORT_PARAMETER, ActiveFilter, page_numbers, url_with
 from carrel.pages.status_words import Family, StatusWords, status_words
+from carrel.pages.timeline import TimelineBar, timeline_html
 
 register = template.Library()
 NONE = "–"
 SHORT_COMMIT = 7
 ICON_OF_LEVEL = {"success": "succeeded", "error": "failed", "danger": "failed", "debug": "info"}
 """Levels of messages and alerts that share an icon with a family."""
+WRITERS: dict[str, charts.Writer] = {
+    "bytes": formats.size_text,
+    "seconds": formats.duration_text,
+    "percent": lambda value: f"{value:,.0f} %",
+    "numbers": lambda value: f"{value:,.4g}",
+}
+"""How the values of a chart are written, by unit."""
 
 
 # --- statuses
@@ -225,6 +235,72 @@ def facts(pairs: Iterable[tuple[str, Any]]) -> SafeString:
     """Return a list of definitions from pairs of a term and what it is."""
     rows = format_html_join("", "<div><dt>{}</dt><dd>{}</dd></div>", pairs)
     return format_html('<dl class="facts">{}</dl>', rows)
+
+
+# --- charts
+
+
+@register.simple_tag
+def graph(actions: Sequence[GraphAction], title: str = "What needs what") -> SafeString:
+    """Draw the graph of actions, in a box that scrolls where it is too large."""
+    return format_html('<div class="graph-box" role="region" aria-label="{}" tabindex="0">{}</div>',
+                       title, graph_svg(actions, title))  # fmt: skip
+
+
+@register.simple_tag
+def timeline(bars: Sequence[TimelineBar], now: datetime | None = None) -> SafeString:
+    """Draw when jobs waited and ran, on one axis for all backends."""
+    return timeline_html(bars, now or timezone.now())
+
+
+@register.simple_tag
+def progress(counts: Mapping[Family, int], noun: str = "job") -> SafeString:
+    """Draw how many have succeeded, failed, run and wait (`status_words.family_counts`)."""
+    return charts.progress_svg(counts, noun)
+
+
+@register.simple_tag
+def last_runs(runs: Sequence[charts.LastRun], title: str, unit: str = "", now: datetime | None = None) -> SafeString:
+    """Draw a bar for each of the last runs, oldest first. `unit`: `bytes`, or else seconds."""
+    return charts.last_runs_svg(runs, title, WRITERS.get(unit, formats.duration_text), now=now or timezone.now())
+
+
+@register.simple_tag
+def line_chart(points: Sequence[tuple[datetime, float]], title: str, unit: str = "") -> SafeString:
+    """Draw a metric over time. `unit`: `bytes`, `seconds`, `percent`; or else plain numbers."""
+    return charts.line_chart_svg(points, title, WRITERS.get(unit, WRITERS["numbers"]))
+
+
+@register.simple_tag
+def sparkline(values: Sequence[float], label: str) -> SafeString:
+    return charts.sparkline_svg(values, label)
+
+
+@register.simple_tag
+def strip(spans: Sequence[charts.StateSpan], start: datetime, end: datetime, backend: str) -> SafeString:
+    """Draw how a backend was between two moments."""
+    return charts.strip_svg(spans, start, end, backend)
+
+
+# --- changed code, live pages
+
+
+@register.inclusion_tag("pages/components/diff.html")
+def diff(text: str, max_rows: int = MAX_ROWS) -> dict[str, Any]:
+    """Show the output of `git diff`, file by file, of at most so many lines."""
+    files = file_diffs(text, max_rows)
+    return {
+        "files": files,
+        "added": sum(file.added for file in files),
+        "removed": sum(file.removed for file in files),
+        "rows_left_out": sum(file.rows_left_out for file in files),
+    }
+
+
+@register.inclusion_tag("pages/components/live.html")
+def live(url: str, final: bool = False, seconds: int = 2) -> dict[str, Any]:
+    """Ask `url` every so many seconds for what has changed, until it answers that all is final."""
+    return {"url": url, "final": final, "seconds": seconds}
 
 
 def _title(text: str) -> SafeString:
