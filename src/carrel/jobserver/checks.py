@@ -34,15 +34,28 @@ def before_start() -> None:
         raise SettingsError(problem)
 
 
-def remember_token(header: str) -> None:
-    """Note that this Authorization header held a valid token, so that long bodies are taken from its sender."""
-    cache.set(_key(header), True, KNOWN_TOKEN_SECONDS)
+def remember_token(raw: str) -> None:
+    """Note that this token was valid, so that long bodies are taken from its sender."""
+    if not cache.get(key := _key(raw)):
+        cache.set(key, True, KNOWN_TOKEN_SECONDS)
+
+
+def forget_token(token_hash: str) -> None:
+    """Take no more long bodies with the token of this hash."""
+    cache.delete(f"token-{token_hash}")
 
 
 def token_known(header: str) -> bool:
     """Tell whether the header's token was valid within the last hour. Asks no database; gives no rights."""
-    return bool(header) and bool(cache.get(_key(header)))
+    return bool(header) and bool(cache.get(_key(raw_token(header))))
 
 
-def _key(header: str) -> str:
-    return f"token-{hashlib.sha256(header.encode(errors='surrogateescape')).hexdigest()}"
+def raw_token(header: str) -> str:
+    """Return the token of an Authorization header: alone, as `Bearer <token>` or as the contract's `<user>:<token>`."""
+    kind, _, rest = header.strip().partition(" ")
+    token = rest.strip() if kind.lower() == "bearer" and rest.strip() else header.strip()
+    return token.rpartition(":")[2]
+
+
+def _key(raw: str) -> str:
+    return f"token-{hashlib.sha256(raw.encode(errors='surrogateescape')).hexdigest()}"
