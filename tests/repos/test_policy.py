@@ -92,3 +92,34 @@ def test_the_token_shows_nowhere():
     assert POLICY.redact(f"ghp_secret {POLICY.secrets(url)}").count("********") == 2
     basic = base64.b64encode(b"jobrunner-ctrl:ghp_secret").decode()
     assert POLICY.redact(f"Authorization: Basic {basic}") == "Authorization: Basic ********"
+
+
+ELSEWHERE = RepoPolicy(allowed_git_urls=("https://git.example.org/studies", "http://10.0.0.7:3000/"))
+
+
+@pytest.mark.parametrize(
+    "url", ["https://git.example.org/studies/a", "https://git.example.org/studies/b/c.git", "http://10.0.0.7:3000/a"]
+)
+def test_hosts_of_ones_own(url):
+    ELSEWHERE.check(url)
+    assert ELSEWHERE.fetch_url(url) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://git.example.org/studies",
+        "https://git.example.org/studies-of-others/a",
+        "https://git.example.org/studies/../secret",
+        "https://git.example.org.evil.example/studies/a",
+        "https://u:p@git.example.org/studies/a",
+        "http://git.example.org/studies/a",
+        "http://10.0.0.7:30001/a",
+        "https://git.example.org/studies/a?x=1",
+        "https://git.example.org/studies/a\n",
+        "file:///srv/a",
+    ],
+)
+def test_no_way_out_of_what_is_allowed(url):
+    with pytest.raises(RepoNotAllowed):
+        ELSEWHERE.check(url)

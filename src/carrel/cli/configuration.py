@@ -62,6 +62,7 @@ WORDS = {
     "PRESTO_TLS_KEY_PATH": "Contents handed to database jobs.",
     "ALLOWED_GITHUB_ORGS": "Whose repositories may be read.",
     "ALLOW_LOCAL_GIT_REPOS": "`true`: a repository may be a path on this machine.",
+    "ALLOWED_GIT_URLS": "URLs of other hosts, or of folders of theirs, whose repositories may be read.",
     "GITHUB_PROXY_DOMAIN": "Host (or base URL) that stands in for github.com.",
     "PRIVATE_REPO_ACCESS_TOKEN": "For private repositories; never shown or logged.",
     "STATS_POLL_INTERVAL": "Between two samples of a job's resources; at least 2.",
@@ -138,7 +139,7 @@ def sections() -> Iterator[tuple[str, list[Setting]]]:
     django_settings = [setting for setting in _of(DjangoSettings) if setting[0] != "WORKDIR"]  # the controller's too
     yield "Controller", [*_of(ControllerSettings), *django_settings, *controller]
     yield "Controller, for each backend", list(_of(BackendSettings, "{B}_"))
-    yield "Job server", [row for part in (JobServerSettings, PagesSettings) for row in _of(part)]
+    yield "Job server", [row for part in (JobServerSettings, PagesSettings, RepoSettings) for row in _of(part)]
     yield "Job server, for each controller it asks", list(_of(ControllerLink))
     yield "`carrel run` and its kin", list(_of(LocalSettings))
 

@@ -24,12 +24,14 @@ from carrel.repos.limits import Deadline, Limits
 from carrel.repos.policy import RepoPolicy
 
 if TYPE_CHECKING:
+    from carrel.repos.history import CodeDiff, LoggedCommit, commits_between
     from carrel.repos.mirrors import Mirrors
     from carrel.repos.settings import RepoSettings
 
 __all__ = [
     "BranchNotFound",
     "CheckoutRefused",
+    "CodeDiff",
     "CommitNotFound",
     "Deadline",
     "FileIsLink",
@@ -38,6 +40,7 @@ __all__ = [
     "GitError",
     "GivenUp",
     "Limits",
+    "LoggedCommit",
     "Mirrors",
     "NetworkError",
     "RepoDamaged",
@@ -48,10 +51,17 @@ __all__ = [
     "RepoSettings",
     "RepoTooLarge",
     "TagNotFound",
+    "commits_between",
 ]
 
 # Imported when first used: they bring pydantic and urllib, which `carrel run` starts faster without.
-_LATER = {"Mirrors": "carrel.repos.mirrors", "RepoSettings": "carrel.repos.settings"}
+_LATER = {
+    "CodeDiff": "carrel.repos.history",
+    "LoggedCommit": "carrel.repos.history",
+    "Mirrors": "carrel.repos.mirrors",
+    "RepoSettings": "carrel.repos.settings",
+    "commits_between": "carrel.repos.history",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -7,11 +7,12 @@ of the commit's files have arrived: the ref's being there is the proof that the 
 import hashlib
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
-from carrel.repos import connect, tree
+from carrel.repos import connect, history, tree
 from carrel.repos.errors import (
     BranchNotFound,
     CommitNotFound,
@@ -27,6 +28,7 @@ from carrel.repos.policy import RepoPolicy
 from carrel.telemetry import faults
 from carrel.units.limits import MAX_GIT_FILE_BYTES
 
+Read = TypeVar("Read")
 _MAX_REF_BYTES = 1024
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _EVERYTHING = 2147483647
@@ -69,12 +71,90 @@ class Mirrors:
             raise FileNotInRepo(f"No {path} file found in {git.shown_url}")
         return content
 
+    def read_files(
+        self, repo_url: str, commit: str, paths: Collection[str], deadline: Deadline | None = None
+    ) -> dict[str, bytes]:
+        """The bytes of those of `paths` that are there at `commit`, together no more than one file may have.
+
+        Raises CommitNotFound, FileTooLarge, FileIsLink. One git process when the commit is here already.
+        """
+        return self._of_commit(
+            repo_url, commit, deadline, lambda git, ref, by: tree.blobs(git, ref, paths, by, MAX_GIT_FILE_BYTES)
+        )
+
+    def list_folder(self, repo_url: str, commit: str, folder: str, deadline: Deadline | None = None) -> list[str]:
+        """The names in one folder at `commit`, sorted; none where there is no such folder. Raises CommitNotFound."""
+        return self._of_commit(repo_url, commit, deadline, lambda git, ref, by: tree.names_in(git, ref, folder, by))
+
+    def _of_commit(
+        self,
+        repo_url: str,
+        commit: str,
+        deadline: Deadline | None,
+        read: Callable[[Git, str, Deadline], Read | tree.NoCommit],
+    ) -> Read:
+        """What `read` finds at the commit, which is fetched where it is not here."""
+        git, deadline = self._begin(repo_url, deadline)
+        _check_commit(commit)
+        answer = read(git, _held(commit), deadline)
+        if answer is tree.NO_COMMIT:
+            self.ensure_commit(repo_url, commit, deadline)
+            answer = read(git, _held(commit), deadline)
+        if answer is tree.NO_COMMIT:
+            raise RepoInfrastructureError(f"The mirror of {git.shown_url} cannot be read")
+        return answer
+
+    def follow_branch(self, repo_url: str, branch: str, depth: int, deadline: Deadline | None = None) -> str:
+        """The commit at the head of `branch` now, which is here afterwards with `depth` commits of its history.
+
+        Raises BranchNotFound. What was known last stays where the repository does not answer: `last_head`.
+        """
+        head = self.branch_head(repo_url, branch, deadline)
+        if self.last_head(repo_url, branch) == head:
+            return head
+        _, deadline = self._begin(repo_url, deadline)
+        with self._writing(repo_url, deadline) as writer:
+            if not self._fetch(writer, f"refs/heads/{branch}:{_fetched(branch)}", depth, deadline).ok:
+                raise BranchNotFound(f"Could not find branch '{branch}'")
+            head = writer.local(["rev-parse", "--verify", _fetched(branch)], deadline).stdout.decode().strip()
+            for ref in (_held(head), _seen(branch, head), _followed(branch)):
+                writer.local(["update-ref", ref, head], deadline)
+        return head
+
+    def last_head(self, repo_url: str, branch: str, deadline: Deadline | None = None) -> str | None:
+        """The head of `branch` when `follow_branch` saw it last. Asks nobody."""
+        git, deadline = self._begin(repo_url, deadline)
+        answer = git.run(["rev-parse", "--quiet", "--verify", _followed(branch)], deadline)
+        return answer.stdout.decode().strip() if answer.ok else None
+
+    def log(
+        self, repo_url: str, commit: str, count: int, deadline: Deadline | None = None
+    ) -> tuple[history.LoggedCommit, ...]:
+        """The latest `count` commits that lead to `commit`, newest first, as far as they are here. Asks nobody."""
+        git, deadline = self._begin(repo_url, deadline)
+        _check_commit(commit)
+        return history.log(git, commit, count, deadline)
+
+    def diff(
+        self, repo_url: str, old: str, new: str, paths: Collection[str] = (), deadline: Deadline | None = None
+    ) -> history.CodeDiff:
+        """What changed in `paths` (everything where there are none) from `old` to `new`; raises CommitNotFound."""
+        git, deadline = self._begin(repo_url, deadline)
+        for commit in (old, new):
+            self.ensure_commit(repo_url, commit, deadline)
+        return history.diff(git, _held(old), _held(new), paths, deadline)
+
     def ensure_commit(self, repo_url: str, commit: str, deadline: Deadline | None = None) -> None:
         """Fetch `commit` (its tree, not its history) unless it is here already; raises CommitNotFound."""
         git, deadline = self._begin(repo_url, deadline)
         _check_commit(commit)
         if self._has(git, _held(commit), deadline):
             return
+        # All commits of the histories that are here came with their files.
+        if git.run(["for-each-ref", "--count=1", f"--contains={commit}", _HISTORIES], deadline).stdout:
+            git.run(["update-ref", _held(commit), commit], deadline)
+            if self._has(git, _held(commit), deadline):
+                return
         self._knock(repo_url)
         with self._writing(repo_url, deadline) as writer:
             if not self._has(writer, _held(commit), deadline):
@@ -88,8 +168,10 @@ class Mirrors:
         """
         git, deadline = self._begin(repo_url, deadline)
         _check_commit(commit)
-        seen = f"refs/carrel/seen/{_key(branch)}/{commit}"
+        seen = _seen(branch, commit)
         if _is_noted(self.path_of(repo_url), seen, commit) or self._has(git, seen, deadline):
+            return
+        if git.run(["merge-base", "--is-ancestor", commit, _fetched(branch)], deadline).ok:
             return
         head = self.branch_head(repo_url, branch, deadline)
         with self._writing(repo_url, deadline) as writer:
@@ -242,8 +324,25 @@ def _held(commit: str) -> str:
     return f"refs/carrel/held/{commit}"
 
 
+_HISTORIES = "refs/carrel/fetched/"
+
+
 def _history(branch: str) -> str:
     return f"refs/carrel/history/{_key(branch)}"
+
+
+def _fetched(branch: str) -> str:
+    return f"{_HISTORIES}{_key(branch)}"
+
+
+def _followed(branch: str) -> str:
+    """Ref that names the head as it was seen last; written after everything of it is here."""
+    return f"refs/carrel/followed/{_key(branch)}"
+
+
+def _seen(branch: str, commit: str) -> str:
+    """Ref that says: this commit is, or was, on the branch."""
+    return f"refs/carrel/seen/{_key(branch)}/{commit}"
 
 
 def _key(branch: str) -> str:

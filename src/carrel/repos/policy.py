@@ -14,6 +14,9 @@ GITHUB = "https://github.com"
 _NAME = r"[A-Za-z0-9_.-]+"
 _GITHUB_REPO = re.compile(rf"{re.escape(GITHUB)}/(?P<org>{_NAME})/(?P<name>(?!\.{{1,2}}(?:\.git)?/?$){_NAME})/?")
 
+_PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9_.~%+-]+)+/?")
+"""A URL without user, password, query or anything else but a host and names."""
+
 
 @dataclass(frozen=True, slots=True)
 class RepoPolicy:
@@ -21,10 +24,12 @@ class RepoPolicy:
 
     `github_proxy_domain` stands in for github.com when fetching: a host name, or a whole base URL such as
     `http://mirror.local:8080`; empty means github.com itself. An empty `allowed_github_orgs` allows none.
+    `allowed_git_urls`: other hosts or folders of hosts whose repositories may be read (`https://git.example.org/`).
     """
 
     allowed_github_orgs: tuple[str, ...] = ("opensafely", "opensafely-actions")
     allow_local_git_repos: bool = False
+    allowed_git_urls: tuple[str, ...] = ()
     github_proxy_domain: str = ""
     private_repo_access_token: str = field(default="", repr=False)
     token_user: str = "jobrunner-ctrl"  # noqa: S105  (a user name)
@@ -32,7 +37,7 @@ class RepoPolicy:
 
     def check(self, repo_url: str) -> None:
         """Raise RepoNotAllowed, with the contract's words (controller.md 2.2), unless `repo_url` may be read."""
-        if self.is_local(repo_url):
+        if self.is_local(repo_url) or self.is_elsewhere(repo_url):
             return
         shown = self.redact(repo_url)
         if urlsplit(repo_url)[:2] != ("https", "github.com"):
@@ -51,9 +56,15 @@ class RepoPolicy:
         """True for a path on this machine, where such repositories are allowed."""
         return self.allow_local_git_repos and repo_url.startswith("/")
 
+    def is_elsewhere(self, repo_url: str) -> bool:
+        """True for a repository below one of `allowed_git_urls`: the same host, and no way out of its folder."""
+        if not _PLAIN_URL.fullmatch(repo_url) or ".." in repo_url.split("/"):
+            return False
+        return any(repo_url.startswith(f"{base.rstrip('/')}/") for base in self.allowed_git_urls)
+
     def fetch_url(self, repo_url: str) -> str:
         """The URL git is really given: the proxy's in place of github.com, without credentials."""
-        if self.is_local(repo_url) or not self.github_proxy_domain:
+        if not repo_url.startswith(f"{GITHUB}/") or not self.github_proxy_domain:
             return repo_url
         proxy = self.github_proxy_domain.rstrip("/")
         base = proxy if "://" in proxy else f"https://{proxy}"
@@ -63,7 +74,7 @@ class RepoPolicy:
         """Git settings for reading `repo_url`. They name no secret: see `secrets`."""
         if self.is_local(repo_url):
             return {"protocol.allow": "never", "protocol.file.allow": "always"}
-        if not self.private_repo_access_token:
+        if not self._takes_token(repo_url):
             return _HTTP_ONLY
         # Git asks this helper for this host alone: where a redirect leads elsewhere, the token does not follow.
         parts = urlsplit(self.fetch_url(repo_url))
@@ -71,9 +82,13 @@ class RepoPolicy:
 
     def secrets(self, repo_url: str) -> Mapping[str, str]:
         """Environment variables of git's that hold the token; so it shows neither in `ps` nor in any file."""
-        if self.is_local(repo_url) or not self.private_repo_access_token:
+        if not self._takes_token(repo_url):
             return {}
         return {"CARREL_GIT_USER": self.token_user, "CARREL_GIT_TOKEN": self.private_repo_access_token}
+
+    def _takes_token(self, repo_url: str) -> bool:
+        """The token is for GitHub alone: no other host learns it."""
+        return bool(self.private_repo_access_token) and not (self.is_local(repo_url) or self.is_elsewhere(repo_url))
 
     def redact(self, text: str) -> str:
         """`text` with our token, and any credentials inside a URL, replaced by asterisks."""

@@ -11,6 +11,8 @@ class RepoSettings(EnvironmentSettings):
 
     allowed_github_orgs: CommaList = ["opensafely", "opensafely-actions"]
     allow_local_git_repos: OnlyTrue = False
+    allowed_git_urls: CommaList = []
+    """URLs of other hosts, or of folders of theirs, whose repositories may be read (`https://git.example.org/a/`)."""
     github_proxy_domain: str = "github-proxy.opensafely.org"
     """Host (or base URL) that stands in for github.com; `github.com` for none."""
     private_repo_access_token: SecretStr = SecretStr("")
@@ -20,6 +22,7 @@ class RepoSettings(EnvironmentSettings):
         return RepoPolicy(
             allowed_github_orgs=tuple(self.allowed_github_orgs),
             allow_local_git_repos=self.allow_local_git_repos,
+            allowed_git_urls=tuple(self.allowed_git_urls),
             github_proxy_domain=self.github_proxy_domain,
             private_repo_access_token=self.private_repo_access_token.get_secret_value(),
             token_user=f"jobrunner-{reader}",

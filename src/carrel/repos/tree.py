@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import IO, Final, Literal
+from typing import IO, Final, Literal, TypeAlias
 
 from carrel.repos.errors import CheckoutRefused, FileIsLink, FileTooLarge, RepoInfrastructureError
 from carrel.repos.git import Git
@@ -40,6 +40,7 @@ class _Absent(Enum):
     FILE = "file"
 
 
+NoCommit: TypeAlias = Literal[_Absent.COMMIT]
 NO_COMMIT: Final = _Absent.COMMIT
 NO_FILE: Final = _Absent.FILE
 
@@ -55,24 +56,61 @@ def blob(
     Sizes are asked for before the contents, so that nothing huge is ever read. Raises FileTooLarge, FileIsLink, and
     RepoInfrastructureError when the mirror cannot be read.
     """
-    if "\n" in path:
-        return NO_FILE
-    folder, _, name = path.rpartition("/")
     with git.conversation(["cat-file", "--batch-command"], deadline) as (say, hear):
-        say(f"info {ref}^{{tree}}\ninfo {ref}:{folder}\ninfo {ref}:{path}\n")
+        return _blob(git, say, hear, ref, path, max_bytes)
+
+
+def blobs(git: Git, ref: str, paths: Iterable[str], deadline: Deadline, max_bytes: int) -> dict[str, bytes] | NoCommit:
+    """The bytes of those of `paths` that the tree of `ref` has, as `blob` reads one; `max_bytes` of all together."""
+    contents: dict[str, bytes] = {}
+    with git.conversation(["cat-file", "--batch-command"], deadline) as (say, hear):
+        for path in ("", *paths):
+            content = _blob(git, say, hear, ref, path, max_bytes)
+            if content is NO_COMMIT:
+                return NO_COMMIT
+            if isinstance(content, bytes):
+                contents[path] = content
+                max_bytes -= len(content)
+    return contents
+
+
+def names_in(git: Git, ref: str, folder: str, deadline: Deadline) -> list[str] | NoCommit:
+    """The names of what a folder of the tree of `ref` holds, sorted; none where there is no such folder."""
+    with git.conversation(["cat-file", "--batch-command"], deadline) as (say, hear):
+        say(f"info {ref}^{{tree}}\ninfo {ref}:{folder}\n")
         if _heard(hear)[1] != b"tree":
             return NO_COMMIT
-        _, _, folder_size = _heard(hear)
         _, kind, size = _heard(hear)
-        if kind != b"blob":
-            return NO_FILE
-        if folder_size > MAX_GIT_FILE_BYTES:
-            raise FileTooLarge(f"The folder of {path} in {git.shown_url} has too many files")
-        if size > max_bytes:
-            raise FileTooLarge(f"The file {path} in {git.shown_url} is larger than {max_bytes // MIB} MiB")
-        if _mode_in(_contents(git, say, hear, f"{ref}:{folder}", folder_size), name.encode()) == LINK:
-            raise FileIsLink(f"{path} in {git.shown_url} is a symbolic link: put the file itself there")
-        return _contents(git, say, hear, f"{ref}:{path}", size)
+        if kind != b"tree":
+            return []
+        if size > MAX_GIT_FILE_BYTES:
+            raise FileTooLarge(f"The folder {folder} in {git.shown_url} has too many files")
+        entries = _entries_of(_contents(git, say, hear, f"{ref}:{folder}", size))
+        return sorted(name.decode(errors="replace") for _, name in entries)
+
+
+def _blob(
+    git: Git, say: Callable[[str], None], hear: IO[bytes], ref: str, path: str, max_bytes: int
+) -> bytes | Literal[_Absent.COMMIT, _Absent.FILE]:
+    folder, _, name = path.rpartition("/")
+    if "\n" in path:
+        return NO_FILE
+    say(f"info {ref}^{{tree}}\ninfo {ref}:{folder}\ninfo {ref}:{path}\n")
+    is_commit = _heard(hear)[1] == b"tree"
+    _, _, folder_size = _heard(hear)
+    _, kind, size = _heard(hear)
+    if not is_commit:
+        return NO_COMMIT
+    if kind != b"blob":
+        return NO_FILE
+    if folder_size > MAX_GIT_FILE_BYTES:
+        raise FileTooLarge(f"The folder of {path} in {git.shown_url} has too many files")
+    if size > max_bytes:
+        raise FileTooLarge(f"The file {path} in {git.shown_url} is larger than {max_bytes // MIB} MiB")
+    entries = _entries_of(_contents(git, say, hear, f"{ref}:{folder}", folder_size))
+    if any(mode == LINK for mode, entry_name in entries if entry_name == name.encode()):
+        raise FileIsLink(f"{path} in {git.shown_url} is a symbolic link: put the file itself there")
+    return _contents(git, say, hear, f"{ref}:{path}", size)
 
 
 def _heard(hear: IO[bytes]) -> tuple[bytes, bytes, int]:
@@ -91,16 +129,14 @@ def _contents(git: Git, say: Callable[[str], None], hear: IO[bytes], name: str, 
     return content
 
 
-def _mode_in(folder: bytes, name: bytes) -> bytes | None:
-    """The mode of one entry of a tree object: `mode name NUL id`, again and again."""
+def _entries_of(folder: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Mode and name of each entry of a tree object, which is `mode name NUL id`, again and again."""
     at = 0
     while at < len(folder):
         end = folder.index(b"\0", at)
-        mode, _, entry_name = folder[at:end].partition(b" ")
-        if entry_name == name:
-            return mode.rjust(len(LINK), b"0")
+        mode, _, name = folder[at:end].partition(b" ")
+        yield mode.rjust(len(LINK), b"0"), name
         at = end + 1 + _OBJECT_ID_BYTES
-    return None
 
 
 # -- all files

@@ -89,6 +89,9 @@ MAX_GIT_FILE_BYTES = 16 * MIB
 MAX_GIT_ANSWER_BYTES = 16 * MIB
 """Longest answer of one git command that is listened to."""
 
+MAX_DIFF_BYTES = MIB
+"""Longest comparison of two commits that is read; what is longer is cut there."""
+
 MAX_GIT_MEMORY_BYTES = GIB
 """Most memory that a git process may take for its own data."""
 
