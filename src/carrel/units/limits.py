@@ -263,3 +263,41 @@ MAX_MESSAGE_BYTES = MIB
 
 MAX_MESSAGE_OBJECTS = 1_000
 """Most objects that one message of a queue may name."""
+
+# --- catalogues of data, and the SQL that is held against them
+
+MAX_CATALOGUE_BYTES = 16 * MIB
+"""Longest catalogue of one backend, as JSON in UTF-8."""
+
+MAX_CATALOGUE_TABLES = 5_000
+"""Most tables of one catalogue."""
+
+MAX_CATALOGUE_COLUMNS = 100_000
+"""Most columns that the tables of one catalogue have together."""
+
+MAX_CATALOGUE_NAME = 256
+"""Longest name of a database, data set, schema, table or column in a catalogue, in characters."""
+
+MAX_CATALOGUE_TEXT = 4_000
+"""Longest description, type, or other text of a catalogue, in characters."""
+
+MAX_CATALOGUE_VERSIONS = 20
+"""Most versions that a catalogue lists of one table: the newest ones."""
+
+MAX_NOTES_BYTES = 4 * MIB
+"""Longest file of a backend's notes on its data, in bytes of UTF-8."""
+
+MAX_SQL_BYTES = 256 * KIB
+"""Longest SQL file whose tables and columns are looked up in catalogues, in bytes of UTF-8."""
+
+MAX_SQL_DEPTH = 100
+"""Deepest nesting of brackets in SQL whose tables and columns are looked up in catalogues."""
+
+MAX_STUDY_SQL_BYTES = 8 * MIB
+"""Most SQL of one study's actions together that is held against catalogues at once."""
+
+MAX_SEARCH_CHARACTERS = 200
+"""Longest text that is searched for in catalogues."""
+
+MAX_DUMMY_ROWS = 1_000_000
+"""Most rows of dummy data that are made from a catalogue at once."""
