@@ -9,7 +9,8 @@ from click.testing import CliRunner
 from tests.support.http_server import Handler, running
 
 from carrel.cli.codelists import codelists as command
-from carrel.local.codelists import Codelists, CodelistsError, UpstreamChanged, parse, sha_of
+from carrel.local.codelists import Codelists, CodelistsError, UpstreamChanged, parse
+from carrel.project.codelists import sha_of
 
 
 class OpenCodelists(ThreadingHTTPServer):

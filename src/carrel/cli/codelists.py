@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from carrel.local.codelists import FOLDER, Codelists, UpstreamChanged
+from carrel.local.codelists import Codelists, UpstreamChanged
+from carrel.project.codelists import FOLDER
 
 
 @click.group()

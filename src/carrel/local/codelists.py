@@ -1,26 +1,33 @@
-"""The codelists of a study: `codelists/codelists.txt` says which, `codelists.json` what was fetched, `*.csv` are they.
+"""The codelists of a study on disk (`carrel.project.codelists` says what they are), and how they are fetched.
 
-Formats: local-run.md part 2 section 4. The address of OpenCodelists comes from `OPENCODELISTS_BASE_URL`.
+The address of OpenCodelists comes from `OPENCODELISTS_BASE_URL`.
 """
 
 import contextlib
-import hashlib
 import json
 import os
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from carrel.local.errors import LocalError
+from carrel.project.codelists import (
+    FOLDER,
+    LIST_FILE,
+    MANIFEST_FILE,
+    RUN_UPDATE,
+    Codelist,
+    CodelistsUnreadable,
+    Manifest,
+    codelist_problems,
+    parse_list,
+    parse_manifest,
+    sha_of,
+)
 from carrel.units.files import write_atomically
 
 DEFAULT_BASE_URL = "https://www.opencodelists.org"
-FOLDER, LIST_FILE, MANIFEST_FILE = "codelists", "codelists.txt", "codelists.json"
-RUN_UPDATE = "Run `carrel codelists update` to fix this, and commit the files in codelists/."
-_TOKEN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 
 
 class CodelistsError(LocalError):
@@ -31,65 +38,16 @@ class UpstreamChanged(CodelistsError):
     """OpenCodelists says that what is here is not what is there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Codelist:
-    """One line of `codelists.txt`: `org/list/version`, or `user/name/list/version`."""
-
-    id: str
-    line: int = 0
-
-    @property
-    def unversioned(self) -> str:
-        return self.id.rpartition("/")[0]
-
-    @property
-    def filename(self) -> str:
-        return self.unversioned.replace("/", "-") + ".csv"
-
-    def url(self, base: str) -> str:
-        return f"{base}/codelist/{self.id}/"
-
-
 def base_url() -> str:
     return os.environ.get("OPENCODELISTS_BASE_URL", DEFAULT_BASE_URL).rstrip("/")
 
 
 def parse(text: str) -> list[Codelist]:
     """The codelists named in `codelists.txt`; `CodelistsError` for a bad, double or twice-versioned line."""
-    codelists: dict[str, Codelist] = {}
-    for number, raw in enumerate(text.splitlines(), start=1):
-        line = raw.strip().rstrip("/")
-        if not line or line.startswith("#"):
-            continue
-        codelist = Codelist(_check_id(line, number), number)
-        _refuse_clash(codelist, codelists.get(codelist.unversioned))
-        codelists[codelist.unversioned] = codelist
-    return list(codelists.values())
-
-
-def _check_id(line: str, number: int) -> str:
-    tokens = line.split("/")
-    length = 4 if tokens[0] == "user" else 3
-    if len(tokens) != length or not all(_TOKEN.fullmatch(token) for token in tokens):
-        raise CodelistsError(
-            f"{LIST_FILE}:{number}: {line} is not a codelist: write organisation/list/version or user/name/list/version"
-        )
-    return line
-
-
-def _refuse_clash(new: Codelist, old: Codelist | None) -> None:
-    if old is None:
-        return
-    where = f"{LIST_FILE}:{new.line}: "
-    if new.id == old.id:
-        raise CodelistsError(f"{where}{new.id} is a duplicate of line {old.line}")
-    raise CodelistsError(f"{where}{new.id} conflicts with version {old.id} on line {old.line}: keep one of them")
-
-
-def sha_of(content: bytes) -> str:
-    """SHA-1 of the content with every line ending as a single newline, so that git's conversions do not matter."""
-    normal = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    return hashlib.sha1(normal, usedforsecurity=False).hexdigest()
+    try:
+        return parse_list(text)
+    except CodelistsUnreadable as error:
+        raise CodelistsError(str(error)) from None
 
 
 class Codelists:
@@ -108,14 +66,14 @@ class Codelists:
                 f"No file {FOLDER}/{LIST_FILE} here: add a codelist with `carrel codelists add`"
             ) from None
 
-    def read_manifest(self) -> dict[str, dict[str, str]]:
+    def read_manifest(self) -> Manifest:
         """`{file name: {id, url, downloaded_at, sha}}`; empty when there is none yet."""
         try:
-            return dict(json.loads((self.folder / MANIFEST_FILE).read_text("utf-8"))["files"])
+            return parse_manifest((self.folder / MANIFEST_FILE).read_text("utf-8"))
         except FileNotFoundError:
             return {}
-        except (ValueError, KeyError, TypeError):
-            raise CodelistsError(f"{FOLDER}/{MANIFEST_FILE} cannot be read. {RUN_UPDATE}") from None
+        except CodelistsUnreadable as error:
+            raise CodelistsError(str(error)) from None
 
     def add(self, url: str) -> Codelist:
         """Append the codelist of an OpenCodelists page's address; fetch it; return it."""
@@ -160,19 +118,8 @@ class Codelists:
 
     def find_problems(self) -> Iterator[str]:
         """What is wrong here, with no look at OpenCodelists."""
-        listed, manifest = {c.filename: c.id for c in self.read_list()}, self.read_manifest()
-        fetched = {name: entry.get("id") for name, entry in manifest.items()}
-        yield from _problems_of(
-            "in codelists.txt but not fetched", (i for n, i in listed.items() if fetched.get(n) != i)
-        )
-        yield from _problems_of(
-            "fetched but no longer in codelists.txt", (str(i) for n, i in fetched.items() if listed.get(n) != i)
-        )
-        here = {path.name: path for path in self._csv_files()}
-        yield from _problems_of("missing", sorted(fetched.keys() - here.keys()))
-        yield from _problems_of("not a listed codelist", sorted(here.keys() - fetched.keys()))
-        changed = (n for n, p in here.items() if n in manifest and sha_of(p.read_bytes()) != manifest[n].get("sha"))
-        yield from _problems_of("changed since it was fetched", changed)
+        shas = {path.name: sha_of(path.read_bytes()) for path in self._csv_files()}
+        return codelist_problems(self.read_list(), self.read_manifest(), shas)
 
     def check(self) -> None:
         """Raise `CodelistsError` naming every local problem."""
@@ -224,10 +171,6 @@ def _refusal(what: str, url: str, status: int, text: str) -> str:
     return f"{url} answered with status {status}"
 
 
-def _problems_of(what: str, names: Iterable[str]) -> Iterator[str]:
-    return (f"{name}: {what}" for name in names)
-
-
 def _upstream_differences(verdict: object) -> Iterator[str]:
     yield "The codelists here differ from those on OpenCodelists:"
     data = verdict.get("data") if isinstance(verdict, dict) else None
@@ -243,4 +186,5 @@ def _id_of_url(url: str) -> str:
     if tokens[:1] == ["codelist"]:
         tokens = tokens[1:]
     size = 4 if tokens[:1] == ["user"] else 3
-    return _check_id("/".join(tokens[:size]), 0)
+    (codelist,) = parse("/".join(tokens[:size]) or "(nothing)")
+    return codelist.id
