@@ -4,13 +4,15 @@ from itertools import chain
 
 from django.urls import URLPattern, URLResolver, include, path
 
+from carrel.jobserver.api.urls import urlpatterns as api_urls
 from carrel.jobserver.rights.access import Page
-from carrel.jobserver.views import home
+from carrel.jobserver.views import home, probes
 
-PAGES: list[Page] = list(chain(home.PAGES))
+PAGES: list[Page] = list(chain(home.PAGES, probes.PAGES))
 """All pages but those of one project (`project_urls.py`)."""
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    *api_urls,
     *(page.url_pattern() for page in PAGES),
     path("accounts/", include("allauth.urls")),
 ]

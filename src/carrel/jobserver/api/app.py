@@ -1,0 +1,120 @@
+"""The API's frame: what django-ninja is told, what every answer from 400 on looks like, which paths there are."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
+from django.urls import URLPattern
+from ninja import NinjaAPI
+from ninja.errors import AuthenticationError, HttpError, ValidationError
+
+import carrel
+from carrel.jobserver.api import jobs, people, workspaces
+from carrel.jobserver.api.answers import ApiError, ApiProblem, ApiRefusal
+from carrel.jobserver.api.bodies import BodyError, BodyParser, is_text
+
+ROOT = "api/v2/"
+
+
+def build() -> NinjaAPI:
+    """Return the API with all its endpoints."""
+    api = NinjaAPI(
+        title="Carrel job server",
+        version=carrel.__version__,
+        description="Ask for runs, follow them, release what they made. Times are UTC, in ISO 8601.",
+        urls_namespace="api",
+        docs_url=None,
+        parser=BodyParser(),
+    )
+    for router in (jobs.router, people.router, workspaces.router):
+        api.add_router("", router)
+    api.add_exception_handler(HttpError, _on_refusal)
+    api.add_exception_handler(ValidationError, _on_invalid)
+    api.add_exception_handler(Http404, lambda _request, error: problem(404, str(error) or "Not found."))
+    return api
+
+
+def url_patterns(api: NinjaAPI) -> list[URLPattern]:
+    """Return the API's paths below ROOT, each in the contract's form (with or without a slash at its end)."""
+    patterns: list[URLPattern] = api.urls[0]
+    for pattern in patterns:
+        pattern.callback = entrance(pattern.callback)
+    return patterns
+
+
+def other_form(patterns: Sequence[URLPattern]) -> Callable[..., HttpResponse]:
+    """Return the view of every other path: it answers for the one with, or without, a slash at its end."""
+
+    def view(request: HttpRequest, rest: str) -> HttpResponse:
+        other = rest[:-1] if rest.endswith("/") else f"{rest}/"
+        for pattern in patterns:
+            if match := pattern.resolve(other):
+                return cast(HttpResponse, match.func(request, *match.args, **match.kwargs))
+        return problem(404, "There is nothing at this address.")
+
+    view.csrf_exempt = True  # type: ignore[attr-defined]  # each kind of authentication checks what it needs
+    return view
+
+
+def entrance(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Return the view as HTTP wants it: it answers HEAD and OPTIONS, and what no database can look for is not found."""
+
+    def enter(request: HttpRequest, *args: Any, **parts: Any) -> HttpResponse:
+        texts = [*parts.values(), *request.GET, *(value for values in request.GET.lists() for value in values[1])]
+        if not all(is_text(str(text)) for text in texts):
+            return problem(400, "The address holds characters that are not text.")
+        method = request.method or ""
+        if method == "HEAD":
+            request.method = "GET"
+        response = view(request, *args, **parts)
+        if isinstance(response, HttpResponseNotAllowed):
+            response = _not_allowed(response, method)
+        return _without_body(response) if method == "HEAD" else response
+
+    enter.csrf_exempt = True  # type: ignore[attr-defined]  # each kind of authentication checks what it needs
+    return enter
+
+
+def problem(status: int, detail: str, errors: Sequence[ApiProblem] = ()) -> JsonResponse:
+    """Return an answer that says why not."""
+    return JsonResponse(ApiError(detail=detail, errors=list(errors)).model_dump(), status=status)
+
+
+def _not_allowed(response: HttpResponse, method: str) -> HttpResponse:
+    allowed = set(response["Allow"].split(", ")) | {"OPTIONS"}
+    if "GET" in allowed:
+        allowed.add("HEAD")
+    answer = HttpResponse(status=204) if method == "OPTIONS" else problem(405, f"There is no {method} here.")
+    answer["Allow"] = ", ".join(sorted(allowed))
+    return answer
+
+
+def _without_body(response: Any) -> HttpResponse:
+    """The answer to HEAD: the headers of GET alone. Not every WSGI server leaves the body out."""
+    head = HttpResponse(status=response.status_code, headers=dict(response.items()))
+    if not response.streaming:
+        head["Content-Length"] = str(len(response.content))
+    response.close()
+    return head
+
+
+def _on_refusal(_request: HttpRequest, error: Any) -> HttpResponse:
+    if isinstance(error, ApiRefusal):
+        response = problem(error.status_code, error.body.detail, error.body.errors)
+    elif isinstance(error.__cause__, BodyError):
+        response = problem(400, str(error.__cause__))
+    elif isinstance(error, AuthenticationError):
+        response = problem(403, "Authentication credentials were not provided.")
+    else:
+        response = problem(error.status_code, error.message)
+    if response.status_code == 401:
+        response["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _on_invalid(_request: HttpRequest, error: Any) -> HttpResponse:
+    errors = [
+        ApiProblem(where=".".join(str(step) for step in entry["loc"])[:200], what=str(entry["msg"])[:500])
+        for entry in error.errors[:50]
+    ]
+    return problem(400, "The request is not what this address takes.", errors)
