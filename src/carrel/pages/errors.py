@@ -6,21 +6,11 @@ A site names them in its URLs: `handler404 = "carrel.pages.errors.not_found"` an
 import logging
 import secrets
 
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
 logger = logging.getLogger(__name__)
 TEMPLATE = "pages/errors/error.html"
-
-
-class RightMissing(PermissionDenied):
-    """Somebody may not do this; says which right is missing, and who can grant it."""
-
-    def __init__(self, right: str, granted_by: str) -> None:
-        super().__init__(f"You need the right “{right}” for this. {granted_by} can grant it.")
-        self.right = right
-        self.granted_by = granted_by
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -31,9 +21,7 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    if isinstance(exception, RightMissing):
-        reason = f"It needs the right “{exception.right}”, which you do not have here."
-        return error_page(request, 403, "You may not do this", reason, f"{exception.granted_by} can grant it.")
+    """A refusal that names no right; whoever knows it says it with `error_page`, and who can grant it."""
     reason = "It needs a right that you do not have here."
     return error_page(request, 403, "You may not do this", reason, "Ask those who run this site for it.")
 

@@ -90,9 +90,9 @@ _OTHER_WORDS = (
     ),
     StatusWords(
         "unknown_error_creating_jobs",
-        Family.FAILED,
-        "Could not make jobs",
-        "The controller failed to make the jobs. Run it again; if that fails too, tell those who run this site.",
+        Family.WAITING,
+        "Not yet at the controller",
+        "The controller did not say whether it has the request. Nothing to do: it is sent again until it does.",
     ),
     StatusWords(
         "cancelling", Family.RUNNING, "Being cancelled", "The controller is told to stop the jobs. Nothing to do."

@@ -191,6 +191,22 @@ def charted(request: HttpRequest) -> dict[str, Any]:
             (15, 24, BackendState.UP),
         )
     ]
+    return {
+        "runs": runs,
+        "empty_list": [],
+        "no_counts": family_counts([]),
+        "sparks": [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5],
+        "memory": memory,
+        "spans": spans,
+        "day": day,
+        "hostile_graph": [
+            GraphAction(name=HOSTILE, family=Family.FAILED),
+            GraphAction(name=LONG, needs=(HOSTILE,), url="/"),
+        ],
+    }
+
+
+def many(request: HttpRequest) -> dict[str, Any]:
     wide = [
         GraphAction(
             name=f"action_{n}",
@@ -200,18 +216,7 @@ def charted(request: HttpRequest) -> dict[str, Any]:
         for n in range(500)
     ]
     return {
-        "runs": runs,
-        "empty_list": [],
-        "no_counts": family_counts([]),
-        "sparks": [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5],
-        "memory": memory,
-        "spans": spans,
-        "day": day,
         "wide": wide,
-        "hostile_graph": [
-            GraphAction(name=HOSTILE, family=Family.FAILED),
-            GraphAction(name=LONG, needs=(HOSTILE,), url="/"),
-        ],
         "many_bars": [
             TimelineBar(backend="north", action=f"action_{n}", family=Family.SUCCEEDED, created_at=NOW, started_at=NOW)
             for n in range(300)
@@ -303,6 +308,7 @@ PAGES: dict[str, Callable[[HttpRequest], dict[str, Any]]] = {
     "signed-out": empty,
     "group": group,
     "charts": charted,
+    "many": many,
     "diff": changed_code,
     "matrix": matrix,
     "live": live_context,
@@ -316,7 +322,9 @@ def index(request: HttpRequest) -> HttpResponse:
 def show(request: HttpRequest, name: str) -> HttpResponse:
     match name:
         case "no-right":
-            raise errors.RightMissing("run jobs", "A lead of the project “Health insurance”")
+            reason = "It needs the right “run jobs”, which you do not have here."
+            next_step = "A lead of the project “Health insurance” can grant it."
+            return errors.error_page(request, 403, "You may not do this", reason, next_step)
         case "too-many":
             return errors.too_many_requests(request)
         case "broken":

@@ -47,7 +47,8 @@ def chip(code: str, word: str = "", title: str = "") -> SafeString:
 def chip_of(family: str, word: str, title: str = "") -> SafeString:
     """Return a chip with words of one's own in one of the five families: `{% chip_of "failed" "1 failed" %}`."""
     family = Family(family)
-    return format_html('<span class="chip {}"{}>{}{}</span>', family.value, _title(title), icon(family.value), word)
+    titled = format_html(' title="{}"', title) if title else ""
+    return format_html('<span class="chip {}"{}>{}{}</span>', family.value, titled, icon(family.value), word)
 
 
 @register.filter(name="status_words")
@@ -301,7 +302,3 @@ def diff(text: str, max_rows: int = MAX_ROWS) -> dict[str, Any]:
 def live(url: str, final: bool = False, seconds: int = 2) -> dict[str, Any]:
     """Ask `url` every so many seconds for what has changed, until it answers that all is final."""
     return {"url": url, "final": final, "seconds": seconds}
-
-
-def _title(text: str) -> SafeString:
-    return format_html(' title="{}"', text) if text else SafeString("")
