@@ -9,9 +9,11 @@ from pydantic import BaseModel
 
 from carrel.messages.rap import (
     BackendStatusResponse,
+    RapBackendStates,
     RapCancelResponse,
     RapCreateRequest,
     RapCreateResponse,
+    RapJobStatuses,
     RapStatusResponse,
 )
 
@@ -42,6 +44,14 @@ class RapRefused(RapError):
 class RapUnavailable(RapError):
     """The controller could not be reached, cannot do it just now, or gave no answer that can be read: trying again may
     work, and nothing has become of what was asked for."""
+
+
+class RapFault(RapUnavailable):
+    """The controller answered that it cannot do it just now, in words of its own (a status of 500 or more)."""
+
+
+class RapUnreadable(RapUnavailable):
+    """What came back is no controller's answer, or is longer than what is read: asking for less may work."""
 
 
 class RapClient:
@@ -79,6 +89,14 @@ class RapClient:
         """Jobs of these requests. Raises RapRefused, RapUnavailable."""
         return self._call("POST", "rap/status/", RapStatusResponse, {"rap_ids": rap_ids})
 
+    def job_statuses(self, rap_ids: list[str]) -> RapJobStatuses:
+        """Like `status()`, with the jobs as they came: one that is odd hides no other. Raises as it does."""
+        return self._call("POST", "rap/status/", RapJobStatuses, {"rap_ids": rap_ids})
+
+    def backend_states(self) -> RapBackendStates:
+        """Like `backends()`, with the states as they came. Raises as it does."""
+        return self._call("GET", "backend/status/", RapBackendStates)
+
     def backends(self) -> BackendStatusResponse:
         """State of the backends that the token may use. Raises RapRefused, RapUnavailable."""
         return self._call("GET", "backend/status/", BackendStatusResponse)
@@ -86,10 +104,12 @@ class RapClient:
     def _call(self, method: str, path: str, answer_type: type[Answer], body: dict[str, Any] | None = None) -> Answer:
         import httpx
 
-        from carrel.units.answers import ask
+        from carrel.units.answers import AnswerTooLong, ask
 
         try:
             answer = ask(self._http, method, self.base_url + path, json=body, headers=self._headers)
+        except AnswerTooLong as error:
+            raise RapUnreadable(f"{self.base_url}: {error}") from error
         except httpx.HTTPError as error:
             raise RapUnavailable(
                 f"The controller at {self.base_url} does not answer ({type(error).__name__}). "
@@ -103,10 +123,10 @@ class RapClient:
             if answer.status_code < 400:
                 return answer_type.model_validate(content)
             if answer.status_code >= 500:
-                raise RapUnavailable(f"{content['error']}: {content['details']}")
+                raise RapFault(f"{content['error']}: {content['details']}")
             raise RapRefused(answer.status_code, str(content["error"]), str(content["details"]))
-        except (ValueError, KeyError, TypeError) as error:
-            raise RapUnavailable(
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise RapUnreadable(
                 f"{self.base_url} answered {answer.status_code} with something that is no controller's answer: "
                 "is the address right? It should end in /controller/v1/"
             ) from error

@@ -181,6 +181,13 @@ class RapStatusResponse(_Message):
     unrecognised_rap_ids: list[str]
 
 
+class RapJobStatuses(_Message):
+    """Answer of `rap/status/` as a client reads it that must not stumble over one odd job: jobs as they came."""
+
+    jobs: list[dict[str, Any]]
+    unrecognised_rap_ids: list[str] = []
+
+
 # -- backend/status/
 
 
@@ -204,6 +211,12 @@ class BackendStatus(_Message):
 
 class BackendStatusResponse(_Message):
     backends: list[BackendStatus]
+
+
+class RapBackendStates(_Message):
+    """Answer of `backend/status/` as a client reads it that must not stumble over one odd backend."""
+
+    backends: list[dict[str, Any]]
 
 
 # -- JSON Schema

@@ -12,6 +12,7 @@ from carrel.jobserver.models.backends import (
     CatalogueVersion,
     ProjectBackend,
 )
+from carrel.jobserver.models.links import ControllerContact, WorkLease
 from carrel.jobserver.models.notices import Alert, OutgoingMessage, Webhook
 from carrel.jobserver.models.people import (
     Level4Token,
@@ -50,6 +51,7 @@ __all__ = [
     "BackendToken",
     "Cancellation",
     "CatalogueVersion",
+    "ControllerContact",
     "DataPermission",
     "Job",
     "JobRequest",
@@ -73,5 +75,6 @@ __all__ = [
     "Schedule",
     "User",
     "Webhook",
+    "WorkLease",
     "Workspace",
 ]

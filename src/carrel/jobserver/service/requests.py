@@ -1,0 +1,32 @@
+"""A request's own status, where its jobs do not tell it; and the lock under which it changes."""
+
+from django.utils import timezone
+
+from carrel.jobserver.models import JobRequest, RunGroup
+from carrel.jobserver.runs.derivation import FINAL_REQUEST_STATUSES
+from carrel.jobserver.runs.reported import storable_text
+from carrel.jobserver.service import notifications
+from carrel.units.limits import MAX_MESSAGE
+
+
+def lock_request(request_pk: int) -> JobRequest:
+    """Return the request with its run, both locked until the transaction ends. Always the run first."""
+    run_pk = JobRequest.objects.values_list("run_id", flat=True).get(pk=request_pk)
+    RunGroup.objects.select_for_update().get(pk=run_pk)
+    requests = JobRequest.objects.select_related(
+        "run__workspace__project", "run__created_by", "backend", "workspace__project", "created_by"
+    )
+    return requests.select_for_update(of=("self",)).get(pk=request_pk)
+
+
+def set_outcome(locked: JobRequest, status: str, message: str) -> None:
+    """Set the status of a locked request that its jobs do not tell; a final one stays. Tells whoever is to be told."""
+    if locked.status in FINAL_REQUEST_STATUSES:
+        return
+    now = timezone.now()
+    locked.status, locked.status_message, locked.updated_at = status, storable_text(message, MAX_MESSAGE), now
+    if status in FINAL_REQUEST_STATUSES:
+        locked.completed_at = now
+        locked.send_error = ""
+    locked.save(update_fields=["status", "status_message", "updated_at", "completed_at", "send_error"])
+    notifications.tell_of(locked.run)
