@@ -1,7 +1,10 @@
 """What SQL reads and what of it is missing, statement by statement, in each dialect."""
 
+import gc
+
 import pytest
 
+from carrel.catalogue import reading
 from carrel.catalogue.outlines import outline_of
 from carrel.catalogue.reading import ColumnRead, Missing, columns_read, missing
 from carrel.messages.catalogue import CatalogueColumn, CatalogueDatabase, CatalogueTable, DataSet, SqlDialect
@@ -23,9 +26,9 @@ def database(
 
 def read(sql: str, dialect: SqlDialect = "duckdb") -> tuple[str, str, bool]:
     """(columns read, names missing, whether something is unchecked); `z...` is in no table."""
-    reading = columns_read(sql, dialect, database(dialect))
-    columns = " ".join(f"{column.table}.{column.column}" for column in reading.columns)
-    return columns, " ".join(fault.name for fault in reading.missing), bool(reading.unchecked)
+    told = columns_read(sql, dialect, database(dialect))
+    columns = " ".join(f"{column.table}.{column.column}" for column in told.columns)
+    return columns, " ".join(fault.name for fault in told.missing), bool(told.unchecked)
 
 
 ALL = "t.a t.b t.c t.s"
@@ -200,10 +203,10 @@ def test_other_dialects(dialect: SqlDialect, sql: str, columns: str, names: str,
     ],
 )
 def test_without_a_catalogue_names_are_told_as_they_are_written(sql: str, tables: str, columns: str) -> None:
-    reading = columns_read(sql, "duckdb")
-    assert " ".join(reading.tables) == tables
-    assert " ".join(f"{column.table}.{column.column}" for column in reading.columns) == columns
-    assert reading.missing == ()
+    told = columns_read(sql, "duckdb")
+    assert " ".join(told.tables) == tables
+    assert " ".join(f"{column.table}.{column.column}" for column in told.columns) == columns
+    assert told.missing == ()
 
 
 def test_a_name_that_may_be_of_several_unknown_tables_is_unchecked() -> None:
@@ -231,9 +234,9 @@ SCHEMAS = database(
     ],
 )
 def test_schemas(sql: str, columns: str) -> None:
-    reading = columns_read(sql, "postgres", SCHEMAS)
-    assert " ".join(f"{column.table}.{column.column}" for column in reading.columns) == columns
-    assert (reading.missing, reading.unchecked) == ((), ())
+    told = columns_read(sql, "postgres", SCHEMAS)
+    assert " ".join(f"{column.table}.{column.column}" for column in told.columns) == columns
+    assert (told.missing, told.unchecked) == ((), ())
 
 
 @pytest.mark.parametrize(
@@ -252,9 +255,9 @@ def test_a_table_that_is_not_there(sql: str, fault: Missing) -> None:
 
 @pytest.mark.parametrize("sql", ["select a from other.t", "select a from x.other.t", "select a from x.y.z"])
 def test_a_table_of_another_database_is_unchecked(sql: str) -> None:
-    reading = columns_read(sql, "postgres", SCHEMAS)
-    assert reading.missing == ()
-    assert "another database" in reading.unchecked[0]
+    told = columns_read(sql, "postgres", SCHEMAS)
+    assert told.missing == ()
+    assert "another database" in told.unchecked[0]
 
 
 def test_tables_without_a_schema_are_found_under_any() -> None:
@@ -262,16 +265,16 @@ def test_tables_without_a_schema_are_found_under_any() -> None:
 
 
 def test_a_catalogue_that_is_not_complete_misses_columns_only() -> None:
-    reading = columns_read("select zz from t, elsewhere", "duckdb", database("duckdb", table("t"), complete=False))
-    assert reading.missing == ()
-    assert reading.unchecked == ("`elsewhere` is not in the catalogue, which does not list every table",)
+    told = columns_read("select zz from t, elsewhere", "duckdb", database("duckdb", table("t"), complete=False))
+    assert told.missing == ()
+    assert told.unchecked == ("`elsewhere` is not in the catalogue, which does not list every table",)
     assert missing("select zz from t", database("duckdb", table("t"), complete=False))[0].name == "zz"
 
 
 def test_a_table_whose_columns_are_not_listed() -> None:
-    reading = columns_read("select a from t", "duckdb", database("duckdb", table("t", "")))
-    assert (reading.columns, reading.missing) == ((ColumnRead("t", "a"),), ())
-    assert reading.unchecked == ("the catalogue lists no columns of `t`",)
+    told = columns_read("select a from t", "duckdb", database("duckdb", table("t", "")))
+    assert (told.columns, told.missing) == ((ColumnRead("t", "a"),), ())
+    assert told.unchecked == ("the catalogue lists no columns of `t`",)
 
 
 def test_what_tables_ask_for_is_told() -> None:
@@ -322,9 +325,9 @@ def nested(sql: str, inner: str, depth: int, end: str = "") -> str:
     ],
 )
 def test_what_is_too_large_or_too_deep_is_unchecked(sql: str, reason: str) -> None:
-    reading = columns_read(sql, "duckdb", database())
-    assert reason in reading.unchecked[0]
-    assert reading.missing == ()
+    told = columns_read(sql, "duckdb", database())
+    assert reason in told.unchecked[0]
+    assert told.missing == ()
 
 
 def test_long_texts_are_read() -> None:
@@ -354,3 +357,26 @@ def test_an_error_of_the_parsers_is_said_without_the_text() -> None:
 def test_the_parser_says_nothing_in_logs(caplog: pytest.LogCaptureFixture) -> None:
     outline_of("explain select secret from t", "duckdb")
     assert caplog.text == ""
+
+
+def test_a_catalogue_is_indexed_once_and_forgotten_with_it() -> None:
+    held = database()
+    index = reading.index_of(held)
+    assert reading.index_of(held) is index
+    assert index.read("select a from t") is index.read("select a from t")
+    key = id(held)
+    assert key in reading._indices
+    del held
+    gc.collect()
+    assert key not in reading._indices
+
+
+def test_a_few_thousand_texts_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "REMEMBERED_TEXTS", 2)
+    index = reading.index_of(held := database())
+    for number in range(5):
+        index.read(f"select {number} from t")
+    assert len(index.readings) == 1
+    index.read(f"select '{'x' * reading.REMEMBERED_CHARACTERS}'")
+    assert len(index.readings) == 1
+    assert held.tables is not None

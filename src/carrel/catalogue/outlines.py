@@ -35,6 +35,7 @@ logging.getLogger("sqlglot").setLevel(logging.CRITICAL)  # what it warns of quot
 
 REMEMBERED_CHARACTERS = 16_000
 """SQL up to this length is outlined once for all backends and pages; longer is rare, and would fill the memory."""
+REMEMBERED_TEXTS = 2_000
 
 _OPENING = {TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE}
 _CLOSING = {TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE}
@@ -91,7 +92,7 @@ def _outline(sql: str, dialect: SqlDialect) -> SqlOutline:
         return SqlOutline(dialect, unchecked=(f"it could not be understood ({type(error).__name__})",))
 
 
-_remembered_outline = lru_cache(maxsize=2_000)(_outline)
+_remembered_outline = lru_cache(maxsize=REMEMBERED_TEXTS)(_outline)
 
 
 def _depth(tokens: Iterable[Token]) -> int:

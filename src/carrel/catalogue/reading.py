@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from typing import Literal
+from typing import Literal, NamedTuple
+from weakref import finalize
 
-from carrel.catalogue.outlines import outline_of
+from carrel.catalogue.outlines import REMEMBERED_CHARACTERS, REMEMBERED_TEXTS, outline_of
 from carrel.catalogue.sql import (
     ColumnMention,
     JoinKey,
@@ -38,8 +39,7 @@ _DOTTED_STRUCTS: frozenset[SqlDialect] = frozenset({"duckdb", "trino"})
 """Dialects where `a.b` may be field b of column a."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class ColumnRead:
+class ColumnRead(NamedTuple):
     """A column of a table, by the catalogue's names, else as the SQL writes them. `*`: all, whatever they are."""
 
     table: str
@@ -75,17 +75,17 @@ class SqlReading:
 
 def columns_read(sql: str, dialect: SqlDialect, database: CatalogueDatabase | None = None) -> SqlReading:
     """Return which tables and columns a text reads; resolved with a database's tables where it is given."""
-    return read_outline(outline_of(sql, dialect), database)
+    return read_outline(outline_of(sql, dialect)) if database is None else index_of(database).read(sql)
 
 
 def missing(sql: str, database: CatalogueDatabase) -> tuple[Missing, ...]:
     """Return what a text names and the database certainly does not have."""
-    return columns_read(sql, database.dialect, database).missing
+    return index_of(database).read(sql).missing
 
 
-def read_outline(outline: SqlOutline, database: CatalogueDatabase | None = None) -> SqlReading:
+def read_outline(outline: SqlOutline, index: TableIndex | None = None) -> SqlReading:
     """Hold a text against the tables of a database, or only tell its names where there is none."""
-    reader = _Reader(outline, None if database is None else TableIndex(database))
+    reader = _Reader(outline, index)
     try:
         for query in outline.queries:
             reader.shape(query, ())
@@ -95,7 +95,7 @@ def read_outline(outline: SqlOutline, database: CatalogueDatabase | None = None)
 
 
 class TableIndex:
-    """The tables of one database, found as its SQL finds them."""
+    """The tables of one database, found as its SQL finds them; remembers what it has told of a text."""
 
     def __init__(self, database: CatalogueDatabase) -> None:
         self.dialect = database.dialect
@@ -106,6 +106,8 @@ class TableIndex:
             self.by_name.setdefault(self.fold(table.name), []).append(table)
         self.schemas = {self.fold(table.schema_name) for table in database.tables if table.schema_name}
         self.columns: dict[int, dict[str, str]] = {}
+        self.shapes: dict[int, _Shape] = {}
+        self.readings: dict[str, SqlReading] = {}
 
     def fold(self, name: str) -> str:
         return fold(name, self.dialect)
@@ -124,6 +126,25 @@ class TableIndex:
                     return table
         return next(iter(tables), None) if not self.search_path else None
 
+    def read(self, sql: str) -> SqlReading:
+        """Return what a text reads of this database."""
+        if (remembered := self.readings.get(sql)) is not None:
+            return remembered
+        reading = read_outline(outline_of(sql, self.dialect), self)
+        if len(sql) <= REMEMBERED_CHARACTERS:
+            if len(self.readings) >= REMEMBERED_TEXTS:
+                self.readings.clear()
+            self.readings[sql] = reading
+        return reading
+
+    def shape_of(self, table: CatalogueTable) -> _Shape:
+        """Return the columns of a table as those of a relation."""
+        if id(table) not in self.shapes:
+            name = table.qualified_name
+            names = {folded: (ColumnRead(name, column),) for folded, column in self.columns_of(table).items()}
+            self.shapes[id(table)] = _Shape(names, (name,), () if names else (name,))
+        return self.shapes[id(table)]
+
     def columns_of(self, table: CatalogueTable) -> dict[str, str]:
         """Return the columns by their folded names."""
         if id(table) not in self.columns:
@@ -136,6 +157,21 @@ class TableIndex:
         if elsewhere and len(name) == 1:
             return f"it is there as `{elsewhere[0].qualified_name}`"
         return _did_you_mean(name[-1].folded, {key: tables[0].name for key, tables in self.by_name.items()})
+
+
+_indices: dict[int, TableIndex] = {}
+
+
+def index_of(database: CatalogueDatabase) -> TableIndex:
+    """Return the index of a database's tables: the one that there is, as long as somebody holds the catalogue.
+
+    A job server asks the same of the same catalogue for each page.
+    """
+    index = _indices.get(id(database))
+    if index is None:
+        index = _indices[id(database)] = TableIndex(database)
+        finalize(database, _indices.pop, id(database), None)
+    return index
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,10 +309,7 @@ class _Reader:
         self.tables[table.qualified_name] = table
         if not table.columns:
             self.unchecked[f"the catalogue lists no columns of `{table.qualified_name}`"] = None
-            return _Shape(tables=(table.qualified_name,), unknown=(table.qualified_name,))
-        columns = self.index.columns_of(table).items()
-        names = {folded: (ColumnRead(table.qualified_name, column),) for folded, column in columns}
-        return _Shape(names, (table.qualified_name,))
+        return self.index.shape_of(table)
 
     def absent_table(self, name: tuple[SqlName, ...], written: str) -> None:
         assert self.index is not None
