@@ -503,7 +503,7 @@ def test_one_link_of_a_backend_acts_and_another_takes_over(server, new_link, ask
     assert len(server.asked) == asked + 1
     first.once()
     assert len(server.asked) == asked + 1
-    later = clock.now() + timedelta(seconds=121)
+    later = clock.now() + timedelta(seconds=61)
     monkeypatch.setattr(clock, "now", lambda: later)
     first.once()
     assert len(server.asked) == asked + 2, "the second one is gone: its lease is over"

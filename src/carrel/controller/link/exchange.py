@@ -45,7 +45,7 @@ class _LeaseLost(Exception):
 class _Sent:
     """What the server was last told of a request, when (monotonic), and what it said against it."""
 
-    body: bytes
+    digest: bytes
     at: float
     refusal: str = ""
 
@@ -163,7 +163,7 @@ class Link:
             jobs_of[job.rap_id].append(job)
         without = [rap_id for rap_id in ours if rap_id not in jobs_of]
         raps = queries.raps_by_id(without)
-        silent = []
+        listed, silent = set(self._intake.listed), []
         for rap_id in rap_ids:
             try:
                 parcel = self._parcel(rap_id, jobs_of[rap_id], raps.get(rap_id))
@@ -172,7 +172,7 @@ class Link:
                 continue
             if parcel:
                 yield parcel
-            elif rap_id not in self._intake.listed:
+            elif rap_id not in listed:
                 silent.append(rap_id)
         if silent and may_settle:
             links.settle(silent)
@@ -195,7 +195,7 @@ class Link:
         refused: list[Parcel] = []
         for parcel in parcels:
             sent = self._sent.get(parcel.rap_id)
-            if sent is None or sent.body != parcel.body or sent.at <= long_ago:
+            if sent is None or sent.digest != parcel.digest or sent.at <= long_ago:
                 (refused if sent and sent.refusal else fresh).append(parcel)
         yield from batches(fresh)
         yield from ([parcel] for parcel in refused)
@@ -210,7 +210,7 @@ class Link:
             if not error.is_about_content or self._refusals > REFUSALS_AT_MOST:
                 raise
             if len(batch) == 1:
-                self._sent[batch[0].rap_id] = _Sent(batch[0].body, self._monotonic(), str(error))
+                self._sent[batch[0].rap_id] = _Sent(batch[0].digest, self._monotonic(), str(error))
                 return
             middle = len(batch) // 2
             self._deliver(batch[:middle], told)
@@ -219,7 +219,7 @@ class Link:
         point("controller.link.posted")
         links.settle([parcel.rap_id for parcel in batch if parcel.is_last])
         for parcel in batch:
-            self._sent[parcel.rap_id] = _Sent(parcel.body, self._monotonic())
+            self._sent[parcel.rap_id] = _Sent(parcel.digest, self._monotonic())
 
 
 def flags_header(backend: str) -> str:

@@ -58,9 +58,13 @@ class Intake:
     def take_in(self, active: ActiveJobRequests) -> bool:
         """Bring rows up to what the answer asks for; False when it stopped before every new request was tried."""
         requests = [request for request in reversed(active.requests) if request.backend == self.backend]
-        usable = [request for request in requests if re.fullmatch(RAP_ID_PATTERN, request.identifier)]
         refused = {bad.identifier: bad.problem for bad in active.malformed if bad.backend == self.backend}
-        refused |= {request.identifier: "its identifier is none" for request in requests if request not in usable}
+        usable = []
+        for request in requests:
+            if re.fullmatch(RAP_ID_PATTERN, request.identifier):
+                usable.append(request)
+            else:
+                refused[request.identifier] = "its identifier is not 16 lower case letters and digits"
         refused = {rap_id: problem for rap_id, problem in refused.items() if _may_be_named(rap_id)}
         self._warn_of_strangers(active)
         self.listed = [*refused, *(request.identifier for request in usable)]

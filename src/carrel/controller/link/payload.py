@@ -3,6 +3,7 @@
 Values in, values out: the rows are read elsewhere.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -24,12 +25,15 @@ class Parcel:
 
     rap_id: str
     jobs: tuple[PostedJob, ...]
-    body: bytes
-    """The jobs as they are sent: two parcels with the same body tell the same."""
+    size: int
+    """Bytes of the jobs as they are sent."""
+    digest: bytes
+    """Two parcels with the same tell the same."""
 
     @classmethod
     def of(cls, rap_id: str, jobs: Sequence[PostedJob]) -> "Parcel":
-        return cls(rap_id, tuple(jobs), posted_body(jobs))
+        body = posted_body(jobs)
+        return cls(rap_id, tuple(jobs), len(body), hashlib.sha256(body).digest())
 
     @property
     def is_last(self) -> bool:
@@ -88,10 +92,10 @@ def batches(parcels: Iterable[Parcel], limit: int = MAX_POSTED_BYTES) -> Iterato
     batch: list[Parcel] = []
     size = 0
     for parcel in parcels:
-        if batch and size + len(parcel.body) > limit:
+        if batch and size + parcel.size > limit:
             yield batch
             batch, size = [], 0
         batch.append(parcel)
-        size += len(parcel.body)
+        size += parcel.size
     if batch:
         yield batch

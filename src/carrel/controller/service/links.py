@@ -14,8 +14,9 @@ from carrel.telemetry.faults import point
 
 LINK = "link"
 """Who acts, in events."""
-LEASE = timedelta(seconds=120)
-"""How long a process that polls is believed in: longer than anything that it does without asking for its lease."""
+LEASE = timedelta(seconds=60)
+"""How long a process that polls is believed in without a sign. One that takes longer over something, or whose clock is
+wrong, does no harm when another begins: all that a link does may be done twice."""
 NOTED_EVERY = timedelta(seconds=30)
 """How often it is written down that all goes well: an idle link writes seldom."""
 LONGEST_PROBLEM = 1000
