@@ -6,9 +6,9 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from carrel.jobserver.api.urls import urlpatterns as api_urls
 from carrel.jobserver.rights.access import Page
-from carrel.jobserver.views import home, probes
+from carrel.jobserver.views import home, probes, projects
 
-PAGES: list[Page] = list(chain(home.PAGES, probes.PAGES))
+PAGES: list[Page] = list(chain(home.PAGES, probes.PAGES, projects.PAGES))
 """All pages but those of one project (`project_urls.py`)."""
 
 urlpatterns: list[URLPattern | URLResolver] = [

@@ -67,6 +67,15 @@ class Project(models.Model):
     def __str__(self) -> str:
         return f"{self.number} - {self.name}" if self.number else self.name
 
+    def get_absolute_url(self) -> str:
+        """Its page, by the contract's map of addresses."""
+        return f"/{self.slug}/"
+
+    @property
+    def is_archived(self) -> bool:
+        """Everything in it is read-only."""
+        return self.archived_at is not None
+
 
 class ProjectOrganisation(models.Model):
     """An organisation takes part in a project; at most one leads it."""
@@ -160,6 +169,10 @@ class Workspace(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def get_absolute_url(self) -> str:
+        """Its page, by the contract's map of addresses."""
+        return f"{self.project.get_absolute_url()}{self.name}/"
 
     @property
     def is_archived(self) -> bool:

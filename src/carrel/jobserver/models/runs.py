@@ -84,6 +84,10 @@ class RunGroup(models.Model):
     def __str__(self) -> str:
         return f"run {self.pk} of {self.workspace}"
 
+    def get_absolute_url(self) -> str:
+        """Its page, by the contract's map of addresses."""
+        return f"{self.workspace.get_absolute_url()}{self.pk}/"
+
 
 class RequestStatus(models.TextChoices):
     """The contract's statuses of a request, stored so that lists can be filtered in SQL."""

@@ -14,7 +14,7 @@ from carrel.jobserver.rights.access import CarrelRequest, identify
 from carrel.jobserver.rights.visibility import visible_backends
 from carrel.pages.frame import AlertLevel, BackendDot, BackendState, PageFrame, PageLink, PersonMenu, SiteAlert
 
-NAVIGATION: list[tuple[str, str]] = []
+NAVIGATION: list[tuple[str, str]] = [("Projects", "projects")]
 """Label and URL name of what the header links to, in order."""
 
 
