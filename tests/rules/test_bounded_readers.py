@@ -158,6 +158,7 @@ _MOST = {
         "site/demo.py:csv_table",
         "site/demo.py:ingest_data",
         "site/demo.py:load_data",
+        "site/job_server.py:set_up",
         "site/processes.py:Process.last_lines",
         "site/processes.py:Running.start",
         "site/workspaces.py:_latest_jobs",

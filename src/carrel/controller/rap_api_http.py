@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from carrel.controller import service, settings
 from carrel.controller.service.tokens import raw_token
 from carrel.messages.rap import ErrorResponse, request_schema
+from carrel.units.words import is_storable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +117,7 @@ def check(body: Any, model: type[BaseModel]) -> None:
         path = f" at {error.json_path}" if error.absolute_path else ""
         raise InvalidBody(f"Invalid request body received{path}: {error.message}")
     for path, text in _strings(body, "$"):
-        if not _storable(text):
+        if not is_storable(text):
             raise InvalidBody(
                 f"Invalid request body received at {path}: {text!r} contains characters that are not text"
             )
@@ -146,8 +147,3 @@ def _strings(node: Any, path: str) -> Iterator[tuple[str, str]]:
     elif isinstance(node, list):
         for number, value in enumerate(node):
             yield from _strings(value, f"{path}[{number}]")
-
-
-def _storable(text: str) -> bool:
-    """False for NUL, which PostgreSQL cannot hold, and for halves of surrogate pairs, which are not Unicode text."""
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)

@@ -16,39 +16,24 @@ from rich.console import Console
 from rich.table import Table
 
 from carrel.local.settings import LocalSettings
-from carrel.repos.snapshot import commit_folder
+from carrel.site import job_server
 from carrel.site.board import Board, follow
 from carrel.site.client import Requests
+from carrel.site.examples import DEFAULT_BACKENDS as BACKENDS
+from carrel.site.examples import INSURANCE, MOBILE, ExampleStudy
 from carrel.site.layout import Site, SiteBackend, SiteError
 from carrel.site.processes import Running, running
 from carrel.site.shipped import shipped
 from carrel.site.study_requests import StudyRequest
-from carrel.site.up import choose_port, runtime_of
+from carrel.site.up import choose_pages_port, choose_port, runtime_of
 from carrel.units.ignored import make_ignored
 from carrel.units.parts import how_to_install
 
-BACKENDS = ("north", "south")
 TABLE_ROWS = 8
 WIDEST = 1000
 LONG_HEADING = 14
 REGISTRY = "carrel"
 """Where the images of `deploy/images/Dockerfile` are named."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExampleStudy:
-    """An example that comes with Carrel: its folder's name, which names its workspace too, and the database it asks."""
-
-    name: str
-    database: str
-
-    @property
-    def folder(self) -> Path:
-        return shipped(f"examples/{self.name}")
-
-
-INSURANCE = ExampleStudy("health-insurance", "default")
-MOBILE = ExampleStudy("mobile-assessments", "mobile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +74,7 @@ def run_demo(demo: Demo, console: Console) -> bool:
     link_toolchains(demo.root, toolchains)
     load_data(demo, python, tell)
     studies = (INSURANCE, MOBILE) if ingest_data(demo, tell) else (INSURANCE,)
-    commits = {study: commit_folder(study.folder, demo.repo(study), message="The example study") for study in studies}
+    commits = {study: study.commit(demo.repo(study)) for study in studies}
     for study, commit in commits.items():
         tell(f"study       examples/{study.name} at commit {commit[:7]}")
     backends = tuple(demo.backend(name, studies) for name in BACKENDS)
@@ -98,18 +83,21 @@ def run_demo(demo: Demo, console: Console) -> bool:
         demo.root,
         backends,
         port=choose_port(demo.port),
+        jobserver_port=choose_pages_port(None, demo.port),
         executor=executor,
         toolchains=toolchains,
         extra_env=images,
     )
     with running(site, tell) as up:
         tell(f"site        {site.url}, runtime {executor}, one agent each for {' and '.join(BACKENDS)}")
+        job_server.set_up(site, up.keys, [study.workspace(demo.repo(study)) for study in studies])
+        tell(f"pages       {job_server.how_to_sign_in(site, up.keys)}")
         boards = _requests(up, demo, commits, console)
         for study, board in boards.items():
             show_results(site, study, board, console)
         _what_next(demo, site, console, time.monotonic() - started_at)
         if demo.keep and not up.stop.is_set():
-            tell("the site stays up (--keep); Ctrl-C stops it")
+            tell(f"the site stays up (--keep); Ctrl-C stops it\n{job_server.how_to_sign_in(site, up.keys)}")
             up.watch()
     return all(board.finished and not board.failures for board in boards.values())
 

@@ -5,7 +5,7 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, asdict, dataclass, field
 from pathlib import Path
 
 from carrel.agent.databases import is_file
@@ -37,20 +37,29 @@ class SiteBackend:
             raise SiteError(f"'{self.name}' cannot name a backend: use lower-case letters, digits and _ (tpp, north)")
 
     @property
+    def databases(self) -> dict[str, str]:
+        """Name -> URL of all."""
+        default = {"default": self.database_url} if self.database_url else {}
+        return default | {**self.more_databases}
+
+    @property
     def file_databases(self) -> dict[str, str]:
         """Name -> URL. Others are servers, whose addresses hold passwords."""
-        default = {"default": self.database_url} if self.database_url else {}
-        return {name: url for name, url in (default | {**self.more_databases}).items() if is_file(url)}
+        return {name: url for name, url in self.databases.items() if is_file(url)}
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A controller and an agent for each backend, under one folder. `executor` as in EXECUTOR."""
+    """A controller, a job server and an agent for each backend, under one folder. `executor` as in EXECUTOR.
+
+    `jobserver_port` None: no job server.
+    """
 
     root: Path
     backends: tuple[SiteBackend, ...]
     _: KW_ONLY
     port: int = 8000
+    jobserver_port: int | None = None
     executor: str = "auto"
     toolchains: Path | None = None
     extra_env: Mapping[str, str] = field(default_factory=dict)
@@ -67,6 +76,11 @@ class Site:
     @property
     def rap_api(self) -> str:
         return f"{self.url}/controller/v1/"
+
+    @property
+    def jobserver_url(self) -> str:
+        """The address that a person types."""
+        return f"http://127.0.0.1:{self.jobserver_port}"
 
     @property
     def logs(self) -> Path:
@@ -94,7 +108,8 @@ class Site:
     def describe(self) -> None:
         """Write `site.json`, from which `load_site` knows the site again; of databases, those that are files."""
         databases = {backend.name: backend.file_databases for backend in self.backends}
-        write_private(self.root / DESCRIPTION, json.dumps({"port": self.port, "databases": databases}))
+        described = {"port": self.port, "jobserver_port": self.jobserver_port, "databases": databases}
+        write_private(self.root / DESCRIPTION, json.dumps(described))
 
     def controller_env(self, keys: "Secrets") -> dict[str, str]:
         names = [backend.name for backend in self.backends]
@@ -115,6 +130,21 @@ class Site:
             env[f"{prefix}_CLIENT_TOKENS"] = keys.client
             env[f"{prefix}_IMAGES"] = "local"
             env[f"{prefix}_MAX_WORKERS"] = str(max(2, os.cpu_count() or 2))
+        return _process_env(env, self.extra_env)
+
+    def jobserver_env(self, keys: "Secrets") -> dict[str, str]:
+        env = {
+            "CARREL_APPS": "jobserver",
+            "WORKDIR": str(self.root / "jobserver"),
+            "JOBSERVER_URL": self.jobserver_url,
+            "DJANGO_JOBSERVER_SECRET_KEY": keys.jobserver,
+            "DJANGO_JOBSERVER_ALLOWED_HOSTS": "127.0.0.1,localhost",
+            "DJANGO_DEBUG": "false",
+            "RAP_API_BASE_URL": self.rap_api,
+            "RAP_API_TOKEN": keys.client,
+            "RAP_API_POLL_INTERVAL": "1",
+            "ALLOW_LOCAL_GIT_REPOS": "true",
+        }
         return _process_env(env, self.extra_env)
 
     def agent_env(self, backend: SiteBackend, keys: "Secrets") -> dict[str, str]:
@@ -147,7 +177,7 @@ class Site:
     def _make_folders(self) -> None:
         make_ignored(self.root)
         self.root.chmod(0o700)
-        for folder in (self.root / "controller", self.logs, self.toolchains_dir):
+        for folder in (self.root / "controller", self.root / "jobserver", self.logs, self.toolchains_dir):
             folder.mkdir(parents=True, exist_ok=True)
         for backend in self.backends:
             for folder in (self.high_privacy(backend.name), self.medium_privacy(backend.name)):
@@ -166,11 +196,16 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """A site's secrets, made once and kept in `secrets.json` (mode 0600): one token for each agent, one for clients."""
+    """A site's secrets, made once and kept in `secrets.json` (mode 0600): one token for each agent, one for clients.
+
+    `password` is the one with which the site's owner signs in to the job server.
+    """
 
     django: str
     client: str
     agents: Mapping[str, str]
+    jobserver: str = ""
+    password: str = ""
 
     @classmethod
     def of(cls, site: Site) -> "Secrets":
@@ -181,10 +216,12 @@ class Secrets:
             agents.setdefault(backend.name, secrets.token_urlsafe(32))
         django = before.get("django") or secrets.token_urlsafe(48)
         client = before.get("client") or secrets.token_urlsafe(32)
-        after = {"django": django, "client": client, "agents": agents}
-        if after != before:
-            write_private(path, json.dumps(after, indent=2))
-        return cls(django, client, agents)
+        jobserver = before.get("jobserver") or secrets.token_urlsafe(48)
+        password = before.get("password") or "-".join(secrets.token_hex(2) for _ in range(4))
+        after = cls(django, client, agents, jobserver, password)
+        if asdict(after) != before:
+            write_private(path, json.dumps(asdict(after), indent=2))
+        return after
 
 
 def load_site(root: Path) -> Site:
@@ -193,7 +230,12 @@ def load_site(root: Path) -> Site:
         description = json.loads((root / DESCRIPTION).read_bytes())
         databases = description.get("databases", {})  # a site that was started before they were noted has none here
         backends = [SiteBackend(name, urls.pop("default", None), urls) for name, urls in databases.items()]
-        return Site(root.resolve(), tuple(backends), port=int(description["port"]))
+        return Site(
+            root.resolve(),
+            tuple(backends),
+            port=int(description["port"]),
+            jobserver_port=description.get("jobserver_port"),
+        )
     except (OSError, ValueError, KeyError, AttributeError):
         raise SiteError(f"no site in {root}: start one with `carrel up --dir {root}`") from None
 

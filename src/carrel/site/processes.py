@@ -76,7 +76,7 @@ class Process:
 
 
 def processes_of(site: Site, keys: Secrets) -> list[Process]:
-    """Return the controller (web side and sweep in one process), then an agent for each backend."""
+    """Return the controller (web side and sweep in one process), the job server if there is one, then the agents."""
     python = (sys.executable, "-m")
     controller = Process(
         name="controller",
@@ -93,7 +93,15 @@ def processes_of(site: Site, keys: Secrets) -> list[Process]:
         )
         for backend in site.backends
     ]
-    return [controller, *agents]
+    if site.jobserver_port is None:
+        return [controller, *agents]
+    job_server = Process(
+        name="job server",
+        argv=[*python, "carrel.web.serve", f"127.0.0.1:{site.jobserver_port}", "--with-sweep"],
+        env=site.jobserver_env(keys),
+        log=site.logs / "job-server.log",
+    )
+    return [controller, job_server, *agents]
 
 
 @contextmanager
@@ -124,27 +132,39 @@ class Running:
         self.processes = processes_of(site, keys)
 
     def start(self, ready_within: float = 60.0) -> None:
-        """Start all; the agents once the controller answers. SiteError with the log's end when it does not."""
-        controller, *agents = self.processes
+        """Start all; the agents once the servers answer. SiteError with the log's end when one does not."""
+        deadline = time.monotonic() + ready_within
+        addresses = {"controller": self.site.url, "job server": self.site.jobserver_url}
+        servers = [process for process in self.processes if process.name in addresses]
         migrate = [sys.executable, "-m", "django", "migrate", "--no-input", "--settings", "carrel.web.settings"]
-        done = subprocess.run(migrate, env=controller.env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        if done.returncode != 0:
-            raise SiteError(f"the controller's database could not be made:\n{done.stderr[-2000:]}")
-        controller.start()
-        self._wait_ready(controller, time.monotonic() + ready_within)
-        for agent in agents:
-            agent.start()
+        migrations = {
+            process.name: subprocess.Popen(
+                migrate, env=process.env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            )
+            for process in servers
+        }
+        for name, migration in migrations.items():
+            _, errors = migration.communicate()
+            if migration.returncode != 0:
+                raise SiteError(f"the {name}'s database could not be made:\n{errors.decode(errors='replace')[-2000:]}")
+        for server in servers:
+            server.start()
+        for server in servers:
+            self._wait_ready(server, addresses[server.name], deadline)
+        for process in self.processes:
+            if process not in servers:
+                process.start()
 
-    def _wait_ready(self, controller: Process, deadline: float) -> None:
+    def _wait_ready(self, server: Process, address: str, deadline: float) -> None:
         while time.monotonic() < deadline and not self.stop.is_set():
-            if (code := controller.poll()) is not None:
-                raise SiteError(f"the controller ended with code {code}:\n{controller.last_lines()}")
+            if (code := server.poll()) is not None:
+                raise SiteError(f"the {server.name} ended with code {code}:\n{server.last_lines()}")
             with suppress(httpx.HTTPError):
-                if httpx.get(f"{self.site.url}/readyz", timeout=2, trust_env=False).status_code == 200:
+                if httpx.get(f"{address}/readyz", timeout=2, trust_env=False).status_code == 200:
                     return
             self.stop.wait(0.05)
         if not self.stop.is_set():
-            raise SiteError(f"the controller did not answer at {self.site.url}; see {controller.log}")
+            raise SiteError(f"the {server.name} did not answer at {address}; see {server.log}")
 
     def check(self) -> None:
         """Start again what has died; say so."""

@@ -3,7 +3,7 @@
 import socket
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +11,12 @@ from carrel.agent.databases import FILE_SCHEMES, path_of
 from carrel.executors.base import ExecutorError
 from carrel.executors.choice import ExecutorSettings, choose_executor, engine_passed_over
 from carrel.local.settings import LocalSettings
+from carrel.site import job_server
+from carrel.site.examples import EXAMPLES
 from carrel.site.layout import Site, SiteBackend, SiteError
 from carrel.site.processes import Running, running
+
+MAX_PORT = 65535
 
 
 def backend_of(text: str) -> SiteBackend:
@@ -54,18 +58,35 @@ def registry_in_force() -> str:
     return LocalSettings.from_env().docker_registry
 
 
-def choose_port(port: int) -> int:
-    """Return the port, or a free one for 0; SiteError when it is taken."""
+def choose_port(port: int, option: str = "--port") -> int:
+    """Return the port, or a free one for 0; SiteError names the option when it is taken."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            raise SiteError(f"port {port} is taken: choose another with --port, or --port 0 for any") from None
+            raise SiteError(f"port {port} is taken: choose another with {option}, or {option} 0 for any") from None
         return int(probe.getsockname()[1])
 
 
-def bring_up(backends: Sequence[str], root: Path, port: int, executor: str, tell: Callable[[str], object]) -> None:
+def choose_pages_port(pages_port: int | None, port: int) -> int:
+    """Return the port of the job server's pages: the one asked for, else the controller's next, else any free one."""
+    if pages_port is not None:
+        return choose_port(pages_port, "--pages-port")
+    with suppress(SiteError):
+        return choose_port(port + 1 if 0 < port < MAX_PORT else 0)
+    return choose_port(0)
+
+
+def bring_up(
+    backends: Sequence[str],
+    root: Path,
+    *,
+    port: int,
+    pages_port: int | None,
+    executor: str,
+    tell: Callable[[str], object],
+) -> None:
     """Start the site and watch it until Ctrl-C."""
     toolchains = LocalSettings.from_env().toolchains_dir
     described = tuple(backend_of(text) for text in backends)
@@ -73,10 +94,15 @@ def bring_up(backends: Sequence[str], root: Path, port: int, executor: str, tell
         root.resolve(),
         described,
         port=choose_port(port),
+        jobserver_port=choose_pages_port(pages_port, port),
         executor=runtime_of(executor, toolchains),
         toolchains=toolchains,
     )
     with running(site, tell) as started:
+        repos = {study: site.root / "studies" / f"{study.name}.git" for study in EXAMPLES}
+        for study, repo in repos.items():
+            study.commit(repo)
+        job_server.set_up(site, started.keys, [study.workspace(repo) for study, repo in repos.items()])
         for line in introduction(started):
             tell(line)
         started.watch()
@@ -85,7 +111,10 @@ def bring_up(backends: Sequence[str], root: Path, port: int, executor: str, tell
 
 def introduction(started: Running) -> list[str]:
     site = started.site
-    lines = [f"controller  {site.url}  (RAP API {site.rap_api})"]
+    lines = [
+        f"pages       {job_server.how_to_sign_in(site, started.keys)}",
+        f"controller  {site.url}  (RAP API {site.rap_api})",
+    ]
     for backend in site.backends:
         data = "database configured" if backend.database_url else "no database: actions get dummy data"
         lines.append(f"backend     {backend.name}  ({data})")

@@ -1,4 +1,4 @@
-"""Lists and words of truth, as settings and requests write them."""
+"""Lists, words of truth, and text that can be stored, as settings and requests write them."""
 
 from typing import Any
 
@@ -40,3 +40,8 @@ def truth_setting(value: Any) -> Any:
 def literally_true(value: Any) -> bool:
     """Read a setting that opens a door: only the word `true`, just so written, opens it (contract)."""
     return value is True or value == "true"
+
+
+def is_storable(text: str) -> bool:
+    """False for NUL, which PostgreSQL cannot hold, and for halves of surrogate pairs, which are not Unicode text."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)

@@ -146,12 +146,20 @@ def ensure_project(
 
 @transaction.atomic
 def ensure_workspace(
-    project: Project, name: str, *, actor: Actor, repo_url: str, branch: str = "main", purpose: str = ""
+    project: Project,
+    name: str,
+    *,
+    actor: Actor,
+    repo_url: str,
+    branch: str = "main",
+    purpose: str = "",
+    database_name: str = "default",
 ) -> Workspace:
     """Return the workspace of this name. Raises SetupError when it is another project's or its name cannot be one."""
     workspace = Workspace.objects.filter(name=name).select_related("project").first()
     if workspace is None:
-        values = {"repo_url": repo_url, "branch": branch, "purpose": purpose, **_by(actor)}
+        values = {"repo_url": repo_url, "branch": branch, "purpose": purpose, "database_name": database_name}
+        values |= _by(actor)
         workspace = _insert(Workspace(project=project, name=name, **values))
         record(actor, "workspace.created", subject_type="workspace", subject=name, project=project)
     if workspace.project_id != project.pk:

@@ -1,0 +1,98 @@
+"""`set_up_site`: what `carrel up` and the demo need of a job server, described on stdin as JSON."""
+
+import json
+import sys
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+from pydantic import BaseModel, ValidationError
+
+from carrel.jobserver.models import Backend
+from carrel.jobserver.rights.scopes import Scope
+from carrel.jobserver.service import setup, tokens
+from carrel.jobserver.service.audit import COMMAND_LINE
+from carrel.units.limits import MAX_REQUEST_BYTES
+
+PROGRAM = "this site's own commands"
+
+
+class PersonWish(BaseModel):
+    username: str
+    fullname: str
+    password: str
+
+
+class BackendWish(BaseModel):
+    slug: str
+    is_dummy: bool
+
+
+class ProjectWish(BaseModel):
+    slug: str
+    name: str
+    purpose: str
+
+
+class WorkspaceWish(BaseModel):
+    name: str
+    repo: str
+    branch: str
+    purpose: str
+    database: str
+
+
+class SiteWishes(BaseModel):
+    """All that there should be; what is there already is left as it is."""
+
+    person: PersonWish
+    backends: list[BackendWish]
+    project: ProjectWish
+    workspaces: list[WorkspaceWish]
+    catalogues: dict[str, dict[str, Any]]
+
+
+class Command(BaseCommand):
+    help = "Make a person, backends, a project and workspaces, as JSON on stdin says; prints a token for the API."
+
+    def handle(self, **options: Any) -> None:
+        try:
+            wishes = SiteWishes.model_validate_json(sys.stdin.read(MAX_REQUEST_BYTES))
+        except ValidationError as error:
+            raise CommandError(f"stdin holds no description of a site: {error}") from None
+        actor = COMMAND_LINE
+        person = setup.ensure_person(
+            wishes.person.username,
+            fullname=wishes.person.fullname,
+            password=wishes.person.password,
+            roles=setup.STAFF_ROLES,
+            actor=actor,
+        )
+        backends: list[Backend] = [
+            setup.ensure_backend(wish.slug, is_dummy=wish.is_dummy, is_listed=True, members=[person], actor=actor)
+            for wish in wishes.backends
+        ]
+        project = setup.ensure_project(
+            wishes.project.slug,
+            name=wishes.project.name,
+            purpose=wishes.project.purpose,
+            backends=backends,
+            members={person: setup.PROJECT_ROLES},
+            actor=actor,
+        )
+        for wish in wishes.workspaces:
+            setup.ensure_workspace(
+                project,
+                wish.name,
+                repo_url=wish.repo,
+                branch=wish.branch,
+                purpose=wish.purpose,
+                database_name=wish.database,
+                actor=actor,
+            )
+        for token in person.tokens.filter(name=PROGRAM, revoked_at=None):
+            tokens.revoke_personal_token(token, person)
+        tomorrow = timezone.now() + timedelta(days=1)
+        raw_token = tokens.create_personal_token(person, PROGRAM, [Scope.READ, Scope.RUN], tomorrow, actor)
+        self.stdout.write(json.dumps({"token": raw_token}))

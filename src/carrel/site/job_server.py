@@ -1,0 +1,54 @@
+"""The job server of a site: its first person, the backends, a project with the example studies, and its catalogue."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from carrel.site.layout import Secrets, Site, SiteError
+
+OWNER = "demo"
+PROJECT = "examples"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyWorkspace:
+    """A study that people find on the job server. `repo`: a URL or a path; `database`: the one its queries go to."""
+
+    name: str
+    repo: str
+    purpose: str
+    branch: str = "main"
+    database: str = "default"
+
+
+def set_up(
+    site: Site, keys: Secrets, workspaces: Sequence[StudyWorkspace], catalogues: Mapping[str, Any] | None = None
+) -> str:
+    """Make what a person needs to begin, where it is missing, and return a token for the job server's API.
+
+    The token acts for OWNER for a day. `catalogues`: by backend, what its databases hold. SiteError when it failed.
+    """
+    wishes = {
+        "person": {"username": OWNER, "fullname": "Demo Researcher", "password": keys.password},
+        "backends": [{"slug": backend.name, "is_dummy": not backend.databases} for backend in site.backends],
+        "project": {
+            "slug": PROJECT,
+            "name": "Example studies",
+            "purpose": "To try Carrel: the studies that come with it, on this machine's backends.",
+        },
+        "workspaces": [asdict(workspace) for workspace in workspaces],
+        "catalogues": dict(catalogues or {}),
+    }
+    argv = [sys.executable, "-m", "django", "set_up_site", "--settings", "carrel.web.settings"]
+    done = subprocess.run(argv, env=site.jobserver_env(keys), input=json.dumps(wishes), capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SiteError(f"the job server could not be set up:\n{done.stderr[-2000:]}")
+    return str(json.loads(done.stdout)["token"])
+
+
+def how_to_sign_in(site: Site, keys: Secrets) -> str:
+    """Say where the pages are, and as whom to sign in."""
+    return f"{site.jobserver_url}  (sign in as {OWNER}, password {keys.password})"
