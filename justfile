@@ -46,6 +46,11 @@ bench *ARGS:
     @sh scripts/system.sh need demo
     python -m benchmarks {{ ARGS }}
 
+# pictures of every page, light and dark, wide and narrow, in build/screenshots: to look at, never committed
+screenshots *NAMES:
+    @sh scripts/system.sh need test
+    python scripts/screenshots.py {{ NAMES }}
+
 # make or refresh .venv (the wrapper has done it by the time this runs)
 devenv:
     @echo "ready: $(python --version), carrel $(carrel --version)"
