@@ -53,7 +53,7 @@ def test_whoever_asks_gives_an_endless_answer_up(endless: str) -> None:
             client.fetch_tasks(None, 0)
     finally:
         client.close()
-    with RapClient(endless, "token") as rap, pytest.raises(RapUnavailable, match="AnswerTooLong"):
+    with RapClient(endless, "token") as rap, pytest.raises(RapUnavailable, match="longer than"):
         rap.backends()
     with Registry() as registry, pytest.raises(RegistryError, match="AnswerTooLong"):
         registry.digest(f"{endless.removeprefix('http://')}/python:v2")

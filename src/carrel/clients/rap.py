@@ -51,7 +51,14 @@ class RapFault(RapUnavailable):
 
 
 class RapUnreadable(RapUnavailable):
-    """What came back is no controller's answer, or is longer than what is read: asking for less may work."""
+    """What came back is no controller's answer, or is longer than what is read.
+
+    `less_may_work`: it may be for one of the things that were asked for, and not because somebody else answers there.
+    """
+
+    def __init__(self, message: str, less_may_work: bool) -> None:
+        super().__init__(message)
+        self.less_may_work = less_may_work
 
 
 class RapClient:
@@ -107,10 +114,11 @@ class RapClient:
         from carrel.units.answers import AnswerTooLong, ask
 
         try:
-            answer = ask(self._http, method, self.base_url + path, json=body, headers=self._headers)
+            url = self.base_url + path
+            answer = ask(self._http, method, url, seconds=ANSWER_SECONDS, json=body, headers=self._headers)
         except AnswerTooLong as error:
-            raise RapUnreadable(f"{self.base_url}: {error}") from error
-        except httpx.HTTPError as error:
+            raise RapUnreadable(f"{self.base_url}: {error}", less_may_work=True) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise RapUnavailable(
                 f"The controller at {self.base_url} does not answer ({type(error).__name__}). "
                 "Is it running, and is the address right?"
@@ -128,5 +136,7 @@ class RapClient:
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise RapUnreadable(
                 f"{self.base_url} answered {answer.status_code} with something that is no controller's answer: "
-                "is the address right? It should end in /controller/v1/"
+                "is the address right? It should end in /controller/v1/",
+                less_may_work=answer.status_code in (413, 500)
+                or (answer.status_code < 300 and answer.content.lstrip()[:1] in (b"{", b"[")),
             ) from error

@@ -44,7 +44,7 @@ class History:
                     self.regressions.append((key, before[key], job["status"]))
             return answer
 
-        server.take = watched  # type: ignore[method-assign]
+        server.take = watched  # type: ignore[method-assign]  # looked at as it happens
         self.restart()
 
     def ask(self, actions: list[str], workspace: int) -> None:

@@ -264,6 +264,8 @@ def _job_statuses(client: RapClient, rap_ids: list[str]) -> RapJobStatuses:
     try:
         return client.job_statuses(rap_ids)
     except RapUnreadable as error:
+        if not error.less_may_work:
+            raise
         if len(rap_ids) == 1:
             logger.warning("What a controller says of request %s cannot be read: %s", rap_ids[0], error)
             return RapJobStatuses(jobs=[])
