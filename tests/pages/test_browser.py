@@ -62,6 +62,19 @@ def test_everything_is_there_without_scripts(browser: Browser, site: str) -> Non
         expect(page.get_by_role("button", name="never ran")).to_be_hidden()
 
 
+def test_paper_is_white_and_has_no_frame(browser: Browser, site: str) -> None:
+    with Visit(browser, site, scheme="dark") as visit:
+        page = visit.open("/group/")
+        page.emulate_media(media="print")
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert (
+            page.evaluate("getComputedStyle(document.querySelector('.card')).backgroundColor") == "rgb(255, 255, 255)"
+        )
+        for frame in (page.get_by_role("banner"), page.get_by_role("contentinfo"), page.get_by_role("button")):
+            expect(frame.first).to_be_hidden()
+        expect(page.get_by_role("heading", name="Run 412")).to_be_visible()
+
+
 def test_chosen_colours_are_remembered(browser: Browser, site: str) -> None:
     with Visit(browser, site, scheme="light") as visit:
         page = visit.open("/group/")

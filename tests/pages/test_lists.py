@@ -3,7 +3,7 @@
 import pytest
 from django.http import QueryDict
 
-from carrel.pages.lists import ActiveFilter, active_filters, page_numbers, page_of, sort_order, url_with
+from carrel.pages.lists import MAX_COUNT, ActiveFilter, active_filters, page_numbers, page_of, sort_order, url_with
 
 
 def test_filters_are_chips_that_can_be_taken_off() -> None:
@@ -45,3 +45,11 @@ def test_a_page_out_of_range_is_the_nearest(number: str, expected: int) -> None:
     assert page.number == expected
     assert len(page) <= 50
     assert list(page_numbers(page)) == [1, 2, 3]
+
+
+def test_a_million_rows_are_not_counted() -> None:
+    page = page_of(QueryDict("page=99999"), range(1_000_000))
+    assert page.paginator.count == MAX_COUNT
+    assert (page.number, page.end_index()) == (MAX_COUNT // 50, MAX_COUNT)
+    assert page.paginator.is_cut
+    assert not page_of(QueryDict(""), range(MAX_COUNT)).paginator.is_cut

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from django.template import Context, Template
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
+from tests.pages.gallery import views
 
 from carrel.pages.lists import active_filters, page_of
 
@@ -127,3 +128,15 @@ def test_tables_scroll_in_their_own_box() -> None:
 def test_facts_are_escaped() -> None:
     html = rendered("{% facts pairs %}", pairs=[("Image", "<b>")])
     assert html == '<dl class="facts"><div><dt>Image</dt><dd>&lt;b&gt;</dd></div></dl>'
+
+
+def test_long_lists_say_that_there_are_more() -> None:
+    html = rendered("{% pagination page 'job' %}", page=page_of(RequestFactory().get("/").GET, range(10_001)))
+    assert "1–50 of more than 10,000 jobs" in html
+
+
+@pytest.mark.parametrize("name", views.PAGES)
+def test_every_page_of_the_gallery_is_served(name: str) -> None:
+    answer = Client().get(f"/{name}/")
+    assert answer.status_code == 200
+    assert "<script>alert" not in answer.content.decode()

@@ -6,8 +6,11 @@ from typing import Any
 
 from django.core.paginator import Page, Paginator
 from django.http import QueryDict
+from django.utils.functional import cached_property
 
 PAGE_SIZE = 50
+MAX_COUNT = 10_000
+"""Rows beyond these are neither counted nor paged to: nobody goes through a million, and counting them takes long."""
 PAGE_PARAMETER = "page"
 SORT_PARAMETER = "sort"
 
@@ -62,9 +65,25 @@ def sort_order(query: QueryDict, fields: Mapping[str, str], default: str) -> lis
     return [sign + fields[choice.removeprefix("-")], primary_key]
 
 
+class BoundedPaginator(Paginator):
+    """Counts up to MAX_COUNT; `is_cut` says that there are more."""
+
+    @cached_property
+    def _counted(self) -> int:
+        return Paginator(self.object_list[: MAX_COUNT + 1], self.per_page).count
+
+    @property
+    def is_cut(self) -> bool:
+        return self._counted > MAX_COUNT
+
+    @property
+    def count(self) -> int:
+        return min(self._counted, MAX_COUNT)
+
+
 def page_of(query: QueryDict, items: Any, per_page: int = PAGE_SIZE) -> Page[Any]:
     """Return the page that the URL asks for; one that is out of range or no number is the nearest there is."""
-    return Paginator(items, per_page).get_page(query.get(PAGE_PARAMETER))
+    return BoundedPaginator(items, per_page).get_page(query.get(PAGE_PARAMETER))
 
 
 def page_numbers(page: Page[Any]) -> Iterable[int | str]:
