@@ -56,21 +56,17 @@ def log(git: Git, ref: str, count: int, deadline: Deadline) -> tuple[LoggedCommi
 
 def _commit(words: Sequence[str]) -> LoggedCommit:
     sha, parents, seconds, author, subject = words
+    try:
+        authored_at = datetime.fromtimestamp(int(seconds), UTC)
+    except (ValueError, OverflowError, OSError):  # its author may have written any number, of which no calendar knows
+        authored_at = datetime.fromtimestamp(0, UTC)
     return LoggedCommit(
         sha=sha,
         parents=tuple(parents.split()),
-        authored_at=_moment(seconds),
+        authored_at=authored_at,
         author=author[:MAX_SUBJECT],
         subject=subject[:MAX_SUBJECT],
     )
-
-
-def _moment(seconds: str) -> datetime:
-    """Of a commit, whose author may have written any number; what no calendar has is the epoch."""
-    try:
-        return datetime.fromtimestamp(int(seconds), UTC)
-    except (ValueError, OverflowError, OSError):
-        return datetime.fromtimestamp(0, UTC)
 
 
 def commits_between(history: Iterable[LoggedCommit], old: str, new: str) -> int | None:

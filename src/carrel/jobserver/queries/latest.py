@@ -1,0 +1,182 @@
+"""The latest job of each action on each backend, in one question to the database however many jobs there are."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import median
+
+from carrel.jobs.models import LatestJob
+from carrel.jobs.statuses import State, StatusCode
+from carrel.jobserver.models import Backend, Job, JobRequest, Workspace
+
+ACTIONS_AT_ONCE = 500
+"""Actions that one question names: a database takes only so many parameters."""
+SUCCESSES_LOOKED_AT = 3
+
+# One look into the index (workspace, backend, action, -created_at) for each cell of the matrix.
+_CELLS = "WITH of_backend(id) AS (VALUES {backends}), of_action(name) AS (VALUES {actions})"
+_QUESTION = """
+    SELECT job.id, job.identifier, job.request_id, job.backend_id, job.action, job.run_command, job.status,
+           job.status_code, job.status_message, job.created_at, job.started_at, job.completed_at,
+           request.identifier AS rap_id, request.run_id AS run_id, run."commit" AS code_commit
+    FROM of_backend CROSS JOIN of_action
+    JOIN jobserver_job AS job ON job.id = (
+        SELECT latest.id FROM jobserver_job AS latest
+        WHERE latest.workspace_id = %s AND latest.backend_id = of_backend.id
+          AND latest.action = of_action.name AND {condition}
+        ORDER BY latest.created_at DESC, latest.id DESC LIMIT 1 OFFSET {offset})
+    JOIN jobserver_jobrequest AS request ON request.id = job.request_id
+    JOIN jobserver_rungroup AS run ON run.id = request.run_id
+"""
+_NOT_CANCELLED = "latest.status_code <> 'cancelled_by_user'"
+_SUCCEEDED = "latest.status = 'succeeded'"
+
+_CODE_OF_STATE = {
+    State.PENDING: StatusCode.CREATED,
+    State.RUNNING: StatusCode.EXECUTING,
+    State.SUCCEEDED: StatusCode.SUCCEEDED,
+    State.FAILED: StatusCode.JOB_ERROR,
+}
+
+Cell = tuple[str, str]
+"""Slug of the backend, and action: a job of one backend is never looked for without its backend."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionState:
+    """The latest job of one action on one backend; `commit` is its run's."""
+
+    backend: str
+    action: str
+    identifier: str
+    rap_id: str
+    run_id: int
+    status: str
+    status_code: str
+    status_message: str
+    run_command: str
+    commit: str
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    is_being_cancelled: bool = False
+    """The controller has accepted to cancel it, and it has not ended yet."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether planning looks at it: cancelled jobs do not count."""
+        return not self.is_being_cancelled and self.status_code != StatusCode.CANCELLED_BY_USER
+
+    def as_latest(self) -> LatestJob | None:
+        """Return this as planning takes it; None where its status makes no sense, which then counts as no job."""
+        try:
+            state = State(self.status)
+        except ValueError:
+            return None
+        try:
+            code = StatusCode(self.status_code)
+        except ValueError:  # an older controller, or a newer one
+            code = _CODE_OF_STATE[state]
+        return LatestJob(
+            id=self.identifier,
+            action=self.action,
+            state=state,
+            status_code=code,
+            created_at=self.created_at,
+            completed_at=self.completed_at,
+            commit=self.commit,
+        )
+
+
+def latest_states(
+    workspace: Workspace, backends: Sequence[Backend], actions: Collection[str]
+) -> dict[Cell, ActionState]:
+    """Return the latest job of each of these actions on each of these backends; those that never ran are absent."""
+    return {(state.backend, state.action): state for state in _states(workspace, backends, actions)}
+
+
+def countable_states(
+    workspace: Workspace, backends: Sequence[Backend], states: Mapping[Cell, ActionState]
+) -> dict[str, dict[str, LatestJob]]:
+    """Return by backend and action what `plan()` looks at: the latest job that was not cancelled.
+
+    `states` is the answer of `latest_states`; only where it holds cancelled jobs the database is asked once more.
+    """
+    counting = {cell: state for cell, state in states.items() if state.counts}
+    cancelled = {cell: state for cell, state in states.items() if not state.counts}
+    if cancelled:
+        slugs = {slug for slug, _ in cancelled}
+        some_backends = [backend for backend in backends if backend.slug in slugs]
+        actions = {action for _, action in cancelled}
+        passed_over = [state.identifier for state in cancelled.values() if state.is_being_cancelled]
+        for state in _states(workspace, some_backends, actions, _NOT_CANCELLED, passed_over=passed_over):
+            counting.setdefault((state.backend, state.action), state)
+    latest: dict[str, dict[str, LatestJob]] = {backend.slug: {} for backend in backends}
+    for (slug, action), state in counting.items():
+        job = state.as_latest()
+        if job is not None:
+            latest[slug][action] = job
+    return latest
+
+
+def usual_seconds(workspace: Workspace, backends: Sequence[Backend], cells: Collection[Cell]) -> dict[Cell, float]:
+    """Return how long each of these actions took on its backend: the median of its latest successes there."""
+    slugs = {slug for slug, _ in cells}
+    some_backends = [backend for backend in backends if backend.slug in slugs]
+    actions = list(dict.fromkeys(action for _, action in cells))
+    took: dict[Cell, list[float]] = {}
+    for state in _states(workspace, some_backends, actions, _SUCCEEDED, depth=SUCCESSES_LOOKED_AT):
+        if state.started_at and state.completed_at:
+            seconds = (state.completed_at - state.started_at).total_seconds()
+            took.setdefault((state.backend, state.action), []).append(max(seconds, 0.0))
+    return {cell: median(took[cell]) for cell in cells if cell in took}
+
+
+def _states(
+    workspace: Workspace,
+    backends: Sequence[Backend],
+    actions: Collection[str],
+    condition: str = "TRUE",
+    *,
+    passed_over: Sequence[str] = (),
+    depth: int = 1,
+) -> Iterator[ActionState]:
+    """Yield the `depth` latest jobs of each cell for which the condition holds, but for those passed over."""
+    slugs = {backend.pk: backend.slug for backend in backends}
+    names = list(dict.fromkeys(actions))
+    if passed_over:
+        condition += f" AND latest.identifier NOT IN ({', '.join(['%s'] * len(passed_over))})"
+    for start in range(0, len(names) if slugs else 0, ACTIONS_AT_ONCE):
+        part = names[start : start + ACTIONS_AT_ONCE]
+        cells = _CELLS.format(backends=", ".join(f"({key})" for key in slugs), actions=", ".join(["(%s)"] * len(part)))
+        questions = [_QUESTION.format(condition=condition, offset=offset) for offset in range(depth)]
+        parameters = [*part, *[workspace.pk, *passed_over] * depth]
+        jobs = list(Job.objects.raw(f"{cells} {' UNION ALL '.join(questions)}", parameters))
+        cancelling = _being_cancelled(jobs)
+        for job in jobs:
+            yield ActionState(
+                backend=slugs[job.backend_id],
+                action=job.action,
+                identifier=job.identifier,
+                rap_id=job.rap_id,
+                run_id=job.run_id,
+                status=job.status,
+                status_code=job.status_code,
+                status_message=job.status_message,
+                run_command=job.run_command,
+                commit=job.code_commit,
+                created_at=job.created_at,
+                started_at=job.started_at,
+                completed_at=job.completed_at,
+                is_being_cancelled=job.pk in cancelling,
+            )
+
+
+def _being_cancelled(jobs: Sequence[Job]) -> set[int]:
+    """Return the keys of the unfinished jobs whose cancelling the controller has accepted."""
+    active = [job for job in jobs if job.status in (State.PENDING, State.RUNNING)]
+    if not active:
+        return set()
+    requests = JobRequest.objects.filter(pk__in={job.request_id for job in active})
+    cancelled_actions = dict(requests.values_list("pk", "cancelled_actions"))
+    return {job.pk for job in active if job.action in cancelled_actions.get(job.request_id, ())}

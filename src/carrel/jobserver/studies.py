@@ -1,0 +1,275 @@
+"""What the job server reads of studies' repositories, each read with limits: no request waits for git without one.
+
+Mirrors are in WORKDIR/mirrors. A repository that is slow or away is read on in the background, and pages show what was
+known of it last, with why that may be out of date.
+"""
+
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+from django.db.models import Q
+
+from carrel.jobserver import settings
+from carrel.jobserver.models import Backend, Workspace
+from carrel.project import Pipeline, ProjectValidationError, load_pipeline
+from carrel.project.codelists import (
+    FOLDER,
+    LIST_FILE,
+    MANIFEST_FILE,
+    CodelistsUnreadable,
+    codelist_problems,
+    parse_list,
+    parse_manifest,
+    sha_of,
+)
+from carrel.project.constants import DEFAULT_BACKENDS
+from carrel.project.loader import PROJECT_FILE, SIDE_FILE
+from carrel.project.models import EVERYWHERE
+from carrel.repos import (
+    CodeDiff,
+    FileNotInRepo,
+    GitError,
+    Limits,
+    LoggedCommit,
+    Mirrors,
+    RepoInfrastructureError,
+    RepoSettings,
+    commits_between,
+)
+from carrel.units.settings import read_settings
+
+LOOK_SECONDS = 3.0
+"""How long a page waits to hear where a branch is now."""
+READ_SECONDS = 10.0
+"""How long a page waits for a commit to be read that is not here yet."""
+FOLLOW_SECONDS = 120.0
+"""How long a branch is read in the background before it is given up."""
+MAX_FOLLOWING = 8
+"""Branches that one process reads at the same time."""
+HISTORY = 200
+"""Commits of a branch that are fetched and counted."""
+
+
+class StudyError(Exception):
+    """The study's fault: no such branch, commit or file. The text is for the person who looks."""
+
+
+class StudyUnavailable(Exception):
+    """The repository cannot be read now; trying again later may work."""
+
+
+@dataclass(frozen=True, slots=True)
+class BranchHead:
+    """Where a branch is. `problem`: why `commit` may not be the latest; without any `commit`, why none is known."""
+
+    commit: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyCode:
+    """What one commit of a study says of itself. `subject` and `authored_at` are those of the commit."""
+
+    commit: str
+    subject: str = ""
+    authored_at: datetime | None = None
+    definition: bytes
+    """project.yaml as it is there."""
+    side_file: bytes | None = None
+    codelist_problems: tuple[str, ...] = ()
+
+    @property
+    def codelists_ok(self) -> bool:
+        return not self.codelist_problems
+
+
+def mirrors(seconds: float = READ_SECONDS) -> Mirrors:
+    """The job server's mirrors; one call, or all that share a deadline, take at most `seconds`."""
+    policy = read_settings(RepoSettings).policy("jobserver")
+    return Mirrors(settings.get().mirrors, policy, Limits(connect=min(5.0, seconds), total=seconds))
+
+
+# -- where a branch is
+
+_following: dict[tuple[str, str], "Future[str]"] = {}
+_following_lock = threading.Lock()
+
+
+def branch_head(workspace: Workspace, wait: float = LOOK_SECONDS) -> BranchHead:
+    """Ask the repository where the workspace's branch is, for at most `wait` seconds; else what was known last."""
+    try:
+        return BranchHead(_follow(workspace.repo_url, workspace.branch).result(wait))
+    except TimeoutError:
+        problem = "The repository has not answered yet. It is still being read: try again in a moment."
+    except GitError as error:
+        problem = str(error)
+    except (RepoInfrastructureError, StudyUnavailable) as error:
+        problem = f"{error}. Try again in a moment."
+    try:
+        last = mirrors(wait).last_head(workspace.repo_url, workspace.branch)
+    except (GitError, RepoInfrastructureError):
+        last = None
+    return BranchHead(last or "", problem)
+
+
+def _follow(repo_url: str, branch: str) -> "Future[str]":
+    """The answer of one thread that follows the branch: of the one that does so already, where there is one."""
+    key = repo_url, branch
+    with _following_lock:
+        if key in _following:
+            return _following[key]
+        if len(_following) >= MAX_FOLLOWING:
+            raise StudyUnavailable("Too many repositories are being read just now")
+        future: Future[str] = Future()
+        _following[key] = future
+
+    def follow() -> None:
+        try:
+            head = mirrors(FOLLOW_SECONDS).follow_branch(repo_url, branch, HISTORY)
+        except BaseException as error:
+            outcome: str | BaseException = error
+        else:
+            outcome = head
+        with _following_lock:
+            del _following[key]
+        if isinstance(outcome, str):
+            future.set_result(outcome)
+        else:
+            future.set_exception(outcome)
+
+    threading.Thread(target=follow, name="follow-branch", daemon=True).start()
+    return future
+
+
+# -- what a commit holds
+
+
+def check_on_branch(workspace: Workspace, commit: str) -> None:
+    """Raise StudyError unless the commit is, or once was seen to be, on the workspace's branch; StudyUnavailable."""
+    with _as_told_to_people():
+        mirrors().check_commit_on_branch(workspace.repo_url, commit, workspace.branch)
+
+
+def study_at(workspace: Workspace, commit: str) -> StudyCode:
+    """Read what the study says of itself at a commit; raises StudyError, StudyUnavailable. Commits are remembered."""
+    with _as_told_to_people():
+        return _study_at(workspace.repo_url, commit)
+
+
+@lru_cache(maxsize=64)
+def _study_at(repo_url: str, commit: str) -> StudyCode:
+    source = mirrors()
+    deadline = source.deadline()
+    files = source.read_files(repo_url, commit, [PROJECT_FILE, SIDE_FILE], deadline)
+    if PROJECT_FILE not in files:
+        raise FileNotInRepo(f"There is no {PROJECT_FILE} at commit {commit[:7]}: add one, commit and push it")
+    names = [f"{FOLDER}/{name}" for name in source.list_folder(repo_url, commit, FOLDER, deadline)]
+    log = source.log(repo_url, commit, 1, deadline)
+    return StudyCode(
+        commit=commit,
+        subject=log[0].subject if log else "",
+        authored_at=log[0].authored_at if log else None,
+        definition=files[PROJECT_FILE],
+        side_file=files.get(SIDE_FILE),
+        codelist_problems=problems_of_codelists(source.read_files(repo_url, commit, names, deadline)),
+    )
+
+
+def problems_of_codelists(files: Mapping[str, bytes]) -> tuple[str, ...]:
+    """What is wrong with the files of codelists/, by path, with no look at any service."""
+    texts = {path: content.decode(errors="replace") for path, content in files.items() if not path.endswith(".csv")}
+    if f"{FOLDER}/{LIST_FILE}" not in texts:
+        return ()
+    try:
+        codelists = parse_list(texts[f"{FOLDER}/{LIST_FILE}"])
+        manifest = parse_manifest(texts.get(f"{FOLDER}/{MANIFEST_FILE}", '{"files": {}}'))
+    except CodelistsUnreadable as error:
+        return (str(error),)
+    shas = {
+        path.removeprefix(f"{FOLDER}/"): sha_of(content) for path, content in files.items() if path.endswith(".csv")
+    }
+    return tuple(codelist_problems(codelists, manifest, shas))
+
+
+def texts_at(workspace: Workspace, commit: str, paths: Collection[str]) -> dict[str, str]:
+    """Read those of these files that are there at a commit; raises StudyError, StudyUnavailable."""
+    with _as_told_to_people():
+        files = mirrors().read_files(workspace.repo_url, commit, paths)
+    return {path: content.decode(errors="replace") for path, content in files.items()}
+
+
+def backend_names(workspace: Workspace, backends: Iterable[Backend] = ()) -> tuple[str, ...]:
+    """Return the slugs that the workspace's project file may name: those listed or opted in, and `backends`."""
+    may_name = Q(is_listed=True) | Q(opt_ins__project=workspace.project_id)
+    slugs = Backend.objects.filter(may_name).values_list("slug", flat=True)
+    return tuple(sorted({*slugs, *(backend.slug for backend in backends)}))
+
+
+@lru_cache(maxsize=64)
+def pipeline_of(code: StudyCode, known_backends: tuple[str, ...], default_backend: str = "") -> Pipeline:
+    """Read the study's project file as this installation does; raises ProjectValidationError with every problem.
+
+    `default_backend`: where a study runs that names no backends. Empty: on any of the known ones on which it holds.
+    """
+    defaults = (default_backend,) if default_backend else known_backends or DEFAULT_BACKENDS
+    for default in defaults[:-1]:
+        with suppress(ProjectValidationError):
+            return _load(code, known_backends, default)
+    return _load(code, known_backends, defaults[-1])
+
+
+def _load(code: StudyCode, known_backends: tuple[str, ...], default: str) -> Pipeline:
+    return load_pipeline(
+        code.definition,
+        PROJECT_FILE,
+        side_file=code.side_file,
+        known_backends=known_backends,
+        default_backends=(default,),
+    )
+
+
+@lru_cache(maxsize=256)
+def pipeline_on(code: StudyCode, known_backends: tuple[str, ...], default_backend: str, backend: str) -> Pipeline:
+    """Return the tree that one backend runs; raises ProjectValidationError where the study does not run there."""
+    pipeline = pipeline_of(code, known_backends, default_backend)
+    if pipeline.where == EVERYWHERE and default_backend and backend != default_backend:
+        raise ProjectValidationError(
+            f"project.yaml names no backends with `run_on`, so the study runs on {default_backend} alone"
+        )
+    return pipeline.for_backend(backend)
+
+
+# -- how commits follow each other
+
+
+def history(workspace: Workspace, commit: str, count: int = HISTORY) -> tuple[LoggedCommit, ...]:
+    """Return the latest commits that lead to this one, newest first, as far as they are here. Asks nobody."""
+    with _as_told_to_people():
+        return mirrors().log(workspace.repo_url, commit, count)
+
+
+def count_commits_between(workspace: Workspace, old: str, new: str) -> int | None:
+    """Count the commits of `new` that `old` has not; None where they are too far apart, or not here."""
+    return commits_between(history(workspace, new), old, new)
+
+
+def diff(workspace: Workspace, old: str, new: str, paths: Collection[str] = ()) -> CodeDiff:
+    """Return what changed from `old` to `new` in `paths`, or everywhere; raises StudyError, StudyUnavailable."""
+    with _as_told_to_people():
+        return mirrors().diff(workspace.repo_url, old, new, paths)
+
+
+@contextmanager
+def _as_told_to_people() -> Iterator[None]:
+    """Turn what git says into the two kinds that pages tell apart."""
+    try:
+        yield
+    except GitError as error:
+        raise StudyError(str(error)) from error
+    except RepoInfrastructureError as error:
+        raise StudyUnavailable(str(error)) from error
