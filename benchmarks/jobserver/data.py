@@ -55,12 +55,12 @@ def seed(scale: float = 1.0) -> None:
         Project(slug=f"project-{i}", name=f"Project {i}", number=str(i + 1)) for i in range(PROJECTS)
     )
     projects = list(Project.objects.order_by("pk"))
-    developer = Role.objects.get(name="ProjectDeveloper")
+    roles = Role.objects.filter(name__in=("ProjectDeveloper", "ProjectLead"))
     members = [(people[i % PEOPLE], project) for i, project in enumerate(projects)]
     members += [(people[0], project) for project in projects[1:10]]
     ProjectMembership.objects.bulk_create(ProjectMembership(user=user, project=project) for user, project in members)
     RoleAssignment.objects.bulk_create(
-        RoleAssignment(user=user, role=developer, project=project) for user, project in members
+        RoleAssignment(user=user, role=role, project=project) for user, project in members for role in roles
     )
     RoleAssignment.objects.bulk_create(
         RoleAssignment(user=people[0], role=Role.objects.get(name=name))
