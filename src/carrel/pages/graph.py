@@ -51,39 +51,55 @@ def layers_of(actions: Sequence[GraphAction]) -> list[list[GraphAction]]:
     Within a layer, actions stand near those that they need, so that lines cross seldom.
     """
     by_name = {action.name: action for action in actions}
-    waiting = {name: {need for need in action.needs if need in by_name} - {name} for name, action in by_name.items()}
+    needs = {
+        name: {need for need in action.needs if need in by_name and need != name} for name, action in by_name.items()
+    }
+    missing = {name: len(needed) for name, needed in needs.items()}
+    needed_by: dict[str, list[str]] = {name: [] for name in by_name}
+    for name, needed in needs.items():
+        for need in needed:
+            needed_by[need].append(name)
     layers: list[list[GraphAction]] = []
     row_of: dict[str, float] = {}
-    while waiting:
-        ready = [name for name, needs in waiting.items() if not needs] or list(waiting)
-        layer = sorted(
-            ready, key=lambda name: fmean([row_of[need] for need in by_name[name].needs if need in row_of] or [0])
-        )
+    ready = [name for name, count in missing.items() if not count]
+    while len(row_of) < len(by_name):
+        # Only a circle leaves actions of which none is ready.
+        ready = ready or [name for name in by_name if name not in row_of]
+        layer = sorted(ready, key=lambda name: fmean([row_of[need] for need in needs[name] if need in row_of] or [0]))
         row_of |= {name: row - len(layer) / 2 for row, name in enumerate(layer)}
         layers.append([by_name[name] for name in layer])
-        placed = set(layer)
-        waiting = {name: needs - placed for name, needs in waiting.items() if name not in placed}
+        ready = []
+        for name in (dependent for placed in layer for dependent in needed_by[placed]):
+            missing[name] -= 1
+            if not missing[name] and name not in row_of:
+                ready.append(name)
     return layers
 
 
-def direct_needs(actions: Sequence[GraphAction]) -> list[tuple[str, str]]:
+def direct_needs(layers: Sequence[Sequence[GraphAction]]) -> list[tuple[str, str]]:
     """Return the lines to draw: (needed, needing), without those that a longer way implies and without circles."""
-    layers = layers_of(actions)
     depth = {action.name: number for number, layer in enumerate(layers) for action in layer}
-    reached: dict[str, set[str]] = {}
+    bit = {name: 1 << number for number, name in enumerate(depth)}
+    # By action, all that it needs, as bits: sets of hundreds, for hundreds of actions, take long.
+    reached: dict[str, int] = {}
     lines = []
     for action in (action for layer in layers for action in layer):
-        needs = {need for need in action.needs if need in depth and depth[need] < depth[action.name]}
-        implied = set().union(*(reached[need] for need in needs))
-        reached[action.name] = needs | implied
-        lines += [(need, action.name) for need in sorted(needs - implied)]
+        needs = [need for need in dict.fromkeys(action.needs) if need in depth and depth[need] < depth[action.name]]
+        implied = 0
+        for need in needs:
+            implied |= reached[need]
+        reached[action.name] = implied
+        for need in needs:
+            reached[action.name] |= bit[need]
+        lines += [(need, action.name) for need in needs if not implied & bit[need]]
     return lines
 
 
 def graph_svg(actions: Sequence[GraphAction], title: str) -> SafeString:
     """Draw the graph, as large as it needs; the page puts it into a box that scrolls (`{% graph %}`)."""
-    boxes = _boxes(layers_of(actions))
-    lines = [_line(boxes[needed], boxes[needing]) for needed, needing in direct_needs(actions)]
+    layers = layers_of(actions)
+    boxes = _boxes(layers)
+    lines = [_line(boxes[needed], boxes[needing]) for needed, needing in direct_needs(layers)]
     width = max((box.x + box.width for box in boxes.values()), default=0) + MARGIN
     height = max((box.y + HEIGHT for box in boxes.values()), default=0) + MARGIN
     return element(

@@ -8,7 +8,7 @@ from django import template
 from django.core.paginator import Page
 from django.template.context import RequestContext
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import conditional_escape, escape, format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from carrel.pages import charts, formats
@@ -24,6 +24,9 @@ NONE = "–"
 SHORT_COMMIT = 7
 ICON_OF_LEVEL = {"success": "succeeded", "error": "failed", "danger": "failed", "debug": "info"}
 """Levels of messages and alerts that share an icon with a family."""
+ICON_OF_FAMILY = {
+    family: SafeString(f'<svg class="icon" aria-hidden="true"><use href="#i-{family}"/></svg>') for family in Family
+}
 WRITERS: dict[str, charts.Writer] = {
     "bytes": formats.size_text,
     "seconds": formats.duration_text,
@@ -46,9 +49,9 @@ def chip(code: str, word: str = "", title: str = "") -> SafeString:
 @register.simple_tag
 def chip_of(family: str, word: str, title: str = "") -> SafeString:
     """Return a chip with words of one's own in one of the five families: `{% chip_of "failed" "1 failed" %}`."""
-    family = Family(family)
-    titled = format_html(' title="{}"', title) if title else ""
-    return format_html('<span class="chip {}"{}>{}{}</span>', family.value, titled, icon(family.value), word)
+    shown = ICON_OF_FAMILY[Family(family)] + conditional_escape(word)
+    titled = f' title="{escape(title)}"' if title else ""
+    return SafeString(f'<span class="chip {family}"{titled}>{shown}</span>')
 
 
 @register.filter(name="status_words")
@@ -97,7 +100,8 @@ def exactly(moment: datetime | None) -> SafeString:
 
 
 def time_element(local: datetime, text: str) -> SafeString:
-    return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(), formats.exact_text(local), text)
+    """Return a time whose title is the exact one. Both are written by `formats`, so nothing is to be escaped."""
+    return SafeString(f'<time datetime="{local.isoformat()}" title="{formats.exact_text(local)}">{text}</time>')
 
 
 @register.filter
