@@ -88,6 +88,9 @@ WORDS = {
     "EMAIL_HOST_USER": "For a mail server that asks.",
     "EMAIL_HOST_PASSWORD": "For a mail server that asks.",
     "EMAIL_USE_TLS": "`true`: STARTTLS before anything is sent.",
+    "OIDC_CLIENT_ID": "By which the provider knows this site.",
+    "OIDC_CLIENT_SECRET": "With it, the provider believes this site; never shown or logged.",
+    "GITHUB_CLIENT_SECRET": "That app's secret; never shown or logged.",
     "DEFAULT_FROM_EMAIL": "Who the site's mails are from.",
     "WORKSPACE_EHRQL_MAX_JOIN_COUNT": "JSON: workspace to number, handed to its database jobs.",
     "ACTIONS_GITHUB_ORG_URL": "Where reusable actions are.",
@@ -132,6 +135,7 @@ def sections() -> Iterator[tuple[str, list[Setting]]]:
     from carrel.repos.settings import RepoSettings
     from carrel.web.jobserver import PagesSettings
     from carrel.web.settings import DjangoSettings
+    from carrel.web.sign_in import SignInSettings
 
     yield "Every process of a backend and of the controller: logs and traces", list(_fixed(TELEMETRY))
     yield "Agent", [*_of(AgentSettings), *_fixed(AGENT)]
@@ -139,7 +143,8 @@ def sections() -> Iterator[tuple[str, list[Setting]]]:
     django_settings = [setting for setting in _of(DjangoSettings) if setting[0] != "WORKDIR"]  # the controller's too
     yield "Controller", [*_of(ControllerSettings), *django_settings, *controller]
     yield "Controller, for each backend", list(_of(BackendSettings, "{B}_"))
-    yield "Job server", [row for part in (JobServerSettings, PagesSettings, RepoSettings) for row in _of(part)]
+    jobserver = (JobServerSettings, PagesSettings, SignInSettings, RepoSettings)
+    yield "Job server", [row for part in jobserver for row in _of(part)]
     yield "Job server, for each controller it asks", list(_of(ControllerLink))
     yield "`carrel run` and its kin", list(_of(LocalSettings))
 

@@ -2,8 +2,10 @@
 
 import hashlib
 
+from django.conf import settings as django_settings
 from django.core.cache import cache
 from django.db import connection
+from django.http import parse_cookie
 
 from carrel.jobserver import settings
 from carrel.units.migrations import database_problem
@@ -48,6 +50,17 @@ def forget_token(token_hash: str) -> None:
 def token_known(header: str) -> bool:
     """Tell whether the header's token was valid within the last hour. Asks no database; gives no rights."""
     return bool(header) and bool(cache.get(_key(raw_token(header))))
+
+
+def remember_session(session_key: str) -> None:
+    """Note that this browser has signed in, so that long forms are taken from it."""
+    remember_token(f"session {session_key}")
+
+
+def session_known(cookies: str) -> bool:
+    """Tell whether a Cookie header names a session that was used within the last hour. Asks no database."""
+    key = parse_cookie(cookies).get(django_settings.SESSION_COOKIE_NAME, "")
+    return bool(key) and bool(cache.get(_key(f"session {key}")))
 
 
 def raw_token(header: str) -> str:

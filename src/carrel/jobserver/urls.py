@@ -6,13 +6,13 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from carrel.jobserver.api.urls import urlpatterns as api_urls
 from carrel.jobserver.rights.access import Page
-from carrel.jobserver.views import home, probes, projects
+from carrel.jobserver.views import account, home, probes, projects
 
-PAGES: list[Page] = list(chain(home.PAGES, probes.PAGES, projects.PAGES))
+PAGES: list[Page] = list(chain(home.PAGES, account.PAGES, probes.PAGES, projects.PAGES))
 """All pages but those of one project (`project_urls.py`)."""
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *api_urls,
     *(page.url_pattern() for page in PAGES),
-    path("accounts/", include("allauth.urls")),
+    path("accounts/", include("carrel.jobserver.account_urls")),
 ]

@@ -196,6 +196,12 @@ MAX_REQUEST_BYTES = 32 * MIB
 MAX_UNKNOWN_REQUEST_BYTES = 64 * KIB
 """Longest body that is taken before the caller's token is known."""
 
+MAX_FORM_BYTES = 2 * MIB
+"""Longest body that is taken from a browser that has signed in: a run page with all its boxes ticked."""
+
+MAX_FORM_FIELDS = 20_000
+"""Most fields of one form."""
+
 MAX_REQUEST_HEADER_BYTES = 64 * KIB
 """Longest head of a request to the controller."""
 

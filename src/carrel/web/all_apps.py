@@ -11,3 +11,6 @@ if _before is None:
     del os.environ["CARREL_APPS"]
 else:
     os.environ["CARREL_APPS"] = _before
+
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+"""Within the process: whoever looks at the settings writes no file."""

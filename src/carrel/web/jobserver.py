@@ -7,7 +7,10 @@ from urllib.parse import urlsplit
 from csp.constants import NONE, SELF
 from pydantic import SecretStr
 
+from carrel.jobserver.settings import JobServerSettings
+from carrel.units.limits import MAX_FORM_FIELDS
 from carrel.units.settings import EnvironmentSettings, Truth, read_settings
+from carrel.web.sign_in import sign_in_settings
 
 SESSION_SECONDS = 14 * 86400
 
@@ -42,19 +45,22 @@ def jobserver_settings(workdir: Path, allowed_hosts: list[str]) -> dict[str, Any
             "django.contrib.sessions",
             "django.contrib.messages",
             "django.contrib.staticfiles",
+            # Before the library that signs people in, whose templates they replace.
+            "carrel.pages",
+            "carrel.jobserver",
             "allauth",
             "allauth.account",
             "allauth.mfa",
             "allauth.socialaccount",
             "allauth.socialaccount.providers.github",
             "allauth.socialaccount.providers.openid_connect",
+            "allauth.usersessions",
             "django_htmx",
             "csp",
-            "carrel.pages",
-            "carrel.jobserver",
         ],
         "MIDDLEWARE": [
             "django.middleware.security.SecurityMiddleware",
+            "carrel.web.headers.PrivacyHeadersMiddleware",
             "whitenoise.middleware.WhiteNoiseMiddleware",
             "csp.middleware.CSPMiddleware",
             "django.contrib.sessions.middleware.SessionMiddleware",
@@ -90,19 +96,9 @@ def jobserver_settings(workdir: Path, allowed_hosts: list[str]) -> dict[str, Any
                 "CommonPasswordValidator": {},
             }.items()
         ],
-        "LOGIN_URL": "account_login",
-        "LOGIN_REDIRECT_URL": "home",
-        "ACCOUNT_ADAPTER": "carrel.jobserver.accounts.AccountAdapter",
-        "ACCOUNT_LOGIN_METHODS": {"username", "email"},
-        "ACCOUNT_SIGNUP_FIELDS": ["username*", "email", "password1*", "password2*"],
-        "ACCOUNT_EMAIL_VERIFICATION": "none",
+        **sign_in_settings(is_local=address.hostname in ("localhost", "127.0.0.1")),
         "ACCOUNT_DEFAULT_HTTP_PROTOCOL": address.scheme or "http",
-        "ACCOUNT_USER_MODEL_USERNAME_FIELD": "username",
-        "MFA_SUPPORTED_TYPES": ["totp", "webauthn", "recovery_codes"],
-        "MFA_PASSKEY_LOGIN_ENABLED": True,
-        "MFA_TOTP_ISSUER": "Carrel",
-        # Browsers have passkeys on https and on localhost; the library has to be told of the latter.
-        "MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN": address.hostname in ("localhost", "127.0.0.1"),
+        "MFA_TOTP_ISSUER": read_settings(JobServerSettings).jobserver_name,
         "SESSION_COOKIE_AGE": SESSION_SECONDS,
         "SESSION_COOKIE_NAME": "carrel_session",
         "SESSION_COOKIE_SECURE": is_https,
@@ -110,6 +106,9 @@ def jobserver_settings(workdir: Path, allowed_hosts: list[str]) -> dict[str, Any
         "SESSION_COOKIE_SAMESITE": "Lax",
         "CSRF_COOKIE_NAME": "carrel_csrf",
         "CSRF_COOKIE_SECURE": is_https,
+        "CSRF_COOKIE_SAMESITE": "Lax",
+        # The run page posts a box for each action on each backend.
+        "DATA_UPLOAD_MAX_NUMBER_FIELDS": MAX_FORM_FIELDS,
         "SECURE_HSTS_SECONDS": 31536000 if is_https else 0,
         "SECURE_REFERRER_POLICY": "same-origin",
         "X_FRAME_OPTIONS": "DENY",
@@ -136,6 +135,8 @@ def jobserver_settings(workdir: Path, allowed_hosts: list[str]) -> dict[str, Any
             "default": {
                 "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
                 "LOCATION": str(workdir / "cache"),
+                # Sessions and tokens that are in use, and tries to sign in, are one entry each.
+                "OPTIONS": {"MAX_ENTRIES": 20000},
             }
         },
         "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend"

@@ -38,6 +38,7 @@ def serve(
 
     needed = ENOUGH_FOR_REQUESTS
     known: list[TokenKnown] = []
+    known_sessions: list[TokenKnown] = []
     starts: list[Callable[[], object]] = []
     if "controller" in settings.APPS:
         from carrel.controller import checks, sweep
@@ -57,6 +58,7 @@ def serve(
         _require("DJANGO_JOBSERVER_SECRET_KEY", "JOBSERVER_URL")
         jobserver_checks.before_start()
         known.append(jobserver_checks.token_known)
+        known_sessions.append(jobserver_checks.session_known)
         starts.append(link_process.start_thread)
     if set_up_logs:
         from carrel.telemetry.start import start
@@ -66,7 +68,13 @@ def serve(
         except (ValueError, RuntimeError) as error:
             raise SettingsError(str(error)) from error
     server = create_server(
-        application, host, port, threads or needed, lambda header: any(knows(header) for knows in known)
+        application,
+        host,
+        port,
+        threads or needed,
+        lambda header: any(knows(header) for knows in known),
+        lambda cookies: any(knows(cookies) for knows in known_sessions),
+        settings.TRUSTED_PROXY,
     )
     for start_thread in starts if with_sweep else ():
         start_thread()

@@ -16,7 +16,7 @@ from waitress.server import MultiSocketServer, TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 from waitress.utilities import Error, RequestEntityTooLarge
 
-from carrel.units.limits import MAX_REQUEST_BYTES, MAX_REQUEST_HEADER_BYTES, MAX_UNKNOWN_REQUEST_BYTES
+from carrel.units.limits import MAX_FORM_BYTES, MAX_REQUEST_BYTES, MAX_REQUEST_HEADER_BYTES, MAX_UNKNOWN_REQUEST_BYTES
 
 CONNECTIONS = 2000
 """At most open at once; fewer where the process may open fewer files."""
@@ -30,6 +30,7 @@ ROOM = 0.1
 """Part of the connections that is closed, oldest first, when there is no room for another."""
 
 TokenKnown = Callable[[str], bool]
+SessionKnown = Callable[[str], bool]
 
 
 class _Unauthorized(Error):
@@ -42,6 +43,7 @@ class _Parser(HTTPRequestParser):
     the caller, who is still sending, gets to see the answer."""
 
     token_known: TokenKnown
+    session_known: SessionKnown
     content_length: int
     expect_continue: bool
     _to_discard: int | None = None
@@ -62,9 +64,11 @@ class _Parser(HTTPRequestParser):
         if self.content_length > MAX_REQUEST_BYTES:
             return RequestEntityTooLarge(f"The body may have {MAX_REQUEST_BYTES} bytes.")
         long = self.chunked or self.content_length > MAX_UNKNOWN_REQUEST_BYTES
-        if long and not type(self).token_known(self.headers.get("AUTHORIZATION", "")):
-            return _Unauthorized("A long body is taken only with a valid token.")
-        return None
+        if not long or type(self).token_known(self.headers.get("AUTHORIZATION", "")):
+            return None
+        if self.content_length <= MAX_FORM_BYTES and type(self).session_known(self.headers.get("COOKIE", "")):
+            return None
+        return _Unauthorized("A long body is taken only with a valid token.")
 
     def received(self, data: bytes) -> int:
         if self._to_discard is None:
@@ -110,18 +114,34 @@ class _Server(TcpWSGIServer):
         return [channel for channel in channels if not (channel.requests or channel.total_outbufs_len)]
 
 
-def create_server(application: Any, host: str, port: int, threads: int, token_known: TokenKnown) -> Any:
+def create_server(
+    application: Any,
+    host: str,
+    port: int,
+    threads: int,
+    token_known: TokenKnown,
+    session_known: SessionKnown = lambda cookies: False,
+    trusted_proxy: str = "",
+) -> Any:
     """Like waitress's own `create_server`: listens at once, serves in `run()`.
 
     `token_known(authorization)`: whether the header's token is one that this process knows; must not wait for
-    anything. Longer bodies than MAX_UNKNOWN_REQUEST_BYTES are taken from those alone.
+    anything. Longer bodies than MAX_UNKNOWN_REQUEST_BYTES are taken from those alone; up to MAX_FORM_BYTES also where
+    `session_known(cookies)` says the same of the header with cookies. `trusted_proxy`: the address of the one proxy
+    whose `X-Forwarded-For` and `X-Forwarded-Proto` count; from anybody else, and without it, they are taken away.
     """
+    behind_proxy = {
+        "trusted_proxy": trusted_proxy,
+        "trusted_proxy_count": 1,
+        "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto"},
+    }
     adjustments = Adjustments(
         host=host,
         port=port,
         threads=threads,
         ident=None,
         clear_untrusted_proxy_headers=True,
+        **(behind_proxy if trusted_proxy else {}),
         connection_limit=_connections(),
         asyncore_use_poll=True,
         channel_timeout=IDLE_SECONDS,
@@ -129,7 +149,8 @@ def create_server(application: Any, host: str, port: int, threads: int, token_kn
         max_request_header_size=MAX_REQUEST_HEADER_BYTES,
         max_request_body_size=MAX_REQUEST_BYTES + 1,
     )
-    parser = type("Parser", (_Parser,), {"token_known": staticmethod(token_known)})
+    known = {"token_known": token_known, "session_known": session_known}
+    parser = type("Parser", (_Parser,), {name: staticmethod(knows) for name, knows in known.items()})
     channel = type("Channel", (_Channel,), {"parser_class": parser})
     server = type("Server", (_Server,), {"channel_class": channel})
     sockets: dict[int, Any] = {}

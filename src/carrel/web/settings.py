@@ -29,6 +29,8 @@ class DjangoSettings(EnvironmentSettings):
     """Required by `carrel web` for a job server: signs sessions, so all its processes share it."""
     django_jobserver_allowed_hosts: CommaList = []
     """Host names the job server answers to besides the one of JOBSERVER_URL."""
+    trusted_proxy: str = ""
+    """Network address of the TLS proxy before this process: its word counts for who calls, and whether by https."""
     django_debug: Truth = False
     """`true` on a machine of your own only."""
 
@@ -38,6 +40,7 @@ APPS = tuple(_own.carrel_apps)
 if not APPS or not {"controller", "jobserver"}.issuperset(APPS):
     raise SettingsError("CARREL_APPS: name `controller`, `jobserver`, or both with a comma between.")
 DEBUG = _own.django_debug
+TRUSTED_PROXY = _own.trusted_proxy
 # `carrel.web.serve` refuses to serve without a key of its own; commands and tests need none that lasts.
 _keys = {"controller": _own.django_controller_secret_key, "jobserver": _own.django_jobserver_secret_key}
 _key = next((_keys[app] for app in reversed(APPS) if _keys[app]), None)

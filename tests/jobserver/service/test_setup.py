@@ -22,11 +22,6 @@ pytestmark = pytest.mark.django_db
 SHELL = "command line"
 
 
-@pytest.fixture(autouse=True)
-def _fast_passwords(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 def lay_out() -> Project:
     ann = ensure_person("ann", actor=SHELL, fullname="Ann Lee", password="correct horse battery", roles=STAFF_ROLES)
     organisation = ensure_organisation("Port Hospital", actor=SHELL, members=[ann])

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 from django.conf import global_settings
-from django.core.cache import cache
 from django.utils import timezone
 from tests.support import jobserver as rows
 
@@ -26,13 +25,6 @@ from carrel.jobserver.service.tokens import (
 )
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(settings):
-    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "tokens"}}
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    cache.clear()
 
 
 def in_days(days: float):

@@ -32,6 +32,8 @@ class User(AbstractBaseUser):
     fullname = models.CharField(max_length=NAME_LENGTH)
     is_active = models.BooleanField(default=True)
     is_bot = models.BooleanField(default=False)
+    digest = models.BooleanField(default=False)
+    """One mail a day that tells of all runs that ended, instead of one mail a run."""
     created_at = models.DateTimeField(default=timezone.now)
     created_by = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+")
     """None: the account was made on the command line, or by signing in through a provider."""
@@ -145,6 +147,8 @@ class PersonalToken(models.Model):
     hint = models.CharField(max_length=12)
     """The token's first letters, by which its owner knows it again."""
     scopes = models.JSONField(default=list)
+    with_second_factor = models.BooleanField(default=False)
+    """Made in a session that was signed in with one: the token counts so at backends that ask for it."""
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField()
     last_used_at = models.DateTimeField(null=True)

@@ -14,6 +14,7 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
 
+from carrel.jobserver.checks import remember_session
 from carrel.jobserver.models import Backend, Job, JobRequest, Project, RunGroup, User, Workspace
 from carrel.jobserver.models.audit import SECURITY
 from carrel.jobserver.rights.grants import Rights
@@ -85,6 +86,8 @@ def identify(request: HttpRequest) -> CarrelRequest:
         user = request.user
         known.person = user if isinstance(user, User) and user.is_authenticated else None
         known.rights = rights_of(known.person)
+        if known.person is not None and request.session.session_key:
+            remember_session(request.session.session_key)
     return known
 
 

@@ -53,9 +53,18 @@ class TokenError(Exception):
     """A token cannot be made; says why and what to do."""
 
 
-def create_personal_token(user: User, name: str, scopes: Sequence[str], expires_at: datetime, actor: Actor) -> str:
+def create_personal_token(
+    user: User,
+    name: str,
+    scopes: Sequence[str],
+    expires_at: datetime,
+    actor: Actor,
+    *,
+    with_second_factor: bool = False,
+) -> str:
     """Make a token for the person's programs and return it: the only time that it can be seen.
 
+    `with_second_factor`: the session that asked for it was signed in with one.
     Raises TokenError: no name, no or unknown scopes, an end that is past or more than a year away, too many tokens.
     """
     now = timezone.now()
@@ -77,6 +86,7 @@ def create_personal_token(user: User, name: str, scopes: Sequence[str], expires_
             hint=raw[:HINT_LENGTH],
             scopes=sorted(set(scopes)),
             expires_at=expires_at,
+            with_second_factor=with_second_factor,
         )
         new = {"name": token.name, "scopes": token.scopes, "expires_at": expires_at.isoformat()}
         _record(actor, "personal_token.created", user, new=new)

@@ -9,9 +9,10 @@ from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
 from carrel.jobserver import settings
-from carrel.jobserver.models import Alert, Backend
+from carrel.jobserver.models import Alert, Backend, User
 from carrel.jobserver.rights.access import CarrelRequest, identify
 from carrel.jobserver.rights.visibility import visible_backends
+from carrel.jobserver.service.accounts import mail_is_configured
 from carrel.pages.frame import AlertLevel, BackendDot, BackendState, PageFrame, PageLink, PersonMenu, SiteAlert
 
 NAVIGATION: list[tuple[str, str]] = [("Projects", "projects")]
@@ -23,13 +24,18 @@ def chrome(request: HttpRequest) -> dict[str, Any]:
     if not hasattr(request, "user"):
         return {}
     known = identify(request)
-    return {"frame": SimpleLazyObject(lambda: _frame(known)), "person": known.person, "rights": known.rights}
+    return {
+        "frame": SimpleLazyObject(lambda: _frame(known)),
+        "person": known.person,
+        "rights": known.rights,
+        "sends_mail": mail_is_configured(),
+    }
 
 
 def _frame(request: CarrelRequest) -> PageFrame:
     backends = visible_backends(request.person, request.rights).filter(is_active=True)
     alerts = Alert.objects.all() if request.person else ()
-    menu = PersonMenu(name=request.person.fullname, sign_out_url=reverse("account_logout")) if request.person else None
+    menu = _menu(request.person) if request.person else None
     return PageFrame(
         site_name=settings.get().jobserver_name,
         nav=tuple(
@@ -40,6 +46,14 @@ def _frame(request: CarrelRequest) -> PageFrame:
         sign_in_url=reverse("account_login"),
         alerts=tuple(SiteAlert(alert.message, AlertLevel(alert.level), alert.title) for alert in alerts),
     )
+
+
+def _menu(person: User) -> PersonMenu:
+    links = (
+        PageLink("Settings", reverse("settings")),
+        PageLink("Your page", reverse("person", kwargs={"username": person.username})),
+    )
+    return PersonMenu(name=person.fullname, links=links, sign_out_url=reverse("account_logout"))
 
 
 def state_of(backend: Backend) -> BackendState:
