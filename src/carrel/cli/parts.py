@@ -32,7 +32,7 @@ def agent() -> None:
 
 @click.command()
 def controller() -> None:
-    """Run the controller's sweep (lease expiry, retries, regular tasks) and links to polled job servers until stopped."""
+    """Run the controller's sweep (lease expiry, retries, regular tasks) and links to job servers until stopped."""
     from carrel.controller.service_main import main
 
     sys.exit(main())
