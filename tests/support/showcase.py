@@ -4,6 +4,7 @@ backends (one paused), runs that succeeded, failed and are running, with times t
 The studies are real repositories: the examples that come with Carrel.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from tests.support.jobserver import add_backend, add_job, add_person, add_project, add_request, add_run, add_workspace
 
-from carrel.jobserver.models import Backend, Job, JobRequest, Project, RunGroup, User, Workspace
+from carrel.jobserver.models import Backend, Job, JobRequest, Project, ProjectDefinition, RunGroup, User, Workspace
 from carrel.site.examples import INSURANCE, MOBILE
 
 MINUTE = timedelta(minutes=1)
@@ -72,18 +73,42 @@ def add_showcase(folder: Path, now: datetime | None = None) -> Showcase:
         project, "attention-on-phones", repo_url=str(folder / "mobile-assessments.git"), purpose="Tests on phones."
     )
     long_ago = now - timedelta(days=30)
-    finished = add_run(workspace, researcher, commit=commit, commit_subject="Add the model", created_at=long_ago)
+    text = (INSURANCE.folder / "project.yaml").read_text()
+    definition = ProjectDefinition.objects.create(digest=hashlib.sha256(text.encode()).hexdigest(), text=text)
+    finished = add_run(
+        workspace,
+        researcher,
+        commit=commit,
+        commit_subject="Add the model",
+        created_at=long_ago,
+        definition=definition,
+    )
     first = add_request(finished, north, created_at=long_ago, status="succeeded", completed_at=long_ago + 9 * MINUTE)
     second = add_request(finished, south, created_at=long_ago, status="succeeded", completed_at=long_ago + 9 * MINUTE)
     for request, actions in (
         (first, ("extract", "normalise", "visits_by_plan", "figure")),
-        (second, ("extract", "normalise")),
+        (second, ("extract", "normalise", "visits_by_plan", "figure", "incentives")),
     ):
         for number, action in enumerate(actions):
             _finished(request, action, long_ago + number * 2 * MINUTE, minutes=2 + number / 3)
+    _earlier_runs_on(south, workspace, researcher, commit, long_ago)
     begin = now - 12 * MINUTE
-    running = add_run(workspace, researcher, commit=commit, commit_subject="Round counts to five", created_at=begin)
-    in_north = add_request(running, north, ("extract", "visits_by_plan", "model"), created_at=begin, status="running")
+    running = add_run(
+        workspace,
+        researcher,
+        commit=commit,
+        commit_subject="Round counts to five",
+        created_at=begin,
+        definition=definition,
+    )
+    in_north = add_request(
+        running,
+        north,
+        ("extract", "visits_by_plan", "model"),
+        created_at=begin,
+        status="running",
+        reused={"figure": "earlier"},
+    )
     in_south = add_request(running, south, created_at=begin, status="running")
     _finished(in_north, "extract", begin, minutes=4)
     _finished(in_north, "normalise", begin + 4.5 * MINUTE, minutes=1)
@@ -98,6 +123,9 @@ def add_showcase(folder: Path, now: datetime | None = None) -> Showcase:
         in_south, "visits_by_plan", "failed", created_at=begin, started_at=begin + 7 * MINUTE,
         completed_at=begin + 7.5 * MINUTE, status_message="Job exited with an error", metrics=_metrics(412),
     )  # fmt: skip
+    _history(failed, ("created", 0), ("waiting_on_dependencies", 0.1), ("waiting_on_workers", 6.2), ("initiated", 7))
+    _history(failed, ("preparing", 7.05), ("executing", 7.2), ("finalizing", 7.4), ("nonzero_exit", 7.5))
+    Job.objects.filter(pk=failed.pk).update(samples=_samples(begin + 7 * MINUTE))
     add_job(
         in_south, "figure", "failed", created_at=begin, completed_at=begin + 7.5 * MINUTE, started_at=None,
         status_code="dependency_failed", status_message="Not starting as dependency failed",
@@ -120,6 +148,38 @@ def add_showcase(folder: Path, now: datetime | None = None) -> Showcase:
         failed_job=failed,
         commit=commit,
     )
+
+
+def _earlier_runs_on(backend: Backend, workspace: Workspace, person: User, commit: str, long_ago: datetime) -> None:
+    """One action again and again, sometimes failing: what its page draws."""
+    for number in range(8):
+        at = long_ago + timedelta(days=1 + 3 * number)
+        run = add_run(workspace, person, commit=commit, created_at=at)
+        status = "failed" if number in (2, 5) else "succeeded"
+        request = add_request(run, backend, ("visits_by_plan",), created_at=at, status=status)
+        ends = at + (0.5 + number % 3 / 3) * MINUTE
+        add_job(
+            request,
+            "visits_by_plan",
+            status,
+            created_at=at,
+            started_at=at,
+            completed_at=ends,
+            metrics=_metrics(360 + 20 * number),
+        )
+
+
+def _history(job: Job, *steps: tuple[str, float]) -> None:
+    """States of a job, by minutes after it was made."""
+    for code, minutes in steps:
+        job.changes.create(status_code=code, at=job.created_at + minutes * MINUTE)
+
+
+def _samples(begin: datetime) -> list[list[object]]:
+    return [
+        [(begin + timedelta(seconds=number)).isoformat(), 40 + 20 * (number % 3), 80 + 11 * number]
+        for number in range(30)
+    ]
 
 
 def _finished(request: JobRequest, action: str, begin: datetime, *, minutes: float) -> Job:

@@ -34,6 +34,8 @@ class User(AbstractBaseUser):
     is_bot = models.BooleanField(default=False)
     digest = models.BooleanField(default=False)
     """One mail a day that tells of all runs that ended, instead of one mail a run."""
+    digest_at = models.DateTimeField(null=True)
+    """Up to when the mails of that kind have told."""
     created_at = models.DateTimeField(default=timezone.now)
     created_by = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+")
     """None: the account was made on the command line, or by signing in through a provider."""

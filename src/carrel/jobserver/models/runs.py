@@ -192,6 +192,8 @@ class Job(models.Model):
     started_at = models.DateTimeField(null=True)
     completed_at = models.DateTimeField(null=True)
     metrics = models.JSONField(default=dict)
+    samples = models.JSONField(default=list)
+    """While it ran: `[time, percent of a core, megabytes]` at times, the newest last, thinned out as they grow many."""
     trace_context = models.JSONField(default=dict)
 
     class Meta:

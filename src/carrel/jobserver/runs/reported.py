@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -18,6 +18,7 @@ MAX_STATUS_CODE = 40
 MAX_METRICS = 50
 MAX_METRIC_TEXT = 200
 MAX_TRACE_TEXT = 512
+MAX_SAMPLES = 120
 FIRST_YEAR, LAST_YEAR = 2000, 2199
 """Times outside of these years are taken for none."""
 
@@ -80,6 +81,19 @@ class ReportedJob:
                 if name in ("traceparent", "tracestate")
             },
         )
+
+
+def with_sample(samples: Sequence[Sequence[Any]], reported: ReportedJob, now: datetime) -> list[Sequence[Any]]:
+    """Return a job's samples with the one that a report holds: `[time, percent of a core, megabytes]`.
+
+    A report that says the same again adds nothing. When there are many, every second one goes.
+    """
+    values = [reported.metrics.get(name) for name in ("cpu_sample", "mem_mb_sample")]
+    values = [value if isinstance(value, int | float) else None for value in values]
+    if values == [None, None] or (samples and list(samples[-1][1:]) == values):
+        return list(samples)
+    sparse = samples if len(samples) < MAX_SAMPLES else samples[::2]
+    return [*sparse, [(reported.updated_at or now).isoformat(), *values]]
 
 
 def storable_text(text: str, limit: int) -> str:

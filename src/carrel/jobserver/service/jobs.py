@@ -17,7 +17,7 @@ from carrel.jobserver.runs.derivation import (
     derived_status,
     is_superseded,
 )
-from carrel.jobserver.runs.reported import ReportedJob
+from carrel.jobserver.runs.reported import ReportedJob, with_sample
 from carrel.jobserver.service import cancellations, notifications
 from carrel.jobserver.service.requests import lock_request, set_outcome
 from carrel.messages.job_requests import ERROR_ACTION
@@ -143,10 +143,11 @@ def _store(request: JobRequest, stored: dict[str, Job], report: dict[str, Report
             changed.append(job)
         for field in _REPORTED_FIELDS:
             setattr(job, field, _value(reported, field))
+        job.samples = with_sample(job.samples, reported, now)
         if job.status_code != code_before:
             moved.append(job)
     Job.objects.bulk_create(added)
-    Job.objects.bulk_update(changed, _REPORTED_FIELDS, batch_size=100)
+    Job.objects.bulk_update(changed, (*_REPORTED_FIELDS, "samples"), batch_size=100)
     _note_changes(moved, now)
     return len(added) + len(changed)
 
