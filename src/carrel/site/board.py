@@ -50,7 +50,9 @@ class Board:
 
     @property
     def finished(self) -> bool:
-        return bool(self.cells) and all(job["status"] in FINAL for job in self.cells.values())
+        """Every backend has told of jobs, and all of them have ended."""
+        heard = {backend for backend, _ in self.cells}
+        return heard.issuperset(self.raps.values()) and all(job["status"] in FINAL for job in self.cells.values())
 
     @property
     def failures(self) -> list[Job]:

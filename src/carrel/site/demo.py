@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,16 +15,17 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from carrel.clients.rap import RapUnavailable
 from carrel.local.settings import LocalSettings
 from carrel.site import job_server
 from carrel.site.board import Board, follow
 from carrel.site.client import Requests
 from carrel.site.examples import DEFAULT_BACKENDS as BACKENDS
 from carrel.site.examples import INSURANCE, MOBILE, ExampleStudy
+from carrel.site.job_server import StudyRun
 from carrel.site.layout import Site, SiteBackend, SiteError
 from carrel.site.processes import Running, running
 from carrel.site.shipped import shipped
-from carrel.site.study_requests import StudyRequest
 from carrel.site.up import choose_pages_port, choose_port, runtime_of
 from carrel.units.ignored import make_ignored
 from carrel.units.parts import how_to_install
@@ -90,9 +91,20 @@ def run_demo(demo: Demo, console: Console) -> bool:
     )
     with running(site, tell) as up:
         tell(f"site        {site.url}, runtime {executor}, one agent each for {' and '.join(BACKENDS)}")
-        job_server.set_up(site, up.keys, [study.workspace(demo.repo(study)) for study in studies])
+        sent = job_server.set_up(
+            site,
+            up.keys,
+            [study.workspace(demo.repo(study)) for study in studies],
+            runs=[StudyRun(workspace=study.name, commit=commit) for study, commit in commits.items()],
+        )
         tell(f"pages       {job_server.how_to_sign_in(site, up.keys)}")
-        boards = _requests(up, demo, commits, console)
+        requests = Requests(site.rap_api, up.keys.client)
+        boards = {}
+        for study in studies:
+            raps = {request.rap_id: request.backend for request in sent if request.workspace == study.name}
+            console.print(f"\n{study.name}", style="bold", highlight=False)
+            boards[study] = Board(raps)
+            _follow(up, requests, boards[study], console)
         for study, board in boards.items():
             show_results(site, study, board, console)
         _what_next(demo, site, console, time.monotonic() - started_at)
@@ -167,36 +179,13 @@ def ingest_data(demo: Demo, tell: Callable[[str], None]) -> bool:
     return True
 
 
-def _requests(
-    up: Running, demo: Demo, commits: Mapping[ExampleStudy, str], console: Console
-) -> dict[ExampleStudy, Board]:
-    """Ask for all studies at once, and watch one after the other."""
-    requests = Requests(up.site.rap_api, up.keys.client)
-    boards = {study: Board(_create(requests, demo, study, commit)) for study, commit in commits.items()}
-    for study, board in boards.items():
-        console.print(f"\n{study.name}", style="bold", highlight=False)
-        _follow(up, requests, board, console)
-    return boards
-
-
-def _create(requests: Requests, demo: Demo, study: ExampleStudy, commit: str) -> dict[str, str]:
-    request = StudyRequest(
-        repo=str(demo.repo(study)),
-        commit=commit,
-        branch="main",
-        workspace=study.name,
-        actions=("run_all",),
-        force=True,
-        user="demo",
-        database=study.database,
-    )
-    return {requests.create(request, backend).rap_id: backend for backend in BACKENDS}
-
-
 def _follow(up: Running, requests: Requests, board: Board, console: Console) -> None:
     def ask() -> list[dict[str, object]]:
         up.check()
-        return requests.jobs(list(board.raps))
+        answer = requests.client.status(list(board.raps))
+        if answer.unrecognised_rap_ids:
+            raise RapUnavailable(f"The job server has not sent every request yet; see {up.site.logs}/job-server.log")
+        return [job.model_dump(mode="json") for job in answer.jobs]
 
     follow(board, ask, console, stop=up.stop.is_set)
 

@@ -24,12 +24,37 @@ class StudyWorkspace:
     database: str = "default"
 
 
-def set_up(
-    site: Site, keys: Secrets, workspaces: Sequence[StudyWorkspace], catalogues: Mapping[str, Any] | None = None
-) -> str:
-    """Make what a person needs to begin, where it is missing, and return a token for the job server's API.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyRun:
+    """A run of `actions` at `commit` of a workspace, on every backend; `force`: also of what succeeded before."""
 
-    The token acts for OWNER for a day. `catalogues`: by backend, what its databases hold. SiteError when it failed.
+    workspace: str
+    commit: str
+    actions: tuple[str, ...] = ("run_all",)
+    force: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SentRequest:
+    """One backend's part of a run, as the controller knows it."""
+
+    rap_id: str
+    backend: str
+    workspace: str
+    run: int
+
+
+def set_up(
+    site: Site,
+    keys: Secrets,
+    workspaces: Sequence[StudyWorkspace],
+    *,
+    runs: Sequence[StudyRun] = (),
+    catalogues: Mapping[str, Any] | None = None,
+) -> list[SentRequest]:
+    """Make what a person needs to begin, where it is missing, ask for the runs, and return their parts.
+
+    `catalogues`: by backend, what its databases hold. SiteError when it failed.
     """
     wishes = {
         "person": {"username": OWNER, "fullname": "Demo Researcher", "password": keys.password},
@@ -40,13 +65,14 @@ def set_up(
             "purpose": "To try Carrel: the studies that come with it, on this machine's backends.",
         },
         "workspaces": [asdict(workspace) for workspace in workspaces],
+        "runs": [asdict(run) for run in runs],
         "catalogues": dict(catalogues or {}),
     }
     argv = [sys.executable, "-m", "django", "set_up_site", "--settings", "carrel.web.settings"]
     done = subprocess.run(argv, env=site.jobserver_env(keys), input=json.dumps(wishes), capture_output=True, text=True)
     if done.returncode != 0:
         raise SiteError(f"the job server could not be set up:\n{done.stderr[-2000:]}")
-    return str(json.loads(done.stdout)["token"])
+    return [SentRequest(**request) for request in json.loads(done.stdout)["requests"]]
 
 
 def how_to_sign_in(site: Site, keys: Secrets) -> str:

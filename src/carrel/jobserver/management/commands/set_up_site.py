@@ -1,6 +1,7 @@
 """`set_up_site`: what `carrel up` and the demo need of a job server, described on stdin as JSON."""
 
 import json
+import secrets
 import sys
 from datetime import timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from carrel.jobserver.models import Backend
 from carrel.jobserver.rights.scopes import Scope
 from carrel.jobserver.service import setup, tokens
 from carrel.jobserver.service.audit import COMMAND_LINE
+from carrel.jobserver.service.submissions import Submission, submit
 from carrel.units.limits import MAX_REQUEST_BYTES
 
 PROGRAM = "this site's own commands"
@@ -43,6 +45,15 @@ class WorkspaceWish(BaseModel):
     database: str
 
 
+class RunWish(BaseModel):
+    """A run of these actions at the head of the workspace's branch, on all of the backends."""
+
+    workspace: str
+    commit: str
+    actions: list[str]
+    force: bool
+
+
 class SiteWishes(BaseModel):
     """All that there should be; what is there already is left as it is."""
 
@@ -50,11 +61,14 @@ class SiteWishes(BaseModel):
     backends: list[BackendWish]
     project: ProjectWish
     workspaces: list[WorkspaceWish]
+    runs: list[RunWish]
     catalogues: dict[str, dict[str, Any]]
 
 
 class Command(BaseCommand):
-    help = "Make a person, backends, a project and workspaces, as JSON on stdin says; prints a token for the API."
+    help = (
+        "Make a person, backends, a project, workspaces and runs, as JSON on stdin says; prints token and runs."
+    )
 
     def handle(self, **options: Any) -> None:
         try:
@@ -81,8 +95,8 @@ class Command(BaseCommand):
             members={person: setup.PROJECT_ROLES},
             actor=actor,
         )
-        for wish in wishes.workspaces:
-            setup.ensure_workspace(
+        workspaces = {
+            wish.name: setup.ensure_workspace(
                 project,
                 wish.name,
                 repo_url=wish.repo,
@@ -91,8 +105,34 @@ class Command(BaseCommand):
                 database_name=wish.database,
                 actor=actor,
             )
+            for wish in wishes.workspaces
+        }
+        slugs = [backend.slug for backend in backends]
+        requests = [
+            request
+            for wish in wishes.runs
+            for request in submit(
+                Submission(
+                    workspace=workspaces[wish.workspace],
+                    person=person,
+                    commit=wish.commit,
+                    actions={slug: tuple(wish.actions) for slug in slugs},
+                    force=frozenset(slugs if wish.force else ()),
+                    submission_key=secrets.token_urlsafe(32),
+                )
+            ).requests.select_related("backend", "workspace")
+        ]
         for token in person.tokens.filter(name=PROGRAM, revoked_at=None):
             tokens.revoke_personal_token(token, person)
         tomorrow = timezone.now() + timedelta(days=1)
         raw_token = tokens.create_personal_token(person, PROGRAM, [Scope.READ, Scope.RUN], tomorrow, actor)
-        self.stdout.write(json.dumps({"token": raw_token}))
+        described = [
+            {
+                "rap_id": request.identifier,
+                "backend": request.backend.slug,
+                "workspace": request.workspace.name,
+                "run": request.run_id,
+            }
+            for request in requests
+        ]
+        self.stdout.write(json.dumps({"token": raw_token, "requests": described}))
