@@ -40,3 +40,17 @@ def test_counts_have_every_family_in_order() -> None:
     assert list(counts.items()) == [
         (Family.SUCCEEDED, 2), (Family.FAILED, 1), (Family.RUNNING, 1), (Family.WAITING, 0), (Family.STOPPED, 0),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("code", "short", "note"),
+    [
+        ("waiting_on_workers", "Waiting", "for a worker"),
+        ("paused", "Waiting", "backend paused"),
+        ("created", "Waiting", ""),
+        ("killed_by_admin", "Stopped", "by an administrator"),
+        ("nothing_to_do", "Nothing to do", ""),
+    ],
+)
+def test_narrow_cells_have_short_words(code: str, short: str, note: str) -> None:
+    assert (status_words(code).short, status_words(code).note) == (short, note)

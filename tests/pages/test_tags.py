@@ -32,6 +32,12 @@ def test_a_chip_takes_other_words_and_escapes_them() -> None:
     assert '<span class="chip failed"><svg' in html
 
 
+def test_a_narrow_cell_has_a_short_chip() -> None:
+    html = rendered("{% chip 'waiting_on_workers' short=True %}")
+    assert 'title="waiting_on_workers: for a worker"' in html
+    assert html.endswith("</svg>Waiting</span>")
+
+
 def test_an_unknown_family_is_an_error_of_the_template() -> None:
     with pytest.raises(ValueError, match="purple"):
         rendered("{% chip_of 'purple' 'x' %}")

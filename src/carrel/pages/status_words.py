@@ -32,6 +32,17 @@ class StatusWords:
     word: str
     explanation: str
 
+    @property
+    def short(self) -> str:
+        """The word as a narrow cell has it: `Waiting` of `Waiting for a worker`."""
+        first = self.word.partition(" ")[0].rstrip(":")
+        return first if first in ("Waiting", "Stopped") else self.word
+
+    @property
+    def note(self) -> str:
+        """What `short` leaves out: `for a worker`."""
+        return self.word.removeprefix(self.short).lstrip(": ")
+
 
 S = StatusCode
 

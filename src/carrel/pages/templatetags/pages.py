@@ -40,9 +40,14 @@ WRITERS: dict[str, charts.Writer] = {
 
 
 @register.simple_tag
-def chip(code: str, word: str = "", title: str = "") -> SafeString:
-    """Return the chip of a status code, state or family. `word` replaces its own; `title` stands behind the code."""
+def chip(code: str, word: str = "", title: str = "", short: bool = False) -> SafeString:
+    """Return the chip of a status code, state or family. `word` replaces its own; `title` stands behind the code.
+
+    `short` is for narrow cells: `Waiting`, with the rest of its words in the title.
+    """
     words = status_words(str(code))
+    if short:
+        word, title = word or words.short, title or words.note
     return chip_of(words.family, word or words.word, f"{words.code}: {title}" if title else words.code)
 
 
