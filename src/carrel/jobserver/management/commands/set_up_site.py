@@ -66,9 +66,7 @@ class SiteWishes(BaseModel):
 
 
 class Command(BaseCommand):
-    help = (
-        "Make a person, backends, a project, workspaces and runs, as JSON on stdin says; prints token and runs."
-    )
+    help = "Make a person, backends, a project, workspaces and runs, as JSON on stdin says; prints token and runs."
 
     def handle(self, **options: Any) -> None:
         try:
