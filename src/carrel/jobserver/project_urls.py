@@ -5,8 +5,10 @@ from itertools import chain
 from django.urls import URLPattern, URLResolver
 
 from carrel.jobserver.rights.access import Page
-from carrel.jobserver.views import jobs, projects, runs
+from carrel.jobserver.views import jobs, logs, projects, runs
 
-PROJECT_PAGES: list[Page] = list(chain(projects.PROJECT_PAGES, runs.PROJECT_PAGES, jobs.PROJECT_PAGES))
+PROJECT_PAGES: list[Page] = list(
+    chain(projects.PROJECT_PAGES, logs.PROJECT_PAGES, runs.PROJECT_PAGES, jobs.PROJECT_PAGES)
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [page.url_pattern() for page in PROJECT_PAGES]

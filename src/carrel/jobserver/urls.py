@@ -6,9 +6,9 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from carrel.jobserver.api.urls import urlpatterns as api_urls
 from carrel.jobserver.rights.access import Page
-from carrel.jobserver.views import account, home, probes, projects, runs
+from carrel.jobserver.views import account, home, logs, probes, projects, runs
 
-PAGES: list[Page] = list(chain(home.PAGES, account.PAGES, probes.PAGES, projects.PAGES, runs.PAGES))
+PAGES: list[Page] = list(chain(home.PAGES, account.PAGES, probes.PAGES, projects.PAGES, runs.PAGES, logs.PAGES))
 """All pages but those of one project (`project_urls.py`)."""
 
 urlpatterns: list[URLPattern | URLResolver] = [

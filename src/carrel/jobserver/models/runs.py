@@ -202,6 +202,7 @@ class Job(models.Model):
             models.Index(fields=["workspace", "backend", "action", "-created_at"], name="jobserver_job_latest"),
             models.Index(fields=["backend", "status", "created_at"], name="jobserver_job_active"),
             models.Index(fields=["status", "-created_at"], name="jobserver_job_of_status"),
+            models.Index(fields=["action", "request"], name="jobserver_job_of_action"),
         ]
 
     def __str__(self) -> str:

@@ -15,7 +15,7 @@ from carrel.jobserver.rights.visibility import visible_backends
 from carrel.jobserver.service.accounts import mail_is_configured
 from carrel.pages.frame import AlertLevel, BackendDot, BackendState, PageFrame, PageLink, PersonMenu, SiteAlert
 
-NAVIGATION: list[tuple[str, str]] = [("Projects", "projects")]
+NAVIGATION: list[tuple[str, str]] = [("Projects", "projects"), ("Runs", "runs")]
 """Label and URL name of what the header links to, in order."""
 
 

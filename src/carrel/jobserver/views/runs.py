@@ -16,6 +16,7 @@ from carrel.jobserver import studies
 from carrel.jobserver.accounts import has_second_factor
 from carrel.jobserver.models import Job, JobRequest, Project, RunGroup, Workspace
 from carrel.jobserver.models.runs import ACTIVE_STATUSES
+from carrel.jobserver.queries.prefixes import begins_with
 from carrel.jobserver.rights.access import EVERYBODY, SIGNED_IN, CarrelRequest, Page, forbidden, permitted
 from carrel.jobserver.rights.permissions import Permission
 from carrel.jobserver.rights.visibility import visible_backends, visible_projects
@@ -293,7 +294,7 @@ def short_request(request: CarrelRequest, *, pk: int) -> HttpResponse:
 
 def short_job(request: CarrelRequest, *, prefix: str) -> HttpResponse:
     """`/jobs/<identifier>/`, the contract's: any beginning of an identifier that one job alone has."""
-    matching = Job.objects.filter(visible(request), identifier__startswith=prefix)
+    matching = Job.objects.filter(visible(request), begins_with("identifier", prefix))
     jobs = list(matching.select_related("request__run__workspace__project").order_by()[:2])
     if len(jobs) != 1:
         raise Http404("No job's identifier begins so, or several do.")
