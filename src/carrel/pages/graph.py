@@ -17,6 +17,8 @@ GAP = 38
 MARGIN = 3
 LETTER = 7.6
 """About as wide as a letter is at 13 pixels; widths are set for the widest common system font."""
+FITTING = 720
+"""A graph no wider than this is made a little smaller where it does not fit a wide screen's card; others scroll."""
 MAX_LETTERS = 30
 MAX_WORDS = 60
 """Most actions that the description tells one by one."""
@@ -107,7 +109,7 @@ def graph_svg(actions: Sequence[GraphAction], title: str) -> SafeString:
         labelled(title, in_words(actions)),
         element("path", d="".join(lines), class_="lines"),
         *(_drawn(box) for box in boxes.values()),
-        class_="graph",
+        class_="graph fitting" if width <= FITTING else "graph",
         width=width,
         height=height,
         viewBox=f"0 0 {width:.0f} {height:.0f}",
