@@ -5,10 +5,16 @@ from itertools import chain
 from django.urls import URLPattern, URLResolver
 
 from carrel.jobserver.rights.access import Page
-from carrel.jobserver.views import jobs, logs, projects, runs
+from carrel.jobserver.views import jobs, logs, outputs, projects, runs
 
 PROJECT_PAGES: list[Page] = list(
-    chain(projects.PROJECT_PAGES, logs.PROJECT_PAGES, runs.PROJECT_PAGES, jobs.PROJECT_PAGES)
+    chain(
+        projects.PROJECT_PAGES,
+        logs.PROJECT_PAGES,
+        runs.PROJECT_PAGES,
+        jobs.PROJECT_PAGES,
+        outputs.PROJECT_PAGES,
+    )
 )
 
 urlpatterns: list[URLPattern | URLResolver] = [page.url_pattern() for page in PROJECT_PAGES]

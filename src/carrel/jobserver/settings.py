@@ -39,6 +39,9 @@ class JobServerSettings(EnvironmentSettings):
     rap_api_poll_interval: Seconds = 5.0
     release_storage: Path | None = None
     """Where released files are kept. Default: `releases` in WORKDIR."""
+    releases_redirect: str = ""
+    """Where a proxy serves RELEASE_STORAGE internally (`/released/`). Requests that have exactly this in the header
+    `Releases-Redirect` are answered with `X-Accel-Redirect`; empty: the bytes are always sent from here."""
     max_release_file_bytes: int = Field(default=16 * 1024 * 1024, gt=0)
     default_backend: str = ""
     """Slug of the backend of a study whose project.yaml names none with `run_on`; empty: all of the project's."""

@@ -215,6 +215,9 @@ are at most MAX_ANSWER_BYTES."""
 MAX_POSTED_BYTES = 2 * MIB
 """Most bytes of jobs that a controller posts to a job server at once, unless a single request has more."""
 
+MAX_RELEASE_FILES = 5_000
+"""Most files of one release."""
+
 # --- archives and their JSON
 
 MAX_ARCHIVE_BYTES = 8 * GIB

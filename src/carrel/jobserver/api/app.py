@@ -9,7 +9,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 import carrel
-from carrel.jobserver.api import jobs, people, workspaces
+from carrel.jobserver.api import jobs, level4, people, releases, snapshots, workspaces
 from carrel.jobserver.api.answers import ApiError, ApiProblem, ApiRefusal
 from carrel.jobserver.api.bodies import BodyError, BodyParser, is_text
 
@@ -26,8 +26,8 @@ def build() -> NinjaAPI:
         docs_url=None,
         parser=BodyParser(),
     )
-    for router in (jobs.router, people.router, workspaces.router):
-        api.add_router("", router)
+    for room in (jobs, people, workspaces, releases, snapshots, level4):
+        api.add_router("", room.router)
     api.add_exception_handler(HttpError, _on_refusal)
     api.add_exception_handler(ValidationError, _on_invalid)
     api.add_exception_handler(Http404, lambda _request, error: problem(404, str(error) or "Not found."))
@@ -113,8 +113,12 @@ def _on_refusal(_request: HttpRequest, error: Any) -> HttpResponse:
 
 
 def _on_invalid(_request: HttpRequest, error: Any) -> HttpResponse:
-    errors = [
-        ApiProblem(where=".".join(str(step) for step in entry["loc"])[:200], what=str(entry["msg"])[:500])
-        for entry in error.errors[:50]
-    ]
+    errors = [ApiProblem(where=_place(entry["loc"]), what=str(entry["msg"])[:500]) for entry in error.errors[:50]]
     return problem(400, "The request is not what this address takes.", errors)
+
+
+def _place(location: Sequence[Any]) -> str:
+    """`body.files.3.name`, without the name of the endpoint's own argument, which django-ninja puts after `body`."""
+    source, *steps = location
+    inner = steps[1:] if source == "body" else steps
+    return ".".join(str(step) for step in (source, *inner))[:200]

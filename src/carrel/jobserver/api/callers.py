@@ -110,6 +110,15 @@ class PersonAuth(SessionAuth):
         return _person_of_token(request, self.scope) if _header(request) else super().__call__(request)
 
 
+class CheckerAuth:
+    """B+U or S: a review site inside a backend, or somebody's session."""
+
+    openapi_security_schema: Scheme = BackendUserAuth.openapi_security_schema
+
+    def __call__(self, request: HttpRequest) -> Backend | User:
+        return BackendUserAuth()(request) if _header(request) else SessionAuth()(request)
+
+
 class AnybodyAuth:
     """Nothing is needed; whoever shows a token or has a session sees what that lets them see."""
 

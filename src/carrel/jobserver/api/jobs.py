@@ -1,27 +1,36 @@
 """The older link to controllers that nobody can reach: they ask for requests and tell of jobs (section 2.1)."""
 
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from typing import cast
 
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Query, Router
+from pydantic import BaseModel, Field
 
-from carrel.jobserver.api.answers import errors
-from carrel.jobserver.api.callers import AnybodyAuth, ApiRequest, caller_of
+from carrel.jobserver.api.answers import ApiProblem, ApiRefusal, errors
+from carrel.jobserver.api.callers import AnybodyAuth, ApiRequest, BackendAuth, caller_of
 from carrel.jobserver.api.forms import iso, page_of
 from carrel.jobserver.api.workspaces import backends_of
-from carrel.jobserver.models import Job, JobRequest, ProjectOrganisation
+from carrel.jobserver.models import Backend, Job, JobRequest, ProjectOrganisation
 from carrel.jobserver.models.runs import ACTIVE_STATUSES
 from carrel.jobserver.rights.scopes import Scope
 from carrel.jobserver.rights.visibility import visible_projects
+from carrel.jobserver.runs.reported import ReportedJob
+from carrel.jobserver.runs.sending import scope_of
 from carrel.jobserver.service import contacts
+from carrel.jobserver.service.jobs import record_jobs
 from carrel.messages.job_requests import (
     FLAGS_HEADER,
     PAGE_SIZE,
+    POSTED,
     ActiveJobRequest,
     JobRequestPage,
     JobRequestWorkspace,
+    PostedJob,
 )
 
 router = Router(tags=["older link"])
@@ -44,6 +53,49 @@ def job_requests(
     return JobRequestPage(
         count=count, next=following, previous=previous, results=[active_job_request(row) for row in rows]
     )
+
+
+class JobsStored(BaseModel):
+    """What `POST jobs/` answers."""
+
+    status: str = Field(examples=[POSTED["status"]])
+
+
+@router.post("jobs/", auth=BackendAuth(), response={200: JobsStored, **errors(403)})
+def jobs(request: HttpRequest, body: list[PostedJob]) -> dict[str, str]:
+    """Take all jobs of requests, always those of a request together: the others that it had are deleted.
+
+    Requests that are not this backend's are passed over, as the contract has it.
+    """
+    backend = cast(Backend, caller_of(request).backend)
+    contacts.heard_from(backend, request.headers.get(FLAGS_HEADER, ""))
+    reported, problems = read_jobs(body)
+    if problems:
+        raise ApiRefusal(400, "Nothing was stored: some of the jobs cannot be.", problems[:50])
+    by_identifier = group_by_request(reported)
+    requests = JobRequest.objects.filter(backend=backend, identifier__in=by_identifier)
+    for job_request in requests.select_related("backend", "run", "workspace"):
+        record_jobs(job_request, by_identifier[job_request.identifier], complete=True)
+    return POSTED
+
+
+def read_jobs(posted: Sequence[PostedJob]) -> tuple[list[ReportedJob], list[ApiProblem]]:
+    """Return the jobs as values within bounds, and what is wrong with those that cannot be."""
+    reported, problems = [], []
+    for number, job in enumerate(posted):
+        try:
+            reported.append(ReportedJob.from_posted(job))
+        except ValueError as error:
+            problems.append(ApiProblem(where=f"body.{number}", what=str(error)))
+    return reported, problems
+
+
+def group_by_request(jobs: Iterable[ReportedJob]) -> dict[str, list[ReportedJob]]:
+    """Return the jobs by their request's identifier."""
+    grouped: dict[str, list[ReportedJob]] = defaultdict(list)
+    for job in jobs:
+        grouped[job.request_identifier].append(job)
+    return grouped
 
 
 def active_requests(caller: ApiRequest) -> QuerySet[JobRequest]:
@@ -87,4 +139,5 @@ def active_job_request(request: JobRequest) -> ActiveJobRequest:
         project=project.slug,
         orgs=[row.organisation.slug for row in project.collaborations.all()],
         codelists_ok=request.run.codelists_ok,
+        analysis_scope=scope_of((row.kind, row.name) for row in project.data_permissions.all()),
     )

@@ -31,6 +31,13 @@ from carrel.jobserver.models.projects import (
     Redirect,
     Workspace,
 )
+from carrel.jobserver.models.releases import (
+    PublishRequest,
+    Release,
+    ReleaseFile,
+    ReleaseFileReview,
+    Snapshot,
+)
 from carrel.jobserver.models.roles import Role, RoleAssignment
 from carrel.jobserver.models.runs import (
     Cancellation,
@@ -67,12 +74,17 @@ __all__ = [
     "ProjectDefinition",
     "ProjectMembership",
     "ProjectOrganisation",
+    "PublishRequest",
     "Redirect",
+    "Release",
+    "ReleaseFile",
+    "ReleaseFileReview",
     "Requirement",
     "Role",
     "RoleAssignment",
     "RunGroup",
     "Schedule",
+    "Snapshot",
     "User",
     "Webhook",
     "WorkLease",
