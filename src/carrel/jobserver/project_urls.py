@@ -5,11 +5,12 @@ from itertools import chain
 from django.urls import URLPattern, URLResolver
 
 from carrel.jobserver.rights.access import Page
-from carrel.jobserver.views import jobs, logs, outputs, projects, runs
+from carrel.jobserver.views import jobs, logs, outputs, projects, runs, usage
 
 PROJECT_PAGES: list[Page] = list(
     chain(
         projects.PROJECT_PAGES,
+        usage.PROJECT_PAGES,
         logs.PROJECT_PAGES,
         runs.PROJECT_PAGES,
         jobs.PROJECT_PAGES,

@@ -70,6 +70,7 @@ def jobserver_settings(workdir: Path, allowed_hosts: list[str]) -> dict[str, Any
             "django.middleware.clickjacking.XFrameOptionsMiddleware",
             "django_htmx.middleware.HtmxMiddleware",
             "allauth.account.middleware.AccountMiddleware",
+            "carrel.jobserver.views.redirects.RedirectMiddleware",
         ],
         "TEMPLATES": [
             {

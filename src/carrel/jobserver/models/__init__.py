@@ -48,6 +48,7 @@ from carrel.jobserver.models.runs import (
     RunGroup,
     Schedule,
 )
+from carrel.jobserver.models.usage import UsageMonth
 
 __all__ = [
     "Alert",
@@ -85,6 +86,7 @@ __all__ = [
     "RunGroup",
     "Schedule",
     "Snapshot",
+    "UsageMonth",
     "User",
     "Webhook",
     "WorkLease",

@@ -203,6 +203,7 @@ class Job(models.Model):
             models.Index(fields=["backend", "status", "created_at"], name="jobserver_job_active"),
             models.Index(fields=["status", "-created_at"], name="jobserver_job_of_status"),
             models.Index(fields=["action", "request"], name="jobserver_job_of_action"),
+            models.Index(fields=["completed_at"], name="jobserver_job_completed"),
         ]
 
     def __str__(self) -> str:

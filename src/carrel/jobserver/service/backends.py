@@ -10,7 +10,7 @@ from carrel.jobserver.service.audit import Actor, record
 from carrel.jobserver.service.changes import change, create, of_fields, record_right, refuse
 from carrel.jobserver.service.projects import person_of
 
-RESERVED_BACKENDS = frozenset(["new"])
+RESERVED_BACKENDS = frozenset(["new", "table"])
 """Words that stand where a backend's slug does in addresses."""
 
 

@@ -11,11 +11,13 @@ from django.utils.functional import SimpleLazyObject
 from carrel.jobserver import settings
 from carrel.jobserver.models import Alert, Backend, User
 from carrel.jobserver.rights.access import CarrelRequest, identify
+from carrel.jobserver.rights.grants import Rights
+from carrel.jobserver.rights.permissions import Permission
 from carrel.jobserver.rights.visibility import visible_backends
 from carrel.jobserver.service.accounts import mail_is_configured
 from carrel.pages.frame import AlertLevel, BackendDot, BackendState, PageFrame, PageLink, PersonMenu, SiteAlert
 
-NAVIGATION: list[tuple[str, str]] = [("Projects", "projects"), ("Runs", "runs")]
+NAVIGATION: list[tuple[str, str]] = [("Projects", "projects"), ("Runs", "runs"), ("Data", "data"), ("Status", "status")]
 """Label and URL name of what the header links to, in order."""
 
 
@@ -35,25 +37,35 @@ def chrome(request: HttpRequest) -> dict[str, Any]:
 def _frame(request: CarrelRequest) -> PageFrame:
     backends = visible_backends(request.person, request.rights).filter(is_active=True)
     alerts = Alert.objects.all() if request.person else ()
-    menu = _menu(request.person) if request.person else None
+    menu = _menu(request.person, request.rights) if request.person else None
     return PageFrame(
         site_name=settings.get().jobserver_name,
         nav=tuple(
             PageLink(label, url := reverse(name), current=request.path.startswith(url)) for label, name in NAVIGATION
         ),
-        backends=tuple(BackendDot(backend.name, state_of(backend)) for backend in backends),
+        search_url=reverse("search"),
+        backends=tuple(
+            BackendDot(backend.name, state_of(backend), url=f"{reverse('status')}#{backend.slug}")
+            for backend in backends
+        ),
+        footer_links=(
+            PageLink("Public register", reverse("register")),
+            PageLink("Organisations", reverse("organisations")),
+        ),
         person=menu,
         sign_in_url=reverse("account_login"),
         alerts=tuple(SiteAlert(alert.message, AlertLevel(alert.level), alert.title) for alert in alerts),
     )
 
 
-def _menu(person: User) -> PersonMenu:
-    links = (
+def _menu(person: User, rights: Rights) -> PersonMenu:
+    links = [
         PageLink("Settings", reverse("settings")),
         PageLink("Your page", reverse("person", kwargs={"username": person.username})),
-    )
-    return PersonMenu(name=person.fullname, links=links, sign_out_url=reverse("account_logout"))
+    ]
+    if rights.holds(Permission.STAFF_AREA_ACCESS):
+        links.append(PageLink("Staff area", reverse("staff")))
+    return PersonMenu(name=person.fullname, links=tuple(links), sign_out_url=reverse("account_logout"))
 
 
 def state_of(backend: Backend) -> BackendState:

@@ -255,8 +255,8 @@ def project_member(request: CarrelRequest, *, project: Project, username: User) 
             messages.success(request, f"The roles of {username.fullname} were changed.")
         return back_url if username != request.person else reverse("projects")
 
-    held = Role.objects.filter(assignments__user=username, assignments__project=project, assignments__backend=None)
-    form = MemberForm(posted(request), initial={"roles": held})
+    roles_now = Role.objects.filter(assignments__user=username, assignments__project=project, assignments__backend=None)
+    form = MemberForm(posted(request), initial={"roles": roles_now})
     return form_page(
         request,
         form,

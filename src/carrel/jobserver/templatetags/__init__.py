@@ -1,0 +1,1 @@
+"""Tags of the job server's own templates."""

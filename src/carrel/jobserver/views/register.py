@@ -1,0 +1,75 @@
+"""The public register: what is being found out here, by whom, where and with which data."""
+
+from typing import Any
+
+from django.db.models import Count, Max, OuterRef, Prefetch, QuerySet, Subquery
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils import timezone
+
+from carrel.jobserver.models import Project, ProjectBackend, RunGroup
+from carrel.jobserver.rights.access import EVERYBODY, CarrelRequest, Page
+from carrel.jobserver.rights.grants import Rights
+from carrel.jobserver.rights.visibility import visible_backends
+from carrel.pages.lists import page_of
+
+PAGE_SIZE = 25
+
+
+def register(request: CarrelRequest) -> HttpResponse:
+    """All listed projects, the same for everybody, whoever looks."""
+    rows = registered_projects()
+    if request.GET.get("format") == "json":
+        return JsonResponse({"at": timezone.now(), "projects": [as_json(project) for project in rows]})
+    page = page_of(request.GET, rows, PAGE_SIZE)
+    return render(request, "jobserver/register.html", {"page": page, "today": timezone.now().date()})
+
+
+def registered_projects() -> QuerySet[Project]:
+    """Return what the public may know of each listed project, in a fixed number of questions."""
+    public = visible_backends(None, Rights())
+    opt_ins = ProjectBackend.objects.filter(backend__in=public).select_related("backend")
+    runs = RunGroup.objects.filter(workspace__project=OuterRef("pk"), requests__backend__in=public).order_by()
+    runs = runs.values("workspace__project")
+    return (
+        Project.objects.filter(is_listed=True)
+        .annotate(
+            run_count=Subquery(runs.annotate(count=Count("pk", distinct=True)).values("count")),
+            last_run_at=Subquery(runs.annotate(at=Max("created_at")).values("at")),
+        )
+        .prefetch_related(
+            "memberships__user",
+            "collaborations__organisation",
+            "data_permissions",
+            Prefetch(
+                "opt_ins", queryset=opt_ins.order_by("backend__position", "backend__slug"), to_attr="public_opt_ins"
+            ),
+        )
+        .order_by("name")
+    )
+
+
+def as_json(project: Any) -> dict[str, Any]:
+    """Return a project's entry as programs read it."""
+    return {
+        "name": project.name,
+        "number": project.number,
+        "address": project.get_absolute_url(),
+        "purpose": project.purpose,
+        "status": project.status,
+        "approval_reference": project.approval_reference,
+        "starts_on": project.starts_on,
+        "ends_on": project.ends_on,
+        "closed": project.is_archived,
+        "people": sorted(row.user.fullname for row in project.memberships.all()),
+        "organisations": [
+            {"name": row.organisation.name, "leads": row.is_lead} for row in project.collaborations.all()
+        ],
+        "backends": [row.backend.name for row in project.public_opt_ins],
+        "data": [permission.name for permission in project.data_permissions.all()],
+        "runs": project.run_count or 0,
+        "last_run_at": project.last_run_at,
+    }
+
+
+PAGES = [Page("register/", register, "register", EVERYBODY)]
