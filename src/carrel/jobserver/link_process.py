@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 from django.db import close_old_connections, connection
 
 from carrel.clients.rap import RapClient
 from carrel.jobserver import settings
-from carrel.jobserver.service import leases, link
+from carrel.jobserver.service import digests, leases, link, outbox, schedules
 from carrel.jobserver.waking import forget, listen, wake
 
 __all__ = ["run", "start_thread", "wake"]
@@ -29,6 +30,9 @@ LOOK_SECONDS = 1.0
 PAUSE_AFTER_FAULT = 5.0
 BACKENDS_EVERY = 15.0
 """Seconds between two questions how the backends are."""
+DIGESTS_EVERY = 60.0
+SCHEDULE_PAUSE = 60.0
+"""Seconds after which a scheduled run whose repository could not be read is tried again."""
 CALLS_AT_ONCE = 4
 """Requests and cancellations on their way to one controller at the same time."""
 
@@ -116,6 +120,74 @@ class ControllerWork:
         """Ask for news of as many requests as one round takes."""
         self._after = link.poll_requests(self.name, self.client, self._after)
 
+    def close(self) -> None:
+        """Close the connections."""
+        self.client.close()
+
+
+class MessageWork:
+    """Mail and webhook calls on their way out; the mail of the day is written when it is due."""
+
+    lease = "messages"
+
+    def __init__(self) -> None:
+        self.crew = Crew("messages")
+        self._looked = float("-inf")
+
+    def step(self) -> None:
+        """Start what is due: one mail at a time, and one call of each webhook."""
+        for message in outbox.due_messages():
+            if self.crew.count(("mail", "webhook")) >= CALLS_AT_ONCE:
+                break
+            self.crew.start((message.channel, message.webhook_id), partial(outbox.send_message, message.pk))
+        if time.monotonic() - self._looked >= DIGESTS_EVERY and self.crew.start(("digests",), digests.write_digests):
+            self._looked = time.monotonic()
+
+    def close(self) -> None:
+        """Nothing stays open."""
+
+
+class ScheduleWork:
+    """Scheduled runs, when they are due."""
+
+    lease = "schedules"
+
+    def __init__(self) -> None:
+        self.crew = Crew("schedules")
+        self._not_before: dict[int, float] = {}
+
+    def step(self) -> None:
+        """Start what is due; what waits for a repository is tried again after a while."""
+        now = time.monotonic()
+        for key in schedules.due_schedules():
+            if self._not_before.get(key, now) <= now and self.crew.count(("schedule",)) < CALLS_AT_ONCE:
+                self.crew.start(("schedule", key), partial(self.run, key))
+
+    def run(self, key: int) -> None:
+        """Run one; its requests are sent at once."""
+        self._not_before.pop(key, None)
+        if not schedules.run_schedule(key):
+            self._not_before[key] = time.monotonic() + SCHEDULE_PAUSE
+        wake()
+
+    def close(self) -> None:
+        """Nothing stays open."""
+
+
+class Work(Protocol):
+    """Something to do again and again: by one process at a time, which holds its lease."""
+
+    crew: Crew
+
+    @property
+    def lease(self) -> str: ...
+
+    def step(self) -> None:
+        """Start what is due, and return at once."""
+
+    def close(self) -> None:
+        """Let go of what is open."""
+
 
 def start_thread() -> threading.Thread:
     """Run the link in a thread of this process until it ends."""
@@ -126,15 +198,10 @@ def start_thread() -> threading.Thread:
 
 def run(stop: threading.Event) -> None:
     """Run until `stop` is set."""
-    own = settings.get()
     holder = secrets.token_hex(8)
     woken = threading.Event()
     listen(woken)
-    works = [
-        ControllerWork(name, RapClient(address.rap_api_base_url, address.token), own.rap_api_poll_interval, Crew(name))
-        for name, address in own.links.items()
-        if address.rap_api_base_url
-    ]
+    works = works_of(settings.get())
     try:
         while not stop.is_set():
             close_old_connections()
@@ -144,7 +211,7 @@ def run(stop: threading.Event) -> None:
                     if leases.hold(work.lease, holder):
                         work.step()
                 except Exception:
-                    logger.exception("The link to controller %s failed; it is tried again.", work.name)
+                    logger.exception("The work %s failed; it is tried again.", work.lease)
                     connection.close()
                     pause = PAUSE_AFTER_FAULT
             woken.wait(pause)
@@ -154,12 +221,22 @@ def run(stop: threading.Event) -> None:
         _end(works, holder)
 
 
-def _end(works: list[ControllerWork], holder: str) -> None:
+def works_of(own: settings.JobServerSettings) -> list[Work]:
+    """Return all that there is to do: with each controller, with messages, with schedules."""
+    controllers = [
+        ControllerWork(name, RapClient(address.rap_api_base_url, address.token), own.rap_api_poll_interval, Crew(name))
+        for name, address in own.links.items()
+        if address.rap_api_base_url
+    ]
+    return [*controllers, MessageWork(), ScheduleWork()]
+
+
+def _end(works: list[Work], holder: str) -> None:
     for work in works:
         work.crew.wait(1.0)
-        work.client.close()
+        work.close()
         try:
             leases.release(work.lease, holder)
         except Exception:
-            logger.warning("The lease of controller %s runs out by itself.", work.name, exc_info=True)
+            logger.warning("The lease of %s runs out by itself.", work.lease, exc_info=True)
     connection.close()

@@ -5,13 +5,15 @@ from itertools import chain
 from django.urls import URLPattern, URLResolver
 
 from carrel.jobserver.rights.access import Page
-from carrel.jobserver.views import jobs, logs, outputs, projects, runs, usage
+from carrel.jobserver.views import jobs, logs, outputs, projects, runs, schedules, usage, webhooks
 
 PROJECT_PAGES: list[Page] = list(
     chain(
         projects.PROJECT_PAGES,
         usage.PROJECT_PAGES,
         logs.PROJECT_PAGES,
+        webhooks.PROJECT_PAGES,
+        schedules.PROJECT_PAGES,
         runs.PROJECT_PAGES,
         jobs.PROJECT_PAGES,
         outputs.PROJECT_PAGES,

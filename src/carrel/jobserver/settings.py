@@ -46,6 +46,9 @@ class JobServerSettings(EnvironmentSettings):
     default_backend: str = ""
     """Slug of the backend of a study whose project.yaml names none with `run_on`; empty: all of the project's."""
 
+    webhook_hosts: CommaList = []
+    """Hosts that webhooks may call without https, and inside a network. All others: https, public."""
+
     @field_validator("controllers")
     @classmethod
     def _names(cls, value: list[str]) -> list[str]:

@@ -164,7 +164,7 @@ class TestManyReports(TestCase):
         ("end", ["running", "failed"], []),
         ("end", ["succeeded", "failed"], ["Failed"]),
         ("end", ["succeeded", "succeeded"], ["Succeeded"]),
-        ("first_failure", ["running", "failed"], ["Running"]),
+        ("first_failure", ["running", "failed"], ["A job failed"]),
         ("first_failure", ["succeeded", "succeeded"], []),
         ("never", ["succeeded", "failed"], []),
     ],

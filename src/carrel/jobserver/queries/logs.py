@@ -80,7 +80,7 @@ def log_of(user: User | None, rights: Rights, filters: LogFilters, within: Q = Q
     projects = visible_projects(user, rights)
     requests = requests.filter(workspace__in=Workspace.objects.filter(project__in=projects))
     return requests.select_related("backend", "run__workspace__project", "workspace__project", "created_by").order_by(
-        "-created_at", "-id"
+        "-created_at", "-run_id", "id"
     )
 
 

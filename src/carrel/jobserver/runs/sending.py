@@ -10,9 +10,11 @@ FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 
 
-def pause_before_retry(attempts: int) -> float:
+def pause_before_retry(
+    attempts: int, first: float = FIRST_PAUSE_SECONDS, longest: float = LONGEST_PAUSE_SECONDS
+) -> float:
     """Return the seconds until a thing that was tried `attempts` times is tried again: 1, 2, 4 ... at most 60."""
-    return min(FIRST_PAUSE_SECONDS * 2.0 ** min(max(attempts - 1, 0), 10), LONGEST_PAUSE_SECONDS)
+    return min(first * 2.0 ** min(max(attempts - 1, 0), 20), longest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

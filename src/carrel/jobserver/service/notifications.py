@@ -25,10 +25,6 @@ def absolute_url(path: str) -> str:
     return urljoin(f"{django_settings.JOBSERVER_URL}/", path)
 
 
-def run_path(run: RunGroup) -> str:
-    return f"/{run.workspace.project.slug}/{run.workspace.name}/{run.pk}/"
-
-
 def tell_of(run: RunGroup) -> None:
     """Write the messages that a run's new standing calls for; each is written once.
 
@@ -41,8 +37,9 @@ def tell_of(run: RunGroup) -> None:
         return
     if run.notified_at is None and mail_is_configured() and person_is_told(run.notify, events):
         RunGroup.objects.filter(pk=run.pk, notified_at=None).update(notified_at=timezone.now())
-        if run.created_by.email and run.created_by.is_active:
-            _write_mail(run, requests)
+        person = run.created_by
+        if person.email and person.is_active and not person.digest:
+            _write_mail(run, requests, events)
     for event in events:
         _write_calls(run, requests, event)
 
@@ -60,11 +57,12 @@ def standing_of(requests: list[JobRequest]) -> RunStanding:
     return RunStanding(tuple(request.status for request in requests), len(refused) + len(failed))
 
 
-def _write_mail(run: RunGroup, requests: list[JobRequest]) -> None:
-    word = overall_word(request.status for request in requests)
-    lines = [f"Run {run.pk} of {run.workspace.name}: {word.lower()}.", ""]
+def _write_mail(run: RunGroup, requests: list[JobRequest], events: frozenset[RunEvent]) -> None:
+    going_on = RunEvent.ENDED not in events
+    word = "A job failed" if going_on else overall_word(request.status for request in requests)
+    lines = [f"Run {run.pk} of {run.workspace.name}: {word.lower()}{', the rest goes on' if going_on else ''}.", ""]
     lines += [f"{request.backend.name}: {outcome_line(request)}" for request in requests]
-    lines += ["", absolute_url(run_path(run))]
+    lines += ["", absolute_url(run.get_absolute_url())]
     OutgoingMessage.objects.bulk_create(
         [
             OutgoingMessage(
@@ -116,7 +114,7 @@ def run_document(run: RunGroup, requests: list[JobRequest], event: RunEvent) -> 
     return {
         "event": event.value,
         "run": run.pk,
-        "url": absolute_url(run_path(run)),
+        "url": absolute_url(run.get_absolute_url()),
         "project": run.workspace.project.slug,
         "workspace": run.workspace.name,
         "commit": run.commit,

@@ -1,0 +1,64 @@
+"""Which addresses a webhook may call, and how a call is signed. Pure: names are looked up by whoever calls."""
+
+import hashlib
+import hmac
+from collections.abc import Collection, Sequence
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+EVENT_HEADER = "Carrel-Event"
+DELIVERY_HEADER = "Carrel-Delivery"
+"""The same for every attempt at one call: its receiver knows by it what it has had before."""
+SIGNATURE_HEADER = "Carrel-Signature"
+"""`sha256=` and the HMAC-SHA256 of the body under the webhook's secret, in hexadecimal digits."""
+
+
+class WebhookRefused(ValueError):
+    """An address that is not called; says why."""
+
+
+def check_address(url: str, allowed_hosts: Collection[str]) -> tuple[str, int]:
+    """Return host and port of an address that a webhook may have: https, or a host that the installation allows.
+
+    Raises WebhookRefused.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise WebhookRefused("This is no address: it should look like https://example.org/hook") from error
+    host = parts.hostname or ""
+    if parts.scheme not in ("https", "http") or not host:
+        raise WebhookRefused("This is no address: it should look like https://example.org/hook")
+    if parts.username or parts.password:
+        raise WebhookRefused("An address with a user name or password in it is not called: calls are signed instead.")
+    if parts.scheme == "http" and host not in allowed_hosts:
+        raise WebhookRefused("Only https addresses are called.")
+    return host, port or (443 if parts.scheme == "https" else 80)
+
+
+def check_resolved(host: str, addresses: Sequence[str], allowed_hosts: Collection[str]) -> str:
+    """Return the network address to connect to. Raises WebhookRefused unless all that a name stands for are public.
+
+    What is connected to is the very address that was looked at, so that a name cannot mean another a moment later.
+    """
+    if not addresses:
+        raise WebhookRefused(f"{host} has no address.")
+    if host not in allowed_hosts and not all(_is_public(address) for address in addresses):
+        raise WebhookRefused(f"{host} is an address inside a network: those are not called.")
+    return addresses[0]
+
+
+def _is_public(address: str) -> bool:
+    """Neither the address nor one that is written into it (IPv4 in IPv6) is of some network's inside."""
+    parsed = ip_address(address.partition("%")[0])
+    mapped = getattr(parsed, "ipv4_mapped", None) or getattr(parsed, "sixtofour", None)
+    candidates = [parsed]
+    if mapped is not None:
+        candidates.append(mapped)
+    return all(candidate.is_global and not candidate.is_multicast for candidate in candidates)
+
+
+def signature(secret: str, body: bytes) -> str:
+    """Return the value of the signature header."""
+    return f"sha256={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}"

@@ -1,0 +1,74 @@
+"""Which addresses webhooks may call: https and public, whatever a name is made to mean."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carrel.jobserver.runs.webhooks import WebhookRefused, check_address, check_resolved, signature
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.org/",
+        "ftp://example.org/",
+        "https://",
+        "example.org",
+        "https://a:b@example.org/",
+        "https://x:99999/",
+    ],
+)
+def test_addresses_that_are_not_called(url: str) -> None:
+    with pytest.raises(WebhookRefused):
+        check_address(url, ())
+
+
+def test_addresses_that_are_called() -> None:
+    assert check_address("https://example.org/hook", ()) == ("example.org", 443)
+    assert check_address("http://chat.local:8080/hook", ("chat.local",)) == ("chat.local", 8080)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "10.1.2.3",
+        "192.168.0.1",
+        "169.254.169.254",
+        "0.0.0.0",
+        "::1",
+        "fe80::1%eth0",
+        "fd00::1",
+        "::ffff:127.0.0.1",
+        "2002:7f00:1::",
+        "100.64.0.1",
+        "224.0.0.1",
+        "255.255.255.255",
+    ],
+)
+def test_addresses_inside_a_network(address: str) -> None:
+    with pytest.raises(WebhookRefused, match="inside a network"):
+        check_resolved("example.org", ["93.184.215.14", address], ())
+    assert check_resolved("example.org", [address], ("example.org",)) == address
+
+
+def test_public_addresses_and_none() -> None:
+    assert check_resolved("example.org", ["93.184.215.14", "2606:2800:21f::1"], ()) == "93.184.215.14"
+    with pytest.raises(WebhookRefused, match="no address"):
+        check_resolved("example.org", [], ())
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_an_address_or_refused(text: str) -> None:
+    try:
+        host, port = check_address(text, ())
+    except WebhookRefused:
+        return
+    assert host
+    assert 0 <= port < 65536
+
+
+def test_the_signature_is_that_of_the_rfc() -> None:
+    """Test case 2 of RFC 4231."""
+    expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+    assert signature("Jefe", b"what do ya want for nothing?") == f"sha256={expected}"
