@@ -11,7 +11,7 @@ from tests.support.studies import FILES, PROJECT, follow_study, make_study, stud
 
 from carrel.jobserver import studies
 from carrel.jobserver.models import Workspace
-from carrel.jobserver.studies import StudyError
+from carrel.jobserver.studies import StudyFault
 from carrel.project import ProjectValidationError
 
 __all__ = ["git_server", "hosted", "study_site"]
@@ -81,7 +81,7 @@ def test_what_a_commit_says_of_itself(workspace, repo):
 def test_a_commit_without_a_project_file(workspace, repo):
     repo.git("rm", "-q", "project.yaml")
     head = repo.commit({"a.txt": "1"})
-    with pytest.raises(StudyError, match=r"There is no project\.yaml at commit"):
+    with pytest.raises(StudyFault, match=r"There is no project\.yaml at commit"):
         studies.study_at(workspace, head)
 
 
@@ -89,7 +89,7 @@ def test_a_commit_that_is_on_another_branch(workspace, repo):
     repo.git("checkout", "-q", "-b", "other")
     commit = repo.commit({"a.txt": "1"})
     repo.git("checkout", "-q", "main")
-    with pytest.raises(StudyError, match="Could not find commit on branch 'main'"):
+    with pytest.raises(StudyFault, match="Could not find commit on branch 'main'"):
         studies.check_on_branch(workspace, commit)
 
 

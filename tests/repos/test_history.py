@@ -109,6 +109,16 @@ def test_the_difference_of_two_commits(mirrors, repo):
     assert mirrors.diff(repo.url, old, new, [":!analysis", "*"]).text == ""
 
 
+def test_which_files_differ(mirrors, repo):
+    old = repo.commit({"a.txt": "1", "b.txt": "1", "ü/c.txt": "1"})
+    repo.git("mv", "b.txt", "d.txt")
+    new = repo.commit({"ü/c.txt": "2"})
+    follow(mirrors, repo)
+    assert mirrors.changed_paths(repo.url, old, new) == {"b.txt", "d.txt", "ü/c.txt"}
+    assert mirrors.changed_paths(repo.url, new, new) == set()
+    assert mirrors.changed_paths(repo.url, "0" * 40, new) is None
+
+
 def test_a_long_difference_is_cut(mirrors, repo, monkeypatch):
     monkeypatch.setattr("carrel.repos.history.MAX_DIFF_BYTES", 500)
     old = repo.commit({"a.txt": "x\n" * 10_000})

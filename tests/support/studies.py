@@ -11,7 +11,7 @@ import pytest
 from tests.repos.conftest import Repo, new_repo
 from tests.support.jobserver import add_workspace
 
-from carrel.jobserver import settings
+from carrel.jobserver import settings, studies, study_data
 from carrel.jobserver.models import Project, Workspace
 
 PROJECT = """\
@@ -38,7 +38,7 @@ actions:
 """
 FILES = {
     "project.yaml": PROJECT,
-    "sql/extract.sql": "select patient_id, visits from visits\n",
+    "sql/extract.sql": "select patient_id, plan from visits\n",
     "analysis/normalise.py": "print(1)\n",
     "analysis/incentives.py": "print(2)\n",
     "analysis/visits.py": "print(3)\n",
@@ -49,6 +49,11 @@ FILES = {
 def study_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder for repositories; what the job server keeps of them is in it too, and forgotten afterwards."""
     monkeypatch.setenv("ALLOW_LOCAL_GIT_REPOS", "true")
+    # A machine that runs many tests may take long for anything.
+    monkeypatch.setattr(study_data, "CHECK_SECONDS", 60.0)
+    monkeypatch.setattr(studies, "COMPARE_SECONDS", 60.0)
+    monkeypatch.setattr(studies, "READ_SECONDS", 60.0)
+    monkeypatch.setattr(studies, "LOOK_SECONDS", 60.0)
     monkeypatch.setenv("WORKDIR", str(tmp_path / "workdir"))
     settings.get.cache_clear()
     yield tmp_path

@@ -51,11 +51,14 @@ FOLLOW_SECONDS = 120.0
 """How long a branch is read in the background before it is given up."""
 MAX_FOLLOWING = 8
 """Branches that one process reads at the same time."""
+COMPARE_SECONDS = 1.0
+"""How long a page waits to know which files changed since earlier commits."""
+MAX_COMPARISONS_REMEMBERED, MAX_PATHS_REMEMBERED = 500, 2_000
 HISTORY = 200
 """Commits of a branch that are fetched and counted."""
 
 
-class StudyError(Exception):
+class StudyFault(Exception):
     """The study's fault: no such branch, commit or file. The text is for the person who looks."""
 
 
@@ -88,8 +91,9 @@ class StudyCode:
         return not self.codelist_problems
 
 
-def mirrors(seconds: float = READ_SECONDS) -> Mirrors:
-    """The job server's mirrors; one call, or all that share a deadline, take at most `seconds`."""
+def mirrors(seconds: float | None = None) -> Mirrors:
+    """The job server's mirrors; one call, or all that share a deadline, take at most `seconds` (READ_SECONDS)."""
+    seconds = READ_SECONDS if seconds is None else seconds
     policy = read_settings(RepoSettings).policy("jobserver")
     return Mirrors(settings.get().mirrors, policy, Limits(connect=min(5.0, seconds), total=seconds))
 
@@ -100,8 +104,9 @@ _following: dict[tuple[str, str], "Future[str]"] = {}
 _following_lock = threading.Lock()
 
 
-def branch_head(workspace: Workspace, wait: float = LOOK_SECONDS) -> BranchHead:
-    """Ask the repository where the workspace's branch is, for at most `wait` seconds; else what was known last."""
+def branch_head(workspace: Workspace, wait: float | None = None) -> BranchHead:
+    """Ask the repository where the branch is, for at most `wait` seconds (LOOK_SECONDS); else what was known last."""
+    wait = LOOK_SECONDS if wait is None else wait
     try:
         return BranchHead(_follow(workspace.repo_url, workspace.branch).result(wait))
     except TimeoutError:
@@ -150,13 +155,13 @@ def _follow(repo_url: str, branch: str) -> "Future[str]":
 
 
 def check_on_branch(workspace: Workspace, commit: str) -> None:
-    """Raise StudyError unless the commit is, or once was seen to be, on the workspace's branch; StudyUnavailable."""
+    """Raise StudyFault unless the commit is, or once was seen to be, on the workspace's branch; StudyUnavailable."""
     with _as_told_to_people():
         mirrors().check_commit_on_branch(workspace.repo_url, commit, workspace.branch)
 
 
 def study_at(workspace: Workspace, commit: str) -> StudyCode:
-    """Read what the study says of itself at a commit; raises StudyError, StudyUnavailable. Commits are remembered."""
+    """Read what the study says of itself at a commit; raises StudyFault, StudyUnavailable. Commits are remembered."""
     with _as_told_to_people():
         return _study_at(workspace.repo_url, commit)
 
@@ -197,7 +202,7 @@ def problems_of_codelists(files: Mapping[str, bytes]) -> tuple[str, ...]:
 
 
 def texts_at(workspace: Workspace, commit: str, paths: Collection[str]) -> dict[str, str]:
-    """Read those of these files that are there at a commit; raises StudyError, StudyUnavailable."""
+    """Read those of these files that are there at a commit; raises StudyFault, StudyUnavailable."""
     with _as_told_to_people():
         files = mirrors().read_files(workspace.repo_url, commit, paths)
     return {path: content.decode(errors="replace") for path, content in files.items()}
@@ -259,9 +264,41 @@ def count_commits_between(workspace: Workspace, old: str, new: str) -> int | Non
 
 
 def diff(workspace: Workspace, old: str, new: str, paths: Collection[str] = ()) -> CodeDiff:
-    """Return what changed from `old` to `new` in `paths`, or everywhere; raises StudyError, StudyUnavailable."""
+    """Return what changed from `old` to `new` in `paths`, or everywhere; raises StudyFault, StudyUnavailable."""
     with _as_told_to_people():
         return mirrors().diff(workspace.repo_url, old, new, paths)
+
+
+def changed_paths(workspace: Workspace, commits: Iterable[str], new: str) -> dict[str, frozenset[str] | None]:
+    """Return for each of these commits which files differ from `new`; None where that cannot be told. Asks nobody."""
+    answers: dict[str, frozenset[str] | None] = {}
+    source = mirrors(COMPARE_SECONDS)
+    deadline = source.deadline()
+    for commit in dict.fromkeys(commits):
+        key = workspace.repo_url, commit, new
+        if commit == new:
+            answers[commit] = frozenset()
+        elif key in _changed_paths:
+            answers[commit] = _changed_paths[key]
+        else:
+            try:
+                answers[commit] = source.changed_paths(*key, deadline)
+            except (GitError, RepoInfrastructureError):  # the time is up, or the row holds no commit
+                answers[commit] = None
+            _remember(key, answers[commit])
+    return answers
+
+
+_changed_paths: dict[tuple[str, str, str], frozenset[str]] = {}
+"""What differs between two commits of a repository; it never changes."""
+
+
+def _remember(key: tuple[str, str, str], paths: frozenset[str] | None) -> None:
+    if paths is None or len(paths) > MAX_PATHS_REMEMBERED:
+        return
+    while len(_changed_paths) >= MAX_COMPARISONS_REMEMBERED:
+        _changed_paths.pop(next(iter(_changed_paths)), None)
+    _changed_paths[key] = paths
 
 
 @contextmanager
@@ -270,6 +307,6 @@ def _as_told_to_people() -> Iterator[None]:
     try:
         yield
     except GitError as error:
-        raise StudyError(str(error)) from error
+        raise StudyFault(str(error)) from error
     except RepoInfrastructureError as error:
         raise StudyUnavailable(str(error)) from error

@@ -105,3 +105,13 @@ def diff(git: Git, old: str, new: str, paths: Collection[str], deadline: Deadlin
     if answer.returncode != 0:
         raise CommitNotFound(f"Cannot compare {old} with {new} in {git.shown_url}")
     return CodeDiff(text.decode(errors="replace"))
+
+
+def changed_paths(git: Git, old: str, new: str, deadline: Deadline) -> frozenset[str] | None:
+    """The paths of all files that differ between two trees; None where they are not both here."""
+    result = git.run(
+        ["diff", "--name-only", "--no-renames", "-z", f"{old}^{{tree}}", f"{new}^{{tree}}", "--"], deadline
+    )
+    if not result.ok:
+        return None
+    return frozenset(path.decode(errors="replace") for path in result.stdout.split(b"\0") if path)

@@ -144,6 +144,15 @@ class Mirrors:
             self.ensure_commit(repo_url, commit, deadline)
         return history.diff(git, _held(old), _held(new), paths, deadline)
 
+    def changed_paths(
+        self, repo_url: str, old: str, new: str, deadline: Deadline | None = None
+    ) -> frozenset[str] | None:
+        """The paths of all files that differ between two commits; None where they are not both here. Asks nobody."""
+        git, deadline = self._begin(repo_url, deadline)
+        for commit in (old, new):
+            _check_commit(commit)
+        return history.changed_paths(git, old, new, deadline)
+
     def ensure_commit(self, repo_url: str, commit: str, deadline: Deadline | None = None) -> None:
         """Fetch `commit` (its tree, not its history) unless it is here already; raises CommitNotFound."""
         git, deadline = self._begin(repo_url, deadline)

@@ -115,7 +115,7 @@ def test_run_all(submission):
     [
         ({}, "", "Tick at least one action"),
         ({"north": ()}, "", "Tick at least one action"),
-        ({"east": ("extract",)}, "east", "no backend east"),
+        ({"east": ("extract",)}, "east", "does not run on east, or you may not see it"),
         ({"north": ("extrat",)}, "north", "not found in project.yaml\nDid you mean `extract`"),
         ({"north": ("incentives",)}, "north", "'incentives' not found"),
     ],

@@ -1,13 +1,12 @@
 """The latest job of each action on each backend, in one question to the database however many jobs there are."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from statistics import median
 
 from carrel.jobs.models import LatestJob
-from carrel.jobs.statuses import State, StatusCode
+from carrel.jobs.statuses import State
 from carrel.jobserver.models import Backend, Job, JobRequest, Workspace
+from carrel.jobserver.runs.states import ActionState, Cell
 
 ACTIONS_AT_ONCE = 500
 """Actions that one question names: a database takes only so many parameters."""
@@ -30,62 +29,6 @@ _QUESTION = """
 """
 _NOT_CANCELLED = "latest.status_code <> 'cancelled_by_user'"
 _SUCCEEDED = "latest.status = 'succeeded'"
-
-_CODE_OF_STATE = {
-    State.PENDING: StatusCode.CREATED,
-    State.RUNNING: StatusCode.EXECUTING,
-    State.SUCCEEDED: StatusCode.SUCCEEDED,
-    State.FAILED: StatusCode.JOB_ERROR,
-}
-
-Cell = tuple[str, str]
-"""Slug of the backend, and action: a job of one backend is never looked for without its backend."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActionState:
-    """The latest job of one action on one backend; `commit` is its run's."""
-
-    backend: str
-    action: str
-    identifier: str
-    rap_id: str
-    run_id: int
-    status: str
-    status_code: str
-    status_message: str
-    run_command: str
-    commit: str
-    created_at: datetime
-    started_at: datetime | None
-    completed_at: datetime | None
-    is_being_cancelled: bool = False
-    """The controller has accepted to cancel it, and it has not ended yet."""
-
-    @property
-    def counts(self) -> bool:
-        """Whether planning looks at it: cancelled jobs do not count."""
-        return not self.is_being_cancelled and self.status_code != StatusCode.CANCELLED_BY_USER
-
-    def as_latest(self) -> LatestJob | None:
-        """Return this as planning takes it; None where its status makes no sense, which then counts as no job."""
-        try:
-            state = State(self.status)
-        except ValueError:
-            return None
-        try:
-            code = StatusCode(self.status_code)
-        except ValueError:  # an older controller, or a newer one
-            code = _CODE_OF_STATE[state]
-        return LatestJob(
-            id=self.identifier,
-            action=self.action,
-            state=state,
-            status_code=code,
-            created_at=self.created_at,
-            completed_at=self.completed_at,
-            commit=self.commit,
-        )
 
 
 def latest_states(

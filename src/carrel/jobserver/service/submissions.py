@@ -11,17 +11,16 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from carrel.jobs.checks import check_codelists
-from carrel.jobs.plan import Plan, PlanError, Reuse, plan
-from carrel.jobserver import settings, studies
+from carrel.jobs.plan import RUN_ALL, Plan, PlanError, Reuse, plan
+from carrel.jobserver import studies
 from carrel.jobserver.models import Backend, JobRequest, ProjectDefinition, RunGroup, Schedule, User, Workspace
-from carrel.jobserver.queries.latest import countable_states, latest_states
-from carrel.jobserver.queries.refusals import refusals_of
 from carrel.jobserver.rights.persons import rights_of
-from carrel.jobserver.rights.visibility import visible_backends
+from carrel.jobserver.run_options import RunChoices, run_options
+from carrel.jobserver.runs.matrix import BackendColumn, refusal_of_cell
 from carrel.jobserver.service.audit import Actor, record
 from carrel.jobserver.studies import StudyCode
 from carrel.jobserver.waking import wake
-from carrel.project import Pipeline, ProjectValidationError
+from carrel.project import ProjectValidationError
 
 MAX_KEY = 64
 
@@ -71,10 +70,10 @@ def submit(submission: Submission, actor: Actor | None = None) -> RunGroup:
     """
     if existing := _submitted_before(submission):
         return existing
-    code, parts = _checked(submission)
+    options, parts = _checked(submission)
     try:
         with transaction.atomic():
-            run = _store(submission, code, parts)
+            run = _store(submission, options.code, parts)
             record(
                 actor or submission.person,
                 "run.submitted",
@@ -104,48 +103,59 @@ def _submitted_before(submission: Submission) -> RunGroup | None:
     return run
 
 
-def _checked(submission: Submission) -> tuple[StudyCode, list[_Part]]:
-    """Read the study, and plan each backend's part; raises SubmissionError with all that is wrong."""
-    asked = {slug: actions for slug, actions in submission.actions.items() if actions}
+def _checked(submission: Submission) -> tuple[RunChoices, list[_Part]]:
+    """Read the study, and plan each backend's part as its controller will; raises SubmissionError with all problems."""
+    asked = {slug: tuple(dict.fromkeys(actions)) for slug, actions in submission.actions.items() if actions}
     if not asked:
         raise SubmissionError({"": "Tick at least one action."})
     if not 0 < len(submission.submission_key) <= MAX_KEY:
         raise SubmissionError({"": f"submission_key must have 1 to {MAX_KEY} characters."})
     workspace, person = submission.workspace, submission.person
-    rights = rights_of(person)
-    backends = list(visible_backends(person, rights).filter(slug__in=asked))
-    known = {backend.slug for backend in backends}
-    problems = {slug: f"There is no backend {slug}, or you may not see it." for slug in asked if slug not in known}
-    refusals = refusals_of(workspace, person, rights, backends, has_second_factor=submission.has_second_factor)
-    problems |= {slug: refusal.reason for slug, refusal in refusals.items()}
-    if problems:
-        raise SubmissionError(problems)
     try:
         studies.check_on_branch(workspace, submission.commit)
-        code = studies.study_at(workspace, submission.commit)
-        names = studies.backend_names(workspace, backends)
-        studies.pipeline_of(code, names, settings.get().default_backend)
-    except (studies.StudyError, ProjectValidationError) as error:
+        options = run_options(
+            workspace,
+            submission.commit,
+            person,
+            rights_of(person),
+            has_second_factor=submission.has_second_factor,
+        )
+    except (studies.StudyFault, ProjectValidationError) as error:
         raise SubmissionError({"": str(error)}) from error
     parts: list[_Part] = []
-    for backend in backends:
-        try:
-            pipeline = studies.pipeline_on(code, names, settings.get().default_backend, backend.slug)
-            parts.append(_planned(submission, code, backend, pipeline))
-        except (ProjectValidationError, PlanError) as error:
-            problems[backend.slug] = f"{backend.name}: {error}"
+    columns = {column.slug: column for column in options.columns}
+    problems = {
+        slug: f"This project does not run on {slug}, or you may not see it." for slug in asked if slug not in columns
+    }
+    for backend in options.backends:
+        if actions := asked.get(backend.slug):
+            try:
+                parts.append(_part(submission, options, backend, columns[backend.slug], actions))
+            except (PlanError, _Refused) as error:
+                problems[backend.slug] = f"{backend.name}: {error}"
     if problems:
         raise SubmissionError(problems)
-    return code, parts
+    return options, parts
 
 
-def _planned(submission: Submission, code: StudyCode, backend: Backend, pipeline: Pipeline) -> _Part:
-    """Plan one backend's part as its controller will; raises PlanError."""
-    actions = tuple(dict.fromkeys(submission.actions[backend.slug]))
-    states = latest_states(submission.workspace, [backend], pipeline.actions)
-    latest = countable_states(submission.workspace, [backend], states)[backend.slug]
-    planned = plan(actions, pipeline, latest, backend.slug in submission.force)
-    check_codelists(planned, code.codelists_ok)
+class _Refused(Exception):
+    """An action cannot be asked for on this backend."""
+
+
+def _part(
+    submission: Submission, options: RunChoices, backend: Backend, column: BackendColumn, actions: tuple[str, ...]
+) -> _Part:
+    """Check and plan one backend's part; raises PlanError, _Refused."""
+    if column.refusal or column.pipeline is None:
+        raise _Refused(column.refusal.reason if column.refusal else "the study does not run there.")
+    planned = plan(actions, column.pipeline, options.latest[backend.slug], backend.slug in submission.force)
+    for action in actions:
+        refusal = None
+        if action != RUN_ALL:
+            refusal = refusal_of_cell(column, action, options.checks.get((backend.slug, action)))
+        if refusal:
+            raise _Refused(f"{action} cannot run. {refusal.reason}")
+    check_codelists(planned, options.code.codelists_ok)
     return _Part(backend, actions, planned)
 
 

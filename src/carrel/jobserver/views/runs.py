@@ -235,7 +235,7 @@ def compare(request: CarrelRequest, *, project: Project, workspace: Workspace, r
     if other and other != run.commit:
         try:
             code = studies.diff(workspace, other, run.commit)
-        except (studies.StudyError, studies.StudyUnavailable) as error:
+        except (studies.StudyFault, studies.StudyUnavailable) as error:
             problem = str(error)
     context = {
         "run": run,

@@ -152,7 +152,7 @@ def _columns(
                 names_of_backends = studies.backend_names(workspace, backends)
                 pipeline = studies.pipeline_on(code, names_of_backends, settings.get().default_backend, backend.slug)
                 names += pipeline.all_actions[:MAX_LISTED_ACTIONS]
-            except (studies.StudyError, studies.StudyUnavailable, ProjectValidationError) as error:
+            except (studies.StudyFault, studies.StudyUnavailable, ProjectValidationError) as error:
                 problem = str(error)
         refusal = refusals[backend.slug].reason if backend.slug in refusals else ""
         columns.append((backend, [] if refusal else names, refusal))
