@@ -11,6 +11,7 @@ import duckdb
 import pytest
 from tests.examples.conftest import ROOT, rows_of, run_study
 
+from carrel.catalogue.building import build_catalogue
 from carrel.project import load_pipeline
 
 STUDY = ROOT / "examples" / "health-insurance"
@@ -190,3 +191,13 @@ def test_only_tables_of_groups_are_moderately_sensitive(outputs: dict[str, Path]
             text = (outputs[backend].parent / name).read_text()
             assert "patient_id" not in text or "clustered on patient_id" in text
             assert len(text.splitlines()) < 5_000
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_notes_on_the_data_say_something_of_every_column(data: Path, backend: str) -> None:
+    urls = {"default": f"duckdb://{data}/{backend}.duckdb"}
+    catalogue, warnings = build_catalogue(backend, urls, [STUDY / "catalogue-notes.yaml"])
+    assert warnings == []
+    (data_set,) = catalogue.databases[0].data_sets
+    assert data_set.title.startswith("RAND Health Insurance Experiment")
+    assert all(column.description for table in data_set.tables for column in table.columns)

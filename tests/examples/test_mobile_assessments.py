@@ -16,6 +16,8 @@ import pytest
 from deltalake import DeltaTable
 from tests.examples.conftest import ROOT, rows_of, run_study
 
+from carrel.catalogue.building import build_catalogue
+from carrel.catalogue.runnable import runnable
 from carrel.project import load_pipeline
 
 STUDY = ROOT / "examples" / "mobile-assessments"
@@ -173,3 +175,22 @@ def test_only_groups_are_moderately_sensitive(outputs: dict[str, Path]):
     for backend in BACKENDS:
         for name in names:
             assert "participant-" not in (outputs[backend].parent / name).read_text()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_notes_on_the_data_say_something_of_every_column(data: Path, backend: str) -> None:
+    urls = {"mobile": f"delta://{data}/warehouses/{backend}"}
+    catalogue, warnings = build_catalogue(backend, urls, [STUDY / "catalogue-notes.yaml"])
+    assert warnings == []
+    tables = list(catalogue.databases[0].tables)
+    assert {table.name for table in tables if not table.description} == set()
+    assert {column.name for table in tables for column in table.columns if not column.description} == set()
+
+
+def test_the_study_finds_its_data_by_the_catalogues(data: Path) -> None:
+    urls = {backend: {"mobile": f"delta://{data}/warehouses/{backend}"} for backend in BACKENDS}
+    catalogues = {backend: build_catalogue(backend, urls[backend])[0] for backend in BACKENDS}
+    pipeline = load_pipeline((STUDY / "project.yaml").read_text())
+    checks = runnable(pipeline, lambda name: (STUDY / name).read_text(), catalogues, database="mobile")
+    assert {check.state.value for check in checks.values()} == {"ok"}
+    assert len(checks) == len(BACKENDS) * len(pipeline.actions)

@@ -137,6 +137,11 @@ class TableIndex:
             self.readings[sql] = reading
         return reading
 
+    def label(self, table: CatalogueTable) -> str:
+        """Return what people call a table: without its schema, where SQL finds it without."""
+        is_near = table.schema_name is None or self.fold(table.schema_name) in self.search_path[:1]
+        return table.name if is_near else table.qualified_name
+
     def shape_of(self, table: CatalogueTable) -> _Shape:
         """Return the columns of a table as those of a relation."""
         if id(table) not in self.shapes:
@@ -435,7 +440,8 @@ class _Reader:
         if not tables:
             self.unchecked[f"`{mention.written}` is no column of what it is read from"] = None
         elif self.index is not None:
-            self.missing[Missing("column", name.written, tables, self.similar_column(name, tables))] = None
+            labels = tuple(self.index.label(table) for key in tables if (table := self.tables[key]) is not None)
+            self.missing[Missing("column", name.written, labels, self.similar_column(name, tables))] = None
 
     def similar_column(self, name: SqlName, tables: tuple[str, ...]) -> str:
         assert self.index is not None

@@ -31,6 +31,7 @@ COMMANDS = {
     "agent": ("carrel.cli.parts:agent", "Run the agent of one backend."),
     "controller": ("carrel.cli.parts:controller", "Run the controller's sweep."),
     "web": ("carrel.cli.parts:web", "Serve the web application."),
+    "catalogue": ("carrel.catalogue.commands:catalogue", "Say what data a backend has, and what can run there."),
     "ingest": ("carrel.ingest.cli:ingest", "Turn archives into typed tables."),
 }
 

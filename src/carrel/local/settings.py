@@ -13,12 +13,15 @@ if TYPE_CHECKING:
     from carrel.local.study import Study
     from carrel.project import RunCommand
 
+SITE_CATALOGUES = Path(".carrel/catalogues")
+"""Where a site keeps its backends' catalogues, from the folder in which it was started."""
+
 DEFAULT_REGISTRY = "ghcr.io/opensafely-core"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalSettings:
-    """EXECUTOR, TOOLCHAINS_DIR, DOCKER_REGISTRY, STATA_LICENSE, IDENTIFIER_COLUMNS, IDENTIFIER_COLUMNS_FILE."""
+    """EXECUTOR, TOOLCHAINS_DIR, DOCKER_REGISTRY, STATA_LICENSE, IDENTIFIER_COLUMNS(_FILE), CATALOGUES_DIR."""
 
     executor: str = "auto"
     toolchains_dir: Path = Path("toolchains")
@@ -28,6 +31,16 @@ class LocalSettings:
     """Further names of columns that may identify people, by commas."""
     identifier_columns_file: Path | None = None
     """A file of such names, one a line, with comments from `#` on."""
+
+    catalogues_dir: Path | None = None
+    """A folder of backends' catalogues (`<backend>.json`), by which `carrel check` says where actions can run."""
+
+    @property
+    def catalogue_folders(self) -> tuple[Path, ...]:
+        """Where catalogues are: the folder that is set, else that of a site of `carrel up` in this folder."""
+        if self.catalogues_dir is not None:
+            return (self.catalogues_dir,)
+        return (SITE_CATALOGUES,) if SITE_CATALOGUES.is_dir() else ()
 
     @property
     def identifier_names(self) -> tuple[str, ...]:
@@ -50,6 +63,7 @@ class LocalSettings:
             stata_license=env.get("STATA_LICENSE", ""),
             identifier_columns=env.get("IDENTIFIER_COLUMNS", ""),
             identifier_columns_file=Path(listed) if (listed := env.get("IDENTIFIER_COLUMNS_FILE")) else None,
+            catalogues_dir=Path(folder) if (folder := env.get("CATALOGUES_DIR")) else None,
         )
 
     def with_executor(self, name: str | None) -> "LocalSettings":

@@ -1,7 +1,7 @@
 """A study's folder as the local run sees it: its files, its pipeline on one backend, its lock."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,16 +103,19 @@ class Study:
             os.close(descriptor)
 
 
-def load(path: Path, filename: str = PROJECT_FILE) -> "Pipeline":
+def load(path: Path, filename: str = PROJECT_FILE, backends: Collection[str] = ()) -> "Pipeline":
     """The pipeline of a project file, with `backends.yaml` beside it; `filename` is what messages call it.
 
+    `backends`: where a study runs that does not say, if that is known here.
     Raises `ProjectValidationError`, and `LocalError` when a file cannot be read.
     """
     from carrel.project import load_pipeline
+    from carrel.project.constants import DEFAULT_BACKENDS
 
     side = path.parent / SIDE_FILE
     side_text = _text_of(side) if side.is_file() or side.is_symlink() else None
-    return load_pipeline(_text_of(path), filename=filename, side_file=side_text)
+    default = tuple(backends) or DEFAULT_BACKENDS
+    return load_pipeline(_text_of(path), filename=filename, side_file=side_text, default_backends=default)
 
 
 def _text_of(path: Path) -> bytes:

@@ -92,16 +92,20 @@ class CatalogueTable(_Part):
     """One table or view, under the name by which SQL calls it."""
 
     name: CatalogueName
-    schema_name: CatalogueName | None = Field(None, description="SQL's schema, where the database has schemas")
+    schema_name: CatalogueName | None = Field(default=None, description="SQL's schema, where the database has schemas")
     description: CatalogueText = ""
-    columns: tuple[CatalogueColumn, ...] = Field((), max_length=MAX_CATALOGUE_COLUMNS)
+    columns: tuple[CatalogueColumn, ...] = Field(default=(), max_length=MAX_CATALOGUE_COLUMNS)
     rows: int | None = Field(
-        None, ge=ROWS_STEP, description=f"Rounded to a multiple of {ROWS_STEP}; null: few, or not counted"
+        default=None, ge=ROWS_STEP, description=f"Rounded to a multiple of {ROWS_STEP}; null: few, or not counted"
     )
-    has_few_rows: bool = Field(False, description=f"It was counted, and has fewer than {ROWS_STEP}: possibly none")
-    versions: tuple[DataVersion, ...] = Field((), max_length=MAX_CATALOGUE_VERSIONS, description="Newest first")
-    changed: CatalogueDate | None = Field(None, description="When its data last changed")
-    permission: CatalogueName | None = Field(None, description="What a project needs to query it, beside the backend")
+    has_few_rows: bool = Field(
+        default=False, description=f"It was counted, and has fewer than {ROWS_STEP}: possibly none"
+    )
+    versions: tuple[DataVersion, ...] = Field(default=(), max_length=MAX_CATALOGUE_VERSIONS, description="Newest first")
+    changed: CatalogueDate | None = Field(default=None, description="When its data last changed")
+    permission: CatalogueName | None = Field(
+        default=None, description="What a project needs to query it, beside the backend"
+    )
 
     @field_validator("rows")
     @classmethod
@@ -133,8 +137,8 @@ class DataSet(_Part):
     name: CatalogueName
     title: CatalogueText = ""
     description: CatalogueText = ""
-    access: CatalogueText = Field("", description="How to be given access; empty: as the backend says")
-    tables: tuple[CatalogueTable, ...] = Field((), max_length=MAX_CATALOGUE_TABLES)
+    access: CatalogueText = Field(default="", description="How to be given access; empty: as the backend says")
+    tables: tuple[CatalogueTable, ...] = Field(default=(), max_length=MAX_CATALOGUE_TABLES)
 
     @property
     def changed(self) -> str | None:
@@ -148,10 +152,10 @@ class CatalogueDatabase(_Part):
     name: CatalogueName = DEFAULT_DATABASE
     dialect: SqlDialect
     search_path: tuple[CatalogueName, ...] = Field(
-        (), max_length=100, description="Schemas in which SQL finds a table named without one; none: in all"
+        default=(), max_length=100, description="Schemas in which SQL finds a table named without one; none: in all"
     )
-    is_complete: bool = Field(True, description="Whether a table that is not listed is not there for studies")
-    data_sets: tuple[DataSet, ...] = Field((), max_length=MAX_CATALOGUE_TABLES)
+    is_complete: bool = Field(default=True, description="Whether a table that is not listed is not there for studies")
+    data_sets: tuple[DataSet, ...] = Field(default=(), max_length=MAX_CATALOGUE_TABLES)
 
     @model_validator(mode="after")
     def _tables_differ(self) -> Self:
@@ -171,10 +175,10 @@ class Catalogue(_Part):
     backend: Annotated[str, StringConstraints(max_length=MAX_BACKEND_NAME, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
     built: CatalogueDate = Field(description="When it was made from the data")
     description: CatalogueText = ""
-    access: CatalogueText = Field("", description="How to be given access to this backend")
-    contact: CatalogueText = Field("", description="Whom to ask")
-    dummy_data: CatalogueText = Field("", description="Where data comes from that stands in for the real one")
-    databases: tuple[CatalogueDatabase, ...] = Field((), max_length=100)
+    access: CatalogueText = Field(default="", description="How to be given access to this backend")
+    contact: CatalogueText = Field(default="", description="Whom to ask")
+    dummy_data: CatalogueText = Field(default="", description="Where data comes from that stands in for the real one")
+    databases: tuple[CatalogueDatabase, ...] = Field(default=(), max_length=100)
 
     @model_validator(mode="after")
     def _is_within_bounds(self) -> Self:

@@ -19,6 +19,7 @@ from carrel.clients.rap import RapUnavailable
 from carrel.local.settings import LocalSettings
 from carrel.site import job_server
 from carrel.site.board import Board, follow
+from carrel.site.catalogues import NOTES, write_catalogues
 from carrel.site.client import Requests
 from carrel.site.examples import DEFAULT_BACKENDS as BACKENDS
 from carrel.site.examples import INSURANCE, MOBILE, ExampleStudy
@@ -95,6 +96,7 @@ def run_demo(demo: Demo, console: Console) -> bool:
             site,
             up.keys,
             [study.workspace(demo.repo(study)) for study in studies],
+            catalogues=write_catalogues(site, [study.folder / NOTES for study in studies], tell),
             runs=[StudyRun(workspace=study.name, commit=commit) for study, commit in commits.items()],
         )
         tell(f"pages       {job_server.how_to_sign_in(site, up.keys)}")

@@ -87,6 +87,11 @@ class Site:
         return self.root / "logs"
 
     @property
+    def catalogues(self) -> Path:
+        """What data its backends have, a file each."""
+        return self.root / "catalogues"
+
+    @property
     def toolchains_dir(self) -> Path:
         return self.toolchains or self.root / "toolchains"
 

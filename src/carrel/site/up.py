@@ -12,6 +12,7 @@ from carrel.executors.base import ExecutorError
 from carrel.executors.choice import ExecutorSettings, choose_executor, engine_passed_over
 from carrel.local.settings import LocalSettings
 from carrel.site import job_server
+from carrel.site.catalogues import NOTES, write_catalogues
 from carrel.site.examples import EXAMPLES
 from carrel.site.layout import Site, SiteBackend, SiteError
 from carrel.site.processes import Running, running
@@ -102,7 +103,11 @@ def bring_up(
         repos = {study: site.root / "studies" / f"{study.name}.git" for study in EXAMPLES}
         for study, repo in repos.items():
             study.commit(repo)
-        job_server.set_up(site, started.keys, [study.workspace(repo) for study, repo in repos.items()])
+        notes = [path] if (path := site.root / NOTES).is_file() else []
+        catalogues = write_catalogues(site, notes, tell)
+        job_server.set_up(
+            site, started.keys, [study.workspace(repo) for study, repo in repos.items()], catalogues=catalogues
+        )
         for line in introduction(started):
             tell(line)
         started.watch()
