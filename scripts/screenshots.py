@@ -47,17 +47,20 @@ def take_all(scratch: Path, wanted_names: list[str]) -> None:
     showcase = add_showcase(scratch)
     if not wanted_names:
         shutil.rmtree(FOLDER, ignore_errors=True)
-    cookies = {
-        name: browse(person).cookies["carrel_session"].value if person else None
-        for name, person in {"ann": showcase.researcher, "sam": showcase.staff, "nobody": None}.items()
-    }
-    pages = [page for page in pages_of(showcase) if not wanted_names or any(part in page[0] for part in wanted_names)]
+    clients = {"ann": browse(showcase.researcher), "sam": browse(showcase.staff), "nobody": browse()}
+    pages = [
+        (name, path, by)
+        for name, path, by in pages_of(showcase)
+        if not wanted_names or any(part in name for part in wanted_names)
+        if is_a_page(clients[by], path)
+    ]
     with served(application) as url, running_browser() as browser:
         for scheme, width in (("light", WIDE), ("dark", WIDE), ("light", NARROW), ("dark", NARROW)):
-            for person, cookie in cookies.items():
+            for person, client in clients.items():
                 with Visit(browser, url, width=width, scheme=scheme) as visit:
-                    if cookie:
-                        visit.context.add_cookies([{"name": "carrel_session", "value": cookie, "url": url}])
+                    if person != "nobody":
+                        session = client.cookies["carrel_session"].value
+                        visit.context.add_cookies([{"name": "carrel_session", "value": session, "url": url}])
                     for name, path, by in pages:
                         if by != person:
                             continue
@@ -66,6 +69,16 @@ def take_all(scratch: Path, wanted_names: list[str]) -> None:
                     for complaint in dict.fromkeys(visit.complaints):
                         print(f"{scheme} {width}: {complaint}")
     print(f"{len(pages)} pages, four pictures of each, in {FOLDER.relative_to(ROOT)}/")
+
+
+def is_a_page(client: Any, path: str) -> bool:
+    """Not a file, a feed, a part of a page, or an address that only takes forms."""
+    answer = client.get(path, SERVER_NAME="127.0.0.1")
+    return (
+        answer["Content-Type"].startswith("text/html")
+        and answer.status_code in (200, 403, 404)
+        and b"<html" in answer.content
+    )
 
 
 def pages_of(showcase: Any) -> Iterator[tuple[str, str, str]]:
