@@ -64,7 +64,7 @@ class ReleasedFile(_Message):
         description="The file's path below its workspace", examples=["output/table.csv"]
     )
     url: str = ""
-    size: int = Field(ge=0, le=2**53, description="In bytes")
+    size: int = Field(ge=0, le=2**53, strict=True, description="In bytes")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     date: str = Field(description="When the file was last changed, in ISO 8601", examples=["2026-05-03T09:00:00Z"])
     metadata: dict[str, Any] = {}

@@ -42,7 +42,9 @@ MEANINGS = {
     405: "There is no such method here",
     409: "It contradicts what is there already",
     413: "The body is too long",
+    304: "It is as it was: the etag is the same",
     429: "Too many requests; ask again after `Retry-After` seconds",
+    503: "The study's repository cannot be read just now; ask again after `Retry-After` seconds",
 }
 
 

@@ -9,7 +9,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 import carrel
-from carrel.jobserver.api import jobs, level4, people, releases, snapshots, workspaces
+from carrel.jobserver.api import backends, jobs, level4, people, releases, runs, snapshots, workspaces
 from carrel.jobserver.api.answers import ApiError, ApiProblem, ApiRefusal
 from carrel.jobserver.api.bodies import BodyError, BodyParser, is_text
 
@@ -24,12 +24,13 @@ def build() -> NinjaAPI:
         description="Ask for runs, follow them, release what they made. Times are UTC, in ISO 8601.",
         urls_namespace="api",
         docs_url=None,
+        openapi_url=None,
         parser=BodyParser(),
     )
-    for room in (jobs, people, workspaces, releases, snapshots, level4):
+    for room in (jobs, people, workspaces, releases, snapshots, level4, backends, runs):
         api.add_router("", room.router)
-    api.add_exception_handler(HttpError, _on_refusal)
-    api.add_exception_handler(ValidationError, _on_invalid)
+    api.add_exception_handler(HttpError, answer_refusal)
+    api.add_exception_handler(ValidationError, answer_invalid)
     api.add_exception_handler(Http404, lambda _request, error: problem(404, str(error) or "Not found."))
     return api
 
@@ -98,7 +99,8 @@ def _without_body(response: Any) -> HttpResponse:
     return head
 
 
-def _on_refusal(_request: HttpRequest, error: Any) -> HttpResponse:
+def answer_refusal(_request: HttpRequest, error: Any) -> HttpResponse:
+    """Answer what an endpoint, or django-ninja, refused."""
     if isinstance(error, ApiRefusal):
         response = problem(error.status_code, error.body.detail, error.body.errors)
     elif isinstance(error.__cause__, BodyError):
@@ -109,15 +111,18 @@ def _on_refusal(_request: HttpRequest, error: Any) -> HttpResponse:
         response = problem(error.status_code, error.message)
     if response.status_code == 401:
         response["WWW-Authenticate"] = "Bearer"
+    if response.status_code in (429, 503):
+        response["Retry-After"] = "30"
     return response
 
 
-def _on_invalid(_request: HttpRequest, error: Any) -> HttpResponse:
-    errors = [ApiProblem(where=_place(entry["loc"]), what=str(entry["msg"])[:500]) for entry in error.errors[:50]]
+def answer_invalid(_request: HttpRequest, error: Any) -> HttpResponse:
+    """Answer a request that is not what the endpoint takes: 400, with each place."""
+    errors = [ApiProblem(where=place_of(entry["loc"]), what=str(entry["msg"])[:500]) for entry in error.errors[:50]]
     return problem(400, "The request is not what this address takes.", errors)
 
 
-def _place(location: Sequence[Any]) -> str:
+def place_of(location: Sequence[Any]) -> str:
     """`body.files.3.name`, without the name of the endpoint's own argument, which django-ninja puts after `body`."""
     source, *steps = location
     inner = steps[1:] if source == "body" else steps

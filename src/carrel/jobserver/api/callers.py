@@ -4,10 +4,12 @@ Whoever shows a token in `Authorization` is taken by it alone: cookies are not l
 make a browser use them. Only sessions need CSRF tokens. The contract's clients depend on 403 where HTTP has 401.
 """
 
+import time
 import unicodedata
 from typing import Any, TypeAlias, cast
 
 from django.contrib.auth.models import AnonymousUser
+from django.core.cache import cache
 from django.http import HttpRequest
 from ninja.utils import check_csrf
 
@@ -19,6 +21,8 @@ from carrel.jobserver.rights.permissions import Permission
 from carrel.jobserver.rights.scopes import SCOPE_WORDS, Scope
 from carrel.jobserver.service import tokens
 
+REQUESTS_A_MINUTE = 300
+"""Of one personal token at our own API."""
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 OS_USER = "OS-User"
 
@@ -147,7 +151,19 @@ class ScopedAuth:
         self.scope = scope
 
     def __call__(self, request: HttpRequest) -> User:
-        return _person_of_token(request, self.scope, status=401)
+        user = _person_of_token(request, self.scope, status=401)
+        check_rate(cast(ApiRequest, request).token)
+        return user
+
+
+def check_rate(token: PersonalToken | None) -> None:
+    """Count one request of a token; refuse (429) beyond REQUESTS_A_MINUTE. Processes of one machine count together."""
+    if token is None:
+        return
+    key = f"api-requests-{token.pk}-{int(time.time()) // 60}"
+    cache.add(key, 0, 120)
+    if cache.incr(key) > REQUESTS_A_MINUTE:
+        refuse(429, f"More than {REQUESTS_A_MINUTE} requests within a minute. Wait for the next one.")
 
 
 def permit(

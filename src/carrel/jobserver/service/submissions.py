@@ -96,6 +96,12 @@ def submit(submission: Submission, actor: Actor | None = None) -> RunGroup:
     return run
 
 
+def plan_submission(submission: Submission) -> dict[str, Plan]:
+    """Return by backend what would happen if this was submitted; raises what `submit` raises, and stores nothing."""
+    _, parts = _checked(submission)
+    return {part.backend.slug: part.plan for part in parts}
+
+
 def _submitted_before(submission: Submission) -> RunGroup | None:
     run = RunGroup.objects.filter(submission_key=submission.submission_key).first()
     if run is not None and (run.workspace_id, run.created_by_id) != (submission.workspace.pk, submission.person.pk):
