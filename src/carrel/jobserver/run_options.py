@@ -111,9 +111,18 @@ def shown_backends(
 
 
 def run_options(
-    workspace: Workspace, commit: str, person: Person, rights: Rights, *, has_second_factor: bool = False
+    workspace: Workspace,
+    commit: str,
+    person: Person | None,
+    rights: Rights,
+    *,
+    has_second_factor: bool = False,
+    is_to_run: bool = True,
 ) -> RunChoices:
-    """Put together what this person can run; raises StudyFault, StudyUnavailable, ProjectValidationError."""
+    """Put together what this person can run; raises StudyFault, StudyUnavailable, ProjectValidationError.
+
+    Without `is_to_run` somebody only looks at how actions stand: whether they may run any of them is not asked.
+    """
     code = studies.study_at(workspace, commit)
     names = studies.backend_names(workspace, visible_backends(person, rights).filter(is_active=True))
     default = settings.get().default_backend
@@ -121,7 +130,9 @@ def run_options(
     backends = [
         backend for backend in shown_backends(workspace, person, rights, pipeline.where.only or ()) if backend.is_active
     ]
-    refusals = refusals_of(workspace, person, rights, backends, has_second_factor=has_second_factor)
+    refusals: dict[str, RunRefusal] = {}
+    if is_to_run and person is not None:
+        refusals = refusals_of(workspace, person, rights, backends, has_second_factor=has_second_factor)
     columns = tuple(_column(code, names, default, backend, refusals.get(backend.slug)) for backend in backends)
     pipelines = {column.slug: column.pipeline for column in columns if column.pipeline is not None}
     checks, tables = data_of(workspace, code, pipelines, backends)

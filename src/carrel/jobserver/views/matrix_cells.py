@@ -56,6 +56,24 @@ def _tick_cell(cell: MatrixCell, action: str, now: datetime, *, is_ticked: bool)
     return f'<label class="cell">{box}{standing}</label>'
 
 
+def state_rows(rows: Iterable[MatrixRow], now: datetime, workspace_url: str) -> SafeString:
+    """Return rows that only tell how each action stands; chips lead to the jobs."""
+    return SafeString("".join(_state_row(row, now, workspace_url) for row in rows))
+
+
+def _state_row(row: MatrixRow, now: datetime, workspace_url: str) -> str:
+    cells = []
+    for cell in row.cells:
+        url = f"{workspace_url}{cell.state.run_id}/{cell.state.identifier}/" if cell.state else ""
+        standing = standing_html(cell, now, url)
+        if cell.refusal is not None:
+            word = f'<span class="refused" title="{escape(cell.refusal.reason)}">{escape(cell.refusal.short)}</span>'
+            standing = f"{word}{standing if cell.state else ''}"
+        cells.append(f'<td><span class="cell">{standing}</span></td>')
+    needs = f'<span class="sub">needs {escape(", ".join(row.needs))}</span>' if row.needs else ""
+    return f'<tr><th scope="row">{escape(row.action)}{needs}</th>{"".join(cells)}</tr>'
+
+
 def standing_html(cell: MatrixCell, now: datetime, url: str = "") -> str:
     """Return how the latest job stands: a chip (that leads to `url`), and since when, why it waits, or what changed."""
     state = cell.state

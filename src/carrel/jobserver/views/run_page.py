@@ -311,7 +311,7 @@ def shown_rows(rows: tuple[MatrixRow, ...], choice: Choice) -> Iterator[ShownRow
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class FaultyLine:
     """One problem of a project file, with the line that it is in and a caret below its column."""
 
     problem: Problem
@@ -324,7 +324,7 @@ class Fault:
         return " " * len(str(self.problem.line))
 
 
-def faults_of(error: ProjectValidationError, code: studies.StudyCode) -> Iterator[Fault]:
+def faults_of(error: ProjectValidationError, code: studies.StudyCode) -> Iterator[FaultyLine]:
     """Yield each problem with its line, cut where it is long, and a caret below its column."""
     project_lines = code.definition.decode(errors="replace").splitlines()
     side_lines = (code.side_file or b"").decode(errors="replace").splitlines()
@@ -332,7 +332,7 @@ def faults_of(error: ProjectValidationError, code: studies.StudyCode) -> Iterato
         lines = project_lines if problem.filename == "project.yaml" else side_lines
         line = lines[problem.line - 1].replace("\t", " ") if 0 < problem.line <= len(lines) else ""
         start = max(0, problem.column - LINE_SHOWN // 2) if len(line) > LINE_SHOWN else 0
-        yield Fault(problem, line[start : start + LINE_SHOWN], f"{' ' * (problem.column - 1 - start)}^" if line else "")
+        yield FaultyLine(problem, line[start : start + LINE_SHOWN], f"{' ' * (problem.column - 1 - start)}^" if line else "")
 
 
 # --- small matters
