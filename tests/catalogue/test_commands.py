@@ -9,7 +9,7 @@ import duckdb
 import pytest
 from tests.support.http_server import Handler, serving
 
-from carrel.catalogue.publication import PublicationError, catalogue_address, publish, read_token
+from carrel.catalogue.publication import CatalogueNotTaken, catalogue_address, publish, read_token
 from carrel.cli.main import carrel
 from carrel.messages.catalogue import Catalogue, dump_catalogue, parse_catalogue
 
@@ -168,7 +168,7 @@ def test_publish_puts_the_document_with_the_backends_token(here: Path) -> None:
         (422, b"x" * 100_000, "refuses the catalogue (422): xxx"),
         (401, b"", "refuses the token for north: make a new one"),
         (403, b"", "refuses the token for north"),
-        (404, b"", "has no backend north, or takes no catalogues (http://"),
+        (404, b"", "has no backend north, or no place for it (http://"),
         (413, b"", "refuses the catalogue (413)"),
         (302, b"", "answers from another address"),
         (500, b"secret", "cannot take it just now (500): try again later"),
@@ -188,7 +188,7 @@ def test_what_the_job_server_refuses_is_said(here: Path, status: int, body: byte
 def test_a_server_that_is_not_there_is_said() -> None:
     with serving(server()) as url:
         pass
-    with pytest.raises(PublicationError, match=r"could not be reached \(ConnectError\): try again later"):
+    with pytest.raises(CatalogueNotTaken, match=r"could not be reached \(ConnectError\): try again later"):
         publish(CATALOGUE, url, "the-token")
 
 
@@ -196,14 +196,14 @@ def test_a_server_that_is_not_there_is_said() -> None:
     "url", ["", "jobs.example.org", "ftp://h", "http://", "https://h?x=1", "https://u:p@h", "http://[h"]
 )
 def test_what_is_no_address_of_a_job_server(url: str) -> None:
-    with pytest.raises(PublicationError, match="--to must be the job server's address"):
+    with pytest.raises(CatalogueNotTaken, match="--to must be the job server's address"):
         catalogue_address(url, "north")
 
 
 @pytest.mark.parametrize("token", [b"", b"\n", b"two words", "tökën".encode(), b"x" * 5_000, b"a\nb"])
 def test_files_that_hold_no_token(tmp_path: Path, token: bytes) -> None:
     (tmp_path / "token").write_bytes(token)
-    with pytest.raises(PublicationError, match="does not hold a token"):
+    with pytest.raises(CatalogueNotTaken, match="does not hold a token"):
         read_token(tmp_path / "token")
-    with pytest.raises(PublicationError, match="the file of the token cannot be read: No such file"):
+    with pytest.raises(CatalogueNotTaken, match="the file of the token cannot be read: No such file"):
         read_token(tmp_path / "missing")

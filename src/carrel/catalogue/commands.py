@@ -23,11 +23,11 @@ def told() -> Iterator[None]:
     from carrel.catalogue.databases import DatabaseUnreadable
     from carrel.catalogue.dummy import DummyError
     from carrel.catalogue.notes import NotesError
-    from carrel.catalogue.publication import PublicationError
+    from carrel.catalogue.publication import CatalogueNotTaken
 
     try:
         yield
-    except (CatalogueError, DatabaseUnreadable, DummyError, NotesError, PublicationError) as error:
+    except (CatalogueError, DatabaseUnreadable, DummyError, NotesError, CatalogueNotTaken) as error:
         raise click.ClickException(str(error)) from None
 
 

@@ -13,37 +13,37 @@ MAX_ANSWER_SHOWN = 2_000
 MAX_TOKEN_BYTES = 4_096
 
 
-class PublicationError(Exception):
+class CatalogueNotTaken(Exception):
     """The job server did not take the catalogue; the message says why, and what to do."""
 
 
 def catalogue_address(server: str, backend: str) -> str:
-    """Return the address to which a backend's catalogue is put. PublicationError for one that is no address."""
+    """Return the address to which a backend's catalogue is put. CatalogueNotTaken for one that is no address."""
     try:
         parts = urlsplit(server)
         host = parts.hostname
     except ValueError:
         host = None
     if not host or parts.scheme not in ("http", "https") or parts.query or parts.fragment or parts.username:
-        raise PublicationError("--to must be the job server's address, such as https://jobs.example.org")
+        raise CatalogueNotTaken("--to must be the job server's address, such as https://jobs.example.org")
     return f"{server.rstrip('/')}/api/v2/backends/{quote(backend)}/catalogue"
 
 
 def read_token(path: Path) -> str:
-    """Return the token in a file; PublicationError where there is none that could be one."""
+    """Return the token in a file; CatalogueNotTaken where there is none that could be one."""
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_TOKEN_BYTES + 1)
     except OSError as error:
-        raise PublicationError(f"the file of the token cannot be read: {error.strerror}: {path}") from None
+        raise CatalogueNotTaken(f"the file of the token cannot be read: {error.strerror}: {path}") from None
     token = data.decode("ascii", "replace").strip()
     if not token or len(data) > MAX_TOKEN_BYTES or not token.isascii() or not token.isprintable() or " " in token:
-        raise PublicationError(f"{path} does not hold a token: one line, without blanks")
+        raise CatalogueNotTaken(f"{path} does not hold a token: one line, without blanks")
     return token
 
 
 def publish(catalogue: Catalogue, server: str, token: str) -> None:
-    """Put a catalogue to a job server; again, it changes nothing. PublicationError says what to do."""
+    """Put a catalogue to a job server; again, it changes nothing. CatalogueNotTaken says what to do."""
     address = catalogue_address(server, catalogue.backend)
     headers = {"Authorization": token, "Content-Type": "application/json"}
     timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
@@ -56,19 +56,19 @@ def publish(catalogue: Catalogue, server: str, token: str) -> None:
                 return
             said = _beginning(answer)
     except httpx.HTTPError as error:
-        raise PublicationError(f"{server} could not be reached ({type(error).__name__}): try again later") from None
+        raise CatalogueNotTaken(f"{server} could not be reached ({type(error).__name__}): try again later") from None
     status = answer.status_code
     if status in (401, 403):
-        raise PublicationError(f"the job server refuses the token for {catalogue.backend}: make a new one there")
+        raise CatalogueNotTaken(f"the job server refuses the token for {catalogue.backend}: make a new one there")
     if status == 404:
-        raise PublicationError(f"the job server has no backend {catalogue.backend}, or takes no catalogues ({address})")
+        raise CatalogueNotTaken(f"the job server has no backend {catalogue.backend}, or no place for it ({address})")
     if answer.is_redirect:
-        raise PublicationError(
+        raise CatalogueNotTaken(
             "the job server answers from another address: give that one; the token goes nowhere else"
         )
     if status >= 500:
-        raise PublicationError(f"the job server cannot take it just now ({status}): try again later")
-    raise PublicationError(f"the job server refuses the catalogue ({status}): {said}")
+        raise CatalogueNotTaken(f"the job server cannot take it just now ({status}): try again later")
+    raise CatalogueNotTaken(f"the job server refuses the catalogue ({status}): {said}")
 
 
 def _beginning(answer: httpx.Response) -> str:
