@@ -16,6 +16,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 FOLDER = ROOT / "build" / "screenshots"
+DOWNLOADS = (".csv", ".jsonl", ".xml")
 PART = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
@@ -40,11 +41,13 @@ def take_all(scratch: Path, wanted_names: list[str]) -> None:
     from tests.support.browser import NARROW, WIDE, Visit, running_browser, screenshot, served
     from tests.support.jobserver import browse
     from tests.support.showcase import add_showcase
+    from tests.support.showcase_site import add_site
 
     from carrel.web.wsgi import application
 
     call_command("migrate", verbosity=0)
     showcase = add_showcase(scratch)
+    add_site(showcase)
     if not wanted_names:
         shutil.rmtree(FOLDER, ignore_errors=True)
     clients = {"ann": browse(showcase.researcher), "sam": browse(showcase.staff), "nobody": browse()}
@@ -94,15 +97,21 @@ def pages_of(showcase: Any) -> Iterator[tuple[str, str, str]]:
         "rap_id": showcase.failed_job.request.identifier,
         "backend": "north",
         "username": "ann",
+        "slug": "leiford",
+        "name": "OutputChecker",
     }
     yield "home-signed-out", "/", "nobody"
+    yield "register-signed-out", "/register/", "nobody"
+    yield "data-table-patients", "/data/table/?name=patients", "ann"
+    yield "data-search", "/data/?q=patient", "ann"
+    yield "search-patient", "/search/?q=patient", "ann"
     yield "sign-in", "/accounts/login/", "nobody"
     yield "not-found", "/no/such/page/here/", "ann"
     for page in (*PAGES, *PROJECT_PAGES):
         names = PART.findall(page.path)
-        if all(name in parts for name in names):
+        if all(name in parts for name in names) and not page.path.endswith(DOWNLOADS):
             path = PART.sub(lambda match: str(parts[match[1]]), page.path)
-            yield page.name, f"/{path}", "sam" if path.startswith("staff/") else "ann"
+            yield page.name, f"/{path}", "sam" if path.startswith(("staff/", "usage/")) else "ann"
 
 
 if __name__ == "__main__":

@@ -68,7 +68,6 @@ def setup_steps(values: SetupValues) -> list[SetupStep]:
         "export WORKDIR=/srv/carrel/agent",
         "export HIGH_PRIVACY_STORAGE_BASE=/srv/carrel/high MEDIUM_PRIVACY_STORAGE_BASE=/srv/carrel/medium",
         "export DEFAULT_DATABASE_URL=<the database, with a log-in that may only read>",
-        "carrel doctor",
         "carrel agent",
     ]
     steps.append(SetupStep("Agent", "On the machine beside the data, in a folder of its own.", "\n".join(agent)))

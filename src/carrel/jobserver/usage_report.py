@@ -40,16 +40,19 @@ def month_of(text: str) -> date | None:
         return None
 
 
+SUMS = {
+    "total_jobs": Sum("jobs"),
+    "total_failed": Sum("failed"),
+    "run_hours": Sum("run_seconds") / 3600.0,
+    "cpu_hours": Sum("cpu_seconds") / 3600.0,
+    "memory_gb_hours": Sum("memory_mb_seconds") / 1000.0 / 3600.0,
+}
+"""What is told of rows together: None where there are none."""
+
+
 def with_sums(rows: QuerySet[UsageMonth], *fields: str) -> QuerySet[Any, dict[str, Any]]:
     """Return sums of the measures, by these fields."""
-    sums = {
-        "total_jobs": Sum("jobs"),
-        "total_failed": Sum("failed"),
-        "run_hours": Sum("run_seconds") / 3600.0,
-        "cpu_hours": Sum("cpu_seconds") / 3600.0,
-        "memory_gb_hours": Sum("memory_mb_seconds") / 1000.0 / 3600.0,
-    }
-    return rows.order_by().values(*fields).annotate(**sums)
+    return rows.order_by().values(*fields).annotate(**SUMS)
 
 
 def grouped(rows: QuerySet[UsageMonth], group: str) -> QuerySet[Any, dict[str, Any]]:

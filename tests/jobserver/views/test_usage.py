@@ -126,6 +126,7 @@ def test_pages_by_project_person_backend_month(jobs: None, django_assert_max_num
         with django_assert_max_num_queries(12):
             page = lead.get(f"/usage/?by={group}").content.decode()
         assert words in page
+        assert "24 jobs" in page
     assert "Beta" not in lead.get("/usage/?project=alpha").content.decode().split("<tbody>")[1]
     assert lead.get("/usage/?by=nonsense&since=x&until=&person=%00").status_code == 200
 

@@ -1,8 +1,11 @@
 """`{% load jobserver %}`: what only the job server's templates need."""
 
+from datetime import date
 from typing import Any
 
 from django import template
+
+from carrel.pages.templatetags.pages import day
 
 register = template.Library()
 LONGEST = 400
@@ -26,3 +29,9 @@ def compact(value: Any) -> str:
 def thousands(number: int) -> str:
     """Write a count with commas: `12,034`."""
     return f"{number:,}"
+
+
+@register.filter
+def catalogue_day(text: str | None) -> str:
+    """Write a date of a catalogue (`2026-11-22`, or to the second) as pages write days."""
+    return day(date.fromisoformat(text[:10])) if text else "not known"

@@ -13,7 +13,7 @@ from carrel.jobserver.rights.access import CarrelRequest, Page, permitted
 from carrel.jobserver.rights.permissions import Permission
 from carrel.jobserver.rights.visibility import visible_backends, visible_projects
 from carrel.jobserver.service.exports import note_export
-from carrel.jobserver.usage_report import GROUPS, csv_rows, grouped, narrowed, with_sums
+from carrel.jobserver.usage_report import GROUPS, SUMS, csv_rows, grouped, narrowed
 from carrel.pages.frame import PageLink
 from carrel.pages.lists import active_filters, page_of, url_with
 
@@ -52,7 +52,7 @@ def usage_page(request: CarrelRequest, rows: QuerySet[UsageMonth], project: Proj
     context: dict[str, Any] = {
         "project": project,
         "page": page_of(request.GET, grouped(chosen, group)),
-        "total": with_sums(chosen).first(),
+        "total": chosen.aggregate(**SUMS),
         "label": GROUPS[group][0],
         "group": group,
         "tabs": [

@@ -11,7 +11,6 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_POST
 
 from carrel.jobserver.models import Backend, JobRequest
 from carrel.jobserver.models.runs import ACTIVE_STATUSES
@@ -81,9 +80,10 @@ def request_list(request: CarrelRequest) -> HttpResponse:
     return render(request, "jobserver/staff/requests.html", context)
 
 
-@require_POST
 def act(request: CarrelRequest) -> HttpResponse:
     """Cancel one, or send it again now."""
+    if request.method != "POST":
+        return SeeOther(reverse("staff-requests"))
     form = ChosenRequest(request.POST)
     if not form.is_valid():
         messages.error(request, "There is no such request any more.")
