@@ -18,7 +18,7 @@ from django.db import close_old_connections, connection
 
 from carrel.clients.rap import RapClient
 from carrel.jobserver import settings
-from carrel.jobserver.service import digests, leases, link, outbox, schedules
+from carrel.jobserver.service import digests, housekeeping, leases, link, outbox, schedules
 from carrel.jobserver.waking import forget, listen, wake
 
 __all__ = ["run", "start_thread", "wake"]
@@ -31,6 +31,7 @@ PAUSE_AFTER_FAULT = 5.0
 BACKENDS_EVERY = 15.0
 """Seconds between two questions how the backends are."""
 DIGESTS_EVERY = 60.0
+HOUSEKEEPING_EVERY = 300.0
 SCHEDULE_PAUSE = 60.0
 """Seconds after which a scheduled run whose repository could not be read is tried again."""
 CALLS_AT_ONCE = 4
@@ -174,6 +175,24 @@ class ScheduleWork:
         """Nothing stays open."""
 
 
+class HousekeepingWork:
+    """Reminders and the summary of usage."""
+
+    lease = "housekeeping"
+
+    def __init__(self) -> None:
+        self.crew = Crew("housekeeping")
+        self._looked = float("-inf")
+
+    def step(self) -> None:
+        """Look now and then whether something is due."""
+        if time.monotonic() - self._looked >= HOUSEKEEPING_EVERY and self.crew.start(("all",), housekeeping.tidy_up):
+            self._looked = time.monotonic()
+
+    def close(self) -> None:
+        """Nothing stays open."""
+
+
 class Work(Protocol):
     """Something to do again and again: by one process at a time, which holds its lease."""
 
@@ -222,13 +241,13 @@ def run(stop: threading.Event) -> None:
 
 
 def works_of(own: settings.JobServerSettings) -> list[Work]:
-    """Return all that there is to do: with each controller, with messages, with schedules."""
+    """Return all that there is to do: with each controller, with messages, with schedules, and housekeeping."""
     controllers = [
         ControllerWork(name, RapClient(address.rap_api_base_url, address.token), own.rap_api_poll_interval, Crew(name))
         for name, address in own.links.items()
         if address.rap_api_base_url
     ]
-    return [*controllers, MessageWork(), ScheduleWork()]
+    return [*controllers, MessageWork(), ScheduleWork(), HousekeepingWork()]
 
 
 def _end(works: list[Work], holder: str) -> None:

@@ -43,6 +43,8 @@ class JobServerSettings(EnvironmentSettings):
     """Where a proxy serves RELEASE_STORAGE internally (`/released/`). Requests that have exactly this in the header
     `Releases-Redirect` are answered with `X-Accel-Redirect`; empty: the bytes are always sent from here."""
     max_release_file_bytes: int = Field(default=16 * 1024 * 1024, gt=0)
+    project_retention_days: int = Field(default=3650, ge=0)
+    """How long a closed project is kept before it may be deleted (`carrel manage close_project --delete`)."""
     default_backend: str = ""
     """Slug of the backend of a study whose project.yaml names none with `run_on`; empty: all of the project's."""
 
