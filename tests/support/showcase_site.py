@@ -1,5 +1,7 @@
 """What surrounds the showcase: organisations, trainings, catalogues, a day of each backend, usage, the audit log."""
 
+import hashlib
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -41,10 +43,8 @@ def catalogue_of(backend: str, tables: dict[str, dict[str, str]], **fields: Any)
 
 def add_catalogue(backend: Backend, document: dict[str, Any], **fields: Any) -> CatalogueVersion:
     """A version of the backend's catalogue."""
-    number = backend.catalogues.count()
-    return CatalogueVersion.objects.create(
-        backend=backend, document=document, digest=f"{backend.pk:032}{number:032}", **fields
-    )
+    digest = hashlib.sha256(json.dumps(document).encode()).hexdigest()
+    return CatalogueVersion.objects.create(backend=backend, document=document, digest=digest, **fields)
 
 
 def add_site(showcase: Showcase, now: datetime | None = None) -> None:

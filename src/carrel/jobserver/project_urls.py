@@ -5,12 +5,25 @@ from itertools import chain
 from django.urls import URLPattern, URLResolver
 
 from carrel.jobserver.rights.access import Page
-from carrel.jobserver.views import jobs, logs, outputs, projects, run_page, runs, schedules, usage, webhooks, workspace
+from carrel.jobserver.views import (
+    data,
+    jobs,
+    logs,
+    outputs,
+    projects,
+    run_page,
+    runs,
+    schedules,
+    usage,
+    webhooks,
+    workspace,
+)
 
 PROJECT_PAGES: list[Page] = list(
     chain(
         projects.PROJECT_PAGES,
         usage.PROJECT_PAGES,
+        data.PROJECT_PAGES,
         workspace.PROJECT_PAGES,
         run_page.PROJECT_PAGES,
         logs.PROJECT_PAGES,

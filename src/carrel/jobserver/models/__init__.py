@@ -48,7 +48,7 @@ from carrel.jobserver.models.runs import (
     RunGroup,
     Schedule,
 )
-from carrel.jobserver.models.usage import UsageMonth
+from carrel.jobserver.models.usage import DataUse, UsageMonth
 
 __all__ = [
     "Alert",
@@ -61,6 +61,7 @@ __all__ = [
     "CatalogueVersion",
     "ControllerContact",
     "DataPermission",
+    "DataUse",
     "Job",
     "JobRequest",
     "JobStatusChange",

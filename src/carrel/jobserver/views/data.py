@@ -6,7 +6,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from carrel.jobserver.data_catalogue import changes_between, columns_of
-from carrel.jobserver.models import Backend, CatalogueVersion
+from carrel.jobserver.data_report import by_table, uses_for
+from carrel.jobserver.models import Backend, CatalogueVersion, Project
 from carrel.jobserver.rights.access import EVERYBODY, CarrelRequest, Page
 from carrel.jobserver.views.catalogues import (
     BackendCatalogue,
@@ -24,6 +25,7 @@ from carrel.pages.lists import active_filters, page_of
 TABLES_PER_PAGE = 100
 VERSIONS_PER_PAGE = 20
 MAX_QUERY = 200
+LATEST_USES = 20
 
 
 def data_page(request: CarrelRequest) -> HttpResponse:
@@ -94,6 +96,9 @@ def table_page(request: CarrelRequest) -> HttpResponse:
         "entries": entries,
         "columns": columns_of([entry.table for _, entry in entries]),
         "without": [row.backend.name for row in described if row.backend.pk not in with_table],
+        "uses": uses_for(request).filter(
+            table_name=name, database=database, backend__in=[backend for backend, _ in entries]
+        )[:LATEST_USES],
         "access": access_words(described, with_table),
         "now": timezone.now(),
         "crumbs": [PageLink("Data", reverse("data")), PageLink(name)],
@@ -110,6 +115,25 @@ def access_words(rows: list[BackendCatalogue], backends: set[int]) -> list[tuple
     ]
 
 
+def project_data(request: CarrelRequest, *, project: Project) -> HttpResponse:
+    """Which tables the project's jobs read, on which backend; and the latest jobs that did."""
+    uses = uses_for(request).filter(project=project)
+    context = {
+        "project": project,
+        "tables": [
+            (row, table_url(row["database"], row["table_name"])) for row in by_table(uses.exclude(table_name=""))
+        ],
+        "page": page_of(request.GET, uses),
+        "crumbs": [
+            PageLink("Projects", reverse("projects")),
+            PageLink(project.name, project.get_absolute_url()),
+            PageLink("Data"),
+        ],
+    }
+    return render(request, "jobserver/data/project.html", context)
+
+
+PROJECT_PAGES = [Page("<slug:project>/data/", project_data, "project-data", EVERYBODY)]
 PAGES = [
     Page("data/", data_page, "data", EVERYBODY),
     Page("data/table/", table_page, "data-table", EVERYBODY),

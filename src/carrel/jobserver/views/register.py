@@ -7,7 +7,8 @@ from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-from carrel.jobserver.models import Project, ProjectBackend, RunGroup
+from carrel.jobserver.data_report import tables_used
+from carrel.jobserver.models import Project, ProjectBackend, RunGroup, Snapshot
 from carrel.jobserver.rights.access import EVERYBODY, CarrelRequest, Page
 from carrel.jobserver.rights.grants import Rights
 from carrel.jobserver.rights.visibility import visible_backends
@@ -20,8 +21,9 @@ def register(request: CarrelRequest) -> HttpResponse:
     """All listed projects, the same for everybody, whoever looks."""
     rows = registered_projects()
     if request.GET.get("format") == "json":
-        return JsonResponse({"at": timezone.now(), "projects": [as_json(project) for project in rows]})
+        return JsonResponse({"at": timezone.now(), "projects": [as_json(project) for project in with_data(list(rows))]})
     page = page_of(request.GET, rows, PAGE_SIZE)
+    page.object_list = with_data(list(page.object_list))
     return render(request, "jobserver/register.html", {"page": page, "today": timezone.now().date()})
 
 
@@ -49,6 +51,17 @@ def registered_projects() -> QuerySet[Project]:
     )
 
 
+def with_data(projects: list[Any]) -> list[Any]:
+    """Add to each project what is known of the tables that it used, and how much of it is published."""
+    tables = tables_used(projects, visible_backends(None, Rights()))
+    published = Snapshot.objects.published().filter(workspace__project__in=projects).order_by()
+    counts = dict(published.values_list("workspace__project").annotate(count=Count("pk")))
+    for project in projects:
+        project.tables_used = tables.get(project.pk, [])
+        project.published_count = counts.get(project.pk, 0)
+    return projects
+
+
 def as_json(project: Any) -> dict[str, Any]:
     """Return a project's entry as programs read it."""
     return {
@@ -67,6 +80,8 @@ def as_json(project: Any) -> dict[str, Any]:
         ],
         "backends": [row.backend.name for row in project.public_opt_ins],
         "data": [permission.name for permission in project.data_permissions.all()],
+        "data_used": project.tables_used,
+        "published_outputs": project.published_count,
         "runs": project.run_count or 0,
         "last_run_at": project.last_run_at,
     }
