@@ -170,6 +170,7 @@ _MOST = {
         "executors/toolchains.py:_run",
     ),
     "runs inside the sandbox of the job that wants it, within that job's memory": (
+        "jobserver/first_study/analysis/summarise.py:",
         "sqlrunner/dummy.py:_read",
         "sqlrunner/dummy.py:copy_dummy_data",
         "sqlrunner/query.py:read_query",

@@ -19,7 +19,13 @@ from carrel.jobserver.views import (
     workspace,
 )
 
-PROJECT_PAGES: list[Page] = list(
+
+def names_first(page: Page) -> list[bool]:
+    """Sort pages by this, so that `logs/` in a path is that page, and no workspace (or job) of the name."""
+    return [part.startswith("<") for part in page.path.split("/")]
+
+
+PROJECT_PAGES: list[Page] = sorted(
     chain(
         projects.PROJECT_PAGES,
         usage.PROJECT_PAGES,
@@ -32,7 +38,8 @@ PROJECT_PAGES: list[Page] = list(
         runs.PROJECT_PAGES,
         jobs.PROJECT_PAGES,
         outputs.PROJECT_PAGES,
-    )
+    ),
+    key=names_first,
 )
 
 urlpatterns: list[URLPattern | URLResolver] = [page.url_pattern() for page in PROJECT_PAGES]

@@ -23,6 +23,7 @@ CALLERS = {
     "BackendUserAuth": "a backend, by its token, for a person who is its member (`OS-User`)",
     "SessionAuth": "a person who has signed in",
     "PersonalAuth": "a program, by a personal token",
+    "ScopedAuth": "a program, by a personal token whose scope allows it",
 }
 """What each kind of authentication of the API is in words; others are told by the first sentence of their own."""
 

@@ -58,9 +58,11 @@ def test_each_thing_has_its_line_in_the_audit_log():
     actions = set(AuditEvent.objects.values_list("action", flat=True))
     assert actions == {
         "person.created",
+        "password.set",
         "role.assigned",
         "organisation.created",
-        "organisation.member_added",
+        "user.organisations_changed",
+        "project.organisations_changed",
         "backend.created",
         "backend.member_added",
         "project.created",
@@ -93,7 +95,7 @@ def test_what_stands_is_left_alone_and_what_is_missing_is_added():
         (lambda: ensure_person("ann", actor=SHELL, password="password1234"), "too common"),
         (lambda: ensure_person("", actor=SHELL), "username"),
         (lambda: ensure_backend("No Slug", actor=SHELL), "slug"),
-        (lambda: ensure_workspace(rows.add_project(), "Capital", actor=SHELL, repo_url="x"), "Lower-case"),
+        (lambda: ensure_workspace(rows.add_project(), "Capital letters", actor=SHELL, repo_url="x"), "Lower-case"),
     ],
 )
 def test_what_cannot_be_is_refused_in_words(make, why):

@@ -8,6 +8,7 @@ from allauth.account.models import EmailAddress
 from allauth.account.utils import user_pk_to_url_str
 from allauth.usersessions.models import UserSession
 from django.conf import settings
+from django.contrib.auth.password_validation import validate_password
 from django.core import signing
 from django.core.exceptions import ValidationError
 from django.core.mail import send_mail
@@ -20,7 +21,6 @@ from carrel.jobserver.models import PersonRequirement, Requirement, User
 from carrel.jobserver.models.audit import SECURITY
 from carrel.jobserver.models.people import NAME_LENGTH
 from carrel.jobserver.service.audit import Actor, record
-from carrel.jobserver.service.setup import check_password_strength
 
 ADDRESS_LINK_SECONDS = 86400
 ADDRESS_SALT = "carrel.jobserver.address"
@@ -49,8 +49,8 @@ def password_link(user: User, actor: Actor) -> str:
 
 
 def set_password(user: User, password: str, actor: Actor) -> None:
-    """Give the account this password; sessions that it has end. Raises SetupError for a weak one."""
-    check_password_strength(password, user)
+    """Give the account this password; sessions that it has end. Raises ValidationError for a weak one."""
+    validate_password(password, user)
     with transaction.atomic():
         user.set_password(password)
         user.save(update_fields=["password"])
