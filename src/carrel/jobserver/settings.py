@@ -45,6 +45,8 @@ class JobServerSettings(EnvironmentSettings):
     max_release_file_bytes: int = Field(default=16 * 1024 * 1024, gt=0)
     project_retention_days: int = Field(default=3650, ge=0)
     """How long a closed project is kept before it may be deleted (`carrel manage close_project --delete`)."""
+    first_api_slice_database: str = ""
+    """What the first API's `db: slice` means as a database name of the controller's; empty: it is refused."""
     default_backend: str = ""
     """Slug of the backend of a study whose project.yaml names none with `run_on`; empty: all of the project's."""
 

@@ -11,7 +11,8 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 import carrel
 from carrel.jobserver.api import backends, jobs, level4, people, releases, runs, snapshots, workspaces
 from carrel.jobserver.api.answers import ApiError, ApiProblem, ApiRefusal
-from carrel.jobserver.api.bodies import BodyError, BodyParser, is_text
+from carrel.jobserver.api.bodies import BodyError, BodyParser
+from carrel.units.words import is_storable
 
 ROOT = "api/v2/"
 
@@ -62,7 +63,7 @@ def entrance(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 
     def enter(request: HttpRequest, *args: Any, **parts: Any) -> HttpResponse:
         texts = [*parts.values(), *request.GET, *(value for values in request.GET.lists() for value in values[1])]
-        if not all(is_text(str(text)) for text in texts):
+        if not all(is_storable(str(text)) for text in texts):
             return problem(400, "The address holds characters that are not text.")
         method = request.method or ""
         if method == "HEAD":

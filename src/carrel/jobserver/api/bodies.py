@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from ninja.parser import Parser
 
 from carrel.units.limits import MAX_JSON_DEPTH
+from carrel.units.words import is_storable
 
 
 class BodyError(ValueError):
@@ -43,7 +44,7 @@ def check_storable(value: Any, where: str = "body", depth: int = 0) -> None:
     """Raise BodyError where some text or number of a value cannot be stored."""
     if depth > MAX_JSON_DEPTH:
         raise BodyError("The body is nested too deep.")
-    if isinstance(value, str) and not is_text(value):
+    if isinstance(value, str) and not is_storable(value):
         raise BodyError(f"{where} holds characters that are not text.")
     if isinstance(value, float) and not math.isfinite(value):
         raise BodyError(f"{where} is a number that is not finite.")
@@ -54,11 +55,6 @@ def check_storable(value: Any, where: str = "body", depth: int = 0) -> None:
     elif isinstance(value, list):
         for number, inner in enumerate(value):
             check_storable(inner, f"{where}.{number}", depth + 1)
-
-
-def is_text(text: str) -> bool:
-    """Tell whether this is Unicode text without NUL."""
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def refuse_constant(name: str) -> NoReturn:

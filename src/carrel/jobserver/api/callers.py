@@ -111,7 +111,7 @@ class PersonAuth(SessionAuth):
         self.scope = scope
 
     def __call__(self, request: HttpRequest) -> User:
-        return _person_of_token(request, self.scope) if _header(request) else super().__call__(request)
+        return act_for_token(request, _header(request), self.scope) if _header(request) else super().__call__(request)
 
 
 class CheckerAuth:
@@ -138,7 +138,7 @@ class AnybodyAuth:
         elif (backend := tokens.backend_of_token(raw_token(header))) is not None:
             _without_cookies(request).backend = backend
         else:
-            _person_of_token(request, self.scope)
+            act_for_token(request, _header(request), self.scope)
         return True
 
 
@@ -151,7 +151,7 @@ class ScopedAuth:
         self.scope = scope
 
     def __call__(self, request: HttpRequest) -> User:
-        user = _person_of_token(request, self.scope, status=401)
+        user = act_for_token(request, _header(request), self.scope, status=401)
         check_rate(cast(ApiRequest, request).token)
         return user
 
@@ -192,9 +192,11 @@ def normal(username: str) -> str:
     return unicodedata.normalize("NFKC", username)
 
 
-def _person_of_token(request: HttpRequest, scope: Scope, status: int = 403) -> User:
-    """The token's person, for whom the request is then; the username before the token, if any, must be theirs."""
-    header = _header(request)
+def act_for_token(request: HttpRequest, header: str, scope: Scope, status: int = 403) -> User:
+    """Return the token's person, for whom the request is then; the username before the token, if any, must be theirs.
+
+    Refuses (`status`) what is no valid token, and (403) one without the scope.
+    """
     caller = _without_cookies(request)
     token = tokens.person_of_token(raw_token(header))
     username, colon, _ = header.rpartition(":")

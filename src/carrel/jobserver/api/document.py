@@ -12,7 +12,8 @@ from carrel.jobserver.api.answers import MEANINGS
 
 GOOD = {200: "Done", 201: "Made, or taken"}
 OPTIONAL = "AnybodyAuth"
-METHOD_ERROR = "405"
+OR_SESSION = {"PersonAuth", "CheckerAuth"}
+"""Kinds of callers that may be sessions as well."""
 
 
 def document(api: NinjaAPI) -> dict[str, Any]:
@@ -32,6 +33,8 @@ def _mend(operation: dict[str, Any]) -> None:
     for requirement in operation.get("security", []):
         if OPTIONAL in requirement:
             operation["security"] = [requirement, {}]
+        elif OR_SESSION & requirement.keys():
+            operation["security"] = [requirement, {"SessionAuth": []}]
 
 
 def views(api: NinjaAPI) -> tuple[Any, Any]:

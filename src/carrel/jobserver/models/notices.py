@@ -14,6 +14,8 @@ class Webhook(models.Model):
     """An address of a project's that is told when its runs end or fail."""
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="webhooks")
+    run = models.ForeignKey("RunGroup", null=True, on_delete=models.CASCADE, related_name="callbacks")
+    """The one run of which it is told; None: all runs of the project."""
     url = models.URLField(max_length=500)
     secret = models.CharField(max_length=64, default=secrets.token_urlsafe)
     """Signs each call (HMAC-SHA256), so that its receiver knows it is ours."""

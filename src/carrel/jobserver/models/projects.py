@@ -156,6 +156,8 @@ class Workspace(models.Model):
     branch = models.CharField(max_length=255)
     purpose = models.TextField(blank=True, default="")
     database_name = models.CharField(max_length=100, default="default")
+    is_for_dummy_data = models.BooleanField(default=False)
+    """Made through the first API with `db: dummy`: that API runs it on backends of dummy data only."""
     notify = models.CharField(max_length=20, choices=NotifyWhen, default=NotifyWhen.END)
     """What the run page suggests."""
     created_at = models.DateTimeField(default=timezone.now)

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 from django.conf import settings as django_settings
+from django.db.models import Q
 from django.utils import timezone
 
 from carrel.jobserver.models import Job, JobRequest, OutgoingMessage, RunGroup
@@ -93,7 +94,7 @@ def outcome_line(request: JobRequest) -> str:
 
 
 def _write_calls(run: RunGroup, requests: list[JobRequest], event: RunEvent) -> None:
-    webhooks = run.workspace.project.webhooks.filter(is_active=True)
+    webhooks = run.workspace.project.webhooks.filter(Q(run=None) | Q(run=run), is_active=True)
     OutgoingMessage.objects.bulk_create(
         (
             OutgoingMessage(
@@ -113,6 +114,7 @@ def run_document(run: RunGroup, requests: list[JobRequest], event: RunEvent) -> 
     """Return what a webhook is told: what happened to which run, and how it stands on each backend."""
     return {
         "event": event.value,
+        "message": f"{overall_word(request.status for request in requests)}: run {run.pk} of {run.workspace.name}",
         "run": run.pk,
         "url": absolute_url(run.get_absolute_url()),
         "project": run.workspace.project.slug,

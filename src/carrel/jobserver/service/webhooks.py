@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.crypto import get_random_string
 
 from carrel.jobserver import settings
-from carrel.jobserver.models import OutgoingMessage, Project, User, Webhook
+from carrel.jobserver.models import OutgoingMessage, Project, RunGroup, User, Webhook
 from carrel.jobserver.runs.webhooks import WebhookRefused, check_address
 from carrel.jobserver.service.audit import Actor, record
 from carrel.jobserver.waking import wake
@@ -26,10 +26,20 @@ def add_webhook(project: Project, url: str, actor: Actor, person: User | None = 
         raise ValidationError({"url": str(error)}) from error
     with transaction.atomic():
         Project.objects.select_for_update().get(pk=project.pk)
-        if project.webhooks.filter(is_active=True).count() >= MAX_WEBHOOKS:
+        if project.webhooks.filter(is_active=True, run=None).count() >= MAX_WEBHOOKS:
             raise ValidationError({"url": f"A project has at most {MAX_WEBHOOKS} webhooks: remove one first."})
         webhook = Webhook.objects.create(project=project, url=url, created_by=person)
         record(actor, "webhook.added", subject_type="webhook", subject=url, project=project)
+    return webhook
+
+
+def add_callback(run: RunGroup, url: str, actor: Actor, person: User) -> Webhook:
+    """Have an address called when this one run ends or fails. Raises WebhookRefused for one that may not be."""
+    check_address(url, settings.get().webhook_hosts)
+    project = run.workspace.project
+    with transaction.atomic():
+        webhook = Webhook.objects.create(project=project, run=run, url=url, created_by=person)
+        record(actor, "webhook.added", subject_type="webhook", subject=url, project=project, new={"run": run.pk})
     return webhook
 
 

@@ -332,7 +332,9 @@ def faults_of(error: ProjectValidationError, code: studies.StudyCode) -> Iterato
         lines = project_lines if problem.filename == "project.yaml" else side_lines
         line = lines[problem.line - 1].replace("\t", " ") if 0 < problem.line <= len(lines) else ""
         start = max(0, problem.column - LINE_SHOWN // 2) if len(line) > LINE_SHOWN else 0
-        yield FaultyLine(problem, line[start : start + LINE_SHOWN], f"{' ' * (problem.column - 1 - start)}^" if line else "")
+        yield FaultyLine(
+            problem, line[start : start + LINE_SHOWN], f"{' ' * (problem.column - 1 - start)}^" if line else ""
+        )
 
 
 # --- small matters

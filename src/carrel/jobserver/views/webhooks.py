@@ -38,7 +38,7 @@ def webhook_list(request: CarrelRequest, *, project: Project) -> HttpResponse:
         messages.success(request, "It is called from now on. Its secret is below.")
         return here
 
-    active = list(project.webhooks.filter(is_active=True).order_by("id"))
+    active = list(project.webhooks.filter(is_active=True, run=None).order_by("id"))
     calls = OutgoingMessage.objects.filter(webhook__in=active).select_related("webhook").order_by("-id")[:LAST_CALLS]
     return form_page(
         request,
