@@ -37,6 +37,8 @@ class RapServer(ThreadingHTTPServer):
         self.actions: dict[str, list[str]] = {"run_all": ["extract", "model"]}
         """What an action that is asked for comes to, where it is not itself."""
         self.nothing_to_do = False
+        self.works = False
+        """Each question after its jobs takes them one step further: running, then succeeded, or cancelled."""
         self.lock = threading.Lock()
 
     def answer_next(self, path: str, status: int, body: Any) -> None:
@@ -110,8 +112,20 @@ class _RapHandler(Handler):
 
     def _status(self, body: dict[str, Any]) -> tuple[int, bytes]:
         known = [rap_id for rap_id in body["rap_ids"] if rap_id in self.server.raps]
+        if self.server.works:
+            for rap_id in known:
+                self._work_on(rap_id)
         jobs = [job for rap_id in known for job in self.server.jobs[rap_id]]
         return _json(200, jobs=jobs, unrecognised_rap_ids=[name for name in body["rap_ids"] if name not in known])
+
+    def _work_on(self, rap_id: str) -> None:
+        for job in self.server.jobs[rap_id]:
+            if job["status"] == "pending":
+                job |= {"status": "running", "status_code": "executing", "started_at": NOW}
+            elif job["action"] in self.server.cancelled[rap_id] and job["status"] == "running":
+                job |= {"status": "failed", "status_code": "cancelled_by_user", "completed_at": NOW}
+            elif job["status"] == "running" and not job["action"].startswith("long"):
+                job |= {"status": "succeeded", "status_code": "succeeded", "completed_at": NOW}
 
 
 def new_job(rap_id: str, backend: str, action: str, **values: Any) -> dict[str, Any]:

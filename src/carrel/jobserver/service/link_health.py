@@ -30,8 +30,10 @@ def note_answer(controller: str) -> None:
 def note_failure(controller: str, error: RapError) -> str:
     """The controller gave no answer that can be used. Returns the sentence for those who wait ("{backend}" in it)."""
     if isinstance(error, RapFault):
-        words = f"The controller of {{backend}} cannot do it just now: {error}"
-    elif isinstance(error, RapUnreadable):
+        # What it says is about one request, and for those who may see that one only.
+        _note_problem(controller, "The controller of {backend} cannot do all that it is asked just now.", error)
+        return f"The controller of {{backend}} cannot do it just now: {error}"
+    if isinstance(error, RapUnreadable):
         words = "The controller of {backend} answers with something that cannot be understood."
     else:
         words = "The controller of {backend} cannot be reached."

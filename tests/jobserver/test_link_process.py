@@ -1,0 +1,97 @@
+"""The link as processes: with our real controller over HTTP, two at once, and the one that has the lease killed."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.controller.conftest import environment
+from tests.controller.rap.conftest import new_study
+from tests.support import databases
+from tests.support.controller_server import environ_of, eventually, web
+from tests.support.jobserver import add_backend, add_person, add_project, add_request, add_run, add_workspace
+from tests.support.rap_server import TOKEN, rap_server
+
+from carrel.jobserver.models import Backend, ControllerContact, JobRequest, User, WorkLease
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with databases.template(tmp_path_factory.mktemp("template")) as migrated:
+        yield migrated
+
+
+@pytest.fixture
+def environ(template, tmp_path: Path, django_db_blocker) -> Iterator[dict[str, str]]:
+    """The environment of a job server with an empty database, which this process uses too."""
+    folder = tmp_path / "jobserver"
+    folder.mkdir()
+    database = template.copy(folder)
+    own = {"CARREL_APPS": "jobserver", "DJANGO_SETTINGS_MODULE": "carrel.web.settings", "RAP_API_POLL_INTERVAL": "0.2"}
+    with django_db_blocker.unblock(), databases.used_by_django(database):
+        yield environ_of(database.url, folder, **own)
+
+
+@contextmanager
+def link_process(environ: Mapping[str, str], **more: str) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "django", "run_link"]
+    process = subprocess.Popen(command, env={**environ, **more})
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def new_request(backend: Backend, person: User, repo_url: str = "https://git.example.org/x", **run: Any) -> JobRequest:
+    workspace = add_workspace(add_project("", backend), repo_url=repo_url)
+    return add_request(add_run(workspace, person, **run), backend, ("extract",), sent_at=None)
+
+
+def test_with_our_controller(environ: dict[str, str], template, tmp_path: Path) -> None:
+    study = new_study(tmp_path / "study")
+    folder = tmp_path / "controller"
+    folder.mkdir()
+    values = {**environment(folder), "ALLOW_LOCAL_GIT_REPOS": "true", "CARREL_APPS": "controller"}
+    values |= {"TEST_IMAGES": "local", "TPP_IMAGES": "local"}
+    request = new_request(add_backend("test"), add_person(), str(study.path), commit=study.commit)
+    refused = new_request(add_backend("tpp"), add_person(), str(study.path), commit="0" * 40)
+    with web(environ_of(template.copy(folder).url, folder, **values)) as controller:
+        link = {"RAP_API_BASE_URL": f"{controller.url}/controller/v1/", "RAP_API_TOKEN": "both-client"}
+        with link_process(environ, **link) as process:
+            eventually(lambda: request.jobs.filter(action="extract").exists())
+            eventually(lambda: JobRequest.objects.get(pk=refused.pk).status == "failed")
+            eventually(lambda: Backend.objects.get(slug="test").status_at)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=60) == 0
+    refused.refresh_from_db()
+    assert "0000000" in refused.status_message
+    assert ControllerContact.objects.get().failing_since is None
+    assert not WorkLease.objects.exists()
+
+
+def test_of_two_processes_one_works_and_the_other_takes_over(environ: dict[str, str]) -> None:
+    person, backend = add_person(), add_backend("north")
+    first = new_request(backend, person)
+    with rap_server() as server:
+        link = {"RAP_API_BASE_URL": server.base_url, "RAP_API_TOKEN": TOKEN}
+        with link_process(environ, **link) as one, link_process(environ, **link) as other:
+            eventually(lambda: first.jobs.exists())
+            more = [new_request(backend, person) for _ in range(10)]
+            eventually(lambda: all(request.jobs.exists() for request in more))
+            assert server.paths().count("rap/create/") == 11
+            holders = set(WorkLease.objects.values_list("holder", flat=True))
+            assert len(holders) == 1
+            os.kill(one.pid, signal.SIGKILL)
+            os.kill(other.pid, signal.SIGSTOP)
+            one.wait()
+            WorkLease.objects.all().delete()  # half a minute later
+            last = new_request(backend, person)
+            os.kill(other.pid, signal.SIGCONT)
+            eventually(lambda: last.jobs.exists())
+    assert server.paths().count("rap/create/") == 12
