@@ -14,7 +14,9 @@ from carrel.jobserver.models import Backend
 from carrel.jobserver.rights.scopes import Scope
 from carrel.jobserver.service import setup, tokens
 from carrel.jobserver.service.audit import COMMAND_LINE
+from carrel.jobserver.service.catalogues import store_catalogue
 from carrel.jobserver.service.submissions import Submission, submit
+from carrel.messages.catalogue import Catalogue
 from carrel.units.limits import MAX_REQUEST_BYTES
 
 PROGRAM = "this site's own commands"
@@ -62,7 +64,8 @@ class SiteWishes(BaseModel):
     project: ProjectWish
     workspaces: list[WorkspaceWish]
     runs: list[RunWish]
-    catalogues: dict[str, dict[str, Any]]
+    catalogues: dict[str, Catalogue]
+    """By backend, what its databases hold."""
 
 
 class Command(BaseCommand):
@@ -105,6 +108,9 @@ class Command(BaseCommand):
             )
             for wish in wishes.workspaces
         }
+        for backend in backends:
+            if backend.slug in wishes.catalogues:
+                store_catalogue(backend, wishes.catalogues[backend.slug], actor)
         slugs = [backend.slug for backend in backends]
         requests = [
             request
