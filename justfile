@@ -51,6 +51,11 @@ screenshots *NAMES:
     @sh scripts/system.sh need test
     python scripts/screenshots.py {{ NAMES }}
 
+# the pictures that the documentation shows, in docs/pictures, made anew: look at each before it is committed
+pictures:
+    @sh scripts/system.sh need test
+    python scripts/screenshots.py --pictures
+
 # make or refresh .venv (the wrapper has done it by the time this runs)
 devenv:
     @echo "ready: $(python --version), carrel $(carrel --version)"

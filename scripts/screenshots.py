@@ -1,7 +1,8 @@
 """Pictures of every page of the job server, with realistic data: light and dark, wide and narrow.
 
 They go to `build/screenshots`, which git ignores: they are for looking at. `python scripts/screenshots.py [PART ...]`
-takes all pages, or those whose name holds one of these parts.
+takes all pages, or those whose name holds one of these parts. `--pictures` takes those that the documentation shows
+instead, into `docs/pictures`: a window's first screen, light.
 """
 
 import os
@@ -9,7 +10,8 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,26 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 FOLDER = ROOT / "build" / "screenshots"
 DOWNLOADS = (".csv", ".jsonl", ".xml")
 PART = re.compile(r"<(?:\w+:)?(\w+)>")
+LEADS = ("project-people", "project-usage")
+PICTURES = ROOT / "docs" / "pictures"
+SHOWN = {
+    "home": ("home", 720),
+    "workspace": ("workspace", 640),
+    "run-page": ("run-actions", 900),
+    "run": ("run", 860),
+    "job": ("job", 760),
+    "schedules": ("schedules", 480),
+    "project-people": ("project-people", 560),
+    "usage": ("project-usage", 700),
+    "data": ("data-search", 480),
+    "status": ("status", 520),
+    "backend": ("staff-backend", 860),
+    "setup": ("staff-backend-setup", 800),
+    "audit": ("audit-filtered", 700),
+}
+"""Pictures of the documentation: the file's name, the page's name, and how many pixels of it from the top."""
+PRESSED = {"run-page": "failed"}
+"""Buttons to press before the picture is taken."""
 
 
 def main(wanted_names: list[str]) -> None:
@@ -33,12 +55,54 @@ def main(wanted_names: list[str]) -> None:
         import django
 
         django.setup()
-        take_all(Path(scratch), wanted_names)
+        if wanted_names == ["--pictures"]:
+            take_pictures(Path(scratch))
+        else:
+            take_all(Path(scratch), wanted_names)
 
 
 def take_all(scratch: Path, wanted_names: list[str]) -> None:
+    from tests.support.browser import NARROW, WIDE, screenshot
+
+    if not wanted_names:
+        shutil.rmtree(FOLDER, ignore_errors=True)
+    with site(scratch) as (showcase, visits):
+        pages = [
+            each for each in pages_of(showcase) if not wanted_names or any(part in each[0] for part in wanted_names)
+        ]
+        for scheme, width in (("light", WIDE), ("dark", WIDE), ("light", NARROW), ("dark", NARROW)):
+            for name, page in visits(pages, scheme, width):
+                screenshot(page, FOLDER / f"{name}-{scheme}-{width}.png")
+    print(f"{len(pages)} pages, four pictures of each, in {FOLDER.relative_to(ROOT)}/")
+
+
+def take_pictures(scratch: Path) -> None:
+    """Take those of the documentation, in the place of all that are there."""
+    from tests.support.browser import WIDE, screenshot
+
+    shutil.rmtree(PICTURES, ignore_errors=True)
+    with site(scratch) as (showcase, visits):
+        by_page = {page: (picture, height) for picture, (page, height) in SHOWN.items()}
+        pages = [each for each in pages_of(showcase) if each[0] in by_page]
+        for name, page in visits(pages, "light", WIDE):
+            picture, height = by_page[name]
+            page.set_viewport_size({"width": WIDE, "height": height})
+            if picture in PRESSED:
+                page.get_by_role("button", name=PRESSED[picture], exact=True).click()
+                page.wait_for_load_state("networkidle")
+            screenshot(page, PICTURES / f"{picture}.png", whole=False)
+    for path in sorted(PICTURES.iterdir()):
+        print(f"{path.relative_to(ROOT)}  {path.stat().st_size // 1000} kB")
+
+
+Visits = Callable[[list[tuple[str, str, str]], str, int], Iterator[tuple[str, Any]]]
+
+
+@contextmanager
+def site(scratch: Path) -> Iterator[tuple[Any, Visits]]:
+    """The showcase on a site of its own, and what opens its pages one by one, each as the person who looks at it."""
     from django.core.management import call_command
-    from tests.support.browser import NARROW, WIDE, Visit, running_browser, screenshot, served
+    from tests.support.browser import Visit, running_browser, served
     from tests.support.jobserver import browse
     from tests.support.showcase import add_showcase
     from tests.support.showcase_site import add_site
@@ -48,30 +112,23 @@ def take_all(scratch: Path, wanted_names: list[str]) -> None:
     call_command("migrate", verbosity=0)
     showcase = add_showcase(scratch)
     add_site(showcase)
-    if not wanted_names:
-        shutil.rmtree(FOLDER, ignore_errors=True)
-    clients = {"ann": browse(showcase.researcher), "sam": browse(showcase.staff), "nobody": browse()}
-    pages = [
-        (name, path, by)
-        for name, path, by in pages_of(showcase)
-        if not wanted_names or any(part in name for part in wanted_names)
-        if is_a_page(clients[by], path)
-    ]
+    people = {"ann": showcase.researcher, "ben": showcase.lead, "sam": showcase.staff, "nobody": None}
+    clients = {name: browse(who) for name, who in people.items()}
     with served(application) as url, running_browser() as browser:
-        for scheme, width in (("light", WIDE), ("dark", WIDE), ("light", NARROW), ("dark", NARROW)):
+
+        def visits(pages: list[tuple[str, str, str]], scheme: str, width: int) -> Iterator[tuple[str, Any]]:
             for person, client in clients.items():
                 with Visit(browser, url, width=width, scheme=scheme) as visit:
                     if person != "nobody":
                         session = client.cookies["carrel_session"].value
                         visit.context.add_cookies([{"name": "carrel_session", "value": session, "url": url}])
                     for name, path, by in pages:
-                        if by != person:
-                            continue
-                        visit.open(path)
-                        screenshot(visit.page, FOLDER / f"{name}-{scheme}-{width}.png")
+                        if by == person and is_a_page(client, path):
+                            yield name, visit.open(path)
                     for complaint in dict.fromkeys(visit.complaints):
                         print(f"{scheme} {width}: {complaint}")
-    print(f"{len(pages)} pages, four pictures of each, in {FOLDER.relative_to(ROOT)}/")
+
+        yield showcase, visits
 
 
 def is_a_page(client: Any, path: str) -> bool:
@@ -85,7 +142,10 @@ def is_a_page(client: Any, path: str) -> bool:
 
 
 def pages_of(showcase: Any) -> Iterator[tuple[str, str, str]]:
-    """Each page's name, its path for the showcase, and who looks at it: staff at theirs, a researcher at the others."""
+    """Each page's name, its path for the showcase, and who looks at it.
+
+    Staff look at theirs, a project's lead at its people, a researcher at all others.
+    """
     from carrel.jobserver.project_urls import PROJECT_PAGES
     from carrel.jobserver.urls import PAGES
 
@@ -103,15 +163,17 @@ def pages_of(showcase: Any) -> Iterator[tuple[str, str, str]]:
     yield "home-signed-out", "/", "nobody"
     yield "register-signed-out", "/register/", "nobody"
     yield "data-table-patients", "/data/table/?name=patients", "ann"
-    yield "data-search", "/data/?q=patient", "ann"
+    yield "data-search", "/data/?q=visits", "ann"
     yield "search-patient", "/search/?q=patient", "ann"
     yield "sign-in", "/accounts/login/", "nobody"
     yield "not-found", "/no/such/page/here/", "ann"
+    yield "audit-filtered", "/staff/audit/?project=health-insurance", "sam"
     for page in (*PAGES, *PROJECT_PAGES):
         names = PART.findall(page.path)
         if all(name in parts for name in names) and not page.path.endswith(DOWNLOADS):
             path = PART.sub(lambda match: str(parts[match[1]]), page.path)
-            yield page.name, f"/{path}", "sam" if path.startswith(("staff/", "usage/")) else "ann"
+            by = "sam" if path.startswith(("staff/", "usage/")) else "ben" if page.name in LEADS else "ann"
+            yield page.name, f"/{path}", by
 
 
 if __name__ == "__main__":

@@ -79,4 +79,4 @@ def test_a_proof_that_is_gone_is_noticed() -> None:
     assert "test_a_proof_that_is_gone_is_noticed" in names_in("tests/rules/test_satre.py")
     assert "test_never_written" not in names_in("tests/rules/test_satre.py")
     assert "/<project>/people/" in pages()
-    assert "/no/such/page/" not in pages()
+    assert "/<project>/peoples/" not in pages()

@@ -8,10 +8,19 @@ from typing import Any
 from tests.support.jobserver import add_backend, add_person, add_project, add_request, add_run, add_workspace
 from tests.support.showcase import Showcase
 
-from carrel.jobserver.models import Backend, BackendHour, CatalogueVersion, Organisation, Requirement, Role
-from carrel.jobserver.service import backends, people, projects, usage
+from carrel.jobserver.models import Backend, BackendHour, CatalogueVersion, Organisation, Requirement, Role, Schedule
+from carrel.jobserver.service import backends, notices, people, projects, usage
 from carrel.jobserver.service.tokens import create_backend_token
 from carrel.messages.catalogue import Catalogue
+
+WIDE_COLUMNS = (
+    "patient_id", "record_number", "visits", "coinsurance_percent", "deductible_plan", "physical_limitation",
+    "chronic_diseases", "health",
+)  # fmt: skip
+PERSON_COLUMNS = (
+    "log_coinsurance", "deductible_plan", "physical_limitation", "chronic_diseases", "health_code", "log_incentive",
+)  # fmt: skip
+"""What the example study queries, in north and in south."""
 
 
 def catalogue_of(backend: str, tables: dict[str, dict[str, str]], **fields: Any) -> dict[str, Any]:
@@ -83,6 +92,7 @@ def add_site(showcase: Showcase, now: datetime | None = None) -> None:
     tables = {
         "appointments": {"patient_id": "bigint", "booked_on": "date", "status": "varchar"},
         "patients": {"patient_id": "bigint", "date_of_birth": "date", "sex": "varchar", "practice_id": "integer"},
+        "person_years": dict.fromkeys(WIDE_COLUMNS, "integer"),
     }
     words = {
         "description": "Records of general practices.",
@@ -95,7 +105,10 @@ def add_site(showcase: Showcase, now: datetime | None = None) -> None:
     tables["patients"]["deprivation"] = "smallint"
     add_catalogue(showcase.north, catalogue_of("north", tables, **words))
     del tables["payments"]
+    del tables["person_years"]
     tables["patients"] = {"patient_id": "varchar", "date_of_birth": "date", "sex": "varchar"}
+    tables["patients"] |= dict.fromkeys(PERSON_COLUMNS, "double")
+    tables["visits"] = {"patient_id": "varchar", "record_number": "integer", "md_visits": "integer"}
     add_catalogue(showcase.south, catalogue_of("south", tables, **words))
     showcase.north.details = {"agent version": "0.1.0", "disk": "412 GB free of 2.0 TB", "database": "PostgreSQL 16"}
     showcase.north.save(update_fields=["details"])
@@ -115,4 +128,30 @@ def add_site(showcase: Showcase, now: datetime | None = None) -> None:
     backends.add_backend_member(
         add_backend("test-bench", position=9, last_seen_at=None, is_listed=False), showcase.staff, "setup"
     )
+    notices.create_alert(
+        {"title": "West is paused", "message": "Its database moves on Thursday.", "level": "warning"}, showcase.staff
+    )
+    add_schedule(showcase, now)
     usage.rebuild()
+
+
+def add_schedule(showcase: Showcase, now: datetime) -> None:
+    """Every Monday on north and south; the last time there was nothing to do."""
+    monday = (now - timedelta(days=now.weekday())).replace(hour=6, minute=0, second=0, microsecond=0)
+    last = monday if monday < now else monday - timedelta(days=7)
+    reached = (showcase.north, showcase.south)
+    schedule = Schedule.objects.create(
+        workspace=showcase.workspace,
+        cron="0 6 * * 1",
+        actions={backend.slug: ["run_all"] for backend in reached},
+        created_by=showcase.researcher,
+        last_at=last,
+        next_at=last + timedelta(days=7),
+        last_outcome="started",
+    )
+    run = add_run(
+        showcase.workspace, showcase.researcher, commit=showcase.commit, commit_subject="Add the model",
+        created_at=last, schedule=schedule,
+    )  # fmt: skip
+    for backend in reached:
+        add_request(run, backend, created_at=last, status="nothing_to_do", completed_at=last + timedelta(minutes=1))

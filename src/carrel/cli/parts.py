@@ -44,7 +44,7 @@ def controller() -> None:
 @click.option("--threads", type=click.IntRange(1), help="Requests answered at once.  [default: by backends]")
 @click.option("--with-sweep", is_flag=True, help="Run the controller's sweep in this process too.")
 def web(host: str, port: int, threads: int | None, with_sweep: bool) -> None:
-    """Serve what CARREL_APPS names until it is stopped: a controller's APIs (the default), a job server's pages and API."""
+    """Serve what CARREL_APPS names until it is stopped: a controller's APIs, a job server's pages, or both."""
     from carrel.web.serve import serve
 
     def ready(taken: int) -> None:
