@@ -10,6 +10,7 @@ from tests.support.jobserver import add_backend, add_job, add_person, add_projec
 from tests.support.studies import FILES, follow_study, make_study, study_site
 
 from carrel.jobserver.models import AuditEvent, JobRequest, ProjectDefinition, RunGroup
+from carrel.jobserver.service import submissions
 from carrel.jobserver.service.submissions import Submission, SubmissionError, submit
 
 __all__ = ["study_site"]
@@ -85,6 +86,23 @@ def test_the_key_of_somebody_else_is_refused(submission):
     submit(submission)
     with pytest.raises(SubmissionError, match="used for another run"):
         submit(replace(submission, person=add_person("eve")))
+
+
+def test_pressed_twice_at_the_same_moment_it_is_one_run(submission, monkeypatch):
+    checked = submissions._checked
+    first = []
+
+    def overtaken(asked):
+        """Between its checks and its rows, the same form arrives again and is quicker."""
+        answer = checked(asked)
+        monkeypatch.setattr(submissions, "_checked", checked)
+        first.append(submit(asked).pk)
+        return answer
+
+    monkeypatch.setattr(submissions, "_checked", overtaken)
+    assert submit(submission).pk == first[0]
+    assert RunGroup.objects.count() == 1
+    assert JobRequest.objects.count() == 2
 
 
 def test_what_is_reused_is_noted(submission):
