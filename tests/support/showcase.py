@@ -5,14 +5,25 @@ The studies are real repositories: the examples that come with Carrel.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import yaml
 from tests.support.jobserver import add_backend, add_job, add_person, add_project, add_request, add_run, add_workspace
 
-from carrel.jobserver.models import Backend, Job, JobRequest, Project, ProjectDefinition, RunGroup, User, Workspace
+from carrel.jobserver.models import (
+    Backend,
+    Job,
+    JobRequest,
+    Project,
+    ProjectDefinition,
+    RunGroup,
+    Schedule,
+    User,
+    Workspace,
+)
 from carrel.site.examples import INSURANCE, MOBILE
 
 MINUTE = timedelta(minutes=1)
@@ -92,6 +103,7 @@ def add_showcase(folder: Path, now: datetime | None = None) -> Showcase:
         for number, action in enumerate(actions):
             _finished(request, action, long_ago + number * 2 * MINUTE, minutes=2 + number / 3)
     _earlier_runs_on(south, workspace, researcher, commit, long_ago)
+    _run_each_week(workspace, researcher, (north, south), commit, now)
     begin = now - 12 * MINUTE
     running = add_run(
         workspace,
@@ -131,6 +143,7 @@ def add_showcase(folder: Path, now: datetime | None = None) -> Showcase:
         status_code="dependency_failed", status_message="Not starting as dependency failed",
     )  # fmt: skip
     add_job(in_south, "incentives", "running", created_at=begin, started_at=begin + 9 * MINUTE, metrics=_metrics(1200))
+    _name_commands(text)
     return Showcase(
         researcher=researcher,
         lead=lead,
@@ -167,6 +180,36 @@ def _earlier_runs_on(backend: Backend, workspace: Workspace, person: User, commi
             completed_at=ends,
             metrics=_metrics(360 + 20 * number),
         )
+
+
+def _run_each_week(workspace: Workspace, person: User, reached: Sequence[Backend], commit: str, now: datetime) -> None:
+    """A schedule for Mondays; the last time there was nothing to do."""
+    monday = (now - timedelta(days=now.weekday())).replace(hour=6, minute=0, second=0, microsecond=0)
+    last = monday if monday < now else monday - timedelta(days=7)
+    schedule = Schedule.objects.create(
+        workspace=workspace,
+        cron="0 6 * * 1",
+        actions={backend.slug: ["run_all"] for backend in reached},
+        created_by=person,
+        last_at=last,
+        next_at=last + timedelta(days=7),
+        last_outcome="started",
+    )
+    run = add_run(
+        workspace, person, commit=commit, commit_subject="Add the model", created_at=last, schedule=schedule
+    )  # fmt: skip
+    for backend in reached:
+        add_request(run, backend, created_at=last, status="nothing_to_do", completed_at=last + MINUTE)
+
+
+def _name_commands(text: str) -> None:
+    """Jobs ran what the study says; but for north's figure, whose command was another."""
+    actions = yaml.safe_load(text)["actions"]
+    for job in Job.objects.select_related("backend"):
+        command = actions[job.action]["run"]
+        if (job.action, job.backend.slug) != ("figure", "north"):
+            job.run_command = command if isinstance(command, str) else command[job.backend.slug]
+            job.save()
 
 
 def _history(job: Job, *steps: tuple[str, float]) -> None:

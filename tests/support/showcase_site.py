@@ -8,7 +8,7 @@ from typing import Any
 from tests.support.jobserver import add_backend, add_person, add_project, add_request, add_run, add_workspace
 from tests.support.showcase import Showcase
 
-from carrel.jobserver.models import Backend, BackendHour, CatalogueVersion, Organisation, Requirement, Role, Schedule
+from carrel.jobserver.models import Backend, BackendHour, CatalogueVersion, Organisation, Requirement, Role
 from carrel.jobserver.service import backends, notices, people, projects, usage
 from carrel.jobserver.service.tokens import create_backend_token
 from carrel.messages.catalogue import Catalogue
@@ -131,27 +131,4 @@ def add_site(showcase: Showcase, now: datetime | None = None) -> None:
     notices.create_alert(
         {"title": "West is paused", "message": "Its database moves on Thursday.", "level": "warning"}, showcase.staff
     )
-    add_schedule(showcase, now)
     usage.rebuild()
-
-
-def add_schedule(showcase: Showcase, now: datetime) -> None:
-    """Every Monday on north and south; the last time there was nothing to do."""
-    monday = (now - timedelta(days=now.weekday())).replace(hour=6, minute=0, second=0, microsecond=0)
-    last = monday if monday < now else monday - timedelta(days=7)
-    reached = (showcase.north, showcase.south)
-    schedule = Schedule.objects.create(
-        workspace=showcase.workspace,
-        cron="0 6 * * 1",
-        actions={backend.slug: ["run_all"] for backend in reached},
-        created_by=showcase.researcher,
-        last_at=last,
-        next_at=last + timedelta(days=7),
-        last_outcome="started",
-    )
-    run = add_run(
-        showcase.workspace, showcase.researcher, commit=showcase.commit, commit_subject="Add the model",
-        created_at=last, schedule=schedule,
-    )  # fmt: skip
-    for backend in reached:
-        add_request(run, backend, created_at=last, status="nothing_to_do", completed_at=last + timedelta(minutes=1))
