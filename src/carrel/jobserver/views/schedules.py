@@ -146,7 +146,8 @@ def _columns(
     columns, problem = [], head.problem
     for backend in backends:
         names = [RUN_ALL_COMMAND]
-        if head.commit and backend.slug not in refusals:
+        refusal = refusals[backend.slug].reason if backend.slug in refusals else ""
+        if head.commit and not refusal:
             try:
                 code = studies.study_at(workspace, head.commit)
                 names_of_backends = studies.backend_names(workspace, backends)
