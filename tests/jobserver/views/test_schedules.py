@@ -73,6 +73,15 @@ class TestSchedules:
         assert not Schedule.objects.exists()
         assert client.post(f"{url}{key}/toggle/").status_code == 404
 
+    def test_where_the_study_does_not_run_nothing_can_be_ticked(self, ann: User, url: str, project: Project) -> None:
+        west = add_backend("west")
+        west.memberships.create(user=ann)
+        west.opt_ins.create(project=project)
+        page = text(browse(ann), f"{url}new/")
+        assert "does not run on backend" in page
+        assert 'name="actions-west"' not in page
+        assert 'name="actions-north"' in page
+
     def test_others_look_only(self, ann: User, url: str, project: Project) -> None:
         browse(ann).post(f"{url}new/", VALUES)
         page = text(browse(), url)

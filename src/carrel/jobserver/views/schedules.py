@@ -153,9 +153,10 @@ def _columns(
                 names_of_backends = studies.backend_names(workspace, backends)
                 pipeline = studies.pipeline_on(code, names_of_backends, settings.get().default_backend, backend.slug)
                 names += pipeline.all_actions[:MAX_LISTED_ACTIONS]
-            except (studies.StudyFault, studies.StudyUnavailable, ProjectValidationError) as error:
+            except ProjectValidationError as error:
+                refusal = str(error).splitlines()[-1]
+            except (studies.StudyFault, studies.StudyUnavailable) as error:
                 problem = str(error)
-        refusal = refusals[backend.slug].reason if backend.slug in refusals else ""
         columns.append((backend, [] if refusal else names, refusal))
     return columns, problem
 
