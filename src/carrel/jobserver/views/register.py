@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from django.db.models import Count, Max, OuterRef, Prefetch, QuerySet, Subquery
+from django.db.models import Count, Exists, Max, OuterRef, Prefetch, QuerySet
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
 
 from carrel.jobserver.data_report import tables_used
-from carrel.jobserver.models import Project, ProjectBackend, RunGroup, Snapshot
+from carrel.jobserver.models import JobRequest, Project, ProjectBackend, RunGroup, Snapshot
 from carrel.jobserver.rights.access import EVERYBODY, CarrelRequest, Page
 from carrel.jobserver.rights.grants import Rights
 from carrel.jobserver.rights.visibility import visible_backends
@@ -31,14 +31,8 @@ def registered_projects() -> QuerySet[Project]:
     """Return what the public may know of each listed project, in a fixed number of questions."""
     public = visible_backends(None, Rights())
     opt_ins = ProjectBackend.objects.filter(backend__in=public).select_related("backend")
-    runs = RunGroup.objects.filter(workspace__project=OuterRef("pk"), requests__backend__in=public).order_by()
-    runs = runs.values("workspace__project")
     return (
         Project.objects.filter(is_listed=True)
-        .annotate(
-            run_count=Subquery(runs.annotate(count=Count("pk", distinct=True)).values("count")),
-            last_run_at=Subquery(runs.annotate(at=Max("created_at")).values("at")),
-        )
         .prefetch_related(
             "memberships__user",
             "collaborations__organisation",
@@ -52,12 +46,21 @@ def registered_projects() -> QuerySet[Project]:
 
 
 def with_data(projects: list[Any]) -> list[Any]:
-    """Add to each project what is known of the tables that it used, and how much of it is published."""
-    tables = tables_used(projects, visible_backends(None, Rights()))
+    """Add to each project what is known of the data that it used, of its runs, and how much of it is published."""
+    public = visible_backends(None, Rights())
+    tables = tables_used(projects, public)
+    on_public = JobRequest.objects.filter(run=OuterRef("pk"), backend__in=public)
+    runs = RunGroup.objects.filter(Exists(on_public), workspace__project__in=projects).order_by()
+    activity = {
+        row["workspace__project"]: row
+        for row in runs.values("workspace__project").annotate(count=Count("pk"), latest=Max("created_at"))
+    }
     published = Snapshot.objects.published().filter(workspace__project__in=projects).order_by()
     counts = dict(published.values_list("workspace__project").annotate(count=Count("pk")))
     for project in projects:
         project.tables_used = tables.get(project.pk, [])
+        project.run_count = activity.get(project.pk, {}).get("count", 0)
+        project.last_run_at = activity.get(project.pk, {}).get("latest")
         project.published_count = counts.get(project.pk, 0)
     return projects
 
@@ -82,7 +85,7 @@ def as_json(project: Any) -> dict[str, Any]:
         "data": [permission.name for permission in project.data_permissions.all()],
         "data_used": project.tables_used,
         "published_outputs": project.published_count,
-        "runs": project.run_count or 0,
+        "runs": project.run_count,
         "last_run_at": project.last_run_at,
     }
 

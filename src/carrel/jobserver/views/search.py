@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
 
-from carrel.jobserver.models import Job, JobRequest, RunGroup, User, Workspace
+from carrel.jobserver.models import Job, JobRequest, User, Workspace
 from carrel.jobserver.rights.access import EVERYBODY, CarrelRequest, Page
 from carrel.jobserver.rights.permissions import Permission
 from carrel.jobserver.rights.visibility import visible_backends, visible_projects
@@ -18,6 +18,8 @@ from carrel.jobserver.views.projects import matching
 
 MOST = 10
 """Of each kind: whoever has more writes more letters."""
+CANDIDATES = 200
+"""Rows that begin so, of which those are shown that one may know of."""
 MAX_QUERY = 200
 SHORTEST_IDENTIFIER = 4
 LARGEST_ID = 2**63 - 1
@@ -99,30 +101,23 @@ def runs_and_jobs(request: CarrelRequest, query: str) -> list[SearchHit]:
         return hits
     backends = visible_backends(request.person, request.rights)
     projects = visible_projects(request.person, request.rights)
-    seen = {"backend__in": backends, "workspace__project__in": projects}
-    for row in beginning(JobRequest.objects.filter(**seen), identifier).select_related("run__workspace__project")[
-        :MOST
-    ]:
+    visible = {"backend__in": backends, "workspace__project__in": projects}
+    for row in beginning(JobRequest, identifier).filter(**visible).select_related("run__workspace__project")[:MOST]:
         hits.append(SearchHit(row.identifier, row.run.get_absolute_url(), f"request of run {row.run_id}"))
-    jobs = beginning(Job.objects.filter(**seen), identifier).select_related(
-        "request__run__workspace__project", "backend"
-    )
-    for job in jobs[:MOST]:
-        hits.append(SearchHit(job.identifier, job_url(job, job.request.run), f"{job.action} on {job.backend.name}"))
+    jobs = beginning(Job, identifier).filter(**visible)
+    for job in jobs.select_related("request__run__workspace__project", "backend")[:MOST]:
+        url = f"{job.request.run.get_absolute_url()}{job.identifier}/"
+        hits.append(SearchHit(job.identifier, url, f"{job.action} on {job.backend.name}"))
     return hits
 
 
-def job_url(job: Job, run: RunGroup) -> str:
-    return f"{run.get_absolute_url()}{job.identifier}/"
-
-
-def beginning(rows: QuerySet[Any], prefix: str) -> QuerySet[Any]:
-    """Return the rows whose identifier begins so, by the index of identifiers."""
-    rows = rows.filter(identifier__startswith=prefix).order_by("identifier")
+def beginning(model: Any, prefix: str) -> QuerySet[Any]:
+    """Return the first rows whose identifier begins so, found by the index of identifiers before anything else."""
+    rows = model.objects.filter(identifier__startswith=prefix).order_by("identifier")
     if connection.vendor == "sqlite":
         # SQLite uses no index for LIKE, but does for a range; its order is that of code points.
         rows = rows.filter(identifier__gte=prefix, identifier__lt=f"{prefix}\U0010ffff")
-    return rows
+    return model.objects.filter(pk__in=list(rows.values_list("pk", flat=True)[:CANDIDATES])).order_by("identifier")
 
 
 def table_hits(request: CarrelRequest, query: str) -> list[SearchHit]:
