@@ -71,6 +71,13 @@ def setup_steps(values: SetupValues) -> list[SetupStep]:
         "carrel agent",
     ]
     steps.append(SetupStep("Agent", "On the machine beside the data, in a folder of its own.", "\n".join(agent)))
+    data = [
+        f"carrel catalogue build --backend {values.slug} --output {values.slug}.json",
+        f"carrel catalogue show {values.slug}.json",
+        f"carrel catalogue publish {values.slug}.json --to {values.site_url} --token-file backend-token",
+    ]
+    where = "Then there, with the backend's token in a file: what studies may query. See it in the file first."
+    steps.append(SetupStep("Data catalogue", where, "\n".join(data)))
     return steps
 
 

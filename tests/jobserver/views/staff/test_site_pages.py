@@ -57,16 +57,16 @@ def test_tokens_of_the_set_up_are_shown_once_and_count(staff: Client) -> None:
 
 def test_the_steps_follow_the_way_of_the_link() -> None:
     polled = setup_steps(SetupValues(slug="my-west", is_polled=True, site_url="https://carrel.example.org"))
-    assert [step.title for step in polled] == ["Controller", "Agent"]
+    assert [step.title for step in polled] == ["Controller", "Agent", "Data catalogue"]
     assert "JOB_SERVER_ENDPOINT=https://carrel.example.org/api/v2/" in polled[0].text
     assert "MY_WEST_JOB_SERVER_LINK_TOKEN=" in polled[0].text
     asked = setup_steps(SetupValues(slug="west", is_polled=False, site_url="", prefix="EAST_", client_token="t" * 8))
-    assert [step.title for step in asked] == ["Controller", "This server", "Agent"]
+    assert [step.title for step in asked] == ["Controller", "This server", "Agent", "Data catalogue"]
     assert "WEST_CLIENT_TOKENS=tttttttt" in asked[0].text
     assert "EAST_RAP_API_TOKEN=tttttttt" in asked[1].text
     url = "https://c.example.org/controller/v1/"
     known = setup_steps(SetupValues(slug="west", is_polled=False, site_url="", controller_url=url))
-    assert [step.title for step in known] == ["Controller", "Agent"]
+    assert [step.title for step in known] == ["Controller", "Agent", "Data catalogue"]
     assert "CONTROLLER_TASK_API_ENDPOINT=https://c.example.org/" in known[1].text
 
 
