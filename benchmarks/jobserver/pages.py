@@ -59,7 +59,7 @@ def main(parts: list[str]) -> int:
     print(f"floor: a page with nothing in it takes {floor * 1000:.1f} ms")
     figures = []
     for name, path in pages():
-        if parts and not any(part in name for part in parts):
+        if (parts and not any(part in name for part in parts)) or not is_page(client, path):
             continue
         figure = Figure(f"{name} {path}"[:52], server_seconds(client, path), floor, TARGET)
         print(f"{figure}   {len(client.get(path).content) / 1000:.0f} kB", flush=True)
@@ -78,6 +78,12 @@ def prepared_folder() -> Path:
         for leftover in folder.glob("db.sqlite*"):
             leftover.unlink()
     return folder
+
+
+def is_page(client: Any, path: str) -> bool:
+    """Whether this path is a page, not an export that streams, nor one that only leads elsewhere."""
+    answer = client.get(path)
+    return not answer.streaming and answer.status_code not in (301, 302, 303)
 
 
 def server_seconds(client: Any, path: str) -> float:
