@@ -64,6 +64,9 @@ if "jobserver" in APPS:
     from carrel.web.jobserver import jobserver_settings
 
     for _name, _value in jobserver_settings(_own.workdir.absolute(), _own.django_jobserver_allowed_hosts).items():
-        globals()[_name] = globals()[_name] + _value if isinstance(_value, list) and _name in globals() else _value
+        _before = globals().get(_name, [])
+        # The site's middleware stands first, so that what browsers are told stands on every answer.
+        _both = _value + _before if _name == "MIDDLEWARE" else _before + _value if isinstance(_value, list) else _value
+        globals()[_name] = _both
 if "controller" in APPS:
     MIDDLEWARE.append("carrel.controller.outages.OutageMiddleware")

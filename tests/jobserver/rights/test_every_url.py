@@ -14,24 +14,18 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver
 from tests.support import jobserver as rows
+from tests.support.every_page import ALL_PAGES, PART, add_parts, address
 
 from carrel.jobserver import account_urls, project_urls, rights_page, urls
 from carrel.jobserver.api.app import ROOT
-from carrel.jobserver.models import AuditEvent, Project, ProjectDefinition, ProjectMembership, Requirement, User
-from carrel.jobserver.project_urls import PROJECT_PAGES
+from carrel.jobserver.models import AuditEvent, Project, ProjectMembership, User
 from carrel.jobserver.rights.access import Page
 from carrel.jobserver.rights.permissions import Permission
 from carrel.jobserver.rights.roles import DEFAULT_ROLES
-from carrel.jobserver.urls import PAGES
 
 pytestmark = pytest.mark.django_db
 
-ALL_PAGES = [*PAGES, *PROJECT_PAGES]
 ROLES = {role.name: role for role in DEFAULT_ROLES}
-PART = re.compile(r"<(?:(\w+):)?(\w+)>")
-OTHER_PARTS = {"int": "1", "slug": "none", "str": "none", "path": "none", "uuid": "0" * 32}
-"""What stands for a part of a path that names no row of those below."""
-
 GUARDED_PARTS = {"project", "workspace", "run", "rap_id", "job", "backend", "username"}
 """Parts that the guard turns into rows. What others name (a file, a short id) the view itself may not find."""
 
@@ -85,31 +79,7 @@ def visitors() -> Iterator[Visitor]:
 
 @pytest.fixture
 def parts() -> dict[str, Any]:
-    """A row of each kind that paths name. The project is not in the register, the backend is hidden."""
-    author = rows.add_person("author")
-    backend = rows.add_backend("north")
-    project = rows.add_project("hidden-study", backend, is_listed=False)
-    workspace = rows.add_workspace(project, "hidden-workspace")
-    definition = ProjectDefinition.objects.create(digest="d" * 64, text="version: '4.0'\nactions: {}\n")
-    run = rows.add_run(workspace, author, definition=definition)
-    request = rows.add_request(run, backend)
-    job = rows.add_job(request, "extract")
-    Requirement.objects.create(slug="none", name="An agreement", kind="agreement")
-    return {
-        "project": project.slug,
-        "workspace": workspace.name,
-        "run": run.pk,
-        "rap_id": request.identifier,
-        "job": job.identifier,
-        "backend": backend.slug,
-        "username": author.username,
-        "pk": request.pk,
-        "prefix": job.identifier,
-    }
-
-
-def address(page: Page, parts: dict[str, Any]) -> str:
-    return "/" + PART.sub(lambda part: str(parts.get(part[2], OTHER_PARTS[part[1] or "str"])), page.path)
+    return add_parts()
 
 
 def client_of(visitor: Visitor) -> Client:
