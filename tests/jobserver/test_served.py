@@ -1,0 +1,106 @@
+"""The site as waitress serves it: behind a TLS proxy, and to callers that nobody knows."""
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from tests.support.jobserver import PASSWORD, add_person
+
+from carrel.jobserver import checks
+from carrel.jobserver.models import AuditEvent
+from carrel.units.limits import MAX_FORM_BYTES, MAX_UNKNOWN_REQUEST_BYTES
+from carrel.web import server as web_server
+
+pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+
+
+@pytest.fixture(autouse=True)
+def _site(settings):
+    settings.ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
+    user = add_person("ann")
+    user.set_password(PASSWORD)
+    user.save()
+
+
+@contextmanager
+def serving(trusted_proxy: str = "") -> Iterator[str]:
+    from carrel.web.wsgi import application
+
+    known = checks.token_known, checks.session_known
+    server = web_server.create_server(application, "127.0.0.1", 0, 4, *known, trusted_proxy)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.effective_port}"
+    finally:
+        server.task_dispatcher.shutdown()
+        server.trigger.pull_trigger(lambda: server.asyncore.close_all(server._map))
+        thread.join()
+
+
+def sign_in(client: httpx.Client, password: str = PASSWORD) -> httpx.Response:
+    page = client.get("/accounts/login/").text
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
+    assert token is not None
+    data = {"csrfmiddlewaretoken": token[1], "login": "ann", "password": password}
+    return client.post("/accounts/login/", data=data)
+
+
+FORWARDED = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
+
+
+def test_the_word_of_the_trusted_proxy_counts_for_who_calls_and_how(settings):
+    settings.SECURE_HSTS_SECONDS = 31536000
+    with serving("127.0.0.1") as url, httpx.Client(base_url=url, headers=FORWARDED) as client:
+        assert "max-age=31536000" in client.get("/accounts/login/").headers["Strict-Transport-Security"]
+        settings.CSRF_TRUSTED_ORIGINS = [url.replace("http:", "https:")]
+        client.headers["Referer"] = url.replace("http:", "https:") + "/accounts/login/"
+        sign_in(client, "wrong")
+    assert AuditEvent.objects.get(action="sign_in.failed").address == "203.0.113.9"
+
+
+def test_nobody_elses_word_does(settings):
+    settings.SECURE_HSTS_SECONDS = 31536000
+    with serving() as url, httpx.Client(base_url=url, headers=FORWARDED) as client:
+        assert "Strict-Transport-Security" not in client.get("/accounts/login/").headers
+        sign_in(client, "wrong")
+    assert AuditEvent.objects.get(action="sign_in.failed").address == "127.0.0.1"
+
+
+def test_strangers_send_a_small_form_and_who_has_signed_in_a_large_one():
+    fields = {f"north:action_{number}": "on" for number in range(2000)} | {"more": "x" * 60_000}
+    with serving() as url, httpx.Client(base_url=url, timeout=60) as client:
+        small = client.post("/settings/name/", data={"fullname": "Ann"})
+        assert small.status_code == 403
+        assert client.post("/settings/name/", data=fields).status_code == 401
+        assert sign_in(client).status_code == 302
+        page = client.get("/settings/").text
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
+        assert token is not None
+        answer = client.post("/settings/name/", data={**fields, "fullname": "Ann Lee", "csrfmiddlewaretoken": token[1]})
+        assert int(answer.request.headers["Content-Length"]) > MAX_UNKNOWN_REQUEST_BYTES
+        assert answer.status_code == 302
+        too_long = client.post("/settings/name/", content=b"x" * (MAX_FORM_BYTES + 1))
+        assert too_long.status_code == 401
+
+
+def test_a_session_that_never_was_is_nobody():
+    with serving() as url:
+        cookies = {"carrel_session": "forged" * 5}
+        answer = httpx.post(f"{url}/settings/name/", content=b"x" * 100_000, cookies=cookies)
+    assert answer.status_code == 401
+
+
+def test_cookies_are_sent_over_tls_only_where_the_address_is_https(monkeypatch, tmp_path):
+    from carrel.web.jobserver import jobserver_settings
+
+    for address, secure in (("https://carrel.example.org", True), ("http://127.0.0.1:8000", False)):
+        monkeypatch.setenv("JOBSERVER_URL", address)
+        values = jobserver_settings(tmp_path, [])
+        assert (values["SESSION_COOKIE_SECURE"], values["CSRF_COOKIE_SECURE"]) == (secure, secure)
+        assert (values["SECURE_HSTS_SECONDS"] > 0) == secure
+        assert values["SESSION_COOKIE_HTTPONLY"]
+        assert values["SESSION_COOKIE_SAMESITE"] == "Lax"
