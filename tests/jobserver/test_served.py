@@ -54,7 +54,7 @@ FORWARDED = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
 
 def test_the_word_of_the_trusted_proxy_counts_for_who_calls_and_how(settings):
     settings.SECURE_HSTS_SECONDS = 31536000
-    with serving("127.0.0.1") as url, httpx.Client(base_url=url, headers=FORWARDED) as client:
+    with serving("127.0.0.1") as url, httpx.Client(base_url=url, headers=FORWARDED, timeout=60) as client:
         assert "max-age=31536000" in client.get("/accounts/login/").headers["Strict-Transport-Security"]
         settings.CSRF_TRUSTED_ORIGINS = [url.replace("http:", "https:")]
         client.headers["Referer"] = url.replace("http:", "https:") + "/accounts/login/"
@@ -64,7 +64,7 @@ def test_the_word_of_the_trusted_proxy_counts_for_who_calls_and_how(settings):
 
 def test_nobody_elses_word_does(settings):
     settings.SECURE_HSTS_SECONDS = 31536000
-    with serving() as url, httpx.Client(base_url=url, headers=FORWARDED) as client:
+    with serving() as url, httpx.Client(base_url=url, headers=FORWARDED, timeout=60) as client:
         assert "Strict-Transport-Security" not in client.get("/accounts/login/").headers
         sign_in(client, "wrong")
     assert AuditEvent.objects.get(action="sign_in.failed").address == "127.0.0.1"
@@ -90,7 +90,7 @@ def test_strangers_send_a_small_form_and_who_has_signed_in_a_large_one():
 def test_a_session_that_never_was_is_nobody():
     with serving() as url:
         cookies = {"carrel_session": "forged" * 5}
-        answer = httpx.post(f"{url}/settings/name/", content=b"x" * 100_000, cookies=cookies)
+        answer = httpx.post(f"{url}/settings/name/", content=b"x" * 100_000, cookies=cookies, timeout=60)
     assert answer.status_code == 401
 
 

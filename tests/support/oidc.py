@@ -42,7 +42,7 @@ def settings_for(issuer: str) -> dict[str, Any]:
 
 def tell(issuer: str, subject: str, **claims: Any) -> None:
     """Let the provider know a person: the claims that it tells of them."""
-    httpx.put(f"{issuer}/users/{subject}", json=claims).raise_for_status()
+    httpx.put(f"{issuer}/users/{subject}", json=claims, timeout=60).raise_for_status()
 
 
 def sign_in(client: Client, subject: str) -> Any:
@@ -51,7 +51,7 @@ def sign_in(client: Client, subject: str) -> Any:
     match = re.search(r'content="0; url=([^"]+)"', page)
     assert match is not None, page
     address = match[1].replace("&amp;", "&")
-    answer = httpx.post(address, data={"sub": subject})
+    answer = httpx.post(address, data={"sub": subject}, timeout=60)
     back = answer.headers["Location"]
     assert back.startswith("http://testserver/")
     return client.get(back.removeprefix("http://testserver"))
