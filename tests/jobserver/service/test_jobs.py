@@ -185,3 +185,21 @@ def test_what_was_cancelled_is_no_failure(db, settings) -> None:
     record_jobs(request, [report(request, "a", "failed", status_code="cancelled_by_user")], complete=False)
     assert request.status == "failed"
     assert not OutgoingMessage.objects.exists()
+
+
+def test_a_clock_that_was_ahead_leaves_no_job_running(request_row: JobRequest) -> None:
+    record_jobs(request_row, [report(request_row, "a", "running", 3600)], complete=False)
+    record_jobs(request_row, [report(request_row, "a", "succeeded", 60)], complete=False)
+    assert (Job.objects.get().status, request_row.status) == ("succeeded", "succeeded")
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_nothing_ends_while_some_of_its_jobs_are_not_known(request_row: JobRequest, complete: bool) -> None:
+    other = add_job(new_request(), "b", "running")
+    stolen = report(request_row, "b", "running", identifier=other.identifier)
+    record_jobs(request_row, [report(request_row, "a", "succeeded"), stolen], complete=complete)
+    assert (request_row.status, request_row.completed_at) == ("unknown", None)
+    record_jobs(request_row, [report(request_row, "a", "succeeded")], complete=complete, some_unreadable=True)
+    assert request_row.status == "unknown"
+    record_jobs(request_row, [report(request_row, "a", "succeeded")], complete=complete)
+    assert request_row.status == "succeeded"

@@ -195,6 +195,34 @@ def test_odd_jobs_hide_no_others(server: RapServer, client: RapClient, north: Ba
     assert good.jobs.count() == 2
 
 
+def test_a_request_does_not_end_by_the_jobs_that_can_be_read(
+    server: RapServer, client: RapClient, north: Backend
+) -> None:
+    request = new_request(north)
+    send_all(client)
+    done = new_job(request.identifier, "north", "fine", status="succeeded", status_code="succeeded")
+    server.jobs[request.identifier] = [done, {**done, "identifier": "another", "status": "hibernating"}]
+    link.poll_requests("default", client)
+    request.refresh_from_db()
+    assert request.status == "unknown"
+    server.jobs[request.identifier] = [done, {**done, "identifier": "another"}]
+    link.poll_requests("default", client)
+    request.refresh_from_db()
+    assert request.status == "succeeded"
+
+
+def test_what_waits_to_be_cancelled_is_not_looked_at_all_the_time(
+    server: RapServer, client: RapClient, north: Backend
+) -> None:
+    request = new_request(north)
+    send_all(client)
+    server.jobs[request.identifier] = []
+    ask_to_cancel(request, (), request.created_by)
+    assert link.due_cancellations("default") == []
+    add_job(request, "extract", "running")
+    assert len(link.due_cancellations("default")) == 1
+
+
 def test_an_answer_that_cannot_be_read_is_asked_for_in_parts(
     server: RapServer, client: RapClient, north: Backend
 ) -> None:

@@ -35,13 +35,27 @@ def derived_status(stored: str, job_statuses: Iterable[str]) -> str:
     return "unknown"
 
 
+def status_when_jobs_are_unreadable(status: str) -> str:
+    """Return the status of a request of whose jobs some cannot be read: nobody knows then that it has ended."""
+    return "unknown" if status in FINAL_REQUEST_STATUSES else status
+
+
 def is_superseded(
-    stored_status: str, stored_updated_at: datetime | None, status: str, updated_at: datetime | None
+    stored_status: str,
+    stored_updated_at: datetime | None,
+    status: str,
+    updated_at: datetime | None,
+    now: datetime,
 ) -> bool:
     """Tell whether a report is older than what is stored: reports may arrive late, twice and in any order.
 
-    A job that has ended stays ended, and of two times the later one is the truth.
+    A job that has ended stays ended, and its end is believed whatever its time: a clock that was ahead and is put
+    right must not leave a job running for ever. Otherwise the later of two times is the truth, and one that is still
+    to come tells of no order.
     """
-    if stored_status in FINAL_JOB_STATUSES and status not in FINAL_JOB_STATUSES:
-        return True
-    return stored_updated_at is not None and updated_at is not None and updated_at < stored_updated_at
+    has_ended = stored_status in FINAL_JOB_STATUSES
+    if has_ended != (status in FINAL_JOB_STATUSES):
+        return has_ended
+    if stored_updated_at is None or updated_at is None or stored_updated_at > now:
+        return False
+    return updated_at < stored_updated_at

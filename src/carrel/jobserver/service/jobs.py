@@ -16,6 +16,7 @@ from carrel.jobserver.runs.derivation import (
     FINAL_REQUEST_STATUSES,
     derived_status,
     is_superseded,
+    status_when_jobs_are_unreadable,
 )
 from carrel.jobserver.runs.reported import ReportedJob, with_sample
 from carrel.jobserver.service import cancellations, notifications
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 MAX_STATUS_CHANGES = 500
 """Most steps of one job's timeline that are stored: what flaps for ever fills no table."""
+NOT_ALL_READ = "The controller tells of jobs that cannot be stored: the log of the link says which and why"
 _REPORTED_FIELDS = (
     "action",
     "run_command",
@@ -52,12 +54,16 @@ class RecordedJobs:
     refusals: tuple[str, ...] = ()
 
 
-def record_jobs(request: JobRequest, jobs: Sequence[ReportedJob], *, complete: bool) -> RecordedJobs:
+def record_jobs(
+    request: JobRequest, jobs: Sequence[ReportedJob], *, complete: bool, some_unreadable: bool = False
+) -> RecordedJobs:
     """Store what a controller says of a request's jobs, and the request's status that follows, in one transaction.
 
     The same report twice changes nothing, and one that is older than what is stored changes nothing. A job of another
     request or backend is refused; the others are stored. `complete`: the list holds all jobs of the request, so that
     those that are not in it are deleted (the older link). The job `__error__` tells of the request itself.
+    `some_unreadable`: the controller told of more jobs, which could not be read. Whatever a report holds that is not
+    stored, by this or by a refusal, the request does not end by the rest.
     """
     report = {job.identifier: job for job in jobs[: MAX_ACTIONS + 1] if job.action != ERROR_ACTION}
     outcome = next((job for job in jobs if job.action == ERROR_ACTION), None)
@@ -65,8 +71,9 @@ def record_jobs(request: JobRequest, jobs: Sequence[ReportedJob], *, complete: b
     for refusal in refusals.values():
         logger.warning("A job that was reported for request %s is refused: %s", request.identifier, refusal)
     report = {identifier: job for identifier, job in report.items() if identifier not in refusals}
+    is_whole = not (some_unreadable or refusals or len(jobs) > MAX_ACTIONS + 1)
     # Most reports say nothing new: they are read without a lock, and cost no write.
-    if not _is_news(request, report, complete) and (outcome is None or request.status in FINAL_REQUEST_STATUSES):
+    if not _is_news(request, report, complete, is_whole) and (outcome is None or request.status in FINAL_REQUEST_STATUSES):
         return RecordedJobs(refusals=tuple(refusals.values()))
     with transaction.atomic():
         locked = lock_request(request.pk)
@@ -76,7 +83,7 @@ def record_jobs(request: JobRequest, jobs: Sequence[ReportedJob], *, complete: b
         if surplus:
             Job.objects.filter(pk__in=surplus).delete()
         point("jobserver.jobs.stored")
-        _derive(locked, outcome)
+        _derive(locked, outcome, is_whole)
         point("jobserver.jobs.derived")
     request.refresh_from_db(fields=["status", "status_message", "updated_at", "completed_at", "cancelled_actions"])
     return RecordedJobs(changed, len(surplus), tuple(refusals.values()))
@@ -99,19 +106,26 @@ def _refusals(request: JobRequest, report: Iterable[ReportedJob]) -> dict[str, s
     return refusals
 
 
-def _is_news(request: JobRequest, report: dict[str, ReportedJob], complete: bool) -> bool:
+def _is_news(request: JobRequest, report: dict[str, ReportedJob], complete: bool, is_whole: bool) -> bool:
     stored = {job.identifier: job for job in request.jobs.all()}
     if complete and stored.keys() - report.keys():
         return True
-    if derived_status(request.status, [job.status for job in stored.values()]) != request.status:
+    if _status(request, [job.status for job in stored.values()], is_whole) != request.status:
         return True
     return any(
         identifier not in stored or _differs(stored[identifier], reported) for identifier, reported in report.items()
     )
 
 
+def _status(request: JobRequest, statuses: Sequence[str], is_whole: bool) -> str:
+    status = derived_status(request.status, statuses)
+    if is_whole or request.status in FINAL_REQUEST_STATUSES:
+        return status
+    return status_when_jobs_are_unreadable(status)
+
+
 def _differs(job: Job, reported: ReportedJob) -> bool:
-    if is_superseded(job.status, job.updated_at, reported.status, reported.updated_at):
+    if is_superseded(job.status, job.updated_at, reported.status, reported.updated_at, timezone.now()):
         return False
     return any(getattr(job, field) != _value(reported, field) for field in _REPORTED_FIELDS)
 
@@ -169,7 +183,7 @@ def _note_changes(moved: list[Job], now: datetime) -> None:
     )
 
 
-def _derive(request: JobRequest, outcome: ReportedJob | None) -> None:
+def _derive(request: JobRequest, outcome: ReportedJob | None, is_whole: bool) -> None:
     """Set the status that follows from the request's jobs, or from the pseudo-job that stands for them."""
     now = timezone.now()
     statuses = list(request.jobs.values_list("status", flat=True))
@@ -179,10 +193,10 @@ def _derive(request: JobRequest, outcome: ReportedJob | None) -> None:
         elif outcome.status_message != request.status_message:
             set_outcome(request, request.status, outcome.status_message)
         return
-    status = derived_status(request.status, statuses)
+    status = _status(request, statuses, is_whole)
     if status != request.status:
         request.status = status
-        request.status_message = FAILED_BY_JOB if status == "failed" else ""
+        request.status_message = {"failed": FAILED_BY_JOB, "unknown": NOT_ALL_READ}.get(status, "")
         if status in FINAL_REQUEST_STATUSES:
             ends = request.jobs.exclude(completed_at=None).order_by("-completed_at")
             request.completed_at = ends.values_list("completed_at", flat=True).first() or now

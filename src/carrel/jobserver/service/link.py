@@ -12,11 +12,11 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import DatabaseError, transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from carrel.clients.rap import RapClient, RapError, RapRefused, RapUnreadable
-from carrel.jobserver.models import Backend, Cancellation, JobRequest
+from carrel.jobserver.models import Backend, Cancellation, Job, JobRequest
 from carrel.jobserver.models.runs import ACTIVE_STATUSES
 from carrel.jobserver.runs.derivation import FAILED, FINAL_REQUEST_STATUSES, NOTHING_TO_DO, PENDING
 from carrel.jobserver.runs.reported import ReportedJob, storable_text
@@ -164,10 +164,16 @@ def _retry_later(request: JobRequest, words: str) -> None:
 
 
 def due_cancellations(controller: str) -> list[int]:
-    """Return the cancellations that can be sent now: of requests that the controller has."""
+    """Return the cancellations that can be sent now: of requests that the controller has.
+
+    Those of "all" are sent once there are jobs to name. Until then they are not looked at: each look would ask the
+    controller for news at once, over and over, and they would stand in others' way.
+    """
     now = timezone.now()
     of_controller = Q(request__backend__link=Backend.Link.RAP, request__backend__controller=controller)
-    pending = Cancellation.objects.filter(of_controller, sent_at=None, request__sent_at__isnull=False)
+    has_jobs = Exists(Job.objects.filter(request=OuterRef("request")))
+    can_be_named = ~Q(actions=[]) | has_jobs | Q(request__status__in=FINAL_REQUEST_STATUSES)
+    pending = Cancellation.objects.filter(of_controller, can_be_named, sent_at=None, request__sent_at__isnull=False)
     due = pending.filter(Q(send_after=None) | Q(send_after__lte=now))
     return list(due.order_by("id").values_list("pk", flat=True)[:MAX_DUE])
 
@@ -288,7 +294,9 @@ def store_statuses(requests: Mapping[str, JobRequest], answer: RapJobStatuses) -
             if identifier in unrecognised and identifier not in jobs:
                 _note_unrecognised(request)
             else:
-                record_jobs(request, _readable(jobs[identifier]), complete=False)
+                readable = _readable(jobs[identifier])
+                some_unreadable = len(readable) < len(jobs[identifier])
+                record_jobs(request, readable, complete=False, some_unreadable=some_unreadable)
         except DatabaseError:
             raise
         except Exception:
