@@ -138,8 +138,9 @@ class MessageWork:
     def step(self) -> None:
         """Start what is due: one mail at a time, and one call of each webhook."""
         for message in outbox.due_messages():
-            if self.crew.count(("mail", "webhook")) >= CALLS_AT_ONCE:
-                break
+            # Receivers that hang leave a thread for mail, and mail one for them.
+            if self.crew.count((message.channel,)) >= CALLS_AT_ONCE - 1:
+                continue
             self.crew.start((message.channel, message.webhook_id), partial(outbox.send_message, message.pk))
         if time.monotonic() - self._looked >= DIGESTS_EVERY and self.crew.start(("digests",), digests.write_digests):
             self._looked = time.monotonic()
@@ -160,14 +161,21 @@ class ScheduleWork:
     def step(self) -> None:
         """Start what is due; what waits for a repository is tried again after a while."""
         now = time.monotonic()
-        for key in schedules.due_schedules():
-            if self._not_before.get(key, now) <= now and self.crew.count(("schedule",)) < CALLS_AT_ONCE:
+        waiting = dict(self._not_before)
+        # What was never tried comes first: any number of repositories that are away stand in no other's way.
+        for key in schedules.due_schedules(without=waiting):
+            if self.crew.count(("schedule",)) < CALLS_AT_ONCE:
+                self.crew.start(("schedule", key), partial(self.run, key))
+        for key, since in waiting.items():
+            if since <= now and self.crew.count(("schedule",)) < CALLS_AT_ONCE - 1:
                 self.crew.start(("schedule", key), partial(self.run, key))
 
     def run(self, key: int) -> None:
-        """Run one; its requests are sent at once."""
-        self._not_before.pop(key, None)
-        if not schedules.run_schedule(key):
+        """Run one; its requests are sent at once. What fails, for whatever reason, is tried again after a pause."""
+        self._not_before[key] = time.monotonic() + SCHEDULE_PAUSE
+        if schedules.run_schedule(key):
+            del self._not_before[key]
+        else:
             self._not_before[key] = time.monotonic() + SCHEDULE_PAUSE
         wake()
 

@@ -16,7 +16,7 @@ from carrel.jobserver import settings as own_settings
 from carrel.jobserver.models import OutgoingMessage, RunGroup, User, Webhook
 from carrel.jobserver.service import digests, outbox
 from carrel.jobserver.service.jobs import record_jobs
-from carrel.jobserver.service.webhooks import add_webhook, remove_webhook
+from carrel.jobserver.service.webhooks import add_webhook, remove_webhook, try_webhook
 
 pytestmark = pytest.mark.django_db
 
@@ -187,3 +187,21 @@ class TestWebhooks:
         remove_webhook(webhook, "test")
         send_due()
         assert calls.received == []
+
+
+def test_calls_that_wait_for_one_receiver_stand_in_nobodys_way(mailbox: Mailbox, calls: Calls) -> None:
+    request = new_request()
+    slow, quick = (add_webhook(request.workspace.project, f"{calls.url}{path}", "test") for path in ("slow", "quick"))
+    OutgoingMessage.objects.bulk_create(
+        OutgoingMessage(channel=OutgoingMessage.Channel.WEBHOOK, webhook=slow, subject="e", body="{}", key=f"k{number}")
+        for number in range(outbox.MAX_DUE + 20)
+    )
+    for _ in range(3):
+        try_webhook(slow, "test")
+        try_webhook(quick, "test")
+    assert OutgoingMessage.objects.filter(subject="webhook.tried").count() == 2
+    record_jobs(request, [report(request, "a", "failed")], complete=True)
+    due = outbox.due_messages()
+    assert [message.webhook_id for message in due].count(slow.pk) == 1
+    assert quick.pk in {message.webhook_id for message in due}
+    assert "mail" in {message.channel for message in due}

@@ -11,6 +11,7 @@ from tests.support.studies import follow_study, make_study, study_site
 
 from carrel.jobserver.models import AuditEvent, OutgoingMessage, RunGroup, Schedule
 from carrel.jobserver.service.schedules import (
+    MAX_DUE,
     create_schedule,
     due_schedules,
     remove_schedule,
@@ -87,6 +88,23 @@ def test_a_repository_that_is_away_is_waited_for(schedule: Schedule) -> None:
     schedule.refresh_from_db()
     assert schedule.last_outcome.startswith("Waiting: ")
     assert due_schedules() == [schedule.pk]
+
+
+def test_those_that_wait_for_a_repository_stand_in_no_others_way(schedule: Schedule) -> None:
+    make_due(schedule)
+    others = [
+        Schedule.objects.create(
+            workspace=schedule.workspace,
+            created_by=schedule.created_by,
+            cron="0 6 * * *",
+            actions={"north": ["extract"]},
+            notify="end",
+            next_at=timezone.now() - timedelta(days=9),
+        ).pk
+        for _ in range(MAX_DUE)
+    ]
+    assert due_schedules() == others
+    assert due_schedules(without=others) == [schedule.pk]
 
 
 def test_pausing(schedule: Schedule) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings as django_settings
 from django.core.mail import EmailMessage
-from django.db.models import F, Q
+from django.db.models import F, Min, Q
 from django.utils import timezone
 
 from carrel.jobserver import settings
@@ -53,12 +53,21 @@ class NotDelivered(Exception):
 
 
 def due_messages() -> list[OutgoingMessage]:
-    """Return the messages that wait to be sent now, the oldest first. Mail waits while none can be sent."""
+    """Return the messages that wait to be sent now, the oldest first. Mail waits while none can be sent.
+
+    Of each webhook only its oldest: however many wait for one that hangs, they stand in nobody else's way.
+    """
     now = timezone.now()
     pending = OutgoingMessage.objects.filter(sent_at=None, given_up_at=None)
-    if not mail_is_configured():
-        pending = pending.exclude(channel=OutgoingMessage.Channel.MAIL)
-    return list(pending.filter(Q(send_after=None) | Q(send_after__lte=now)).order_by("id")[:MAX_DUE])
+    due = pending.filter(Q(send_after=None) | Q(send_after__lte=now))
+    mail = due.filter(channel=OutgoingMessage.Channel.MAIL)
+    calls = due.filter(channel=OutgoingMessage.Channel.WEBHOOK).order_by()
+    oldest = calls.values("webhook").annotate(oldest=Min("id")).order_by("oldest").values_list("oldest", flat=True)
+    messages = [
+        *(mail.order_by("id")[:MAX_DUE] if mail_is_configured() else ()),
+        *OutgoingMessage.objects.filter(pk__in=list(oldest[:MAX_DUE])),
+    ]
+    return sorted(messages, key=lambda message: message.pk)
 
 
 def send_message(message_pk: int) -> None:

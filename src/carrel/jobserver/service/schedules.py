@@ -1,7 +1,7 @@
 """Scheduled runs: set up, paused, taken away, and run when they are due, as the person who set them up."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -79,9 +79,9 @@ def remove_schedule(schedule: Schedule, actor: Actor) -> None:
         Schedule.objects.filter(pk=schedule.pk).delete()
 
 
-def due_schedules() -> list[int]:
-    """Return the schedules whose time has come."""
-    due = Schedule.objects.filter(is_active=True, next_at__lte=timezone.now())
+def due_schedules(without: Collection[int] = ()) -> list[int]:
+    """Return the schedules whose time has come, but for those that are tried again later."""
+    due = Schedule.objects.filter(is_active=True, next_at__lte=timezone.now()).exclude(pk__in=list(without))
     return list(due.order_by("next_at").values_list("pk", flat=True)[:MAX_DUE])
 
 

@@ -53,8 +53,12 @@ def remove_webhook(webhook: Webhook, actor: Actor) -> None:
 
 
 def try_webhook(webhook: Webhook, actor: Actor) -> None:
-    """Send a call that says only that it is a try."""
+    """Send a call that says only that it is a try; while one is on its way there is no other."""
     with transaction.atomic():
+        Webhook.objects.select_for_update().get(pk=webhook.pk)
+        tries = OutgoingMessage.objects.filter(webhook=webhook, subject=TRIED)
+        if tries.filter(sent_at=None, given_up_at=None).exists():
+            return
         body = {"event": TRIED, "project": webhook.project.slug}
         OutgoingMessage.objects.create(
             channel=OutgoingMessage.Channel.WEBHOOK,
