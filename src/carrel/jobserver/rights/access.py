@@ -22,7 +22,7 @@ from carrel.jobserver.rights.permissions import Permission
 from carrel.jobserver.rights.persons import rights_of
 from carrel.jobserver.rights.visibility import visible_backends, visible_projects
 from carrel.jobserver.service.audit import record
-from carrel.pages.errors import error_page
+from carrel.pages.errors import bad_request, error_page
 
 View = Callable[..., HttpResponse]
 
@@ -96,6 +96,8 @@ def guarded(page: Page) -> View:
 
     @wraps(page.view)
     def view(request: HttpRequest, **parts: Any) -> HttpResponse:
+        if not is_readable(request, parts):
+            return bad_request(request)
         known = identify(request)
         if page.access.signed_in and known.person is None:
             return redirect(f"{reverse('account_login')}?{urlencode({'next': request.get_full_path()})}")
@@ -106,6 +108,12 @@ def guarded(page: Page) -> View:
         return page.view(known, **rows)
 
     return view
+
+
+def is_readable(request: HttpRequest, parts: dict[str, Any]) -> bool:
+    """Tell whether the address holds only text that a database can look for: PostgreSQL has no NUL in any."""
+    texts = [*parts.values(), *(text for name, values in request.GET.lists() for text in (name, *values))]
+    return not any("\0" in str(text) for text in texts)
 
 
 def refusal_of(access: PageAccess, rights: Rights, project: Project | None, backend: Backend | None = None) -> str:

@@ -22,7 +22,7 @@ class RedirectMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer as the page does, or lead to where it is now."""
         response = self.get_response(request)
-        if response.status_code != 404 or request.method not in SAFE_METHODS:
+        if response.status_code != 404 or request.method not in SAFE_METHODS or "\0" in request.path:
             return response
         first, _, rest = request.path.lstrip("/").partition("/")
         row = Redirect.objects.filter(old_path=f"/{first}/", expires_at__gt=timezone.now()).first()
