@@ -13,13 +13,16 @@ pytestmark = pytest.mark.django_db
 
 def addresses() -> list[str]:
     """Each page's address with NUL in the query, and with NUL for each part that may be any text."""
-    found = []
+    paths = []
     for page in [*PAGES, *PROJECT_PAGES]:
         plain = re.sub(r"<(?:int:)?[a-z_]+>|<int:[^>]+>", "1", page.path)
-        found += [f"/{re.sub('<[^>]+>', 'some', plain)}?q=1&backend=a%00b", f"/{re.sub('<[^>]+>', 'some', plain)}?%00=1"]
+        paths += [
+            f"/{re.sub('<[^>]+>', 'some', plain)}?q=1&backend=a%00b",
+            f"/{re.sub('<[^>]+>', 'some', plain)}?%00=1",
+        ]
         if "<str:" in plain:
-            found.append("/" + re.sub("<[^>]+>", "some", plain.replace("<str:", "<!", 1)).replace("some", "%00", 1))
-    return found
+            paths.append("/" + re.sub("<[^>]+>", "some", plain.replace("<str:", "<!", 1)).replace("some", "%00", 1))
+    return paths
 
 
 def test_nul_is_refused_by_every_page() -> None:

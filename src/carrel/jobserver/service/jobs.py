@@ -73,7 +73,9 @@ def record_jobs(
     report = {identifier: job for identifier, job in report.items() if identifier not in refusals}
     is_whole = not (some_unreadable or refusals or len(jobs) > MAX_ACTIONS + 1)
     # Most reports say nothing new: they are read without a lock, and cost no write.
-    if not _is_news(request, report, complete, is_whole) and (outcome is None or request.status in FINAL_REQUEST_STATUSES):
+    if not _is_news(request, report, complete, is_whole) and (
+        outcome is None or request.status in FINAL_REQUEST_STATUSES
+    ):
         return RecordedJobs(refusals=tuple(refusals.values()))
     with transaction.atomic():
         locked = lock_request(request.pk)
