@@ -103,7 +103,10 @@ def plan_submission(submission: Submission) -> dict[str, Plan]:
 
 
 def _submitted_before(submission: Submission) -> RunGroup | None:
-    run = RunGroup.objects.filter(submission_key=submission.submission_key).first()
+    key = submission.submission_key
+    if not 0 < len(key) <= MAX_KEY or not key.isprintable():
+        raise SubmissionError({"": f"submission_key must have 1 to {MAX_KEY} characters that can be printed."})
+    run = RunGroup.objects.filter(submission_key=key).first()
     if run is not None and (run.workspace_id, run.created_by_id) != (submission.workspace.pk, submission.person.pk):
         raise SubmissionError({"": "This form was used for another run already: open the run page again."})
     return run
@@ -114,8 +117,6 @@ def _checked(submission: Submission) -> tuple[RunChoices, list[_Part]]:
     asked = {slug: tuple(dict.fromkeys(actions)) for slug, actions in submission.actions.items() if actions}
     if not asked:
         raise SubmissionError({"": "Tick at least one action."})
-    if not 0 < len(submission.submission_key) <= MAX_KEY:
-        raise SubmissionError({"": f"submission_key must have 1 to {MAX_KEY} characters."})
     workspace, person = submission.workspace, submission.person
     try:
         studies.check_on_branch(workspace, submission.commit)
