@@ -14,7 +14,9 @@ from carrel.jobs.checks import check_codelists
 from carrel.jobs.plan import RUN_ALL, Plan, PlanError, Reuse, plan
 from carrel.jobserver import studies
 from carrel.jobserver.models import Backend, JobRequest, ProjectDefinition, RunGroup, Schedule, User, Workspace
+from carrel.jobserver.queries.refusals import refusals_of
 from carrel.jobserver.rights.persons import rights_of
+from carrel.jobserver.rights.visibility import visible_backends
 from carrel.jobserver.run_options import RunChoices, run_options
 from carrel.jobserver.runs.matrix import BackendColumn, refusal_of_cell
 from carrel.jobserver.service.audit import Actor, record
@@ -118,15 +120,15 @@ def _checked(submission: Submission) -> tuple[RunChoices, list[_Part]]:
     if not asked:
         raise SubmissionError({"": "Tick at least one action."})
     workspace, person = submission.workspace, submission.person
+    rights = rights_of(person)
+    backends = list(visible_backends(person, rights).filter(slug__in=asked))
+    has_second_factor = submission.has_second_factor
+    # Before anything is read from git: whoever may not run there has nothing to wait for.
+    if refusals := refusals_of(workspace, person, rights, backends, has_second_factor=has_second_factor):
+        raise SubmissionError({slug: f"{slug}: {refusal.reason}" for slug, refusal in refusals.items()})
     try:
         studies.check_on_branch(workspace, submission.commit)
-        options = run_options(
-            workspace,
-            submission.commit,
-            person,
-            rights_of(person),
-            has_second_factor=submission.has_second_factor,
-        )
+        options = run_options(workspace, submission.commit, person, rights, has_second_factor=has_second_factor)
     except (studies.StudyFault, ProjectValidationError) as error:
         raise SubmissionError({"": str(error)}) from error
     parts: list[_Part] = []

@@ -9,7 +9,6 @@ from datetime import datetime
 from statistics import median
 from typing import Any
 
-from allauth.account.authentication import get_authentication_records
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
@@ -18,6 +17,7 @@ from django.utils import timezone
 
 from carrel.jobs.statuses import State
 from carrel.jobserver import studies
+from carrel.jobserver.accounts import has_second_factor
 from carrel.jobserver.models import Backend, Job, Project, Workspace
 from carrel.jobserver.models.projects import NotifyWhen
 from carrel.jobserver.rights.access import CarrelRequest, Page, forbidden, permitted
@@ -344,11 +344,6 @@ def person_of(request: CarrelRequest) -> Any:
     """Return who is signed in: the guard lets nobody else here."""
     assert request.person is not None
     return request.person
-
-
-def has_second_factor(request: HttpRequest) -> bool:
-    """Whether the person signed in with one."""
-    return any(record.get("method") == "mfa" for record in get_authentication_records(request))
 
 
 def checked_commit(workspace: Workspace, commit: str) -> None:
