@@ -17,7 +17,16 @@ from tests.support.controller_server import environ_of, eventually, web
 from tests.support.jobserver import add_backend, add_person, add_project, add_request, add_run, add_workspace
 from tests.support.rap_server import TOKEN, rap_server
 
-from carrel.jobserver.models import Backend, ControllerContact, JobRequest, User, WorkLease
+from carrel.jobserver.models import (
+    Backend,
+    BackendMembership,
+    ControllerContact,
+    JobRequest,
+    Role,
+    RoleAssignment,
+    User,
+    WorkLease,
+)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +58,10 @@ def link_process(environ: Mapping[str, str], **more: str) -> Iterator[subprocess
 
 
 def new_request(backend: Backend, person: User, repo_url: str = "https://git.example.org/x", **run: Any) -> JobRequest:
-    workspace = add_workspace(add_project("", backend), repo_url=repo_url)
+    project = add_project("", backend)
+    workspace = add_workspace(project, repo_url=repo_url)
+    RoleAssignment.objects.create(user=person, role=Role.objects.get(name="ProjectDeveloper"), project=project)
+    BackendMembership.objects.get_or_create(user=person, backend=backend)
     return add_request(add_run(workspace, person, **run), backend, ("extract",), sent_at=None)
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -52,7 +52,10 @@ def north() -> Backend:
 
 
 def new_request(backend: Backend, *actions: str, **fields: Any) -> JobRequest:
-    run = add_run(add_workspace(add_project("", backend)), add_person())
+    project = add_project("", backend)
+    person = add_person("", "ProjectDeveloper", project=project)
+    backend.memberships.create(user=person)
+    run = add_run(add_workspace(project), person)
     return add_request(run, backend, actions or ("run_all",), **{"sent_at": None, **fields})
 
 
@@ -221,6 +224,40 @@ def test_what_waits_to_be_cancelled_is_not_looked_at_all_the_time(
     assert link.due_cancellations("default") == []
     add_job(request, "extract", "running")
     assert len(link.due_cancellations("default")) == 1
+
+
+@pytest.mark.parametrize("tried_before", [False, True])
+@pytest.mark.parametrize(
+    ("withdraw", "words"),
+    [
+        (lambda request: request.backend.memberships.all().delete(), "not a member"),
+        (lambda request: request.workspace.project.opt_ins.all().delete(), "not opted in"),
+        (lambda request: type(request.created_by).objects.update(is_active=False), "role"),
+        (lambda request: type(request.workspace.project).objects.update(ends_on=date(2020, 1, 1)), "ended"),
+    ],
+)
+def test_what_may_not_run_any_more_is_not_sent(
+    server: RapServer, client: RapClient, north: Backend, withdraw: Any, words: str, tried_before: bool
+) -> None:
+    request = new_request(north, send_attempts=int(tried_before))
+    withdraw(request)
+    send_all(client)
+    request.refresh_from_db()
+    assert request.status == "failed"
+    assert words in request.status_message
+    assert request.identifier not in server.raps
+
+
+def test_what_the_controller_has_already_is_told_of_whatever_was_withdrawn_since(
+    server: RapServer, client: RapClient, north: Backend
+) -> None:
+    request = new_request(north)
+    send_all(client)
+    JobRequest.objects.filter(pk=request.pk).update(sent_at=None, send_after=None)  # its answer was lost
+    north.memberships.all().delete()
+    send_all(client)
+    request.refresh_from_db()
+    assert (request.status, request.sent_at is not None) == ("pending", True)
 
 
 def test_an_answer_that_cannot_be_read_is_asked_for_in_parts(

@@ -66,7 +66,9 @@ class Site:
         north, south = add_backend("north"), add_backend("south")
         project = add_project("", north, south)
         project.webhooks.create(url=calls.url)
-        workspace, person = add_workspace(project), add_person()
+        workspace, person = add_workspace(project), add_person("", "ProjectDeveloper", project=project)
+        for backend in (north, south):
+            backend.memberships.create(user=person)
         for number, (backend, action) in enumerate([(north, "extract"), (south, "run_all"), (north, "model")], start=1):
             run = add_run(workspace, person, pk=number)
             add_request(run, backend, (action,), identifier=f"request{number}aaaaaaaa", sent_at=None)

@@ -193,3 +193,8 @@ def test_codelists_out_of_date_forbid_what_reads_the_database(submission, repo):
     add_job(request, "extract")
     run = submit(replace(stale, actions={"north": ("normalise",)}))
     assert not run.codelists_ok
+
+
+@pytest.mark.parametrize("key", ["", "a\0b", "k" * 65])
+def test_keys_that_cannot_be_stored(submission: Submission, key: str) -> None:
+    assert "submission_key" in problems(replace(submission, submission_key=key))[""]
