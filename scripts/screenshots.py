@@ -6,7 +6,6 @@ instead, into `docs/pictures`: a window's first screen, light.
 """
 
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -18,9 +17,6 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 FOLDER = ROOT / "build" / "screenshots"
-DOWNLOADS = (".csv", ".jsonl", ".xml")
-PART = re.compile(r"<(?:\w+:)?(\w+)>")
-LEADS = ("project-people", "project-usage")
 PICTURES = ROOT / "docs" / "pictures"
 SHOWN = {
     "home": ("home", 720),
@@ -68,12 +64,15 @@ def main(wanted_names: list[str]) -> None:
 
 def take_all(scratch: Path, wanted_names: list[str]) -> None:
     from tests.support.browser import NARROW, WIDE, screenshot
+    from tests.support.showcase_pages import pages_of, parts_of
 
     if not wanted_names:
         shutil.rmtree(FOLDER, ignore_errors=True)
     with site(scratch) as (showcase, visits):
         pages = [
-            each for each in pages_of(showcase) if not wanted_names or any(part in each[0] for part in wanted_names)
+            each
+            for each in pages_of(parts_of(showcase))
+            if not wanted_names or any(part in each[0] for part in wanted_names)
         ]
         for scheme, width in (("light", WIDE), ("dark", WIDE), ("light", NARROW), ("dark", NARROW)):
             for name, page in visits(pages, scheme, width):
@@ -84,11 +83,12 @@ def take_all(scratch: Path, wanted_names: list[str]) -> None:
 def take_pictures(scratch: Path) -> None:
     """Take those of the documentation, in the place of all that are there."""
     from tests.support.browser import WIDE, screenshot
+    from tests.support.showcase_pages import pages_of, parts_of
 
     shutil.rmtree(PICTURES, ignore_errors=True)
     with site(scratch) as (showcase, visits):
         by_page = {page: (picture, height) for picture, (page, height) in SHOWN.items()}
-        pages = [each for each in pages_of(showcase) if each[0] in by_page]
+        pages = [each for each in pages_of(parts_of(showcase)) if each[0] in by_page]
         for name, page in visits(pages, "light", WIDE):
             picture, height = by_page[name]
             page.set_viewport_size({"width": WIDE, "height": height})
@@ -111,6 +111,7 @@ def site(scratch: Path) -> Iterator[tuple[Any, Visits]]:
     from tests.support.browser import Visit, running_browser, served
     from tests.support.jobserver import browse
     from tests.support.showcase import add_showcase
+    from tests.support.showcase_pages import is_a_page
     from tests.support.showcase_site import add_site
 
     from carrel.web.wsgi import application
@@ -129,57 +130,12 @@ def site(scratch: Path) -> Iterator[tuple[Any, Visits]]:
                         session = client.cookies["carrel_session"].value
                         visit.context.add_cookies([{"name": "carrel_session", "value": session, "url": url}])
                     for name, path, by in pages:
-                        if by == person and is_a_page(client, path):
+                        if by == person and is_a_page(client.get(path, SERVER_NAME="127.0.0.1")):
                             yield name, visit.open(path)
                     for complaint in dict.fromkeys(visit.complaints):
                         print(f"{scheme} {width}: {complaint}")
 
         yield showcase, visits
-
-
-def is_a_page(client: Any, path: str) -> bool:
-    """Not a file, a feed, a part of a page, or an address that only takes forms."""
-    answer = client.get(path, SERVER_NAME="127.0.0.1")
-    return (
-        answer["Content-Type"].startswith("text/html")
-        and answer.status_code in (200, 403, 404)
-        and b"<html" in answer.content
-    )
-
-
-def pages_of(showcase: Any) -> Iterator[tuple[str, str, str]]:
-    """Each page's name, its path for the showcase, and who looks at it.
-
-    Staff look at theirs, a project's lead at its people, a researcher at all others.
-    """
-    from carrel.jobserver.project_urls import PROJECT_PAGES
-    from carrel.jobserver.urls import PAGES
-
-    parts = {
-        "project": showcase.project.slug,
-        "workspace": showcase.workspace.name,
-        "run": showcase.running.pk,
-        "job": showcase.failed_job.identifier,
-        "rap_id": showcase.failed_job.request.identifier,
-        "backend": "north",
-        "username": "ann",
-        "slug": "leiford",
-        "name": "OutputChecker",
-    }
-    yield "home-signed-out", "/", "nobody"
-    yield "register-signed-out", "/register/", "nobody"
-    yield "data-table-patients", "/data/table/?name=patients", "ann"
-    yield "data-search", "/data/?q=visits", "ann"
-    yield "search-patient", "/search/?q=patient", "ann"
-    yield "sign-in", "/accounts/login/", "nobody"
-    yield "not-found", "/no/such/page/here/", "ann"
-    yield "audit-filtered", "/staff/audit/?category=security", "sam"
-    for page in (*PAGES, *PROJECT_PAGES):
-        names = PART.findall(page.path)
-        if all(name in parts for name in names) and not page.path.endswith(DOWNLOADS):
-            path = PART.sub(lambda match: str(parts[match[1]]), page.path)
-            by = "sam" if path.startswith(("staff/", "usage/")) else "ben" if page.name in LEADS else "ann"
-            yield page.name, f"/{path}", by
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""The job server in a browser: a database of its own for each test, served from threads of this process."""
+"""The job server in a browser: a database of its own for each test, served from threads of this process.
+
+Whole sites (`shown`, `day`) are processes of their own, shared by the session: starting one costs more than most tests.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,14 +10,19 @@ from typing import Any
 
 import pytest
 from django.core.handlers.wsgi import WSGIHandler
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 from tests.support import databases
 from tests.support.browser import Visit, browser, served
+from tests.support.days import Days, days
 from tests.support.jobserver import browse
+from tests.support.served_showcase import ServedShowcase, served_showcase
 
+from carrel.executors.toolchains import build
 from carrel.jobserver.models import User
 
 __all__ = ["browser"]
+
+expect.set_options(timeout=30_000)  # a machine that runs many tests may take long for anything
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +55,20 @@ def jobserver(browser: Browser, jobserver_template, tmp_path: Path, django_db_bl
     database = jobserver_template.copy(folder)
     with django_db_blocker.unblock(), databases.used_by_django(database), served(WSGIHandler()) as url:
         yield JobServerSite(browser, url)
+
+
+@pytest.fixture(scope="session")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedShowcase]:
+    """A job server in the middle of a working day."""
+    with served_showcase(tmp_path_factory.mktemp("showcase")) as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def day(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Days]:
+    """A whole installation, with jobs that really run."""
+    folder = tmp_path_factory.mktemp("day")
+    (folder / "nothing.txt").write_text("")
+    build("python", "v2", folder / "nothing.txt", folder / "toolchains")
+    with days(folder, folder / "toolchains", browser) as installation:
+        yield installation

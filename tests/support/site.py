@@ -127,7 +127,7 @@ def live_site(site: Site, scratch: Path) -> Iterator[LiveSite]:
         running = Running(site, keys, told.append)
         requests = Requests(site.rap_api, keys.client)
         try:
-            running.start()
+            running.start(DEADLINE)
             yield LiveSite(site, keys, running, scratch, requests, told)
         finally:
             running.close()

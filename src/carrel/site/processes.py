@@ -133,7 +133,6 @@ class Running:
 
     def start(self, ready_within: float = 60.0) -> None:
         """Start all; the agents once the servers answer. SiteError with the log's end when one does not."""
-        deadline = time.monotonic() + ready_within
         addresses = {"controller": self.site.url, "job server": self.site.jobserver_url}
         servers = [process for process in self.processes if process.name in addresses]
         migrate = [sys.executable, "-m", "django", "migrate", "--no-input", "--settings", "carrel.web.settings"]
@@ -147,6 +146,7 @@ class Running:
             _, errors = migration.communicate()
             if migration.returncode != 0:
                 raise SiteError(f"the {name}'s database could not be made:\n{errors.decode(errors='replace')[-2000:]}")
+        deadline = time.monotonic() + ready_within
         for server in servers:
             server.start()
         for server in servers:

@@ -1,0 +1,62 @@
+"""Every page of the job server by name, with its address among the rows of the showcase and who looks at it."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tests.support.showcase import Showcase
+
+PART = re.compile(r"<(?:\w+:)?(\w+)>")
+DOWNLOADS = (".csv", ".jsonl", ".xml")
+LEADS = ("project-people", "project-usage")
+FURTHER = (
+    ("home-signed-out", "/", "nobody"),
+    ("register-signed-out", "/register/", "nobody"),
+    ("data-table-patients", "/data/table/?name=patients", "ann"),
+    ("data-search", "/data/?q=visits", "ann"),
+    ("search-patient", "/search/?q=patient", "ann"),
+    ("audit-filtered", "/staff/audit/?category=security", "sam"),
+    ("sign-in", "/accounts/login/", "nobody"),
+    ("sign-out", "/accounts/logout/", "ann"),
+    ("api-page", "/api/v2/", "nobody"),
+    ("not-found", "/no/such/page/here/", "ann"),
+)
+"""Pages that no table of pages has."""
+
+
+def parts_of(showcase: Showcase) -> dict[str, str]:
+    """What stands in an address for the named parts of a path."""
+    return {
+        "project": showcase.project.slug,
+        "workspace": showcase.workspace.name,
+        "run": str(showcase.running.pk),
+        "job": showcase.failed_job.identifier,
+        "rap_id": showcase.failed_job.request.identifier,
+        "backend": showcase.north.slug,
+        "username": showcase.researcher.username,
+        "commit": showcase.commit,
+        "slug": "leiford",
+        "name": "OutputChecker",
+    }
+
+
+def pages_of(parts: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """Each page's name, its path, and who looks at it.
+
+    Staff look at theirs, a project's lead at its people, a researcher at all others.
+    """
+    from carrel.jobserver.project_urls import PROJECT_PAGES
+    from carrel.jobserver.urls import PAGES
+
+    yield from FURTHER
+    for page in (*PAGES, *PROJECT_PAGES):
+        if all(name in parts for name in PART.findall(page.path)) and not page.path.endswith(DOWNLOADS):
+            path = PART.sub(lambda match: parts[match[1]], page.path)
+            by = "sam" if path.startswith(("staff/", "usage/")) else "ben" if page.name in LEADS else "ann"
+            yield page.name, f"/{path}", by
+
+
+def is_a_page(answer: Any) -> bool:
+    """Not a file, a feed, a part of a page, or an address that only takes forms."""
+    is_html = answer.headers["Content-Type"].startswith("text/html")
+    return is_html and answer.status_code in (200, 403, 404) and b"<html" in answer.content
