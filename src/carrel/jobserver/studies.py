@@ -258,6 +258,14 @@ def history(workspace: Workspace, commit: str, count: int = HISTORY) -> tuple[Lo
         return mirrors().log(workspace.repo_url, commit, count)
 
 
+def is_here(workspace: Workspace, commit: str) -> bool:
+    """Tell whether a commit can be read without asking the repository, which strangers must not make us do at will."""
+    try:
+        return bool(history(workspace, commit, 1))
+    except (StudyFault, StudyUnavailable):
+        return False
+
+
 def count_commits_between(workspace: Workspace, old: str, new: str) -> int | None:
     """Count the commits of `new` that `old` has not; None where they are too far apart, or not here."""
     return commits_between(history(workspace, new), old, new)

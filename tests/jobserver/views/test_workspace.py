@@ -156,3 +156,12 @@ def test_few_questions_however_many_jobs(site):
             site.ran(backend, action, "running")
     assert count() <= few
     assert few <= 20
+
+
+def test_a_stranger_cannot_have_commits_fetched(site):
+    site.page(URL)
+    old = site.head
+    site.repo.commit({"analysis/visits.py": "print(5)\n"})
+    for commit, is_shown in ((old, True), (site.head, False), ("0" * 40, False)):
+        answer = browse().get(f"{URL}parts/?commit={commit}")
+        assert ("extract" in answer.content.decode()) == is_shown, commit

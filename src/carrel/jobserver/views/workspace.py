@@ -61,7 +61,8 @@ def workspace_page(request: CarrelRequest, *, project: Project, workspace: Works
 def workspace_parts(request: CarrelRequest, *, project: Project, workspace: Workspace) -> HttpResponse:
     """What changes on the page while jobs run, at the commit that it shows; asks no repository."""
     commit = request.GET.get("commit", "")
-    choices, _ = choices_at(request, workspace, commit if re.fullmatch(r"[0-9a-f]{40}", commit) else "")
+    can_be_shown = re.fullmatch(r"[0-9a-f]{40}", commit) and studies.is_here(workspace, commit)
+    choices, _ = choices_at(request, workspace, commit if can_be_shown else "")
     runs = list(visible_runs(request).filter(workspace=workspace).values_list("pk", flat=True)[:1])
     states = choices.states.items() if choices else ()
     shown = sorted((cell, state.identifier, state.status_code, state.status_message) for cell, state in states)
