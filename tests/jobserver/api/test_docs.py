@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import transaction
 from tests.jobserver.api.conftest import Api, personal_token
 from tests.support.jobserver import add_person
 from tests.support.studies import follow_study, make_study
@@ -64,7 +65,8 @@ def test_the_how_to_from_its_first_line_to_its_last(environ: dict[str, str], tmp
     run(["bash", "-c", look], environ, tmp_path)
     run(["bash", "-c", start], environ, tmp_path)
     request = JobRequest.objects.get()
-    set_outcome(lock_request(request.pk), "succeeded", "")
+    with transaction.atomic():
+        set_outcome(lock_request(request.pk), "succeeded", "")
     (watch,) = blocks(HOW_TO, "python")
     assert run([sys.executable, "-c", watch], environ, tmp_path) == "{'north': 'succeeded'}\n"
 

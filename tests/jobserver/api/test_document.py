@@ -151,7 +151,10 @@ def test_a_live_server_keeps_to_its_document(
     command = [str(program), "run", f"{api.url}/api/v2/openapi.json", "--url", api.url]
     for name, value in furnished[caller].items():
         command += ["--header", f"{name}: {value}"]
-    command += ["--phases", "coverage", "--workers", "1", "--no-color", "--checks", ",".join(CHECKS)]
+    # schemathesis cannot take a cookie away that is sent as a header; other tests see to who may what without one.
+    without_cookie = {"ignored_auth", "negative_data_rejection"} if caller == "session" else set()
+    checks = [check for check in CHECKS if check not in without_cookie]
+    command += ["--phases", "coverage", "--workers", "1", "--no-color", "--checks", ",".join(checks)]
     command += ["--seed", "1", "--suppress-health-check", "all"]
     done = subprocess.run(
         command, capture_output=True, text=True, cwd=tmp_path, timeout=280, env={**os.environ, "HOME": str(tmp_path)}

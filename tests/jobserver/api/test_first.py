@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from django.conf import LazySettings
+from django.db import transaction
 from tests.jobserver.api.conftest import Api, personal_token
 from tests.support.jobserver import START, add_job, add_person, add_project, add_request, add_run, add_workspace
 from tests.support.studies import make_study
@@ -138,7 +139,8 @@ def test_a_callback_hears_of_its_own_job_alone(
     assert (made.status_code, made.json()["callback_url"]) == (201, "https://bot.example.org/slack")
     ask(api, ann, "POST", "/jobs/", json=job)
     for request in JobRequest.objects.all():
-        set_outcome(lock_request(request.pk), "failed", "No such action")
+        with transaction.atomic():
+            set_outcome(lock_request(request.pk), "failed", "No such action")
     calls = OutgoingMessage.objects.filter(channel="webhook")
     assert {call.webhook.url for call in calls} == {"https://bot.example.org/slack"}
     assert all(
