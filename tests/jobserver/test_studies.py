@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,14 @@ def test_a_repository_that_hangs_is_waited_for_no_longer_than_said(
     git_server.hang.set()
     # The thread that was waiting goes on, and the next page has its answer.
     assert studies.branch_head(workspace, 30).commit == hosted.git("rev-parse", "HEAD")
+
+
+def test_repositories_of_one_project_that_hang_stop_no_other(workspace, repo, monkeypatch):
+    hanging = {("https://a.example/a", str(number)): (workspace.project_id, Future()) for number in range(3)}
+    monkeypatch.setattr(studies, "_following", hanging)
+    assert "Too many repositories" in studies.branch_head(workspace, 30).problem
+    other = follow_study(add_project(), repo)
+    assert studies.branch_head(other, 30).commit == repo.git("rev-parse", "HEAD")
 
 
 def test_what_a_commit_says_of_itself(workspace, repo):

@@ -51,6 +51,8 @@ FOLLOW_SECONDS = 120.0
 """How long a branch is read in the background before it is given up."""
 MAX_FOLLOWING = 8
 """Branches that one process reads at the same time."""
+MAX_FOLLOWING_OF_PROJECT = 3
+"""Of these, those of one project: its repositories may hang, and others' are read all the same."""
 COMPARE_SECONDS = 1.0
 """How long a page waits to know which files changed since earlier commits."""
 MAX_COMPARISONS_REMEMBERED, MAX_PATHS_REMEMBERED = 500, 2_000
@@ -100,7 +102,8 @@ def mirrors(seconds: float | None = None) -> Mirrors:
 
 # -- where a branch is
 
-_following: dict[tuple[str, str], "Future[str]"] = {}
+_following: dict[tuple[str, str], tuple[int, "Future[str]"]] = {}
+"""By repository and branch: the key of the project that asked first, and the answer."""
 _following_lock = threading.Lock()
 
 
@@ -108,7 +111,7 @@ def branch_head(workspace: Workspace, wait: float | None = None) -> BranchHead:
     """Ask the repository where the branch is, for at most `wait` seconds (LOOK_SECONDS); else what was known last."""
     wait = LOOK_SECONDS if wait is None else wait
     try:
-        return BranchHead(_follow(workspace.repo_url, workspace.branch).result(wait))
+        return BranchHead(_follow(workspace.repo_url, workspace.branch, workspace.project_id).result(wait))
     except TimeoutError:
         problem = "The repository has not answered yet. It is still being read: try again in a moment."
     except GitError as error:
@@ -122,16 +125,17 @@ def branch_head(workspace: Workspace, wait: float | None = None) -> BranchHead:
     return BranchHead(last or "", problem)
 
 
-def _follow(repo_url: str, branch: str) -> "Future[str]":
+def _follow(repo_url: str, branch: str, project_id: int) -> "Future[str]":
     """The answer of one thread that follows the branch: of the one that does so already, where there is one."""
     key = repo_url, branch
     with _following_lock:
         if key in _following:
-            return _following[key]
-        if len(_following) >= MAX_FOLLOWING:
+            return _following[key][1]
+        of_project = sum(owner == project_id for owner, _ in _following.values())
+        if len(_following) >= MAX_FOLLOWING or of_project >= MAX_FOLLOWING_OF_PROJECT:
             raise StudyUnavailable("Too many repositories are being read just now")
         future: Future[str] = Future()
-        _following[key] = future
+        _following[key] = project_id, future
 
     def follow() -> None:
         try:
