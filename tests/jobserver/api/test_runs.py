@@ -132,7 +132,8 @@ def test_a_run_is_watched_until_it_changes(api: Api, ann: User) -> None:
     unchanged = ask(api, ann, "GET", f"{path}?etag={etag}&wait=1")
     assert (unchanged.status_code, unchanged.content) == (304, b"")
     answers: list[httpx.Response] = []
-    watcher = threading.Thread(target=lambda: answers.append(ask(api, ann, "GET", f"{path}?etag={etag}&wait=60")))
+    token = f"Bearer {personal_token(ann, Scope.READ)}"
+    watcher = threading.Thread(target=lambda: answers.append(api.ask("GET", f"{path}?etag={etag}&wait=60", token)))
     watcher.start()
     posted = PostedJob(
         job_request_id=request.identifier,
