@@ -88,6 +88,8 @@ class Days:
     repo: Repo
     mailbox: Mailbox
     browser: Browser
+    new_agent: Process
+    """Of `west`, which nobody has started."""
 
     @property
     def url(self) -> str:
@@ -119,17 +121,19 @@ class Days:
         env = {**self.live.site.jobserver_env(self.live.keys), "DJANGO_SETTINGS_MODULE": "carrel.web.settings"}
         return run([sys.executable, "-c", f"import django; django.setup()\n{source}"], env)
 
-    def process(self, name: str) -> Process:
-        return next(process for process in self.live.running.processes if process.name == name)
-
     def stop(self, name: str) -> Process:
         """End a process; nobody starts it again until `start`."""
-        process = self.process(name)
+        running = self.live.running
+        process = next(process for process in running.processes if process.name == name)
+        running.processes.remove(process)
         if process.popen:
             process.popen.terminate()
             process.popen.wait(30)
-            process.popen = None
         return process
+
+    def start(self, process: Process) -> None:
+        process.start()
+        self.live.running.processes.append(process)
 
 
 @contextmanager
@@ -149,8 +153,11 @@ def days(root: Path, toolchains: Path, browser: Browser) -> Iterator[Days]:
             repo = new_repo(root / "studies" / "study")
             repo.commit({**FILES, "visits.py": ""}, "Draft of the study")
             repo.commit(FILES, "Count visits by plan")
-            made = Days(live, repo, mailbox, browser)
-            made.stop("agent west")
+            new_agent = live.running.processes.pop()
+            assert new_agent.popen
+            new_agent.popen.terminate()
+            new_agent.popen.wait(30)
+            made = Days(live, repo, mailbox, browser, new_agent)
             names = ("day", "keyboard", "plain", "phone", "platform", "lead")
             made.in_job_server(f"PASSWORD, REPO, WORKSPACES = {PASSWORD!r}, {repo.url!r}, {names!r}\n{PEOPLE}")
             yield made

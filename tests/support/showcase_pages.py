@@ -19,7 +19,7 @@ FURTHER = (
     ("sign-in", "/accounts/login/", "nobody"),
     ("sign-out", "/accounts/logout/", "ann"),
     ("api-page", "/api/v2/", "nobody"),
-    ("not-found", "/no/such/page/here/", "ann"),
+    ("not-found", "/health-insurance/not-made/by-anybody/", "ann"),
 )
 """Pages that no table of pages has."""
 
