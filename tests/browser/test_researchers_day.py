@@ -43,6 +43,7 @@ def test_a_researchers_day(day: Days) -> None:
     with day.visit() as visit:
         page = day.sign_in(visit, "ann")
         expect(page.get_by_role("heading", name="Your workspaces")).to_be_visible()
+        page.goto("/health-insurance/")
         page.get_by_role("link", name="day", exact=True).first.click()
         page.get_by_role("link", name="Run actions").click()
 
