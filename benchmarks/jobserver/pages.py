@@ -21,7 +21,7 @@ from benchmarks.measure import Figure, cpu_seconds
 
 TARGET = 0.1
 RUNS = 7
-EMPTY_PAGE = "/no/such/page/here/"
+EMPTY_PAGE = "/projects/no-such-page/"
 SEED = Path(__file__).with_name("data.py")
 MIGRATIONS = Path(__file__).parents[2] / "src" / "carrel" / "jobserver" / "migrations"
 

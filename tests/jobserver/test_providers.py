@@ -124,10 +124,11 @@ class TestEnvironment:
             ({"OIDC_ISSUER": "https://id.example"}, "OIDC_CLIENT_ID"),
             ({"OIDC_CLIENT_ID": "x", "OIDC_CLIENT_SECRET": "y"}, "OIDC_ISSUER"),
             ({"GITHUB_CLIENT_ID": "x"}, "GITHUB_CLIENT_SECRET"),
-            ({"GITHUB_CLIENT_ID": "x", "GITHUB_CLIENT_SECRET_FILE": "/nowhere"}, "cannot be read"),
+            ({"GITHUB_CLIENT_ID": "x", "GITHUB_CLIENT_SECRET_FILE": "missing"}, "cannot be read"),
         ],
     )
-    def test_half_a_provider_is_refused_by_name(self, monkeypatch, variables, why):
+    def test_half_a_provider_is_refused_by_name(self, monkeypatch, tmp_path, variables, why):
+        monkeypatch.chdir(tmp_path)
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         with pytest.raises(SettingsError, match=why):

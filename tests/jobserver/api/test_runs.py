@@ -1,6 +1,7 @@
 """Our own API for people's programs: workspaces, plans, runs, watching, cancelling, over real HTTP."""
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -111,9 +112,9 @@ def test_what_cannot_be_run_is_told_for_each_backend(api: Api, ann: User, commit
     assert "Your role in this project does not let you run" in refused.json()["errors"][0]["what"]
 
 
-def test_a_repository_that_is_away_is_503(api: Api, ann: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_repository_that_is_away_is_503(api: Api, ann: User, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ALLOW_LOCAL_GIT_REPOS", "true")
-    add_workspace(api.project, "away", repo_url="/nowhere/at/all")
+    add_workspace(api.project, "away", repo_url=str(tmp_path / "missing"))
     answer = ask(api, ann, "POST", "workspaces/away/runs", json={"actions": {"north": ["a"]}})
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
     assert answer.json()["detail"].endswith("Or name a commit.")

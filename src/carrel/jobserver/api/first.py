@@ -32,6 +32,7 @@ from carrel.jobserver.runs.webhooks import WebhookRefused, check_address
 from carrel.jobserver.service.projects import create_workspace, edit_workspace
 from carrel.jobserver.service.submissions import Submission, SubmissionError, submit
 from carrel.jobserver.service.webhooks import add_callback
+from carrel.jobserver.site_pages import PAGES
 from carrel.messages.job_requests import PAGE_SIZE
 
 ROOT = "api/v1/"
@@ -346,8 +347,6 @@ def at_root(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 
 def pages_at(address: str) -> Iterator[Callable[[HttpRequest], HttpResponse]]:
     """Find the site's page at this address, if there is one."""
-    from carrel.jobserver.urls import PAGES
-
     for page in PAGES:
         if match := page.url_pattern().resolve(address):
             yield partial(match.func, **match.kwargs)
