@@ -7,7 +7,7 @@ known of it last, with why that may be out of date.
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -56,6 +56,8 @@ MAX_FOLLOWING_OF_PROJECT = 3
 COMPARE_SECONDS = 1.0
 """How long a page waits to know which files changed since earlier commits."""
 MAX_COMPARISONS_REMEMBERED, MAX_PATHS_REMEMBERED = 500, 2_000
+MAX_DEFAULTS_TRIED = 20
+"""Backends tried as the one on which a study holds that names none, before its problems are told."""
 HISTORY = 200
 """Commits of a branch that are fetched and counted."""
 
@@ -219,27 +221,35 @@ def backend_names(workspace: Workspace, backends: Iterable[Backend] = ()) -> tup
     return tuple(sorted({*slugs, *(backend.slug for backend in backends)}))
 
 
-@lru_cache(maxsize=64)
 def pipeline_of(code: StudyCode, known_backends: tuple[str, ...], default_backend: str = "") -> Pipeline:
     """Read the study's project file as this installation does; raises ProjectValidationError with every problem.
 
     `default_backend`: where a study runs that names no backends. Empty: on any of the known ones on which it holds.
     """
+    outcome = _read(code, known_backends, default_backend)
+    if isinstance(outcome, ProjectValidationError):
+        raise outcome
+    return outcome
+
+
+@lru_cache(maxsize=64)
+def _read(code: StudyCode, known_backends: tuple[str, ...], default_backend: str) -> Pipeline | ProjectValidationError:
+    """Remember what is wrong with a file as well as what is right: a large one takes long to read either way."""
     defaults = (default_backend,) if default_backend else known_backends or DEFAULT_BACKENDS
-    for default in defaults[:-1]:
-        with suppress(ProjectValidationError):
-            return _load(code, known_backends, default)
-    return _load(code, known_backends, defaults[-1])
-
-
-def _load(code: StudyCode, known_backends: tuple[str, ...], default: str) -> Pipeline:
-    return load_pipeline(
-        code.definition,
-        PROJECT_FILE,
-        side_file=code.side_file,
-        known_backends=known_backends,
-        default_backends=(default,),
-    )
+    problem: ProjectValidationError | None = None
+    for default in defaults[:MAX_DEFAULTS_TRIED]:
+        try:
+            return load_pipeline(
+                code.definition,
+                PROJECT_FILE,
+                side_file=code.side_file,
+                known_backends=known_backends,
+                default_backends=(default,),
+            )
+        except ProjectValidationError as error:
+            problem = error
+    assert problem is not None  # there is always a default to try
+    return problem
 
 
 @lru_cache(maxsize=256)

@@ -11,7 +11,16 @@ from tests.support.jobserver import add_backend, add_job, add_person, add_projec
 from tests.support.studies import follow_study, make_study
 
 from carrel.jobserver.api import callers
-from carrel.jobserver.models import AuditEvent, BackendMembership, Job, RunGroup, User
+from carrel.jobserver.models import (
+    AuditEvent,
+    Backend,
+    BackendMembership,
+    Cancellation,
+    Job,
+    RoleAssignment,
+    RunGroup,
+    User,
+)
 from carrel.jobserver.rights.scopes import Scope
 from carrel.jobserver.runs.reported import ReportedJob
 from carrel.jobserver.service.jobs import record_jobs
@@ -247,3 +256,24 @@ def test_the_number_of_questions_of_a_run_does_not_grow(api: Api, ann: User, dja
     with django_assert_max_num_queries(12):
         answer = client.get(f"/api/v2/runs/{run.pk}", headers={"Authorization": f"Bearer {token}"})
     assert sum(len(part["jobs"]) for part in answer.json()["requests"]) == Job.objects.count()
+
+
+def test_nothing_is_cancelled_where_some_part_may_not_be(api: Api, ann: User) -> None:
+    """All of it is looked at before any of it is done."""
+    run = add_run(api.workspace, add_person("eve"))
+    for backend in (api.north, api.south):
+        add_job(add_request(run, backend, ["model"], status="running"), "model", "running")
+    RoleAssignment.objects.filter(user=ann).update(backend=api.north)
+    answer = ask(api, ann, "POST", f"runs/{run.pk}/cancel", Scope.CANCEL, json={})
+    assert answer.status_code == 403, answer.text
+    assert not Cancellation.objects.exists()
+
+
+def test_a_token_made_with_a_second_factor_runs_where_one_is_asked_for(api: Api, ann: User, commit: str) -> None:
+    Backend.objects.filter(pk=api.north.pk).update(requires_mfa=True)
+    token = f"Bearer {personal_token(ann, Scope.RUN)}"
+    body = {"actions": {"north": ["extract"]}, "commit": commit}
+    refused = api.ask("POST", "workspaces/study/runs", token, json=body)
+    assert (refused.status_code, refused.json()["errors"][0]["where"]) == (400, "north")
+    ann.tokens.update(with_second_factor=True)
+    assert api.ask("POST", "workspaces/study/runs", token, json=body).status_code == 201

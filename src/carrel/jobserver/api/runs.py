@@ -319,12 +319,12 @@ def cancel_run(request: HttpRequest, run_id: int, body: CancelIn) -> CancelOut:
     parts = list(requests_of(caller, run_of(caller, run_id)))
     if unknown := set(body.backends) - {part.backend.slug for part in parts}:
         raise ApiRefusal(404, f"This run has no part on: {', '.join(sorted(unknown)[:20])}")
-    cancelled, refused = {}, {}
-    for part in parts:
-        if body.backends and part.backend.slug not in body.backends:
-            continue
+    chosen = [part for part in parts if not body.backends or part.backend.slug in body.backends]
+    for part in chosen:
         if not cancellations.may_cancel(caller.person, caller.rights, part):
             raise ApiRefusal(403, f"You may not cancel what others asked for on {part.backend.name}.")
+    cancelled, refused = {}, {}
+    for part in chosen:
         try:
             asked = cancellations.ask_to_cancel(part, body.actions, caller)
             cancelled[part.backend.slug] = asked.words
@@ -370,6 +370,7 @@ def submission_of(caller: ApiRequest, name: str, body: RunIn, key: str) -> Submi
         force=frozenset(body.force),
         notify=body.notify and NotifyWhen(body.notify),
         submission_key=key,
+        has_second_factor=caller.token is not None and caller.token.with_second_factor,
     )
 
 
