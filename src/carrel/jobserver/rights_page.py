@@ -59,6 +59,7 @@ def rights() -> Iterator[str]:
 
 def calls() -> Iterator[str]:
     """Yield a row for each call of the API."""
+    from carrel.jobserver.api import first
     from carrel.jobserver.api.app import ROOT
     from carrel.jobserver.api.urls import api
 
@@ -69,6 +70,10 @@ def calls() -> Iterator[str]:
                 who = [CALLERS.get(kind.__name__) or (kind.__doc__ or "").split(".")[0] for kind in kinds]
                 address = f"/{ROOT}{prefix}{path}".replace("//", "/")
                 yield f"| {' '.join(operation.methods)} `{address}` | {' or '.join(who) or 'everybody'} |"
+    for route, methods in first.CALLS.items():
+        for method, (scope, _) in methods.items():
+            addresses = f"`/{first.ROOT}{route}`, `/{route}`"
+            yield f"| {method} {addresses} | a program, by username and personal token with the scope `{scope}` |"
 
 
 def main() -> None:

@@ -85,7 +85,7 @@ def test_people_are_found_by_those_who_manage_them() -> None:
     assert "Bob Marsh" in text(browse(add_person("sam", "StaffAreaAdministrator")), "/search/?q=marsh")
 
 
-@pytest.mark.parametrize("query", ["", "%00", "9" * 40, "%25_", "'\"<script>", "x" * 500, "1 2 3 4 5 6 7 8 9 10 11"])
+@pytest.mark.parametrize("query", ["", "9" * 40, "%25_", "'\"<script>", "x" * 500, "1 2 3 4 5 6 7 8 9 10 11"])
 def test_odd_queries_are_answered(query: str) -> None:
     page = text(browse(), f"/search/?q={query}")
     assert "<script>" not in page.replace("<script src", "")

@@ -76,7 +76,6 @@ FIRST, SECOND, THIRD = "costs north succeeded", "costs south failed", "visits no
         ("q=extract", [SECOND, FIRST]),
         ("q=no+such+thing", []),
         ("status=made-up&since=yesterday&page=a", [THIRD, SECOND, FIRST]),
-        ("q=%00", [THIRD, SECOND, FIRST]),
         ("q=%25", []),
     ],
 )

@@ -352,13 +352,15 @@ def pages_at(address: str) -> Iterator[Callable[[HttpRequest], HttpResponse]]:
             yield partial(match.func, **match.kwargs)
 
 
-VIEWS = {
-    "workspaces/": endpoint(GET=(Scope.READ, workspace_list), POST=(Scope.WORKSPACE, workspace_create)),
-    "workspaces/<int:key>/": endpoint(GET=(Scope.READ, workspace_one)),
-    "jobs/": endpoint(GET=(Scope.READ, job_list), POST=(Scope.RUN, job_create)),
-    "jobs/<int:key>/": endpoint(GET=(Scope.READ, job_one)),
+CALLS: dict[str, dict[str, tuple[Scope, FirstView]]] = {
+    "workspaces/": {"GET": (Scope.READ, workspace_list), "POST": (Scope.WORKSPACE, workspace_create)},
+    "workspaces/<int:key>/": {"GET": (Scope.READ, workspace_one)},
+    "jobs/": {"GET": (Scope.READ, job_list), "POST": (Scope.RUN, job_create)},
+    "jobs/<int:key>/": {"GET": (Scope.READ, job_one)},
 }
+"""By path, each method with the scope that a token needs for it."""
+
 urlpatterns: list[URLPattern] = [
-    *(path(f"{ROOT}{route}", view) for route, view in VIEWS.items()),
-    *(path(route, at_root(view)) for route, view in VIEWS.items()),
+    *(path(f"{ROOT}{route}", endpoint(**methods)) for route, methods in CALLS.items()),
+    *(path(route, at_root(endpoint(**methods))) for route, methods in CALLS.items()),
 ]
