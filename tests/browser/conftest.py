@@ -13,7 +13,7 @@ from django.core.handlers.wsgi import WSGIHandler
 from playwright.sync_api import Browser, expect
 from tests.support import databases
 from tests.support.browser import Visit, browser, served
-from tests.support.days import Days, days
+from tests.support.days import Days, Installation, installed
 from tests.support.jobserver import browse
 from tests.support.served_showcase import ServedShowcase, served_showcase
 
@@ -65,10 +65,16 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedShowcase]:
 
 
 @pytest.fixture(scope="session")
-def day(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Days]:
-    """A whole installation, with jobs that really run."""
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """A controller, agents and a job server, with jobs that really run."""
     folder = tmp_path_factory.mktemp("day")
     (folder / "nothing.txt").write_text("")
     build("python", "v2", folder / "nothing.txt", folder / "toolchains")
-    with days(folder, folder / "toolchains", browser) as installation:
+    with installed(folder, folder / "toolchains") as installation:
         yield installation
+
+
+@pytest.fixture
+def day(installation: Installation, browser: Browser) -> Days:
+    """The installation, and windows on it."""
+    return Days(**vars(installation), browser=browser)

@@ -1,6 +1,6 @@
 """Debian's Chromium, driven by Playwright: pages as somebody sees them, and what the browser complained of.
 
-A conftest imports the fixture `browser` (one Chromium for the session; it skips where there is none). A test opens a
+A conftest imports the fixture `browser` (one Chromium for each module; it skips where there is none). A test opens a
 `Visit` of a site: a window of its own, of a size and in colours, which notes errors of the console, violations of the
 content security policy and exceptions of scripts. `serious_problems` asks axe, `scrolls_sideways`, `tab_stops` and
 `screenshot` look at the page. `served` runs a WSGI application; tests of a site with a database use pytest-django's
@@ -35,9 +35,12 @@ def missing() -> str:
     return ""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium without a window. Where it is missing, the test is skipped and says so."""
+    """Chromium without a window. Where it is missing, the test is skipped and says so.
+
+    One for each module: while it is there, an event loop runs in this thread, and other tests could start none.
+    """
     if reason := missing():
         pytest.skip(reason)
     with running_browser() as browser:

@@ -81,31 +81,18 @@ for name in WORKSPACES:
 
 
 @dataclass(frozen=True)
-class Days:
-    """The installation, its mail, and windows on it."""
+class Installation:
+    """What runs, its study and its mail."""
 
     live: LiveSite
     repo: Repo
     mailbox: Mailbox
-    browser: Browser
     new_agent: Process
     """Of `west`, which nobody has started."""
 
     @property
     def url(self) -> str:
         return self.live.site.jobserver_url
-
-    def visit(self, **options: Any) -> Visit:
-        return Visit(self.browser, self.url, **options)
-
-    def sign_in(self, visit: Visit, username: str, target: str = "") -> Page:
-        """By the form, as everybody does; `target` is where an address asks to go then."""
-        page = visit.open(f"/accounts/login/{target and f'?next={target}'}")
-        page.locator("input[name=login]").fill(username)
-        page.locator("input[name=password]").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in", exact=True).click()
-        expect(page).to_have_url(f"{self.url}/")
-        return page
 
     def commit(self, files: dict[str, str], message: str) -> str:
         """The study's branch is these files from now on."""
@@ -136,8 +123,27 @@ class Days:
         self.live.running.processes.append(process)
 
 
+@dataclass(frozen=True)
+class Days(Installation):
+    """An installation, and windows on it."""
+
+    browser: Browser
+
+    def visit(self, **options: Any) -> Visit:
+        return Visit(self.browser, self.url, **options)
+
+    def sign_in(self, visit: Visit, username: str, target: str = "") -> Page:
+        """By the form, as everybody does; `target` is where an address asks to go then."""
+        page = visit.open(f"/accounts/login/{target and f'?next={target}'}")
+        page.locator("input[name=login]").fill(username)
+        page.locator("input[name=password]").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in", exact=True).click()
+        expect(page).to_have_url(f"{self.url}/")
+        return page
+
+
 @contextmanager
-def days(root: Path, toolchains: Path, browser: Browser) -> Iterator[Days]:
+def installed(root: Path, toolchains: Path) -> Iterator[Installation]:
     """The installation, up; `west` runs, and the job server does not know it yet."""
     with mail_server() as mailbox:
         site = Site(
@@ -157,7 +163,7 @@ def days(root: Path, toolchains: Path, browser: Browser) -> Iterator[Days]:
             assert new_agent.popen
             new_agent.popen.terminate()
             new_agent.popen.wait(30)
-            made = Days(live, repo, mailbox, browser, new_agent)
+            made = Installation(live, repo, mailbox, new_agent)
             names = ("day", "keyboard", "plain", "phone", "platform", "lead")
             made.in_job_server(f"PASSWORD, REPO, WORKSPACES = {PASSWORD!r}, {repo.url!r}, {names!r}\n{PEOPLE}")
             yield made
