@@ -156,11 +156,13 @@ def test_migrate_controller_makes_and_updates_a_database(database, workdir, tmp_
         "Applied migration 1:initial",
         "Applied migration 2:events_append_only",
         "Applied migration 3:fence_and_inputs",
+        "Applied migration 4:job_server_link",
     ]
     assert lines() == [
         "Skipping migration 1:initial as already applied",
         "Skipping migration 2:events_append_only as already applied",
         "Skipping migration 3:fence_and_inputs as already applied",
+        "Skipping migration 4:job_server_link as already applied",
     ]
     assert path.stat().st_mode & 0o077 == 0
 
