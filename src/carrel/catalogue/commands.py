@@ -58,8 +58,8 @@ def build(databases: tuple[str, ...], backend: str, notes: tuple[Path, ...], out
 
     with told():
         urls = dict(map(_database, databases or (DEFAULT_DATABASE,)))
-        made, warnings = build_catalogue(backend, urls, notes)
-    data = dump_catalogue(made)
+        catalogue, warnings = build_catalogue(backend, urls, notes)
+    data = dump_catalogue(catalogue)
     for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
     if output is None:
@@ -67,7 +67,7 @@ def build(databases: tuple[str, ...], backend: str, notes: tuple[Path, ...], out
         return
     output.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(output, data, synced="file")
-    tables = [table for database in made.databases for table in database.tables]
+    tables = [table for database in catalogue.databases for table in database.tables]
     click.echo(f"{output}: {len(tables)} tables, {sum(len(table.columns) for table in tables)} columns of {backend}")
 
 

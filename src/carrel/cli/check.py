@@ -33,14 +33,14 @@ def check(files: tuple[Path, ...], form: str, catalogues: tuple[Path, ...], data
     """
     from carrel.local.settings import LocalSettings
 
-    known = _catalogues(catalogues or LocalSettings.from_env().catalogue_folders)
+    catalogues_by_backend = _catalogues(catalogues or LocalSettings.from_env().catalogue_folders)
     problems: list[Problem] = []
     rows: list[WhereActionRuns] = []
     for file in files or (Path(PROJECT_FILE),):
-        some_problems, some_rows = _checked(file, known, database)
+        some_problems, some_rows = _checked(file, catalogues_by_backend, database)
         problems += some_problems
         rows += some_rows
-    if form == "json" and known:
+    if form == "json" and catalogues_by_backend:
         where = [row.as_json() for row in rows]
         click.echo(json.dumps({"problems": _as_json(problems), "where_actions_run": where}, indent=2))
     else:
@@ -48,7 +48,7 @@ def check(files: tuple[Path, ...], form: str, catalogues: tuple[Path, ...], data
     if not problems and form == "text":
         click.echo("No problems found.")
     if form == "text" and rows:
-        click.echo(f"Where each action can run, by the catalogues of {', '.join(known)}:")
+        click.echo(f"Where each action can run, by the catalogues of {', '.join(catalogues_by_backend)}:")
         click.echo("\n".join(f"  {row.line()}" for row in rows))
     sys.exit(1 if any(problem.severity == "error" for problem in problems) else 0)
 
@@ -81,11 +81,11 @@ def _checked(
         return list(pipeline.warnings), []
     backends = backends_to_check(pipeline, catalogues)
     checks = runnable(pipeline, lambda name: study_text(path.parent, name), backends, database=database)
-    known = [f"`{backend}`" for backend in catalogues]
+    backend_names = [f"`{backend}`" for backend in catalogues]
     warnings = [
         problem
         for problem in pipeline.warnings
-        if problem.rule != "backend-unknown" or not any(name in problem.message for name in known)
+        if problem.rule != "backend-unknown" or not any(name in problem.message for name in backend_names)
     ]
     return [*warnings, *data_problems(pipeline, checks)], where_actions_run(checks)
 

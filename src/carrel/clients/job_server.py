@@ -192,15 +192,15 @@ class JobServerClient:
 
 
 def _add(active: ActiveJobRequests, results: list[Any]) -> None:
-    known = {request.identifier for request in active.requests}
+    identifiers = {request.identifier for request in active.requests}
     for result in results:
         try:
             request = ActiveJobRequest.model_validate(result)
         except (ValidationError, RecursionError) as error:
             active.malformed.append(_malformed(result, error))
             continue
-        if request.identifier not in known:
-            known.add(request.identifier)
+        if request.identifier not in identifiers:
+            identifiers.add(request.identifier)
             active.requests.append(request)
 
 
@@ -211,8 +211,8 @@ def _malformed(result: Any, error: Exception) -> MalformedJobRequest:
     )
     problem = "it is nested too deep"
     if isinstance(error, ValidationError):
-        places = [(".".join(map(str, item["loc"])), item["msg"]) for item in error.errors(include_url=False)[:5]]
-        problem = "; ".join(f"{place}: {message}" if place else message for place, message in places)
+        faults = [(".".join(map(str, item["loc"])), item["msg"]) for item in error.errors(include_url=False)[:5]]
+        problem = "; ".join(f"{field}: {message}" if field else message for field, message in faults)
     return MalformedJobRequest(identifier, backend, problem[:LONGEST_DETAIL])
 
 

@@ -101,13 +101,13 @@ def watch(run: RunGroup, seconds: float) -> Iterator[str]:
     stop = threading.Event()
     link = threading.Thread(target=link_process.run, args=(stop,), daemon=True)
     link.start()
-    told, ends_at = "", time.monotonic() + seconds
+    last_words, ends_at = "", time.monotonic() + seconds
     try:
         while True:
             request = run.requests.get()
             words = f"{request.get_status_display()} {request.status_message or request.send_error}".strip()
-            if words != told:
-                told = words
+            if words != last_words:
+                last_words = words
                 yield words
             if request.status not in ACTIVE_STATUSES or time.monotonic() > ends_at:
                 return

@@ -13,7 +13,7 @@ from carrel.jobserver.models import AuditEvent, Level4Token, OutgoingMessage, Pe
 from carrel.jobserver.models.audit import SECURITY
 from carrel.jobserver.service import tokens
 from carrel.jobserver.service.tokens import (
-    TokenError,
+    TokenNotIssued,
     backend_of_token,
     create_backend_token,
     create_level4_token,
@@ -75,7 +75,7 @@ class TestPersonalTokens:
     )
     def test_refuses_what_makes_no_sense(self, name, scopes, days, why):
         ann = rows.add_person("ann")
-        with pytest.raises(TokenError, match=why):
+        with pytest.raises(TokenNotIssued, match=why):
             create_personal_token(ann, name, scopes, in_days(days), ann)
         assert not PersonalToken.objects.exists()
 
@@ -83,7 +83,7 @@ class TestPersonalTokens:
         monkeypatch.setattr(tokens, "TOKENS_AT_ONCE", 1)
         ann = rows.add_person("ann")
         create_personal_token(ann, "one", ["read"], in_days(30), ann)
-        with pytest.raises(TokenError, match="Revoke one"):
+        with pytest.raises(TokenNotIssued, match="Revoke one"):
             create_personal_token(ann, "two", ["read"], in_days(30), ann)
 
     def test_is_audited_without_the_token(self):
@@ -132,7 +132,7 @@ class TestBackendTokens:
         north = rows.add_backend("north")
         for _ in range(tokens.BACKEND_TOKENS_AT_ONCE):
             create_backend_token(north, "command line")
-        with pytest.raises(TokenError, match="Let the older ones end"):
+        with pytest.raises(TokenNotIssued, match="Let the older ones end"):
             create_backend_token(north, "command line")
 
 
@@ -209,7 +209,7 @@ class TestLevel4Tokens:
         assert use_level4_token(ann, words, rows.add_backend("south"))
 
     def test_is_only_for_active_members_of_a_backend(self, ann, north):
-        with pytest.raises(TokenError, match="member of none"):
+        with pytest.raises(TokenNotIssued, match="member of none"):
             create_level4_token(rows.add_person("ben"), "ben")
         words = create_level4_token(ann, ann)
         type(ann).objects.filter(pk=ann.pk).update(is_active=False)
@@ -219,7 +219,7 @@ class TestLevel4Tokens:
     def test_may_not_be_made_without_end(self, ann, monkeypatch):
         monkeypatch.setattr(tokens, "LEVEL4_CREATED_PER_HOUR", 1)
         create_level4_token(ann, ann)
-        with pytest.raises(TokenError, match="Wait a while"):
+        with pytest.raises(TokenNotIssued, match="Wait a while"):
             create_level4_token(ann, ann)
 
     def test_mails_go_out_on_creation_and_use_where_there_is_mail(self, ann, north, settings):

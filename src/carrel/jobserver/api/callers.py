@@ -91,10 +91,10 @@ class SessionAuth:
             refuse(403, "This needs a session: tokens cannot do it.")
         if request.method not in SAFE_METHODS and check_csrf(request) is not None:
             refuse(403, "CSRF Failed: send the cookie's token in the header X-CSRFToken.")
-        known = identify(request)
-        if known.person is None:
+        caller = identify(request)
+        if caller.person is None:
             refuse(403, "Authentication credentials were not provided.")
-        return known.person
+        return caller.person
 
 
 class PersonAuth(SessionAuth):
@@ -170,21 +170,21 @@ def permit(
     request: HttpRequest, permission: Permission, workspace: Workspace, backend: Backend | None = None
 ) -> ApiRequest:
     """Refuse (403) unless the person may do this in the workspace's project, on this backend where there is one."""
-    known = caller_of(request)
-    why = known.rights.why_not(
+    caller = caller_of(request)
+    why = caller.rights.why_not(
         permission, project_id=workspace.project_id, backend_id=backend.pk if backend is not None else None
     )
     if why:
         raise ApiRefusal(403, why)
-    return known
+    return caller
 
 
 def caller_of(request: HttpRequest) -> ApiRequest:
     """Return the request with its person and backend, whether it has them or not."""
-    known = cast(ApiRequest, identify(request))
-    known.backend = getattr(known, "backend", None)
-    known.token = getattr(known, "token", None)
-    return known
+    caller = cast(ApiRequest, identify(request))
+    caller.backend = getattr(caller, "backend", None)
+    caller.token = getattr(caller, "token", None)
+    return caller
 
 
 def normal(username: str) -> str:

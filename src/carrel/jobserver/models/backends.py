@@ -10,7 +10,7 @@ from carrel.jobserver.models.projects import Project
 class Backend(models.Model):
     """One place that holds data. What `backend/status/` says of it is kept here with the time it was heard."""
 
-    class Link(models.TextChoices):
+    class LinkKind(models.TextChoices):
         RAP = "rap", "we ask its controller"
         POLLED = "polled", "its controller asks us"
 
@@ -25,7 +25,7 @@ class Backend(models.Model):
     """Everybody may see it. A new one is hidden from all but staff, its members and the projects opted in."""
     holds_dummy_data = models.BooleanField(default=False)
     """Its data is made up: the first API's `dummy` database means this backend."""
-    link = models.CharField(max_length=20, choices=Link, default=Link.RAP)
+    link = models.CharField(max_length=20, choices=LinkKind, default=LinkKind.RAP)
     controller = models.CharField(max_length=100, default="default")
     """Which of the configured controllers serves it (setting `CONTROLLERS`)."""
     requires_mfa = models.BooleanField(default=False)

@@ -12,7 +12,7 @@ from carrel.jobserver.models.projects import Project
 class Role(models.Model):
     """A named set of permissions. `name` is what the API tells (`ProjectDeveloper`), `title` what people read."""
 
-    class Scope(models.TextChoices):
+    class RoleScope(models.TextChoices):
         GLOBAL = "global", "everywhere"
         PROJECT = "project", "within a project"
         EITHER = "either", "everywhere or within a project"
@@ -20,7 +20,7 @@ class Role(models.Model):
     name = models.CharField(max_length=100, unique=True)
     title = models.CharField(max_length=NAME_LENGTH)
     description = models.TextField(blank=True, default="")
-    scope = models.CharField(max_length=20, choices=Scope)
+    scope = models.CharField(max_length=20, choices=RoleScope)
     permissions = models.JSONField(default=list)
     requirements = models.ManyToManyField(Requirement, blank=True, related_name="roles")
     """Until a person has all of these, and once one has expired, the role permits that person nothing."""

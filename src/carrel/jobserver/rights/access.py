@@ -81,14 +81,14 @@ class CarrelRequest(HttpRequest):
 
 def identify(request: HttpRequest) -> CarrelRequest:
     """Put the person and their rights on the request, once."""
-    known = cast(CarrelRequest, request)
-    if not hasattr(known, "rights"):
+    carrel_request = cast(CarrelRequest, request)
+    if not hasattr(carrel_request, "rights"):
         user = request.user
-        known.person = user if isinstance(user, User) and user.is_authenticated else None
-        known.rights = rights_of(known.person)
-        if known.person is not None and request.session.session_key:
+        carrel_request.person = user if isinstance(user, User) and user.is_authenticated else None
+        carrel_request.rights = rights_of(carrel_request.person)
+        if carrel_request.person is not None and request.session.session_key:
             remember_session(request.session.session_key)
-    return known
+    return carrel_request
 
 
 def guarded(page: Page) -> View:
@@ -98,14 +98,14 @@ def guarded(page: Page) -> View:
     def view(request: HttpRequest, **parts: Any) -> HttpResponse:
         if not is_readable(request, parts):
             return bad_request(request)
-        known = identify(request)
-        if page.access.signed_in and known.person is None:
+        carrel_request = identify(request)
+        if page.access.signed_in and carrel_request.person is None:
             return redirect(f"{reverse('account_login')}?{urlencode({'next': request.get_full_path()})}")
-        rows = rows_of(known, parts)
-        refusal = refusal_of(page.access, known.rights, rows.get("project"), rows.get("backend"))
+        rows = rows_of(carrel_request, parts)
+        refusal = refusal_of(page.access, carrel_request.rights, rows.get("project"), rows.get("backend"))
         if refusal:
-            return forbidden(known, refusal, page.access.permission)
-        return page.view(known, **rows)
+            return forbidden(carrel_request, refusal, page.access.permission)
+        return page.view(carrel_request, **rows)
 
     return view
 

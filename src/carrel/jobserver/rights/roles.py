@@ -8,7 +8,7 @@ from carrel.jobserver.rights.permissions import Permission as P
 
 @dataclass(frozen=True, slots=True)
 class DefaultRole:
-    """A role as it is shipped; `scope` as in `Role.Scope`."""
+    """A role as it is shipped; `scope` as in `Role.RoleScope`."""
 
     name: str
     title: str

@@ -60,7 +60,7 @@ def record_state(backend: Backend, state: BackendStatus) -> None:
 
 
 def _asked(controller: str) -> list[Backend]:
-    return list(Backend.objects.filter(link=Backend.Link.RAP, controller=controller, is_active=True))
+    return list(Backend.objects.filter(link=Backend.LinkKind.RAP, controller=controller, is_active=True))
 
 
 def _standing(backend: Backend, last_seen: datetime | None, is_paused: bool, in_maintenance: bool) -> tuple[str, ...]:

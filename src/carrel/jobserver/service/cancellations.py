@@ -61,7 +61,9 @@ def ask_to_cancel(request: JobRequest, actions: Collection[str], actor: HttpRequ
             new={"actions": list(chosen) or "all"},
         )
         # The sender counts an attempt, under the same lock, before it sends: at none, nobody else can know of it.
-        never_sent = locked.sent_at is None and locked.send_attempts == 0 and locked.backend.link == Backend.Link.RAP
+        never_sent = (
+            locked.sent_at is None and locked.send_attempts == 0 and locked.backend.link == Backend.LinkKind.RAP
+        )
         if never_sent and not actions:
             locked.cancelled_actions = list(locked.requested_actions)
             locked.save(update_fields=["cancelled_actions"])
@@ -93,7 +95,7 @@ def ask_to_cancel_run(requests: Sequence[JobRequest], actor: HttpRequest | User)
 
 def apply_when_polled(locked: JobRequest) -> None:
     """Put what waits to be cancelled where a controller that asks us reads it, and mark it as told."""
-    if locked.backend.link != Backend.Link.POLLED:
+    if locked.backend.link != Backend.LinkKind.POLLED:
         return
     pending = list(locked.cancellations.filter(sent_at=None))
     if not pending:
@@ -144,6 +146,6 @@ def _what_happens_next(request: JobRequest, actions: Sequence[str]) -> str:
         return f"{name} may not know of it yet: it is cancelled as soon as {name}'s controller answers."
     if not actions:
         return f"It has not started on {name} yet: its jobs are cancelled as soon as there are any."
-    if request.backend.link == Backend.Link.POLLED:
+    if request.backend.link == Backend.LinkKind.POLLED:
         return f"{name} is told of it when its controller asks next."
     return f"{name} is being told to cancel {', '.join(actions[:20])}{' and more' if len(actions) > 20 else ''}."

@@ -29,7 +29,7 @@ def heard_from(backend: Backend, flags_header: str) -> None:
 
     A row is written when a flag has changed, and otherwise every NOTE_EVERY.
     """
-    if backend.link != Backend.Link.POLLED:
+    if backend.link != Backend.LinkKind.POLLED:
         return
     now = timezone.now()
     flags = read_flags(flags_header)

@@ -46,7 +46,7 @@ UNTOLD_ERROR = "Unknown error"
 
 def requests_of(controller: str) -> Q:
     """Return the condition that a request goes to this controller by our asking."""
-    return Q(backend__link=Backend.Link.RAP, backend__controller=controller)
+    return Q(backend__link=Backend.LinkKind.RAP, backend__controller=controller)
 
 
 # -- requests out
@@ -196,7 +196,7 @@ def due_cancellations(controller: str) -> list[int]:
     controller for news at once, over and over, and they would stand in others' way.
     """
     now = timezone.now()
-    of_controller = Q(request__backend__link=Backend.Link.RAP, request__backend__controller=controller)
+    of_controller = Q(request__backend__link=Backend.LinkKind.RAP, request__backend__controller=controller)
     has_jobs = Exists(Job.objects.filter(request=OuterRef("request")))
     can_be_named = ~Q(actions=[]) | has_jobs | Q(request__status__in=FINAL_REQUEST_STATUSES)
     pending = Cancellation.objects.filter(of_controller, can_be_named, sent_at=None, request__sent_at__isnull=False)

@@ -67,7 +67,7 @@ def assign_role(
 
     Within a project, it makes the person a member.
     """
-    only = Role.Scope.GLOBAL if project else Role.Scope.PROJECT
+    only = Role.RoleScope.GLOBAL if project else Role.RoleScope.PROJECT
     if role.scope == only:
         raise refuse(f"{role.title} is a role {role.get_scope_display()}: it cannot be given here.", "role")
     if project:

@@ -49,7 +49,7 @@ PRONOUNCEABLE = (CONSONANTS, VOWELS, CONSONANTS, VOWELS, CONSONANTS)
 """The letters of a word of 16 bits that can be said aloud: a proquint (D. S. Wilkerson, 2009)."""
 
 
-class TokenError(Exception):
+class TokenNotIssued(Exception):
     """A token cannot be made; says why and what to do."""
 
 
@@ -65,20 +65,20 @@ def create_personal_token(
     """Make a token for the person's programs and return it: the only time that it can be seen.
 
     `with_second_factor`: the session that asked for it was signed in with one.
-    Raises TokenError: no name, no or unknown scopes, an end that is past or more than a year away, too many tokens.
+    Raises TokenNotIssued: no name, no or unknown scopes, an end that is past or more than a year away, too many tokens.
     """
     now = timezone.now()
     unknown = sorted(set(scopes) - set(Scope))
     if not name.strip():
-        raise TokenError("Give the token a name, so that you know later what uses it.")
+        raise TokenNotIssued("Give the token a name, so that you know later what uses it.")
     if not scopes or unknown:
-        raise TokenError(f"Choose what the token may do: {', '.join(Scope)}.")
+        raise TokenNotIssued(f"Choose what the token may do: {', '.join(Scope)}.")
     if not now < expires_at <= now + LONGEST_LIFE:
-        raise TokenError("A token ends after now and within a year.")
+        raise TokenNotIssued("A token ends after now and within a year.")
     raw = PERSONAL_PREFIX + secrets.token_urlsafe(32)
     with transaction.atomic():
         if user.tokens.filter(revoked_at=None, expires_at__gt=now).count() >= TOKENS_AT_ONCE:
-            raise TokenError(f"You have {TOKENS_AT_ONCE} tokens already. Revoke one that nothing uses.")
+            raise TokenNotIssued(f"You have {TOKENS_AT_ONCE} tokens already. Revoke one that nothing uses.")
         token = PersonalToken.objects.create(
             user=user,
             name=name.strip()[:100],
@@ -121,7 +121,7 @@ def create_backend_token(backend: Backend, actor: Actor, *, older_end_after: tim
     """Make a token with which the backend speaks to our API, and return it: the only time that it can be seen.
 
     `older_end_after`: the tokens it has now end after this time, so that nothing is interrupted while the new one is
-    put in place; None leaves them as they are. Raises TokenError when too many are valid at once.
+    put in place; None leaves them as they are. Raises TokenNotIssued when too many are valid at once.
     """
     now = timezone.now()
     raw = BACKEND_PREFIX + secrets.token_urlsafe(32)
@@ -131,7 +131,7 @@ def create_backend_token(backend: Backend, actor: Actor, *, older_end_after: tim
             ends = now + older_end_after
             valid.filter(Q(expires_at=None) | Q(expires_at__gt=ends)).update(expires_at=ends)
         elif valid.count() >= BACKEND_TOKENS_AT_ONCE:
-            raise TokenError(f"{backend} has {BACKEND_TOKENS_AT_ONCE} valid tokens. Let the older ones end.")
+            raise TokenNotIssued(f"{backend} has {BACKEND_TOKENS_AT_ONCE} valid tokens. Let the older ones end.")
         maker = actor if isinstance(actor, User) else getattr(actor, "person", None)
         BackendToken.objects.create(backend=backend, hash=hashed(raw), hint=raw[:HINT_LENGTH], created_by=maker)
         ends_text = None if older_end_after is None else (now + older_end_after).isoformat()
@@ -181,15 +181,15 @@ def revoke_backend_token(token: BackendToken, actor: Actor) -> None:
 def create_level4_token(user: User, actor: Actor) -> str:
     """Make three words with which the person signs in once inside a backend, within the hour; older ones end.
 
-    Raises TokenError for who may not have one: a program, a closed account, nobody's backend; or one too many.
+    Raises TokenNotIssued for who may not have one: a program, a closed account, nobody's backend; or one too many.
     """
     now = timezone.now()
     if user.is_bot or not user.is_active or not user.backends.filter(is_active=True).exists():
-        raise TokenError("These words open backends, and you are a member of none. Staff can add you to one.")
+        raise TokenNotIssued("These words open backends, and you are a member of none. Staff can add you to one.")
     words = " ".join("".join(secrets.choice(letters) for letters in PRONOUNCEABLE) for _ in range(3))
     with transaction.atomic():
         if user.level4_tokens.filter(created_at__gt=now - LEVEL4_WINDOW).count() >= LEVEL4_CREATED_PER_HOUR:
-            raise TokenError("You made many of these within the hour. Wait a while, then try again.")
+            raise TokenNotIssued("You made many of these within the hour. Wait a while, then try again.")
         user.level4_tokens.filter(used_at=None, expires_at__gt=now).update(expires_at=now)
         token = Level4Token.objects.create(
             user=user, hash=make_password(_normal(words)), created_at=now, expires_at=now + LEVEL4_LIFE

@@ -163,7 +163,7 @@ def crumbs(project: Project, label: str) -> list[PageLink]:
 
 def project_roles() -> QuerySet[Role]:
     """Return the roles that can be given within a project."""
-    return Role.objects.exclude(scope=Role.Scope.GLOBAL).order_by("title")
+    return Role.objects.exclude(scope=Role.RoleScope.GLOBAL).order_by("title")
 
 
 class RolesField(forms.ModelMultipleChoiceField):

@@ -109,7 +109,7 @@ class BackendPart:
             return "" if self.rows else self.request.status_message
         if self.request.send_error:
             return self._send_problem()
-        if self.request.sent_at is None and self.backend.link == Backend.Link.POLLED:
+        if self.request.sent_at is None and self.backend.link == Backend.LinkKind.POLLED:
             return f"The controller of {self.backend.name} asks for new requests itself. It has not asked yet."
         return self.request.status_message
 
@@ -235,7 +235,7 @@ def cancelled_by_request(requests: Sequence[JobRequest]) -> dict[int, frozenset[
 
 def contacts_by_controller(requests: Sequence[JobRequest]) -> dict[str, ControllerContact]:
     """Return how the link to each controller stands, where these backends' controllers are asked."""
-    names = {request.backend.controller for request in requests if request.backend.link == Backend.Link.RAP}
+    names = {request.backend.controller for request in requests if request.backend.link == Backend.LinkKind.RAP}
     return {contact.controller: contact for contact in ControllerContact.objects.filter(controller__in=names)}
 
 

@@ -21,5 +21,5 @@ class Command(SiteCommand):
         ends = None if hours is None else timedelta(hours=max(0.0, hours))
         try:
             self.say(tokens.create_backend_token(backend_of(options["slug"]), actor(), older_end_after=ends))
-        except tokens.TokenError as error:
+        except tokens.TokenNotIssued as error:
             raise CommandError(str(error)) from error

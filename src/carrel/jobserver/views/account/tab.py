@@ -13,7 +13,7 @@ from django.urls import reverse
 from carrel.jobserver.models import User
 from carrel.jobserver.rights.access import CarrelRequest, View
 from carrel.jobserver.service.accounts import AccountError
-from carrel.jobserver.service.tokens import TokenError
+from carrel.jobserver.service.tokens import TokenNotIssued
 from carrel.pages.frame import PageLink
 
 TABS = (
@@ -60,6 +60,6 @@ def apply_form(form: Form, change: Callable[[dict[str, Any]], object]) -> bool:
         return False
     try:
         change(form.cleaned_data)
-    except (AccountError, TokenError) as error:
+    except (AccountError, TokenNotIssued) as error:
         form.add_error(None, str(error))
     return form.is_valid()

@@ -12,7 +12,7 @@ from carrel.jobserver.models import PersonalToken
 from carrel.jobserver.rights.access import SIGNED_IN, CarrelRequest, Page
 from carrel.jobserver.rights.scopes import SCOPE_WORDS, Scope
 from carrel.jobserver.service import tokens
-from carrel.jobserver.service.tokens import TokenError
+from carrel.jobserver.service.tokens import TokenNotIssued
 from carrel.jobserver.views.account.forms import TokenForm
 from carrel.jobserver.views.account.tab import apply_form, ask_who_it_is, posted_from, show_tab, signed_in_as
 
@@ -64,7 +64,7 @@ def create_level4_token(request: CarrelRequest) -> HttpResponse:
     ask_who_it_is(request)
     try:
         words = tokens.create_level4_token(signed_in_as(request), request)
-    except TokenError as error:
+    except TokenNotIssued as error:
         return _show(request, status=422, level4_refusal=str(error))
     return _show(request, level4_words=words)
 

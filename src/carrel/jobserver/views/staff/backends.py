@@ -20,7 +20,7 @@ from carrel.jobserver.rights.access import CarrelRequest, Page, permitted
 from carrel.jobserver.rights.permissions import Permission
 from carrel.jobserver.service import backends, projects
 from carrel.jobserver.service.changes import refuse
-from carrel.jobserver.service.tokens import TokenError, create_backend_token, revoke_backend_token
+from carrel.jobserver.service.tokens import TokenNotIssued, create_backend_token, revoke_backend_token
 from carrel.jobserver.views.posting import posted
 from carrel.jobserver.views.projects import PersonField
 from carrel.jobserver.views.staff.actions import PageAction, status_of, take_action
@@ -134,7 +134,7 @@ def backend_setup(request: CarrelRequest, *, backend: Backend) -> HttpResponse:
                 "client_token": secrets.token_urlsafe(32),
                 "backend_token": create_backend_token(backend, request),
             }
-        except TokenError as error:
+        except TokenNotIssued as error:
             problem = str(error)
     context = {
         "backend": backend,
@@ -156,7 +156,7 @@ def backend_setup(request: CarrelRequest, *, backend: Backend) -> HttpResponse:
 def values_for(backend: Backend, tokens: dict[str, str]) -> SetupValues:
     """Return what the commands are made of, as this site is set up."""
     link = settings.get().links.get(backend.controller)
-    is_polled = backend.link == Backend.Link.POLLED
+    is_polled = backend.link == Backend.LinkKind.POLLED
     url = link.rap_api_base_url if link else ""
     if url:
         # The controller is asked already: it knows this server by the token that is set here.
@@ -298,7 +298,7 @@ def token_page(request: CarrelRequest, backend: Backend) -> HttpResponse:
     try:
         ends = timedelta(seconds=int(overlap)) if overlap else None
         context["token"] = create_backend_token(backend, request, older_end_after=ends)
-    except TokenError as error:
+    except TokenNotIssued as error:
         context["problem"] = str(error)
     response = render(request, "jobserver/staff/token.html", context, status=200 if "token" in context else 422)
     response["Cache-Control"] = "no-store"

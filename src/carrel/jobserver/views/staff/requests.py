@@ -50,7 +50,7 @@ def stuck_requests(request: CarrelRequest, now: datetime) -> list[StuckRequest]:
 def why_stuck(request: JobRequest) -> str:
     """Say in a sentence why a request does not go on."""
     backend = request.backend
-    if request.sent_at is None and backend.link == Backend.Link.POLLED:
+    if request.sent_at is None and backend.link == Backend.LinkKind.POLLED:
         return f"The controller of {backend.name} has not asked for it yet."
     if request.sent_at is None:
         times = (
@@ -61,7 +61,7 @@ def why_stuck(request: JobRequest) -> str:
 
 
 def can_resend(request: JobRequest) -> bool:
-    return request.sent_at is None and request.backend.link == Backend.Link.RAP
+    return request.sent_at is None and request.backend.link == Backend.LinkKind.RAP
 
 
 class ChosenRequest(forms.Form):
