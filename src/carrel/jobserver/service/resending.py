@@ -13,7 +13,7 @@ from carrel.jobserver.waking import wake
 def send_now(request: JobRequest, actor: Actor) -> None:
     """Let the link send a request now. Raises ValidationError for one that was sent already, or is asked for."""
     locked = lock_request(request.pk)
-    if locked.sent_at is not None or locked.backend.link == locked.backend.Link.POLLED:
+    if locked.sent_at is not None or locked.backend.link == locked.backend.LinkKind.POLLED:
         raise refuse("It has been sent already, or its controller asks for it by itself.")
     locked.send_after = None
     locked.save(update_fields=["send_after"])
