@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from tests.jobserver.api.conftest import Api
 from tests.support.jobserver import (
     COMMIT,
@@ -18,7 +20,8 @@ from tests.support.jobserver import (
     add_workspace,
 )
 
-from carrel.jobserver.models import Backend, JobRequest, Organisation, ProjectOrganisation, User
+from carrel.jobserver.models import Backend, JobRequest, Organisation, ProjectBackend, ProjectOrganisation, User
+from carrel.jobserver.service.requests import withdraw_refused
 from carrel.messages.job_requests import JobRequestPage
 
 
@@ -180,3 +183,34 @@ def test_a_controller_that_asks_is_heard_and_its_flags_are_shown(api: Api) -> No
     api.as_backend("GET", "job-requests/", headers={"Flags": "not JSON"})
     api.north.refresh_from_db()
     assert not api.north.is_paused
+
+
+def test_what_may_not_run_any_more_is_not_handed_to_its_controller(api: Api, ann: User) -> None:
+    """The same check as before a request is sent to a controller that we ask; that link's test has every reason."""
+    Backend.objects.filter(slug="north").update(link="polled")
+    api.north.memberships.create(user=ann)
+    pending, running = (ask_for(api, api.north, ann) for _ in range(2))
+    add_job(running, "model", "running")
+    assert set(identifiers(api.as_backend("GET", "job-requests/"))) == {pending.identifier, running.identifier}
+    ProjectBackend.objects.filter(project=api.project, backend=api.north).delete()
+    assert set(identifiers(api.ask("GET", "job-requests/"))) == {pending.identifier, running.identifier}
+    page = api.as_backend("GET", "job-requests/").json()
+    assert ([row["identifier"] for row in page["results"]], page["count"]) == ([running.identifier], 1)
+    pending.refresh_from_db()
+    assert (pending.status, pending.status_message) == (
+        "failed",
+        "Not sent to north. This project is not opted in to north. Staff can grant it.",
+    )
+
+
+def test_looking_at_rights_costs_the_same_however_many_wait(api: Api, ann: User) -> None:
+    Backend.objects.filter(slug="north").update(link="polled")
+    api.north.memberships.create(user=ann)
+    counts = []
+    for number in (1, 30):
+        for _ in range(number):
+            ask_for(api, api.north, ann)
+        with CaptureQueriesContext(connection) as queries:
+            withdraw_refused(list(JobRequest.objects.select_related("workspace__project", "created_by", "backend")))
+        counts.append(len(queries))
+    assert counts[0] == counts[1]

@@ -1,5 +1,7 @@
 """Which addresses webhooks may call: https and public, whatever a name is made to mean."""
 
+from ipaddress import IPv4Address, IPv6Address
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,6 +46,25 @@ def test_addresses_that_are_called() -> None:
         "100.64.0.1",
         "224.0.0.1",
         "255.255.255.255",
+        "0.1.2.3",
+        "192.0.0.170",
+        "192.88.99.1",
+        "198.18.0.1",
+        "::",
+        "::ffff:10.0.0.1",
+        "::ffff:0:10.0.0.1",
+        "::127.0.0.1",
+        "::8.8.8.8",
+        "64:ff9b::10.0.0.1",
+        "64:ff9b::a9fe:a9fe",
+        "64:ff9b:1::10.0.0.1",
+        "2002:a00:1::1",
+        "2002:808:808::1",
+        "2001:0:a00:1::f5ff:fffe",
+        "2001:db8::1",
+        "fec0::1",
+        "ff02::1",
+        "4000::1",
     ],
 )
 def test_addresses_inside_a_network(address: str) -> None:
@@ -52,8 +73,22 @@ def test_addresses_inside_a_network(address: str) -> None:
     assert check_resolved("example.org", [address], ("example.org",)) == address
 
 
+@given(st.ip_addresses(v=4), st.sampled_from(["::ffff:0:0", "64:ff9b::"]))
+def test_an_ipv4_address_within_another_is_as_that_alone(address: IPv4Address, prefix: str) -> None:
+    def is_called(text: str) -> bool:
+        try:
+            return check_resolved("example.org", [text], ()) == text
+        except WebhookRefused:
+            return False
+
+    within = str(IPv6Address(int(IPv6Address(prefix)) | int(address)))
+    assert is_called(within) == is_called(str(address))
+
+
 def test_public_addresses_and_none() -> None:
     assert check_resolved("example.org", ["93.184.215.14", "2606:2800:21f::1"], ()) == "93.184.215.14"
+    for address in ("64:ff9b::93.184.215.14", "::ffff:93.184.215.14", "2a00:1450::1"):
+        assert check_resolved("example.org", [address], ()) == address
     with pytest.raises(WebhookRefused, match="no address"):
         check_resolved("example.org", [], ())
 

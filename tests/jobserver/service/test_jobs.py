@@ -12,9 +12,10 @@ from hypothesis.extra.django import TestCase
 from tests.support.jobserver import add_backend, add_job, add_person, add_project, add_request, add_run, add_workspace
 
 from carrel.jobserver.models import Job, JobRequest, JobStatusChange, OutgoingMessage
-from carrel.jobserver.runs.derivation import derived_status
+from carrel.jobserver.runs.derivation import FAILED_BY_JOB, FINAL_REQUEST_STATUSES, derived_status
 from carrel.jobserver.runs.reported import ReportedJob
-from carrel.jobserver.service.jobs import record_jobs
+from carrel.jobserver.service.jobs import RecordedJobs, record_jobs
+from carrel.jobserver.service.requests import withdraw_refused
 
 T0 = datetime(2026, 5, 3, 9, 0, tzinfo=UTC)
 CODES = {"pending": "created", "running": "executing", "succeeded": "succeeded", "failed": "nonzero_exit"}
@@ -134,28 +135,36 @@ def test_queries_do_not_grow_with_jobs(request_row: JobRequest) -> None:
     assert queries_for(2) == queries_for(40)
 
 
-class TestManyReports(TestCase):
-    """Any reports in any order leave rows that agree with each other."""
+JOBS_TOLD = st.lists(
+    st.tuples(st.sampled_from(["a", "b", "__error__"]), st.sampled_from(list(CODES)), st.integers(0, 5)), max_size=3
+)
 
-    @settings(max_examples=40)
-    @given(
-        st.lists(
-            st.tuples(st.sampled_from("abc"), st.sampled_from(list(CODES)), st.integers(min_value=0, max_value=5)),
-            max_size=10,
-        )
-    )
-    def test_rows_agree(self, reports: list[tuple[str, str, int]]) -> None:
+
+class TestManyReports(TestCase):
+    """Any reports by either link, in any order and repeated, leave rows that agree; an end is told once, for good."""
+
+    @settings(max_examples=100)
+    @given(st.lists(st.tuples(JOBS_TOLD, st.booleans()), max_size=8), st.integers(0, 8))
+    def test_rows_agree(self, reports: list[tuple[list[tuple[str, str, int]], bool]], withdrawn_after: int) -> None:
         request = new_request(notify="end")
-        ended = False
-        for action, status, at in reports:
-            record_jobs(request, [report(request, action, status, at)], complete=False)
-            before, ended = ended, request.status in ("succeeded", "failed")
-            assert ended >= before
+        ended: list[tuple[str, str]] = []
+        for number, (jobs, complete) in enumerate(reports):
+            if number == withdrawn_after and not request.jobs.exists():
+                withdraw_refused([request])  # its person has no role
+                request.refresh_from_db()
+                assert request.status in FINAL_REQUEST_STATUSES
+            told = [report(request, action, status, at) for action, status, at in jobs]
+            record_jobs(request, told, complete=complete)
+            assert record_jobs(request, told, complete=complete) == RecordedJobs()
+            statuses = sorted(request.jobs.values_list("identifier", "status"))
+            assert not ended or statuses == ended
+            if statuses:
+                assert request.status == derived_status("pending", [status for _, status in statuses])
+                assert (request.completed_at is not None) == (request.status in FINAL_REQUEST_STATUSES)
+                assert (request.status_message == FAILED_BY_JOB) == (request.status == "failed")
+                ended = statuses if request.status in FINAL_REQUEST_STATUSES else []
             for job in request.jobs.all():
                 assert job.changes.order_by("-id").first().status_code == job.status_code
-        if not ended:
-            statuses = list(request.jobs.values_list("status", flat=True))
-            assert request.status == derived_status("pending", statuses)
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,10 @@
 import hashlib
 import hmac
 import json
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 import pytest
 from django.utils import timezone
@@ -179,6 +181,25 @@ class TestWebhooks:
         message = OutgoingMessage.objects.get()
         assert "inside a network" in message.error
         assert message.given_up_at is not None
+
+    def test_a_name_that_means_another_address_a_moment_later_is_called_where_it_was_looked_up(
+        self, calls: Calls, monkeypatch
+    ) -> None:
+        """A name server that rebinds answers otherwise the second time: there is no second time."""
+        monkeypatch.setenv("WEBHOOK_HOSTS", "hook.test")
+        own_settings.get.cache_clear()
+        look_up, answers = socket.getaddrinfo, ["127.0.0.1"]
+        monkeypatch.setattr(
+            socket,
+            "getaddrinfo",
+            lambda host, *rest, **more: look_up(answers.pop() if host == "hook.test" else host, *rest, **more),
+        )
+        webhook = add_webhook(add_project(), calls.url.replace("127.0.0.1", "hook.test"), "test")
+        try_webhook(webhook, "test")
+        send_due()
+        ((headers, _),) = calls.received
+        assert headers["Host"] == urlsplit(webhook.url).netloc
+        assert answers == []
 
     def test_one_that_was_removed_is_not_called(self, calls: Calls) -> None:
         request = new_request()

@@ -23,6 +23,7 @@ from carrel.jobserver.runs.reported import ReportedJob
 from carrel.jobserver.runs.sending import scope_of
 from carrel.jobserver.service import contacts
 from carrel.jobserver.service.jobs import record_jobs
+from carrel.jobserver.service.requests import withdraw_refused
 from carrel.messages.job_requests import (
     FLAGS_HEADER,
     PAGE_SIZE,
@@ -45,11 +46,18 @@ def job_requests(
     limit: int = Query(PAGE_SIZE, ge=1, le=PAGE_SIZE),
     offset: int = Query(0, ge=0, le=MAX_OFFSET),
 ) -> JobRequestPage:
-    """Requests that have not ended, newest first: with a backend's token its own, else those that everybody may see."""
+    """Requests that have not ended, newest first: with a backend's token its own, else those that everybody may see.
+
+    What may not run any more (the project has ended, rights were taken back) is not handed to the backend's controller.
+    """
     caller = caller_of(request)
     if caller.backend is not None:
         contacts.heard_from(caller.backend, request.headers.get(FLAGS_HEADER, ""))
-    count, following, previous, rows = page_of(request, active_requests(caller), limit, offset)
+    is_controller = caller.backend is not None and caller.backend.link == Backend.LinkKind.POLLED
+    while True:
+        count, following, previous, rows = page_of(request, active_requests(caller), limit, offset)
+        if not (is_controller and withdraw_refused(rows)):
+            break
     return JobRequestPage(
         count=count, next=following, previous=previous, results=[active_job_request(row) for row in rows]
     )

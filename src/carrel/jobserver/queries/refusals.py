@@ -1,12 +1,13 @@
 """Why a person may run nothing of a workspace on a backend, from the database: two questions for all backends."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from django.utils import timezone
 
-from carrel.jobserver.models import Backend, BackendMembership, ProjectBackend, User, Workspace
+from carrel.jobserver.models import Backend, BackendMembership, JobRequest, ProjectBackend, User, Workspace
 from carrel.jobserver.rights.grants import Rights
 from carrel.jobserver.rights.permissions import Permission
+from carrel.jobserver.rights.persons import rights_of
 from carrel.jobserver.rights.running import RunConditions, RunRefusal, refusal_to_run
 
 
@@ -39,4 +40,25 @@ def refusals_of(
         )
         if refusal:
             refusals[backend.slug] = refusal
+    return refusals
+
+
+def refusals_since(requests: Iterable[JobRequest]) -> dict[int, str]:
+    """Return by key why a request may not run any more: it may have waited for days, while rights were taken back.
+
+    A second factor was asked for when the run was. The requests of one person, workspace and backend cost one look.
+    """
+    persons: dict[int, Rights] = {}
+    looked_at: dict[tuple[int, int, int], str] = {}
+    refusals: dict[int, str] = {}
+    for request in requests:
+        workspace, person, backend = request.workspace, request.created_by, request.backend
+        key = workspace.pk, person.pk, backend.pk
+        if person.pk not in persons:
+            persons[person.pk] = rights_of(person)
+        if key not in looked_at:
+            refused = refusals_of(workspace, person, persons[person.pk], [backend], has_second_factor=True)
+            looked_at[key] = refused[backend.slug].reason if refused else ""
+        if reason := looked_at[key]:
+            refusals[request.pk] = f"Not sent to {backend.name}. {reason}"
     return refusals

@@ -1,6 +1,6 @@
 """What reports of jobs come to: whether one is news, and the status of a request from its jobs. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from carrel.jobs.statuses import State
@@ -33,6 +33,14 @@ def derived_status(stored: str, job_statuses: Iterable[str]) -> str:
         if statuses & any_of:
             return result.value
     return "unknown"
+
+
+def has_ended_by_jobs(status: str, job_statuses: Collection[str]) -> bool:
+    """Tell whether a request has ended as its jobs did: then no report changes how they ended, adds or removes one.
+
+    One that ended without jobs (refused, withdrawn) follows those that its controller tells of nevertheless.
+    """
+    return status in FINAL_REQUEST_STATUSES and bool(job_statuses) and set(job_statuses) <= FINAL_JOB_STATUSES
 
 
 def status_when_jobs_are_unreadable(status: str) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import Collection, Sequence
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
 EVENT_HEADER = "Carrel-Event"
@@ -11,6 +11,14 @@ DELIVERY_HEADER = "Carrel-Delivery"
 """The same for every attempt at one call: its receiver knows by it what it has had before."""
 SIGNATURE_HEADER = "Carrel-Signature"
 """`sha256=` and the HMAC-SHA256 of the body under the webhook's secret, in hexadecimal digits."""
+
+WORLD = IPv6Network("2000::/3")
+NAT64 = IPv6Network("64:ff9b::/96")
+"""The last 32 bits are the IPv4 address that is called (RFC 6052)."""
+TUNNELS = (IPv6Network("2001::/23"), IPv6Network("2002::/16"))
+"""Teredo and other protocols' own (RFC 2928), and 6to4 (RFC 3056)."""
+RELAYS = IPv4Network("192.88.99.0/24")
+"""The nearest way into 6to4, which may be one's own router (RFC 7526)."""
 
 
 class WebhookRefused(ValueError):
@@ -50,13 +58,20 @@ def check_resolved(host: str, addresses: Sequence[str], allowed_hosts: Collectio
 
 
 def _is_public(address: str) -> bool:
-    """Neither the address nor one that is written into it (IPv4 in IPv6) is of some network's inside."""
+    """Neither the address nor the IPv4 address that a network would make of it is of some network's inside.
+
+    IPv6 has one block for the whole world (2000::/3); what lies outside of it is of some inside, or is translated, as
+    what tunnels make of their own addresses (Teredo, 6to4) is, of which no server is reached in earnest.
+    """
     parsed = ip_address(address.partition("%")[0])
-    mapped = getattr(parsed, "ipv4_mapped", None) or getattr(parsed, "sixtofour", None)
-    candidates = [parsed]
-    if mapped is not None:
-        candidates.append(mapped)
-    return all(candidate.is_global and not candidate.is_multicast for candidate in candidates)
+    if isinstance(parsed, IPv6Address):
+        ipv4 = parsed.ipv4_mapped
+        if parsed in NAT64:
+            ipv4 = IPv4Address(int(parsed) & 0xFFFF_FFFF)
+        if ipv4 is None:
+            return parsed in WORLD and parsed.is_global and not any(parsed in tunnel for tunnel in TUNNELS)
+        parsed = ipv4
+    return parsed.is_global and not parsed.is_multicast and parsed not in RELAYS
 
 
 def signature(secret: str, body: bytes) -> str:

@@ -14,7 +14,9 @@ from carrel.jobserver.runs.derivation import (
     FAILED_BY_JOB,
     FINAL_JOB_STATUSES,
     FINAL_REQUEST_STATUSES,
+    PENDING,
     derived_status,
+    has_ended_by_jobs,
     is_superseded,
     status_when_jobs_are_unreadable,
 )
@@ -59,11 +61,12 @@ def record_jobs(
 ) -> RecordedJobs:
     """Store what a controller says of a request's jobs, and the request's status that follows, in one transaction.
 
-    The same report twice changes nothing, and one that is older than what is stored changes nothing. A job of another
-    request or backend is refused; the others are stored. `complete`: the list holds all jobs of the request, so that
-    those that are not in it are deleted (the older link). The job `__error__` tells of the request itself.
-    `some_unreadable`: the controller told of more jobs, which could not be read. Whatever a report holds that is not
-    stored, by this or by a refusal, the request does not end by the rest.
+    The same report twice changes nothing, and one that is older than what is stored changes nothing. Where there are
+    jobs, the request's status is always theirs; once all have ended, and it with them, none ends otherwise, comes or
+    goes. A job of another request or backend is refused; the others are stored. The job `__error__` tells of the
+    request itself. `complete`: the list holds all jobs of the request, so that those that are not in it are deleted
+    (the older link). `some_unreadable`: the controller told of more jobs, which could not be read. Whatever a report
+    holds that is not stored, by this or by a refusal, the request does not end by the rest.
     """
     report = {job.identifier: job for job in jobs[: MAX_ACTIONS + 1] if job.action != ERROR_ACTION}
     outcome = next((job for job in jobs if job.action == ERROR_ACTION), None)
@@ -80,12 +83,13 @@ def record_jobs(
     with transaction.atomic():
         locked = lock_request(request.pk)
         stored = {job.identifier: job for job in locked.jobs.all()}
+        has_ended = has_ended_by_jobs(locked.status, [job.status for job in stored.values()])
+        report, surplus = _accepted(locked, stored, report, complete)
         changed = _store(locked, stored, report)
-        surplus = [job.pk for identifier, job in stored.items() if identifier not in report] if complete else []
         if surplus:
             Job.objects.filter(pk__in=surplus).delete()
         point("jobserver.jobs.stored")
-        _derive(locked, outcome, is_whole)
+        _derive(locked, outcome, is_whole, has_ended)
         point("jobserver.jobs.derived")
     request.refresh_from_db(fields=["status", "status_message", "updated_at", "completed_at", "cancelled_actions"])
     return RecordedJobs(changed, len(surplus), tuple(refusals.values()))
@@ -108,22 +112,39 @@ def _refusals(request: JobRequest, report: Iterable[ReportedJob]) -> dict[str, s
     return refusals
 
 
+def _accepted(
+    request: JobRequest, stored: dict[str, Job], report: dict[str, ReportedJob], complete: bool
+) -> tuple[dict[str, ReportedJob], list[int]]:
+    """What of a report is stored, and the keys of the jobs that go by it."""
+    if has_ended_by_jobs(request.status, [job.status for job in stored.values()]):
+        late = {
+            identifier
+            for identifier, reported in report.items()
+            if identifier not in stored or stored[identifier].status != reported.status
+        }
+        if late:
+            logger.info("Request %s has ended: what is told of %d jobs is too late.", request.identifier, len(late))
+        return {identifier: reported for identifier, reported in report.items() if identifier not in late}, []
+    return report, [job.pk for identifier, job in stored.items() if identifier not in report] if complete else []
+
+
 def _is_news(request: JobRequest, report: dict[str, ReportedJob], complete: bool, is_whole: bool) -> bool:
     stored = {job.identifier: job for job in request.jobs.all()}
-    if complete and stored.keys() - report.keys():
+    report, surplus = _accepted(request, stored, report, complete)
+    if surplus:
         return True
-    if _status(request, [job.status for job in stored.values()], is_whole) != request.status:
+    statuses = [job.status for job in stored.values()]
+    if statuses and not has_ended_by_jobs(request.status, statuses) and _status(statuses, is_whole) != request.status:
         return True
     return any(
         identifier not in stored or _differs(stored[identifier], reported) for identifier, reported in report.items()
     )
 
 
-def _status(request: JobRequest, statuses: Sequence[str], is_whole: bool) -> str:
-    status = derived_status(request.status, statuses)
-    if is_whole or request.status in FINAL_REQUEST_STATUSES:
-        return status
-    return status_when_jobs_are_unreadable(status)
+def _status(statuses: Sequence[str], is_whole: bool) -> str:
+    """The status of a request that has these jobs; not `is_whole`: there are more, of which nobody knows."""
+    status = derived_status(PENDING, statuses)
+    return status if is_whole else status_when_jobs_are_unreadable(status)
 
 
 def _differs(job: Job, reported: ReportedJob) -> bool:
@@ -185,19 +206,23 @@ def _note_changes(moved: list[Job], now: datetime) -> None:
     )
 
 
-def _derive(request: JobRequest, outcome: ReportedJob | None, is_whole: bool) -> None:
-    """Set the status that follows from the request's jobs, or from the pseudo-job that stands for them."""
+def _derive(request: JobRequest, outcome: ReportedJob | None, is_whole: bool, has_ended: bool) -> None:
+    """Set the status that follows from the request's jobs, or from the pseudo-job that stands for them.
+
+    `has_ended`: it had ended by its jobs before.
+    """
     now = timezone.now()
     statuses = list(request.jobs.values_list("status", flat=True))
     if outcome is not None and not statuses:
         if outcome.status in FINAL_JOB_STATUSES:
             set_outcome(request, "nothing_to_do" if outcome.status == "succeeded" else "failed", outcome.status_message)
-        elif outcome.status_message != request.status_message:
-            set_outcome(request, request.status, outcome.status_message)
+        elif (PENDING, outcome.status_message) != (request.status, request.status_message):
+            set_outcome(request, PENDING, outcome.status_message)
         return
-    status = _status(request, statuses, is_whole)
-    if status != request.status:
-        request.status = status
+    status = request.status if has_ended or not statuses else _status(statuses, is_whole)
+    had_ended_without_jobs = request.status in FINAL_REQUEST_STATUSES and not has_ended
+    if status != request.status or had_ended_without_jobs:
+        request.status, request.completed_at = status, None
         request.status_message = {"failed": FAILED_BY_JOB, "unknown": NOT_ALL_READ}.get(status, "")
         if status in FINAL_REQUEST_STATUSES:
             ends = request.jobs.exclude(completed_at=None).order_by("-completed_at")

@@ -18,8 +18,7 @@ from django.utils import timezone
 from carrel.clients.rap import RapClient, RapError, RapRefused, RapUnreadable
 from carrel.jobserver.models import Backend, Cancellation, Job, JobRequest
 from carrel.jobserver.models.runs import ACTIVE_STATUSES
-from carrel.jobserver.queries.refusals import refusals_of
-from carrel.jobserver.rights.persons import rights_of
+from carrel.jobserver.queries.refusals import refusals_since
 from carrel.jobserver.runs.derivation import FAILED, FINAL_REQUEST_STATUSES, NOTHING_TO_DO, PENDING
 from carrel.jobserver.runs.reported import ReportedJob, storable_text
 from carrel.jobserver.runs.sending import RequestToSend, pause_before_retry
@@ -67,8 +66,8 @@ def send_request(request_pk: int, client: RapClient) -> None:
         return
     controller = request.backend.controller
     point("jobserver.request.claimed")
-    if refusal := _refusal_since(request):
-        _withdraw(request, client, f"Not sent to {request.backend.name}. {refusal}")
+    if refusal := refusals_since([request]).get(request.pk):
+        _withdraw(request, client, refusal)
         return
     try:
         message = _message(request)
@@ -107,13 +106,6 @@ def _claim(request_pk: int) -> JobRequest | None:
         request.send_after = timezone.now() + timedelta(seconds=pause_before_retry(request.send_attempts))
         request.save(update_fields=["send_attempts", "send_after"])
     return request
-
-
-def _refusal_since(request: JobRequest) -> str:
-    """Say why this may not run any more: it may have waited for days, while rights were taken back."""
-    workspace, person, backend = request.run.workspace, request.created_by, request.backend
-    refusals = refusals_of(workspace, person, rights_of(person), [backend], has_second_factor=True)
-    return refusals[backend.slug].reason if backend.slug in refusals else ""
 
 
 def _withdraw(request: JobRequest, client: RapClient, why: str) -> None:

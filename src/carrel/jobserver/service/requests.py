@@ -1,9 +1,13 @@
 """A request's own status, where its jobs do not tell it; and the lock under which it changes."""
 
+from collections.abc import Sequence
+
+from django.db import transaction
 from django.utils import timezone
 
-from carrel.jobserver.models import JobRequest, RunGroup
-from carrel.jobserver.runs.derivation import FINAL_REQUEST_STATUSES
+from carrel.jobserver.models import Job, JobRequest, RunGroup
+from carrel.jobserver.queries.refusals import refusals_since
+from carrel.jobserver.runs.derivation import FAILED, FINAL_REQUEST_STATUSES
 from carrel.jobserver.runs.reported import storable_text
 from carrel.jobserver.service import notifications
 from carrel.units.limits import MAX_MESSAGE
@@ -30,3 +34,19 @@ def set_outcome(locked: JobRequest, status: str, message: str) -> None:
         locked.send_error = ""
     locked.save(update_fields=["status", "status_message", "updated_at", "completed_at", "send_error"])
     notifications.tell_of(locked.run)
+
+
+def withdraw_refused(requests: Sequence[JobRequest]) -> int:
+    """End those of these requests that may not run any more, with the reason, and return how many.
+
+    For backends whose controllers ask us. Those of which there are jobs go on. Nobody knows whether the controller has
+    read of the others: where it had, and tells of jobs, the request follows them.
+    """
+    with_jobs = set(Job.objects.filter(request__in=requests).values_list("request_id", flat=True))
+    refusals = refusals_since(request for request in requests if request.pk not in with_jobs)
+    for request_pk, reason in refusals.items():
+        with transaction.atomic():
+            locked = lock_request(request_pk)
+            if not locked.jobs.exists():
+                set_outcome(locked, FAILED, reason)
+    return len(refusals)
