@@ -7,11 +7,13 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
-from tests.support.jobserver import PASSWORD, add_person
+from django.core.cache import cache
+from tests.support.jobserver import PASSWORD, add_backend, add_person, browse
 
-from carrel.jobserver import checks
-from carrel.jobserver.models import AuditEvent
+from carrel.jobserver.models import AuditEvent, User
+from carrel.jobserver.service.tokens import create_backend_token
 from carrel.units.limits import MAX_FORM_BYTES, MAX_UNKNOWN_REQUEST_BYTES
+from carrel.web import known
 from carrel.web import server as web_server
 
 pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
@@ -29,8 +31,7 @@ def _site(settings):
 def serving(trusted_proxy: str = "") -> Iterator[str]:
     from carrel.web.wsgi import application
 
-    known = checks.token_known, checks.session_known
-    server = web_server.create_server(application, "127.0.0.1", 0, 4, *known, trusted_proxy)
+    server = web_server.create_server(application, "127.0.0.1", 0, 4, *known.of_jobserver(), trusted_proxy)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -85,6 +86,34 @@ def test_strangers_send_a_small_form_and_who_has_signed_in_a_large_one():
         assert answer.status_code == 302
         too_long = client.post("/settings/name/", content=b"x" * (MAX_FORM_BYTES + 1))
         assert too_long.status_code == 401
+
+
+def test_a_process_that_has_just_started_knows_whose_long_bodies_to_take():
+    """Neither its memory nor the cache holds anything: a backend uploads, a person took hours to fill a form in."""
+    token = create_backend_token(add_backend("north"), "a test")
+    key = browse(User.objects.get(username="ann")).session.session_key
+    body = b"x" * (MAX_UNKNOWN_REQUEST_BYTES + 1)
+    cache.clear()
+    with serving() as url, httpx.Client(base_url=url, timeout=60) as client:
+        for headers, status in (
+            ({"Authorization": token}, 400),
+            ({"Cookie": f"carrel_session={key}"}, 403),
+            ({"Authorization": "carrel_b_unknown"}, 401),
+            ({"Cookie": "carrel_session=unknown"}, 401),
+        ):
+            cache.clear()
+            assert client.post("/api/v2/jobs/", content=body, headers=headers).status_code == status
+
+
+def test_strangers_have_the_database_looked_at_once_in_a_while():
+    looks = []
+    stored = known.StoredHashes(lambda: looks.append(1) or ["a"], lambda: now)
+    now = 100.0
+    assert ["a" in stored, "b" in stored, "c" in stored] == [True, False, False]
+    assert len(looks) == 1
+    now += known.READ_EVERY
+    assert ["a" in stored, "b" in stored, "c" in stored] == [True, False, False]
+    assert len(looks) == 2
 
 
 def test_a_session_that_never_was_is_nobody():

@@ -6,6 +6,7 @@ from django.conf import settings as django_settings
 from django.core.cache import cache
 from django.db import connection
 from django.http import parse_cookie
+from django.utils import timezone
 
 from carrel.jobserver import settings
 from carrel.units.migrations import database_problem
@@ -13,6 +14,7 @@ from carrel.units.privacy import TooOpen, close
 from carrel.units.settings import SettingsError
 
 KNOWN_TOKEN_SECONDS = 3600
+MAX_SESSIONS = 20_000
 
 
 def before_start() -> None:
@@ -59,8 +61,21 @@ def remember_session(session_key: str) -> None:
 
 def session_known(cookies: str) -> bool:
     """Tell whether a Cookie header names a session that was used within the last hour. Asks no database."""
-    key = parse_cookie(cookies).get(django_settings.SESSION_COOKIE_NAME, "")
+    key = session_key(cookies)
     return bool(key) and bool(cache.get(_key(f"session {key}")))
+
+
+def session_key(cookies: str) -> str:
+    """Return the session that a Cookie header names; empty where it names none."""
+    return parse_cookie(cookies).get(django_settings.SESSION_COOKIE_NAME, "")
+
+
+def stored_sessions() -> list[str]:
+    """The keys of the sessions that are stored, the newest MAX_SESSIONS."""
+    from django.contrib.sessions.models import Session
+
+    sessions = Session.objects.filter(expire_date__gt=timezone.now()).order_by("-expire_date")
+    return list(sessions.values_list("session_key", flat=True)[:MAX_SESSIONS])
 
 
 def raw_token(header: str) -> str:

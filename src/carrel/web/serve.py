@@ -6,8 +6,6 @@ from collections.abc import Callable
 from carrel.units.privacy import close_to_others
 from carrel.units.settings import SettingsError
 
-TokenKnown = Callable[[str], bool]
-
 ENOUGH_FOR_REQUESTS = 12
 
 
@@ -33,6 +31,7 @@ def serve(
     os.environ["DJANGO_SETTINGS_MODULE"] = "carrel.web.settings"
     from django.conf import settings
 
+    from carrel.web.known import TokenKnown, of_controller, of_jobserver
     from carrel.web.server import create_server
     from carrel.web.wsgi import application
 
@@ -44,12 +43,11 @@ def serve(
         from carrel.controller import checks, sweep
         from carrel.controller import settings as controller_settings
         from carrel.controller.link import threads as links
-        from carrel.controller.service.tokens import is_known
 
         _require("DJANGO_CONTROLLER_SECRET_KEY", "DJANGO_CONTROLLER_ALLOWED_HOSTS")
         checks.before_start()
         needed += 2 * len(controller_settings.get().backends)
-        known.append(is_known)
+        known.append(of_controller())
         starts.append(lambda: links.start(sweep.start_thread()))
     if "jobserver" in settings.APPS:
         from carrel.jobserver import checks as jobserver_checks
@@ -57,8 +55,9 @@ def serve(
 
         _require("DJANGO_JOBSERVER_SECRET_KEY", "JOBSERVER_URL")
         jobserver_checks.before_start()
-        known.append(jobserver_checks.token_known)
-        known_sessions.append(jobserver_checks.session_known)
+        of_tokens, of_sessions = of_jobserver()
+        known.append(of_tokens)
+        known_sessions.append(of_sessions)
         starts.append(link_process.start_thread)
     if set_up_logs:
         from carrel.telemetry.start import start

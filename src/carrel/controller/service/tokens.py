@@ -65,6 +65,11 @@ def is_known(header: str) -> bool:
     return bool(header) and (mine in _seen_valid or mine in set(map(hashed, tokens)))
 
 
+def stored_hashes() -> list[str]:
+    """The hashes of all tokens in the table that are not revoked."""
+    return list(Token.objects.filter(revoked_at=None).values_list("token_hash", flat=True))
+
+
 def _matches(token: str, raw: Iterable[str], hashes: Iterable[str]) -> bool:
     """False for no token at all, whatever is stored."""
     mine = hashed(token)

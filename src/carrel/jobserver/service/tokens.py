@@ -36,6 +36,7 @@ HINT_LENGTH = 12
 LONGEST_LIFE = timedelta(days=365)
 TOKENS_AT_ONCE = 20
 BACKEND_TOKENS_AT_ONCE = 5
+MAX_STORED = 20_000
 NOTE_USE_EVERY = timedelta(minutes=1)
 
 LEVEL4_LIFE = timedelta(hours=1)
@@ -226,6 +227,17 @@ def use_level4_token(user: User, words: str, actor: Actor) -> bool:
             _record(actor, "level4_token.used", user)
             _mail(user, token, "used", "was used to sign in. If that was not you, tell your platform's staff")
     return bool(used)
+
+
+def stored_hashes() -> list[str]:
+    """The hashes of all long tokens that are valid now, the newest MAX_STORED of each kind."""
+    valid = _not_ended(timezone.now())
+    of_persons = PersonalToken.objects.filter(valid, revoked_at=None)
+    return [
+        token_hash
+        for tokens in (BackendToken.objects.filter(valid), of_persons)
+        for token_hash in tokens.order_by("-pk").values_list("hash", flat=True)[:MAX_STORED]
+    ]
 
 
 def hashed(raw: str) -> str:
