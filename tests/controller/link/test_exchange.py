@@ -362,7 +362,7 @@ def test_every_failure_is_noted_waited_out_and_made_good(server, link, ask, faul
     assert row.problem_since
     assert "test-link" not in row.problem
     if not refused_alone:
-        assert pause == pytest.approx(7.0, rel=0.26) if fault == "503" else 0.05 < pause <= 0.1
+        assert pause == pytest.approx(7.0, rel=0.26) if fault == "503" else pause <= 0.05
         assert link.once() == 0.05
         assert set(server.jobs_of(ONE)) == {"extract", "model", "plot"}
         assert JobServerLink.objects.get(pk="test").failures == 0
@@ -376,8 +376,7 @@ def test_pauses_grow_and_have_an_end(server, link):
     server.faults.extend(["html"] * 20)
     pauses = [link.once() for _ in range(20)]
     assert pauses[5] > pauses[0]
-    assert max(pauses) <= 0.05 * 2**10
-    server.faults.append("503")
+    assert max(pauses) <= 60
 
 
 def test_an_endless_pause_is_not_kept(server, link, monkeypatch):
@@ -418,12 +417,14 @@ def test_a_server_that_takes_less_at_once_gets_less(server, link, ask):
 
 def test_a_server_that_refuses_everything_is_left_alone(server, link, ask, monkeypatch):
     from carrel.controller.link import exchange
+    from carrel.controller.models import JobServerLink
 
     monkeypatch.setattr(exchange, "REFUSALS_AT_MOST", 3)
     for number in range(8):
         ask(identifier(number), "unheard_of")
     server.faults.extend(["ok"] + ["500"] * 100)
-    assert link.once() > 0.05
+    link.once()
+    assert JobServerLink.objects.get(pk="test").failures == 1
     assert len(posts(server)) == 4
 
 

@@ -27,7 +27,6 @@ from carrel.jobserver.models import (
     DataPermission,
     JobRequest,
 )
-from carrel.jobserver.runs.sending import pause_before_retry
 from carrel.jobserver.service import link
 from carrel.jobserver.service.cancellations import CancelError, ask_to_cancel
 
@@ -155,10 +154,6 @@ def test_a_controller_that_is_away(north: Backend) -> None:
     request.refresh_from_db()
     assert request.send_error == "The controller of north cannot be reached."
     assert ControllerContact.objects.get().failing_since is not None
-
-
-def test_pauses_grow_to_a_minute() -> None:
-    assert [pause_before_retry(attempts) for attempts in (1, 2, 3, 4, 7, 1000)] == [1, 2, 4, 8, 60, 60]
 
 
 def test_two_calls_that_met_are_no_refusal(server: RapServer, client: RapClient, north: Backend) -> None:

@@ -25,13 +25,16 @@ from carrel.controller.rap_api import message_or_part, shown_time
 from carrel.controller.service import flags, links, queries
 from carrel.telemetry import traces
 from carrel.telemetry.faults import point
+from carrel.units.pauses import pause_before_retry
 
 logger = logging.getLogger(__name__)
 
 REPEAT_SECONDS = 60.0
 """What the server knows already it is told again after this long, should it have lost it."""
-LONGEST_PAUSE = 300.0
-"""Longest time between two exchanges while they go wrong, in seconds."""
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"""Seconds between two exchanges while they go wrong; the first is no longer than the usual interval."""
+LONGEST_ASKED_FOR = 300.0
+"""Most that a server which asks to be left alone is left alone."""
 REFUSALS_AT_MOST = 40
 """So many posts may be refused in one exchange before the server itself is taken to be at fault."""
 LONGEST_FLAG = 200
@@ -113,8 +116,9 @@ class Link:
             return interval if whole else 0.0
         self._note(problem)
         self._failures += 1
-        pause = max(interval * 2.0 ** min(self._failures, 10), asked_to_wait)
-        return min(pause, max(LONGEST_PAUSE, interval)) * random.uniform(0.75, 1.0)  # noqa: S311 (no secret)
+        longest, chance = max(LONGEST_PAUSE, interval), random.random()  # noqa: S311 (no secret)
+        pause = pause_before_retry(self._failures, min(FIRST_PAUSE, interval), longest, chance)
+        return max(pause, min(asked_to_wait, LONGEST_ASKED_FOR))
 
     def _refusal(self) -> str:
         """What the job server has against single requests: they hold up no other, so that nothing is waited for."""

@@ -21,6 +21,7 @@ from carrel.controller.service.loading import ACTIVE
 from carrel.messages.job_requests import ActiveJobRequest, PostedJob
 from carrel.messages.rap import RAP_ID_PATTERN, RapCreateRequest, RapStatusCode
 from carrel.telemetry.faults import point
+from carrel.units.pauses import pause_before_retry
 
 logger = logging.getLogger(__name__)
 
@@ -184,7 +185,7 @@ class Intake:
     def _try_later(self, rap_id: str, reason: str) -> None:
         """A fault that is not the request's: it waits, and says so, for longer each time."""
         tries = self._retries[rap_id].tries + 1 if rap_id in self._retries else 0
-        pause = min(FIRST_PAUSE * 2 ** min(tries, 10), LONGEST_PAUSE)
+        pause = pause_before_retry(tries + 1, FIRST_PAUSE, LONGEST_PAUSE)
         self._retries[rap_id] = _Retry(reason, tries, time.monotonic() + pause)
         logger.warning("Request %s waits %d s to be tried again: %s", rap_id, pause, reason)
         self._note(rap_id, RapStatusCode.CREATED, f"Not begun yet, it is tried again: {reason}")

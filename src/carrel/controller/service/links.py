@@ -14,7 +14,7 @@ from carrel.telemetry.faults import point
 
 LINK = "link"
 """Who acts, in events."""
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(seconds=15)
 """How long a process that polls is believed in without a sign. One that takes longer over something, or whose clock is
 wrong, does no harm when another begins: all that a link does may be done twice."""
 NOTED_EVERY = timedelta(seconds=30)

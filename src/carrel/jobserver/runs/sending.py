@@ -6,15 +6,8 @@ from dataclasses import dataclass
 
 from carrel.messages.rap import AnalysisScope, RapCreateRequest
 
-FIRST_PAUSE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 60.0
-
-
-def pause_before_retry(
-    attempts: int, first: float = FIRST_PAUSE_SECONDS, longest: float = LONGEST_PAUSE_SECONDS
-) -> float:
-    """Return the seconds until a thing that was tried `attempts` times is tried again: 1, 2, 4 ... at most 60."""
-    return min(first * 2.0 ** min(max(attempts - 1, 0), 20), longest)
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 15.0
+"""Between two tries to send a request, or a cancellation: a controller that was started again is asked soon."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from carrel.jobserver.models import WorkLease
 
-LEASE_SECONDS = 30.0
+LEASE_SECONDS = 10.0
 """So long after a process was killed another one takes its work up."""
 
 

@@ -6,9 +6,10 @@ thing of one request; `link_process` says when, and sees to it that one process 
 """
 
 import logging
+import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import DatabaseError, transaction
@@ -21,7 +22,7 @@ from carrel.jobserver.models.runs import ACTIVE_STATUSES
 from carrel.jobserver.queries.refusals import refusals_since
 from carrel.jobserver.runs.derivation import FAILED, FINAL_REQUEST_STATUSES, NOTHING_TO_DO, PENDING
 from carrel.jobserver.runs.reported import ReportedJob, storable_text
-from carrel.jobserver.runs.sending import RequestToSend, pause_before_retry
+from carrel.jobserver.runs.sending import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, RequestToSend
 from carrel.jobserver.service import backend_states, link_health
 from carrel.jobserver.service.cancellations import CANCELLED_BEFORE_SENT, active_actions
 from carrel.jobserver.service.jobs import record_jobs
@@ -29,6 +30,7 @@ from carrel.jobserver.service.requests import lock_request, set_outcome
 from carrel.messages.rap import CreateResult, RapCreateRequest, RapJobStatuses
 from carrel.telemetry.faults import point
 from carrel.units.limits import MAX_MESSAGE
+from carrel.units.pauses import pause_before_retry
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +105,7 @@ def _claim(request_pk: int) -> JobRequest | None:
             set_outcome(request, FAILED, CANCELLED_BEFORE_SENT)
             return None
         request.send_attempts += 1
-        request.send_after = timezone.now() + timedelta(seconds=pause_before_retry(request.send_attempts))
+        request.send_after = _next_try(request.send_attempts)
         request.save(update_fields=["send_attempts", "send_after"])
     return request
 
@@ -142,6 +144,12 @@ def _message(request: JobRequest) -> RapCreateRequest:
         ),
         permissions=tuple(workspace.project.data_permissions.values_list("kind", "name")),
     ).message()
+
+
+def _next_try(attempts: int) -> datetime:
+    chance = random.random()  # noqa: S311 (no secret)
+    pause = pause_before_retry(attempts, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, chance)
+    return timezone.now() + timedelta(seconds=pause)
 
 
 def _refuse(request: JobRequest, client: RapClient, error: RapRefused) -> None:
@@ -211,7 +219,7 @@ def send_cancellation(cancellation_pk: int, client: RapClient) -> None:
         _mark_cancellation(cancellation, [], "It had ended before it could be cancelled") if has_ended else None
         return
     attempts = cancellation.send_attempts + 1
-    again = timezone.now() + timedelta(seconds=pause_before_retry(attempts))
+    again = _next_try(attempts)
     Cancellation.objects.filter(pk=cancellation.pk).update(send_attempts=attempts, send_after=again)
     point("jobserver.cancellation.claimed")
     controller = request.backend.controller

@@ -20,7 +20,6 @@ from django.utils import timezone
 from carrel.jobserver import settings
 from carrel.jobserver.models import OutgoingMessage
 from carrel.jobserver.runs.reported import storable_text
-from carrel.jobserver.runs.sending import pause_before_retry
 from carrel.jobserver.runs.webhooks import (
     DELIVERY_HEADER,
     EVENT_HEADER,
@@ -32,6 +31,7 @@ from carrel.jobserver.runs.webhooks import (
 )
 from carrel.jobserver.service.notifications import mail_is_configured
 from carrel.telemetry.faults import point
+from carrel.units.pauses import pause_before_retry
 
 logger = logging.getLogger(__name__)
 
