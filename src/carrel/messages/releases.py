@@ -3,7 +3,6 @@
 What both sides send; what they read of an older peer may lack every key that has a default here.
 """
 
-import re
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import Annotated, Any, Literal
@@ -20,8 +19,6 @@ RELEASE_ID_HEADER = "Release-Id"
 FILE_ID_HEADER = "File-Id"
 OS_USER_HEADER = "OS-User"
 """For whom a backend's program does something: a username."""
-ULID_PATTERN = r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$"
-"""26 characters of Crockford's base32 (github.com/ulid/spec): 48 bits of time, then 80 at random."""
 ALREADY_UPLOADED = "This version of '{name}' has already been uploaded from backend '{backend}'"
 """Clients take an answer that begins so for a success."""
 
@@ -109,8 +106,3 @@ class FileIndex(_Message):
     """A list of released files."""
 
     files: list[IndexedFile]
-
-
-def is_ulid(text: str) -> bool:
-    """Tell whether this can be a release's id."""
-    return re.fullmatch(ULID_PATTERN, text) is not None

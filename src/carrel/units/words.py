@@ -1,5 +1,6 @@
 """Lists, words of truth, and text that can be stored, as settings and requests write them."""
 
+from collections.abc import Iterable
 from typing import Any
 
 TRUE_WORDS = frozenset({"true", "1", "yes", "on"})
@@ -45,3 +46,9 @@ def literally_true(value: Any) -> bool:
 def is_storable(text: str) -> bool:
     """False for NUL, which PostgreSQL cannot hold, and for halves of surrogate pairs, which are not Unicode text."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def joined(words: Iterable[object]) -> str:
+    """Return `north, south and west`."""
+    *first, last = [str(word) for word in words] or [""]
+    return f"{', '.join(first)} and {last}" if first else last

@@ -12,5 +12,8 @@ if _before is None:
 else:
     os.environ["CARREL_APPS"] = _before
 
+# The review site has a process of its own; tests of its pages put its settings on (tests/review/conftest.py).
+INSTALLED_APPS = [*INSTALLED_APPS, "carrel.review"]  # noqa: F405
+
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 """Within the process: whoever looks at the settings writes no file."""

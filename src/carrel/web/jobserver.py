@@ -1,16 +1,15 @@
-"""Django's settings of a process that serves the job server: sign-in, sessions, mail, what browsers are told."""
+"""Django's settings of a process that serves the job server: its apps, sign-in and mail."""
 
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from csp.constants import NONE, SELF
 from pydantic import SecretStr
 
 from carrel.jobserver.settings import JobServerSettings
-from carrel.units.limits import MAX_FORM_FIELDS
 from carrel.units.settings import EnvironmentSettings, Truth, read_settings
 from carrel.web.sign_in import sign_in_settings
+from carrel.web.site_pages import BEFORE_SESSIONS, site_settings, templates
 
 SESSION_SECONDS = 14 * 86400
 
@@ -33,12 +32,11 @@ def jobserver_settings(workdir: Path, allowed_hosts: list[str]) -> dict[str, Any
     """Return Django's settings by name; lists are added to those of the project."""
     own = read_settings(PagesSettings)
     address = urlsplit(own.jobserver_url)
-    is_https = address.scheme == "https"
     return {
-        "ALLOWED_HOSTS": [*allowed_hosts, address.hostname or "localhost"],
-        "CSRF_TRUSTED_ORIGINS": [f"{address.scheme}://{address.netloc}"],
+        **site_settings(
+            own.jobserver_url, workdir, allowed_hosts=allowed_hosts, cookie="carrel", session_seconds=SESSION_SECONDS
+        ),
         "JOBSERVER_URL": own.jobserver_url.rstrip("/"),
-        "APPEND_SLASH": True,
         "INSTALLED_APPS": [
             "django.contrib.contenttypes",
             "django.contrib.auth",
@@ -59,12 +57,7 @@ def jobserver_settings(workdir: Path, allowed_hosts: list[str]) -> dict[str, Any
             "csp",
         ],
         "MIDDLEWARE": [
-            "django.middleware.security.SecurityMiddleware",
-            "carrel.web.headers.PrivacyHeadersMiddleware",
-            "whitenoise.middleware.WhiteNoiseMiddleware",
-            "csp.middleware.CSPMiddleware",
-            "django.contrib.sessions.middleware.SessionMiddleware",
-            "django.middleware.csrf.CsrfViewMiddleware",
+            *BEFORE_SESSIONS,
             "django.contrib.auth.middleware.AuthenticationMiddleware",
             "django.contrib.messages.middleware.MessageMiddleware",
             "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -72,20 +65,7 @@ def jobserver_settings(workdir: Path, allowed_hosts: list[str]) -> dict[str, Any
             "allauth.account.middleware.AccountMiddleware",
             "carrel.jobserver.views.redirects.RedirectMiddleware",
         ],
-        "TEMPLATES": [
-            {
-                "BACKEND": "django.template.backends.django.DjangoTemplates",
-                "APP_DIRS": True,
-                "OPTIONS": {
-                    "context_processors": [
-                        "django.template.context_processors.request",
-                        "django.contrib.auth.context_processors.auth",
-                        "django.contrib.messages.context_processors.messages",
-                        "carrel.jobserver.views.chrome.chrome",
-                    ],
-                },
-            }
-        ],
+        "TEMPLATES": templates("django.contrib.auth.context_processors.auth", "carrel.jobserver.views.chrome.chrome"),
         # A model of our own; Django's groups and permissions are not used.
         "AUTH_USER_MODEL": "jobserver.User",
         "AUTHENTICATION_BACKENDS": ["allauth.account.auth_backends.AuthenticationBackend"],
@@ -100,46 +80,6 @@ def jobserver_settings(workdir: Path, allowed_hosts: list[str]) -> dict[str, Any
         **sign_in_settings(is_local=address.hostname in ("localhost", "127.0.0.1")),
         "ACCOUNT_DEFAULT_HTTP_PROTOCOL": address.scheme or "http",
         "MFA_TOTP_ISSUER": read_settings(JobServerSettings).jobserver_name,
-        "SESSION_COOKIE_AGE": SESSION_SECONDS,
-        "SESSION_COOKIE_NAME": "carrel_session",
-        "SESSION_COOKIE_SECURE": is_https,
-        "SESSION_COOKIE_HTTPONLY": True,
-        "SESSION_COOKIE_SAMESITE": "Lax",
-        "CSRF_COOKIE_NAME": "carrel_csrf",
-        "CSRF_COOKIE_SECURE": is_https,
-        "CSRF_COOKIE_SAMESITE": "Lax",
-        # The run page posts a box for each action on each backend.
-        "DATA_UPLOAD_MAX_NUMBER_FIELDS": MAX_FORM_FIELDS,
-        "SECURE_HSTS_SECONDS": 31536000 if is_https else 0,
-        "SECURE_REFERRER_POLICY": "same-origin",
-        "X_FRAME_OPTIONS": "DENY",
-        "CONTENT_SECURITY_POLICY": {
-            "DIRECTIVES": {
-                "default-src": [NONE],
-                "script-src": [SELF],
-                "style-src": [SELF],
-                "img-src": [SELF, "data:"],
-                "font-src": [SELF],
-                "connect-src": [SELF],
-                "form-action": [SELF],
-                "base-uri": [NONE],
-                "frame-ancestors": [NONE],
-                "manifest-src": [SELF],
-            }
-        },
-        "STATIC_URL": "/static/",
-        "WHITENOISE_USE_FINDERS": True,
-        "FORM_RENDERER": "carrel.pages.forms.FormRenderer",
-        "CSRF_FAILURE_VIEW": "carrel.pages.errors.csrf_failure",
-        # Login throttling counts in it, for all processes of one machine.
-        "CACHES": {
-            "default": {
-                "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
-                "LOCATION": str(workdir / "cache"),
-                # Sessions and tokens that are in use, and tries to sign in, are one entry each.
-                "OPTIONS": {"MAX_ENTRIES": 20000},
-            }
-        },
         "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend"
         if own.email_host
         else "django.core.mail.backends.dummy.EmailBackend",

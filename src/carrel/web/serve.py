@@ -59,6 +59,12 @@ def serve(
         known.append(of_tokens)
         known_sessions.append(of_sessions)
         starts.append(link_process.start_thread)
+    if "review" in settings.APPS:
+        from carrel.review import checks as review_checks
+
+        _require("DJANGO_REVIEW_SECRET_KEY", "REVIEW_URL")
+        review_checks.before_start()
+        known_sessions.append(review_checks.session_known)
     if set_up_logs:
         from carrel.telemetry.start import start
 

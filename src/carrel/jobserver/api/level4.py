@@ -18,50 +18,12 @@ from carrel.jobserver.rights.permissions import Permission
 from carrel.jobserver.rights.persons import rights_of
 from carrel.jobserver.service.airlock import read_event, take_event
 from carrel.jobserver.service.tokens import use_level4_token
+from carrel.messages.level4 import Level4Person, ProjectDetails, SignedIn, SignIn, WorkspaceDetails
 
 router = Router(tags=["level 4"])
 
 ONGOING = (ProjectStatus.ONGOING, ProjectStatus.ONGOING_AND_LINKED)
 BAD_SIGN_IN = "Wrong user or token, or this person may not sign in here."
-
-
-class SignIn(BaseModel):
-    """Who signs in, and the three words that the job server showed them."""
-
-    user: str = Field(max_length=254, description="Username or e-mail address")
-    token: str = Field(max_length=200, examples=["bofad gukil tomas"])
-
-
-class SignedIn(BaseModel):
-    """Who is signed in, by username."""
-
-    user: str = Field(max_length=254)
-
-
-class ProjectDetails(BaseModel):
-    """The project of a workspace. `orgs`: names, the leading one first."""
-
-    name: str
-    ongoing: bool
-    orgs: list[str]
-
-
-class WorkspaceDetails(BaseModel):
-    """A workspace whose outputs a person may see."""
-
-    project_details: ProjectDetails
-    archived: bool
-
-
-class Level4Person(BaseModel):
-    """A person as a backend's review site knows them."""
-
-    username: str
-    fullname: str
-    workspaces: dict[str, WorkspaceDetails]
-    copiloted_workspaces: dict[str, WorkspaceDetails]
-    output_checker: bool
-    readonly_access: bool
 
 
 class EventTaken(BaseModel):

@@ -5,7 +5,7 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
-import carrel.jobserver.models.releases
+import carrel.units.ulids
 
 
 class Migration(migrations.Migration):
@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=carrel.jobserver.models.releases.new_ulid,
+                        default=carrel.units.ulids.new_ulid,
                         max_length=26,
                         primary_key=True,
                         serialize=False,
@@ -68,7 +68,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=carrel.jobserver.models.releases.new_ulid,
+                        default=carrel.units.ulids.new_ulid,
                         max_length=26,
                         primary_key=True,
                         serialize=False,

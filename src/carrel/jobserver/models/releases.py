@@ -1,8 +1,5 @@
 """What left backends: releases, their files, and which of them are public."""
 
-import secrets
-import time
-
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -11,17 +8,10 @@ from carrel.jobserver.models.backends import Backend
 from carrel.jobserver.models.constraints import both_or_neither
 from carrel.jobserver.models.people import User
 from carrel.jobserver.models.projects import Workspace
+from carrel.units.ulids import ULID_LENGTH, new_ulid
 
-CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-ULID_LENGTH = 26
 APPROVED, REJECTED = "approved", "rejected"
 """What can be decided of a request to publish."""
-
-
-def new_ulid() -> str:
-    """Return a ULID (github.com/ulid/spec): 48 bits of milliseconds and 80 random ones, in Crockford's base32."""
-    number = (int(time.time() * 1000) << 80) | secrets.randbits(80)
-    return "".join(CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
 
 
 class Release(models.Model):

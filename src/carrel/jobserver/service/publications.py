@@ -9,7 +9,7 @@ from django.utils import timezone
 from carrel.jobserver.models import PublishRequest, ReleaseFile, Snapshot, User, Workspace
 from carrel.jobserver.models.releases import APPROVED, REJECTED
 from carrel.jobserver.service.audit import Actor, record
-from carrel.messages.releases import is_ulid
+from carrel.units.ulids import is_ulid
 
 
 class PublicationError(Exception):

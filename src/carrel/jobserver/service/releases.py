@@ -17,9 +17,10 @@ from carrel.jobserver import settings
 from carrel.jobserver.models import Backend, Release, ReleaseFile, ReleaseFileReview, User, Workspace
 from carrel.jobserver.models.audit import ACCESS
 from carrel.jobserver.service.audit import Actor, record
-from carrel.messages.releases import ALREADY_UPLOADED, FileList, ReleasedFile, clashes, is_ulid
+from carrel.messages.releases import ALREADY_UPLOADED, FileList, ReleasedFile, clashes
 from carrel.telemetry.faults import point
 from carrel.units.files import replacing
+from carrel.units.ulids import is_ulid
 
 
 class ReleaseError(Exception):

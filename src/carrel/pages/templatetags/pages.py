@@ -18,8 +18,10 @@ from carrel.pages.graph import GraphAction, graph_svg
 from carrel.pages.lists import PAGE_PARAMETER, SORT_PARAMETER, ActiveFilter, page_numbers, url_with
 from carrel.pages.status_words import Family, StatusWords, status_words
 from carrel.pages.timeline import TimelineBar, timeline_html
+from carrel.units.words import joined
 
 register = template.Library()
+register.filter(joined)
 NONE = "–"
 SHORT_COMMIT = 7
 ICON_OF_LEVEL = {"success": "succeeded", "error": "failed", "danger": "failed", "debug": "info"}
@@ -231,13 +233,6 @@ def table(context: RequestContext, content: str, label: str) -> SafeString:
 def error_summary(form: Any) -> dict[str, Any]:
     """Show all errors of a form at the top of the page; `{{ form }}` does so by itself."""
     return {"form": form}
-
-
-@register.filter
-def joined(words: Iterable[str]) -> str:
-    """Return `north, south and west`."""
-    *first, last = [str(word) for word in words] or [""]
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 @register.simple_tag

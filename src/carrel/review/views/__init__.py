@@ -1,0 +1,1 @@
+"""Pages, by room. Each module lists its pages in `PAGES` with what they need (`carrel.review.access`)."""

@@ -1,0 +1,51 @@
+"""Decisions from votes, and who sees them."""
+
+import pytest
+
+from carrel.review.decisions import Decision, Vote, decision_of, visible_decision
+from carrel.review.machine import Phase
+
+YES, NO, OPEN = Vote.APPROVED, Vote.CHANGES_REQUESTED, Vote.UNDECIDED
+
+
+@pytest.mark.parametrize(
+    ("votes", "submitted", "checkers", "decision"),
+    [
+        ({}, set(), 2, "INCOMPLETE"),
+        ({"a": YES, "b": YES}, {"a"}, 2, "INCOMPLETE"),
+        ({"a": YES, "b": YES}, {"a", "b"}, 2, "APPROVED"),
+        ({"a": YES, "b": NO}, {"a", "b"}, 2, "CONFLICTED"),
+        ({"a": NO, "b": NO}, {"a", "b"}, 2, "CHANGES_REQUESTED"),
+        ({"a": YES, "b": NO, "c": YES}, {"a", "b", "c"}, 2, "APPROVED"),
+        ({"a": YES, "b": NO, "c": YES}, {"a", "b"}, 2, "CONFLICTED"),
+        ({"a": YES, "b": OPEN}, {"a", "b"}, 2, "INCOMPLETE"),
+        ({"a": YES}, {"a"}, 1, "APPROVED"),
+        ({"a": NO}, {"a"}, 1, "CHANGES_REQUESTED"),
+        ({"a": YES, "b": YES}, {"a", "b"}, 3, "INCOMPLETE"),
+        ({"a": YES, "b": YES, "c": NO}, {"a", "b", "c"}, 3, "CONFLICTED"),
+    ],
+)
+def test_what_votes_come_to(votes: dict[str, Vote], submitted: set[str], checkers: int, decision: str) -> None:
+    assert decision_of(votes, submitted, checkers) == decision
+
+
+@pytest.mark.parametrize(
+    ("phase", "is_checker", "is_author", "shown"),
+    [
+        (Phase.INDEPENDENT, True, False, None),
+        (Phase.INDEPENDENT, False, True, None),
+        (Phase.CONSOLIDATING, True, False, Decision.CONFLICTED),
+        (Phase.CONSOLIDATING, False, True, None),
+        (Phase.CONSOLIDATING, True, True, None),
+        (Phase.AUTHOR, True, False, Decision.APPROVED),
+        (Phase.AUTHOR, False, True, Decision.APPROVED),
+        (Phase.COMPLETE, True, False, Decision.CONFLICTED),
+        (Phase.COMPLETE, False, True, Decision.CHANGES_REQUESTED),
+        (Phase.COMPLETE, True, True, Decision.CHANGES_REQUESTED),
+    ],
+)
+def test_who_sees_what(phase: Phase, is_checker: bool, is_author: bool, shown: Decision | None) -> None:
+    seen = visible_decision(
+        now=Decision.CONFLICTED, before=Decision.APPROVED, phase=phase, is_checker=is_checker, is_author=is_author
+    )
+    assert seen == shown
