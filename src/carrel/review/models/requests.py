@@ -83,7 +83,7 @@ class FileGroup(models.Model):
 
 
 class RequestFile(models.Model):
-    """A file as it was when it was added: its bytes are the copy named by `sha256`, whatever the workspace does later."""
+    """A file as it was when it was added: its bytes are the copy named by `sha256`, whatever happens later."""
 
     request = models.ForeignKey(ReleaseRequest, on_delete=models.PROTECT, related_name="files")
     group = models.ForeignKey(FileGroup, on_delete=models.PROTECT, related_name="files")
