@@ -8,10 +8,10 @@ import pytest
 from carrel.agent import errors, metadata, results
 from carrel.executors.base import DiskFull, ExecutorError, ImageNotAllowed, ImageUnavailable, Inspection, Phase
 from carrel.jobs.outcomes import ErrorType
+from carrel.messages.manifest import OutputRecord, dumps
 from carrel.messages.tasks import JobDefinition, StudyCommit
 from carrel.outputs import logs, manifest
 from carrel.outputs.errors import StorageDamaged
-from carrel.outputs.manifest import OutputRecord
 from carrel.outputs.matching import MatchedOutputs
 from carrel.repos import CommitNotFound, NetworkError, RepoNotAllowed
 from carrel.telemetry.redaction import Redactor, secrets_of_url
@@ -55,7 +55,7 @@ def test_a_manifest_has_the_contracts_keys_in_order(tmp_path: Path) -> None:
         " col_count"
     )
     assert " ".join(made["outputs"]["x.csv"]) == keys
-    assert manifest.dumps(made).startswith(b'{\n  "workspace": "w",\n  "repo": null,')
+    assert dumps(made).startswith(b'{\n  "workspace": "w",\n  "repo": null,')
 
 
 def test_flags_of_earlier_outputs(tmp_path: Path) -> None:

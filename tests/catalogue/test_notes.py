@@ -2,8 +2,9 @@
 
 import pytest
 
-from carrel.catalogue.notes import NotesError, NotesFile, described
+from carrel.catalogue.notes import NotesFile, described
 from carrel.messages.catalogue import CatalogueColumn, CatalogueDatabase, CatalogueTable, DataSet, DataVersion
+from carrel.project.model_files import ModelFileError
 from carrel.units.limits import MAX_NOTES_BYTES
 
 
@@ -162,12 +163,12 @@ def test_notes_on_what_is_not_there_are_warnings() -> None:
     ],
 )
 def test_every_mistake_has_its_place(text: str, said: str) -> None:
-    with pytest.raises(NotesError) as error:
+    with pytest.raises(ModelFileError) as error:
         NotesFile(text, "n")
     assert str(error.value).startswith(said)
 
 
 def test_all_mistakes_are_told_at_once() -> None:
-    with pytest.raises(NotesError) as error:
+    with pytest.raises(ModelFileError) as error:
         NotesFile("contact: 1\naccess: 2\nother: 3", "n")
     assert len(error.value.problems) == 3

@@ -147,7 +147,8 @@ def test_what_a_job_made_unreadable_is_ours_to_read(tmp_path: Path) -> None:
         (root / folder / "t.csv").write_text("n\n")
         (root / folder / "t.csv").chmod(0)
         (root / folder).chmod(mode)
-    code = "import sys; from pathlib import Path; from carrel.outputs.walk import walk_job, open_beneath\n"
+    code = "import sys; from pathlib import Path; from carrel.outputs.walk import walk_job\n"
+    code += "from carrel.units.beneath import open_beneath\n"
     code += "root = Path(sys.argv[1]); files = walk_job(root, lambda path: False).files\n"
     code += "print([open_beneath(root, f.path) > 2 and f.path for f in files])"
     command = [*as_ordinary_user(), sys.executable, "-c", code, str(root)]

@@ -8,7 +8,8 @@ import pytest
 from tests.support.agents import deep_folder
 
 from carrel.outputs import walk as walking
-from carrel.outputs.walk import open_beneath, parts_of, walk
+from carrel.outputs.walk import walk
+from carrel.units.beneath import open_beneath, parts_of
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ def lines_of_code(text: str) -> int:
     return lines - sum(isinstance(value, ast.Constant) and isinstance(value.value, str) for value in texts)
 
 
-@pytest.mark.parametrize(("room", "cap"), [("units", 550), ("warehouse", 200)])
+@pytest.mark.parametrize(("room", "cap"), [("units", 600), ("warehouse", 200)])
 def test_a_room_below_all_is_small(room: str, cap: int) -> None:
     files = [path for path in (SOURCE / room).rglob("*.py") if path.name not in TABLES]
     assert 0 < sum(lines_of_code(path.read_text()) for path in files) <= cap

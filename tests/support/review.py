@@ -13,10 +13,11 @@ from typing import Any
 from django.test import Client
 from django.utils import timezone
 
-from carrel.outputs.manifest import OutputRecord, dumps, entry_of
+from carrel.messages.manifest import OutputRecord, dumps, entry_of
 from carrel.review import settings
-from carrel.review.accounts import SESSION_KEY
+from carrel.review.accounts import SESSION_KEY, viewer
 from carrel.review.models import Account, FileGroup, LevelGrant, ReleaseRequest, RequestFile
+from carrel.review.viewers import Viewer
 
 COMMIT = "3fa9c1e0" * 5
 WORKSPACE = "visits-by-plan"
@@ -110,3 +111,10 @@ def browse(account: Account | None = None) -> Client:
         session[SESSION_KEY] = account.pk
         session.save()
     return client
+
+
+def viewer_for(account: Account) -> Viewer:
+    """The account as services and queries take it."""
+    person = viewer(account, timezone.now())
+    assert person is not None
+    return person

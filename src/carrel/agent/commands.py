@@ -23,8 +23,9 @@ from carrel.agent.service import executor_of
 from carrel.agent.settings import AgentSettings
 from carrel.agent.storage import Storage, owned
 from carrel.agent.tasks import PROCESS_PREFIX
+from carrel.messages import manifest as manifest_format
+from carrel.messages.manifest import OutputRecord
 from carrel.outputs import copies, csv_shape, manifest
-from carrel.outputs.manifest import OutputRecord
 from carrel.project import action_names
 from carrel.repos import Mirrors
 from carrel.units.files import write_atomically
@@ -103,7 +104,9 @@ def update_manifest_for_old_job(settings: AgentSettings, workspace: str, partial
         if path.exists():
             shutil.copyfile(path, path.with_name(f"{path.name}{record['job_definition_id']}.bu"))
         entries = {output: _old_entry(storage, workspace, record, output, level) for output, level in missing.items()}
-        write_atomically(path, manifest.dumps({**present, "outputs": present["outputs"] | entries}), synced="folder")
+        write_atomically(
+            path, manifest_format.dumps({**present, "outputs": present["outputs"] | entries}), synced="folder"
+        )
     click.echo(f"{len(missing)} outputs of job {record['job_definition_id']} ({branch}) added to the manifest.")
 
 
@@ -126,7 +129,7 @@ def _old_entry(storage: Storage, workspace: str, record: dict[str, Any], output:
     shape = csv_shape.measure_output(path, output, level)
     excluded = record.get("level4_excluded_files", {})
     status = path.stat()
-    return manifest.entry_of(
+    return manifest_format.entry_of(
         OutputRecord(
             path=output,
             level=level,
@@ -161,7 +164,7 @@ def update_manifest_out_of_date_actions(settings: AgentSettings, workspace: str,
     with owned(settings.storage, settings.backend):
         path = settings.storage.manifest(workspace)
         changed = manifest.with_actions(manifest.read(path, workspace), names)
-        write_atomically(path, manifest.dumps(changed), synced="folder")
+        write_atomically(path, manifest_format.dumps(changed), synced="folder")
     out_of_date = sum(bool(entry.get("out_of_date_action")) for entry in changed["outputs"].values())
     click.echo(
         f"{len(changed['outputs'])} outputs looked at; {out_of_date} are of actions that are no longer in the project."

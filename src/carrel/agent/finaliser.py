@@ -20,6 +20,7 @@ from carrel.agent.errors import DatabaseUnavailable
 from carrel.agent.folder import AttemptFolder, Prepared
 from carrel.agent.preparation import memory_limit_of
 from carrel.executors.base import Inspection, Phase
+from carrel.messages import manifest as manifest_format
 from carrel.messages.tasks import JobDefinition
 from carrel.outputs import level4, logs, manifest
 from carrel.outputs.diagnosis import notes_on
@@ -30,11 +31,12 @@ from carrel.outputs.matching import TooMuchOutput
 from carrel.outputs.outcome import Ending
 from carrel.outputs.publication import Publication
 from carrel.outputs.staged_outputs import OutputOrigin, StagedOutput, record_of, stage_output
-from carrel.outputs.walk import Refusal, open_beneath, walk_job
+from carrel.outputs.walk import Refusal, walk_job
 from carrel.project import LEVEL4_FILE_TYPES
 from carrel.project.patterns import is_reserved
 from carrel.telemetry.faults import point
 from carrel.telemetry.redaction import secrets_of_url
+from carrel.units.beneath import open_beneath
 from carrel.units.limits import MAX_FINALISE_SECONDS, MAX_WORKSPACE_OUTPUTS
 from carrel.warehouse import versions
 
@@ -288,7 +290,7 @@ class Finaliser:
         new = manifest.updated(present, job.action, records, prepared.study_actions if prepared else None)
         if len(new["outputs"]) > max(MAX_WORKSPACE_OUTPUTS, len(present["outputs"])):
             raise TooMuchOutput(f"The workspace would have more than {MAX_WORKSPACE_OUTPUTS} outputs: use another one")
-        publication.add_bytes(manifest.dumps(new), storage.manifest(job.workspace))
+        publication.add_bytes(manifest_format.dumps(new), storage.manifest(job.workspace))
 
     def _stage_level4(
         self, publication: Publication, output: StagedOutput, exclusion: Exclusion | None, taken_paths: OutputPaths

@@ -18,7 +18,7 @@ def build_catalogue(
 ) -> tuple[Catalogue, list[Problem]]:
     """Return the catalogue of a backend, and warnings of notes on what is not there.
 
-    `urls`: the addresses of its databases by name. Raises DatabaseUnreadable, NotesError, CatalogueError.
+    `urls`: the addresses of its databases by name. Raises DatabaseUnreadable, ModelFileError, CatalogueError.
     """
     files = [read_notes(path) for path in notes]
     databases = [database_at(url, name) for name, url in urls.items()]
@@ -33,7 +33,7 @@ def build_catalogue(
 
 
 def read_notes(path: Path) -> NotesFile:
-    """Read a file of notes; CatalogueError where it is no text, NotesError for what is wrong in it."""
+    """Read a file of notes; CatalogueError where it is no text, ModelFileError for what is wrong in it."""
     try:
         with path.open("rb") as stream:
             return NotesFile(stream.read(MAX_NOTES_BYTES + 1).decode("utf-8-sig"), str(path))

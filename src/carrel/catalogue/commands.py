@@ -22,12 +22,12 @@ def told() -> Iterator[None]:
     """Turn what the parts of a catalogue raise into one sentence each, and exit code 1."""
     from carrel.catalogue.databases import DatabaseUnreadable
     from carrel.catalogue.dummy import DummyError
-    from carrel.catalogue.notes import NotesError
     from carrel.catalogue.publication import CatalogueNotTaken
+    from carrel.project.model_files import ModelFileError
 
     try:
         yield
-    except (CatalogueError, DatabaseUnreadable, DummyError, NotesError, CatalogueNotTaken) as error:
+    except (CatalogueError, DatabaseUnreadable, DummyError, ModelFileError, CatalogueNotTaken) as error:
         raise click.ClickException(str(error)) from None
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from carrel.messages.catalogue import (
     Catalogue,
@@ -23,22 +23,13 @@ from carrel.messages.catalogue import (
     CatalogueText,
     DataSet,
 )
-from carrel.project.document import resolve
-from carrel.project.problems import Problem, did_you_mean, listed, printable, shortened
+from carrel.project.model_files import ModelFile
+from carrel.project.problems import Problem, did_you_mean
 from carrel.units.limits import MAX_NOTES_BYTES
-from carrel.units.yaml_documents import Path, YamlDocument, YamlFault
+from carrel.units.yaml_documents import Path
 
-MAX_DEPTH: Final = 20
 OTHER_TABLES: Final = "other"
 """The data set of tables that the notes put in none, where there is one of their schema's name already."""
-
-
-class NotesError(Exception):
-    """The notes cannot be used; `problems` says where and why, and so does the text."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__(listed(problems))
-        self.problems = problems
 
 
 class _Notes(BaseModel):
@@ -88,50 +79,13 @@ class BackendNotes(_Notes):
     databases: dict[CatalogueName, DatabaseNotes] = Field(default_factory=dict)
 
 
-class NotesFile:
+class NotesFile(ModelFile[BackendNotes]):
     """Notes that were read, and where in the file each of them stands."""
 
     def __init__(self, text: str, filename: str) -> None:
-        """Read a text; NotesError names every mistake in it, with its line and column."""
-        self.filename = filename
-        if len(text) > MAX_NOTES_BYTES:
-            raise NotesError([self._problem(f"the file is longer than {MAX_NOTES_BYTES // 2**20} MiB", (1, 1))])
-        try:
-            self.document = YamlDocument(
-                text,
-                lambda scalar: resolve(scalar.value) if scalar.implicit[0] else scalar.value,  # YAML 1.2
-                max_depth=MAX_DEPTH,
-                max_expanded=2 * MAX_NOTES_BYTES,
-            )
-        except YamlFault as fault:
-            raise NotesError([self._problem(fault.message, (fault.line, fault.column))]) from None
-        problems = [self._problem(fault.message, (fault.line, fault.column)) for _, fault in self.document.duplicates]
-        try:
-            self.notes = BackendNotes.model_validate({} if self.document.value is None else self.document.value)
-        except ValidationError as error:
-            for detail in error.errors(include_url=False, include_input=False, include_context=False):
-                problems.append(self.at(_said(detail["loc"], detail["msg"]), detail["loc"]))
-        if problems:
-            raise NotesError(problems)
-
-    def at(self, message: str, path: Path, *, key: bool = False) -> Problem:
-        """Return a problem of what stands at that path of keys."""
-        return self._problem(message, self.document.locate(path, key=key))
-
-    def _problem(self, message: str, position: tuple[int, int]) -> Problem:
-        line, column = position
-        return Problem(
-            message=shortened(printable(message)), line=line, column=column, filename=self.filename, rule="notes"
-        )
-
-
-def _said(path: tuple[int | str, ...], message: str) -> str:
-    keys = [str(key) for key in path if isinstance(key, str)]
-    if message.startswith("Extra inputs"):
-        return f"`{keys[-1]}` is no key that is known here"
-    if message.startswith("Field required"):
-        return f"`{keys[-1]}` is missing"
-    return f"{keys[-1] if keys else 'the file'}: {message.removeprefix('Value error, ')}"
+        """Read a text; ModelFileError names every mistake in it, with its line and column."""
+        super().__init__(BackendNotes, text, filename, rule="notes", max_bytes=MAX_NOTES_BYTES)
+        self.notes = self.value
 
 
 def described(

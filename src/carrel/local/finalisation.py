@@ -15,6 +15,7 @@ from carrel.local.attempt import LocalAttempt, now
 from carrel.local.errors import LocalError
 from carrel.local.gitignore import find_exposed, ignore_outputs
 from carrel.local.records import ActionRecord, record_path, to_bytes
+from carrel.messages import manifest as manifest_format
 from carrel.outputs import logs, manifest
 from carrel.outputs.diagnosis import notes_on, why_not_started
 from carrel.outputs.judgement import EndedJob, Judgement, identifying_notes, judge
@@ -23,9 +24,10 @@ from carrel.outputs.outcome import Ending
 from carrel.outputs.publication import Publication
 from carrel.outputs.staged_outputs import OutputOrigin, record_of, stage_output
 from carrel.outputs.targets import PublishConflict, StorageNotWritable
-from carrel.outputs.walk import open_beneath, walk_job
+from carrel.outputs.walk import walk_job
 from carrel.project.patterns import is_reserved
 from carrel.telemetry import faults
+from carrel.units.beneath import open_beneath
 from carrel.units.ignored import NAME as GITIGNORE
 
 MAX_LOG_BYTES = 64 * 1024 * 1024
@@ -183,7 +185,7 @@ def _publish(attempt: LocalAttempt, record: ActionRecord, result: AttemptResult)
             _ignore(study.folder, record.outputs)
             present = manifest.read(study.metadata / "manifest.json", study.name)
             after = manifest.updated(present, record.action, entries, attempt.context.all_actions)
-            publication.add_bytes(manifest.dumps(after), study.metadata / "manifest.json")
+            publication.add_bytes(manifest_format.dumps(after), study.metadata / "manifest.json")
             publication.add_bytes(to_bytes(record), record_path(study, record.action))
             publication.commit()
             faults.point("local.published")

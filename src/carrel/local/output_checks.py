@@ -13,8 +13,9 @@ from carrel.local.settings import LocalSettings
 from carrel.local.study import Study
 from carrel.outputs.level4 import MODERATELY_SENSITIVE, GateLimits, check_file, suffix_of
 from carrel.outputs.matching import match_pattern, matches
-from carrel.outputs.walk import Refusal, open_beneath, printable, walk
+from carrel.outputs.walk import Refusal, walk
 from carrel.project.patterns import is_reserved
+from carrel.units.beneath import open_beneath, printable
 
 _LONGEST_SHOWN = 80
 """Characters of a cell or a column's name that are shown."""

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from carrel.executors.base import WORKSPACE, Inspection
 from carrel.jobs.exits import NOT_EXECUTABLE, NOT_FOUND
-from carrel.outputs.walk import open_beneath
+from carrel.units.beneath import open_beneath
 
 FIRST_LINE_BYTES = 256
 """The kernel reads as much of a script's first line."""

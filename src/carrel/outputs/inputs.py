@@ -9,7 +9,7 @@ from pathlib import Path
 
 from carrel.executors.base import WORKSPACE, Mount
 from carrel.outputs.copies import clone, copy_contents, link_open_file
-from carrel.outputs.walk import open_beneath, parts_of
+from carrel.units.beneath import open_beneath, parts_of
 
 SMALL = 8 * 1024 * 1024
 """Files up to this size (bytes) are copied; larger ones are cloned or shown read-only."""

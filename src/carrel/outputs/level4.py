@@ -18,8 +18,8 @@ from carrel.disclosure.mentions import Mention
 from carrel.disclosure.outputs import Look, look_at
 from carrel.disclosure.texts import Unreadable
 from carrel.outputs.level4_contents import PATIENT_ID, ContentFacts, inspect
-from carrel.outputs.walk import open_beneath
 from carrel.project import LEVEL4_FILE_TYPES
+from carrel.units.beneath import open_beneath
 
 logger = logging.getLogger(__name__)
 MEBIBYTE = 1024 * 1024

@@ -4,8 +4,8 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from carrel.messages.manifest import OutputRecord
 from carrel.outputs.csv_shape import CsvShape, measure_output
-from carrel.outputs.manifest import OutputRecord
 from carrel.outputs.publication import Publication
 from carrel.outputs.staging import StagedFile
 

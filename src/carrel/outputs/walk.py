@@ -1,8 +1,4 @@
-"""List and open what a job left in its folder, trusting none of it.
-
-No symlink is ever followed and no path leaves the folder: every folder is opened by descriptor, component by component,
-with O_NOFOLLOW (what openat2 with RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS checks in the kernel).
-"""
+"""List what a job left in its folder, trusting none of it: no symlink is ever followed (`units.beneath`)."""
 
 import contextlib
 import os
@@ -14,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+from carrel.units.beneath import DIRECTORY, printable
 from carrel.units.limits import (
     MAX_JOB_ENTRIES,
     MAX_LISTED,
@@ -23,8 +20,6 @@ from carrel.units.limits import (
     MAX_WALK_ENTRIES,
 )
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CHECK_EVERY = 1000
 _BLOCK = 512
 """Bytes that `st_blocks` counts in."""
@@ -86,7 +81,7 @@ def walk_job(root: Path, leave_out: Callable[[str], bool], check: Callable[[], N
 
 
 def _listing(root: Path, walking: "_Walk") -> Listing:
-    fd = os.open(root, _DIRECTORY)
+    fd = os.open(root, DIRECTORY)
     try:
         entries = list(walking.below(fd, "", 1))
     finally:
@@ -192,7 +187,7 @@ class _Walk:
         return self._open_readable(fd, name)
 
     def _open_readable(self, fd: int, name: str) -> int:
-        child = os.open(name, _DIRECTORY, dir_fd=fd)
+        child = os.open(name, DIRECTORY, dir_fd=fd)
         try:
             os.stat(".", dir_fd=child)  # one that may be read and not entered has names only
         except OSError:
@@ -246,44 +241,3 @@ def _plain_name(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return name.isprintable()
-
-
-def printable(path: str) -> str:
-    """`path` with what is not printable escaped, so that it can be shown on one line of a log."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode() for char in path
-    )
-
-
-def open_beneath(root: Path, path: str) -> int:
-    """A descriptor to read the regular file `path` below `root`, no component of which may be a symlink.
-
-    Raises OSError (ELOOP or ENOTDIR for a symlink) and ValueError for a path that is not relative and plain, or is
-    not of a regular file.
-    """
-    *folders, name = parts_of(path)
-    fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        for folder in folders:
-            inner = os.open(folder, _DIRECTORY, dir_fd=fd)
-            os.close(fd)
-            fd = inner
-        return _open_regular(name, fd, path)
-    finally:
-        os.close(fd)
-
-
-def parts_of(path: str) -> list[str]:
-    """Components of a relative path; ValueError when it is absolute, empty, or has empty, `.` or `..` components."""
-    parts = path.split("/")
-    if any(part in ("", ".", "..") or "\0" in part for part in parts):
-        raise ValueError("not a plain relative path")
-    return parts
-
-
-def _open_regular(name: str, dir_fd: int, path: str) -> int:
-    fd = os.open(name, _FILE, dir_fd=dir_fd)
-    if stat.S_ISREG(os.fstat(fd).st_mode):
-        return fd
-    os.close(fd)
-    raise ValueError(f"not a regular file: {printable(path)}")

@@ -10,8 +10,8 @@ from typing import Any
 
 from carrel.catalogue.building import build_catalogue
 from carrel.catalogue.databases import DatabaseUnreadable
-from carrel.catalogue.notes import NotesError
 from carrel.messages.catalogue import Catalogue, CatalogueError, dump_catalogue
+from carrel.project.model_files import ModelFileError
 from carrel.site.layout import Site, SiteBackend, SiteError
 from carrel.units.files import write_atomically
 
@@ -23,7 +23,7 @@ def catalogue_of(backend: SiteBackend, notes: Sequence[Path] = ()) -> Catalogue:
     """Return what data a backend of a site has in all its databases. SiteError where one cannot be described."""
     try:
         catalogue, _ = build_catalogue(backend.name, backend.databases, notes)
-    except (CatalogueError, DatabaseUnreadable, NotesError) as error:
+    except (CatalogueError, DatabaseUnreadable, ModelFileError) as error:
         raise SiteError(f"the catalogue of {backend.name} cannot be made: {error}") from error
     return catalogue
 

@@ -310,3 +310,23 @@ MAX_SEARCH_CHARACTERS = 200
 
 MAX_DUMMY_ROWS = 1_000_000
 """Most rows of dummy data that are made from a catalogue at once."""
+
+# --- release requests
+
+MAX_MANIFEST_BYTES = 128 * MIB
+"""Longest manifest of a workspace that the review site reads."""
+
+MAX_METADATA_FILES = 10_000
+"""Most logs of a workspace that the review site lists."""
+
+MAX_POLICY_BYTES = 256 * KIB
+"""Longest policy file of a backend's review site, in bytes of UTF-8."""
+
+MAX_REQUEST_FILES = 5_000
+"""Most files of one release request: as many as a release may have."""
+
+MAX_COMMENT_CHARACTERS = 20_000
+"""Longest comment on a release request."""
+
+MAX_CONTEXT_CHARACTERS = 50_000
+"""Longest context, or description of controls, of a group of files in a release request."""
