@@ -2,7 +2,7 @@
 
 import pytest
 
-from carrel.review.decisions import Decision, Vote, decision_of, visible_decision
+from carrel.review.decisions import FileDecision, Vote, decision_of, visible_decision
 from carrel.review.machine import Phase
 
 YES, NO, OPEN = Vote.APPROVED, Vote.CHANGES_REQUESTED, Vote.UNDECIDED
@@ -34,18 +34,22 @@ def test_what_votes_come_to(votes: dict[str, Vote], submitted: set[str], checker
     [
         (Phase.INDEPENDENT, True, False, None),
         (Phase.INDEPENDENT, False, True, None),
-        (Phase.CONSOLIDATING, True, False, Decision.CONFLICTED),
+        (Phase.CONSOLIDATING, True, False, FileDecision.CONFLICTED),
         (Phase.CONSOLIDATING, False, True, None),
         (Phase.CONSOLIDATING, True, True, None),
-        (Phase.AUTHOR, True, False, Decision.APPROVED),
-        (Phase.AUTHOR, False, True, Decision.APPROVED),
-        (Phase.COMPLETE, True, False, Decision.CONFLICTED),
-        (Phase.COMPLETE, False, True, Decision.CHANGES_REQUESTED),
-        (Phase.COMPLETE, True, True, Decision.CHANGES_REQUESTED),
+        (Phase.AUTHOR, True, False, FileDecision.APPROVED),
+        (Phase.AUTHOR, False, True, FileDecision.APPROVED),
+        (Phase.COMPLETE, True, False, FileDecision.CONFLICTED),
+        (Phase.COMPLETE, False, True, FileDecision.CHANGES_REQUESTED),
+        (Phase.COMPLETE, True, True, FileDecision.CHANGES_REQUESTED),
     ],
 )
-def test_who_sees_what(phase: Phase, is_checker: bool, is_author: bool, shown: Decision | None) -> None:
+def test_who_sees_what(phase: Phase, is_checker: bool, is_author: bool, shown: FileDecision | None) -> None:
     seen = visible_decision(
-        now=Decision.CONFLICTED, before=Decision.APPROVED, phase=phase, is_checker=is_checker, is_author=is_author
+        now=FileDecision.CONFLICTED,
+        before=FileDecision.APPROVED,
+        phase=phase,
+        is_checker=is_checker,
+        is_author=is_author,
     )
     assert seen == shown

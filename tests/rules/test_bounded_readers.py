@@ -132,6 +132,7 @@ _MOST = {
     ),
     OPERATOR: (
         "jobserver/settings.py:ControllerLink.token",
+        "review/settings.py:ReviewSettings.token",
         "web/sign_in.py:_secret",
         "agent/databases.py:_network_access",
         "executors/engine.py:registry_auth",

@@ -7,7 +7,7 @@ from django.utils import timezone
 from pydantic import ValidationError
 
 from carrel.messages.level4 import Level4Person
-from carrel.review import settings
+from carrel.review import policy, settings
 from carrel.review.models import Account
 from carrel.review.viewers import Viewer
 
@@ -38,14 +38,15 @@ def viewer(account: Account, now: datetime) -> Viewer | None:
         person = Level4Person.model_validate(account.authorisation)
     except ValidationError:
         return None
+    visibility = policy.get().visibility
     levels = {grant.level for grant in account.levels.all() if grant.backend == own.backend}
     return Viewer(
         username=account.username,
         fullname=account.fullname,
         workspaces=person.workspaces,
-        copiloted=person.copiloted_workspaces,
+        copiloted=person.copiloted_workspaces if visibility.copilots else {},
         is_checker=person.output_checker,
-        may_read_all=person.readonly_access,
+        may_read_all=person.readonly_access and visibility.readers_of_everything,
         # The job server signs in members of this backend only, which is what level 4 means.
         levels=frozenset(levels | {4} if is_from_job_server else levels),
     )

@@ -4,7 +4,7 @@ from django.conf import settings as django_settings
 from django.core.cache import cache
 from django.http import parse_cookie
 
-from carrel.review import settings
+from carrel.review import policy, settings
 from carrel.units.migrations import database_problem
 from carrel.units.privacy import TooOpen, close
 from carrel.units.settings import SettingsError
@@ -19,6 +19,7 @@ def before_start() -> None:
     """
     own = settings.get()
     _ = own.token
+    policy.get()
     try:
         close(own.workdir)
     except TooOpen as error:

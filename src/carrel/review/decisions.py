@@ -18,7 +18,7 @@ class Vote(StrEnum):
     """They asked for changes a turn ago; the file was submitted again, and they have not voted since."""
 
 
-class Decision(StrEnum):
+class FileDecision(StrEnum):
     """What the votes come to."""
 
     INCOMPLETE = "INCOMPLETE"
@@ -27,22 +27,22 @@ class Decision(StrEnum):
     CONFLICTED = "CONFLICTED"
 
 
-def decision_of(votes: Mapping[str, Vote], submitted: Set[str], checkers: int) -> Decision:
+def decision_of(votes: Mapping[str, Vote], submitted: Set[str], checkers: int) -> FileDecision:
     """Return the decision on one file from its `votes` by username and who has `submitted` a review.
 
     As many approvals as `checkers` decide, whatever a further one says, so that a third can settle a conflict.
     """
     counted = [vote for name, vote in votes.items() if name in submitted and vote is not Vote.UNDECIDED]
     if len(submitted) < checkers or len(counted) < checkers:
-        return Decision.INCOMPLETE
+        return FileDecision.INCOMPLETE
     if counted.count(Vote.APPROVED) >= checkers:
-        return Decision.APPROVED
-    return Decision.CONFLICTED if Vote.APPROVED in counted else Decision.CHANGES_REQUESTED
+        return FileDecision.APPROVED
+    return FileDecision.CONFLICTED if Vote.APPROVED in counted else FileDecision.CHANGES_REQUESTED
 
 
 def visible_decision(
-    *, now: Decision, before: Decision, phase: Phase, is_checker: bool, is_author: bool
-) -> Decision | None:
+    *, now: FileDecision, before: FileDecision, phase: Phase, is_checker: bool, is_author: bool
+) -> FileDecision | None:
     """Return the decision that somebody may see; None where they may see none.
 
     `now`: by the reviews of this turn; `before`: by those of the turn that ended last. An author, and whoever checks
@@ -52,6 +52,6 @@ def visible_decision(
     if phase is Phase.INDEPENDENT or (phase is Phase.CONSOLIDATING and not checks):
         return None
     decision = before if phase is Phase.AUTHOR else now
-    if decision is Decision.CONFLICTED and not checks:
-        return Decision.CHANGES_REQUESTED
+    if decision is FileDecision.CONFLICTED and not checks:
+        return FileDecision.CHANGES_REQUESTED
     return decision

@@ -1,15 +1,15 @@
 """Who may do what, and when: each act with its rules, as one table. Pure.
 
 Source: review-and-release.md section 2.4, whose numbers (R1 to R21) the rules carry. Permissions say who may act,
-policies say when; both are a `Rule`. Whoever acts makes a `Situation` of what is true, and asks `refusal_of`. The table
-in the docs is made from ACTS (`carrel.review.rules_page`).
+policies say when; both are an `ActRule`. Whoever acts makes a `Situation` of what is true, and asks `refusal_of`. The
+table in the docs is made from ACTS (`carrel.review.rules_page`).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from carrel.review.decisions import Decision, Vote
+from carrel.review.decisions import FileDecision, Vote
 from carrel.review.machine import FINAL, IN_AUTHORS_HANDS, STATES, UNDER_REVIEW, Phase, RequestStatus
 from carrel.units.words import joined
 
@@ -97,7 +97,7 @@ class Situation:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ActRule:
     """One rule: its number in the contract, what it says, and why a situation breaks it ("" when it does not)."""
 
     number: str
@@ -105,8 +105,8 @@ class Rule:
     refusal: Callable[[Situation], str]
 
 
-def _unless(number: str, says: str, holds: Callable[[Situation], bool], refusal: str) -> Rule:
-    return Rule(number, says, lambda situation: "" if holds(situation) else refusal)
+def _unless(number: str, says: str, holds: Callable[[Situation], bool], refusal: str) -> ActRule:
+    return ActRule(number, says, lambda situation: "" if holds(situation) else refusal)
 
 
 MAY_VIEW = _unless(
@@ -127,7 +127,7 @@ MEMBER_WRITES = _unless(
     lambda s: s.is_member,
     "Only members of the project may write requests. Who leads the project can add you.",
 )
-WORKSPACE_LIVES = Rule(
+WORKSPACE_LIVES = ActRule(
     "R4",
     "the workspace is not archived and its project is ongoing",
     lambda s: (
@@ -144,7 +144,7 @@ AUTHOR_ACTS = _unless(
     lambda s: s.is_author,
     "Only the request's author may do this.",
 )
-IN_AUTHORS_TURN = Rule(
+IN_AUTHORS_TURN = ActRule(
     "R5",
     "a request is changed while it is in the author's hands",
     lambda s: "" if s.status in IN_AUTHORS_HANDS else f"The request is {STATES[s.status].words}; it cannot be changed.",
@@ -155,7 +155,7 @@ TYPE_ALLOWED = _unless(
 ONCE_PER_REQUEST = _unless(
     "R5", "a path is once on a request", lambda s: not s.is_on_request, "The request has this file already."
 )
-CAN_BE_ADDED = Rule(
+CAN_BE_ADDED = ActRule(
     "R5",
     "a file can be added that is unreleased, released or withdrawn; released contents only as a supporting file",
     lambda s: (
@@ -181,7 +181,7 @@ CHANGES_SOMETHING = _unless(
 NOT_WITHDRAWN = _unless(
     "R9", "a file is withdrawn once", lambda s: s.file_type is not FileType.WITHDRAWN, "The file is withdrawn already."
 )
-CONTEXT_WRITTEN = Rule(
+CONTEXT_WRITTEN = ActRule(
     "R10",
     "each group with files has a context and its controls",
     lambda s: (
@@ -196,12 +196,12 @@ HAS_OUTPUTS = _unless(
     lambda s: s.outputs > 0,
     "Add at least one output file; supporting files alone are not reviewed.",
 )
-FINDINGS_ANSWERED = Rule(
+FINDINGS_ANSWERED = ActRule(
     "Carrel 2",
     "each finding of the disclosure rules is mended or justified",
     lambda s: f"Mend or justify the findings in {joined(s.findings_open)} first." if s.findings_open else "",
 )
-ANSWERED_CHANGES = Rule(
+ANSWERED_CHANGES = ActRule(
     "R11",
     "after a full review, each group with files that were not approved has a public comment of this turn",
     lambda s: (
@@ -216,7 +216,7 @@ CHECKER_ACTS = _unless(
     lambda s: s.checks,
     "Only output checkers who did not write the request may do this.",
 )
-UNDER_REVIEW_NOW = Rule(
+UNDER_REVIEW_NOW = ActRule(
     "R13",
     "the request is under review",
     lambda s: "" if s.status in UNDER_REVIEW else f"The request is {STATES[s.status].words}; it is not under review.",
@@ -233,12 +233,12 @@ RESET_BEFORE_SUBMITTING = _unless(
     lambda s: s.own_vote is not None and s.username not in s.submitted,
     "You have not voted on this file, or your review is submitted: change your vote instead.",
 )
-ALL_VOTED = Rule(
+ALL_VOTED = ActRule(
     "R14",
     "a review has a vote on each output file",
     lambda s: f"Vote on {joined(s.files_not_voted)} first." if s.files_not_voted else "",
 )
-CHANGES_EXPLAINED = Rule(
+CHANGES_EXPLAINED = ActRule(
     "R14",
     "who asks for changes says in the group, in this turn, which ones",
     lambda s: (
@@ -259,7 +259,7 @@ ALL_REVIEWED = _unless(
     lambda s: s.status is RequestStatus.REVIEWED,
     "Not all reviews are submitted yet.",
 )
-RETURN_EXPLAINED = Rule(
+RETURN_EXPLAINED = ActRule(
     "R16",
     "each group with files that are not approved has a public comment of this turn",
     lambda s: (
@@ -274,7 +274,7 @@ REVIEWS_ARE_MISSING = _unless(
     lambda s: s.status in (RequestStatus.SUBMITTED, RequestStatus.PARTIALLY_REVIEWED),
     "All reviews are in; return the request with its decisions instead.",
 )
-ALL_APPROVED = Rule(
+ALL_APPROVED = ActRule(
     "R18",
     "every output file is approved",
     lambda s: f"Not approved: {joined(s.files_not_approved)}." if s.files_not_approved or not s.outputs else "",
@@ -291,7 +291,7 @@ TYPES_CHECKED_AGAIN = _unless(
     lambda s: s.is_type_allowed,
     "A file of this request has a type that may not leave.",
 )
-NOT_OVER = Rule(
+NOT_OVER = ActRule(
     "R20",
     "nothing is said of a request that is approved or over",
     lambda s: (
@@ -357,7 +357,7 @@ _AUTHOR = (MAY_VIEW, AUTHOR_ACTS, MEMBER_WRITES, WORKSPACE_LIVES, IN_AUTHORS_TUR
 _CHECKER = (CHECKER_ACTS, UNDER_REVIEW_NOW)
 _COMMENT = (MAY_VIEW, NOT_OVER, COMMENTS_IN_TURN)
 
-ACTS: dict[Act, tuple[Rule, ...]] = {
+ACTS: dict[Act, tuple[ActRule, ...]] = {
     Act.VIEW: (MAY_VIEW,),
     Act.DOWNLOAD_FILE: (CHECKER_DOWNLOADS,),
     Act.CREATE_REQUEST: (MEMBER_WRITES, WORKSPACE_LIVES),
@@ -396,6 +396,11 @@ def refusal_of(act: Act, situation: Situation) -> str:
     return next((refusal for rule in ACTS[act] if (refusal := rule.refusal(situation))), "")
 
 
+def refusals_of(act: Act, situation: Situation) -> list[str]:
+    """Return every reason why the act may not be done, in the order of its rules."""
+    return [refusal for rule in ACTS[act] if (refusal := rule.refusal(situation))]
+
+
 def check(act: Act, situation: Situation) -> None:
     """Raise ActRefused unless the act may be done."""
     if refusal := refusal_of(act, situation):
@@ -419,6 +424,6 @@ def is_comment_visible(
     return viewer.checks and phase is Phase.CONSOLIDATING
 
 
-def shown_decision(decision: Decision | None) -> str:
+def shown_decision(decision: FileDecision | None) -> str:
     """Return a decision in words; "" for none that may be seen."""
     return decision.lower().replace("_", " ") if decision else ""

@@ -1,0 +1,287 @@
+"""Files of a request: added, updated, moved, withdrawn, and redacted versions beside them (R5 to R9)."""
+
+import hashlib
+import io
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import Any
+
+from django.utils import timezone
+
+from carrel.review import copies
+from carrel.review.audit_types import AuditType
+from carrel.review.decisions import Vote
+from carrel.review.machine import RequestStatus
+from carrel.review.models import FileVote, ReleaseRequest, RequestFile
+from carrel.review.models.requests import NAME_LENGTH
+from carrel.review.policy import get as policy
+from carrel.review.queries.contents import RequestContents
+from carrel.review.queries.file_states import is_released, state_on
+from carrel.review.queries.situations import situation_of
+from carrel.review.rules import Act, ActRefused, FileType, check
+from carrel.review.service import findings
+from carrel.review.service.changes import acting, contents_now, log, written
+from carrel.review.service.groups import DEFAULT_GROUP, group_named
+from carrel.review.viewers import Viewer
+from carrel.review.workspaces import ListedWorkspace, WorkspaceOutput, open_listed, read_workspace
+from carrel.telemetry import faults
+from carrel.units.limits import MAX_COMMENT_CHARACTERS, MAX_REQUEST_FILES
+
+REDACTED = ".redacted"
+"""Stands before the extension of a redacted version's name."""
+
+
+def add(
+    viewer: Viewer,
+    request: ReleaseRequest,
+    path: str,
+    *,
+    group: str = DEFAULT_GROUP,
+    file_type: FileType = FileType.OUTPUT,
+    workspace: ListedWorkspace | None = None,
+) -> RequestFile:
+    """Add a file of the request's workspace, as its bytes are now. Raises ActRefused.
+
+    The bytes are copied first and must be those that the manifest names; then the row appears. Killed in between, there
+    is a copy too many, never half of one. `workspace`: its map, where the caller has read it.
+    """
+    workspace = workspace or read_workspace(request.workspace)
+    output = workspace.files.get(path)
+    _check_adding(viewer, contents_now(request), path, output, file_type)
+    sha256 = _copy(request, workspace, path)
+    seen = findings.look(request, path, sha256)
+    faults.point("review.file.looked")
+    with acting(Act.EDIT_GROUP, viewer, request) as contents:
+        row = contents.request
+        _check_adding(viewer, contents, path, output, file_type)
+        if len(contents.files) >= MAX_REQUEST_FILES:
+            raise ActRefused(f"A request has at most {MAX_REQUEST_FILES:,} files. Begin another one.")
+        file, _ = RequestFile.objects.update_or_create(
+            request=row,
+            path=path,
+            defaults={
+                "group": group_named(row, group),
+                "file_type": file_type,
+                "added_at": timezone.now(),
+                **_origin(output, sha256),
+            },
+        )
+        findings.store(file, seen)
+        log(AuditType.REQUEST_FILE_ADD, viewer, row, file=file, commit=file.commit, job_id=file.job_id)
+        faults.point("review.file.row")
+    return file
+
+
+def add_all(
+    viewer: Viewer,
+    request: ReleaseRequest,
+    paths: Iterable[str],
+    *,
+    group: str = DEFAULT_GROUP,
+    file_type: FileType = FileType.OUTPUT,
+) -> tuple[list[RequestFile], dict[str, str]]:
+    """Add several files; returns those that were added, and by path why others were not."""
+    workspace = read_workspace(request.workspace)
+    added, refused = [], {}
+    for path in paths:
+        try:
+            added.append(add(viewer, request, path, group=group, file_type=file_type, workspace=workspace))
+        except ActRefused as error:
+            refused[path] = str(error)
+    return added, refused
+
+
+def update(viewer: Viewer, file: RequestFile) -> RequestFile:
+    """Take the bytes that the workspace has now (R7). Raises ActRefused.
+
+    Votes name the bytes that they are on: those on others do not count any more, those on these bytes do.
+    """
+    request, workspace = file.request, read_workspace(file.request.workspace)
+    output = workspace.files.get(file.path)
+    _check_updating(viewer, contents_now(request), file, output)
+    sha256 = _copy(request, workspace, file.path)
+    seen = findings.look(request, file.path, sha256)
+    with acting(Act.EDIT_GROUP, viewer, request) as contents:
+        row = _current(contents, file)
+        _check_updating(viewer, contents, row, output)
+        before = row.sha256
+        for name, value in {**_origin(output, sha256), "added_at": timezone.now()}.items():
+            setattr(row, name, value)
+        row.save()
+        findings.store(row, seen)
+        log(AuditType.REQUEST_FILE_UPDATE, viewer, contents.request, file=row, previous_sha256=before)
+    return row
+
+
+def move_file(
+    viewer: Viewer, file: RequestFile, *, group: str | None = None, file_type: FileType | None = None
+) -> RequestFile:
+    """Change a file's group or type; every vote on it is undone, since what explains it is another (R8).
+
+    Raises ActRefused.
+    """
+    group = file.group.name if group is None else group.strip().lower()
+    file_type = FileType(file.file_type) if file_type is None else file_type
+    if file_type is FileType.WITHDRAWN:
+        raise ActRefused("Withdraw the file instead.")
+    is_change = (group, file_type) != (file.group.name, file.file_type)
+    with acting(Act.MOVE_FILE, viewer, file.request, file=file, has_change=is_change) as contents:
+        row = _current(contents, file)
+        if file_type is FileType.OUTPUT and is_released(row.request.workspace, row.sha256):
+            raise ActRefused("This content was released before; it can be a supporting file only.")
+        row.group, row.file_type = group_named(contents.request, group), file_type.value
+        row.save(update_fields=["group", "file_type"])
+        _undo_votes(row)
+        log(AuditType.REQUEST_FILE_MOVE, viewer, contents.request, file=row, previous_group=file.group.name)
+    return row
+
+
+def withdraw_file(viewer: Viewer, file: RequestFile) -> None:
+    """Take a file off the request (R9). Raises ActRefused.
+
+    Before the first review its row goes; afterwards it stays to be seen, and can be added again.
+    """
+    with acting(Act.WITHDRAW_FILE, viewer, file.request, file=file) as contents:
+        row = _current(contents, file)
+        log(AuditType.REQUEST_FILE_WITHDRAW, viewer, contents.request, file=row)
+        if contents.status is RequestStatus.PENDING and not row.derived.exists():
+            row.delete()
+            return
+        row.file_type = FileType.WITHDRAWN.value
+        row.save(update_fields=["file_type"])
+        _undo_votes(row)
+
+
+def redact(viewer: Viewer, file: RequestFile, data: bytes, *, reason: str) -> RequestFile:
+    """Keep a redacted version of a file beside it, to be reviewed like any other; the original's bytes stay.
+
+    The original becomes a supporting file, so that only the redacted version leaves. Redacting again replaces the
+    redacted version. Raises ActRefused.
+    """
+    request, path = file.request, redacted_path(file.path)
+    check(Act.REDACT_FILE, situation_of(Act.REDACT_FILE, viewer, contents_now(request), file=file))
+    if not (reason := written(reason, "The reason", MAX_COMMENT_CHARACTERS)):
+        raise ActRefused("Say what was redacted, and why.")
+    sha256 = hashlib.sha256(data).hexdigest()
+    if sha256 == file.sha256:
+        raise ActRefused("Nothing was redacted: the contents are the same.")
+    copies.store(io.BytesIO(data), request.workspace, request.pk, expected=sha256, path=path)
+    seen = findings.look(request, path, sha256)
+    with acting(Act.REDACT_FILE, viewer, request, file=file) as contents:
+        original = _current(contents, file)
+        if original.sha256 != file.sha256 or original.file_type == FileType.WITHDRAWN:
+            raise ActRefused("The file was changed since you opened it. Look at it again.")
+        before = next((row for row in contents.files if row.path == path), None)
+        if before is not None and before.derived_from_id != original.pk:
+            raise ActRefused(f"The request has another file {path}.")
+        copied = ("action", "job_id", "job_request", "run_by", "repo", "commit", "database_version")
+        row, _ = RequestFile.objects.update_or_create(
+            request=contents.request,
+            path=path,
+            defaults={
+                "group": original.group,
+                "file_type": FileType.OUTPUT,
+                "sha256": sha256,
+                "size": len(data),
+                "modified_at": timezone.now(),
+                "added_at": timezone.now(),
+                "derived_from": original,
+                "derivation_reason": reason,
+                **{name: getattr(original, name) for name in copied},
+            },
+        )
+        if original.file_type == FileType.OUTPUT:
+            original.file_type = FileType.SUPPORTING.value
+            original.save(update_fields=["file_type"])
+            _undo_votes(original)
+        findings.store(row, seen)
+        log(
+            AuditType.REQUEST_FILE_REDACT,
+            viewer,
+            contents.request,
+            file=row,
+            original=original.path,
+            original_sha256=original.sha256,
+            reason=reason,
+        )
+    return row
+
+
+def redacted_path(path: str) -> str:
+    """Return `output/model.redacted.csv` for `output/model.csv`, and for its redacted version."""
+    named = PurePosixPath(path)
+    return str(named.with_name(f"{named.stem.removesuffix(REDACTED)}{REDACTED}{named.suffix}"))
+
+
+def _check_adding(
+    viewer: Viewer, contents: RequestContents, path: str, output: WorkspaceOutput | None, file_type: FileType
+) -> None:
+    """Raise ActRefused unless the file may be added."""
+    if file_type is FileType.WITHDRAWN:
+        raise ActRefused("A file is added as an output or as a supporting file.")
+    check(
+        Act.ADD_FILE,
+        situation_of(
+            Act.ADD_FILE,
+            viewer,
+            contents,
+            file_type=file_type,
+            is_type_allowed=policy().allows(path),
+            is_on_request=any(file.path == path for file in contents.current_files),
+            file_state=state_on(contents.request, path, output, file_type),
+        ),
+    )
+
+
+def _check_updating(
+    viewer: Viewer, contents: RequestContents, file: RequestFile, output: WorkspaceOutput | None
+) -> None:
+    """Raise ActRefused unless the file may take the workspace's bytes."""
+    state = state_on(contents.request, file.path, output, FileType(file.file_type))
+    check(Act.UPDATE_FILE, situation_of(Act.UPDATE_FILE, viewer, contents, file=file, file_state=state))
+
+
+def _copy(request: ReleaseRequest, workspace: ListedWorkspace, path: str) -> str:
+    """Copy a listed output into the request; return its SHA-256, which is the manifest's. Raises ActRefused."""
+    record = workspace.files[path].record
+    expected = record.content_hash if record else ""
+    with open_listed(workspace, path) as stream:
+        copies.store(stream, request.workspace, request.pk, expected=expected, path=path)
+    return expected
+
+
+def _origin(output: WorkspaceOutput | None, sha256: str) -> dict[str, Any]:
+    """Return what made a file, as the manifest says it, by the columns of its row (R6)."""
+    record = output.record if output else None
+    if record is None:
+        return {}
+    return {
+        "sha256": sha256,
+        "size": record.size,
+        "modified_at": datetime.fromtimestamp(record.timestamp, UTC),
+        "action": record.action[:NAME_LENGTH],
+        "job_id": record.job_id[:100],
+        "job_request": record.job_request[:100],
+        "run_by": record.user[:NAME_LENGTH],
+        "repo": record.repo[:1000],
+        "commit": record.commit[:64],
+        "database_version": (record.database_version or "")[:200],
+        "row_count": record.row_count,
+        "col_count": record.col_count,
+        "derived_from": None,
+        "derivation_reason": "",
+    }
+
+
+def _current(contents: RequestContents, file: RequestFile) -> RequestFile:
+    """Return the row of a file of a locked request as it is now. Raises ActRefused when it is gone."""
+    row = next((other for other in contents.files if other.pk == file.pk), None)
+    if row is None:
+        raise ActRefused("The file is not on the request any more.")
+    return row
+
+
+def _undo_votes(file: RequestFile) -> None:
+    """Leave every vote on a file undecided: it is to be looked at anew."""
+    FileVote.objects.filter(file=file).update(vote=Vote.UNDECIDED, updated_at=timezone.now())

@@ -1,0 +1,175 @@
+"""What the disclosure rules say of a request's files, stored with the rules that said it, and what authors answer.
+
+Rules look outside of any transaction, at copies that cannot change; what they found is stored under the request's lock.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import PurePosixPath
+from typing import Any
+
+from django.utils import timezone
+
+from carrel.disclosure.findings import DisclosureFinding
+from carrel.disclosure.outputs import look_at
+from carrel.review import copies, policy
+from carrel.review.audit_types import AuditType
+from carrel.review.machine import RequestStatus
+from carrel.review.models import DisclosureCheck, FileFinding, ReleaseRequest, RequestFile
+from carrel.review.models.requests import NAME_LENGTH
+from carrel.review.queries.situations import situation_of
+from carrel.review.rules import Act, ActRefused, check
+from carrel.review.service.changes import acting, contents_now, log, written
+from carrel.review.viewers import Viewer
+from carrel.units.limits import MAX_COMMENT_CHARACTERS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileLook:
+    """What the rules say of one file's bytes. `unchecked`: why they could not look, or at what; "" for all."""
+
+    sha256: str
+    findings: tuple[tuple[DisclosureFinding, str], ...]
+    """Each with the request or release that it compares with, "" for one about the file alone."""
+    unchecked: str
+    rules_version: str
+    configuration: dict[str, Any]
+
+
+def look(request: ReleaseRequest, path: str, sha256: str) -> FileLook:
+    """Have the rules look at a copy of a request's file, as they and the policy are now. Raises CopyRefused."""
+    with copies.opened(request.workspace, request.pk, sha256) as stream:
+        seen = look_at(stream, PurePosixPath(path).suffix.lower())
+    return FileLook(
+        sha256=sha256,
+        findings=tuple((finding, "") for finding in seen.findings),
+        unchecked=seen.unchecked,
+        rules_version=rules_version(),
+        configuration=policy.get().disclosure,
+    )
+
+
+def rules_version() -> str:
+    """Return the version of the rules: that of Carrel."""
+    return version("carrel")
+
+
+def store(file: RequestFile, seen: FileLook) -> DisclosureCheck:
+    """Store what the rules said of a file of a locked request.
+
+    What the author of this request has justified before, of the same bytes of the same path in this workspace, stays
+    justified.
+    """
+    row = DisclosureCheck.objects.create(
+        file=file,
+        sha256=seen.sha256,
+        rules_version=seen.rules_version,
+        configuration=seen.configuration,
+        unchecked=seen.unchecked,
+    )
+    answers = _justified(file)
+    findings = []
+    for finding, compared_with in seen.findings:
+        fields = {
+            "rule": finding.rule.value,
+            "line": finding.line,
+            "column": finding.column[:NAME_LENGTH],
+            "value": finding.value[:NAME_LENGTH],
+            "compared_with": compared_with,
+        }
+        answer = answers.get(tuple(fields.values()))
+        findings.append(
+            FileFinding(
+                check_run=row,
+                rule_version=seen.rules_version,
+                message=finding.message,
+                justification=answer.justification if answer else "",
+                justified_by_id=answer.justified_by_id if answer else None,
+                justified_at=answer.justified_at if answer else None,
+                **fields,
+            )
+        )
+    FileFinding.objects.bulk_create(findings)
+    return row
+
+
+def _justified(file: RequestFile) -> dict[tuple[Any, ...], FileFinding]:
+    """Return the answers that hold for these bytes, by rule, line, column, value and what it compares with."""
+    rows = FileFinding.objects.filter(
+        check_run__file__request__workspace=file.request.workspace,
+        check_run__file__path=file.path,
+        check_run__sha256=file.sha256,
+        justified_by_id=file.request.author_id,
+    ).exclude(justification="")
+    return {(row.rule, row.line, row.column, row.value, row.compared_with): row for row in rows.order_by("pk")}
+
+
+def refresh(viewer: Viewer, request: ReleaseRequest) -> None:
+    """Look again at the files of which the stored findings are of other rules, thresholds or earlier requests.
+
+    The author does this by submitting. Raises ActRefused.
+    """
+    contents = contents_now(request)
+    check(Act.JUSTIFY_FINDING, situation_of(Act.JUSTIFY_FINDING, viewer, contents))
+    looks = {}
+    for file in contents.current_files:
+        before = contents.checks.get(file.pk)
+        configuration = policy.get().disclosure
+        if before is None or (before.rules_version, before.configuration) != (rules_version(), configuration):
+            looks[file.pk] = look(request, file.path, file.sha256)
+    if not looks:
+        return
+    with acting(Act.JUSTIFY_FINDING, viewer, request) as now:
+        for file in now.current_files:
+            if file.pk in looks and looks[file.pk].sha256 == file.sha256:
+                row = store(file, looks[file.pk])
+                log(
+                    AuditType.REQUEST_FILE_CHECK,
+                    viewer,
+                    now.request,
+                    file=file,
+                    rules_version=row.rules_version,
+                    findings=len(looks[file.pk].findings),
+                )
+
+
+def justify(viewer: Viewer, file: RequestFile, findings: Iterable[int], text: str) -> int:
+    """Answer findings of a file, by their keys, with one justification. Returns how many. Raises ActRefused.
+
+    An empty text takes the answer back.
+    """
+    keys = set(findings)
+    with acting(Act.JUSTIFY_FINDING, viewer, file.request) as contents:
+        text = written(text, "The justification", MAX_COMMENT_CHARACTERS)
+        rows = [row for row in contents.findings.get(file.pk, ()) if row.pk in keys]
+        if len(rows) != len(keys):
+            raise ActRefused("The file was looked at again since you opened it. Look at its findings again.")
+        FileFinding.objects.filter(pk__in=keys).update(
+            justification=text,
+            justified_by_id=viewer.username if text else None,
+            justified_at=timezone.now() if text else None,
+        )
+        answered = [{"rule": row.rule, "line": row.line, "column": row.column} for row in rows]
+        current = next(row for row in contents.files if row.pk == file.pk)
+        log(
+            AuditType.REQUEST_FINDING_JUSTIFY,
+            viewer,
+            contents.request,
+            file=current,
+            justification=text,
+            findings=answered,
+        )
+    return len(rows)
+
+
+def earlier_files(request: ReleaseRequest, path: str) -> list[RequestFile]:
+    """Return the files of this path on other requests of the workspace, newest first: of all that were submitted once,
+    rejected and withdrawn ones too."""
+    rows = RequestFile.objects.filter(request__workspace=request.workspace, path=path).exclude(request=request)
+    return list(
+        rows.exclude(request__status=RequestStatus.PENDING)
+        .exclude(request__submitted_at=None)
+        .select_related("request")
+        .order_by("-request__created_at")
+    )
