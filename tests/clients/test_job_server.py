@@ -11,6 +11,7 @@ from tests.support.http_server import Handler, serving
 from tests.support.job_server import JobServer, job_server
 
 from carrel.clients import job_server as client_module
+from carrel.clients import job_server_connection
 from carrel.clients.job_server import JobServerClient, JobServerError, JobServerRefused, JobServerUnavailable
 from carrel.messages.job_requests import PostedJob
 from carrel.units import limits
@@ -277,7 +278,7 @@ def test_an_answer_in_drops_is_given_up(monkeypatch):
             self.send(200, b'{"results"', {"Content-Length": "1000"})
             done.wait(60)
 
-    monkeypatch.setattr(client_module, "ANSWER_SECONDS", -1.0)
+    monkeypatch.setattr(job_server_connection, "ANSWER_SECONDS", -1.0)
     with serving(Dripping) as url, JobServerClient(url, "t") as client:
         with pytest.raises(JobServerUnavailable, match="ReadTimeout"):
             client.active_requests()

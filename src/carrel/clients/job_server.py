@@ -8,53 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from carrel.clients.job_server_connection import (
+    LONGEST_DETAIL,
+    JobServerConnection,
+    JobServerError,
+    JobServerRefused,
+    JobServerUnavailable,
+)
 from carrel.messages.job_requests import FLAGS_HEADER, POSTED, ActiveJobRequest, PostedJob, posted_body
 from carrel.units.limits import MAX_ANSWER_BYTES, MAX_JOB_REQUEST_PAGES
 
 if TYPE_CHECKING:
     import httpx
 
-CONNECT_SECONDS = 5.0
-BLOCK_SECONDS = 15.0
-"""Longest wait for the next piece of an answer."""
-ANSWER_SECONDS = 30.0
-"""Longest time that the body of one answer may take."""
-LONGEST_DETAIL = 300
-"""Characters of what a job server says that go into a message of ours."""
-
-
-class JobServerError(Exception):
-    """Base class: the job server did not do what was asked. The text names no secret."""
-
-
-class JobServerRefused(JobServerError):
-    """The job server answered, and refused: `status` is HTTP's."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-    @property
-    def is_about_content(self) -> bool:
-        """It may be for what was sent, so that less of it may be taken."""
-        return self.status in (400, 413, 422, 500)
-
-
-class JobServerUnavailable(JobServerError):
-    """The job server cannot be reached, cannot do it just now, or gave no answer that can be read.
-
-    `retry_after`: seconds for which it asked to be left alone.
-    """
-
-    def __init__(self, message: str, retry_after: float = 0.0) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
+__all__ = [
+    "ActiveJobRequests",
+    "JobServerClient",
+    "JobServerError",
+    "JobServerRefused",
+    "JobServerUnavailable",
+    "MalformedJobRequest",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,29 +55,11 @@ class ActiveJobRequests:
     """Why later pages are missing."""
 
 
-class JobServerClient:
-    """One backend's connection to a job server. `endpoint` is the URL above `job-requests/` and `jobs/`.
-
-    Proxies and certificates are those of the environment (HTTPS_PROXY, SSL_CERT_FILE). A context manager.
-    """
+class JobServerClient(JobServerConnection):
+    """One backend's link to a job server that it asks. A context manager."""
 
     def __init__(self, endpoint: str, token: str, http: httpx.Client | None = None) -> None:
-        import httpx
-
-        self.endpoint = endpoint.rstrip("/") + "/"
-        timeout = httpx.Timeout(BLOCK_SECONDS, connect=CONNECT_SECONDS)
-        self._http = http or httpx.Client(timeout=timeout, follow_redirects=False)
-        self._headers = {"Authorization": token, "Accept": "application/json"}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
+        super().__init__(endpoint, token, "JOB_SERVER_LINK_TOKEN", http)
 
     def active_requests(self, flags: str = "{}") -> ActiveJobRequests:
         """Every request that the backend is not finished with. `flags`: its flags, as JSON.
@@ -131,64 +92,23 @@ class JobServerClient:
         JobServerRefused or JobServerUnavailable; in both cases the job server may have taken them.
         """
         headers = {"Content-Type": "application/json"}
-        content, _ = self._ask("POST", "jobs/", flags, MAX_ANSWER_BYTES, content=posted_body(jobs), headers=headers)
+        answer = self.ask("POST", "jobs/", content=posted_body(jobs), headers={FLAGS_HEADER: flags, **headers})
+        content = self.json(answer, "jobs/")
         if not isinstance(content, dict) or content.get("status") != POSTED["status"]:
-            raise JobServerUnavailable(self._strange("jobs/", 200))
+            raise self.strange("jobs/", 200)
 
     def _page(self, query: str, flags: str, limit: int) -> tuple[list[Any], str, int]:
         """What is on a page, the query of the next one (of its URL, nothing else is believed), and its size."""
-        page, size = self._ask("GET", f"job-requests/?{query}" if query else "job-requests/", flags, limit)
+        path = f"job-requests/?{query}" if query else "job-requests/"
+        answer = self.ask("GET", path, limit=limit, headers={FLAGS_HEADER: flags})
+        page, size = self.json(answer, "job-requests/"), len(answer.content)
         if not isinstance(page, dict) or not isinstance(page.get("results"), list):
-            raise JobServerUnavailable(self._strange("job-requests/", 200))
+            raise self.strange("job-requests/", 200)
         link = page.get("next")
         try:
             return page["results"], urlsplit(link).query if isinstance(link, str) else "", size
         except ValueError:
             return page["results"], "", size
-
-    def _ask(self, method: str, path: str, flags: str, limit: int, **options: Any) -> tuple[Any, int]:
-        """The JSON of an answer 200, and its length in bytes."""
-        import httpx
-
-        from carrel.units.answers import ask
-
-        headers = {**self._headers, FLAGS_HEADER: flags, **options.pop("headers", {})}
-        try:
-            url = self.endpoint + path
-            answer = ask(self._http, method, url, limit, ANSWER_SECONDS, headers=headers, **options)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise JobServerUnavailable(
-                f"The job server at {self.endpoint} does not answer as it should ({type(error).__name__}): "
-                "is the address right, and may this machine reach it?"
-            ) from error
-        if answer.status_code != httpx.codes.OK:
-            raise self._failure(answer)
-        try:
-            return answer.json(), len(answer.content)
-        except (ValueError, RecursionError):
-            raise JobServerUnavailable(self._strange(path.partition("?")[0], answer.status_code)) from None
-
-    def _failure(self, answer: httpx.Response) -> JobServerError:
-        status, path = answer.status_code, answer.request.url.path
-        if 300 <= status < 400:
-            return JobServerUnavailable(
-                f"{self.endpoint} sends us elsewhere ({status}); the token goes to no other address. "
-                "If the job server has moved, say so in JOB_SERVER_ENDPOINT."
-            )
-        if status in (401, 403):
-            advice = "check the backend's token (JOB_SERVER_LINK_TOKEN)"
-            return JobServerRefused(status, f"The job server refuses the token ({status}: {_detail(answer)}): {advice}")
-        if status in (429, 502, 503, 504):
-            pause = answer.headers.get("Retry-After", "")
-            seconds = float(pause) if pause.isascii() and pause.isdigit() and len(pause) < 10 else 0.0
-            return JobServerUnavailable(f"The job server cannot answer just now ({status})", seconds)
-        return JobServerRefused(status, f"The job server answered {status} to {path}: {_detail(answer)}")
-
-    def _strange(self, path: str, status: int) -> str:
-        return (
-            f"{self.endpoint}{path} answered {status} with something that is no job server's answer: "
-            "is JOB_SERVER_ENDPOINT right? It often ends in /api/v2/"
-        )
 
 
 def _add(active: ActiveJobRequests, results: list[Any]) -> None:
@@ -214,13 +134,3 @@ def _malformed(result: Any, error: Exception) -> MalformedJobRequest:
         faults = [(".".join(map(str, item["loc"])), item["msg"]) for item in error.errors(include_url=False)[:5]]
         problem = "; ".join(f"{field}: {message}" if field else message for field, message in faults)
     return MalformedJobRequest(identifier, backend, problem[:LONGEST_DETAIL])
-
-
-def _detail(answer: httpx.Response) -> str:
-    """The job server's own words, as far as they are words."""
-    try:
-        content = answer.json()
-        text = content["detail"] if isinstance(content, dict) else content
-    except (ValueError, KeyError, RecursionError):
-        text = "no reason that can be read"
-    return "".join(character if character.isprintable() else " " for character in str(text))[:LONGEST_DETAIL]
