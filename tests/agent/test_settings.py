@@ -207,11 +207,11 @@ def test_every_word_for_a_fault_is_documented() -> None:
 
 
 def test_a_backend_adds_to_the_list_of_columns_that_may_identify_people(load, tmp_path: Path) -> None:
-    assert "nhs_number" in load().identifier_names
+    assert "nhs_number" in load().disclosure_policy.identifiers
     assert load().level4_bars_identifiers is False
     (tmp_path / "names.txt").write_text("trial_number # ours\n")
     extended = load(IDENTIFIER_COLUMNS="casenote", IDENTIFIER_COLUMNS_FILE=str(tmp_path / "names.txt"))
-    assert {"nhs_number", "casenote", "trial_number"} <= set(extended.identifier_names)
+    assert {"nhs_number", "casenote", "trial_number"} <= set(extended.disclosure_policy.identifiers)
 
 
 @pytest.mark.parametrize(

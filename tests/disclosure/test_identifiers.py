@@ -4,14 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carrel.disclosure.identifiers import (
-    IDENTIFIER_NAMES,
-    findings_of_identifiers,
-    identifier_of,
-    is_nhs_number,
-    kind_of_values,
-    names_in,
-)
+from carrel.disclosure.columns import ReadTable
+from carrel.disclosure.identifier_names import IDENTIFIER_NAMES, identifier_of, names_in
+from carrel.disclosure.identifiers import is_nhs_number, kind_of_values
+from carrel.disclosure.policy import DisclosurePolicy
+from carrel.disclosure.rules import look_at_table
 from carrel.disclosure.tables import read_tables
 
 NHS = ("943 476 5919", "401 023 2137")
@@ -123,7 +120,7 @@ def test_values(cells: tuple[str, ...], kind: str) -> None:
 
 def test_findings_quote_no_value() -> None:
     (table,) = read_tables([f"ref,dob,n\n{NHS[0]},2001-02-03,10\n{NHS[1]},2001-02-04,10\n"])
-    findings = list(findings_of_identifiers(table))
+    findings = look_at_table(ReadTable(table), DisclosurePolicy()).findings
     assert [(finding.line, finding.column, finding.value) for finding in findings] == [(1, "ref", ""), (1, "dob", "")]
     assert [finding.message for finding in findings] == [
         "the values look like NHS numbers, which identify people",

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.support.images import png
 from tests.support.memory import peak_above
 
-from carrel.disclosure.findings import Rule
+from carrel.disclosure.findings import RuleId
 from carrel.disclosure.outputs import Look, look_at
 from carrel.units.limits import MAX_TABLE_JSON
 
@@ -44,7 +44,7 @@ def look(text: str | bytes, suffix: str) -> Look:
 def test_small_counts_are_found_in_any_type(text: str | bytes, suffix: str, place: tuple[int, str]) -> None:
     (finding,) = look(text, suffix).findings
     assert (finding.line, finding.column) == place
-    assert finding.rule is Rule.SMALL_COUNT
+    assert finding.rule is RuleId.SMALL_COUNT
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_small_counts_are_found_in_any_type(text: str | bytes, suffix: str, plac
     ],
 )
 def test_identifiers_are_found_in_any_type(text: str, suffix: str) -> None:
-    assert Rule.IDENTIFIER_NAME in {finding.rule for finding in look(text, suffix).findings}
+    assert RuleId.IDENTIFIER_NAME in {finding.rule for finding in look(text, suffix).findings}
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_what_could_not_be_looked_at_is_told(data: str | bytes, suffix: str, unc
 
 def test_findings_that_are_left_out_are_told() -> None:
     found = look("n,m\n" + "3,a\n" * 101, ".csv")
-    assert (len(found.findings), found.unchecked) == (100, "what follows the first 100 findings")
+    assert (len(found.findings), found.unchecked) == (100, "what follows the first 100 findings of small-count")
     assert look("n,m\n" + "3,a\n" * 100, ".csv").unchecked == ""
 
 

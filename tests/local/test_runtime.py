@@ -75,8 +75,8 @@ def test_check_outputs_finds_what_a_checker_would(study: Study):
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
         "output/people.csv: would not reach level 4: File has patient_id column",
-        "output/table.csv:2: n: 3: a count of 7 or fewer must be redacted",
-        "output/table.csv:3: n: 12: not rounded to the nearest 5",
+        "output/table.csv:2: n: 3: a count of 7 or fewer must be redacted [small-count]",
+        "output/table.csv:3: n: 12: not rounded to the nearest 5 [not-rounded]",
     ]
     page = study.read("report.html")
     assert "a count of 7 or fewer must be redacted" in page

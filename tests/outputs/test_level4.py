@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from tests.support.images import jpeg, png
 from tests.support.memory import peak_above
 
+from carrel.disclosure.policy import DisclosurePolicy
 from carrel.disclosure.texts import Unreadable
 from carrel.outputs import level4_contents
 from carrel.outputs.csv_shape import CsvShape, measure_csv
 from carrel.outputs.identifiers import read_identifier_names
-from carrel.outputs.level4 import Cancelled, GateLimits, check_file, identifying_columns
+from carrel.outputs.level4 import Cancelled, GateLimits, check_file, disclosure_sentences
 from carrel.project import LEVEL4_FILE_TYPES
 
 PATIENT = "File has patient_id column"
@@ -323,8 +324,8 @@ def test_further_names_bar_a_file_where_the_limits_say_so(tmp_path: Path, name: 
 def test_a_policy_may_bar_every_column_that_may_identify_people(
     tmp_path: Path, name: str, text: str | bytes, reason: str | None
 ) -> None:
-    names = read_identifier_names("trial_number")
-    assert _check(tmp_path, name, text, bars_all=True, identifiers=names) == reason
+    policy = DisclosurePolicy(identifiers=read_identifier_names("trial_number"))
+    assert _check(tmp_path, name, text, bars_all=True, disclosure=policy) == reason
 
 
 def test_columns_that_may_identify_people_are_told_without_a_value(tmp_path: Path) -> None:
@@ -332,12 +333,16 @@ def test_columns_that_may_identify_people_are_told_without_a_value(tmp_path: Pat
     (tmp_path / "t.csv").write_text("943 476 5919,10\n401 023 2137,10\n")
     (tmp_path / "u.csv").write_text("mother_nhs_number,n\nx,10\n")
     (tmp_path / "v.csv").write_bytes(b"\xff\n")
-    told = [identifying_columns(tmp_path, name, GateLimits()) for name in ("t.csv", "u.csv", "v.csv", "w.csv")]
+    told = [disclosure_sentences(tmp_path, name, GateLimits()) for name in ("t.csv", "u.csv", "v.csv", "w.csv")]
     assert told == [
         ["the values look like NHS numbers, which identify people"],
         ["a column of this name may identify people (nhs_number)"],
         ["not checked: it is not UTF-8 text"],
         ["not checked: the check failed (FileNotFoundError)"],
+    ]
+    (tmp_path / "x.csv").write_text("sex,n\nF,3\nM,4\nX,11\n")
+    assert disclosure_sentences(tmp_path, "x.csv", GateLimits()) == [
+        "the disclosure rules found: small-count 2, not-rounded 1 (`carrel check-outputs` shows the cells)"
     ]
 
 
@@ -347,7 +352,7 @@ def test_what_the_pulse_raises_is_not_a_fault_of_the_file(tmp_path: Path) -> Non
     def pulse() -> None:
         raise LookupError("out of time")
 
-    for check in (check_file, identifying_columns):
+    for check in (check_file, disclosure_sentences):
         with pytest.raises(LookupError):
             check(tmp_path, "t.csv", GateLimits(), pulse)
 

@@ -25,7 +25,7 @@ from carrel.messages.tasks import JobDefinition
 from carrel.outputs import level4, logs, manifest
 from carrel.outputs.diagnosis import notes_on
 from carrel.outputs.errors import UserError
-from carrel.outputs.judgement import EndedJob, Judgement, identifying_notes, judge
+from carrel.outputs.judgement import EndedJob, Judgement, disclosure_notes, judge
 from carrel.outputs.level4 import Exclusion, GateLimits
 from carrel.outputs.matching import TooMuchOutput
 from carrel.outputs.outcome import Ending
@@ -128,7 +128,7 @@ class Finaliser:
         judgement = judge(job, ending, listing)
         if judgement.too_much and inspection.exit_code == 0:
             raise TooMuchOutput(judgement.too_much)
-        notes = (*notes, *judgement.notes, *identifying_notes(job, judgement.matched.outputs))
+        notes = (*notes, *judgement.notes, *disclosure_notes(job, judgement.matched.outputs))
         facts = self._facts(replace(inspection, notes=notes), prepared, ending, judgement)
         point("finalise.matched")
         return self._record(facts, judgement.exclusions, to_workspace=not cancelled)
@@ -154,7 +154,7 @@ class Finaliser:
             max_filesize=self.job.level4_max_filesize,
             max_csv_rows=self.job.level4_max_csv_rows,
             file_types=frozenset(self.job.level4_file_types or LEVEL4_FILE_TYPES),
-            identifiers=settings.identifier_names,
+            disclosure=settings.disclosure_policy,
             bars_all=settings.level4_bars_identifiers,
         )
         return EndedJob(

@@ -9,6 +9,8 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 
 from carrel.agent.storage import Storage
+from carrel.disclosure.policy import DisclosurePolicy
+from carrel.outputs.disclosure_policy import read_policy_file
 from carrel.outputs.identifiers import read_identifier_names
 from carrel.repos import RepoPolicy
 from carrel.repos.settings import RepoSettings
@@ -72,6 +74,8 @@ class AgentSettings(RepoSettings):
     """Further names of columns that may identify people, by commas."""
     identifier_columns_file: Path | None = None
     """A file of such names, one a line, with comments from `#` on."""
+    review_policy: Path | None = None
+    """The backend's policy file: by its `disclosure:` the log tells what the rules say of outputs. It bars nothing."""
     level4_bars_identifiers: Truth = False
     """`true`: a column that may identify people keeps a file from level 4, as `patient_id` always does."""
     failed_outputs_days: int = Field(30, ge=0)
@@ -85,9 +89,13 @@ class AgentSettings(RepoSettings):
         if (self.presto_tls_cert_path is None) != (self.presto_tls_key_path is None):
             raise ValueError("PRESTO_TLS_CERT_PATH and PRESTO_TLS_KEY_PATH must be set both or neither")
         try:
-            read_identifier_names(self.identifier_columns, self.identifier_columns_file)
+            names = read_identifier_names(self.identifier_columns, self.identifier_columns_file)
         except ValueError as error:
             raise ValueError(f"IDENTIFIER_COLUMNS_FILE: {error}") from None
+        try:
+            read_policy_file(self.review_policy, names)
+        except ValueError as error:
+            raise ValueError(f"REVIEW_POLICY: {error}") from None
         if not self.controller_task_api_endpoint.startswith(("http://", "https://")):
             raise ValueError("CONTROLLER_TASK_API_ENDPOINT must be a URL that starts with http:// or https://")
         if self.executor == "process" and self.database_urls:
@@ -112,9 +120,10 @@ class AgentSettings(RepoSettings):
         return Storage(high, medium, archives, (self.high_privacy_volume_dir or high / "volumes").absolute())
 
     @cached_property
-    def identifier_names(self) -> tuple[str, ...]:
-        """Names of columns that may identify people: Carrel's list, and the backend's."""
-        return read_identifier_names(self.identifier_columns, self.identifier_columns_file)
+    def disclosure_policy(self) -> DisclosurePolicy:
+        """What the disclosure rules hold outputs to, with the names of columns that the backend adds."""
+        names = read_identifier_names(self.identifier_columns, self.identifier_columns_file)
+        return read_policy_file(self.review_policy, names)
 
     @property
     def repo_policy(self) -> RepoPolicy:

@@ -5,10 +5,11 @@ Analysis Function's "Symbols in tables" (`[c]`, `[x]`, `[low]`, ...), Eurostat's
 pandas write.
 """
 
+import math
 import re
 import unicodedata
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import IntEnum, auto
 
 REDACTED_MARKS = frozenset(
     [
@@ -72,6 +73,8 @@ _COUNT_WITH_SHARE = re.compile(
 _FOOTNOTE = re.compile(r"(?<=[0-9%)]) ?(?:\*{1,3}|[†‡§¶¹²³⁴⁵⁶⁷⁸⁹^]+|\[[^\[\]]{1,12}\]|\([a-z]\)|[a-z])$", re.IGNORECASE)
 _GROUPED_BY_A_POINT = re.compile(r"[1-9][0-9]{0,2}\.[0-9]{3}")
 """`1.234`, which is 1234 where a comma parts the fraction."""
+_PLAIN_FRACTION = re.compile(r"-?[0-9]{1,15}\.[0-9]{0,20}[1-9]")
+"""What most cells of an analysis are, told at once."""
 _FORMULA = re.compile(r'="+(?P<inner>[^"]*)"+')
 """`="3"`: how numbers are kept as they are from spreadsheets."""
 _EMPHASIS = re.compile(r"(?P<mark>[*_`~$]{1,3})(?P<inner>[^*_`~$]*[0-9][^*_`~$]*)(?P=mark)")
@@ -85,7 +88,7 @@ _LONGEST = 60
 _MOST_DIGITS = 4000
 
 
-class CellKind(Enum):
+class CellKind(IntEnum):
     EMPTY = auto()
     MARK = auto()
     """Redacted, suppressed, not available."""
@@ -104,12 +107,18 @@ class Cell:
     count: int = 0
 
 
+_FRACTION = Cell(CellKind.NUMBER)
+
+
 def read_cell(text: str) -> Cell:
     """Read a cell as a person would: `1,234`, `3 (12%)`, `n=3`, `3e0`, `12*` and `15.0` are counts, `[c]` is a mark.
 
     Digits of any script are digits; what marks them up (`**3**`, `="3"`) is left out.
     """
-    text = _bare(text)
+    if not (text.isdigit() and text.isascii()):
+        if _PLAIN_FRACTION.fullmatch(text):
+            return _FRACTION
+        text = _bare(text)
     if not text:
         return Cell(CellKind.EMPTY)
     if text.isascii() and text.isdigit():
@@ -119,6 +128,18 @@ def read_cell(text: str) -> Cell:
     if is_mark(text):
         return Cell(CellKind.MARK)
     return _number(_FOOTNOTE.sub("", text)) or Cell(CellKind.TEXT)
+
+
+def number_of(text: str) -> float | None:
+    """The number that a cell says, with or without its sign, its fraction and a `%` behind it; None for other cells."""
+    text = _bare(text).removesuffix("%").strip()
+    if len(text) > _LONGEST or not _NUMBER.fullmatch(text):
+        return None
+    try:
+        number = float(re.sub(r"[,\s'’]", "", text))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def may_be_grouped(text: str) -> bool:

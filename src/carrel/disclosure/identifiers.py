@@ -1,156 +1,64 @@
-"""Columns that may identify people: by their name, or by what stands in them. Pure.
+"""Columns that may identify people: by their name, by what stands in them, or by how many different labels. Pure."""
 
-Sources of the names: the NHS Data Dictionary's person identifiers; the 18 identifiers of 45 CFR 164.514(b)(2) (HIPAA
-"Safe Harbor"); ISB 1523, *Anonymisation Standard for Publishing Health and Social Care Data*. A backend's policy adds
-its own.
-"""
-
+import math
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from carrel.disclosure.findings import DisclosureFinding, Rule
-from carrel.disclosure.mentions import words_of
-from carrel.disclosure.tables import Table
-from carrel.units.words import split_list
-
-IDENTIFIER_NAMES = (
-    *(
-        "patient_id",
-        "patient_number",
-        "patient_no",
-        "patient_ref",
-        "patient_reference",
-        "patient_identifier",
-        "patient_key",
-    ),
-    *(
-        "patient_name",
-        "pseudo_id",
-        "pseudonym",
-        "pseudo_nhs_number",
-        "person_id",
-        "person_key",
-        "subject_id",
-        "participant_id",
-    ),
-    *(
-        "record_id",
-        "case_id",
-        "individual_id",
-        "member_id",
-        "client_id",
-        "user_id",
-        "study_id",
-        "household_id",
-        "health_code",
-    ),
-    *(
-        "spell_id",
-        "episode_id",
-        "encounter_id",
-        "appointment_id",
-        "admission_id",
-        "device_id",
-        "uid",
-        "uuid",
-        "guid",
-        "id",
-    ),
-    *("nhs", "nhs_number", "nhs_no", "nhs_num", "nhs_id", "chi", "chi_number", "chi_no", "hcn", "health_care_number"),
-    *("h_and_c_number", "hospital_number", "hospital_no", "hospital_id", "unit_number", "mrn", "medical_record_number"),
-    *("medical_record_no", "ni_number", "ni_no", "nino", "national_insurance_number", "ssn", "social_security_number"),
-    *("passport_number", "passport_no", "driving_licence_number", "date_of_birth", "birth_date", "dob", "birthday"),
-    *(
-        "date_of_death",
-        "death_date",
-        "name",
-        "full_name",
-        "first_name",
-        "forename",
-        "given_name",
-        "middle_name",
-        "last_name",
-    ),
-    *("surname", "family_name", "maiden_name", "initials", "postcode", "post_code", "postal_code", "zip", "zip_code"),
-    *(
-        "address",
-        "home_address",
-        "address_line",
-        "street",
-        "street_name",
-        "house_number",
-        "uprn",
-        "latitude",
-        "longitude",
-    ),
-    *("email", "e_mail", "email_address", "phone", "phone_number", "phone_no", "telephone", "telephone_number", "tel"),
-    *("tel_no", "mobile", "mobile_number", "mobile_phone", "fax", "fax_number", "ip_address"),
-    *("practice_id", "practice_code", "practice_name", "gp_practice", "gp_practice_code", "ods_code"),
-)
-"""Practices and organisations are told too: nothing about a single one may leave (local-run.md section 5)."""
-_ALONE = frozenset(
-    {"id", "name", "nhs", "chi", "uid", "zip", "address", "street", "phone", "mobile", "tel", "fax", "initials"}
-)
-"""Too common as the end of a longer name (`code_name`, `nhs` of a region) to mean the same there."""
-_COUNTING = frozenset(
-    {"n", "num", "number", "count", "counts", "no", "total", "has", "any", "missing", "distinct", "unique"}
-)
-_LONGEST_HEADER = 100
+from carrel.disclosure.cells import CellKind
+from carrel.disclosure.columns import NO_COUNTS, ReadColumn, ReadTable
+from carrel.disclosure.findings import DisclosureFinding, RuleId
+from carrel.disclosure.identifier_names import identifier_of
+from carrel.disclosure.policy import DisclosurePolicy
 
 
-def names_in(text: str) -> tuple[str, ...]:
-    """The names of a list: by commas or one a line, with comments from `#` on."""
-    lines = (line.partition("#")[0] for line in text.splitlines())
-    return tuple(name for line in lines for name in split_list(line) if words_of(name))
-
-
-def identifier_of(header: str, names: Collection[str] = IDENTIFIER_NAMES) -> str:
-    """The name of the list that a header stands for, in any case and spelling (`NHS no.`, `patientId`); "" for none.
-
-    Words before it do not matter (`mother_nhs_number`, `data.patient_id`), unless they count (`n_patient_id`); nor do
-    a number, `x` or `y` after it.
-    """
-    words = words_of(header[:_LONGEST_HEADER])
-    while len(words) > 1 and (words[-1] in ("x", "y") or words[-1].isdigit()):
-        words = words[:-1]
-    for name in names:
-        listed = "".join(words_of(name))
-        for start in range(len(words)):
-            is_whole = start == 0
-            if "".join(words[start:]) == listed and (is_whole or name not in _ALONE):
-                return "" if _COUNTING & set(words[:start]) else name
-    return ""
-
-
-def findings_of_identifiers(table: Table, names: Collection[str] = IDENTIFIER_NAMES) -> Iterator[DisclosureFinding]:
-    """A finding for each column that may identify people, by its header or, where that says nothing, by its cells.
-
-    No value is quoted: it may be somebody's.
-    """
-    for number, header in enumerate(table.header.cells):
-        if name := identifier_of(header, names):
+def identifier_names(read: ReadTable, policy: DisclosurePolicy) -> Iterator[DisclosureFinding]:
+    """Each column whose header says that it may identify people. No value is quoted: it may be somebody's."""
+    for column in read.columns:
+        if name := identifier_of(column.name, policy.identifiers):
             message = f"a column of this name may identify people ({name})"
-            yield DisclosureFinding(
-                rule=Rule.IDENTIFIER_NAME,
-                line=table.header.line,
-                column=header,
-                value="",
-                message=message,
-                subject=name,
-            )
-        elif kind := kind_of_values(table.column(number)):
+            yield read.column_finding(RuleId.IDENTIFIER_NAME, column, message, subject=name)
+
+
+def identifier_values(read: ReadTable, policy: DisclosurePolicy) -> Iterator[DisclosureFinding]:
+    """Each column whose header says nothing and whose cells look like what identifies people."""
+    for column in read.columns:
+        if (kind := kind_of_values(column.texts)) and not identifier_of(column.name, policy.identifiers):
             message = f"the values look like {kind}, which identify people"
-            yield DisclosureFinding(
-                rule=Rule.IDENTIFIER_VALUE,
-                line=table.header.line,
-                column=header,
-                value="",
-                message=message,
-                subject=kind,
-            )
+            yield read.column_finding(RuleId.IDENTIFIER_VALUE, column, message, subject=kind)
+
+
+_DATE = re.compile(r"[0-9]{1,4}([-/.])[0-9A-Za-z]{1,9}\1[0-9]{1,4}([ T].*)?|[0-9]{4}-?(Q[1-4]|W?[0-9]{1,2})")
+_MOST_ALIKE = 0.9
+"""Of a column's filled cells, so many are different from one another in a list of people."""
+_LONG_NUMBER = 6
+"""Digits from which on whole numbers that are all different may be people's numbers, not counts."""
+
+
+def many_labels(read: ReadTable, policy: DisclosurePolicy) -> Iterator[DisclosureFinding]:
+    """Each column that has a label of its own in nearly every row, and more labels than places have."""
+    for column in read.columns:
+        labels = {text for text in column.texts if text}
+        filled = len(column.texts) - column.kinds[CellKind.EMPTY]
+        if len(labels) <= policy.most_labels or len(labels) < _MOST_ALIKE * filled:
+            continue
+        if _labels_rows(column, labels) and not identifier_of(column.name, policy.identifiers):
+            message = f"{len(labels):,} different labels in {len(column.texts):,} rows: has each person a row?"
+            yield read.column_finding(RuleId.MANY_LABELS, column, message)
+
+
+def _labels_rows(column: ReadColumn, labels: set[str]) -> bool:
+    """Whether its cells are words, or numbers as long as people's, and no dates."""
+    most = _SHARE * len(labels)
+    if column.kinds[CellKind.TEXT] >= _SHARE * len(column.texts):
+        return sum(1 for label in labels if _DATE.fullmatch(label)) < most
+    if column.kinds[CellKind.COUNT] < _SHARE * len(column.texts) or NO_COUNTS.search(column.name):
+        return False
+    lengths = {len(label) for label in labels if label.isdigit()}
+    return len(lengths) == 1 and min(lengths) >= _LONG_NUMBER
 
 
 _NHS_NUMBER = re.compile(r"([0-9]{3})([ -]?)([0-9]{3})\2([0-9]{4})")
+_NHS_DIGITS = 10
 _POSTCODE = re.compile(r"[A-Z]{1,2}[0-9][A-Z0-9]? ?[0-9][ABD-HJLNP-UW-Z]{2}", re.IGNORECASE)
 _EMAIL = re.compile(r"[^@\s,;]{1,64}@[^@\s,;]{1,190}\.[a-z]{2,24}", re.IGNORECASE)
 _PHONE = re.compile(r"(?:\+44 ?|\(?0)[0-9](?:[ ()-]?[0-9]){8,9}")
@@ -163,20 +71,29 @@ def kind_of_values(cells: Sequence[str]) -> str:
 
     A tenth of all numbers of ten digits have the right check digit, so one alone is believed only in groups of 3, 3, 4.
     """
-    filled = [cell.strip() for cell in cells if cell.strip()]
+    filled = [stripped for cell in cells if (stripped := cell.strip())]
     if not filled:
         return ""
-    if any(_EMAIL.fullmatch(cell) for cell in filled):
+    if any("@" in cell and _EMAIL.fullmatch(cell) for cell in filled):
         return "e-mail addresses"
     distinct = set(filled)
-    numbers = {cell for cell in distinct if is_nhs_number(cell)}
+    numbers = {cell for cell in distinct if len(cell) >= _NHS_DIGITS and is_nhs_number(cell)}
     if len(numbers) >= _SHARE * len(distinct) and (len(numbers) > 1 or not max(numbers).isdigit()):
         return "NHS numbers"
-    if sum(1 for cell in filled if _POSTCODE.fullmatch(cell)) >= _SHARE * len(filled):
+    if _are_mostly(_POSTCODE, filled):
         return "postcodes"
-    if sum(1 for cell in filled if _PHONE.fullmatch(cell)) >= _SHARE * len(filled):
-        return "telephone numbers"
-    return ""
+    return "telephone numbers" if _are_mostly(_PHONE, filled) else ""
+
+
+def _are_mostly(pattern: re.Pattern[str], cells: Sequence[str]) -> bool:
+    """Whether the share of the cells that must look so does; it stops where too many do not."""
+    allowed = len(cells) - math.ceil(_SHARE * len(cells))
+    for cell in cells:
+        if not pattern.fullmatch(cell):
+            allowed -= 1
+            if allowed < 0:
+                return False
+    return True
 
 
 def is_nhs_number(text: str) -> bool:

@@ -3,19 +3,23 @@
 import json
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from itertools import chain, islice
+from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
-from carrel.disclosure.counts import MOST_FINDINGS, findings_of_counts
-from carrel.disclosure.findings import DisclosureFinding
-from carrel.disclosure.identifiers import IDENTIFIER_NAMES, findings_of_identifiers
+from carrel.disclosure.columns import ReadTable
+from carrel.disclosure.figures import IMAGE_TYPES, image_without_numbers
+from carrel.disclosure.findings import DisclosureFinding, RuleId
 from carrel.disclosure.jsons import Json
 from carrel.disclosure.markup import Markup
+from carrel.disclosure.policy import DisclosurePolicy
+from carrel.disclosure.rules import look_at_table
 from carrel.disclosure.tables import Table, TableRow, read_tables, tables_in_text
 from carrel.disclosure.texts import Unreadable, blocks_of, decoded
 from carrel.units.limits import MAX_TABLE_CELLS, MAX_TABLE_JSON
 
-_IMAGES = frozenset({".png", ".jpg", ".jpeg", ".svg", ".svgz"})
+DEFAULT_POLICY = DisclosurePolicy()
+MAX_FILE_FINDINGS = 2_000
+"""Of one file, over all its tables and rules."""
 _TEXTS = frozenset({".txt", ".md", ".log"})
 
 
@@ -33,13 +37,20 @@ class Look:
 
 def look_at(
     stream: BinaryIO,
-    suffix: str,
-    names: Collection[str] = IDENTIFIER_NAMES,
+    path: str,
+    policy: DisclosurePolicy = DEFAULT_POLICY,
     pulse: Callable[[], None] = lambda: None,
+    beside: Collection[str] | None = None,
 ) -> Look:
-    """The findings of a file with this suffix (lower case, with dot), at most MOST_FINDINGS. Contents never raise."""
-    if suffix in _IMAGES:
-        return Look(unchecked="it is an image; look at the numbers that it shows")
+    """The findings of a file of this path (or suffix), by the rules of one file. Contents never raise.
+
+    `beside`: paths of the files that go with it, among which an image's numbers are looked for; None: they are not.
+    """
+    suffix = PurePosixPath(path).suffix.lower() or path
+    if suffix in IMAGE_TYPES:
+        is_asked = beside is not None and RuleId.IMAGE_WITHOUT_NUMBERS not in policy.off
+        findings = tuple(image_without_numbers(path, beside or ())) if is_asked else ()
+        return Look(findings, "it is an image; look at the numbers that it shows")
     try:
         tables = tables_of(stream, suffix, pulse)
     except Unreadable as error:
@@ -47,14 +58,18 @@ def look_at(
     if not tables:
         is_table = suffix == ".csv"
         return Look(unchecked="it is not understood as a table" if is_table else "it has no table", is_blind=is_table)
-    if suffix == ".csv" and not any(table.rows for table in tables):
-        header_only = tuple(finding for table in tables for finding in findings_of_identifiers(table, names))
-        return Look(header_only, "" if header_only else "it has no rows below a header")
-    of_identifiers = chain.from_iterable(findings_of_identifiers(table, names) for table in tables)
-    of_counts = chain.from_iterable(map(findings_of_counts, tables))
-    findings = tuple(islice(chain(of_identifiers, of_counts), MOST_FINDINGS + 1))
-    is_cut = len(findings) > MOST_FINDINGS
-    return Look(findings[:MOST_FINDINGS], f"what follows the first {MOST_FINDINGS} findings" if is_cut else "")
+    told: list[DisclosureFinding] = []
+    unchecked: list[str] = []
+    for table in tables:
+        pulse()
+        look = look_at_table(ReadTable(table), policy)
+        told += look.findings
+        unchecked += look.unchecked
+    if suffix == ".csv" and not told and not any(table.rows for table in tables):
+        return Look(unchecked="it has no rows below a header")
+    if len(told) > MAX_FILE_FINDINGS:
+        unchecked.append(f"what follows the first {MAX_FILE_FINDINGS:,} findings")
+    return Look(tuple(told[:MAX_FILE_FINDINGS]), "; ".join(dict.fromkeys(unchecked)))
 
 
 def tables_of(stream: BinaryIO, suffix: str, pulse: Callable[[], None] = lambda: None) -> list[Table]:

@@ -18,7 +18,7 @@ from carrel.local.records import ActionRecord, record_path, to_bytes
 from carrel.messages import manifest as manifest_format
 from carrel.outputs import logs, manifest
 from carrel.outputs.diagnosis import notes_on, why_not_started
-from carrel.outputs.judgement import EndedJob, Judgement, identifying_notes, judge
+from carrel.outputs.judgement import EndedJob, Judgement, disclosure_notes, judge
 from carrel.outputs.level4 import HIGHLY_SENSITIVE, MINIMALLY_SENSITIVE, GateLimits
 from carrel.outputs.outcome import Ending
 from carrel.outputs.publication import Publication
@@ -77,7 +77,7 @@ def _judge(attempt: LocalAttempt, inspection: Inspection) -> AttemptResult:
     listing = walk_job(attempt.workspace, lambda path: is_reserved(path) or Path(path).name == GITIGNORE, attempt.check)
     unreadable_list = ""
     try:
-        limits = GateLimits(identifiers=attempt.context.settings.identifier_names)
+        limits = GateLimits(disclosure=attempt.context.settings.disclosure_policy)
     except LocalError as error:
         limits, unreadable_list = GateLimits(), str(error)
     job = EndedJob(
@@ -99,7 +99,7 @@ def _judge(attempt: LocalAttempt, inspection: Inspection) -> AttemptResult:
     outputs, outcome = judgement.matched.outputs, judgement.outcome
     notes = notes_on(inspection, attempt.workspace, attempt.args)
     if not unreadable_list:
-        notes += identifying_notes(job, outputs)
+        notes += disclosure_notes(job, outputs)
     elif job.gated(outputs):
         notes += (f"Columns that may identify people: not checked: {unreadable_list}",)
     if judgement.too_much and inspection.exit_code == 0:

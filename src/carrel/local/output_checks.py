@@ -9,9 +9,10 @@ from pathlib import Path
 
 from carrel.disclosure.findings import IDENTIFYING, DisclosureFinding
 from carrel.disclosure.outputs import Look, look_at
-from carrel.local.settings import LocalSettings
+from carrel.disclosure.policy import DisclosurePolicy
+from carrel.disclosure.rules import rules_version
 from carrel.local.study import Study
-from carrel.outputs.level4 import MODERATELY_SENSITIVE, GateLimits, check_file, suffix_of
+from carrel.outputs.level4 import MODERATELY_SENSITIVE, GateLimits, check_file
 from carrel.outputs.matching import match_pattern, matches
 from carrel.outputs.walk import Refusal, walk
 from carrel.project.patterns import is_reserved
@@ -41,7 +42,7 @@ class CheckedFile:
         return bool(self.excluded or self.findings or self.unseen or self.is_blind)
 
 
-def check_study(study: Study) -> list[CheckedFile]:
+def check_study(study: Study, policy: DisclosurePolicy) -> list[CheckedFile]:
     """Every moderately sensitive output that is here, by path, and whatever here may be or hold one but is no file.
 
     The folder is the researcher's own: a file with a second name somewhere (a backup by hard links, what `run --debug`
@@ -53,8 +54,7 @@ def check_study(study: Study) -> list[CheckedFile]:
     linked = [refusal.path for refusal in listing.refused if _is_regular(study.folder / refusal.path)]
     present = [file.path for file in listing.files] + linked
     paths = {path for pattern in patterns for path in match_pattern(pattern, present)}
-    names = LocalSettings.from_env().identifier_names
-    checked = [_check_output(study, path, names) for path in paths]
+    checked = [_check_output(study, path, paths, policy) for path in paths]
     hidden = (refusal for refusal in listing.refused if refusal.path not in linked)
     checked += [
         CheckedFile(path=refusal.path, unseen=refusal.reason) for refusal in hidden if _may_hide(refusal, patterns)
@@ -76,9 +76,9 @@ def _may_hide(refusal: Refusal, patterns: Iterable[str]) -> bool:
     return any(not refusal.path or matches("/".join(folder), refusal.path) for folder in folders)
 
 
-def _check_output(study: Study, path: str, names: Collection[str]) -> CheckedFile:
+def _check_output(study: Study, path: str, beside: Collection[str], policy: DisclosurePolicy) -> CheckedFile:
     exclusion = check_file(study.folder, path, GateLimits())
-    look = _look_at(study, path, names)
+    look = _look_at(study, path, beside, policy)
     if exclusion is None:
         return CheckedFile(path=path, findings=look.findings, unchecked=look.unchecked, is_blind=look.is_blind)
     barred = GateLimits().barred
@@ -87,24 +87,32 @@ def _check_output(study: Study, path: str, names: Collection[str]) -> CheckedFil
     return CheckedFile(path=path, excluded=exclusion.reason, findings=findings)
 
 
-def _look_at(study: Study, path: str, names: Collection[str]) -> Look:
+def _look_at(study: Study, path: str, beside: Collection[str], policy: DisclosurePolicy) -> Look:
     try:
         with os.fdopen(open_beneath(study.folder, path), "rb") as stream:
             if os.fstat(stream.fileno()).st_size > GateLimits().max_filesize:
                 return Look(unchecked="it is too large", is_blind=True)
-            return look_at(stream, suffix_of(path), names)
+            return look_at(stream, path, policy, beside=beside)
     except (OSError, ValueError):
         return Look(unchecked="it cannot be read", is_blind=True)
 
 
 def lines(files: Iterable[CheckedFile]) -> Iterator[str]:
-    """A line for each file and each finding: `path:line: column: value: message`."""
+    """A line for each file and each finding: `path:line: column: value: message [rule]`."""
     for file in files:
         if verdict := _verdict(file):
             yield f"{file.path}: {verdict}"
         for finding in file.findings:
-            parts = [_shown(finding.column), *([_shown(finding.value)] if finding.value else []), finding.message]
-            yield f"{file.path}:{finding.line}: {': '.join(parts)}"
+            shown = [_shown(text) for text in (finding.column, finding.value) if text]
+            place = f"{file.path}:{finding.line}" if finding.line else file.path
+            yield f"{place}: {': '.join([*shown, finding.message])} [{finding.rule}]"
+
+
+def policy_lines(policy: DisclosurePolicy) -> Iterator[str]:
+    """The rules and thresholds that the files were held to, to be kept with what was found."""
+    yield f"Rules: {rules_version()}"
+    settings = {key: value for key, value in policy.as_record().items() if value not in ([], ())}
+    yield "Policy: " + ", ".join(f"{key} {value}" for key, value in settings.items())
 
 
 def _verdict(file: CheckedFile) -> str:
@@ -123,7 +131,7 @@ def _shown(text: str) -> str:
     return printable(text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}...")
 
 
-def html_report(study: Study, files: Iterable[CheckedFile]) -> str:
+def html_report(study: Study, files: Iterable[CheckedFile], policy: DisclosurePolicy) -> str:
     """One page, with no script and nothing from elsewhere."""
     rows = "\n".join(row for file in files for row in _html_rows(file))
     title = f"Outputs of {escape(study.name)}"
@@ -132,16 +140,18 @@ def html_report(study: Study, files: Iterable[CheckedFile]) -> str:
         "<style>body{font-family:sans-serif;margin:2rem}td,th{padding:.3rem .8rem;text-align:left}"
         "tr.no td{background:#fde8e8}tr.look td{background:#fff6dd}</style></head>\n"
         f"<body><h1>{title}</h1>\n<table><tr><th>File</th><th>Line</th><th>Column</th><th>Value</th>"
-        f"<th>DisclosureFinding</th></tr>\n{rows}\n</table></body></html>\n"
+        f"<th>Finding</th><th>Rule</th></tr>\n{rows}\n</table>\n"
+        f"<p>{'<br>'.join(map(escape, policy_lines(policy)))}</p></body></html>\n"
     )
 
 
 def _html_rows(file: CheckedFile) -> Iterator[str]:
     if verdict := _verdict(file):
         kind = "no" if file.excluded else "look" if file.needs_a_look else "ok"
-        yield _html_row(kind, file.path, "", "", "", verdict)
+        yield _html_row(kind, file.path, "", "", "", verdict, "")
     for finding in file.findings:
-        cells = (file.path, str(finding.line), _shown(finding.column), _shown(finding.value), finding.message)
+        line = str(finding.line) if finding.line else ""
+        cells = (file.path, line, _shown(finding.column), _shown(finding.value), finding.message, finding.rule)
         yield _html_row("look", *cells)
 
 
@@ -149,5 +159,5 @@ def _html_row(kind: str, *cells: str) -> str:
     return f'<tr class="{kind}">' + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
 
 
-def write_report(path: Path, study: Study, files: Iterable[CheckedFile]) -> None:
-    path.write_text(html_report(study, files), "utf-8")
+def write_report(path: Path, study: Study, files: Iterable[CheckedFile], policy: DisclosurePolicy) -> None:
+    path.write_text(html_report(study, files, policy), "utf-8")

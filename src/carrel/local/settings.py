@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from carrel.local.errors import LocalError
 
 if TYPE_CHECKING:
+    from carrel.disclosure.policy import DisclosurePolicy
     from carrel.executors.base import Executor
     from carrel.local.study import Study
     from carrel.project import RunCommand
@@ -21,7 +22,7 @@ DEFAULT_REGISTRY = "ghcr.io/opensafely-core"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalSettings:
-    """EXECUTOR, TOOLCHAINS_DIR, DOCKER_REGISTRY, STATA_LICENSE, IDENTIFIER_COLUMNS(_FILE), CATALOGUES_DIR."""
+    """EXECUTOR, TOOLCHAINS_DIR, DOCKER_REGISTRY, STATA_LICENSE, IDENTIFIER_COLUMNS(_FILE), ..."""
 
     executor: str = "auto"
     toolchains_dir: Path = Path("toolchains")
@@ -31,6 +32,9 @@ class LocalSettings:
     """Further names of columns that may identify people, by commas."""
     identifier_columns_file: Path | None = None
     """A file of such names, one a line, with comments from `#` on."""
+
+    review_policy: Path | None = None
+    """A backend's policy file: its `disclosure:` has the thresholds of the disclosure rules."""
 
     catalogues_dir: Path | None = None
     """A folder of backends' catalogues (`<backend>.json`), by which `carrel check` says where actions can run."""
@@ -43,14 +47,19 @@ class LocalSettings:
         return (SITE_CATALOGUES,) if SITE_CATALOGUES.is_dir() else ()
 
     @property
-    def identifier_names(self) -> tuple[str, ...]:
-        """Names of columns that may identify people: Carrel's list, and the backend's. Raises LocalError."""
+    def disclosure_policy(self) -> "DisclosurePolicy":
+        """What the disclosure rules hold outputs to, with the names of columns that settings add. Raises LocalError."""
+        from carrel.outputs.disclosure_policy import read_policy_file
         from carrel.outputs.identifiers import read_identifier_names
 
         try:
-            return read_identifier_names(self.identifier_columns, self.identifier_columns_file)
+            names = read_identifier_names(self.identifier_columns, self.identifier_columns_file)
         except ValueError as error:
             raise LocalError(f"IDENTIFIER_COLUMNS_FILE: {error}") from None
+        try:
+            return read_policy_file(self.review_policy, names)
+        except ValueError as error:
+            raise LocalError(f"The policy cannot be used.\n{error}") from None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "LocalSettings":
@@ -63,6 +72,7 @@ class LocalSettings:
             stata_license=env.get("STATA_LICENSE", ""),
             identifier_columns=env.get("IDENTIFIER_COLUMNS", ""),
             identifier_columns_file=Path(listed) if (listed := env.get("IDENTIFIER_COLUMNS_FILE")) else None,
+            review_policy=Path(policy) if (policy := env.get("REVIEW_POLICY")) else None,
             catalogues_dir=Path(folder) if (folder := env.get("CATALOGUES_DIR")) else None,
         )
 

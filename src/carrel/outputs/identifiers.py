@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from carrel.disclosure.identifiers import IDENTIFIER_NAMES, names_in
+from carrel.disclosure.identifier_names import IDENTIFIER_NAMES, names_in
 from carrel.units.limits import MAX_IDENTIFIER_LIST_BYTES
 
 

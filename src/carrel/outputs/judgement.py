@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from carrel.outputs.level4 import HIGHLY_SENSITIVE, Exclusion, GateLimits, check_file, identifying_columns
+from carrel.outputs.level4 import HIGHLY_SENSITIVE, Exclusion, GateLimits, check_file, disclosure_sentences
 from carrel.outputs.matching import NOTHING_MATCHED, MatchedOutputs, too_much, with_unfit
 from carrel.outputs.outcome import AttemptOutcome, Ending, outcome_of
 from carrel.outputs.unchanged_files import PlacedFile, match_changed_files
@@ -73,10 +73,10 @@ def judge(job: EndedJob, ending: Ending, listing: Listing | None) -> Judgement:
     return Judgement(matched=matched, outcome=outcome, exclusions=exclusions, refused=listing.refused, too_much=reason)
 
 
-def identifying_notes(job: EndedJob, outputs: Mapping[str, str]) -> tuple[str, ...]:
-    """A line for each column of an output that checkers may see and that may identify people; by path."""
+def disclosure_notes(job: EndedJob, outputs: Mapping[str, str]) -> tuple[str, ...]:
+    """What the disclosure rules say of the outputs that checkers may see, in lines for the log; by path."""
     return tuple(
         f"{path}: {sentence}"
         for path in sorted(job.gated(outputs))
-        for sentence in identifying_columns(job.workspace, path, job.limits, job.check)
+        for sentence in disclosure_sentences(job.workspace, path, job.limits, job.check)
     )

@@ -6,6 +6,7 @@ The contract's rules and words, closed where the contract is open: a file that c
 import logging
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,9 +14,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from carrel.disclosure.findings import IDENTIFYING
-from carrel.disclosure.identifiers import IDENTIFIER_NAMES
 from carrel.disclosure.mentions import Mention
-from carrel.disclosure.outputs import Look, look_at
+from carrel.disclosure.outputs import DEFAULT_POLICY, Look, look_at
+from carrel.disclosure.policy import DisclosurePolicy
 from carrel.disclosure.texts import Unreadable
 from carrel.outputs.level4_contents import PATIENT_ID, ContentFacts, inspect
 from carrel.project import LEVEL4_FILE_TYPES
@@ -44,10 +45,10 @@ class GateLimits:
     file_types: Collection[str] = field(default=LEVEL4_FILE_TYPES)
     barred: Collection[str] = (PATIENT_ID,)
     """Names of columns that bar a file, in any case and with any marks in the place of `_`."""
-    identifiers: Collection[str] = IDENTIFIER_NAMES
-    """Names of columns that may identify people."""
+    disclosure: DisclosurePolicy = DEFAULT_POLICY
+    """What the disclosure rules hold a file to. They bar nothing, but for `bars_all`."""
     bars_all: bool = False
-    """Whether each of these bars a file too, by the backend's policy."""
+    """Whether each column that may identify people bars a file too, by the backend's policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +111,7 @@ def _content_findings(
     try:
         facts = inspect(stream, suffix, limits.max_filesize, limits.barred, watched)
         stream.seek(0)
-        identifying = (
-            _identifying(path, look_at(stream, suffix, limits.identifiers, watched)) if limits.bars_all else []
-        )
+        identifying = _identifying(path, look_at(stream, suffix, limits.disclosure, watched)) if limits.bars_all else []
     except Unreadable as error:
         return [_unreadable(path, str(error))]
     except Exception as error:
@@ -162,26 +161,32 @@ def _identifying(path: str, look: Look) -> list[Exclusion]:
     ]
 
 
-def identifying_columns(
+def disclosure_sentences(
     root: Path, path: str, limits: GateLimits, pulse: Callable[[], None] = lambda: None
 ) -> list[str]:
-    """A sentence for each column of a file that may identify people, for the job's log: it quotes nothing of the file.
+    """What the disclosure rules say of a file, for the job's log: it quotes nothing of the file, and bars nothing.
 
-    A file that cannot be looked at says so in a sentence too. Raises what `pulse` raises.
+    A sentence for each column that may identify people, and one that counts what the other rules found. A file that
+    cannot be looked at says so in a sentence too. Raises what `pulse` raises.
     """
     watched = _Pulse(pulse)
     try:
         with os.fdopen(open_beneath(root, path), "rb") as stream, _reader_slot(pulse):
             if os.fstat(stream.fileno()).st_size > limits.max_filesize:
                 return []
-            look = look_at(stream, suffix_of(path), limits.identifiers, watched)
+            look = look_at(stream, suffix_of(path), limits.disclosure, watched)
     except Exception as error:
         if error is watched.raised:
             raise
         return [f"not checked: the check failed ({type(error).__name__})"]
     if look.is_blind:
         return [f"not checked: {look.unchecked}"]
-    return list(dict.fromkeys(finding.message for finding in look.findings if finding.rule in IDENTIFYING))
+    sentences = list(dict.fromkeys(finding.message for finding in look.findings if finding.rule in IDENTIFYING))
+    others = Counter(finding.rule for finding in look.findings if finding.rule not in IDENTIFYING)
+    if others:
+        listed = ", ".join(f"{rule} {count}" for rule, count in others.items())
+        sentences.append(f"the disclosure rules found: {listed} (`carrel check-outputs` shows the cells)")
+    return sentences
 
 
 def _too_large(path: str, size: int, limit: int) -> Exclusion:
