@@ -22,8 +22,8 @@ def serve(
 
     `port` 0 takes a free one; `on_ready(port)` is called once connections are taken. `with_sweep`: run in threads of
     this process what else the apps need (the controller's sweep and its links to polled job servers, the job server's
-    link). `set_up_logs`: False where the caller has done it. `threads`: at least one more per backend than the requests
-    to answer at once, since each agent's long poll holds one (the default sees to it).
+    link, the review site's uploads). `set_up_logs`: False where the caller has done it. `threads`: at least one more
+    per backend than the requests to answer at once, since each agent's long poll holds one (the default sees to it).
 
     Raises CannotStart or SettingsError, with a sentence.
     """
@@ -61,10 +61,12 @@ def serve(
         starts.append(link_process.start_thread)
     if "review" in settings.APPS:
         from carrel.review import checks as review_checks
+        from carrel.review.sending import process as sending_process
 
         _require("DJANGO_REVIEW_SECRET_KEY", "REVIEW_URL")
         review_checks.before_start()
         known_sessions.append(review_checks.session_known)
+        starts.append(sending_process.start_thread)
     if set_up_logs:
         from carrel.telemetry.start import start
 

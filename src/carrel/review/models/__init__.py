@@ -16,7 +16,7 @@ from carrel.review.models.requests import (
     RequestFile,
     SubmittedReview,
 )
-from carrel.review.models.sending import ReviewNotice
+from carrel.review.models.sending import ReviewLease, ReviewNotice
 
 __all__ = [
     "Account",
@@ -31,6 +31,7 @@ __all__ = [
     "ReleaseRequest",
     "RequestClaim",
     "RequestFile",
+    "ReviewLease",
     "ReviewNotice",
     "SubmittedReview",
 ]

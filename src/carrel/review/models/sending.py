@@ -1,4 +1,4 @@
-"""What is told to the job server of a request, until it has been told."""
+"""What is told to the job server of a request, until it has been told; and which process does the sending."""
 
 from django.db import models
 from django.utils import timezone
@@ -25,3 +25,14 @@ class ReviewNotice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event_type} of {self.request_id}"
+
+
+class ReviewLease(models.Model):
+    """One process at a time does this work; when it is killed, another may take it up once the time is over."""
+
+    name = models.CharField(max_length=120, unique=True)
+    holder = models.CharField(max_length=64)
+    expires_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.name} by {self.holder}"

@@ -5,12 +5,17 @@ the request's id.
 """
 
 from collections import Counter
+from datetime import timedelta
+
+from django.utils import timezone
 
 from carrel.review import settings
 from carrel.review.audit_types import AuditType
 from carrel.review.machine import RequestStatus
 from carrel.review.models import AuditEvent, ReleaseRequest, ReviewNotice
+from carrel.review.retries import pause_after
 
+MOST_PROBLEM = 500
 TOLD_OF = {
     AuditType.REQUEST_FILE_ADD: "files added",
     AuditType.REQUEST_FILE_UPDATE: "files updated",
@@ -68,4 +73,18 @@ def tell(request: ReleaseRequest, by: str, *, turn: int, is_again: bool = False)
             "user": by,
             "updates": updates,
         },
+    )
+
+
+def sent(notice: ReviewNotice, problem: str) -> None:
+    """Note that the job server was told. `problem`: what it could not do with it."""
+    ReviewNotice.objects.filter(pk=notice.pk).update(sent_at=timezone.now(), problem=problem[:MOST_PROBLEM])
+
+
+def postponed(notice: ReviewNotice, problem: str) -> None:
+    """Note why the job server could not be told; it is tried again after a pause."""
+    attempts, longest = notice.attempts + 1, settings.get().review_upload_retry
+    pause = pause_after(attempts, longest, f"notice {notice.pk}")
+    ReviewNotice.objects.filter(pk=notice.pk, sent_at=None).update(
+        attempts=attempts, next_attempt_at=timezone.now() + timedelta(seconds=pause), problem=problem[:MOST_PROBLEM]
     )

@@ -4,11 +4,12 @@ What uploads asks for `waiting_files`, opens each by `opened_for_upload`, and sa
 `failed`. It may be killed anywhere: the rows say what has left, and uploading twice is uploading once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from carrel.review import copies, policy
@@ -67,18 +68,11 @@ def started(request: ReleaseRequest, release_url: str) -> None:
     ReleaseRequest.objects.filter(pk=request.pk, status=RequestStatus.APPROVED).update(release_url=release_url[:500])
 
 
-def attempted(file: RequestFile) -> None:
-    """Note that a file is about to be uploaded."""
-    with transaction.atomic():
-        row = RequestFile.objects.select_for_update().get(pk=file.pk)
-        row.upload_attempts += 1
-        row.upload_attempted_at = timezone.now()
-        row.save(update_fields=["upload_attempts", "upload_attempted_at"])
-
-
-def failed(file: RequestFile, error: str) -> None:
-    """Note why a file could not be uploaded, in a sentence without anything of its contents."""
-    RequestFile.objects.filter(pk=file.pk, uploaded_at=None).update(upload_error=error[:MOST_ERROR])
+def failed(files: Sequence[RequestFile], error: str) -> None:
+    """Note that an attempt at these files failed, and why, in a sentence without anything of their contents."""
+    RequestFile.objects.filter(pk__in=[file.pk for file in files], uploaded_at=None).update(
+        upload_attempts=F("upload_attempts") + 1, upload_attempted_at=timezone.now(), upload_error=error[:MOST_ERROR]
+    )
 
 
 def uploaded(file: RequestFile, sha256: str) -> ReleaseRequest:
