@@ -3,16 +3,18 @@
 import json
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
 from carrel.disclosure.columns import ReadTable
+from carrel.disclosure.differences import paired, small_differences
 from carrel.disclosure.figures import IMAGE_TYPES, image_without_numbers
 from carrel.disclosure.findings import DisclosureFinding, RuleId
 from carrel.disclosure.jsons import Json
 from carrel.disclosure.markup import Markup
 from carrel.disclosure.policy import DisclosurePolicy
-from carrel.disclosure.rules import look_at_table
+from carrel.disclosure.rules import MOST_FINDINGS, look_at_table
 from carrel.disclosure.tables import Table, TableRow, read_tables, tables_in_text
 from carrel.disclosure.texts import Unreadable, blocks_of, decoded
 from carrel.units.limits import MAX_TABLE_CELLS, MAX_TABLE_JSON
@@ -70,6 +72,33 @@ def look_at(
     if len(told) > MAX_FILE_FINDINGS:
         unchecked.append(f"what follows the first {MAX_FILE_FINDINGS:,} findings")
     return Look(tuple(told[:MAX_FILE_FINDINGS]), "; ".join(dict.fromkeys(unchecked)))
+
+
+def look_at_difference(
+    earlier: BinaryIO,
+    current: BinaryIO,
+    path: str,
+    policy: DisclosurePolicy,
+    compared_with: str,
+    pulse: Callable[[], None] = lambda: None,
+) -> Look:
+    """What the rules of two tables say of two versions of a file. `compared_with` names what the earlier one is of.
+
+    `unchecked` says why they could not be compared; two files without tables have nothing to compare. Contents never
+    raise.
+    """
+    suffix = PurePosixPath(path).suffix.lower() or path
+    if suffix in IMAGE_TYPES:
+        return Look(unchecked="it is an image; compare it by eye")
+    try:
+        tables = [tables_of(stream, suffix, pulse) for stream in (earlier, current)]
+    except Unreadable as error:
+        return Look(unchecked=f"not compared with {compared_with}: {error}", is_blind=True)
+    pairs = paired(*tables)
+    told = chain.from_iterable(small_differences(one, other, policy, compared_with) for one, other in pairs)
+    findings = tuple(islice(told, MOST_FINDINGS + 1))
+    more = f"what follows the first {MOST_FINDINGS} differences to {compared_with}"
+    return Look(findings[:MOST_FINDINGS], more if len(findings) > MOST_FINDINGS else "")
 
 
 def tables_of(stream: BinaryIO, suffix: str, pulse: Callable[[], None] = lambda: None) -> list[Table]:
