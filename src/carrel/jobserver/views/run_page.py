@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from carrel.jobs.statuses import State
-from carrel.jobserver import studies
+from carrel.jobserver import backend_standing, studies
 from carrel.jobserver.accounts import has_second_factor
 from carrel.jobserver.models import Backend, Job, Project, Workspace
 from carrel.jobserver.models.projects import NotifyWhen
@@ -28,7 +28,6 @@ from carrel.jobserver.runs.matrix import MatrixRow
 from carrel.jobserver.runs.preview import Wish
 from carrel.jobserver.service.submissions import MAX_KEY, Submission, SubmissionError, submit
 from carrel.jobserver.studies import StudyFault, StudyUnavailable
-from carrel.jobserver.views.chrome import state_of
 from carrel.jobserver.views.matrix_cells import ShownRow, tick_rows
 from carrel.jobserver.views.posting import SeeOther
 from carrel.pages.formats import plain_duration
@@ -280,13 +279,15 @@ def heads_of(options: RunChoices, rows: tuple[MatrixRow, ...]) -> list[ColumnHea
 
 def standing_of(backend: Backend, running: int, waiting: int) -> tuple[str, datetime | None]:
     """Say how a backend is, and since when where that matters: "up · 2 running, 1 waiting"; "paused since"."""
-    match state_of(backend):
+    match backend_standing.standing_of(backend, timezone.now()).state:
         case BackendState.PAUSED:
             return "paused since", backend.paused_since
         case BackendState.MAINTENANCE:
             return "maintenance since", backend.maintenance_since
         case BackendState.MISSING:
             return "not heard of since", backend.last_seen_at
+        case None:
+            return "not heard of yet", None
     busy = [f"{count} {word}" for count, word in ((running, "running"), (waiting, "waiting")) if count]
     return f"up · {', '.join(busy) or 'idle'}", None
 
