@@ -117,7 +117,7 @@ def test_a_researchers_day(day: Days) -> None:
         expect(page.locator("#run-buttons")).not_to_contain_text("Cancel", timeout=ENDED)
 
         page.goto(f"{WORKSPACE.format('day')}schedules/")
-        page.get_by_role("link", name="Schedule runs").click()
+        page.get_by_role("link", name="New schedule").click()
         page.locator("input[name=cron]").fill("0 2 * * *")
         page.locator("input[name=actions-north][value=extract]").check()
         page.get_by_role("button", name="Schedule", exact=True).click()

@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 from tests.support.jobserver import add_person, add_project, browse
 
+from carrel.jobserver import audit_log
 from carrel.jobserver.audit_log import cell_of, csv_lines, events_of
 from carrel.jobserver.models import AuditEvent
 from carrel.jobserver.models.audit import SECURITY
@@ -44,6 +45,19 @@ def lead() -> Client:
 )
 def test_filters(lead: Client, query: dict[str, str], count: int) -> None:
     assert events_of(query).count() == count
+
+
+def test_words_are_looked_for_in_the_newest_events_and_the_page_says_so(
+    lead: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "newest" not in lead.get("/staff/audit/?q=ann").content.decode().replace("newest first", "")
+    monkeypatch.setattr(audit_log, "NEWEST_SEARCHED", 1)
+    page = lead.get("/staff/audit/?q=ann").content.decode()
+    assert "No event" in page
+    assert "Words are looked for in the newest" in page
+    # The files hold all, and other filters look at everything.
+    assert b"role.removed" in b"".join(lead.get("/staff/audit/export.csv?q=ann").streaming_content)
+    assert "role.removed" in lead.get("/staff/audit/?subject=ann").content.decode()
 
 
 def test_the_page_says_what_became_of_what(lead: Client) -> None:

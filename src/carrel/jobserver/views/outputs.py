@@ -15,6 +15,7 @@ from carrel.jobserver.rights.access import EVERYBODY, SIGNED_IN, CarrelRequest, 
 from carrel.jobserver.rights.permissions import Permission
 from carrel.jobserver.service import publications, releases
 from carrel.jobserver.views.posting import SeeOther
+from carrel.jobserver.views.workspace import links_of
 from carrel.pages.frame import PageLink
 from carrel.pages.lists import page_of
 
@@ -26,7 +27,7 @@ def outputs(request: CarrelRequest, *, project: Project, workspace: Workspace) -
     files = latest_of(workspace)
     releases.record_listing(request, workspace)
     context = {
-        **_frame(project, workspace, "Outputs"),
+        **_frame(request, project, workspace, "Outputs"),
         "files": files,
         "may_draft": request.rights.holds(Permission.SNAPSHOT_CREATE, project_id=project.pk),
         "snapshots": workspace.snapshots.select_related("created_by")[:20],
@@ -56,7 +57,7 @@ def release_list(request: CarrelRequest, *, project: Project, workspace: Workspa
             arrived=Count("files", filter=Q(files__uploaded_at__isnull=False, files__deleted_at__isnull=True)),
         )
     context = {
-        **_frame(project, workspace, "Releases"),
+        **_frame(request, project, workspace, "Releases"),
         "page": page_of(request.GET, rows),
         "may_view": may_view,
     }
@@ -70,7 +71,7 @@ def release_page(request: CarrelRequest, *, project: Project, workspace: Workspa
         raise Http404("There is no such release in this workspace.")
     releases.record_listing(request, workspace, row)
     context = {
-        **_frame(project, workspace, row.pk),
+        **_frame(request, project, workspace, row.pk),
         "release": row,
         "files": row.files.select_related("backend", "deleted_by"),
         "may_delete": request.rights.holds(
@@ -94,7 +95,7 @@ def delete_file(
         messages.success(request, f"{row.full_name} is deleted.")
         return SeeOther(back)
     context = {
-        **_frame(project, workspace, row.full_name),
+        **_frame(request, project, workspace, row.full_name),
         "question": f"Delete {row.full_name}?",
         "consequence": "Its bytes are removed for good, wherever they are shown. That there was a file, and that you "
         "deleted it, stays on record.",
@@ -136,7 +137,7 @@ def published_file(request: CarrelRequest, *, project: Project, workspace: Works
 def published(request: CarrelRequest, *, project: Project, workspace: Workspace) -> HttpResponse:
     """What of this workspace is public."""
     context = {
-        **_frame(project, workspace, "Published outputs"),
+        **_frame(request, project, workspace, "Published outputs"),
         "snapshots": workspace.snapshots.published().prefetch_related("files__backend"),
     }
     return render(request, "jobserver/outputs/published.html", context)
@@ -156,7 +157,7 @@ def snapshot_page(request: CarrelRequest, *, project: Project, workspace: Worksp
         releases.record_listing(request, workspace)
     requests = list(row.publish_requests.select_related("created_by", "decision_by", "ended_by"))
     context = {
-        **_frame(project, workspace, f"Snapshot {row.pk}"),
+        **_frame(request, project, workspace, f"Snapshot {row.pk}"),
         "snapshot": row,
         "files": row.files.select_related("backend"),
         "is_public": is_public,
@@ -205,10 +206,10 @@ def _file(workspace: Workspace, file_id: str, **by: str) -> ReleaseFile:
     return row
 
 
-def _frame(project: Project, workspace: Workspace, title: str) -> dict[str, Any]:
+def _frame(request: CarrelRequest, project: Project, workspace: Workspace, title: str) -> dict[str, Any]:
     above = f"/{project.slug}/"
     crumbs = [PageLink(project.name, above), PageLink(workspace.name, f"{above}{workspace.name}/"), PageLink(title)]
-    return {"project": project, "workspace": workspace, "crumbs": crumbs}
+    return {"project": project, "workspace": workspace, "crumbs": crumbs, "links": links_of(request, workspace)}
 
 
 _HERE = "<slug:project>/<slug:workspace>"

@@ -112,16 +112,15 @@ def may_run(request: CarrelRequest, workspace: Workspace) -> bool:
 
 
 def links_of(request: CarrelRequest, workspace: Workspace) -> list[PageLink]:
-    """Return the pages of a workspace, of those that the person may open."""
+    """Return the pages of a workspace that the person may open, as tabs."""
     here = [workspace.project.slug, workspace.name]
     names = [("Runs", "workspace-log"), ("Releases", "releases"), ("Schedules", "schedules")]
     if request.rights.holds(Permission.RELEASE_FILE_VIEW, project_id=workspace.project_id):
         names.insert(1, ("Outputs", "outputs"))
     if request.rights.holds(Permission.WORKSPACE_CREATE, project_id=workspace.project_id):
         names.append(("Settings", "workspace-edit"))
-    return [PageLink("Actions", workspace.get_absolute_url(), current=True)] + [
-        PageLink(label, reverse(name, args=here)) for label, name in names
-    ]
+    urls = [("Actions", workspace.get_absolute_url())] + [(label, reverse(name, args=here)) for label, name in names]
+    return [PageLink(label, url, current=url == request.path) for label, url in urls]
 
 
 # --- settings
@@ -159,6 +158,7 @@ def edit_workspace(request: CarrelRequest, *, project: Project, workspace: Works
         standing=f"Of {workspace.name}. Its repository and branch never change.",
         verb="Save",
         workspace=workspace,
+        links=links_of(request, workspace),
         may_archive=request.rights.holds(Permission.WORKSPACE_ARCHIVE, project_id=project.pk),
         back_url=workspace.get_absolute_url(),
         crumbs=crumbs_below(workspace, "Settings"),
