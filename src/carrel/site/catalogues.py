@@ -58,7 +58,7 @@ def write_catalogues(
 ) -> dict[str, Any]:
     """Write the catalogue of each backend, and return them by backend, as JSON has them.
 
-    One without databases has that of the `dummies`, studies with dummy data, if there are any. A database that cannot be
+    One without databases has that of `dummies`, studies with dummy data, if there are any. A database that cannot be
     described is told of, and keeps no site from starting: its actions are not checked.
     """
     site.catalogues.mkdir(exist_ok=True)
