@@ -9,7 +9,8 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 
-from carrel.jobserver.models import Project, ReleaseFile, Snapshot, Workspace
+from carrel.jobserver.models import Project, PublishRequest, ReleaseFile, Snapshot, Workspace
+from carrel.jobserver.models.releases import APPROVED
 from carrel.jobserver.released_files import file_response, latest_of, refusal_to_open
 from carrel.jobserver.rights.access import EVERYBODY, SIGNED_IN, CarrelRequest, Page, forbidden, permitted
 from carrel.jobserver.rights.permissions import Permission
@@ -18,6 +19,7 @@ from carrel.jobserver.views.posting import SeeOther
 from carrel.jobserver.views.workspace import links_of
 from carrel.pages.frame import PageLink
 from carrel.pages.lists import page_of
+from carrel.pages.templatetags.pages import day
 
 
 def outputs(request: CarrelRequest, *, project: Project, workspace: Workspace) -> HttpResponse:
@@ -31,6 +33,7 @@ def outputs(request: CarrelRequest, *, project: Project, workspace: Workspace) -
         "files": files,
         "may_draft": request.rights.holds(Permission.SNAPSHOT_CREATE, project_id=project.pk),
         "snapshots": workspace.snapshots.select_related("created_by")[:20],
+        "public": set(workspace.snapshots.published().values_list("pk", flat=True)),
     }
     return render(request, "jobserver/outputs/outputs.html", context)
 
@@ -145,7 +148,7 @@ def published(request: CarrelRequest, *, project: Project, workspace: Workspace)
 
 def snapshot_page(request: CarrelRequest, *, project: Project, workspace: Workspace, snapshot: int) -> HttpResponse:
     """A draft, or what became of it: public for everybody once it is approved, until it is taken back."""
-    row = workspace.snapshots.select_related("created_by").filter(pk=snapshot).first()
+    row = workspace.snapshots.select_related("created_by", "workspace__project").filter(pk=snapshot).first()
     if row is None:
         raise Http404("There is no such snapshot in this workspace.")
     is_public = row.is_published
@@ -162,10 +165,20 @@ def snapshot_page(request: CarrelRequest, *, project: Project, workspace: Worksp
         "files": row.files.select_related("backend"),
         "is_public": is_public,
         "requests": requests,
+        "citation": citation_of(request, row, requests) if is_public else "",
         "is_pending": any(request.decision is None for request in requests),
         "may_publish": request.rights.holds(Permission.SNAPSHOT_PUBLISH, project_id=project.pk),
     }
     return render(request, "jobserver/outputs/snapshot.html", context)
+
+
+def citation_of(request: CarrelRequest, snapshot: Snapshot, requests: list[PublishRequest]) -> str:
+    """Say in a line what a paper calls this: of which project, since when it is public, and its address."""
+    approved = [row.decision_at for row in requests if row.decision == APPROVED and row.ended_at is None]
+    since = f", published {day(max(filter(None, approved)))}" if any(approved) else ""
+    workspace = snapshot.workspace
+    address = request.build_absolute_uri(request.path)
+    return f"{workspace.project}, snapshot {snapshot.pk} of {workspace.name}{since}. {address}"
 
 
 def decide(request: CarrelRequest, *, project: Project, workspace: Workspace, snapshot: int) -> HttpResponse:

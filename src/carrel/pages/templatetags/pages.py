@@ -1,5 +1,6 @@
 """`{% load pages %}`: the components that templates are made of. README.md of carrel.pages shows each."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -242,6 +243,12 @@ def joined(words: Iterable[str]) -> str:
     """Return `north, south and west`."""
     *first, last = [str(word) for word in words] or [""]
     return f"{', '.join(first)} and {last}" if first else last
+
+
+@register.filter
+def ticked(text: str) -> SafeString:
+    """Show what stands between backticks as code: sentences that a terminal shows too are written so."""
+    return SafeString(re.sub("`([^`]+)`", r"<code>\1</code>", conditional_escape(text)))
 
 
 @register.simple_tag
