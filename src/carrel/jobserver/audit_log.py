@@ -94,6 +94,10 @@ def rows_of(events: QuerySet[AuditEvent]) -> Iterator[dict[str, Any]]:
         yield {**row, "at": row["at"].isoformat()}
 
 
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""What spreadsheets take for the start of a formula, blanks before it or not."""
+
+
 def json_lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
     """Return each row as a line of JSON."""
     for row in rows:
@@ -104,7 +108,7 @@ def csv_lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
     """Return the rows as CSV (RFC 4180) with a head; what was and is now are JSON in their cells."""
     yield csv_line(COLUMNS)
     for row in rows:
-        yield csv_line(cell_of(row[name]) for name in COLUMNS)
+        yield csv_line(row[name] for name in COLUMNS)
 
 
 def cell_of(value: Any) -> str:
@@ -112,11 +116,11 @@ def cell_of(value: Any) -> str:
     if value is None:
         return ""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    return f"'{text}" if text.lstrip(" ").startswith(FORMULA_STARTS) else text
 
 
 def csv_line(cells: Iterable[object]) -> str:
-    """Return one line of CSV."""
+    """Return one line of CSV: the only way in which this site writes any."""
     line = io.StringIO()
-    csv.writer(line).writerow(cells)
+    csv.writer(line).writerow(map(cell_of, cells))
     return line.getvalue()
