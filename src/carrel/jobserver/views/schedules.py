@@ -94,6 +94,7 @@ def new_schedule(request: CarrelRequest, *, project: Project, workspace: Workspa
             actions=chosen,
             force_run_dependencies=data["force_run_dependencies"],
             notify=data["notify"],
+            has_second_factor=has_second_factor(request),
             actor=request,
         )
         messages.success(request, "It is scheduled, and runs as you.")
