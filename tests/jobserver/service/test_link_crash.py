@@ -45,12 +45,6 @@ def forker() -> Iterator[Forker]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with databases.template(tmp_path_factory.mktemp("template")) as migrated:
-        yield migrated
-
-
 class Site:
     """A database with three runs that wait to be sent, and all that the link talks to."""
 
@@ -96,18 +90,11 @@ class Site:
 
 
 @pytest.fixture
-def site(template, tmp_path: Path, django_db_blocker) -> Iterator[Site]:
+def site(own_database: databases.Database, tmp_path: Path) -> Iterator[Site]:
     folder = tmp_path / "workdir"
     folder.mkdir()
-    database = template.copy(folder)
-    with (
-        rap_server() as server,
-        mail_server() as box,
-        webhook_receiver() as calls,
-        django_db_blocker.unblock(),
-        databases.used_by_django(database),
-    ):
-        yield Site(database, folder, server, box, calls)
+    with rap_server() as server, mail_server() as box, webhook_receiver() as calls:
+        yield Site(own_database, folder, server, box, calls)
 
 
 EXPECTED_JOBS = [
