@@ -28,7 +28,7 @@ SHOWN = {
     "project-people": ("project-people", 560),
     "usage": ("project-usage", 700),
     "data": ("data-search", 480),
-    "status": ("status", 520),
+    "status": ("status", 570),
     "backend": ("staff-backend", 860),
     "setup": ("staff-backend-setup", 800),
     "audit": ("audit-filtered", 700),

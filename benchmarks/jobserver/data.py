@@ -149,13 +149,16 @@ def request_rows(runs: Iterable[tuple[int, int, int, datetime]], backends: Seque
             }
 
 
-def job_rows(requests: Iterable[tuple[int, int, int, datetime, str]]) -> Iterator[dict[str, Any]]:
+def job_rows(
+    requests: Iterable[tuple[int, int, int, datetime, str]], actions: int = ACTIONS, letter: str = "j"
+) -> Iterator[dict[str, Any]]:
+    """A job for each action of each request. `letter`: what their identifiers begin with."""
     for i, (request, workspace, backend, created, request_status) in enumerate(requests):
-        for n in range(ACTIONS):
-            failed = request_status == "failed" and n == ACTIONS - 1
+        for n in range(actions):
+            failed = request_status == "failed" and n == actions - 1
             begin = created + timedelta(minutes=2 * n)
             yield {
-                "identifier": f"j{i * ACTIONS + n:015d}",
+                "identifier": f"{letter}{i * actions + n:0{16 - len(letter)}d}",
                 "request_id": request,
                 "workspace_id": workspace,
                 "backend_id": backend,

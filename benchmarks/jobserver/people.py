@@ -141,7 +141,7 @@ class Walker:
             attributes = dict(ATTRIBUTE.findall(field))
             if "name" in attributes:
                 fields.append((attributes["name"], attributes.get("value", "")))
-        body = dict(fields) | {"north": "extract", "notify": "never"}
+        body = dict(fields) | {"tick": "north:extract", "notify": "never"}
         begin = time.perf_counter()
         answer = self.http.post(path, data=body, headers={"Referer": str(self.http.base_url)})
         self.seconds["ask for a run"].append(time.perf_counter() - begin)

@@ -56,7 +56,12 @@ SELECT DISTINCT
 FROM people WHERE backend = 'south' ORDER BY patient_id;
 CREATE TABLE backend.visits AS
 SELECT patient_id, record_number, mdvis::int AS md_visits
-FROM people WHERE backend = 'south' ORDER BY line
+FROM people WHERE backend = 'south' ORDER BY line;
+CREATE VIEW backend.person_years AS
+SELECT
+    visits.patient_id, visits.record_number, visits.md_visits AS visits,
+    round(exp(patients.log_coinsurance) - 1, 2) AS coinsurance_percent, patients.deductible_plan
+FROM visits JOIN patients ON patients.patient_id = visits.patient_id
 """
 
 

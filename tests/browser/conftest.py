@@ -5,14 +5,13 @@ Whole sites (`shown`, `day`) are processes of their own, shared by the session: 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.handlers.wsgi import WSGIHandler
 from playwright.sync_api import Browser, expect
-from tests.support import databases
 from tests.support.browser import Visit, browser, served
+from tests.support.databases import Database
 from tests.support.days import Days, Installation, installed
 from tests.support.jobserver import browse
 from tests.support.served_showcase import ServedShowcase, served_showcase
@@ -23,12 +22,6 @@ from carrel.jobserver.models import User
 __all__ = ["browser"]
 
 expect.set_options(timeout=30_000)  # a machine that runs many tests may take long for anything
-
-
-@pytest.fixture(scope="session")
-def jobserver_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with databases.template(tmp_path_factory.mktemp("template")) as migrated:
-        yield migrated
 
 
 @dataclass(frozen=True)
@@ -48,12 +41,9 @@ class JobServerSite:
 
 
 @pytest.fixture
-def jobserver(browser: Browser, jobserver_template, tmp_path: Path, django_db_blocker) -> Iterator[JobServerSite]:
+def jobserver(browser: Browser, own_database: Database) -> Iterator[JobServerSite]:
     """A job server with an empty database that this process fills."""
-    folder = tmp_path / "workdir"
-    folder.mkdir()
-    database = jobserver_template.copy(folder)
-    with django_db_blocker.unblock(), databases.used_by_django(database), served(WSGIHandler()) as url:
+    with served(WSGIHandler()) as url:
         yield JobServerSite(browser, url)
 
 

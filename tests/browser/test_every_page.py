@@ -11,7 +11,20 @@ from tests.support.served_showcase import PLANTED, SESSION, ServedShowcase
 from tests.support.showcase_pages import is_a_page, pages_of
 
 pytestmark = pytest.mark.browser
-PARTS = ("project", "workspace", "run", "job", "rap_id", "backend", "username", "commit", "slug", "name")
+PARTS = (
+    "project",
+    "workspace",
+    "run",
+    "job",
+    "rap_id",
+    "backend",
+    "username",
+    "commit",
+    "slug",
+    "name",
+    "release",
+    "snapshot",
+)
 ANY = dict.fromkeys(PARTS, "any")
 NAMES = [name for name, _, _ in pages_of(ANY)]
 

@@ -42,7 +42,7 @@ def test_a_project_leads_day(day: Days) -> None:
         expect(newcomer.get_by_role("heading", level=1)).to_have_text("You may not do this")
 
         page.goto(PROJECT)
-        page.get_by_role("link", name="Describe").click()
+        page.get_by_role("link", name="Edit description").click()
         page.locator("textarea[name=purpose]").fill("Do people who pay more see a doctor less often?")
         page.get_by_role("button", name="Save").click()
         expect(page.locator("main")).to_contain_text("Do people who pay more see a doctor less often?")

@@ -10,6 +10,14 @@ from tests.support.waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.bubblewrap, pytest.mark.timeout(900)]
 WORKSPACE = "/health-insurance/{}/"
+TOKEN = """
+from datetime import timedelta
+from django.utils import timezone
+from carrel.jobserver.models import User
+from carrel.jobserver.service.tokens import create_personal_token
+ann = User.objects.get(username="ann")
+print(create_personal_token(ann, "a program", ["read"], timezone.now() + timedelta(days=1), ann))
+"""
 ENDED = 120_000
 """Milliseconds within which small jobs have ended on a busy machine."""
 
@@ -117,7 +125,7 @@ def test_a_researchers_day(day: Days) -> None:
         expect(page.locator("#run-buttons")).not_to_contain_text("Cancel", timeout=ENDED)
 
         page.goto(f"{WORKSPACE.format('day')}schedules/")
-        page.get_by_role("link", name="Schedule runs").click()
+        page.get_by_role("link", name="New schedule").click()
         page.locator("input[name=cron]").fill("0 2 * * *")
         page.locator("input[name=actions-north][value=extract]").check()
         page.get_by_role("button", name="Schedule", exact=True).click()
@@ -125,6 +133,13 @@ def test_a_researchers_day(day: Days) -> None:
         expect(page.locator("main")).to_contain_text("Next times")
 
         until(lambda: [m for m in day.mailbox.messages if first.split("127.0.0.1")[1][5:] in str(m)], "the mail")
+        token = day.in_job_server(TOKEN).strip()
+        answer = page.request.get("/api/v2/workspaces", headers={"Authorization": f"Bearer {token}"})
+        assert answer.ok
+        cookies = [cookie["value"] for cookie in visit.context.cookies() if len(cookie["value"]) > 20]
+        assert cookies
+        assert day.leaks(token, *cookies) == []
+
         page.goto("/")
         page.locator("details.menu.wide summary").click()
         page.get_by_role("button", name="Sign out").click()

@@ -7,14 +7,6 @@ import pytest
 from tests.support import databases
 
 
-@pytest.fixture(scope="session")
-def database_template(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[databases.SqliteTemplate | databases.PostgresTemplate]:
-    with databases.template(tmp_path_factory.mktemp("template")) as made:
-        yield made
-
-
 @pytest.fixture(autouse=True)
 def _controller_alone(settings) -> None:
     """At `/` is the controller, as in a process of its own; tests have the job server in theirs as well."""

@@ -1,23 +1,25 @@
 """Kill an ingest into S3 where it is decisive, run it again, and find what a folder holds that was not interrupted."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
+from tests.support.forked import Forker
 from tests.support.ingest import state_of
 from tests.support.ingest_crash import deliver
-from tests.support.s3 import new_bucket, pass_time
+from tests.support.s3 import environment, new_bucket, pass_time
 
 from carrel.ingest.store import WarehouseBusy, open_storage
 from carrel.synthetic import Knobs, write
 
 KNOBS = Knobs(seed=7, records=8, hz=2, seconds=1, odd_keys=0.5, reexports=0.5, duplicates=0.3, faults={"nan": 1})
-ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def forker():
+    with Forker("tests.support.ingest_crash") as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -28,25 +30,17 @@ def archives(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def quiet(archives, tmp_path_factory):
+def quiet(archives, forker, tmp_path_factory):
     """(what a folder holds after two deliveries that nobody interrupted, how often each step is passed)"""
     warehouse = tmp_path_factory.mktemp("quiet")
     points = warehouse / "points"
-    assert scenario(str(warehouse), archives, points=points) == 0
+    assert forker.call("deliver", str(warehouse), str(archives), points=points) == 0
     return state_of(warehouse), Counter(points.read_text().split())
 
 
 @pytest.fixture
 def warehouse(s3):
     return f"s3://{new_bucket(s3)}/study"
-
-
-def scenario(warehouse, archives, points=None, kill_at=None):
-    command = [sys.executable, "-m", "tests.support.ingest_crash", warehouse, str(archives)]
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
-    environment |= {"CARREL_FAULT": kill_at} if kill_at else {}
-    command += [str(points)] if points else []
-    return subprocess.run(command, env=environment, cwd=ROOT, check=False, timeout=120).returncode
 
 
 PLACES = (
@@ -61,11 +55,14 @@ MORE = (
 
 
 @pytest.mark.parametrize(("step", "place"), [*PLACES, *(pytest.param(*each, marks=pytest.mark.slow) for each in MORE)])
-def test_killed_and_run_again_is_as_never_killed(step, place, archives, quiet, warehouse):
+def test_killed_and_run_again_is_as_never_killed(step, place, archives, quiet, forker, s3, warehouse):
     state, passed = quiet
     last = passed[step]
     count = {"first": 1, "middle": (last + 1) // 2, "last": last, "before the ledger": last - 1}[place]
-    assert scenario(warehouse, archives, kill_at=f"{step}:{count}") == -signal.SIGKILL
+    killed = forker.call(
+        "deliver_elsewhere", warehouse, str(archives), environ=environment(s3), kill_at=f"{step}:{count}"
+    )
+    assert killed == -signal.SIGKILL
     storage = open_storage(warehouse)
     with pytest.raises(WarehouseBusy, match="if it is dead, its lease ends in"):
         deliver(warehouse, archives)

@@ -1,16 +1,12 @@
 """Kill the ingest while it keeps raw JSON, run it again, and find what a run that was never killed finds."""
 
-import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from tests.support.forked import Forker
 from tests.support.ingest import state_of
 from tests.support.raw_json_crash import archives, deliver
 
-ROOT = Path(__file__).parents[2]
 TIMES = {
     "ingest.raw_packed": (1, 2, 3),
     "ingest.raw_published": (7, 1, 4, 6, 8),
@@ -28,6 +24,12 @@ KILLS = [
 
 
 @pytest.fixture(scope="module")
+def forker():
+    with Forker("tests.support.raw_json_crash") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def quiet(tmp_path_factory):
     """(the archives, the warehouse as it is when nobody is killed)"""
     folder = tmp_path_factory.mktemp("quiet")
@@ -42,11 +44,9 @@ def test_the_scenario_replaces_and_withdraws(quiet):
 
 
 @pytest.mark.parametrize("kill_at", KILLS)
-def test_killed_and_run_again_is_as_never_killed(kill_at, quiet, tmp_path):
+def test_killed_and_run_again_is_as_never_killed(kill_at, quiet, forker, tmp_path):
     folder, state = quiet
-    command = [sys.executable, "-m", "tests.support.raw_json_crash", str(tmp_path), str(folder)]
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "CARREL_FAULT": kill_at}
-    assert subprocess.run(command, env=environment, cwd=ROOT, check=False, timeout=120).returncode == -signal.SIGKILL
+    assert forker.call("deliver", str(tmp_path), str(folder), kill_at=kill_at) == -signal.SIGKILL
     deliver(tmp_path, folder)
     assert state_of(tmp_path) == state
     assert not [path for kind in ("scratch", "raw") for path in tmp_path.glob(f"_runs/*/{kind}/*")]

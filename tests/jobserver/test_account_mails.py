@@ -10,17 +10,30 @@ from tests.support.jobserver import PASSWORD, add_person, browse
 from tests.support.receivers import Mailbox, mail_server
 
 from carrel.jobserver.models import User
+from carrel.jobserver.service import account_mails
 
 pytestmark = pytest.mark.django_db
 
 
+class Inbox:
+    """What has arrived once all that was to be sent has been."""
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mailbox = mailbox
+
+    @property
+    def messages(self) -> list[EmailMessage]:
+        account_mails._sender.submit(bool).result()
+        return self._mailbox.messages
+
+
 @pytest.fixture
-def inbox(settings) -> Iterator[Mailbox]:
+def inbox(settings) -> Iterator[Inbox]:
     with mail_server() as mailbox:
         settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
         settings.EMAIL_HOST = "127.0.0.1"
         settings.EMAIL_PORT = mailbox.port
-        yield mailbox
+        yield Inbox(mailbox)
 
 
 @pytest.fixture
@@ -58,6 +71,30 @@ def test_who_has_no_account_gets_no_mail_and_the_same_answer(inbox, ann):
     ]
     assert answers[0] == answers[1]
     assert [message["To"] for message in inbox.messages] == ["ann@example.org"]
+
+
+def test_a_mail_server_that_is_away_is_told_of_to_nobody_who_asks(settings, ann, caplog):
+    """Nor is it waited for: who has an account would show by the time that the answer takes, or by an error."""
+    with mail_server() as mailbox:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", mailbox.port
+    answers = [
+        Client().post("/accounts/password/reset/", {"email": address}, follow=True)
+        for address in ("ann@example.org", "nobody@example.org")
+    ]
+    account_mails._sender.submit(bool).result()
+    assert answers[0].redirect_chain == answers[1].redirect_chain == [("/accounts/password/reset/done/", 302)]
+    assert answers[0].content == answers[1].content
+    assert "cannot be sent: ConnectionRefusedError" in caplog.text
+    assert "ann@example.org" not in caplog.text
+
+
+def test_the_link_is_one_of_this_site_whatever_host_was_asked(settings, inbox, ann):
+    settings.ALLOWED_HOSTS = ["testserver", "also-ours.example"]
+    Client().post("/accounts/password/reset/", {"email": "ann@example.org"}, HTTP_HOST="also-ours.example")
+    text = inbox.messages[0].get_content()
+    assert f"{settings.JOBSERVER_URL}/accounts/password/reset/key/" in text
+    assert "also-ours" not in text
 
 
 def signed_in() -> Client:

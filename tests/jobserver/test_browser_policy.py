@@ -1,15 +1,19 @@
 """What browsers are told, on every page: nothing inline, nobody else's frame, no form without its token."""
 
+from datetime import timedelta
 from html.parser import HTMLParser
 
 import pytest
+from django.conf import settings
 from django.test import Client, RequestFactory
 from django.urls import reverse
+from django.utils import timezone
 from tests.support.every_page import ALL_PAGES, add_parts, address
-from tests.support.jobserver import add_person, browse
+from tests.support.jobserver import PASSWORD, add_person, browse
 
 from carrel.jobserver.account_urls import ALLAUTH_ACCESS
-from carrel.jobserver.models import Project, Role, RoleAssignment
+from carrel.jobserver.models import Backend, Project, Role, RoleAssignment, User
+from carrel.jobserver.service.tokens import create_backend_token, create_personal_token, hashed
 from carrel.pages.errors import server_error
 
 pytestmark = pytest.mark.django_db
@@ -84,16 +88,27 @@ def somebody_who_may_all():
     return browse(user)
 
 
-def test_no_page_holds_anything_inline_and_each_has_its_headers(request):
+def test_no_page_holds_anything_inline_or_secret_and_each_has_its_headers(request):
     parts = add_parts()
     client = request.getfixturevalue("somebody_who_may_all")
     paths = [address(page, parts) for page in ALL_PAGES] + ["/projects/no-such-page/", "/api/v2/", "/%00"]
+    person = User.objects.get(username="powerful")
+    person.set_password(PASSWORD)
+    person.save()
+    client = browse(person)
+    backend = Backend.objects.get(slug="north")
+    raw = [
+        create_personal_token(person, "a program", ["read"], timezone.now() + timedelta(days=1), person),
+        create_backend_token(backend, person),
+    ]
+    secrets = [*raw, *map(hashed, raw), person.password, settings.SECRET_KEY, client.session.session_key]
     faults = []
     for path in paths:
         response = client.get(path)
         assert response.status_code < 500 or path == "/readyz", path
         if not response.streaming:
             faults += faults_of(path, response)
+            faults += [f"{path}: a secret" for secret in secrets if secret in response.content.decode(errors="replace")]
     assert not faults, "\n".join(faults)
 
 

@@ -22,6 +22,11 @@ def test_a_person_sees_their_name_and_the_backends_they_may_know_of() -> None:
     assert "west" not in page
 
 
+def test_the_mark_is_where_browsers_look_for_it() -> None:
+    answer = browse().get("/favicon.ico")
+    assert (answer.status_code, answer["Location"]) == (302, "/static/pages/mark.svg")
+
+
 def test_health() -> None:
     assert browse().get("/health-check/").json() == {"status": "ok"}
     assert browse().get("/readyz").json() == {"status": "ready"}

@@ -1,6 +1,5 @@
 """The link as processes: with our real controller over HTTP, two at once, and the one that has the lease killed."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -10,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from tests.controller.conftest import environment
 from tests.controller.rap.conftest import new_study
-from tests.support import databases
 from tests.support.controller_server import environ_of, eventually, web
+from tests.support.databases import Database
 from tests.support.jobserver import add_backend, add_person, add_project, add_request, add_run, add_workspace
 from tests.support.rap_server import TOKEN, rap_server
 
@@ -29,21 +29,13 @@ from carrel.jobserver.models import (
 )
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with databases.template(tmp_path_factory.mktemp("template")) as migrated:
-        yield migrated
-
-
 @pytest.fixture
-def environ(template, tmp_path: Path, django_db_blocker) -> Iterator[dict[str, str]]:
+def environ(own_database: Database, tmp_path: Path) -> dict[str, str]:
     """The environment of a job server with an empty database, which this process uses too."""
     folder = tmp_path / "jobserver"
     folder.mkdir()
-    database = template.copy(folder)
     own = {"CARREL_APPS": "jobserver", "DJANGO_SETTINGS_MODULE": "carrel.web.settings", "RAP_API_POLL_INTERVAL": "0.2"}
-    with django_db_blocker.unblock(), databases.used_by_django(database):
-        yield environ_of(database.url, folder, **own)
+    return environ_of(own_database.url, folder, **own)
 
 
 @contextmanager
@@ -65,7 +57,7 @@ def new_request(backend: Backend, person: User, repo_url: str = "https://git.exa
     return add_request(add_run(workspace, person, **run), backend, ("extract",), sent_at=None)
 
 
-def test_with_our_controller(environ: dict[str, str], template, tmp_path: Path) -> None:
+def test_with_our_controller(environ: dict[str, str], database_template, tmp_path: Path) -> None:
     study = new_study(tmp_path / "study")
     folder = tmp_path / "controller"
     folder.mkdir()
@@ -73,7 +65,7 @@ def test_with_our_controller(environ: dict[str, str], template, tmp_path: Path) 
     values |= {"TEST_IMAGES": "local", "TPP_IMAGES": "local"}
     request = new_request(add_backend("test"), add_person(), str(study.path), commit=study.commit)
     refused = new_request(add_backend("tpp"), add_person(), str(study.path), commit="0" * 40)
-    with web(environ_of(template.copy(folder).url, folder, **values)) as controller:
+    with web(environ_of(database_template.copy(folder).url, folder, **values)) as controller:
         link = {"RAP_API_BASE_URL": f"{controller.url}/controller/v1/", "RAP_API_TOKEN": "both-client"}
         with link_process(environ, **link) as process:
             eventually(lambda: request.jobs.filter(action="extract").exists())
@@ -92,18 +84,21 @@ def test_of_two_processes_one_works_and_the_other_takes_over(environ: dict[str, 
     first = new_request(backend, person)
     with rap_server() as server:
         link = {"RAP_API_BASE_URL": server.base_url, "RAP_API_TOKEN": TOKEN}
-        with link_process(environ, **link) as one, link_process(environ, **link) as other:
+        # The second has a controller of its own besides, by whose lease it is known to be at work.
+        beside = {"CONTROLLERS": "default,west", "WEST_RAP_API_BASE_URL": server.base_url, "WEST_RAP_API_TOKEN": TOKEN}
+        with link_process(environ, **link) as one:
             eventually(lambda: first.jobs.exists())
-            more = [new_request(backend, person) for _ in range(10)]
-            eventually(lambda: all(request.jobs.exists() for request in more))
-            assert server.paths().count("rap/create/") == 11
-            holders = set(WorkLease.objects.values_list("holder", flat=True))
-            assert len(holders) == 1
-            os.kill(one.pid, signal.SIGKILL)
-            os.kill(other.pid, signal.SIGSTOP)
-            one.wait()
-            WorkLease.objects.all().delete()  # half a minute later
-            last = new_request(backend, person)
-            os.kill(other.pid, signal.SIGCONT)
-            eventually(lambda: last.jobs.exists())
+            holder = WorkLease.objects.get(name="controller:default").holder
+            with link_process(environ, **link, **beside):
+                eventually(lambda: WorkLease.objects.filter(name="controller:west").exists())
+                more = [new_request(backend, person) for _ in range(10)]
+                eventually(lambda: all(request.jobs.exists() for request in more))
+                assert server.paths().count("rap/create/") == 11
+                assert WorkLease.objects.get(name="controller:default").holder == holder
+                one.kill()
+                one.wait()
+                WorkLease.objects.filter(holder=holder).update(expires_at=timezone.now())  # half a minute later
+                last = new_request(backend, person)
+                eventually(lambda: last.jobs.exists())
+                assert WorkLease.objects.get(name="controller:default").holder not in ("", holder)
     assert server.paths().count("rap/create/") == 12

@@ -1,16 +1,26 @@
 """Passkeys in a real browser, with Chromium's virtual authenticator: added, then used to sign in without a password."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
 from allauth.mfa.models import Authenticator
-from tests.support.browser import Visit, browser
+from django.core.handlers.wsgi import WSGIHandler
+from tests.support.browser import Visit, browser, served
+from tests.support.databases import Database
 from tests.support.jobserver import PASSWORD, add_person
 
 from carrel.jobserver.models import AuditEvent
 
 __all__ = ["browser"]
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def site(own_database: Database, settings) -> Iterator[str]:
+    settings.ALLOWED_HOSTS = ["127.0.0.1", "localhost"]  # passkeys are for names, not for addresses
+    with served(WSGIHandler()) as url:
+        yield url
 
 
 def add_virtual_authenticator(visit: Visit) -> None:
@@ -27,11 +37,11 @@ def add_virtual_authenticator(visit: Visit) -> None:
     devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
 
 
-def test_a_passkey_is_added_and_signs_in(live_server, browser):
+def test_a_passkey_is_added_and_signs_in(site, browser):
     ann = add_person("ann")
     ann.set_password(PASSWORD)
     ann.save()
-    with Visit(browser, live_server.url.replace("127.0.0.1", "localhost")) as visit:
+    with Visit(browser, site.replace("127.0.0.1", "localhost")) as visit:
         add_virtual_authenticator(visit)
         page = visit.open("/accounts/login/")
         page.get_by_label("Username or e-mail address").fill("ann")
@@ -59,8 +69,8 @@ def test_a_passkey_is_added_and_signs_in(live_server, browser):
     assert {"second_factor.added", "sign_in.succeeded"} <= set(AuditEvent.objects.values_list("action", flat=True))
 
 
-def test_without_javascript_there_is_no_button_that_does_nothing(live_server, browser):
-    with Visit(browser, live_server.url, scripts=False) as visit:
+def test_without_javascript_there_is_no_button_that_does_nothing(site, browser):
+    with Visit(browser, site, scripts=False) as visit:
         page = visit.open("/accounts/login/")
         assert page.get_by_role("button", name="Sign in", exact=True).is_visible()
         assert not page.get_by_role("button", name="Use a passkey").is_visible()

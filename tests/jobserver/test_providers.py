@@ -2,9 +2,10 @@
 
 import pytest
 from django.test import Client
-from tests.support import oidc
+from tests.support import github, oidc
 from tests.support.jobserver import add_person, browse
 
+from carrel.jobserver.accounts import has_second_factor
 from carrel.jobserver.models import AuditEvent, User
 from carrel.jobserver.rights.persons import rights_of
 from carrel.units.settings import SettingsError
@@ -133,3 +134,68 @@ class TestEnvironment:
             monkeypatch.setenv(name, value)
         with pytest.raises(SettingsError, match=why):
             sign_in_settings(is_local=False)
+
+
+@pytest.mark.parametrize(
+    ("methods", "counts"),
+    [(["pwd", "mfa"], True), (["hwk"], True), (["pwd"], False), (None, False), ("mfa", False), ([{"mfa": 1}], False)],
+)
+def test_a_second_factor_at_the_provider_counts_here_when_it_says_so(issuer, methods, counts):
+    """The claim `amr` (RFC 8176): backends that ask for a second factor believe it."""
+    oidc.tell(issuer, "u-6", preferred_username="dora", **({} if methods is None else {"amr": methods}))
+    client = Client()
+    oidc.sign_in(client, "u-6")
+    request = client.get("/settings/").wsgi_request
+    assert has_second_factor(request) == counts
+
+
+class TestGitHub:
+    @pytest.fixture
+    def site(self, settings, monkeypatch):
+        settings.SOCIALACCOUNT_PROVIDERS = github.SETTINGS
+        with github.github(monkeypatch) as state:
+            state.user = {"id": 77, "login": "octo", "name": "Octo Cat", "email": "claimed@example.org"}
+            state.emails = [
+                {"email": "Octo@example.org", "verified": True, "primary": True},
+                {"email": "ann@example.org", "verified": False, "primary": False},
+            ]
+            yield state
+
+    def test_its_people_are_known_by_its_own_number(self, site):
+        ann = add_person("octo", "StaffAreaAdministrator", email="ann@example.org")
+        client = Client()
+        assert github.sign_in(client, site)["Location"] == "/"
+        octo = User.objects.exclude(pk=ann.pk).get()
+        assert (octo.fullname, octo.email, rights_of(octo).grants) == ("Octo Cat", "octo@example.org", ())
+        assert octo.username != "octo"
+        site.user = {"id": 77, "login": "renamed", "name": None}
+        github.sign_in(Client(), site)
+        site.user = {"id": 78, "login": "octo", "name": ""}
+        github.sign_in(Client(), site)
+        assert User.objects.count() == 3
+        assert not has_second_factor(client.get("/settings/").wsgi_request)
+
+    @pytest.mark.parametrize(
+        ("path", "answer"),
+        [
+            ("/login/oauth/access_token", (200, b'{"error": "bad_verification_code"}')),
+            ("/login/oauth/access_token", (503, b"<html>unicorn</html>")),
+            ("/api/v3/user", (401, b'{"message": "Bad credentials"}')),
+            ("/api/v3/user", (200, b"<html>")),
+            ("/api/v3/user", (200, b"[]")),
+            ("/api/v3/user", (200, b"{}")),
+            ("/api/v3/user/emails", (403, b'{"message": "no scope"}')),
+        ],
+    )
+    def test_whatever_it_answers_there_is_a_page(self, site, path, answer):
+        site.instead[path] = answer
+        page = github.sign_in(Client(), site)
+        assert "Signing in did not work" in page.content.decode()
+        assert not User.objects.exists()
+
+    @pytest.mark.parametrize("instead", [{"state": "forged"}, {"code": "guessed"}, {"error": "access_denied"}])
+    def test_an_answer_that_is_not_to_our_question_signs_nobody_in(self, site, instead):
+        client = Client()
+        github.sign_in(client, site, **instead)
+        assert "_auth_user_id" not in client.session
+        assert not User.objects.exists()

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import httpx
 import pytest
 from django.core.cache import cache
+from django.core.handlers.wsgi import WSGIHandler
+from tests.support.controller_server import end_waitress
 from tests.support.jobserver import PASSWORD, add_backend, add_person, browse
 
 from carrel.jobserver.models import AuditEvent, User
@@ -16,11 +18,9 @@ from carrel.units.limits import MAX_FORM_BYTES, MAX_UNKNOWN_REQUEST_BYTES
 from carrel.web import known
 from carrel.web import server as web_server
 
-pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
-
 
 @pytest.fixture(autouse=True)
-def _site(settings):
+def _site(settings, own_database):
     settings.ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
     user = add_person("ann")
     user.set_password(PASSWORD)
@@ -29,17 +29,14 @@ def _site(settings):
 
 @contextmanager
 def serving(trusted_proxy: str = "") -> Iterator[str]:
-    from carrel.web.wsgi import application
-
+    application = WSGIHandler()  # middleware reads the settings when it is made: this test's
     server = web_server.create_server(application, "127.0.0.1", 0, 4, *known.of_jobserver(), trusted_proxy)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.effective_port}"
     finally:
-        server.task_dispatcher.shutdown()
-        server.trigger.pull_trigger(lambda: server.asyncore.close_all(server._map))
-        thread.join()
+        end_waitress(server, thread)
 
 
 def sign_in(client: httpx.Client, password: str = PASSWORD) -> httpx.Response:

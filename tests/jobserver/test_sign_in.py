@@ -199,7 +199,7 @@ class TestPasswordLinks:
         ann = add_account()
         link = password_link(ann, "command line")
         answer = self.choose(link, "a fresh new password")
-        assert "Your password is kept" in answer.content.decode()
+        assert "Your password is set" in answer.content.decode()
         assert sign_in("ann", "a fresh new password").status_code == 302
         assert "This link is no longer valid" in self.open(Client(), link).content.decode()
         assert actions()[:2] == ["password_link.created", "password.reset"]

@@ -11,6 +11,7 @@ from carrel.pages.charts import (
     CHART_HEIGHT,
     MAX_POINTS,
     MOST_VALUE,
+    STATE_HEIGHTS,
     LastRun,
     StateSpan,
     last_runs_svg,
@@ -18,6 +19,7 @@ from carrel.pages.charts import (
     progress_svg,
     round_scale,
     sparkline_svg,
+    strip_legend_html,
     strip_svg,
     strip_words,
 )
@@ -127,6 +129,13 @@ def test_a_strip_shows_only_its_day(spans: list[StateSpan]) -> None:
     for rect in elements(svg, "rect"):
         if rect.get("class") != "track":
             assert percentage(rect.get("x")) + percentage(rect.get("width")) <= 100.02
+
+
+def test_the_legend_of_a_strip_has_every_state_that_a_strip_can_have() -> None:
+    legend = strip_legend_html()
+    for state in STATE_HEIGHTS:
+        assert f'class="{state}"' in legend
+        assert f"</svg>{state}</li>" in legend
 
 
 def test_a_strip_is_told_in_words() -> None:

@@ -1,5 +1,6 @@
 """A site's backends say what data they have: in its folder, and to its job server."""
 
+import runpy
 from pathlib import Path
 
 import duckdb
@@ -7,8 +8,11 @@ import pytest
 from tests.support.warehouses import make_warehouse
 
 from carrel.catalogue.files import read_catalogues
+from carrel.catalogue.runnable import runnable
 from carrel.messages.catalogue import parse_catalogue
-from carrel.site.catalogues import catalogue_of, write_catalogues
+from carrel.project import load_pipeline
+from carrel.site.catalogues import NOTES, catalogue_of, dummy_catalogue, write_catalogues
+from carrel.site.examples import EXAMPLES, INSURANCE
 from carrel.site.layout import Site, SiteBackend, SiteError
 
 
@@ -45,3 +49,45 @@ def test_catalogues_lie_in_the_sites_folder(north: SiteBackend, tmp_path: Path) 
     assert read_catalogues([site.catalogues]).keys() == documents.keys() == {"north"}
     assert parse_catalogue((site.catalogues / "north.json").read_bytes()).backend == documents["north"]["backend"]
     assert [text.partition(":")[0] for text in told] == ["the catalogue of broken cannot be made"]
+
+
+def test_backends_without_data_tell_of_what_the_examples_ask_for(tmp_path: Path) -> None:
+    site = Site(tmp_path / "site", (SiteBackend("north"), SiteBackend("south")))
+    site.root.mkdir()
+    told: list[str] = []
+    assert write_catalogues(site, [], told.append, dummies=EXAMPLES).keys() == {"north", "south"}
+    catalogues = read_catalogues([site.catalogues])
+    verdicts: dict[tuple[str, str, str], str] = {}
+    for study in EXAMPLES:
+        pipeline = load_pipeline((study.folder / "project.yaml").read_text(), known_backends=tuple(catalogues))
+        for backend, catalogue in catalogues.items():
+            checks = runnable(
+                pipeline.for_backend(backend),
+                lambda path, folder=study.folder: (folder / path).read_text(),
+                {backend: catalogue},
+                database=study.dummy_database,
+            )
+            verdicts |= {
+                (study.name, action, backend): check.sentence(backend) for (action, _), check in checks.items()
+            }
+    assert told == []
+    assert {key: words for key, words in verdicts.items() if words} == {
+        ("self-rated-health", "extract", "south"): "south has no `health` in `person_years`",
+        ("self-rated-health", "visits_by_health", "south"): "needs `extract`, which cannot run on south",
+    }
+
+
+def test_dummy_tables_have_the_columns_of_the_real_ones(tmp_path: Path) -> None:
+    """Both stand in files of the example: one makes a site's databases, the other describes what they would hold."""
+    columns = ["mdvis", "lncoins", "idp", "lpi", "fmde", "physlm", "disea", "hlthg", "hlthf", "hlthp"]
+    (tmp_path / "data.csv").write_text(f"{','.join(columns)}\n{','.join(['1'] * len(columns))}\n")
+    load_data = runpy.run_path(str(INSURANCE.folder / "load_data.py"))
+    for backend in ("north", "south"):
+        load_data["make"](tmp_path / f"{backend}.duckdb", tmp_path / "data.csv", load_data[backend.upper()])
+        real = catalogue_of(SiteBackend(backend, f"duckdb://{tmp_path}/{backend}.duckdb"), [INSURANCE.folder / NOTES])
+        dummy = dummy_catalogue(backend, [INSURANCE])
+        names = [
+            {table.name: {column.name for column in table.columns} for table in catalogue.databases[0].tables}
+            for catalogue in (real, dummy)
+        ]
+        assert names[0] == names[1]

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from carrel.site.demo import TABLE_ROWS, csv_table, link_toolchains, print_whole
+from carrel.site.demo import TABLE_ROWS, Demo, csv_table, link_toolchains, making_data, print_whole
+from carrel.site.layout import SiteError
 
 NAMES = [f"mean_of_a_long_name_{number}" for number in range(12)]
 
@@ -43,6 +44,21 @@ def test_a_narrow_terminal_folds_and_cuts_nothing(table: Path) -> None:
 def test_an_empty_table_is_no_mistake(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_text("")
     assert csv_table(tmp_path / "empty.csv").row_count == 0
+
+
+def test_data_that_cannot_be_made_says_why(tmp_path: Path) -> None:
+    demo = Demo(tmp_path, executor="bubblewrap")
+    nowhere = tmp_path / "no-python"
+    with (
+        making_data(demo, nowhere, with_archives=False) as made,
+        pytest.raises(SiteError, match=r"the example data could not be made:\n(.|\n)*no-python"),
+    ):
+        made()
+    for name in ("north", "south"):
+        demo.database(name).parent.mkdir(exist_ok=True)
+        demo.database(name).touch()
+    with making_data(demo, nowhere, with_archives=False) as made:
+        assert made() == ["data        RAND Health Insurance Experiment: north.duckdb, south.duckdb"]
 
 
 def test_the_demo_names_the_shared_toolchains(tmp_path: Path) -> None:

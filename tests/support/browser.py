@@ -3,8 +3,7 @@
 A conftest imports the fixture `browser` (one Chromium for each module; it skips where there is none). A test opens a
 `Visit` of a site: a window of its own, of a size and in colours, which notes errors of the console, violations of the
 content security policy and exceptions of scripts. `serious_problems` asks axe, `scrolls_sideways`, `tab_stops` and
-`screenshot` look at the page. `served` runs a WSGI application; tests of a site with a database use pytest-django's
-`live_server` instead.
+`screenshot` look at the page. `served` runs a WSGI application; a site with a database wants `own_database`, too.
 """
 
 import os

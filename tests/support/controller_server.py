@@ -53,13 +53,11 @@ class Live:
     """The same application served from threads of this process: as real to a client, and there at once."""
 
     def __init__(self) -> None:
+        from django.core.handlers.wsgi import WSGIHandler
         from waitress.server import create_server
 
-        from carrel.web.wsgi import application
-
-        self._open: dict[int, Any] = {}
         self._server = create_server(
-            application, map=self._open, host="127.0.0.1", port=0, threads=8, clear_untrusted_proxy_headers=True
+            WSGIHandler(), map={}, host="127.0.0.1", port=0, threads=8, clear_untrusted_proxy_headers=True
         )
         self._thread = threading.Thread(target=self._server.run)
         self._thread.start()
@@ -68,12 +66,17 @@ class Live:
     client = Web.client
 
     def close(self) -> None:
-        """Answer what is being answered, then have the loop itself close all, and end: it ends when nothing is open."""
-        self._server.task_dispatcher.shutdown()
-        # A loop that was awake already may have closed all, the trigger too, before it is woken.
-        with contextlib.suppress(OSError):
-            self._server.trigger.pull_trigger(lambda: self._server.asyncore.close_all(self._open))
-        self._thread.join()
+        """Answer what is being answered, and end."""
+        end_waitress(self._server, self._thread)
+
+
+def end_waitress(server: Any, thread: threading.Thread) -> None:
+    """Answer what is being answered, then have the loop itself close all, and end: it ends when nothing is open."""
+    server.task_dispatcher.shutdown()
+    # A loop that was awake already may have closed all, the trigger too, before it is woken.
+    with contextlib.suppress(OSError):
+        server.trigger.pull_trigger(lambda: server.asyncore.close_all(server._map))
+    thread.join()
 
 
 class Sweeper:

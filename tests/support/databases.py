@@ -1,7 +1,9 @@
 """A database of its own for each test, made from a migrated template, on SQLite or PostgreSQL.
 
 Real commits, threads and processes see what they would see in production; nothing need be flushed afterwards.
-`CARREL_TEST_DATABASE=postgresql` chooses PostgreSQL for the whole run; without it a run uses SQLite.
+`CARREL_TEST_DATABASE=postgresql` chooses PostgreSQL for the whole run; without it a run uses SQLite. The fixtures
+`database_template` and `own_database` are there for every test. The database of pytest-django's `db` is that of all
+tests of a worker, for those whose transaction is rolled back.
 """
 
 import itertools
@@ -13,8 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import pytest
 from tests.support.postgres import Cluster, running_cluster
+from tests.support.shared import shared_folder
 
 _numbers = itertools.count(1)
 
@@ -34,9 +39,8 @@ class Database:
 class SqliteTemplate:
     vendor = "sqlite"
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "template.sqlite"
-        migrate(f"sqlite:///{self.path}", folder)
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
     def copy(self, folder: Path) -> Database:
         path = folder / "db.sqlite"
@@ -67,14 +71,30 @@ def migrate(url: str, workdir: Path) -> None:
     )
 
 
-@contextmanager
-def template(folder: Path) -> Iterator[SqliteTemplate | PostgresTemplate]:
-    """The migrated template of this run."""
-    if wanted_vendor() != "postgresql":
-        yield SqliteTemplate(folder)
+@pytest.fixture(scope="session")
+def database_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteTemplate | PostgresTemplate]:
+    """The migrated template: on SQLite one of all workers, on PostgreSQL one of each."""
+    if wanted_vendor() == "postgresql":
+        with running_cluster() as cluster:
+            yield PostgresTemplate(tmp_path_factory.mktemp("template"), cluster)
         return
-    with running_cluster() as cluster:
-        yield PostgresTemplate(folder, cluster)
+    with shared_folder(tmp_path_factory, "template") as (folder, fresh):
+        path = folder / "template.sqlite"
+        if fresh:
+            migrate(f"sqlite:///{path}", folder)
+    yield SqliteTemplate(path)
+
+
+@pytest.fixture
+def own_database(
+    database_template: SqliteTemplate | PostgresTemplate, tmp_path: Path, django_db_blocker: Any
+) -> Iterator[Database]:
+    """A database of this test alone, empty but migrated, which Django in this process uses in all its threads."""
+    folder = tmp_path / "own_database"
+    folder.mkdir()
+    database = database_template.copy(folder)
+    with django_db_blocker.unblock(), used_by_django(database):
+        yield database
 
 
 @contextmanager

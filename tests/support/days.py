@@ -3,6 +3,7 @@
 People sign in with PASSWORD through the form; a study that behaves as its files say can be changed by a commit.
 """
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -107,6 +108,26 @@ class Installation:
         """Python in the environment of the job server: what time does, or a night's command."""
         env = {**self.live.site.jobserver_env(self.live.keys), "DJANGO_SETTINGS_MODULE": "carrel.web.settings"}
         return run([sys.executable, "-c", f"import django; django.setup()\n{source}"], env)
+
+    def leaks(self, *more: str) -> list[str]:
+        """Where a secret can be read that nobody may find there: in a log, a mail, or the arguments of a process.
+
+        `more`: secrets besides those of the site and everybody's password.
+        """
+        keys = self.live.keys
+        secrets = [keys.django, keys.client, *keys.agents.values(), keys.jobserver, keys.password, PASSWORD, *more]
+        texts = {str(path): path.read_bytes() for path in self.live.site.logs.iterdir()}
+        texts |= {f"mail {number}: {mail['Subject']}": bytes(mail) for number, mail in enumerate(self.mailbox.messages)}
+        for process in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                texts[str(process)] = process.read_bytes()
+        assert any(texts[name] for name in texts if name.endswith(".log"))
+        return [
+            f"secret {number} in {name}"
+            for number, secret in enumerate(secrets)
+            for name, text in texts.items()
+            if secret and secret.encode() in text
+        ]
 
     def stop(self, name: str) -> Process:
         """End a process; nobody starts it again until `start`."""

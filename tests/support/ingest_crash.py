@@ -1,19 +1,17 @@
-"""Two deliveries of archives, as one process that may be killed anywhere and is then simply run again.
+"""Two deliveries of archives, for a `Forker`: a process that may be killed anywhere and is then simply run again."""
 
-`python -m tests.support.ingest_crash WAREHOUSE ARCHIVES [FILE]` writes to FILE the fault points it passed, one a line.
-"""
-
-import sys
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
-from tests.support.ingest import Folder, ingest
+from tests.support.ingest import MAPPING, Folder, ingest, schemas
 
 from carrel.ingest.run import IngestOptions
-from carrel.telemetry import faults
 
 
-def deliver(warehouse: Path | str, archives: Path) -> None:
+def deliver(warehouse: Path | str, folder: Path | str) -> None:
     """First some archives, one record's correction among them; then all."""
+    archives = Path(folder)
     names = sorted(path.stem for path in archives.glob("*.zip"))
     corrected = [name for name in names if name.endswith("-corrected")]
     later = set(corrected[1:]) | set(names[-4:])
@@ -22,14 +20,10 @@ def deliver(warehouse: Path | str, archives: Path) -> None:
     ingest(warehouse, Folder(archives), options=options)
 
 
-def main(warehouse: str, archives: str, points: str | None = None) -> None:
-    passed: list[str] = []
-    if points:
-        faults.on_point(passed.append)
-    deliver(warehouse, Path(archives))
-    if points:
-        Path(points).write_text("\n".join(passed))
+def deliver_elsewhere(warehouse: str, folder: str, environ: Mapping[str, str]) -> None:
+    """Where the environment leads to, into a warehouse on S3 for one."""
+    os.environ.update(environ)
+    deliver(warehouse, folder)
 
 
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+schemas(MAPPING)  # read once, before any child is forked

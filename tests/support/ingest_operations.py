@@ -10,6 +10,7 @@ from tests.support.ingest import MAPPING, Folder, schemas
 from carrel.ingest.operations.compaction import LOOK_EVERY, MANY
 from carrel.ingest.operations.compaction import compact as merge
 from carrel.ingest.operations.copies import copy_dataset
+from carrel.ingest.operations.export import export_bridge
 from carrel.ingest.operations.ingestion import run
 from carrel.ingest.operations.withdrawal import withdraw as remove
 from carrel.ingest.run import IngestOptions, Setting, inline
@@ -61,6 +62,12 @@ def replay(warehouse: str, archives: str, mapping: str = MAPPING) -> None:
 def withdraw(warehouse: str, archives: str, healthcode: str) -> None:
     """One participant."""
     assert not remove(warehouse, healthcodes=[healthcode]).holding
+
+
+def export_all(warehouse: str, target: str) -> None:
+    """Everything, raw JSON too."""
+    for _ in export_bridge(warehouse, target, raw_json=True):
+        pass
 
 
 def compact(warehouse: str, archives: str) -> None:

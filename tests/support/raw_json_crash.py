@@ -1,12 +1,8 @@
-"""Raw JSON that is written, replaced by files of other names, and withdrawn: a process that may be killed anywhere.
+"""Raw JSON that is written, replaced by files of other names, and withdrawn, for a `Forker`: to be killed anywhere."""
 
-`python -m tests.support.raw_json_crash WAREHOUSE FOLDER`
-"""
-
-import sys
 from pathlib import Path
 
-from tests.support.ingest import MAPPING, Folder, ingest
+from tests.support.ingest import MAPPING, Folder, ingest, schemas
 from tests.support.ingest_archives import archive
 
 from carrel.ingest.operations.withdrawal import withdraw
@@ -26,8 +22,9 @@ def archives(folder: Path) -> None:
         archive(folder, f"second-{number}", f"record-{number}", value, 2, uploadedon="2024-03-10T00:00:00Z")
 
 
-def deliver(warehouse: Path, folder: Path) -> None:
+def deliver(warehouse: Path | str, archives: Path | str) -> None:
     """The first exports, the later ones, and a withdrawal."""
+    folder = Path(archives)
     first = tuple(sorted(path.stem for path in folder.glob("first-*.zip")))
     options = IngestOptions(batch_archives=2, raw_json=True)
     ingest(warehouse, Folder(folder, first), options=options, mapping=MAPPED)
@@ -35,5 +32,4 @@ def deliver(warehouse: Path, folder: Path) -> None:
     assert not withdraw(str(warehouse), record_ids=[WITHDRAWN]).holding
 
 
-if __name__ == "__main__":
-    deliver(Path(sys.argv[1]), Path(sys.argv[2]))
+schemas(MAPPED)  # read once, before any child is forked

@@ -4,7 +4,8 @@ It remembers nothing between runs. `run` is called in a process of its own, by `
 """
 
 import os
-from collections.abc import Mapping
+import signal
+from collections.abc import Iterator, Mapping
 
 # Imported before the fork, so that a run is as quick as its own work; none of these looks at settings.
 import django
@@ -14,6 +15,7 @@ import pydantic
 import carrel.clients.rap
 import carrel.project
 
+UPLOADED = b"age,count\n40,100\n"
 ALREADY_HERE = (django, httpx, pydantic, carrel.clients.rap, carrel.project)
 
 
@@ -45,3 +47,21 @@ def run(environ: Mapping[str, str]) -> None:
                 outbox.send_message(message.pk)
             if not messages and not JobRequest.objects.filter(status__in=ACTIVE_STATUSES).exists():
                 return
+
+
+def upload(environ: Mapping[str, str], release: str, path: str, half: bool = False) -> None:
+    """Take the bytes of an announced file as the API does; `half`: the process is killed in the middle of them."""
+    os.environ.update(environ)
+    os.environ["DJANGO_SETTINGS_MODULE"] = "carrel.web.settings"
+    django.setup()
+    from carrel.jobserver.models import Release
+    from carrel.jobserver.service.releases import store_file
+
+    def blocks() -> Iterator[bytes]:
+        yield UPLOADED[:4]
+        if half:
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield UPLOADED[4:]
+
+    row = Release.objects.get(pk=release)
+    store_file(row, row.backend, path, blocks(), row.created_by, row.created_by)

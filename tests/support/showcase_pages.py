@@ -18,6 +18,9 @@ FURTHER = (
     ("audit-filtered", "/staff/audit/?category=security", "sam"),
     ("sign-in", "/accounts/login/", "nobody"),
     ("sign-out", "/accounts/logout/", "ann"),
+    ("password-reset", "/accounts/password/reset/", "nobody"),
+    ("password-set", "/accounts/password/set/", "ann"),
+    ("search-action", "/search/?q=vis", "ann"),
     ("api-page", "/api/v2/", "nobody"),
     ("not-found", "/health-insurance/not-made/by-anybody/", "ann"),
 )
@@ -26,7 +29,11 @@ FURTHER = (
 
 def parts_of(showcase: Showcase) -> dict[str, str]:
     """What stands in an address for the named parts of a path."""
-    return {
+    of_rows = {
+        "release": showcase.workspace.releases.order_by("created_at").first(),
+        "snapshot": showcase.workspace.snapshots.order_by("pk").first(),
+    }
+    return {name: str(row.pk) for name, row in of_rows.items() if row is not None} | {
         "project": showcase.project.slug,
         "workspace": showcase.workspace.name,
         "run": str(showcase.running.pk),

@@ -5,13 +5,23 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.db.models import F
 from tests.support.jobserver import add_backend, add_person, add_project, add_request, add_run, add_workspace
 from tests.support.showcase import Showcase
 
-from carrel.jobserver.models import Backend, BackendHour, CatalogueVersion, Organisation, Requirement, Role
-from carrel.jobserver.service import backends, notices, people, projects, usage
+from carrel.jobserver.models import (
+    Backend,
+    BackendHour,
+    CatalogueVersion,
+    JobRequest,
+    Organisation,
+    Requirement,
+    Role,
+)
+from carrel.jobserver.service import backends, notices, people, projects, publications, releases, usage
 from carrel.jobserver.service.tokens import create_backend_token
 from carrel.messages.catalogue import Catalogue
+from carrel.messages.releases import FileList
 
 WIDE_COLUMNS = (
     "patient_id", "record_number", "visits", "coinsurance_percent", "deductible_plan", "physical_limitation",
@@ -131,4 +141,39 @@ def add_site(showcase: Showcase, now: datetime | None = None) -> None:
     notices.create_alert(
         {"title": "West is paused", "message": "Its database moves on Thursday.", "level": "warning"}, showcase.staff
     )
+    add_releases(showcase)
+    ended = JobRequest.objects.filter(status__in=["succeeded", "failed"], completed_at=None)
+    ended.update(completed_at=F("created_at") + timedelta(minutes=9))
     usage.rebuild()
+
+
+def add_releases(showcase: Showcase) -> None:
+    """Two tables released from each of two backends; one is public, and another waits for a publisher."""
+    files = []
+    for backend in (showcase.north, showcase.south):
+        contents = {name: f"plan,visits\n{backend.slug},1290\n".encode() for name in ("visits_by_plan", "model")}
+        sent = FileList.model_validate(
+            {
+                "files": [
+                    {
+                        "name": f"output/{name}.csv",
+                        "size": len(text),
+                        "sha256": hashlib.sha256(text).hexdigest(),
+                        "date": "2026-11-28T09:00:00Z",
+                    }
+                    for name, text in contents.items()
+                ]
+            }
+        )
+        release, _ = releases.create_release(
+            showcase.workspace, backend, showcase.researcher, sent, showcase.researcher
+        )
+        for name, text in contents.items():
+            files.append(
+                releases.store_file(
+                    release, backend, f"output/{name}.csv", [text], showcase.researcher, showcase.researcher
+                )
+            )
+    public = publications.draft(showcase.workspace, [files[0].pk], showcase.lead, showcase.lead)
+    publications.approve(public, showcase.staff, showcase.staff)
+    publications.draft(showcase.workspace, [files[1].pk, files[3].pk], showcase.researcher, showcase.researcher)

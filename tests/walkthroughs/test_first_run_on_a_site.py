@@ -71,6 +71,18 @@ def run_what_is_ticked(page: Page, button: str) -> None:
     expect(page).to_have_url(re.compile(r"/\d+/$"))
 
 
+def test_a_column_that_one_backend_has_not(page: Page) -> None:
+    for link in ("Data", "Projects", "Example studies", "self-rated-health", "Run actions"):
+        follow(page, link)
+    reason = "south has no `health` in `person_years`"
+    assert reason in " ".join(TEXT.split())
+    expect(page.get_by_text("no health", exact=True)).to_have_attribute("title", f"{reason}.")
+    press(page, "all")
+    assert "**Run 2 jobs on 1 backend**" in " ".join(TEXT.split())
+    run_what_is_ticked(page, "Run 2 jobs on 1 backend")
+    expect(page.get_by_text("All 2 jobs succeeded")).to_be_visible(timeout=LONG)
+
+
 def test_a_day(page: Page, site: RunningSite, place: Path, environment: dict[str, str]) -> None:
     for link in ("Projects", "Example studies", "health-insurance", "Run actions"):
         follow(page, link)

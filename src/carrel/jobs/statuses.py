@@ -272,6 +272,11 @@ TRANSITIONS: Mapping[StatusCode, frozenset[StatusCode]] = MappingProxyType({c: _
 """THE transition table: from each code, the codes a job may go to. Final codes go nowhere."""
 
 
+def status_named(code: str) -> Status | None:
+    """Return what is known of a status code as it came over a wire; None for one of another system."""
+    return STATUSES[StatusCode(code)] if code in set(StatusCode) else None
+
+
 def state_of(code: StatusCode) -> State:
     return STATUSES[code].state
 

@@ -4,7 +4,14 @@ The library makes the URLs and refuses strangers itself; `ALLAUTH_ACCESS` is the
 for the test that tries every URL. What the library has and this site does not is not found.
 """
 
+import logging
+from collections.abc import Callable
+from typing import cast
+
 from allauth.account.views import password_reset
+from allauth.socialaccount.helpers import render_authentication_error
+from allauth.socialaccount.providers.github.views import oauth2_callback
+from allauth.socialaccount.providers.openid_connect.views import callback as oidc_callback
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern, URLResolver, include, path
@@ -12,6 +19,8 @@ from django.views.generic import RedirectView
 
 from carrel.jobserver.rights.access import EVERYBODY, SIGNED_IN, PageAccess
 from carrel.jobserver.service import accounts
+
+logger = logging.getLogger(__name__)
 
 ALLAUTH_ACCESS: dict[str, PageAccess] = {
     "account_login": EVERYBODY,
@@ -66,6 +75,19 @@ def not_here(_request: HttpRequest, **_: object) -> HttpResponse:
     raise Http404("This site does not have this page of the library.")
 
 
+def from_provider(provider: str, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Return the view of coming back from a provider: what it tells may lack anything, and then nobody is signed in."""
+
+    def answer(request: HttpRequest, **parts: str) -> HttpResponse:
+        try:
+            return view(request, **parts)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            logger.exception("What %s tells of a person cannot be read.", provider)
+            return cast(HttpResponse, render_authentication_error(request, provider, exception=error))
+
+    return answer
+
+
 def reset_password(request: HttpRequest) -> HttpResponse:
     """Send a link to choose a new password; a site without mail says whom to ask."""
     if accounts.mail_is_configured():
@@ -77,6 +99,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *(path(address, not_here, name=name) for name, address in SWITCHED_OFF.items()),
     path("password/reset/", reset_password, name="account_reset_password"),
     path("social/<path:rest>", not_here),
+    path("github/login/callback/", from_provider("github", oauth2_callback), name="github_callback"),
+    path(
+        "oidc/<str:provider_id>/login/callback/", from_provider("oidc", oidc_callback), name="openid_connect_callback"
+    ),
     path("2fa/", RedirectView.as_view(pattern_name="settings-security"), name="mfa_index"),
     path("", include("allauth.urls")),
 ]

@@ -3,6 +3,7 @@
 import base64
 import time
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from allauth.account import app_settings
 from allauth.account.adapter import DefaultAccountAdapter
@@ -20,6 +21,7 @@ from django.urls import reverse
 
 from carrel.jobserver.models import User
 from carrel.jobserver.service import sign_in
+from carrel.jobserver.service.account_mails import send_soon
 
 MFA_WORDS = ("mfa", "otp", "hwk", "swk", "pop")
 """Values of the claim `amr` (RFC 8176) by which a provider says that it asked for more than a password."""
@@ -53,6 +55,15 @@ class AccountAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Refuse."""
         return False
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Send it after the answer, which tells nobody by its time whether there is such an account."""
+        send_soon(self.render_mail(template_prefix, email, {"request": self.request, "email": email, **context}))
+
+    def get_reset_password_from_key_url(self, key: str) -> str:
+        """Return the link at the site's own address, whatever host was asked."""
+        path = urlsplit(super().get_reset_password_from_key_url(key)).path
+        return f"{settings.JOBSERVER_URL}{path}"
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         """Note in the security log who is locked out for too many tries."""

@@ -38,12 +38,17 @@ FILTERS = {
 }
 """Parameters of the page's URL and what each is called."""
 MAX_WORDS = 8
+NEWEST_SEARCHED = 50_000
+"""Events in which words are looked for: no index knows what stands inside a text."""
 CHUNK = 2000
 
 
-def events_of(query: Mapping[str, str]) -> QuerySet[AuditEvent]:
-    """Return the events that a URL's filters ask for, newest first. What is no date filters nothing."""
-    events = AuditEvent.objects.all()
+def events_of(query: Mapping[str, str], *, after: int = 0) -> QuerySet[AuditEvent]:
+    """Return the events that a URL's filters ask for, newest first. What is no date filters nothing.
+
+    `after`: the id of an event; only those that came later (`searched_after`).
+    """
+    events = AuditEvent.objects.filter(pk__gt=after) if after else AuditEvent.objects.all()
     for name in ("actor", "project", "backend", "category", "subject"):
         if value := clean(query.get(name, "")):
             events = events.filter(**{name: value})
@@ -57,6 +62,17 @@ def events_of(query: Mapping[str, str]) -> QuerySet[AuditEvent]:
     for word in clean(query.get("q", "")).split()[:MAX_WORDS]:
         events = events.filter(Q(subject__icontains=word) | Q(action__icontains=word) | Q(actor__icontains=word))
     return events
+
+
+def searched_after(query: Mapping[str, str]) -> int:
+    """Return the id of the event after which a URL's words are looked for, nearer to its last day if it has one."""
+    if not clean(query.get("q", "")):
+        return 0
+    events = AuditEvent.objects.all()
+    if until := day_of(query.get("until", "")):
+        events = events.filter(at__lt=until + timedelta(days=1))
+    newest = events.order_by("-at").values_list("pk", flat=True).first() or 0
+    return max(newest - NEWEST_SEARCHED, 0)
 
 
 def clean(text: str) -> str:
@@ -78,6 +94,10 @@ def rows_of(events: QuerySet[AuditEvent]) -> Iterator[dict[str, Any]]:
         yield {**row, "at": row["at"].isoformat()}
 
 
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""What spreadsheets take for the start of a formula, blanks before it or not."""
+
+
 def json_lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
     """Return each row as a line of JSON."""
     for row in rows:
@@ -88,7 +108,7 @@ def csv_lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
     """Return the rows as CSV (RFC 4180) with a head; what was and is now are JSON in their cells."""
     yield csv_line(COLUMNS)
     for row in rows:
-        yield csv_line(cell_of(row[name]) for name in COLUMNS)
+        yield csv_line(row[name] for name in COLUMNS)
 
 
 def cell_of(value: Any) -> str:
@@ -96,11 +116,11 @@ def cell_of(value: Any) -> str:
     if value is None:
         return ""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    return f"'{text}" if text.lstrip(" ").startswith(FORMULA_STARTS) else text
 
 
 def csv_line(cells: Iterable[object]) -> str:
-    """Return one line of CSV."""
+    """Return one line of CSV: the only way in which this site writes any."""
     line = io.StringIO()
-    csv.writer(line).writerow(cells)
+    csv.writer(line).writerow(map(cell_of, cells))
     return line.getvalue()

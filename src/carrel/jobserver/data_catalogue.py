@@ -1,38 +1,24 @@
-"""What all backends say of their data, put side by side: search, one table on several backends, what changed. Pure."""
+"""What backends say of their data, put side by side: one table on several backends, and what changed. Pure."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from carrel.messages.catalogue import Catalogue, CatalogueColumn, CatalogueTable, DataSet
 
-MAX_WORDS = 8
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableEntry:
-    """One table of one backend. `text`: all that a search looks at, in small letters."""
+    """One table of one backend."""
 
     backend: str
     database: str
     data_set: DataSet
     table: CatalogueTable
-    text: str
 
     @property
     def key(self) -> tuple[str, str]:
         """What the table is called on every backend: its database and its name in SQL."""
         return self.database, self.table.qualified_name
-
-
-@dataclass(frozen=True, slots=True)
-class TableMatch:
-    """A table that a search found, with the backends that have it and the columns that have its words."""
-
-    database: str
-    name: str
-    description: str
-    backends: tuple[str, ...]
-    columns: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,46 +55,7 @@ def entries_of(catalogue: Catalogue) -> Iterator[TableEntry]:
     for database in catalogue.databases:
         for data_set in database.data_sets:
             for table in data_set.tables:
-                words = [table.qualified_name, table.description, data_set.name, data_set.title, data_set.description]
-                words += [f"{column.name} {column.description}" for column in table.columns]
-                yield TableEntry(
-                    backend=catalogue.backend,
-                    database=database.name,
-                    data_set=data_set,
-                    table=table,
-                    text="\n".join(words).lower(),
-                )
-
-
-def search(entries: Iterable[TableEntry], query: str) -> list[TableMatch]:
-    """Return the tables that have every word of the query somewhere, those with it in their name first."""
-    words = query.lower().split()[:MAX_WORDS]
-    by_key: dict[tuple[str, str], list[TableEntry]] = {}
-    for entry in entries:
-        if words and all(word in entry.text for word in words):
-            by_key.setdefault(entry.key, []).append(entry)
-    matches = [match_of(same, words) for same in by_key.values()]
-    return sorted(
-        matches, key=lambda match: (not any(word in match.name.lower() for word in words), match.name.lower())
-    )
-
-
-def match_of(entries: Sequence[TableEntry], words: Sequence[str]) -> TableMatch:
-    """Return one table as a search shows it. `entries`: the same table on several backends."""
-    columns = {
-        column.name
-        for entry in entries
-        for column in entry.table.columns
-        if any(word in f"{column.name} {column.description}".lower() for word in words)
-    }
-    first = entries[0]
-    return TableMatch(
-        database=first.database,
-        name=first.table.qualified_name,
-        description=next((entry.table.description for entry in entries if entry.table.description), ""),
-        backends=tuple(entry.backend for entry in entries),
-        columns=tuple(sorted(columns)),
-    )
+                yield TableEntry(backend=catalogue.backend, database=database.name, data_set=data_set, table=table)
 
 
 def columns_of(tables: Sequence[CatalogueTable]) -> list[ColumnRow]:

@@ -3,19 +3,26 @@
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.utils.text import slugify
 
+from carrel.clients.rap import RapClient, RapError
 from carrel.jobserver import link_process, settings, studies
 from carrel.jobserver.models import Backend, Project, RunGroup, User, Workspace
 from carrel.jobserver.models.runs import ACTIVE_STATUSES, RequestStatus
-from carrel.jobserver.service import setup
+from carrel.jobserver.repositories import check_branch
+from carrel.jobserver.service import accounts, setup
 from carrel.jobserver.service.audit import Actor
 from carrel.jobserver.service.submissions import Submission, submit
+from carrel.repos import RepoSettings
 from carrel.repos.snapshot import commit_folder
+from carrel.units.settings import read_settings
 
 STUDY = Path(__file__).parent / "first_study"
 LOOK_SECONDS = 0.5
@@ -46,6 +53,46 @@ class FirstSite:
     workspace: Workspace
 
 
+def problem_of(make: Callable[[], object]) -> str:
+    """Say why this cannot be made, having made nothing; empty when it can."""
+    try:
+        with transaction.atomic():
+            make()
+            transaction.set_rollback(True)
+    except setup.SetupError as error:
+        return str(error)
+    except ValidationError as error:
+        return " ".join(error.messages)
+    return ""
+
+
+def repository_problem(repo: str, branch: str) -> str:
+    """Say why a study cannot be read there, and which setting would allow it; empty when it can."""
+    problem = problem_of(lambda: check_branch(repo, branch))
+    if problem and repo.startswith("/") and not read_settings(RepoSettings).allow_local_git_repos:
+        return f"{repo} is a path: set ALLOW_LOCAL_GIT_REPOS=true, here and for the controller, on one machine."
+    return problem
+
+
+def backends_of_controller(controller: str) -> list[str]:
+    """Ask the controller for the backends that this site's token may use. Raises RapError."""
+    link = settings.get().links[controller]
+    with RapClient(link.rap_api_base_url, link.token) as client:
+        return [backend.slug for backend in client.backends().backends]
+
+
+def link_problem(backend: Backend) -> str:
+    """Say why the backend's controller would not take its runs; empty when it would."""
+    try:
+        slugs = backends_of_controller(backend.controller)
+    except RapError as error:
+        return f"{error} Its address and token are RAP_API_BASE_URL and RAP_API_TOKEN."
+    if backend.slug in slugs:
+        return ""
+    allowed = f"it has {', '.join(slugs)}" if slugs else "this site's token is for none of its backends"
+    return f"The controller has no backend {backend.slug} for this site: {allowed}."
+
+
 def lay_out(answers: Answers, actor: Actor) -> FirstSite:
     """Make what is missing of the site that the answers describe. Raises SetupError."""
     person = setup.ensure_person(
@@ -59,18 +106,23 @@ def lay_out(answers: Answers, actor: Actor) -> FirstSite:
     organisation = None
     if answers.organisation:
         organisation = setup.ensure_organisation(answers.organisation, actor=actor, members=[person])
-    slug = slugify(answers.project) or "first-project"
-    project = setup.ensure_project(
-        slug,
+    project = ensure_first_project(
+        answers.project,
         actor=actor,
-        name=answers.project,
         organisation=organisation,
         backends=[backend],
         members={person: setup.PROJECT_ROLES},
     )
+    if answers.password is not None and not person.has_usable_password():
+        accounts.set_password(person, answers.password, actor)
     repo = answers.repo or commit_first_study()
-    workspace = setup.ensure_workspace(project, slug, actor=actor, repo_url=repo, branch=answers.branch)
+    workspace = setup.ensure_workspace(project, project.slug, actor=actor, repo_url=repo, branch=answers.branch)
     return FirstSite(person, backend, project, workspace)
+
+
+def ensure_first_project(name: str, *, actor: Actor, **about: Any) -> Project:
+    """Return the project of this name, at an address made of it. Raises SetupError."""
+    return setup.ensure_project(slugify(name) or "first-project", actor=actor, name=name, **about)
 
 
 def commit_first_study() -> str:
@@ -81,8 +133,18 @@ def commit_first_study() -> str:
 
 
 def start_run(site: FirstSite) -> RunGroup:
-    """Ask for all actions of the workspace on the backend. Raises SubmissionError, StudyFault, StudyUnavailable."""
+    """Ask for all actions of the workspace on the backend, unless a run that this person asked for goes on there.
+
+    Raises SubmissionError, StudyFault, StudyUnavailable.
+    """
+    active = site.workspace.runs.filter(
+        created_by=site.person, requests__backend=site.backend, requests__status__in=ACTIVE_STATUSES
+    ).first()
+    if active is not None:
+        return active
     head = studies.branch_head(site.workspace)
+    if not head.commit:
+        raise studies.StudyUnavailable(head.problem)
     return submit(
         Submission(
             workspace=site.workspace,
@@ -96,7 +158,7 @@ def start_run(site: FirstSite) -> RunGroup:
     )
 
 
-def watch(run: RunGroup, seconds: float) -> Iterator[str]:
+def watch(run: RunGroup, backend: Backend, seconds: float) -> Iterator[str]:
     """Send the run and ask for news of it, and yield each change in words; ends with the run, or after so long."""
     stop = threading.Event()
     link = threading.Thread(target=link_process.run, args=(stop,), daemon=True)
@@ -104,7 +166,7 @@ def watch(run: RunGroup, seconds: float) -> Iterator[str]:
     last_words, ends_at = "", time.monotonic() + seconds
     try:
         while True:
-            request = run.requests.get()
+            request = run.requests.get(backend=backend)
             words = f"{request.get_status_display()} {request.status_message or request.send_error}".strip()
             if words != last_words:
                 last_words = words
@@ -115,6 +177,11 @@ def watch(run: RunGroup, seconds: float) -> Iterator[str]:
     finally:
         stop.set()
         link.join()
+
+
+def is_active(run: RunGroup) -> bool:
+    """Tell whether some of the run has not ended yet."""
+    return run.requests.filter(status__in=ACTIVE_STATUSES).exists()
 
 
 def succeeded(run: RunGroup) -> bool:

@@ -8,7 +8,9 @@ INTRO = """# Who may open what on the job server
 Each URL says in one place what it needs (`carrel.jobserver.rights.access`), and one guard stands before all of them.
 A right is asked for in the project of the URL, where it names one, and everywhere otherwise. What somebody may not know
 of (a project that is not in the register, a backend they are no member of) is not found, whatever they may do
-elsewhere. A test tries every URL with every role (`tests/jobserver/rights/test_every_url.py`).
+elsewhere. A backend can ask for a second factor of whoever runs there: it then takes runs only from sessions that were
+signed in with one, and from personal tokens and schedules that were made in such a session. A test tries every URL with
+every role (`tests/jobserver/rights/test_every_url.py`).
 
 This page is made by `python -m carrel.jobserver.rights_page`; a test holds it to the code.
 """

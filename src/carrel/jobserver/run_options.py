@@ -54,19 +54,23 @@ class RunChoices:
         """What planning looks at."""
         return countable_states(self.workspace, self.backends, self.states)
 
-    def rows(self) -> tuple[MatrixRow, ...]:
-        return matrix(self.pipeline, self.columns, self.states, checks=self.checks, changes=self.changes())
+    def rows(self, actions: Collection[str]) -> tuple[MatrixRow, ...]:
+        """Return the rows of these actions: a study may have hundreds, of which a page shows some."""
+        changes = self.changes(actions)
+        return matrix(self.pipeline, self.columns, self.states, actions, checks=self.checks, changes=changes)
 
-    def changes(self) -> dict[Cell, SinceChange]:
-        """What changed since each action succeeded."""
+    def changes(self, actions: Collection[str]) -> dict[Cell, SinceChange]:
+        """What changed since each of these actions succeeded."""
+        names = set(actions)
+        states = {cell: state for cell, state in self.states.items() if state.action in names}
         succeeded = sorted(
-            (state for state in self.states.values() if state.status == "succeeded"),
+            (state for state in states.values() if state.status == "succeeded"),
             key=lambda state: state.created_at,
             reverse=True,
         )
         commits = list(dict.fromkeys(state.commit for state in succeeded))[:COMMITS_COMPARED]
         paths = studies.changed_paths(self.workspace, commits, self.code.commit)
-        return changes_of(self.pipelines, self.states, changed_paths=paths, changed_tables=self.tables)
+        return changes_of(self.pipelines, states, changed_paths=paths, changed_tables=self.tables)
 
     def preview(self, wishes: Mapping[str, Wish]) -> Preview:
         """What will happen if this is run."""

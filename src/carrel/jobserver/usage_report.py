@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import F, QuerySet, Sum
 
-from carrel.jobserver.audit_log import cell_of, csv_line
+from carrel.jobserver.audit_log import csv_line
 from carrel.jobserver.models import UsageMonth
 
 GROUPS: Mapping[str, tuple[str, str]] = {
@@ -78,5 +78,5 @@ def csv_rows(rows: QuerySet[UsageMonth]) -> Iterator[str]:
 def as_cells(row: Mapping[str, Any]) -> Iterable[object]:
     """Return one row's cells in the order of COLUMNS."""
     hours = (f"{row[name]:.3f}" for name in ("run_hours", "cpu_hours", "memory_gb_hours"))
-    names = (cell_of(row["project_name"]), row["slug"], cell_of(row["person"]), row["at"])
+    names = (row["project_name"], row["slug"], row["person"], row["at"])
     return (f"{row['month']:%Y-%m}", *names, row["total_jobs"], row["total_failed"], *hours)

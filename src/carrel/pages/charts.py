@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeGuard
 
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from carrel.pages.formats import duration_text, relative_text
@@ -30,6 +31,7 @@ STATE_HEIGHTS = {
     BackendState.PAUSED: 14,
     BackendState.MAINTENANCE: 9,
     BackendState.MISSING: 4,
+    BackendState.UNKNOWN: 0,
 }
 """States of a backend differ in height too, not in colour alone."""
 MAX_POINTS = 1000
@@ -178,6 +180,24 @@ def strip_svg(spans: Sequence[StateSpan], start: datetime, end: datetime, backen
         role="img",
         height=STRIP_HEIGHT + FOOT,
     )
+
+
+def strip_legend_html() -> SafeString:
+    """Return what a strip's colours and heights mean: each state beside a piece of it."""
+    entries = (
+        (
+            element(
+                "svg",
+                element("rect", width="100%", height=STRIP_HEIGHT, class_="track"),
+                element("rect", width="100%", y=STRIP_HEIGHT - height, height=height, class_=state),
+                class_="strip", width=14, height=STRIP_HEIGHT, aria_hidden="true",
+            ),
+            state,
+        )
+        for state, height in STATE_HEIGHTS.items()
+    )  # fmt: skip
+    items = format_html_join("", "<li>{}{}</li>", entries)
+    return format_html('<ul class="legend" aria-label="Colours of the last 24 hours">{}</ul>', items)
 
 
 def strip_words(spans: Sequence[StateSpan], start: datetime, end: datetime) -> str:

@@ -14,6 +14,8 @@ class BackendState(StrEnum):
     PAUSED = "paused"
     MAINTENANCE = "maintenance"
     MISSING = "missing"
+    UNKNOWN = "unknown"
+    """It was never heard of."""
 
 
 class AlertLevel(StrEnum):

@@ -164,6 +164,9 @@ def _row(bar: TimelineBar, position: BarPosition, backend: str) -> SafeString:
 
 
 def tick_labels(axis: TimeAxis, y: float) -> list[SafeString]:
-    """Return the labels of an axis, each beginning at its tick."""
-    places = [(tick, axis.fraction(tick)) for tick in axis.ticks]
-    return [element("text", axis.label(tick), x=percent(at), y=y) for tick, at in places if at <= LAST_LABEL]
+    """Return the labels of an axis, each beginning at its tick; narrow windows leave every other one out."""
+    places = [(tick, at) for tick in axis.ticks if (at := axis.fraction(tick)) <= LAST_LABEL]
+    return [
+        element("text", axis.label(tick), x=percent(at), y=y, class_="tick lesser" if place % 2 else "tick")
+        for place, (tick, at) in enumerate(places)
+    ]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,7 +23,7 @@ from carrel.site.board import Board, follow
 from carrel.site.catalogues import NOTES, write_catalogues
 from carrel.site.client import Requests
 from carrel.site.examples import DEFAULT_BACKENDS as BACKENDS
-from carrel.site.examples import INSURANCE, MOBILE, ExampleStudy
+from carrel.site.examples import INSURANCE, MOBILE, SELF_RATED, ExampleStudy
 from carrel.site.job_server import StudyRun
 from carrel.site.layout import Site, SiteBackend, SiteError
 from carrel.site.processes import Running, running
@@ -74,9 +75,12 @@ def run_demo(demo: Demo, console: Console) -> bool:
     toolchains = LocalSettings.from_env().toolchains_dir
     python = prepare_toolchain(toolchains, tell)
     link_toolchains(demo.root, toolchains)
-    load_data(demo, python, tell)
-    studies = (INSURANCE, MOBILE) if ingest_data(demo, tell) else (INSURANCE,)
+    with_archives = find_spec("deltalake") is not None
+    if not with_archives:
+        tell(f"archives    left out with their study; to have them, {how_to_install('ingest')}")
+    studies = (INSURANCE, MOBILE) if with_archives else (INSURANCE,)
     commits = {study: study.commit(demo.repo(study)) for study in studies}
+    SELF_RATED.commit(demo.repo(SELF_RATED))  # to be looked at: it runs on north alone
     for study, commit in commits.items():
         tell(f"study       examples/{study.name} at commit {commit[:7]}")
     backends = tuple(demo.backend(name, studies) for name in BACKENDS)
@@ -90,12 +94,15 @@ def run_demo(demo: Demo, console: Console) -> bool:
         toolchains=toolchains,
         extra_env=images,
     )
-    with running(site, tell) as up:
+    with (
+        making_data(demo, python, with_archives=with_archives) as made,
+        running(site, tell, before_agents=lambda: tell("\n".join(made()))) as up,
+    ):
         tell(f"site        {site.url}, runtime {executor}, one agent each for {' and '.join(BACKENDS)}")
         sent = job_server.set_up(
             site,
             up.keys,
-            [study.workspace(demo.repo(study)) for study in studies],
+            [study.workspace(demo.repo(study)) for study in (*studies, SELF_RATED)],
             catalogues=write_catalogues(site, [study.folder / NOTES for study in studies], tell),
             runs=[StudyRun(workspace=study.name, commit=commit) for study, commit in commits.items()],
         )
@@ -155,30 +162,52 @@ def link_toolchains(root: Path, toolchains: Path) -> None:
         link.symlink_to(toolchains, target_is_directory=True)
 
 
-def load_data(demo: Demo, python: Path, tell: Callable[[str], None]) -> None:
-    """One DuckDB file per backend, made once."""
-    if not all(demo.database(name).exists() for name in BACKENDS):
-        script = INSURANCE.folder / "load_data.py"
-        argv = [sys.executable, str(script), str(demo.root / "data"), "--toolchain-python", str(python)]
-        done = subprocess.run(argv, capture_output=True, text=True)
-        if done.returncode != 0:
-            raise SiteError(f"the example data could not be made:\n{done.stderr[-2000:]}")
-    tell(f"data        RAND Health Insurance Experiment: {', '.join(demo.database(name).name for name in BACKENDS)}")
+@contextmanager
+def making_data(demo: Demo, python: Path, *, with_archives: bool) -> Iterator[Callable[[], list[str]]]:
+    """Make the data beside what the block does; the function waits for all of it, and returns what to tell.
 
-
-def ingest_data(demo: Demo, tell: Callable[[str], None]) -> bool:
-    """Make a warehouse per backend, of archives that are made once; False where ingest is not installed."""
-    if find_spec("deltalake") is None:
-        tell(f"archives    left out with their study; to have them, {how_to_install('ingest')}")
-        return False
+    One DuckDB file per backend, made once; and a warehouse per backend, of archives that are made once.
+    """
+    load = [str(INSURANCE.folder / "load_data.py"), str(demo.root / "data"), "--toolchain-python", str(python)]
+    ingest = [str(MOBILE.folder / "make_data.py"), str(demo.root / "data" / "mobile")]
+    databases = [demo.database(name) for name in BACKENDS]
     began = time.monotonic()
-    argv = [sys.executable, str(MOBILE.folder / "make_data.py"), str(demo.root / "data" / "mobile")]
-    done = subprocess.run(argv, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise SiteError(f"the example's archives could not be ingested:\n{done.stderr[-2000:]}")
-    what = "; ".join(done.stdout.splitlines())
-    tell(f"archives    ingested into Delta tables: {what} ({time.monotonic() - began:.1f} s)")
-    return True
+    with ExitStack() as stack:
+        loading = None if all(path.exists() for path in databases) else stack.enter_context(_program(load))
+        ingesting = stack.enter_context(_program(ingest)) if with_archives else None
+
+        def finish() -> list[str]:
+            if loading:
+                _printed(loading, "the example data could not be made")
+            names = ", ".join(path.name for path in databases)
+            said = [f"data        RAND Health Insurance Experiment: {names}"]
+            if ingesting:
+                lines = _printed(ingesting, "the example's archives could not be ingested").splitlines()
+                seconds = time.monotonic() - began
+                said.append(f"archives    ingested into Delta tables: {'; '.join(lines)} ({seconds:.1f} s)")
+            return said
+
+        yield finish
+
+
+@contextmanager
+def _program(words: Sequence[str]) -> Iterator["subprocess.Popen[str]"]:
+    """A program of Python, which ends with the block."""
+    argv = [sys.executable, *words]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+
+
+def _printed(process: "subprocess.Popen[str]", problem: str) -> str:
+    """Wait for a program, and return what it printed. SiteError where it failed."""
+    printed, errors = process.communicate()
+    if process.returncode != 0:
+        raise SiteError(f"{problem}:\n{errors[-2000:]}")
+    return printed
 
 
 def _follow(up: Running, requests: Requests, board: Board, console: Console) -> None:

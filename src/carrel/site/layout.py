@@ -60,6 +60,8 @@ class Site:
     _: KW_ONLY
     port: int = 8000
     jobserver_port: int | None = None
+    dummy_databases: tuple[str, ...] = ()
+    """Names of databases that requests may give though no backend has one: their actions get dummy data."""
     executor: str = "auto"
     toolchains: Path | None = None
     extra_env: Mapping[str, str] = field(default_factory=dict)
@@ -127,7 +129,7 @@ class Site:
             "DJANGO_DEBUG": "false",
             "ALLOW_LOCAL_GIT_REPOS": "true",
         }
-        more = sorted({name for backend in self.backends for name in backend.more_databases})
+        more = sorted({*self.dummy_databases, *(name for backend in self.backends for name in backend.more_databases)})
         env["VALID_DATABASE_NAMES"] = ",".join(["default", *more])
         for name in names:
             prefix = name.upper()

@@ -131,8 +131,11 @@ class Running:
         self.stop = threading.Event()
         self.processes = processes_of(site, keys)
 
-    def start(self, ready_within: float = 60.0) -> None:
-        """Start all; the agents once the servers answer. SiteError with the log's end when one does not."""
+    def start(self, ready_within: float = 60.0, before_agents: Callable[[], object] = lambda: None) -> None:
+        """Start all; the agents once the servers answer. SiteError with the log's end when one does not.
+
+        `before_agents` waits for what agents need, such as data that is made while the servers start.
+        """
         addresses = {"controller": self.site.url, "job server": self.site.jobserver_url}
         servers = [process for process in self.processes if process.name in addresses]
         migrate = [sys.executable, "-m", "django", "migrate", "--no-input", "--settings", "carrel.web.settings"]
@@ -151,6 +154,7 @@ class Running:
             server.start()
         for server in servers:
             self._wait_ready(server, addresses[server.name], deadline)
+        before_agents()
         for process in self.processes:
             if process not in servers:
                 process.start()
@@ -197,7 +201,9 @@ class Running:
 
 
 @contextmanager
-def running(site: Site, tell: Callable[[str], object]) -> Iterator[Running]:
+def running(
+    site: Site, tell: Callable[[str], object], before_agents: Callable[[], object] = lambda: None
+) -> Iterator[Running]:
     """The site, up; Ctrl-C and SIGTERM set `stop`; whatever happens, its processes end with the block."""
     with owned(site):
         site.describe()
@@ -206,7 +212,7 @@ def running(site: Site, tell: Callable[[str], object]) -> Iterator[Running]:
         for number in before:
             signal.signal(number, lambda *_: started.stop.set())
         try:
-            started.start()
+            started.start(before_agents=before_agents)
             yield started
         finally:
             started.close()

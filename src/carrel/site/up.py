@@ -13,7 +13,7 @@ from carrel.executors.choice import ExecutorSettings, choose_executor, engine_pa
 from carrel.local.settings import LocalSettings
 from carrel.site import job_server
 from carrel.site.catalogues import NOTES, write_catalogues
-from carrel.site.examples import EXAMPLES
+from carrel.site.examples import DUMMY_DATABASES, EXAMPLES
 from carrel.site.layout import Site, SiteBackend, SiteError
 from carrel.site.processes import Running, running
 
@@ -91,11 +91,13 @@ def bring_up(
     """Start the site and watch it until Ctrl-C."""
     toolchains = LocalSettings.from_env().toolchains_dir
     described = tuple(backend_of(text) for text in backends)
+    is_dummy = not any(backend.databases for backend in described)
     site = Site(
         root.resolve(),
         described,
         port=choose_port(port),
         jobserver_port=choose_pages_port(pages_port, port),
+        dummy_databases=DUMMY_DATABASES if is_dummy else (),
         executor=runtime_of(executor, toolchains),
         toolchains=toolchains,
     )
@@ -104,10 +106,9 @@ def bring_up(
         for study, repo in repos.items():
             study.commit(repo)
         notes = [path] if (path := site.root / NOTES).is_file() else []
-        catalogues = write_catalogues(site, notes, tell)
-        job_server.set_up(
-            site, started.keys, [study.workspace(repo) for study, repo in repos.items()], catalogues=catalogues
-        )
+        catalogues = write_catalogues(site, notes, tell, dummies=EXAMPLES if is_dummy else ())
+        workspaces = [study.workspace(repo, is_dummy=is_dummy) for study, repo in repos.items()]
+        job_server.set_up(site, started.keys, workspaces, catalogues=catalogues)
         for line in introduction(started):
             tell(line)
         started.watch()

@@ -57,6 +57,8 @@ def sign_in_settings(*, is_local: bool) -> dict[str, Any]:
         "ACCOUNT_REAUTHENTICATION_METHODS": ("password", "mfa"),
         "SOCIALACCOUNT_ADAPTER": "carrel.jobserver.accounts.ProviderAdapter",
         "SOCIALACCOUNT_PROVIDERS": _providers(own),
+        # GitHub tells addresses, and which of them are verified, only when asked.
+        "SOCIALACCOUNT_QUERY_EMAIL": True,
         "SOCIALACCOUNT_REQUESTS_TIMEOUT": 10,
         "MFA_ADAPTER": "carrel.jobserver.accounts.SecondFactorAdapter",
         "MFA_SUPPORTED_TYPES": ["totp", "webauthn", "recovery_codes"],

@@ -1,16 +1,13 @@
 """`carrel ingest export`: the whole of a warehouse, or nothing that looks like it."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import duckdb
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from tests.support.forked import Forker
 from tests.support.ingest import Folder, ingest, raw_json_of, tables_of
 
 from carrel.ingest.cli import ingest as command
@@ -23,7 +20,6 @@ from carrel.ingest.tables.spilled_partitions import Bounds
 from carrel.synthetic import Knobs, write
 
 KNOBS = Knobs(seed=12, records=25, hz=3, seconds=1, odd_keys=0.4, reexports=0.3, faults={"nan": 2})
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -173,14 +169,17 @@ def test_one_dataset_and_padded_dates(warehouse, tmp_path):
 KILLS = ["export_put:1", "export_put:9", "export_put:60", "export_finishing:1", "export_shown:1", "export_shown:2"]
 
 
+@pytest.fixture(scope="module")
+def forker():
+    with Forker("tests.support.ingest_operations") as running:
+        yield running
+
+
 @pytest.mark.parametrize("kill_at", KILLS)
-def test_a_killed_export_never_looks_finished_and_is_done_again(warehouse, tmp_path, kill_at):
+def test_a_killed_export_never_looks_finished_and_is_done_again(warehouse, forker, tmp_path, kill_at):
     out = tmp_path / "out"
-    words = [sys.executable, "-c", "from carrel.ingest.cli import ingest; ingest()", "export", str(out)]
-    words += ["--warehouse", str(warehouse), "--raw-json"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "CARREL_FAULT": f"ingest.{kill_at}"}
-    killed = subprocess.run(words, env=environment, check=False, timeout=120)
-    assert killed.returncode == -signal.SIGKILL
+    killed = forker.call("export_all", str(warehouse), str(out), kill_at=f"ingest.{kill_at}")
+    assert killed == -signal.SIGKILL
     assert "_SUCCESS" not in left_in(out)
     assert "_unfinished" in left_in(out)
     if "put" in kill_at:

@@ -18,14 +18,6 @@ from carrel.jobserver.models import Backend, Project, User, Workspace
 from carrel.jobserver.rights.scopes import Scope
 
 
-@pytest.fixture(scope="session")
-def database_template(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[databases.SqliteTemplate | databases.PostgresTemplate]:
-    with databases.template(tmp_path_factory.mktemp("template")) as template:
-        yield template
-
-
 @pytest.fixture
 def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: LazySettings) -> Iterator[Path]:
     from carrel.jobserver import settings as own

@@ -195,6 +195,11 @@ def test_who_is_not_signed_in_is_told_how(api: Api, ann: User) -> None:
     for header in ({}, {"Authorization": "Basic !"}, {"Authorization": "Basic YTpi"}, {"Authorization": "Bearer x"}):
         answer = api.http.get(f"{api.url}/api/v1/jobs/", headers=header)
         assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, 'Basic realm="carrel"')
+    answer = api.http.get(f"{api.url}/jobs/", headers={"Accept": "text/html,*/*"})
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == "Bearer", "no browser asks for a password"
+    assert "This address is for programs" in answer.text
+    assert api.http.get(f"{api.url}/jobs/").json()["detail"].startswith("Sign in by Basic")
     assert ask(api, ann, "GET", "/jobs/", Scope.RUN).status_code == 403, "the token's scope"
     assert ask(api, ann, "GET", "/jobs/999/").status_code == 404
     deleted = ask(api, ann, "DELETE", "/workspaces/")

@@ -11,7 +11,8 @@ from tests.support.jobserver import PASSWORD, add_backend, add_person, add_proje
 
 from carrel.jobserver import management
 from carrel.jobserver import settings as own_settings
-from carrel.jobserver.models import AuditEvent, Backend, Project, User, Workspace
+from carrel.jobserver.management.commands import init
+from carrel.jobserver.models import AuditEvent, Backend, Project, RunGroup, User, Workspace
 from carrel.jobserver.service.tokens import backend_of_token
 from carrel.repos.git import Git
 from carrel.repos.limits import Deadline
@@ -88,6 +89,45 @@ class TestInit:
         assert len(asked) == 5
         assert User.objects.get().fullname == "Ann Lee"
         assert Project.objects.get().slug == "health-insurance"
+
+    def test_asks_again_for_what_cannot_be(self, monkeypatch, capsys, tmp_path):
+        replies = iter(["a b", "ann", "", "No good", "north", "staff", "Health", str(tmp_path / "nowhere"), ""])
+        secrets = iter(["short", PASSWORD])
+        monkeypatch.setenv("ALLOW_LOCAL_GIT_REPOS", "true")
+        monkeypatch.setattr("builtins.input", lambda question: next(replies))
+        monkeypatch.setattr("getpass.getpass", lambda question: next(secrets))
+        said = manage("init", "--no-run")
+        for words in ("username: Letters", "at least 12", "slug: Enter", "address of a page", "Could not read from"):
+            assert words in said
+        assert (User.objects.get().username, Backend.objects.get().slug) == ("ann", "north")
+        assert Project.objects.get().slug == "health"
+        assert User.objects.get().check_password(PASSWORD)
+
+    def test_goes_on_after_it_was_interrupted(self, monkeypatch, password_file):
+        manage("init", "--yes", "--no-run")
+        monkeypatch.setattr("builtins.input", lambda question: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(CommandError, match="goes on from here") as stopped:
+            manage("init")
+        assert stopped.value.returncode == 130
+        manage("init", "--yes", "--no-run", "--password-file", password_file)
+        assert User.objects.get().check_password(PASSWORD)
+        said = manage("init", "--yes", "--no-run", "--password-file", password_file)
+        assert "admin has a password" in said
+
+    def test_stores_no_run_that_its_controller_would_not_take(self, monkeypatch):
+        monkeypatch.setenv("RAP_API_BASE_URL", "http://127.0.0.1:9/controller/v1/")
+        with pytest.raises(CommandError, match=r"No first run\. The controller at .* does not answer"):
+            manage("init", "--yes")
+        assert not RunGroup.objects.exists()
+
+    def test_says_why_the_study_cannot_be_read(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("RAP_API_BASE_URL", "http://127.0.0.1:9/controller/v1/")
+        monkeypatch.setattr(init, "link_problem", lambda backend: "")
+        with pytest.raises(CommandError, match="ALLOW_LOCAL_GIT_REPOS=true"):
+            manage("init", "--yes")
+        monkeypatch.setenv("ALLOW_LOCAL_GIT_REPOS", "true")
+        with pytest.raises(CommandError, match="Could not find branch 'nope'"):
+            manage("init", "--yes", "--project", "Other", "--branch", "nope")
 
     def test_says_when_nobody_answers(self, monkeypatch):
         monkeypatch.setattr("builtins.input", lambda question: (_ for _ in ()).throw(EOFError))

@@ -1,5 +1,6 @@
 """kill -9 between any two instructions of the link, then simply start again: no orphan, no duplicate, all told."""
 
+import hashlib
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -12,6 +13,10 @@ from tests.support.forked import Forker
 from tests.support.jobserver import add_backend, add_person, add_project, add_request, add_run, add_workspace
 from tests.support.rap_server import TOKEN, RapServer, rap_server
 from tests.support.receivers import Calls, Mailbox, mail_server, webhook_receiver
+from tests.support.sending_scenario import UPLOADED
+
+from carrel.jobserver.models import AuditEvent
+from carrel.messages.releases import FileList
 
 POINTS = [
     "jobserver.request.claimed",
@@ -38,12 +43,6 @@ POINTS = [
 def forker() -> Iterator[Forker]:
     with Forker("tests.support.sending_scenario") as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with databases.template(tmp_path_factory.mktemp("template")) as migrated:
-        yield migrated
 
 
 class Site:
@@ -91,18 +90,11 @@ class Site:
 
 
 @pytest.fixture
-def site(template, tmp_path: Path, django_db_blocker) -> Iterator[Site]:
+def site(own_database: databases.Database, tmp_path: Path) -> Iterator[Site]:
     folder = tmp_path / "workdir"
     folder.mkdir()
-    database = template.copy(folder)
-    with (
-        rap_server() as server,
-        mail_server() as box,
-        webhook_receiver() as calls,
-        django_db_blocker.unblock(),
-        databases.used_by_django(database),
-    ):
-        yield Site(database, folder, server, box, calls)
+    with rap_server() as server, mail_server() as box, webhook_receiver() as calls:
+        yield Site(own_database, folder, server, box, calls)
 
 
 EXPECTED_JOBS = [
@@ -147,3 +139,42 @@ def test_killed_at_a_point_and_run_again(forker: Forker, site: Site, point: str)
     assert forker.call("run", kill_at=point, environ=site.environ) == -signal.SIGKILL
     assert forker.call("run", environ=site.environ) == 0
     check(site)
+
+
+@pytest.mark.parametrize("killed", [{"half": True}, {"kill_at": "jobserver.releases.stored"}])
+def test_an_upload_that_was_killed_shows_nothing_and_is_made_again(
+    forker: Forker, template, tmp_path: Path, django_db_blocker, monkeypatch: pytest.MonkeyPatch, killed: dict[str, Any]
+) -> None:
+    """In the middle of the bytes, or between the bytes and their row: nothing is lost, nothing half is to be seen."""
+    from carrel.jobserver import settings as own_settings
+    from carrel.jobserver.released_files import latest_of
+    from carrel.jobserver.service import releases
+
+    monkeypatch.setenv("RELEASE_STORAGE", str(tmp_path / "releases"))
+    own_settings.get.cache_clear()
+    database = template.copy(tmp_path)
+    environ = {"CARREL_APPS": "jobserver", "CARREL_DATABASE_URL": database.url, "WORKDIR": str(tmp_path)}
+    environ["RELEASE_STORAGE"] = str(tmp_path / "releases")
+    digest = hashlib.sha256(UPLOADED).hexdigest()
+    file = {"name": "t.csv", "size": len(UPLOADED), "sha256": digest, "date": "2026-05-03T09:00:00Z"}
+    with django_db_blocker.unblock(), databases.used_by_django(database):
+        backend, person = add_backend("north"), add_person("ann")
+        workspace = add_workspace(add_project("", backend))
+        sent = FileList.model_validate({"files": [file]})
+        release, _ = releases.create_release(workspace, backend, person, sent, person)
+        call = {"environ": environ, "release": release.pk, "path": "t.csv"}
+        assert forker.call("upload", **call, **killed) == -signal.SIGKILL
+        row = release.files.get()
+        assert row.uploaded_at is None
+        assert latest_of(workspace) == []
+        assert not AuditEvent.objects.filter(action="release_file.uploaded").exists()
+        assert forker.call("upload", **call) == 0
+        row.refresh_from_db()
+        assert row.uploaded_at is not None
+        assert [shown.pk for shown in latest_of(workspace)] == [row.pk]
+        assert releases.path_of(row).read_bytes() == UPLOADED
+        assert AuditEvent.objects.filter(action="release_file.uploaded").count() == 1
+        left = [path.name for path in (tmp_path / "releases").rglob("*") if path.is_file()]
+        assert left.count("t.csv") == 1
+        assert forker.call("upload", **call) == 1, "once is enough"
+    own_settings.get.cache_clear()

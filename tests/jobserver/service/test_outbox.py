@@ -111,6 +111,14 @@ class TestMail:
         assert one["Message-ID"] == other["Message-ID"]
         assert one["Message-ID"].endswith("@example.org>")
 
+    def test_a_name_with_a_line_end_adds_no_header(self, mailbox: Mailbox) -> None:
+        OutgoingMessage.objects.create(
+            channel="mail", recipient=add_person("ann"), subject="Ended:\r\nBcc: eve@example.org\n x", body="b", key="k"
+        )
+        send_due()
+        (mail,) = mailbox.messages
+        assert (mail["Subject"], mail["Bcc"]) == ("Ended: Bcc: eve@example.org x", None)
+
 
 class TestDigest:
     def test_one_mail_for_all_runs_of_a_day(self, mailbox: Mailbox) -> None:

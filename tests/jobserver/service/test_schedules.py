@@ -9,7 +9,7 @@ from django.utils import timezone
 from tests.support.jobserver import add_backend, add_person, add_project
 from tests.support.studies import follow_study, make_study, study_site
 
-from carrel.jobserver.models import AuditEvent, OutgoingMessage, RunGroup, Schedule
+from carrel.jobserver.models import AuditEvent, Backend, OutgoingMessage, RunGroup, Schedule
 from carrel.jobserver.service.schedules import (
     MAX_DUE,
     create_schedule,
@@ -53,6 +53,25 @@ def test_it_runs_once_whatever_was_missed(schedule: Schedule) -> None:
     assert schedule.next_at > timezone.now()
     run_schedule(schedule.pk)
     assert RunGroup.objects.count() == 1
+
+
+@pytest.mark.parametrize("has_second_factor", [True, False])
+def test_a_backend_that_asks_for_a_second_factor_takes_runs_of_schedules_made_with_one(
+    schedule: Schedule, has_second_factor: bool
+) -> None:
+    Backend.objects.update(requires_mfa=True)
+    again = create_schedule(
+        workspace=schedule.workspace,
+        person=schedule.created_by,
+        cron="0 6 * * *",
+        actions={"north": ["extract"]},
+        has_second_factor=has_second_factor,
+    )
+    make_due(again)
+    assert run_schedule(again.pk)
+    again.refresh_from_db()
+    assert RunGroup.objects.exists() == has_second_factor
+    assert ("second factor" in again.last_outcome) != has_second_factor
 
 
 def test_killed_after_the_run_was_stored_it_is_the_same_run(schedule: Schedule) -> None:

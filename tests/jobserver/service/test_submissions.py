@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from django.utils import timezone
-from tests.support.jobserver import add_backend, add_job, add_person, add_project, add_request, add_run
-from tests.support.studies import FILES, follow_study, make_study, study_site
+from tests.support.jobserver import add_backend, add_job, add_person, add_project, add_request, add_run, browse
+from tests.support.studies import FILES, PROJECT, follow_study, make_study, study_site
 
 from carrel.jobserver.models import AuditEvent, JobRequest, ProjectDefinition, RunGroup
 from carrel.jobserver.service import submissions
@@ -74,6 +74,23 @@ def test_the_same_definition_is_stored_once(submission):
     submit(replace(submission, submission_key="other"))
     assert ProjectDefinition.objects.count() == 1
     assert RunGroup.objects.count() == 2
+
+
+def test_where_the_study_may_run_is_stored_as_it_was(submission, repo):
+    """Its backends.yaml: a page may show it years later, when the repository is gone."""
+    run = submit(submission)
+    assert run.side_file is None
+    files = {
+        "project.yaml": PROJECT.replace("run_on: [north, south]\n", ""),
+        "backends.yaml": "run_on: [north, south]\n",
+    }
+    again = submit(replace(submission, commit=repo.commit(files, "Say where"), submission_key="other"))
+    assert again.side_file is not None
+    assert again.side_file.text == files["backends.yaml"]
+    assert ProjectDefinition.objects.count() == 3
+    page = browse(submission.person).get(f"{again.get_absolute_url()}definition/").content.decode()
+    assert "run_on: [north, south]" in page
+    assert "backends.yaml" in page
 
 
 def test_pressed_twice_it_is_one_run(submission):

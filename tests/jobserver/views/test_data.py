@@ -21,7 +21,7 @@ from tests.support.jobserver import (
 from tests.support.showcase_site import add_catalogue, catalogue_of
 
 from carrel.jobserver import settings
-from carrel.jobserver.data_catalogue import changes_between, columns_of, entries_of, search
+from carrel.jobserver.data_catalogue import changes_between, columns_of, entries_of
 from carrel.jobserver.models import DataUse, Job
 from carrel.jobserver.service.data_use import read_some
 from carrel.messages.catalogue import Catalogue
@@ -31,20 +31,6 @@ PATIENTS = {"patient_id": "bigint", "sex": "varchar"}
 
 def read(backend: str, tables: dict[str, dict[str, str]], **fields: Any) -> Catalogue:
     return Catalogue.model_validate(catalogue_of(backend, tables, **fields))
-
-
-def test_a_search_looks_at_names_columns_and_descriptions_of_all_backends() -> None:
-    north = read("north", {"patients": PATIENTS, "visits": {"patient_id": "bigint", "cost": "double"}})
-    south = read("south", {"patients": PATIENTS})
-    entries = [*entries_of(north), *entries_of(south)]
-    assert [(match.name, match.backends) for match in search(entries, "PATIENT")] == [
-        ("patients", ("north", "south")),
-        ("visits", ("north",)),
-    ]
-    assert [match.columns for match in search(entries, "cost")] == [("cost",)]
-    assert [match.name for match in search(entries, "patient cost")] == ["visits"]
-    assert search(entries, "nothing like it") == []
-    assert search(entries, "") == []
 
 
 def test_columns_stand_side_by_side() -> None:
@@ -102,6 +88,13 @@ class TestPages:
         assert browse().get("/data/table/?name=secrets").status_code == 404
         assert "secrets" in text(browse(ann), "/data/?q=hidden_column")
         assert "west" in text(browse(ann), "/data/table/?name=patients")
+
+    def test_a_table_of_two_backends_is_found_once_and_names_come_before_columns(self) -> None:
+        add_catalogue(add_backend("north"), catalogue_of("north", {"stays": PATIENTS, "sexes": {"code": "int"}}))
+        add_catalogue(add_backend("south"), catalogue_of("south", {"stays": PATIENTS}))
+        page = text(browse(), "/data/?q=SEX")
+        assert page.count("/data/table/?name=stays") == 1
+        assert page.index("?name=sexes") < page.index("?name=stays")
 
     def test_a_table_says_what_is_missing_where(self) -> None:
         add_catalogue(add_backend("north"), catalogue_of("north", {"patients": PATIENTS}))

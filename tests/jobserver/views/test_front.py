@@ -16,7 +16,8 @@ from tests.support.jobserver import (
     browse,
 )
 
-from carrel.jobserver.models import Job, JobRequest, Organisation, ProjectOrganisation, RunGroup, User
+from carrel.jobserver.models import Job, JobRequest, Organisation, ProjectOrganisation, Role, RunGroup, User
+from carrel.jobserver.service.people import assign_role
 
 pytestmark = pytest.mark.django_db
 
@@ -76,7 +77,16 @@ def test_members_find_what_is_theirs(secret: tuple[RunGroup, JobRequest, Job, Us
     assert f"/hidden-project/hidden-study/{run.pk}/{job.identifier}/" in text(client, "/search/?q=hiddenjob")
     assert request.identifier in text(client, "/search/?q=hiddenreq")
     assert "hidden-study" in text(client, "/search/?q=hidden-stu")
+    assert "/hidden-project/hidden-study/logs/?action=hidden-action" in text(client, "/search/?q=hidden-a")
     assert "hidden-study" in text(client, "/")
+
+
+def test_who_manages_one_hidden_backend_sees_it() -> None:
+    backend = add_backend("hidden-west", is_listed=False)
+    manager = add_person("mia")
+    assign_role(manager, Role.objects.get(name="StaffAreaAdministrator"), "setup", backend=backend)
+    for path in ("/status/", "/staff/backends/hidden-west/"):
+        assert "hidden-west" in text(browse(manager), path)
 
 
 def test_people_are_found_by_those_who_manage_them() -> None:
@@ -110,12 +120,17 @@ def test_the_first_page_of_a_person() -> None:
     first = add_run(workspace, person)
     add_request(first, north, status="failed", status_message="exit code 1")
     page = text(browse(person), "/")
-    assert "1 run of yours failed and waits" in page
+    assert "Jobs failed in 1 run of yours" in page
     assert "exit code 1" in page
     assert "Ends soon" in page
-    # Asked for again since: it needs nobody any more.
-    add_request(add_run(workspace, person), north, status="running")
+    # Asked for again since: it needs nobody any more, until a job of what goes on fails.
+    going_on = add_request(add_run(workspace, person), north, status="running")
+    add_job(going_on, "stopped", status="failed", status_code="cancelled_by_user")
     assert "Nothing waits for you" in text(browse(person), "/")
+    add_job(going_on, "model", status="failed", status_code="nonzero_exit")
+    page = text(browse(person), "/")
+    assert "Jobs failed in 1 run of yours" in page
+    assert "the other jobs go on" in page
 
 
 def test_the_first_page_of_somebody_new() -> None:

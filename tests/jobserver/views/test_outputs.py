@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 from tests.support.jobserver import add_backend, add_person, add_project, add_workspace, browse
 
 from carrel.jobserver.models import AuditEvent, BackendMembership, ReleaseFile, User, Workspace
 from carrel.jobserver.service import publications, releases
 from carrel.messages.releases import FileList
+from carrel.pages.templatetags.pages import day
 
 pytestmark = pytest.mark.django_db
 HOME = "/cancer/survival"
@@ -110,6 +112,9 @@ def test_a_draft_goes_to_a_publisher_who_decides(workspace: Workspace, checker: 
     assert "It is public" in shown
     assert browse(publisher).get(f"{HOME}/outputs/{file.pk}/").status_code == 403, "nothing to decide any more"
     public = browse().get(url).content.decode()
+    assert "How to cite it" in public
+    assert f"of survival, published {day(timezone.now())}. http://testserver{url}" in public
+    assert "Public" in browse(author).get(f"{HOME}/outputs/").content.decode()
     assert f"{HOME}/published/{file.pk}/" in public
     assert "north/t.csv" in browse().get(f"{HOME}/published/").content.decode()
     assert b"".join(browse().get(f"{HOME}/published/{file.pk}/").streaming_content) == b"a,b\n"

@@ -15,6 +15,7 @@ from carrel.jobserver.models import CatalogueVersion, Role, RunGroup
 
 __all__ = ["study_site"]
 pytestmark = pytest.mark.django_db
+MAX_PAGE_BYTES = 150_000
 
 
 class RunSite:
@@ -330,15 +331,60 @@ def test_a_project_without_backends(study_site):
     assert "not opted in to any backend" in page
 
 
-def test_many_rows_are_folded(site):
+def commit_actions(site: RunSite, count: int) -> None:
     actions = "".join(
         f"  a{number}: {{run: 'python:v2 a{number}.py', outputs: {{highly_sensitive: {{x: out/a{number}.csv}}}}}}\n"
-        for number in range(20)
+        for number in range(count)
     )
     site.repo.commit({"project.yaml": f"version: '5'\nactions:\n{actions}"})
+
+
+def test_many_rows_are_folded(site):
+    commit_actions(site, 20)
     page = site.page()
     assert page.count('class="fold"') == 6
     assert "Show 6 more actions" in page
+
+
+def pages_of_many(site: RunSite, *ticks: str, **fields) -> str:
+    """The page again, as one of its buttons brings it without any script."""
+    answer = site.browser.post(f"{site.url}preview/", site.form(*ticks, **fields))
+    assert answer.status_code == 200
+    assert len(answer.content) < MAX_PAGE_BYTES
+    return answer.content.decode()
+
+
+def test_hundreds_of_actions_come_by_the_page_and_ticks_stay(site):
+    commit_actions(site, 500)
+    first = site.page()
+    assert len(first) < MAX_PAGE_BYTES
+    assert "1–50 of 500 actions" in first
+    assert "a50 on north" not in first
+    second = pages_of_many(site, "north:a3", page="2", searched="", search="")
+    assert 'value="north:a50" aria-label="a50 on north"' in second
+    assert '<input type="hidden" name="tick" value="north:a3">' in second
+    assert "Run 1 job on 1 backend" in second
+    back = pages_of_many(site, "north:a3,a60", page="1", searched="", search="")
+    assert 'value="north:a3" aria-label="a3 on north" data-is="never_ran" checked' in back
+    assert '<input type="hidden" name="tick" value="north:a60">' in back
+    assert "Run 2 jobs on 1 backend" in back
+
+
+def test_buttons_tick_all_pages_or_what_was_looked_for(site):
+    commit_actions(site, 60)
+    assert "Run 120 jobs on 2 backends" in pages_of_many(site, ticks="all")
+    assert "Run 60 jobs on 1 backend" in pages_of_many(site, ticks="all:south")
+    assert "Run what is ticked" in pages_of_many(site, "north:a3,a59", ticks="none:north")
+    found = pages_of_many(site, page="2", searched="", search="A5", ticks="never_ran:north")
+    assert "1–11 of 11 actions" in found
+    assert "Run 11 jobs on 1 backend" in found
+    assert "No action is called so" in pages_of_many(site, page="1", searched="zz", search="zz")
+
+
+def test_what_is_ticked_on_pages_that_do_not_show_is_run(site):
+    commit_actions(site, 60)
+    site.browser.post(site.url, site.form("north:a3", "north:a55,a56"))
+    assert RunGroup.objects.get().requests.get().requested_actions == ["a3", "a55", "a56"]
 
 
 def test_few_questions_however_many_rows(site):

@@ -1,6 +1,7 @@
 """Pages of a run: how it stands on each backend, live parts, cancelling, running again, code, who sees what."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -18,9 +19,11 @@ from tests.support.jobserver import (
     add_workspace,
     browse,
 )
+from tests.support.studies import make_study, study_site
 
-from carrel.jobserver.models import ControllerContact, Job, JobRequest, ProjectDefinition, RunGroup
+from carrel.jobserver.models import ControllerContact, Job, JobRequest, ProjectDefinition, RunGroup, Workspace
 
+__all__ = ["study_site"]
 pytestmark = pytest.mark.django_db
 
 DEFINITION = """version: 4
@@ -250,3 +253,36 @@ class TestCode:
         page = text(browse(scene.ann), f"{scene.url}compare/?backend=south&since=success")
         assert "The code is the same" in page
         assert browse(add_person("stranger")).get(f"{scene.url}compare/").status_code == 403
+
+    def test_whatever_changed_is_shown_and_does_nothing(self, scene: Scene, study_site: Path) -> None:
+        """Renamed, binary, without UTF-8, with markup in it and in its name, with a long line; cut where it is huge."""
+        script, markup = "<script>alert(1)</script>", '</pre><img src=x onerror="alert(1)">'
+        repo = make_study(study_site / "study", {"old.py": "print(1)\n" * 30, "project.yaml": "a\n"})
+        older = repo.git("rev-parse", "HEAD")
+        (repo.path / "old.py").rename(repo.path / "new & <b>.py")
+        (repo.path / "image.png").write_bytes(bytes(range(256)) * 20)
+        (repo.path / "latin.txt").write_bytes("caf\xe9 \x1b[31m\u202e".encode("latin-1", "replace") + b"\xff\x00\r\n")
+        (repo.path / "latin1.txt").write_bytes(b"caf\xe9\n")
+        (repo.path / f"{script[:7]}.R").write_text(f"{markup}\n{script}\n{'x' * 100_000}\n")
+        repo.git("add", "--all")
+        repo.git("commit", "--quiet", "--message", "Change all")
+        newer = repo.git("rev-parse", "HEAD")
+        (repo.path / "huge.csv").write_text("".join(f"{number},row\n" for number in range(400_000)))
+        repo.git("add", "--all")
+        repo.git("commit", "--quiet", "--message", "Add rows")
+        huge = repo.git("rev-parse", "HEAD")
+        Workspace.objects.filter(pk=scene.workspace.pk).update(repo_url=repo.url)
+        client, url = browse(scene.ann), f"{scene.url}compare/?backend=south&since=success"
+        RunGroup.objects.filter(pk=scene.earlier.pk).update(commit=older)
+        RunGroup.objects.filter(pk=scene.run.pk).update(commit=newer)
+        page = text(client, url)
+        assert "new &amp; &lt;b&gt;.py" in page
+        assert "Binary files" in page or "binary" in page
+        assert "caf\N{REPLACEMENT CHARACTER}" in page
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+        assert script not in page
+        assert "<img src=x" not in page
+        RunGroup.objects.filter(pk=scene.run.pk).update(commit=huge)
+        page = text(client, url)
+        assert "There is more than is shown" in page
+        assert len(page) < 4_000_000

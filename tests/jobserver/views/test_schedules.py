@@ -68,7 +68,7 @@ class TestSchedules:
         client.post(f"{url}new/", VALUES)
         key = Schedule.objects.get().pk
         assert "Paused" in client.post(f"{url}{key}/toggle/", follow=True).content.decode()
-        assert "Take this schedule away?" in text(client, f"{url}{key}/remove/")
+        assert "Remove this schedule?" in text(client, f"{url}{key}/remove/")
         client.post(f"{url}{key}/remove/")
         assert not Schedule.objects.exists()
         assert client.post(f"{url}{key}/toggle/").status_code == 404

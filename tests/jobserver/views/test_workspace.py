@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from tests.jobserver.views.test_run_page import RunSite
+from tests.jobserver.views.test_run_page import RunSite, commit_actions
 from tests.support.jobserver import add_backend, add_person, browse
 from tests.support.studies import FILES, study_site
 
@@ -140,6 +140,14 @@ def test_the_switch_of_notifications(site):
 @pytest.mark.parametrize("path", ["edit/", "archive-toggle/", "notifications-toggle/"])
 def test_settings_are_not_for_everybody(site, path):
     assert browse(add_person("eve")).post(f"{URL}{path}").status_code == 403
+
+
+def test_hundreds_of_actions_come_by_the_page(site):
+    commit_actions(site, 120)
+    page = site.page(URL, page="3")
+    assert "101–120 of 120 actions" in page
+    assert ">a119" in page
+    assert ">a99" not in page
 
 
 def test_few_questions_however_many_jobs(site):

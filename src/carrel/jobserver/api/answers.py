@@ -10,8 +10,7 @@ class ApiProblem(BaseModel):
     """One thing that is wrong with a request."""
 
     where: str = Field(description="Where: `body.files.3.name`, `query.limit`, `north`")
-    what: str
-    next_step: str = ""
+    what: str = Field(description="What, and what to do about it")
 
 
 class ApiError(BaseModel):

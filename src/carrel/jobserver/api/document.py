@@ -60,6 +60,7 @@ def groups_of(whole: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
                 {
                     "method": method.upper(),
                     "path": path,
+                    "summary": operation.get("summary", ""),
                     "words": operation.get("description", ""),
                     "auth": auth_words(whole, operation),
                     "parameters": operation.get("parameters", []),

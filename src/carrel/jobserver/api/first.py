@@ -14,6 +14,7 @@ from typing import Any, cast
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
+from django.shortcuts import render
 from django.urls import URLPattern, path
 from django.views.decorators.csrf import csrf_exempt
 
@@ -337,12 +338,22 @@ def at_root(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Return the view of an address that is a page's as well: programs sign in by Basic authentication, or post."""
 
     def enter(request: HttpRequest, **parts: Any) -> HttpResponse:
-        is_program = request.headers.get("Authorization", "").lower().startswith("basic ") or request.method == "POST"
-        pages = () if is_program else pages_at(request.path_info.lstrip("/"))
-        return next((page(request) for page in pages), None) or view(request, **parts)
+        header = request.headers.get("Authorization", "")
+        is_program = header.lower().startswith("basic ") or request.method not in ("GET", "HEAD")
+        if page := None if is_program else next(pages_at(request.path_info.lstrip("/")), None):
+            return page(request)
+        is_person = not is_program and not header and "text/html" in request.headers.get("Accept", "")
+        return for_programs(request) if is_person else view(request, **parts)
 
     enter.csrf_exempt = True  # type: ignore[attr-defined]  # these views know no cookies
     return enter
+
+
+def for_programs(request: HttpRequest) -> HttpResponse:
+    """Tell somebody with a browser whom this address is for, and where what they want may be."""
+    response = render(request, "jobserver/for_programs.html", status=401)
+    response["WWW-Authenticate"] = "Bearer"  # Basic would make the browser ask for a password.
+    return response
 
 
 def pages_at(address: str) -> Iterator[Callable[[HttpRequest], HttpResponse]]:

@@ -82,6 +82,7 @@ class JobOut(BaseModel):
     status: Literal["pending", "running", "succeeded", "failed"]
     status_code: str
     status_message: str
+    next_step: str = Field(description="What the status code asks for, in words; empty for a code of another system")
     created_at: datetime
     started_at: datetime | None
     completed_at: datetime | None

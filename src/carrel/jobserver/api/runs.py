@@ -11,6 +11,7 @@ from ninja import Header, Query, Router
 from ninja.responses import Status
 
 from carrel.jobs.plan import Entry, Reuse, WaitFor
+from carrel.jobs.statuses import status_named
 from carrel.jobserver import studies
 from carrel.jobserver.api.answers import ApiProblem, ApiRefusal, errors
 from carrel.jobserver.api.callers import ApiRequest, ScopedAuth, caller_of
@@ -362,6 +363,7 @@ def request_out(part: JobRequest) -> RequestOut:
 
 def job_out(row: Job) -> JobOut:
     """Return the job as answers have it."""
+    status = status_named(row.status_code)
     return JobOut(
         identifier=row.identifier,
         backend=row.backend.slug,
@@ -370,6 +372,7 @@ def job_out(row: Job) -> JobOut:
         status=row.status,
         status_code=row.status_code,
         status_message=row.status_message,
+        next_step=status.next_step if status else "",
         created_at=row.created_at,
         started_at=row.started_at,
         completed_at=row.completed_at,

@@ -13,6 +13,7 @@ from carrel.jobserver.models import Backend, User
 from carrel.jobserver.service.audit import COMMAND_LINE
 
 MAX_PASSWORD_BYTES = 4096
+NOBODY = "Nobody answers here. Give the values as flags, with --yes."
 
 
 def actor() -> str:
@@ -36,7 +37,14 @@ class SiteCommand(BaseCommand):
         try:
             return input(f"{question} [{default}]: ").strip() or default
         except EOFError as error:
-            raise CommandError("Nobody answers here. Give the values as flags, with --yes.") from error
+            raise CommandError(NOBODY) from error
+
+    def ask_secret(self, question: str) -> str:
+        """Ask for what nobody else is to read; nothing that is typed shows."""
+        try:
+            return getpass.getpass(question)
+        except EOFError as error:
+            raise CommandError(NOBODY) from error
 
 
 def add_password_file(parser: ArgumentParser) -> None:

@@ -19,7 +19,7 @@ def new_rap_id() -> str:
 
 
 class ProjectDefinition(models.Model):
-    """The text of a project.yaml as it was when a run was asked for; the same text is stored once."""
+    """The text of a project.yaml or backends.yaml as it was when a run was asked for; the same text is stored once."""
 
     digest = models.CharField(max_length=64, primary_key=True)
     """SHA-256 of the text's UTF-8."""
@@ -40,6 +40,8 @@ class Schedule(models.Model):
     force_run_dependencies = models.BooleanField(default=False)
     notify = models.CharField(max_length=20, choices=NotifyWhen, default=NotifyWhen.END)
     is_active = models.BooleanField(default=True)
+    with_second_factor = models.BooleanField(default=False)
+    """Whoever made it had signed in with one: its runs count as asked for so on backends that want that."""
     next_at = models.DateTimeField(null=True)
     last_at = models.DateTimeField(null=True)
     last_outcome = models.TextField(blank=True, default="")
@@ -62,6 +64,8 @@ class RunGroup(models.Model):
     commit_subject = models.CharField(max_length=NAME_LENGTH, blank=True, default="")
     branch = models.CharField(max_length=255)
     definition = models.ForeignKey(ProjectDefinition, null=True, on_delete=models.PROTECT, related_name="runs")
+    side_file = models.ForeignKey(ProjectDefinition, null=True, on_delete=models.PROTECT, related_name="+")
+    """The study's backends.yaml, where it has one."""
     codelists_ok = models.BooleanField(default=True)
     database_name = models.CharField(max_length=100, default="default")
     notify = models.CharField(max_length=20, choices=NotifyWhen, default=NotifyWhen.END)

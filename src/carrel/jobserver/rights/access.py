@@ -152,7 +152,8 @@ def rows_of(request: CarrelRequest, parts: dict[str, Any]) -> dict[str, Any]:
         workspaces = Workspace.objects.filter(project=rows["project"]).select_related("project")
         rows["workspace"] = _only(workspaces, name=parts["workspace"])
     if "run" in parts:
-        runs = RunGroup.objects.filter(workspace=rows["workspace"]).select_related("created_by", "definition")
+        runs = RunGroup.objects.filter(workspace=rows["workspace"])
+        runs = runs.select_related("created_by", "definition", "side_file")
         rows["run"] = _only(runs, pk=parts["run"])
     if "rap_id" in parts:
         requests = JobRequest.objects.filter(run=rows["run"]).select_related("backend")

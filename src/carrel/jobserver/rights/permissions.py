@@ -48,7 +48,7 @@ WORDS: dict[Permission, str] = {
     Permission.WORKSPACE_ARCHIVE: "archive workspaces",
     Permission.WORKSPACE_CREATE: "create workspaces",
     Permission.WORKSPACE_TOGGLE_NOTIFICATIONS: "choose when a workspace's people are told",
-    Permission.SCHEDULE_MANAGE: "set up scheduled runs",
+    Permission.SCHEDULE_MANAGE: "set up schedules",
     Permission.USAGE_VIEW: "see what projects and people use",
     Permission.BACKEND_MANAGE: "manage backends, their tokens, members and projects",
     Permission.ORG_CREATE: "manage organisations",

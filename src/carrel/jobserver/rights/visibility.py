@@ -12,8 +12,8 @@ from carrel.jobserver.rights.permissions import Permission
 def visible_backends(user: User | None, rights: Rights) -> QuerySet[Backend]:
     """Return the backends that this person may know of.
 
-    Those listed for everybody, those the person is a member of, those that a project of theirs is opted in to; staff
-    who manage backends see all.
+    Those listed for everybody, those the person is a member of, those that a project of theirs is opted in to, those on
+    which a role of theirs permits something; staff who manage backends see all.
     """
     backends = Backend.objects.all()
     if rights.holds(Permission.BACKEND_MANAGE):
@@ -22,7 +22,8 @@ def visible_backends(user: User | None, rights: Rights) -> QuerySet[Backend]:
     if user is not None and user.is_authenticated:
         of_person = Backend.objects.filter(memberships__user=user).values("pk")
         of_projects = Backend.objects.filter(opt_ins__project__memberships__user=user).values("pk")
-        shown |= Q(pk__in=of_person) | Q(pk__in=of_projects)
+        of_roles = {grant.backend_id for grant in rights.grants if grant.backend_id and not rights.lacks(grant)}
+        shown |= Q(pk__in=of_person) | Q(pk__in=of_projects) | Q(pk__in=of_roles)
     return backends.filter(shown)
 
 

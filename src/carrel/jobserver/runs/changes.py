@@ -96,13 +96,16 @@ def changes_of(
     `pipelines`: by backend. `changed_paths`: by commit, what differs from the commit that would run.
     """
     changes: dict[Cell, SinceChange] = {}
-    paths_of = {slug: paths_of_commands(pipeline) for slug, pipeline in pipelines.items()}
+    paths_of: dict[str, frozenset[str]] = {}
     for (slug, name), state in states.items():
         pipeline = pipelines.get(slug)
         if pipeline is None or name not in pipeline.actions or state.status != State.SUCCEEDED:
             continue
+        paths = changed_paths.get(state.commit)
+        if paths and slug not in paths_of:  # it looks at every command of the study
+            paths_of[slug] = paths_of_commands(pipeline)
         change = data_change(state, changed_tables.get((slug, name), {})) or code_change(
-            pipeline.actions[name], state, changed_paths.get(state.commit), paths_of[slug]
+            pipeline.actions[name], state, paths, paths_of.get(slug, ())
         )
         if change:
             changes[slug, name] = change

@@ -22,13 +22,13 @@ NOTHING: Definition = MappingProxyType({})
 
 
 @lru_cache(maxsize=128)
-def definition_on(text: str, backend: str) -> Definition:
-    """Return the actions of a project file on a backend, by name; none where the file cannot be read any more.
+def definition_on(text: str, side_file: str, backend: str) -> Definition:
+    """Return the actions of a project file and its backends.yaml on a backend; none where they cannot be read any more.
 
     Projection may fail where today's rules are stricter than those of the day; a page shows less then, and not nothing.
     """
     try:
-        pipeline = load_pipeline(text, PROJECT_FILE, default_backends=(backend,))
+        pipeline = load_pipeline(text, PROJECT_FILE, side_file=side_file or None, default_backends=(backend,))
         pipeline = pipeline.for_backend(backend) if pipeline.runs_on(backend) else pipeline
     except ProjectValidationError:
         return NOTHING

@@ -3,7 +3,7 @@
 Everything of a cell comes from values under its own backend: a status never crosses from one backend to another.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from carrel.catalogue.runnable import DataCheck, DataState
@@ -66,14 +66,15 @@ def matrix(
     pipeline: Pipeline,
     columns: Sequence[BackendColumn],
     states: Mapping[Cell, ActionState],
+    actions: Iterable[str] | None = None,
     *,
     checks: Mapping[Cell, DataCheck] | None = None,
     changes: Mapping[Cell, SinceChange] | None = None,
 ) -> tuple[MatrixRow, ...]:
-    """Return a row for each action of the study, in the file's order, with a cell for each column."""
+    """Return a row for each of these actions, or of the whole study in the file's order: a cell for each column."""
     checks, changes = checks or {}, changes or {}
     rows = []
-    for name in pipeline.all_actions:
+    for name in pipeline.all_actions if actions is None else actions:
         runs_on = tuple(column.name for column in columns if column.pipeline and name in column.pipeline.actions)
         cells = []
         for column in columns:

@@ -46,9 +46,21 @@ class BackendPreview:
         return {kind: kinds.count(kind) for kind in ("runs", "reused", "waits")}
 
     @property
+    def first(self) -> tuple[PlannedEntry, ...]:
+        return self.entries[:ENTRIES_SHOWN]
+
+    @property
     def more(self) -> int:
         """Entries that a page folds away."""
         return max(0, len(self.entries) - ENTRIES_SHOWN)
+
+    @property
+    def folded(self) -> list[tuple[str, str, list[str]]]:
+        """Return these as kind, words and the actions of which they are said: mostly the same of hundreds."""
+        actions: dict[tuple[str, str], list[str]] = {}
+        for entry in self.entries[ENTRIES_SHOWN:]:
+            actions.setdefault((entry.kind, entry.words), []).append(entry.action)
+        return [(kind, words, names) for (kind, words), names in actions.items()]
 
     @property
     def standing(self) -> str:

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core import signing
 from django.core.exceptions import ValidationError
-from django.core.mail import send_mail
+from django.core.mail import EmailMessage
 from django.core.validators import validate_email
 from django.db import transaction
 from django.urls import reverse
@@ -20,6 +20,7 @@ from django.utils import timezone
 from carrel.jobserver.models import PersonRequirement, Requirement, User
 from carrel.jobserver.models.audit import SECURITY
 from carrel.jobserver.models.people import NAME_LENGTH
+from carrel.jobserver.service.account_mails import send_soon
 from carrel.jobserver.service.audit import Actor, record
 
 ADDRESS_LINK_SECONDS = 86400
@@ -104,7 +105,7 @@ def ask_for_address(user: User, address: str, actor: Actor) -> bool:
             f"Dear {user.fullname},\n\nopen this link within a day to use this address with your account "
             f"{user.username}:\n\n{link}\n\nIf you did not ask for it, do nothing.\n"
         )
-        send_mail("Confirm your address", body, None, [address])
+        send_soon(EmailMessage("Confirm your address", body, to=[address]))
     return True
 
 

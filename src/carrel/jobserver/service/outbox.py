@@ -116,7 +116,8 @@ def _send_mail(message: OutgoingMessage) -> None:
         raise CannotDeliver("the person has no address any more")
     domain = parseaddr(django_settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2] or "localhost"
     headers = {"Message-ID": f"<{delivery_id(message)}@{domain}>", "Auto-Submitted": "auto-generated"}
-    mail = EmailMessage(message.subject, message.body, to=[person.email], headers=headers)
+    subject = " ".join(message.subject.split())  # names in it may hold line ends, which no header may
+    mail = EmailMessage(subject, message.body, to=[person.email], headers=headers)
     try:
         mail.send()
     except smtplib.SMTPRecipientsRefused as error:

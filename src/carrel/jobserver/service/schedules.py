@@ -35,9 +35,13 @@ def create_schedule(
     actions: Mapping[str, Sequence[str]],
     force_run_dependencies: bool = False,
     notify: str = "",
+    has_second_factor: bool = False,
     actor: Actor | None = None,
 ) -> Schedule:
-    """Set up runs at these times of actions by backend (slug), as this person. Raises ValidationError by field."""
+    """Set up runs at these times of actions by backend (slug), as this person. Raises ValidationError by field.
+
+    `has_second_factor`: the person signed in with one, which then counts for each run.
+    """
     now = timezone.now()
     cron = " ".join(cron.split())
     try:
@@ -58,6 +62,7 @@ def create_schedule(
             actions=chosen,
             force_run_dependencies=force_run_dependencies,
             notify=notify or workspace.notify,
+            with_second_factor=has_second_factor,
             next_at=times_after(cron, now, 1)[0],
         )
         _note(schedule, "schedule.created", actor or person, {"cron": cron, "actions": chosen})
@@ -133,6 +138,7 @@ def _submit(schedule: Schedule) -> tuple[str, int | None]:
         notify=schedule.notify,
         submission_key=f"schedule-{schedule.pk}-{schedule.next_at:%Y%m%dT%H%M}",
         schedule=schedule,
+        has_second_factor=schedule.with_second_factor,
     )
     try:
         run = submit(submission)

@@ -168,18 +168,24 @@ def _part(
     return _Part(backend, actions, planned)
 
 
+def _stored_text(content: bytes | None) -> ProjectDefinition | None:
+    if content is None:
+        return None
+    text = content.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return ProjectDefinition.objects.get_or_create(digest=digest, defaults={"text": text})[0]
+
+
 def _store(submission: Submission, code: StudyCode, parts: list[_Part]) -> RunGroup:
     workspace, person, now = submission.workspace, submission.person, timezone.now()
-    text = code.definition.decode(errors="replace")
-    definition, _ = ProjectDefinition.objects.get_or_create(
-        digest=hashlib.sha256(text.encode()).hexdigest(), defaults={"text": text}
-    )
+    definition, side_file = (_stored_text(content) for content in (code.definition, code.side_file))
     run = RunGroup.objects.create(
         workspace=workspace,
         commit=submission.commit,
         commit_subject=code.subject[:200],
         branch=workspace.branch,
         definition=definition,
+        side_file=side_file,
         codelists_ok=code.codelists_ok,
         database_name=workspace.database_name,
         notify=submission.notify or workspace.notify,

@@ -6,7 +6,15 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 
-from carrel.jobserver.audit_log import FILTERS, csv_lines, events_of, json_lines, rows_of
+from carrel.jobserver.audit_log import (
+    FILTERS,
+    NEWEST_SEARCHED,
+    csv_lines,
+    events_of,
+    json_lines,
+    rows_of,
+    searched_after,
+)
 from carrel.jobserver.models.audit import ACCESS, CHANGE, SECURITY
 from carrel.jobserver.rights.access import CarrelRequest, Page, permitted
 from carrel.jobserver.rights.permissions import Permission
@@ -19,9 +27,10 @@ KINDS = {CHANGE: "changes", ACCESS: "what was seen", SECURITY: "security"}
 
 def audit(request: CarrelRequest) -> HttpResponse:
     """Who did what, when: newest first."""
-    page = page_of(request.GET, events_of(request.GET))
+    after = searched_after(request.GET)
     context = {
-        "page": page,
+        "page": page_of(request.GET, events_of(request.GET, after=after)),
+        "searched": NEWEST_SEARCHED if after else 0,
         "filters": active_filters(request.GET, FILTERS, {"category": KINDS}),
         "values": {name: request.GET.get(name, "") for name in FILTERS},
         "kinds": KINDS,

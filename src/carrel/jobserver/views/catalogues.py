@@ -8,13 +8,16 @@ from urllib.parse import urlencode
 from django.db.models import Max
 from pydantic import ValidationError
 
-from carrel.jobserver.data_catalogue import TableEntry, entries_of, search
+from carrel.catalogue.search import DataHit, search
+from carrel.jobserver.data_catalogue import TableEntry, entries_of
 from carrel.jobserver.models import Backend, CatalogueVersion
 from carrel.jobserver.rights.access import CarrelRequest
 from carrel.jobserver.rights.visibility import visible_backends
 from carrel.messages.catalogue import DEFAULT_DATABASE, Catalogue
 
 KEPT_IN_MEMORY = 64
+MAX_HITS = 2_000
+"""Tables, of all backends, that a search brings: the best of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +81,22 @@ def all_entries(catalogues: list[BackendCatalogue]) -> Iterator[tuple[Backend, T
 
 
 def search_catalogues(request: CarrelRequest, query: str) -> list[TableHit]:
-    """Return the tables that have every word, over all backends."""
-    catalogues = catalogues_for(request)
-    names = {row.backend.slug: row.backend.name for row in catalogues}
-    matches = search((entry for _, entry in all_entries(catalogues)), query)
+    """Return the tables that have every word, over all backends: the best first."""
+    rows = catalogues_for(request)
+    names = {row.backend.slug: row.backend.name for row in rows}
+    by_table: dict[tuple[str, str], list[DataHit]] = {}
+    for hit in search([row.catalogue for row in rows if row.catalogue], query, MAX_HITS).hits:
+        by_table.setdefault((hit.database.name, hit.table.qualified_name), []).append(hit)
     return [
         TableHit(
-            name=match.name,
-            database=match.database,
-            description=match.description,
-            url=table_url(match.database, match.name),
-            backends=tuple(names.get(slug, slug) for slug in match.backends),
-            columns=match.columns,
+            name=name,
+            database=database,
+            description=next((hit.table.description for hit in hits if hit.table.description), ""),
+            url=table_url(database, name),
+            backends=tuple(names[slug] for slug in names if slug in {hit.backend for hit in hits}),
+            columns=tuple(dict.fromkeys(column.name for hit in hits for column in hit.columns)),
         )
-        for match in matches
+        for (database, name), hits in by_table.items()
     ]
 
 

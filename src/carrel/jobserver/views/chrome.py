@@ -1,6 +1,5 @@
 """What stands round every page: navigation, the backends' dots, alerts, the person."""
 
-from datetime import timedelta
 from typing import Any
 
 from django.http import HttpRequest
@@ -9,6 +8,7 @@ from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
 from carrel.jobserver import settings
+from carrel.jobserver.backend_standing import standing_of
 from carrel.jobserver.models import Alert, Backend, User
 from carrel.jobserver.rights.access import CarrelRequest, identify
 from carrel.jobserver.rights.grants import Rights
@@ -44,13 +44,11 @@ def _frame(request: CarrelRequest) -> PageFrame:
             PageLink(label, url := reverse(name), current=request.path.startswith(url)) for label, name in NAVIGATION
         ),
         search_url=reverse("search"),
-        backends=tuple(
-            BackendDot(backend.name, state_of(backend), url=f"{reverse('status')}#{backend.slug}")
-            for backend in backends
-        ),
+        backends=tuple(dot_of(backend) for backend in backends),
         footer_links=(
             PageLink("Public register", reverse("register")),
             PageLink("Organisations", reverse("organisations")),
+            PageLink("Machine API", reverse("api-page")),
         ),
         person=menu,
         sign_in_url=reverse("account_login"),
@@ -68,11 +66,8 @@ def _menu(person: User, rights: Rights) -> PersonMenu:
     return PersonMenu(name=person.fullname, links=tuple(links), sign_out_url=reverse("account_logout"))
 
 
-def state_of(backend: Backend) -> BackendState:
-    """Tell how a backend stands now; one that was never heard of is not called missing."""
-    silent = timezone.now() - (backend.last_seen_at or timezone.now())
-    if silent > timedelta(seconds=backend.alert_timeout_seconds):
-        return BackendState.MISSING
-    if backend.in_maintenance:
-        return BackendState.MAINTENANCE
-    return BackendState.PAUSED if backend.is_paused else BackendState.UP
+def dot_of(backend: Backend) -> BackendDot:
+    """Return a backend's dot in the header: as its card on the status page says."""
+    standing = standing_of(backend, timezone.now())
+    state = standing.state or BackendState.UNKNOWN
+    return BackendDot(backend.name, state, standing.word.lower(), f"{reverse('status')}#{backend.slug}")

@@ -2,13 +2,15 @@
 
 from datetime import timedelta
 
-from django.db.models import Exists, F, Max, OuterRef, QuerySet, Subquery
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet, Subquery
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
+from django.templatetags.static import static
 from django.utils import timezone
 
-from carrel.jobserver.models import JobRequest, Project, RunGroup, User, Workspace
-from carrel.jobserver.models.runs import RequestStatus
+from carrel.jobs.statuses import State, StatusCode
+from carrel.jobserver.models import Job, JobRequest, Project, RunGroup, User, Workspace
+from carrel.jobserver.models.runs import ACTIVE_STATUSES, RequestStatus
 from carrel.jobserver.rights.access import EVERYBODY, CarrelRequest, Page
 from carrel.jobserver.rights.permissions import Permission
 from carrel.jobserver.rights.visibility import visible_backends, visible_projects
@@ -42,10 +44,12 @@ def own_page(request: CarrelRequest, person: User) -> HttpResponse:
     backends = list(visible_backends(person, request.rights))
     workspaces = list(latest_workspaces(person)[:YOUR_WORKSPACES])
     states = latest_requests(workspaces, backends)
+    failed = list(unanswered_failures(person).filter(backend__in=backends)[:YOUR_FAILURES])
     today = timezone.now().date()
     context = {
         "runs": visible_runs(request).filter(created_by=person)[:YOUR_RUNS],
-        "failed": unanswered_failures(person).filter(backend__in=backends)[:YOUR_FAILURES],
+        "failed": failed,
+        "failed_runs": len({row.run_id for row in failed}),
         "ending": led_projects(request, person).filter(ends_on__gte=today, ends_on__lte=today + ENDS_WITHIN),
         "lacking": lacking_requirements(request),
         "workspaces": [
@@ -69,13 +73,20 @@ def latest_workspaces(person: User) -> QuerySet[Workspace]:
 
 
 def unanswered_failures(person: User) -> QuerySet[JobRequest]:
-    """Return the person's failed requests of the last days after which nothing was asked for there again."""
+    """Return the person's requests of the last days that failed, after which nothing was asked for there again.
+
+    One that goes on is among them as soon as a job of it has failed.
+    """
+    failed_jobs = Job.objects.filter(request=OuterRef("pk"), status=State.FAILED)
+    is_failing = Exists(failed_jobs.exclude(status_code=StatusCode.CANCELLED_BY_USER))
     later = JobRequest.objects.filter(
         workspace=OuterRef("workspace"), backend=OuterRef("backend"), pk__gt=OuterRef("pk")
     )
     return (
         JobRequest.objects.filter(
-            created_by=person, status=RequestStatus.FAILED, created_at__gte=timezone.now() - FAILED_WITHIN
+            Q(status=RequestStatus.FAILED) | (Q(status__in=ACTIVE_STATUSES) & is_failing),
+            created_by=person,
+            created_at__gte=timezone.now() - FAILED_WITHIN,
         )
         .filter(~Exists(later))
         .select_related("run__workspace__project", "backend")
@@ -98,6 +109,13 @@ def lacking_requirements(request: CarrelRequest) -> list[tuple[str, list[str]]]:
     return sorted((role, slugs) for role, slugs in lacking.items() if slugs)
 
 
+def favicon(_request: HttpRequest) -> HttpResponse:
+    """Where browsers look for the site's mark whatever a page says, such as beside an API's answer."""
+    response = HttpResponseRedirect(static("pages/mark.svg"))
+    response["Cache-Control"] = "max-age=86400"
+    return response
+
+
 def health_check(_request: HttpRequest) -> HttpResponse:
     """The process is up."""
     return JsonResponse({"status": "ok"})
@@ -113,6 +131,7 @@ def readyz(_request: HttpRequest) -> HttpResponse:
 
 PAGES = [
     Page("", home, "home", EVERYBODY),
+    Page("favicon.ico", favicon, "favicon", EVERYBODY),
     Page("health-check/", health_check, "health-check", EVERYBODY),
     Page("healthz", health_check, "healthz", EVERYBODY),
     Page("readyz", readyz, "readyz", EVERYBODY),

@@ -14,12 +14,12 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from carrel.jobs.statuses import STATUSES, StatusCode
+from carrel.jobs.statuses import status_named
 from carrel.jobserver.models import Job, JobStatusChange, Project, RunGroup, Workspace
 from carrel.jobserver.queries.latest import usual_seconds
 from carrel.jobserver.rights.access import EVERYBODY, SIGNED_IN, CarrelRequest, Page, forbidden
 from carrel.jobserver.rights.permissions import Permission
-from carrel.jobserver.runs.definitions import NOTHING, DefinedAction, definition_on
+from carrel.jobserver.runs.definitions import DefinedAction
 from carrel.jobserver.runs.derivation import FINAL_JOB_STATUSES
 from carrel.jobserver.runs.standing import note_of
 from carrel.jobserver.service.cancellations import CancelError, ask_to_cancel, may_cancel
@@ -28,6 +28,7 @@ from carrel.jobserver.views.run_rows import (
     MEGABYTE,
     cancelled_by_request,
     contacts_by_controller,
+    definition_of,
     last_success,
     sees_code,
     standing_of,
@@ -93,14 +94,14 @@ def job_context(request: CarrelRequest, run: RunGroup, job: Job, now: datetime) 
     """What the page and its live parts are made from."""
     backend, row = job.backend, job.request
     row.backend, row.workspace = backend, run.workspace
-    definition = definition_on(run.definition.text, backend.slug) if run.definition else NOTHING
+    definition = definition_of(run, backend.slug)
     siblings = list(row.jobs.exclude(pk=job.pk).defer("run_command", "trace_context").order_by("id"))
     cancelling = cancelled_by_request([row])[row.pk]
     is_final = job.status in FINAL_JOB_STATUSES
     usual = {} if is_final else usual_seconds(run.workspace, [backend], [(backend.slug, job.action)])
     standing = standing_of(job, row, definition, cancelling, usual)
     others = {sibling.action: standing_of(sibling, row, definition, cancelling) for sibling in siblings}
-    status = STATUSES.get(StatusCode(job.status_code)) if job.status_code in set(StatusCode) else None
+    status = status_named(job.status_code)
     contact = contacts_by_controller([row]).get(backend.controller)
     success = last_success(job)
     changes = list(job.changes.order_by("-at", "-id")[:MAX_STEPS])[::-1]

@@ -14,6 +14,7 @@ from carrel.jobserver.models.runs import RequestStatus
 from carrel.jobserver.queries.logs import LABELS, LogFilters, log_of, rows_of
 from carrel.jobserver.rights.access import EVERYBODY, CarrelRequest, Page
 from carrel.jobserver.rights.visibility import visible_backends
+from carrel.jobserver.views.workspace import links_of
 from carrel.pages.frame import PageLink
 from carrel.pages.lists import active_filters, page_of
 from carrel.pages.status_words import status_words
@@ -53,6 +54,7 @@ def workspace_log(request: CarrelRequest, *, project: Project, workspace: Worksp
         crumbs=crumbs,
         feed_url=reverse("workspace-feed", args=[project.slug, workspace.name]),
         with_workspace=False,
+        links=links_of(request, workspace),
     )
 
 

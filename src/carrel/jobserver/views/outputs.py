@@ -9,14 +9,17 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 
-from carrel.jobserver.models import Project, ReleaseFile, Snapshot, Workspace
+from carrel.jobserver.models import Project, PublishRequest, ReleaseFile, Snapshot, Workspace
+from carrel.jobserver.models.releases import APPROVED
 from carrel.jobserver.released_files import file_response, latest_of, refusal_to_open
 from carrel.jobserver.rights.access import EVERYBODY, SIGNED_IN, CarrelRequest, Page, forbidden, permitted
 from carrel.jobserver.rights.permissions import Permission
 from carrel.jobserver.service import publications, releases
 from carrel.jobserver.views.posting import SeeOther
+from carrel.jobserver.views.workspace import links_of
 from carrel.pages.frame import PageLink
 from carrel.pages.lists import page_of
+from carrel.pages.templatetags.pages import day
 
 
 def outputs(request: CarrelRequest, *, project: Project, workspace: Workspace) -> HttpResponse:
@@ -26,10 +29,11 @@ def outputs(request: CarrelRequest, *, project: Project, workspace: Workspace) -
     files = latest_of(workspace)
     releases.record_listing(request, workspace)
     context = {
-        **_frame(project, workspace, "Outputs"),
+        **_frame(request, project, workspace, "Outputs"),
         "files": files,
         "may_draft": request.rights.holds(Permission.SNAPSHOT_CREATE, project_id=project.pk),
         "snapshots": workspace.snapshots.select_related("created_by")[:20],
+        "public": set(workspace.snapshots.published().values_list("pk", flat=True)),
     }
     return render(request, "jobserver/outputs/outputs.html", context)
 
@@ -56,7 +60,7 @@ def release_list(request: CarrelRequest, *, project: Project, workspace: Workspa
             arrived=Count("files", filter=Q(files__uploaded_at__isnull=False, files__deleted_at__isnull=True)),
         )
     context = {
-        **_frame(project, workspace, "Releases"),
+        **_frame(request, project, workspace, "Releases"),
         "page": page_of(request.GET, rows),
         "may_view": may_view,
     }
@@ -70,7 +74,7 @@ def release_page(request: CarrelRequest, *, project: Project, workspace: Workspa
         raise Http404("There is no such release in this workspace.")
     releases.record_listing(request, workspace, row)
     context = {
-        **_frame(project, workspace, row.pk),
+        **_frame(request, project, workspace, row.pk),
         "release": row,
         "files": row.files.select_related("backend", "deleted_by"),
         "may_delete": request.rights.holds(
@@ -94,7 +98,7 @@ def delete_file(
         messages.success(request, f"{row.full_name} is deleted.")
         return SeeOther(back)
     context = {
-        **_frame(project, workspace, row.full_name),
+        **_frame(request, project, workspace, row.full_name),
         "question": f"Delete {row.full_name}?",
         "consequence": "Its bytes are removed for good, wherever they are shown. That there was a file, and that you "
         "deleted it, stays on record.",
@@ -136,7 +140,7 @@ def published_file(request: CarrelRequest, *, project: Project, workspace: Works
 def published(request: CarrelRequest, *, project: Project, workspace: Workspace) -> HttpResponse:
     """What of this workspace is public."""
     context = {
-        **_frame(project, workspace, "Published outputs"),
+        **_frame(request, project, workspace, "Published outputs"),
         "snapshots": workspace.snapshots.published().prefetch_related("files__backend"),
     }
     return render(request, "jobserver/outputs/published.html", context)
@@ -144,7 +148,7 @@ def published(request: CarrelRequest, *, project: Project, workspace: Workspace)
 
 def snapshot_page(request: CarrelRequest, *, project: Project, workspace: Workspace, snapshot: int) -> HttpResponse:
     """A draft, or what became of it: public for everybody once it is approved, until it is taken back."""
-    row = workspace.snapshots.select_related("created_by").filter(pk=snapshot).first()
+    row = workspace.snapshots.select_related("created_by", "workspace__project").filter(pk=snapshot).first()
     if row is None:
         raise Http404("There is no such snapshot in this workspace.")
     is_public = row.is_published
@@ -156,15 +160,25 @@ def snapshot_page(request: CarrelRequest, *, project: Project, workspace: Worksp
         releases.record_listing(request, workspace)
     requests = list(row.publish_requests.select_related("created_by", "decision_by", "ended_by"))
     context = {
-        **_frame(project, workspace, f"Snapshot {row.pk}"),
+        **_frame(request, project, workspace, f"Snapshot {row.pk}"),
         "snapshot": row,
         "files": row.files.select_related("backend"),
         "is_public": is_public,
         "requests": requests,
+        "citation": citation_of(request, row, requests) if is_public else "",
         "is_pending": any(request.decision is None for request in requests),
         "may_publish": request.rights.holds(Permission.SNAPSHOT_PUBLISH, project_id=project.pk),
     }
     return render(request, "jobserver/outputs/snapshot.html", context)
+
+
+def citation_of(request: CarrelRequest, snapshot: Snapshot, requests: list[PublishRequest]) -> str:
+    """Say in a line what a paper calls this: of which project, since when it is public, and its address."""
+    approved = [row.decision_at for row in requests if row.decision == APPROVED and row.ended_at is None]
+    since = f", published {day(max(filter(None, approved)))}" if any(approved) else ""
+    workspace = snapshot.workspace
+    address = request.build_absolute_uri(request.path)
+    return f"{workspace.project}, snapshot {snapshot.pk} of {workspace.name}{since}. {address}"
 
 
 def decide(request: CarrelRequest, *, project: Project, workspace: Workspace, snapshot: int) -> HttpResponse:
@@ -205,10 +219,10 @@ def _file(workspace: Workspace, file_id: str, **by: str) -> ReleaseFile:
     return row
 
 
-def _frame(project: Project, workspace: Workspace, title: str) -> dict[str, Any]:
+def _frame(request: CarrelRequest, project: Project, workspace: Workspace, title: str) -> dict[str, Any]:
     above = f"/{project.slug}/"
     crumbs = [PageLink(project.name, above), PageLink(workspace.name, f"{above}{workspace.name}/"), PageLink(title)]
-    return {"project": project, "workspace": workspace, "crumbs": crumbs}
+    return {"project": project, "workspace": workspace, "crumbs": crumbs, "links": links_of(request, workspace)}
 
 
 _HERE = "<slug:project>/<slug:workspace>"

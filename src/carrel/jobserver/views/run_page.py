@@ -2,21 +2,20 @@
 
 import re
 import secrets
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 from typing import Any
 
 from django.db.models import Count
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 
 from carrel.jobs.statuses import State
-from carrel.jobserver import studies
+from carrel.jobserver import backend_standing, studies
 from carrel.jobserver.accounts import has_second_factor
 from carrel.jobserver.models import Backend, Job, Project, Workspace
 from carrel.jobserver.models.projects import NotifyWhen
@@ -24,15 +23,15 @@ from carrel.jobserver.rights.access import CarrelRequest, Page, forbidden, permi
 from carrel.jobserver.rights.permissions import Permission
 from carrel.jobserver.rights.running import RunRefusal
 from carrel.jobserver.run_options import RunChoices, run_options
-from carrel.jobserver.runs.matrix import MatrixRow
-from carrel.jobserver.runs.preview import Wish
-from carrel.jobserver.service.submissions import MAX_KEY, Submission, SubmissionError, submit
+from carrel.jobserver.runs.matrix import MatrixRow, refusal_of_cell
+from carrel.jobserver.service.submissions import Submission, SubmissionError, submit
 from carrel.jobserver.studies import StudyFault, StudyUnavailable
-from carrel.jobserver.views.chrome import state_of
 from carrel.jobserver.views.matrix_cells import ShownRow, tick_rows
 from carrel.jobserver.views.posting import SeeOther
+from carrel.jobserver.views.run_choice import TICK_WORDS, Choice, choice_of
 from carrel.pages.formats import plain_duration
 from carrel.pages.frame import BackendState, PageLink
+from carrel.pages.lists import PAGE_SIZE, BoundedPaginator, page_numbers
 from carrel.project import Problem, ProjectValidationError
 
 COMMIT = re.compile(r"[0-9a-f]{7,40}")
@@ -43,52 +42,6 @@ ROWS_SHOWN = 14
 PROBLEMS_SHOWN = 50
 LINE_SHOWN = 110
 """Characters of a line of project.yaml that show beside what is wrong with it."""
-
-
-TICK_WORDS = (
-    ("all", "all"),
-    ("none", "none"),
-    ("failed", "failed"),
-    ("never_ran", "never ran"),
-    ("changed", "changed since"),
-)
-"""What the links that tick go by, and what they say."""
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What is ticked and chosen: by backend, actions; where dependencies are forced; when to tell."""
-
-    ticks: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    force: frozenset[str] = frozenset()
-    notify: str = ""
-    submission_key: str = ""
-
-    def wishes(self, options: RunChoices) -> dict[str, Wish]:
-        """What planning is asked for, with the actions in the file's order."""
-        return {
-            slug: Wish(
-                actions=tuple(name for name in (*options.pipeline.all_actions, *sorted(names)) if name in names),
-                force=slug in self.force,
-            )
-            for slug, names in self.ticks.items()
-        }
-
-
-def choice_of(data: QueryDict) -> Choice:
-    """Read what a form, or a link with ticks, says; what makes no sense is left out."""
-    ticks: dict[str, set[str]] = defaultdict(set)
-    for tick in data.getlist("tick"):
-        slug, _, action = tick.partition(":")
-        if slug and action:
-            ticks[slug].add(action)
-    notify = data.get("notify", "")
-    return Choice(
-        ticks={slug: frozenset(actions) for slug, actions in ticks.items()},
-        force=frozenset(data.getlist("force")),
-        notify=notify if notify in NotifyWhen.values else "",
-        submission_key=data.get("submission_key", "")[:MAX_KEY],
-    )
 
 
 # --- pages
@@ -222,17 +175,26 @@ def choice_page(
             "fault_text": "" if error.problems else str(error),
         }
         return render(request, "jobserver/run_page/faults.html", context, status=status)
-    rows = options.rows()
-    shown = list(shown_rows(rows, choice))
+    all_actions = options.pipeline.all_actions
+    names = [name for name in all_actions if choice.search.casefold() in name.casefold()]
+    if choice.pressed:
+        choice = choice.after_press(options.rows(names))
+    page = BoundedPaginator(names, PAGE_SIZE).get_page(choice.page)
+    is_paged = len(all_actions) > PAGE_SIZE
+    shown = list(shown_rows(options.rows(page.object_list), choice))
     context |= {
         "options": options,
         "supported": [column.name for column in options.columns if column.pipeline is not None],
-        "heads": heads_of(options, rows),
-        "rows": shown,
+        "heads": heads_of(options),
+        "rows": all_actions,
+        "page": page,
+        "page_numbers": page_numbers(page),
+        "is_paged": is_paged,
+        "hidden_ticks": choice.hidden_ticks(page.object_list),
         "body": tick_rows(shown, timezone.now()),
         "tick_words": TICK_WORDS,
         "hidden_count": sum(row.is_folded for row in shown),
-        "is_long": len(rows) > ROWS_SHOWN,
+        "is_long": not is_paged and len(all_actions) > ROWS_SHOWN,
         "choice": choice,
         "preview": options.preview(choice.wishes(options)),
         "notify": choice.notify or workspace.notify,
@@ -264,34 +226,39 @@ class ColumnHead:
     can_tick: bool
 
 
-def heads_of(options: RunChoices, rows: tuple[MatrixRow, ...]) -> list[ColumnHead]:
+def heads_of(options: RunChoices) -> list[ColumnHead]:
     """Return the heads of the columns, with what runs and waits on each backend now, in one question."""
     active = Job.objects.filter(backend__in=options.backends, status__in=[State.PENDING.value, State.RUNNING.value])
     counted = active.order_by().values_list("backend_id", "status").annotate(count=Count("pk"))
     counts = {(backend, status): count for backend, status, count in counted}
     heads = []
-    for index, (backend, column) in enumerate(zip(options.backends, options.columns, strict=True)):
+    for backend, column in zip(options.backends, options.columns, strict=True):
         running, waiting = (counts.get((backend.pk, state.value), 0) for state in (State.RUNNING, State.PENDING))
         words, since = standing_of(backend, running, waiting)
-        can_tick = any(row.cells[index].refusal is None for row in rows)
+        can_tick = any(
+            refusal_of_cell(column, action, options.checks.get((column.slug, action))) is None
+            for action in options.pipeline.all_actions
+        )
         heads.append(ColumnHead(backend.slug, backend.name, words, since, column.refusal, can_tick))
     return heads
 
 
 def standing_of(backend: Backend, running: int, waiting: int) -> tuple[str, datetime | None]:
     """Say how a backend is, and since when where that matters: "up · 2 running, 1 waiting"; "paused since"."""
-    match state_of(backend):
+    match backend_standing.standing_of(backend, timezone.now()).state:
         case BackendState.PAUSED:
             return "paused since", backend.paused_since
         case BackendState.MAINTENANCE:
             return "maintenance since", backend.maintenance_since
         case BackendState.MISSING:
             return "not heard of since", backend.last_seen_at
+        case None:
+            return "not heard of yet", None
     busy = [f"{count} {word}" for count, word in ((running, "running"), (waiting, "waiting")) if count]
     return f"up · {', '.join(busy) or 'idle'}", None
 
 
-def shown_rows(rows: tuple[MatrixRow, ...], choice: Choice) -> Iterator[ShownRow]:
+def shown_rows(rows: Iterable[MatrixRow], choice: Choice) -> Iterator[ShownRow]:
     """Yield each row with its second line, the boxes that are ticked, and whether it is folded at first."""
     for index, row in enumerate(rows):
         took = [

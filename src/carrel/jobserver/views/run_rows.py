@@ -169,6 +169,13 @@ def requests_of(request: CarrelRequest, run: RunGroup) -> list[JobRequest]:
     return rows
 
 
+def definition_of(run: RunGroup, backend: str) -> Definition:
+    """Return what the run's files, as they were, say of its actions on a backend."""
+    if run.definition is None:
+        return NOTHING
+    return definition_on(run.definition.text, run.side_file.text if run.side_file else "", backend)
+
+
 def parts_of(run: RunGroup, requests: Sequence[JobRequest], now: datetime) -> list[BackendPart]:
     """Return each backend's part of a run with its jobs: the same few questions however many jobs there are."""
     jobs_of: dict[int, list[Job]] = {request.pk: [] for request in requests}
@@ -177,7 +184,7 @@ def parts_of(run: RunGroup, requests: Sequence[JobRequest], now: datetime) -> li
     cancelling = cancelled_by_request(requests)
     contacts = contacts_by_controller(requests)
     usual = _usual_seconds(run, requests, jobs_of)
-    run_url, text = run.get_absolute_url(), run.definition.text if run.definition else ""
+    run_url = run.get_absolute_url()
     return [
         BackendPart(
             run_url=run_url,
@@ -197,7 +204,7 @@ def parts_of(run: RunGroup, requests: Sequence[JobRequest], now: datetime) -> li
             now=now,
         )
         for request in requests
-        for definition in [definition_on(text, request.backend.slug) if text else NOTHING]
+        for definition in [definition_of(run, request.backend.slug)]
     ]
 
 

@@ -37,6 +37,7 @@ from carrel.pages import live
 from carrel.pages.frame import PageLink
 from carrel.pages.lists import page_of
 from carrel.pages.status_words import status_words
+from carrel.project.loader import PROJECT_FILE, SIDE_FILE
 
 ROWS = 100
 """Jobs in the table; the rest is on further pages."""
@@ -260,7 +261,7 @@ def compare(request: CarrelRequest, *, project: Project, workspace: Workspace, r
 
 
 def definition(request: CarrelRequest, *, project: Project, workspace: Workspace, run: RunGroup) -> HttpResponse:
-    """project.yaml as it was when the run was asked for, with the numbers of its lines."""
+    """project.yaml and backends.yaml as they were when the run was asked for, with the numbers of their lines."""
     requests_of(request, run)
     if not sees_code(request, project):
         return forbidden(request, "The code of this study is shown to people of its project.")
@@ -269,7 +270,11 @@ def definition(request: CarrelRequest, *, project: Project, workspace: Workspace
     context = {
         "run": run,
         "crumbs": run_crumbs(run, PageLink("project.yaml")),
-        "lines": list(enumerate(run.definition.text.splitlines(), start=1)),
+        "files": [
+            (name, row.text, list(enumerate(row.text.splitlines(), start=1)), prefix)
+            for name, row, prefix in ((PROJECT_FILE, run.definition, "L"), (SIDE_FILE, run.side_file, "B"))
+            if row is not None
+        ],
     }
     return render(request, "jobserver/runs/definition.html", context)
 

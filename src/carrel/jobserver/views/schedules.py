@@ -8,6 +8,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
 
 from carrel.jobserver import settings, studies
 from carrel.jobserver.accounts import has_second_factor
@@ -20,6 +21,7 @@ from carrel.jobserver.rights.visibility import visible_backends
 from carrel.jobserver.runs.cron import MAX_CRON, CronRefused, check_cron, cron_words, times_after
 from carrel.jobserver.service import schedules
 from carrel.jobserver.views.posting import SeeOther, form_page, posted
+from carrel.jobserver.views.workspace import links_of
 from carrel.pages.frame import PageLink
 from carrel.project import ProjectValidationError
 from carrel.project.constants import RUN_ALL_COMMAND
@@ -39,9 +41,10 @@ class ScheduleForm(forms.Form):
     cron = forms.CharField(
         label="When (UTC)",
         max_length=MAX_CRON,
-        help_text="Minute, hour, day of the month, month, day of the week: "
-        + "; ".join(f"{cron} is {words}" for cron, words in EXAMPLES)
-        + ".",
+        help_text=format_html(
+            "Minute, hour, day of the month, month, day of the week: {}.",
+            format_html_join("; ", '<code class="whole">{}</code> is {}', EXAMPLES),
+        ),
     )
     force_run_dependencies = forms.BooleanField(
         label="Run again what the actions need, even if it succeeded", required=False
@@ -62,6 +65,7 @@ def schedule_list(request: CarrelRequest, *, project: Project, workspace: Worksp
     context = {
         "workspace": workspace,
         "crumbs": _crumbs(workspace),
+        "links": links_of(request, workspace),
         "rows": rows,
         "may_manage": request.rights.holds(Permission.SCHEDULE_MANAGE, project_id=project.pk),
         "url": reverse("schedules", args=[project.slug, workspace.name]),
@@ -90,6 +94,7 @@ def new_schedule(request: CarrelRequest, *, project: Project, workspace: Workspa
             actions=chosen,
             force_run_dependencies=data["force_run_dependencies"],
             notify=data["notify"],
+            has_second_factor=has_second_factor(request),
             actor=request,
         )
         messages.success(request, "It is scheduled, and runs as you.")
@@ -124,12 +129,12 @@ def remove(request: CarrelRequest, *, project: Project, workspace: Workspace, pk
     here = reverse("schedules", args=[project.slug, workspace.name])
     if request.method == "POST":
         schedules.remove_schedule(schedule, request)
-        messages.success(request, "It is gone. Its runs stay.")
+        messages.success(request, "The schedule was removed. Its runs stay.")
         return SeeOther(here)
     context = {
-        "question": "Take this schedule away?",
+        "question": "Remove this schedule?",
         "consequence": f"{workspace.name} runs no more “{cron_words(schedule.cron, timezone.now())}”. Its runs stay.",
-        "verb": "Take it away",
+        "verb": "Remove it",
         "back_url": here,
         "crumbs": [*_crumbs(workspace, here), PageLink("Remove")],
     }
@@ -175,7 +180,7 @@ def _crumbs(workspace: Workspace, url: str = "") -> list[PageLink]:
     return [
         PageLink(workspace.project.name, f"/{workspace.project.slug}/"),
         PageLink(workspace.name, workspace.get_absolute_url()),
-        PageLink("Scheduled runs", url),
+        PageLink("Schedules", url),
     ]
 
 

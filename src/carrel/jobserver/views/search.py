@@ -1,14 +1,18 @@
-"""One search over what somebody may know of: projects, workspaces, people, runs, jobs, tables and columns."""
+"""One search over what somebody may know of: projects, workspaces, people, actions, runs, jobs, tables, columns."""
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Any
 
-from django.db import connection
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
+from django.utils.http import urlencode
 
 from carrel.jobserver.models import Job, JobRequest, User, Workspace
+from carrel.jobserver.queries.prefixes import begins_with
 from carrel.jobserver.rights.access import EVERYBODY, CarrelRequest, Page
 from carrel.jobserver.rights.permissions import Permission
 from carrel.jobserver.rights.visibility import visible_backends, visible_projects
@@ -18,6 +22,9 @@ from carrel.jobserver.views.projects import matching
 
 MOST = 10
 """Of each kind: whoever has more writes more letters."""
+FEWEST_LETTERS = 2
+"""Of an action's name: one letter begins too many."""
+NAMES_LOOKED_AT = 5_000
 CANDIDATES = 200
 """Rows that begin so, of which those are shown that one may know of."""
 MAX_QUERY = 200
@@ -70,6 +77,7 @@ def groups_of(request: CarrelRequest, query: str) -> list[HitGroup]:
         HitGroup(
             "People", [SearchHit(str(user), f"/staff/people/{user.username}/") for user in people(request, query)]
         ),
+        HitGroup("Actions", action_hits(request, query), f"{reverse('runs')}?{urlencode({'action': query})}"),
         HitGroup("Tables and columns", table_hits(request, query)),
     ]
 
@@ -111,12 +119,29 @@ def runs_and_jobs(request: CarrelRequest, query: str) -> list[SearchHit]:
     return hits
 
 
+def action_hits(request: CarrelRequest, query: str) -> list[SearchHit]:
+    """Return the actions whose name begins so, each in the workspaces where it ran last, with where it is logged."""
+    if len(query) < FEWEST_LETTERS:
+        return []
+    begun = Job.objects.filter(begins_with("action", query)).order_by("action").values_list("action", flat=True)
+    names = list(dict.fromkeys(begun[:NAMES_LOOKED_AT]))[:MOST]
+    visible = Job.objects.filter(
+        backend__in=visible_backends(request.person, request.rights),
+        workspace__project__in=visible_projects(request.person, request.rights),
+    )
+    # The latest of each name by its index, so that no name is gone through whole.
+    latest = [Q(pk__in=list(Job.objects.filter(action=name).order_by("-request").values_list("pk", flat=True)[:50]))
+              for name in names]  # fmt: skip
+    hits = {}
+    for job in visible.filter(reduce(or_, latest)).select_related("workspace__project") if latest else ():
+        url = f"{job.workspace.get_absolute_url()}logs/?{urlencode({'action': job.action})}"
+        hits[url] = SearchHit(job.action, url, f"in {job.workspace.name}")
+    return list(hits.values())[:MOST]
+
+
 def beginning(model: Any, prefix: str) -> QuerySet[Any]:
     """Return the first rows whose identifier begins so, found by the index of identifiers before anything else."""
-    rows = model.objects.filter(identifier__startswith=prefix).order_by("identifier")
-    if connection.vendor == "sqlite":
-        # SQLite uses no index for LIKE, but does for a range; its order is that of code points.
-        rows = rows.filter(identifier__gte=prefix, identifier__lt=f"{prefix}\U0010ffff")
+    rows = model.objects.filter(begins_with("identifier", prefix)).order_by("identifier")
     return model.objects.filter(pk__in=list(rows.values_list("pk", flat=True)[:CANDIDATES])).order_by("identifier")
 
 

@@ -28,6 +28,7 @@ from carrel.jobserver.views.matrix_cells import state_rows
 from carrel.jobserver.views.posting import SeeOther, form_page, posted
 from carrel.pages import live
 from carrel.pages.frame import PageLink
+from carrel.pages.lists import PAGE_PARAMETER, page_of
 from carrel.project import ProjectValidationError
 
 LATEST_RUNS = 8
@@ -41,6 +42,7 @@ def workspace_page(request: CarrelRequest, *, project: Project, workspace: Works
     """Show the workspace at the head of its branch."""
     head = studies.branch_head(workspace, LOOK_SECONDS)
     choices, problem = choices_at(request, workspace, head.commit)
+    shown = {"commit": head.commit, PAGE_PARAMETER: request.GET.get(PAGE_PARAMETER, "1")}
     context = {
         **parts_of(request, workspace, choices),
         "workspace": workspace,
@@ -50,7 +52,7 @@ def workspace_page(request: CarrelRequest, *, project: Project, workspace: Works
         "warning": head.problem if head.commit else "",
         "choices": choices,
         "supported": [column.name for column in choices.columns if column.pipeline] if choices else [],
-        "parts_url": f"{workspace.get_absolute_url()}parts/?{urlencode({'commit': head.commit})}",
+        "parts_url": f"{workspace.get_absolute_url()}parts/?{urlencode(shown)}",
         "links": links_of(request, workspace),
         "may_run": may_run(request, workspace),
         "may": {name for name in Permission if request.rights.holds(name, project_id=project.pk)},
@@ -67,7 +69,9 @@ def workspace_parts(request: CarrelRequest, *, project: Project, workspace: Work
     states = choices.states.items() if choices else ()
     shown = sorted((cell, state.identifier, state.status_code, state.status_message) for cell, state in states)
     minute = int(timezone.now().timestamp()) // CLOCK_SECONDS
-    etag = live.etag_of(workspace.pk, request.person and request.person.pk, commit, runs, shown, minute)
+    etag = live.etag_of(
+        workspace.pk, request.person and request.person.pk, request.GET.urlencode(), runs, shown, minute
+    )
     if live.is_current(request, etag):
         return live.unchanged(etag)
     context = {**parts_of(request, workspace, choices), "workspace": workspace, "project": project, "live": True}
@@ -91,9 +95,11 @@ def parts_of(request: CarrelRequest, workspace: Workspace, choices: RunChoices |
     counts = {state: sum(row.status == state for row in states) for state in State}
     words = {State.RUNNING: "running", State.PENDING: "waiting", State.FAILED: "failed", State.SUCCEEDED: "succeeded"}
     rows: SafeString | None = None
+    page = page_of(request.GET, choices.pipeline.all_actions if choices else ())
     if choices and choices.columns:
-        rows = state_rows(choices.rows(), timezone.now(), workspace.get_absolute_url())
+        rows = state_rows(choices.rows(page.object_list), timezone.now(), workspace.get_absolute_url())
     return {
+        "page": page,
         "columns": choices.columns if choices else (),
         "body": rows,
         "standing": ", ".join(f"{counts[state]} {word}" for state, word in words.items() if counts[state]),
@@ -112,16 +118,15 @@ def may_run(request: CarrelRequest, workspace: Workspace) -> bool:
 
 
 def links_of(request: CarrelRequest, workspace: Workspace) -> list[PageLink]:
-    """Return the pages of a workspace, of those that the person may open."""
+    """Return the pages of a workspace that the person may open, as tabs."""
     here = [workspace.project.slug, workspace.name]
     names = [("Runs", "workspace-log"), ("Releases", "releases"), ("Schedules", "schedules")]
     if request.rights.holds(Permission.RELEASE_FILE_VIEW, project_id=workspace.project_id):
         names.insert(1, ("Outputs", "outputs"))
     if request.rights.holds(Permission.WORKSPACE_CREATE, project_id=workspace.project_id):
         names.append(("Settings", "workspace-edit"))
-    return [PageLink("Actions", workspace.get_absolute_url(), current=True)] + [
-        PageLink(label, reverse(name, args=here)) for label, name in names
-    ]
+    urls = [("Actions", workspace.get_absolute_url())] + [(label, reverse(name, args=here)) for label, name in names]
+    return [PageLink(label, url, current=url == request.path) for label, url in urls]
 
 
 # --- settings
@@ -159,6 +164,7 @@ def edit_workspace(request: CarrelRequest, *, project: Project, workspace: Works
         standing=f"Of {workspace.name}. Its repository and branch never change.",
         verb="Save",
         workspace=workspace,
+        links=links_of(request, workspace),
         may_archive=request.rights.holds(Permission.WORKSPACE_ARCHIVE, project_id=project.pk),
         back_url=workspace.get_absolute_url(),
         crumbs=crumbs_below(workspace, "Settings"),

@@ -1,5 +1,6 @@
 """`{% load pages %}`: the components that templates are made of. README.md of carrel.pages shows each."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -222,17 +223,27 @@ def tabs(links: Iterable[PageLink], label: str = "Views") -> dict[str, Any]:
 
 
 @register.simple_block_tag(takes_context=True)
-def table(context: RequestContext, content: str, label: str) -> SafeString:
-    """Put rows into a table that scrolls in its own box: `{% table "Jobs" %}<thead>...{% endtable %}`."""
+def table(context: RequestContext, content: str, label: str, stacks: bool = False) -> SafeString:
+    """Put rows into a table that scrolls in its own box: `{% table "Jobs" %}<thead>...{% endtable %}`.
+
+    `stacks`: on a phone each row is a card, its cells one after the other; those with `data-label` say what they are.
+    """
     return format_html(
-        '<div class="table-box" role="region" aria-label="{}" tabindex="0"><table>{}</table></div>', label, content
-    )
+        '<div class="table-box" role="region" aria-label="{}" tabindex="0"><table{}>{}</table></div>',
+        label, SafeString(' class="stacks"' if stacks else ""), content,
+    )  # fmt: skip
 
 
 @register.inclusion_tag("pages/components/error_summary.html")
 def error_summary(form: Any) -> dict[str, Any]:
     """Show all errors of a form at the top of the page; `{{ form }}` does so by itself."""
     return {"form": form}
+
+
+@register.filter
+def ticked(text: str) -> SafeString:
+    """Show what stands between backticks as code: sentences that a terminal shows too are written so."""
+    return SafeString(re.sub("`([^`]+)`", r"<code>\1</code>", conditional_escape(text)))
 
 
 @register.simple_tag
@@ -285,6 +296,12 @@ def sparkline(values: Sequence[float], label: str) -> SafeString:
 def strip(spans: Sequence[charts.StateSpan], start: datetime, end: datetime, backend: str) -> SafeString:
     """Draw how a backend was between two moments."""
     return charts.strip_svg(spans, start, end, backend)
+
+
+@register.simple_tag
+def strip_legend() -> SafeString:
+    """Say what the colours and heights of backends' strips mean; once on a page."""
+    return charts.strip_legend_html()
 
 
 # --- changed code, live pages

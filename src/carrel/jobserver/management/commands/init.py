@@ -1,20 +1,42 @@
 """`init`: from an empty database to a first run, by five questions or by flags."""
 
-import getpass
+from collections.abc import Callable
+from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
+from carrel.clients.rap import RapError
 from carrel.jobserver import settings
-from carrel.jobserver.first_site import Answers, FirstSite, lay_out, start_run, succeeded, watch
+from carrel.jobserver.first_site import (
+    Answers,
+    FirstSite,
+    backends_of_controller,
+    ensure_first_project,
+    is_active,
+    lay_out,
+    link_problem,
+    problem_of,
+    repository_problem,
+    start_run,
+    succeeded,
+    watch,
+)
 from carrel.jobserver.management.base import Parser, SiteCommand, actor, add_password_file, password_of
-from carrel.jobserver.service import accounts, tokens
+from carrel.jobserver.models import User
+from carrel.jobserver.service import accounts, setup, tokens
 from carrel.jobserver.service.setup import SetupError
 from carrel.jobserver.service.submissions import SubmissionError
 from carrel.jobserver.studies import StudyFault, StudyUnavailable
 
+INTERRUPTED = 130
+DEFAULT_PORT = 8000
+"""Of `carrel web`."""
 MINUTES = 10.0
 
 
@@ -36,6 +58,13 @@ class Command(SiteCommand):
         add_password_file(parser)
 
     def handle(self, **options: Any) -> None:
+        try:
+            self.set_up(options)
+        except KeyboardInterrupt as error:
+            words = "Stopped. What was made stays, and a run goes on: the same command goes on from here."
+            raise CommandError(f"\n{words}", returncode=INTERRUPTED) from error
+
+    def set_up(self, options: dict[str, Any]) -> None:
         settings.get().workdir.mkdir(mode=0o700, parents=True, exist_ok=True)
         call_command("migrate", verbosity=0, interactive=False)
         name, address = settings.get().jobserver_name, django_settings.JOBSERVER_URL
@@ -43,8 +72,8 @@ class Command(SiteCommand):
         who = actor()
         try:
             site = lay_out(self.answers(options), who)
-        except SetupError as error:
-            raise CommandError(str(error)) from error
+        except (SetupError, ValidationError) as error:
+            raise CommandError(str(error) if isinstance(error, SetupError) else " ".join(error.messages)) from error
         self.say(
             f"person     {site.person}",
             f"backend    {site.backend.slug}",
@@ -62,25 +91,57 @@ class Command(SiteCommand):
             self.first_run(site, options["minutes"])
 
     def answers(self, options: dict[str, Any]) -> Answers:
-        """Take flags, and ask for what is missing, unless --yes."""
-        asks = not options["yes"]
+        """Take flags, and ask for what is missing, unless --yes. An answer that cannot be is asked for again."""
+        asks, who = not options["yes"], actor()
 
-        def value(flag: str, question: str, default: str) -> str:
-            return options[flag] or (self.ask(question, default) if asks else default)
+        def value(flag: str, question: str, default: str, problem: Callable[[str], str]) -> str:
+            if options[flag] or not asks:
+                return options[flag] or default
+            while words := problem(answer := self.ask(question, default)):
+                self.say(f"   {words}")
+            return answer
 
-        username = value("username", "1. Your username", "admin")
+        username = value(
+            "username",
+            "1. Your username",
+            "admin",
+            lambda username: problem_of(lambda: setup.ensure_person(username, actor=who)),
+        )
         fullname = options["name"] or username
         password = password_of(options["password_file"])
+        has_one = any(user.has_usable_password() for user in User.objects.filter(username=username))
         if asks and not options["name"]:
             fullname = self.ask("2. Your name", username)
-        if asks and password is None:
-            password = (
-                getpass.getpass("   Your password (12 characters at least; empty: a link to choose it): ") or None
-            )
-        backend = value("backend", "3. Slug of the first backend (of made-up data)", "test")
-        project = value("project", "4. Name of the first project", "First study")
+        while asks and password is None and not has_one:
+            typed = self.ask_secret("   Your password (12 characters at least; empty: a link to choose it): ")
+            if not typed:
+                break
+            words = problem_of(partial(validate_password, typed, User(username=username, fullname=fullname)))
+            if words:
+                self.say(f"   {words}")
+            else:
+                password = typed
+        if has_one and options["password_file"]:
+            self.say(f"{username} has a password: `carrel manage set_password {username}` gives another.")
+        backend = value(
+            "backend",
+            "3. Slug of the first backend (of made-up data)",
+            self.usual_backend(),
+            lambda slug: problem_of(lambda: setup.ensure_backend(slug, actor=who)),
+        )
+        project = value(
+            "project",
+            "4. Name of the first project",
+            "First study",
+            lambda name: problem_of(lambda: ensure_first_project(name, actor=who)),
+        )
         own = "the study that comes with Carrel"
-        repo = value("repo", "5. Repository of the study, as URL or path", own)
+        repo = value(
+            "repo",
+            "5. Repository of the study, as URL or path",
+            own,
+            lambda repo: "" if repo == own else repository_problem(repo, options["branch"]),
+        )
         return Answers(
             username=username,
             fullname=fullname,
@@ -93,9 +154,19 @@ class Command(SiteCommand):
             organisation=options["organisation"],
         )
 
+    def usual_backend(self) -> str:
+        """Return a backend that the controller has; `test` where it cannot be asked, or is not configured yet."""
+        try:
+            slugs = backends_of_controller("default") if settings.get().links["default"].rap_api_base_url else []
+        except (RapError, KeyError):
+            slugs = []
+        return "test" if "test" in slugs or not slugs else slugs[0]
+
     def next_steps(self, site: FirstSite, who: str) -> list[str]:
         """Say what to type next: serve, sign in, join the controller."""
-        steps = ["Next:", "  carrel web --with-sweep", f"  open {django_settings.JOBSERVER_URL}/accounts/login/"]
+        port = urlsplit(django_settings.JOBSERVER_URL).port
+        here = f" --port {port}" if port not in (None, DEFAULT_PORT) else ""
+        steps = ["Next:", f"  carrel web{here} --with-sweep", f"  open {django_settings.JOBSERVER_URL}/accounts/login/"]
         if not site.person.has_usable_password():
             steps.append(f"  choose a password, within a day: {accounts.password_link(site.person, who)}")
         links = settings.get().links
@@ -115,13 +186,19 @@ class Command(SiteCommand):
         if not settings.get().links[site.backend.controller].rap_api_base_url:
             self.say("", "No first run: no controller is configured. Run this again when one is.")
             return
+        if words := link_problem(site.backend):
+            raise CommandError(f"No first run. {words} Run this again when that is mended.")
         try:
             run = start_run(site)
         except (SubmissionError, StudyFault, StudyUnavailable) as error:
-            raise CommandError(f"The first run could not be asked for. {error}") from error
-        self.say("", f"First run: {django_settings.JOBSERVER_URL}/{site.project.slug}/{site.workspace}/{run.pk}/")
-        for words in watch(run, minutes * 60):
+            workspace = site.workspace
+            words = repository_problem(workspace.repo_url, workspace.branch) or str(error)
+            raise CommandError(f"The first run could not be asked for. {words}") from error
+        self.say("", f"First run: {django_settings.JOBSERVER_URL}{run.get_absolute_url()}")
+        for words in watch(run, site.backend, minutes * 60):
             self.say(f"  {words}")
+        if is_active(run):
+            raise CommandError(f"The first run goes on after {minutes:g} minutes: run this again to watch it.")
         if not succeeded(run):
             raise CommandError("The first run did not end well. Its page, and `carrel manage latest_jobs`, say why.")
         self.say("The first run succeeded: the site works.")

@@ -1,6 +1,5 @@
 """`set_password USERNAME`: gives an account a password, from the terminal or a file."""
 
-import getpass
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -19,7 +18,7 @@ class Command(SiteCommand):
 
     def handle(self, **options: Any) -> None:
         user = user_of(options["username"])
-        password = password_of(options["password_file"]) or getpass.getpass("New password: ")
+        password = password_of(options["password_file"]) or self.ask_secret("New password: ")
         try:
             accounts.set_password(user, password, actor())
         except ValidationError as error:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings as django_settings
+from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -27,9 +28,11 @@ from carrel.jobserver.views.staff.actions import PageAction, status_of, take_act
 from carrel.jobserver.views.staff.lists import section_tabs, staff_crumbs, staff_form
 from carrel.pages import live
 from carrel.pages.frame import PageLink
+from carrel.pages.lists import PAGE_SIZE, BoundedPaginator, active_filters
 
 OVERLAPS = (("0", "at once"), ("3600", "in an hour"), ("86400", "in a day"), ("604800", "in a week"), ("", "never"))
 """When the older tokens end: seconds, in words."""
+MAX_QUERY = 100
 
 
 # --- the list, a new one
@@ -268,12 +271,22 @@ def backend_page(request: CarrelRequest, *, backend: Backend) -> HttpResponse:
     if response is not None:
         return response
     now = timezone.now()
+    query = request.GET.get("q", "").strip()[:MAX_QUERY]
+    memberships = backend.memberships.select_related("user", "created_by").order_by("user__username")
+    opt_ins = backend.opt_ins.select_related("project", "created_by").order_by("project__name")
+    if query:
+        is_named = Q(user__fullname__icontains=query) | Q(user__username__icontains=query)
+        memberships, opt_ins = memberships.filter(is_named), opt_ins.filter(project__name__icontains=query)
+    member_page, opt_in_page = (BoundedPaginator(rows, PAGE_SIZE).get_page(1) for rows in (memberships, opt_ins))
     context = {
         "backend": backend,
         "standing": standing_of(backend, now),
         "forms": {**shown, "token": BackendTokenForm(prefix="token")},
-        "members": backend.memberships.select_related("user", "created_by"),
-        "opt_ins": backend.opt_ins.select_related("project", "created_by").order_by("project__name"),
+        "query": query,
+        "filters": active_filters(request.GET, {"q": "Search"}),
+        "is_long": bool(query) or member_page.has_next() or opt_in_page.has_next(),
+        "members": member_page,
+        "opt_ins": opt_in_page,
         "tokens": backend.tokens.select_related("created_by"),
         "commands": controller_commands(backend.slug),
         "now": now,

@@ -30,13 +30,21 @@ PROJECTS = StaffList(
         StaffCell(str(project), reverse("staff-project", args=[project.slug]), f"/{project.slug}/"),
         StaffCell(project.approval_reference or "not noted"),
         StaffCell(day(project.ends_on) if project.ends_on else "no date"),
-        StaffCell("closed" if project.is_archived else project.get_status_display().lower()),
+        StaffCell(state_words(project)),
     ),
     standing="All projects, those that end first first.",
     nothing="Make the first one: it needs a name and an address; people and backends come after.",
     new_url_name="staff-project-new",
     new_label="New project",
 )
+
+
+def state_words(project: Project) -> str:
+    """Say how a project stands, as the public list does."""
+    if project.is_archived:
+        return "Closed"
+    is_over = project.ends_on is not None and project.ends_on < timezone.now().date()
+    return "Ended" if is_over else project.get_status_display()
 
 
 class ProjectForm(forms.ModelForm):

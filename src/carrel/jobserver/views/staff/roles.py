@@ -24,7 +24,7 @@ ROLES = StaffList(
     cells=lambda role: (
         StaffCell(role.title, f"/staff/roles/{role.name}/", role.description),
         StaffCell(role.get_scope_display()),
-        StaffCell(count_text(len(role.permissions), "thing")),
+        StaffCell(count_text(len(role.permissions), "permission")),
         StaffCell(", ".join(requirement.name for requirement in role.requirements.all()) or "nothing"),
         StaffCell(role.people),
     ),
@@ -37,11 +37,11 @@ REQUIREMENTS = StaffList(
     title="Trainings and agreements",
     url_name="staff-requirements",
     noun="requirement",
-    columns=("Name", "Kind", "Holds for", "Asked for by"),
+    columns=("Name", "Kind", "Holds for", "Required by"),
     cells=lambda row: (
         StaffCell(row.name, f"/staff/requirements/{row.slug}/", row.slug),
         StaffCell(row.get_kind_display()),
-        StaffCell(count_text(row.valid_days, "day") if row.valid_days else "ever"),
+        StaffCell(count_text(row.valid_days, "day") if row.valid_days else "for ever"),
         StaffCell(", ".join(role.title for role in row.roles.all()) or "no role"),
     ),
     standing="Until a person has all that a role requires, and once one has expired, the role permits them nothing.",

@@ -55,6 +55,12 @@
   reveal(document);
   document.addEventListener("htmx:afterSettle", () => reveal(document));
 
+  // Of tabs that do not fit, the current one shows.
+  for (const tab of document.querySelectorAll(".tabs [aria-current]")) {
+    const tabs = tab.closest(".tabs");
+    tabs.scrollLeft = tab.offsetLeft - (tabs.clientWidth - tab.offsetWidth) / 2;
+  }
+
   // What went wrong is read first.
   document.querySelector("[data-focus]")?.focus();
 })();
