@@ -172,8 +172,10 @@ def redact(viewer: Viewer, file: RequestFile, data: bytes, *, reason: str) -> Re
         original = _current(contents, file)
         if original.sha256 != file.sha256 or original.file_type == FileType.WITHDRAWN:
             raise ActRefused("The file was changed since you opened it. Look at it again.")
+        # Redacting a redacted version again goes on from it, and stays one of the first original.
+        source = original.derived_from if original.derived_from and original.path == path else original
         before = next((row for row in contents.files if row.path == path), None)
-        if before is not None and before.derived_from_id != original.pk:
+        if before is not None and before.derived_from_id != source.pk:
             raise ActRefused(f"The request has another file {path}.")
         copied = ("action", "job_id", "job_request", "run_by", "repo", "commit", "database_version")
         row, _ = RequestFile.objects.update_or_create(
@@ -186,12 +188,12 @@ def redact(viewer: Viewer, file: RequestFile, data: bytes, *, reason: str) -> Re
                 "size": len(data),
                 "modified_at": timezone.now(),
                 "added_at": timezone.now(),
-                "derived_from": original,
+                "derived_from": source,
                 "derivation_reason": reason,
                 **{name: getattr(original, name) for name in copied},
             },
         )
-        if original.file_type == FileType.OUTPUT:
+        if original.file_type == FileType.OUTPUT and original.path != path:
             original.file_type = FileType.SUPPORTING.value
             original.save(update_fields=["file_type"])
             _undo_votes(original)
