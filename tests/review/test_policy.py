@@ -50,6 +50,8 @@ def test_a_changed_file_holds_at_once(file: Path) -> None:
         ("chekers: 2", ":1:10: `chekers` is no key"),
         ("visibility: {checkers_comments: secret}", ":1:33: checkers_comments"),
         ("checkers: 1\ncheckers: 2", ":2:1: found duplicate key"),
+        ("disclosure:\n  rounded_to: no", ":2:15: disclosure.rounded_to: must be a whole number"),
+        ("disclosure: {banana: 1}", ":1:22: disclosure.banana: is no setting"),
         ("a: [", "did not find expected node content"),
         ("\xff\xfe", "cannot be read: it is not UTF-8"),
     ],

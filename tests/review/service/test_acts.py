@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from tests.support.review import WORKSPACE, add_account, add_outputs, viewer_for
 
+from carrel.disclosure.rules import rules_version
 from carrel.review import copies, policy, settings
 from carrel.review.decisions import Vote
 from carrel.review.models import AuditEvent, FileVote, ReleaseRequest, RequestFile, ReviewNotice
@@ -108,7 +109,7 @@ def test_findings_are_answered_before_submitting(cast: Cast) -> None:
     assert findings.justify(cast.ann, file, keys, "Staff, not patients.") == len(keys) > 0
     requests.submit(cast.ann, request)
     (check,) = file.checks.all()
-    assert (check.rules_version, check.configuration) == (findings.rules_version(), policy.get().disclosure)
+    assert (check.rules_version, check.configuration) == (rules_version(), policy.get().rules.as_record())
 
 
 def test_justifications_carry_over_with_the_bytes(cast: Cast) -> None:
@@ -221,8 +222,7 @@ def test_released_contents_are_not_released_again(cast: Cast) -> None:
     cast.review(cast.bob, request)
     cast.review(cast.cat, request)
     requests.approve(cast.dan, request)
-    releases.attempted(file)
-    releases.failed(file, "The job server is away.")
+    releases.failed([file], "The job server is away.")
     assert missing(ReleaseRequest.objects.get(), cast.bob) == ["1 of 1 files are still to be uploaded."]
     assert releases.retry(cast.bob, request) == 1
     releases.started(request, "https://jobs.example.org/r/1")
@@ -340,3 +340,15 @@ def test_comments_are_changed_by_their_authors_only(cast: Cast) -> None:
     for wrong in ({"line": 1}, {"file": file, "line": 0}, {"file": file, "column": "x" * 300}):
         with pytest.raises(ActRefused):
             comments.comment(cast.bob, request, "x", is_public=True, **wrong)
+
+
+def test_new_thresholds_are_looked_at_when_submitting(
+    cast: Cast, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request, _ = cast.begin()
+    (tmp_path / "policy.yaml").write_text("disclosure: {smallest_shown: 130, rounded_to: 1}")
+    monkeypatch.setenv("REVIEW_POLICY", str(tmp_path / "policy.yaml"))
+    settings.get.cache_clear()
+    with pytest.raises(ActRefused, match="Mend or justify"):
+        requests.submit(cast.ann, request)
+    assert events(request)[-1] == "REQUEST_FILE_CHECK"
