@@ -102,19 +102,26 @@ def used_by_django(database: Database) -> Iterator[None]:
     """Point this process's Django at the database, in all threads, and back."""
     from django.db import connections
 
-    from carrel.web.databases import database_settings
-
-    connections.close_all()
     before = connections.settings["default"]
-    made = database_settings(database.url, Path("unused"))
-    connections.settings["default"] = {**before, **made, "CONN_MAX_AGE": 0}
-    _forget_connections()
+    point_django_at(database)
     try:
         yield
     finally:
         connections.close_all()
         connections.settings["default"] = before
         _forget_connections()
+
+
+def point_django_at(database: Database) -> None:
+    """Make it the database of this process's Django, for good; connections of before are closed."""
+    from django.db import connections
+
+    from carrel.web.databases import database_settings
+
+    connections.close_all()
+    made = database_settings(database.url, Path("unused"))
+    connections.settings["default"] = {**connections.settings["default"], **made, "CONN_MAX_AGE": 0}
+    _forget_connections()
 
 
 def _forget_connections() -> None:

@@ -1,13 +1,15 @@
 """A backend's review policy: one readable YAML file (docs/reference/review-policy.md has a sample with every key)."""
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from carrel.disclosure.policy import DisclosurePolicy, DisclosurePolicyError, read_disclosure_policy
 from carrel.project import LEVEL4_FILE_TYPES
 from carrel.project.model_files import ModelFile, ModelFileError
+from carrel.project.problems import listed
 from carrel.review import settings
 from carrel.units.limits import MAX_POLICY_BYTES
 from carrel.units.settings import SettingsError
@@ -60,8 +62,13 @@ class ReviewPolicy(_Policy):
     file_types: list[ReviewedType] = Field(default_factory=lambda: list(LEVEL4_FILE_TYPES), min_length=1)
     """Last extensions, in lower case with their dot, of files that may be released."""
     disclosure: dict[str, Any] = Field(default_factory=dict)
-    """Thresholds of the disclosure rules, handed to them as they are."""
+    """Thresholds of the disclosure rules (`carrel.disclosure.policy`)."""
     visibility: VisibilityPolicy = Field(default_factory=VisibilityPolicy)
+
+    @cached_property
+    def rules(self) -> DisclosurePolicy:
+        """The thresholds as the disclosure rules take them."""
+        return read_disclosure_policy(self.disclosure)
 
     def checkers_of(self, project: str) -> int:
         """Return how many output checkers a project's files need."""
@@ -77,12 +84,18 @@ def read_policy(path: Path) -> ReviewPolicy:
     try:
         with path.open("rb") as stream:
             text = stream.read(MAX_POLICY_BYTES + 1).decode("utf-8-sig")
-        return ModelFile(ReviewPolicy, text, str(path), rule="policy", max_bytes=MAX_POLICY_BYTES).value
+        file = ModelFile(ReviewPolicy, text, str(path), rule="policy", max_bytes=MAX_POLICY_BYTES)
+        _ = file.value.rules
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise SettingsError(f"REVIEW_POLICY: {path} cannot be read: {reason}.") from None
     except ModelFileError as error:
         raise SettingsError(f"REVIEW_POLICY cannot be used.\n{error}") from None
+    except DisclosurePolicyError as error:
+        keys = [line.partition(":")[0].split(".")[1:] for line in str(error).splitlines()]
+        places = [file.at(line, ("disclosure", *key)) for key, line in zip(keys, str(error).splitlines(), strict=True)]
+        raise SettingsError(f"REVIEW_POLICY cannot be used.\n{listed(places)}") from None
+    return file.value
 
 
 @lru_cache(maxsize=1)

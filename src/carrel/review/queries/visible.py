@@ -69,11 +69,13 @@ def visible_history(viewer: Viewer, contents: RequestContents, *, limit: int = 2
     shown = []
     for event in events:
         is_own = event.actor == viewer.username
-        is_checkers = event.event_type in CHECKERS_OWN or event.event_type == AuditType.REQUEST_CLAIM
+        is_claim = event.event_type in (AuditType.REQUEST_CLAIM, AuditType.REQUEST_CLAIM_END)
         is_past = (event.turn or 0) < contents.request.turn or contents.phase is Phase.COMPLETE
         if event.event_type in COMMENTS:
             may_see = is_own or event.extra.get("comment") in visible
-        elif is_checkers:
+        elif is_claim:
+            may_see = viewer.is_checker
+        elif event.event_type in CHECKERS_OWN:
             is_open = is_past or contents.phase is Phase.CONSOLIDATING
             may_see = is_own or (situation.checks and is_open and event.turn not in returned_early)
         else:

@@ -48,9 +48,10 @@ def add(
     """
     workspace = workspace or read_workspace(request.workspace)
     output = workspace.files.get(path)
-    _check_adding(viewer, contents_now(request), path, output, file_type)
+    before = contents_now(request)
+    _check_adding(viewer, before, path, output, file_type)
     sha256 = _copy(request, workspace, path)
-    seen = findings.look(request, path, sha256)
+    seen = findings.look(request, path, sha256, [file.path for file in before.current_files])
     faults.point("review.file.looked")
     with acting(Act.EDIT_GROUP, viewer, request) as contents:
         row = contents.request
@@ -99,18 +100,19 @@ def update(viewer: Viewer, file: RequestFile) -> RequestFile:
     """
     request, workspace = file.request, read_workspace(file.request.workspace)
     output = workspace.files.get(file.path)
-    _check_updating(viewer, contents_now(request), file, output)
+    before = contents_now(request)
+    _check_updating(viewer, before, file, output)
     sha256 = _copy(request, workspace, file.path)
-    seen = findings.look(request, file.path, sha256)
+    seen = findings.look(request, file.path, sha256, [other.path for other in before.current_files])
     with acting(Act.EDIT_GROUP, viewer, request) as contents:
         row = _current(contents, file)
         _check_updating(viewer, contents, row, output)
-        before = row.sha256
+        previous = row.sha256
         for name, value in {**_origin(output, sha256), "added_at": timezone.now()}.items():
             setattr(row, name, value)
         row.save()
         findings.store(row, seen)
-        log(AuditType.REQUEST_FILE_UPDATE, viewer, contents.request, file=row, previous_sha256=before)
+        log(AuditType.REQUEST_FILE_UPDATE, viewer, contents.request, file=row, previous_sha256=previous)
     return row
 
 
@@ -160,20 +162,23 @@ def redact(viewer: Viewer, file: RequestFile, data: bytes, *, reason: str) -> Re
     redacted version. Raises ActRefused.
     """
     request, path = file.request, redacted_path(file.path)
-    check(Act.REDACT_FILE, situation_of(Act.REDACT_FILE, viewer, contents_now(request), file=file))
+    before = contents_now(request)
+    check(Act.REDACT_FILE, situation_of(Act.REDACT_FILE, viewer, before, file=file))
     if not (reason := written(reason, "The reason", MAX_COMMENT_CHARACTERS)):
         raise ActRefused("Say what was redacted, and why.")
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 == file.sha256:
         raise ActRefused("Nothing was redacted: the contents are the same.")
     copies.store(io.BytesIO(data), request.workspace, request.pk, expected=sha256, path=path)
-    seen = findings.look(request, path, sha256)
+    seen = findings.look(request, path, sha256, [other.path for other in before.current_files])
     with acting(Act.REDACT_FILE, viewer, request, file=file) as contents:
         original = _current(contents, file)
         if original.sha256 != file.sha256 or original.file_type == FileType.WITHDRAWN:
             raise ActRefused("The file was changed since you opened it. Look at it again.")
-        before = next((row for row in contents.files if row.path == path), None)
-        if before is not None and before.derived_from_id != original.pk:
+        # Redacting a redacted version again goes on from it, and stays one of the first original.
+        source = original.derived_from if original.derived_from and original.path == path else original
+        version = next((row for row in contents.files if row.path == path), None)
+        if version is not None and version.derived_from_id != source.pk:
             raise ActRefused(f"The request has another file {path}.")
         copied = ("action", "job_id", "job_request", "run_by", "repo", "commit", "database_version")
         row, _ = RequestFile.objects.update_or_create(
@@ -186,12 +191,12 @@ def redact(viewer: Viewer, file: RequestFile, data: bytes, *, reason: str) -> Re
                 "size": len(data),
                 "modified_at": timezone.now(),
                 "added_at": timezone.now(),
-                "derived_from": original,
+                "derived_from": source,
                 "derivation_reason": reason,
                 **{name: getattr(original, name) for name in copied},
             },
         )
-        if original.file_type == FileType.OUTPUT:
+        if original.file_type == FileType.OUTPUT and original.path != path:
             original.file_type = FileType.SUPPORTING.value
             original.save(update_fields=["file_type"])
             _undo_votes(original)

@@ -3,16 +3,18 @@
 Rules look outside of any transaction, at copies that cannot change; what they found is stored under the request's lock.
 """
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import PurePosixPath
 from typing import Any
 
 from django.utils import timezone
 
+from carrel.disclosure.figures import IMAGE_TYPES
 from carrel.disclosure.findings import DisclosureFinding
 from carrel.disclosure.outputs import look_at
+from carrel.disclosure.rules import rules_version, version_of
 from carrel.review import copies, policy
 from carrel.review.audit_types import AuditType
 from carrel.review.machine import RequestStatus
@@ -24,35 +26,48 @@ from carrel.review.service.changes import acting, contents_now, log, written
 from carrel.review.viewers import Viewer
 from carrel.units.limits import MAX_COMMENT_CHARACTERS
 
+COMPARED_LENGTH = 300
+MOST_COMPARED = 50
+"""Most earlier versions of a file that it is compared with: the newest ones."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileLook:
-    """What the rules say of one file's bytes. `unchecked`: why they could not look, or at what; "" for all."""
+    """What the rules say of one file's bytes. `unchecked`: why they could not look, or at what; "" for all.
+
+    `configuration`: the thresholds, and what else of the site the answer depends on.
+    """
 
     sha256: str
-    findings: tuple[tuple[DisclosureFinding, str], ...]
-    """Each with the request or release that it compares with, "" for one about the file alone."""
+    findings: tuple[DisclosureFinding, ...]
     unchecked: str
     rules_version: str
     configuration: dict[str, Any]
 
 
-def look(request: ReleaseRequest, path: str, sha256: str) -> FileLook:
-    """Have the rules look at a copy of a request's file, as they and the policy are now. Raises CopyRefused."""
+def look(request: ReleaseRequest, path: str, sha256: str, beside: Collection[str]) -> FileLook:
+    """Have the rules look at a copy of a request's file, as they and the policy are now. Raises CopyRefused.
+
+    `beside`: paths of the request's files.
+    """
     with copies.opened(request.workspace, request.pk, sha256) as stream:
-        seen = look_at(stream, PurePosixPath(path).suffix.lower())
+        seen = look_at(stream, path, policy.get().rules, beside=beside)
     return FileLook(
         sha256=sha256,
-        findings=tuple((finding, "") for finding in seen.findings),
+        findings=seen.findings,
         unchecked=seen.unchecked,
         rules_version=rules_version(),
-        configuration=policy.get().disclosure,
+        configuration=configuration_of(request, path, sha256, beside),
     )
 
 
-def rules_version() -> str:
-    """Return the version of the rules: that of Carrel."""
-    return version("carrel")
+def configuration_of(request: ReleaseRequest, path: str, sha256: str, beside: Collection[str]) -> dict[str, Any]:
+    """Return what the rules' answer depends on beside the bytes: when it differs, they look again."""
+    configuration = policy.get().rules.as_record()
+    if PurePosixPath(path).suffix.lower() in IMAGE_TYPES:
+        listed = "\n".join(sorted(beside)).encode()
+        configuration["files_beside"] = hashlib.sha256(listed).hexdigest()
+    return configuration
 
 
 def store(file: RequestFile, seen: FileLook) -> DisclosureCheck:
@@ -70,19 +85,19 @@ def store(file: RequestFile, seen: FileLook) -> DisclosureCheck:
     )
     answers = _justified(file)
     findings = []
-    for finding, compared_with in seen.findings:
+    for finding in seen.findings:
         fields = {
             "rule": finding.rule.value,
             "line": finding.line,
             "column": finding.column[:NAME_LENGTH],
             "value": finding.value[:NAME_LENGTH],
-            "compared_with": compared_with,
+            "compared_with": finding.compared_with[:COMPARED_LENGTH],
         }
         answer = answers.get(tuple(fields.values()))
         findings.append(
             FileFinding(
                 check_run=row,
-                rule_version=seen.rules_version,
+                rule_version=version_of(finding.rule),
                 message=finding.message,
                 justification=answer.justification if answer else "",
                 justified_by_id=answer.justified_by_id if answer else None,
@@ -112,12 +127,12 @@ def refresh(viewer: Viewer, request: ReleaseRequest) -> None:
     """
     contents = contents_now(request)
     check(Act.JUSTIFY_FINDING, situation_of(Act.JUSTIFY_FINDING, viewer, contents))
-    looks = {}
+    looks, beside = {}, [file.path for file in contents.current_files]
     for file in contents.current_files:
         before = contents.checks.get(file.pk)
-        configuration = policy.get().disclosure
+        configuration = configuration_of(request, file.path, file.sha256, beside)
         if before is None or (before.rules_version, before.configuration) != (rules_version(), configuration):
-            looks[file.pk] = look(request, file.path, file.sha256)
+            looks[file.pk] = look(request, file.path, file.sha256, beside)
     if not looks:
         return
     with acting(Act.JUSTIFY_FINDING, viewer, request) as now:
