@@ -130,7 +130,9 @@ def _states(
         with connection.cursor() as cursor:  # no rows of the ORM: of two thousand they take longer than the question
             cursor.execute(question, [*part, workspace.pk, *passed_over])
             rows = cursor.fetchall()
-        cancelling = _being_cancelled({row[-1] for row in rows if row[5] in (State.PENDING, State.RUNNING)})
+        active = {row[-1] for row in rows if row[5] in (State.PENDING, State.RUNNING)}
+        requests = JobRequest.objects.filter(pk__in=active).values_list("pk", "cancelled_actions")
+        cancelling: dict[int, list[str]] = dict(requests) if active else {}
         for row in rows:
             backend, action, identifier, rap_id, run_id, status, code, message, command, commit, *moments, request = row
             created_at, started_at, completed_at = (_moment(moment) if moment else None for moment in moments)
@@ -150,10 +152,3 @@ def _states(
                 completed_at=completed_at,
                 is_being_cancelled=action in cancelling.get(request, ()),
             )
-
-
-def _being_cancelled(requests: Collection[int]) -> dict[int, list[str]]:
-    """Return by request, of those with unfinished jobs, the actions whose cancelling the controller has accepted."""
-    if not requests:
-        return {}
-    return dict(JobRequest.objects.filter(pk__in=requests).values_list("pk", "cancelled_actions"))

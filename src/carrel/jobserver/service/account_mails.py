@@ -16,11 +16,11 @@ _sender = ThreadPoolExecutor(1, "account-mail")
 
 def send_soon(mail: EmailMessage) -> "Future[None]":
     """Send a mail after those that wait already; the log says when one could not be sent, and not to whom."""
-    return _sender.submit(_send, mail)
 
+    def send() -> None:
+        try:
+            mail.send()
+        except Exception as error:
+            logger.error("A mail with a link for an account cannot be sent: %s", type(error).__name__)
 
-def _send(mail: EmailMessage) -> None:
-    try:
-        mail.send()
-    except Exception as error:
-        logger.error("A mail with a link for an account cannot be sent: %s", type(error).__name__)
+    return _sender.submit(send)
