@@ -33,6 +33,16 @@ class StringSink(Protocol):
         """The beginning or the end of one."""
 
 
+class NoStrings:
+    """A sink for those who ask for nothing but the document's form."""
+
+    def string(self, piece: str) -> None:
+        """Pass over it."""
+
+    def boundary(self) -> None:
+        """Pass over it."""
+
+
 class Json(PieceReader):
     """Feed it a document in pieces, then close it. Raises Unreadable: no JSON, nested too deeply, too many values.
 

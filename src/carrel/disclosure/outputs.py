@@ -11,7 +11,7 @@ from carrel.disclosure.columns import ReadTable
 from carrel.disclosure.differences import paired, small_differences
 from carrel.disclosure.figures import IMAGE_TYPES, image_without_numbers
 from carrel.disclosure.findings import DisclosureFinding, RuleId
-from carrel.disclosure.jsons import Json
+from carrel.disclosure.jsons import Json, NoStrings
 from carrel.disclosure.markup import Markup
 from carrel.disclosure.policy import DisclosurePolicy
 from carrel.disclosure.rules import MOST_FINDINGS, look_at_table
@@ -169,17 +169,9 @@ class _Grid:
         self._cell = None
 
 
-class _Ignored:
-    def string(self, piece: str) -> None:
-        """Only the count of values is asked for."""
-
-    def boundary(self) -> None:
-        """Only the count of values is asked for."""
-
-
 def _tables_of_json(texts: Iterator[str]) -> list[Table]:
     """Lists of records, lists of lists, columns by name, and columns with their data, at any depth."""
-    checked, parts = Json(_Ignored(), MAX_TABLE_CELLS), []
+    checked, parts = Json(NoStrings(), MAX_TABLE_CELLS), []
     size = 0
     for text in texts:
         size += len(text)
