@@ -104,8 +104,9 @@ def texts() -> dict[str, str]:
     """Every file that could hold a row of the controller's, and every one that could reach its table by SQL."""
     files = {str(path.relative_to(SOURCE)): path.read_text() for path in sorted(SOURCE.rglob("*.py"))}
     words = ("carrel.controller", "django", "controller_job")
-    # The job server and its pages have tables of their own, and import rules keep them from the controller's.
-    files = {name: text for name, text in files.items() if not name.startswith(("jobserver/", "pages/"))}
+    # The sites and their pages have tables of their own, and import rules keep them from the controller's.
+    sites = ("jobserver/", "review/", "pages/")
+    files = {name: text for name, text in files.items() if not name.startswith(sites)}
     return {name: text for name, text in files.items() if any(word in text for word in words)}
 
 

@@ -1,7 +1,7 @@
 """The hash chain of the audit log: each event's hash is made of its contents and the hash before it. Pure.
 
-`docs/governance` says how to verify it without Carrel: SHA-256 over the event as JSON with sorted keys, no blanks,
-UTF-8, which holds `previous_hash` and everything but `hash`.
+`docs/governance/audit.md` says how to verify it without Carrel: SHA-256 over the event as JSON with sorted keys, no
+blanks, UTF-8, which holds `previous_hash` and everything but `hash`.
 """
 
 import hashlib
@@ -11,6 +11,11 @@ from typing import Any
 
 GENESIS = "0" * 64
 """What stands as the hash before the first event."""
+
+
+def is_hash(text: object) -> bool:
+    """Tell whether this is a SHA-256 in lower-case hex."""
+    return isinstance(text, str) and len(text) == 64 and set(text) <= set("0123456789abcdef")
 
 
 def hash_of(event: Mapping[str, Any]) -> str:

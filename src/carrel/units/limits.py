@@ -322,6 +322,9 @@ MAX_METADATA_FILES = 10_000
 MAX_POLICY_BYTES = 256 * KIB
 """Longest policy file of a backend's review site, in bytes of UTF-8."""
 
+MAX_ANCHOR_FILE_BYTES = 32 * MIB
+"""Longest file of the audit chain's anchors that is verified: some 400 years of days."""
+
 MAX_REQUEST_FILES = 5_000
 """Most files of one release request: as many as a release may have."""
 

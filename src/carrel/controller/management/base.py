@@ -1,7 +1,5 @@
 """What the admin commands share."""
 
-import getpass
-import os
 from argparse import ArgumentTypeError
 from typing import Any
 
@@ -9,16 +7,13 @@ from django.core.management.base import BaseCommand, CommandError
 
 from carrel.controller import settings
 from carrel.controller.models import Flag
+from carrel.units.people import login_name
 from carrel.units.settings import SettingsError
 
 
 def actor() -> str:
     """Who runs the command, for its event: `admin:<login name>` (behind sudo, the person's own)."""
-    name = os.environ.get("SUDO_USER")
-    try:
-        return f"admin:{name or getpass.getuser()}"
-    except (KeyError, OSError):  # a container with no passwd entry
-        return f"admin:uid {os.getuid()}"
+    return f"admin:{login_name()}"
 
 
 def backend_slug(text: str) -> str:

@@ -1,7 +1,5 @@
 """What the job server's admin commands share."""
 
-import getpass
-import os
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
@@ -11,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from carrel.jobserver.models import Backend, User
 from carrel.jobserver.service.audit import COMMAND_LINE
+from carrel.units.people import login_name
 
 MAX_PASSWORD_BYTES = 4096
 NOBODY = "Nobody answers here. Give the values as flags, with --yes."
@@ -18,11 +17,7 @@ NOBODY = "Nobody answers here. Give the values as flags, with --yes."
 
 def actor() -> str:
     """Return who runs the command, for the audit log: the login name; behind sudo, the person's own."""
-    try:
-        name = os.environ.get("SUDO_USER") or getpass.getuser()
-    except (KeyError, OSError):  # a container with no passwd entry
-        name = f"uid {os.getuid()}"
-    return f"{COMMAND_LINE}: {name}"
+    return f"{COMMAND_LINE}: {login_name()}"
 
 
 class SiteCommand(BaseCommand):

@@ -1,4 +1,5 @@
-"""What a review site does besides answering: uploads what is approved, and tells the job server what happened.
+"""What a review site does besides answering: uploads what is approved, tells the job server what happened, and writes the
+audit log's daily anchor.
 
 Runs in a thread of a web process, or as a process of its own (`carrel manage review_uploads`). A lease sees to it that
 of any number of processes one does it; what waits for the job server is in threads, so that the lease is renewed.
@@ -18,6 +19,7 @@ from django.utils import timezone
 from carrel.clients.releases import ReleasesClient
 from carrel.review import settings
 from carrel.review.sending.destinations import Destination, FolderDestination, JobServerDestination
+from carrel.review.sending.housekeeping import EVERY_SECONDS, keep_house
 from carrel.review.sending.notices import send_notices
 from carrel.review.sending.uploads import due_requests, upload_request
 from carrel.review.service import leases
@@ -41,6 +43,7 @@ class Sender:
         self._busy: dict[str, threading.Thread] = {}
         self._client: ReleasesClient | None = None
         self._destination: Destination = FolderDestination()
+        self._housekeeping_at = time.monotonic()
         if own.job_server_endpoint:
             self._client = self._open.enter_context(ReleasesClient(own.job_server_endpoint, own.token))
             self._destination = JobServerDestination(self._client)
@@ -49,10 +52,13 @@ class Sender:
         """Start what is due, and return at once."""
         self._busy = {name: thread for name, thread in self._busy.items() if thread.is_alive()}
         for request_id in due_requests(timezone.now()):
-            if len(self._busy.keys() - {"notices"}) < UPLOADS_AT_ONCE:
+            if len(self._busy.keys() - {"notices", "housekeeping"}) < UPLOADS_AT_ONCE:
                 self._start(request_id, partial(upload_request, request_id, self._destination))
         if self._client is not None:
             self._start("notices", partial(send_notices, self._client))
+        if time.monotonic() >= self._housekeeping_at:
+            self._housekeeping_at = time.monotonic() + EVERY_SECONDS
+            self._start("housekeeping", keep_house)
 
     def _start(self, name: str, work: Callable[[], None]) -> None:
         if name not in self._busy:
