@@ -50,6 +50,7 @@ bench *ARGS:
 screenshots *NAMES:
     @sh scripts/system.sh need test
     python scripts/screenshots.py {{ NAMES }}
+    python scripts/review_screenshots.py {{ NAMES }}
 
 # the pictures that the documentation shows, in docs/pictures, made anew: look at each before it is committed
 pictures:

@@ -333,3 +333,9 @@ MAX_COMMENT_CHARACTERS = 20_000
 
 MAX_CONTEXT_CHARACTERS = 50_000
 """Longest context, or description of controls, of a group of files in a release request."""
+
+MAX_SHOWN_BYTES = 16 * MIB
+"""Most of a text that the review site shows on its pages, in bytes: as much as a file that is released may have."""
+
+MAX_SHOWN_DRAWING_BYTES = 2 * MIB
+"""Largest SVG that the review site shows as a picture; a larger one is shown as its text."""

@@ -126,6 +126,11 @@ class RequestFile(models.Model):
     def __str__(self) -> str:
         return self.path
 
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return self.path.rpartition("/")[2]
+
 
 class FileVote(models.Model):
     """What one checker says of one file."""

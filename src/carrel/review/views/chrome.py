@@ -11,7 +11,7 @@ from carrel.review import settings
 from carrel.review.accounts import viewer_of
 from carrel.review.viewers import Viewer
 
-NAVIGATION: list[tuple[str, str]] = [("Requests", "home")]
+NAVIGATION: list[tuple[str, str]] = [("Workspaces", "workspaces"), ("Requests", "home")]
 """Label and URL name of what the header links to, in order."""
 
 

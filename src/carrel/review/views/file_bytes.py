@@ -1,0 +1,89 @@
+"""Bytes of files: never with a type that a browser runs, in a sandbox without network, each look in the audit log."""
+
+from contextlib import AbstractContextManager
+from pathlib import PurePosixPath
+from typing import BinaryIO
+
+from django.http import Http404, HttpResponse
+from django.utils.http import content_disposition_header
+
+from carrel.review import copies
+from carrel.review.access import ReviewAccess, ReviewPage, ReviewRequest, forbidden
+from carrel.review.audit_types import AuditType
+from carrel.review.models import ReleaseRequest, RequestFile
+from carrel.review.queries.contents import contents_of
+from carrel.review.queries.situations import refusal
+from carrel.review.rules import Act
+from carrel.review.service.audit import record
+from carrel.review.shown.presenters import RASTERS
+from carrel.review.workspaces import WorkspaceUnreadable, open_listed, read_workspace
+from carrel.units.limits import MAX_SHOWN_BYTES
+
+SANDBOX = "sandbox; default-src 'none'; frame-ancestors 'none'"
+"""What a browser may do with a file's bytes as a page of their own: nothing."""
+
+
+def content(request: ReviewRequest, release_request: ReleaseRequest, file: RequestFile) -> HttpResponse:
+    """A requested file's bytes, to be looked at: pictures of pixels as what they are, all else as plain text."""
+    record(AuditType.REQUEST_FILE_VIEW, actor=request.viewer.username, request=release_request, path=file.path)
+    stream = copies.opened(release_request.workspace, release_request.pk, file.sha256)
+    return _shown(request, file.path, file.sha256, stream)
+
+
+def workspace_content(request: ReviewRequest, workspace: str, path: str) -> HttpResponse:
+    """A workspace file's bytes, to be looked at; only of what the workspace lists (R2)."""
+    try:
+        listing = read_workspace(workspace)
+        stream = open_listed(listing, path)
+    except WorkspaceUnreadable as error:
+        raise Http404(str(error)) from None
+    record(AuditType.WORKSPACE_FILE_VIEW, actor=request.viewer.username, workspace=workspace, path=path)
+    return _shown(request, path, "", stream)
+
+
+def _shown(request: ReviewRequest, path: str, sha256: str, opening: AbstractContextManager[BinaryIO]) -> HttpResponse:
+    """Answer with bytes in their sandbox; `sha256` is their ETag, "" for those that may change."""
+    etag = f'"{sha256}"'
+    with opening as stream:
+        if sha256 and request.headers.get("If-None-Match") == etag:
+            response = HttpResponse(status=304)
+        else:
+            media_type = RASTERS.get(PurePosixPath(path).suffix.lower(), "text/plain; charset=utf-8")
+            response = HttpResponse(stream.read(MAX_SHOWN_BYTES), content_type=media_type)
+            response["Content-Disposition"] = "inline"
+    if sha256:
+        response["ETag"] = etag
+    return _sandboxed(response)
+
+
+def _sandboxed(response: HttpResponse) -> HttpResponse:
+    response["Content-Security-Policy"] = SANDBOX
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Cross-Origin-Resource-Policy"] = "same-origin"
+    return response
+
+
+def download(request: ReviewRequest, release_request: ReleaseRequest, file: RequestFile) -> HttpResponse:
+    """A file's bytes to be kept: only for an output checker who is not the author (R3), and audited."""
+    if reason := refusal(Act.DOWNLOAD_FILE, request.viewer, contents_of(release_request), file=file):
+        return forbidden(request, reason)
+    record(
+        AuditType.REQUEST_FILE_DOWNLOAD,
+        actor=request.viewer.username,
+        request=release_request,
+        path=file.path,
+        extra={"sha256": file.sha256},
+    )
+    with copies.opened(release_request.workspace, release_request.pk, file.sha256) as stream:
+        response = HttpResponse(stream.read(file.size), content_type="application/octet-stream")
+    response["Content-Disposition"] = content_disposition_header(True, PurePosixPath(file.path).name)
+    return _sandboxed(response)
+
+
+PAGES = [
+    ReviewPage("requests/<str:request_id>/content/<path:file>", content, "file_content", ReviewAccess.VIEWERS),
+    ReviewPage("requests/<str:request_id>/download/<path:file>", download, "file_download", ReviewAccess.CHECKERS),
+    ReviewPage(
+        "workspaces/<str:workspace>/content/<path:path>", workspace_content, "workspace_content", ReviewAccess.VIEWERS
+    ),
+]

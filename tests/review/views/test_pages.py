@@ -1,0 +1,172 @@
+"""The pages of the review site: what each person sees, what they may do there, and what they never learn."""
+
+import re
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from tests.support.review import WORKSPACE, add_account, add_file, add_request, browse
+from tests.support.review_pages import review_pages
+from tests.support.review_showcase import ReviewShowcase, add_review_showcase
+
+from carrel.review.models import AuditEvent, FileVote, ReleaseRequest
+
+pytestmark = pytest.mark.django_db
+SECRET = "SECRET-OF-BEN"
+
+
+@pytest.fixture
+def showcase() -> ReviewShowcase:
+    return add_review_showcase()
+
+
+def test_every_page_answers_and_the_other_checkers_work_is_on_none(showcase: ReviewShowcase) -> None:
+    """Section 2.3 and R19: in the independent phase nobody gets another's vote or comment, on any page."""
+    request = showcase.request
+    for account in (showcase.sam, showcase.ann):
+        client = browse(account)
+        for name, path, _ in review_pages(showcase):
+            answer = client.get(path)
+            assert answer.status_code in (200, 302, 403), (name, account, answer.status_code)
+            page = answer.content.decode()
+            assert SECRET not in page, name
+            if str(request.pk) in path:
+                # Ben asked for changes of model.csv in this turn, and Sam has not voted.
+                assert "changes requested" not in page.lower(), name
+                assert not re.search(r"<strong>ben</strong>(?:(?!</li>).)*turn 3", page), name
+    assert SECRET in browse(showcase.ben).get(f"/requests/{request.pk}/groups/tables/").content.decode()
+
+
+def test_strangers_to_a_workspace_open_no_page_of_it(showcase: ReviewShowcase) -> None:
+    client = browse(add_account("vic"))
+    for name, path, _ in review_pages(showcase):
+        expected = 200 if path.partition("?")[0] in ("/", "/workspaces/") else 403
+        assert client.get(path).status_code == expected, name
+    assert WORKSPACE not in client.get("/workspaces/").content.decode()
+
+
+def test_the_queue_tells_progress_claims_and_age(showcase: ReviewShowcase) -> None:
+    page = browse(showcase.sam).get("/").content.decode()
+    assert "voted on 3 of 5" in page
+    assert "1 day ago" in page
+    assert page.index("Visits by plan</a>") < page.index("Notes of the model</a>")
+
+
+def test_a_checker_votes_and_takes_it_back(showcase: ReviewShowcase) -> None:
+    client, file = browse(showcase.sam), showcase.model
+    address = f"/requests/{showcase.request.pk}/vote/{file.path}"
+    votes = FileVote.objects.filter(file=file, checker="sam", vote="APPROVED", sha256=file.sha256)
+    client.post(address, {"choice": "APPROVED", "sha256": file.sha256})
+    assert votes.exists()
+    page = client.get(f"/requests/{showcase.request.pk}/files/{file.path}").content.decode()
+    assert 'aria-pressed="true"' in page
+    client.post(address, {"choice": "APPROVED", "sha256": file.sha256, "reset": "1"})
+    assert not votes.exists()
+    answer = client.post(address, {"choice": "APPROVED", "sha256": "0" * 64}, follow=True)
+    assert "was changed since you opened it" in answer.content.decode()
+    assert browse(showcase.ann).post(address, {"choice": "APPROVED", "sha256": file.sha256}).status_code == 403
+
+
+def test_comments_on_a_cell_are_linked_published_and_deleted(showcase: ReviewShowcase) -> None:
+    client, base = browse(showcase.sam), f"/requests/{showcase.request.pk}"
+    entered = {
+        "text": "<b>How</b> many?",
+        "visibility": "private",
+        "file": "output/model.csv",
+        "line": "8",
+        "column": "people",
+    }
+    client.post(f"{base}/comments/", entered)
+    comment = showcase.request.comments.get(text__startswith="<b>")
+    page = client.get(f"{base}/files/output/model.csv?line=8&column=people").content.decode()
+    assert "&lt;b&gt;How&lt;/b&gt;" in page
+    assert 'class="number flagged commented chosen"' in page
+    client.post(f"{base}/comments/{comment.pk}/publish/")
+    comment.refresh_from_db()
+    assert comment.is_public
+    assert browse(showcase.ben).post(f"{base}/comments/{comment.pk}/delete/").status_code == 404
+    client.post(f"{base}/comments/{comment.pk}/delete/")
+    assert "many?" not in client.get(f"{base}/files/output/model.csv").content.decode()
+
+
+def test_an_author_goes_from_a_workspace_to_a_submitted_request(showcase: ReviewShowcase) -> None:
+    client = browse(showcase.ann)
+    form = {"to": "new", "title": "Rates", "group": "rates", "file_type": "OUTPUT"}
+    refused = client.post("/workspaces/visits-by-plan/add/", form, follow=True)
+    assert "Tick at least one file" in refused.content.decode()
+    paths = ["output/old/rates.csv", "output/raw.csv.txt"]
+    page = client.post("/workspaces/visits-by-plan/add/", form | {"path": paths}, follow=True).content.decode()
+    assert "Added 1 file." in page
+    assert "output/raw.csv.txt: " in page
+    request = ReleaseRequest.objects.get(title="Rates")
+    base = f"/requests/{request.pk}"
+    suggested = client.get(f"{base}/groups/rates/").content.decode()
+    assert "Made by tabulate at commit 3fa9c1e." in suggested
+    client.post(f"{base}/groups/rates/", {"context": "Rates by year.", "controls": "Rounded."})
+    assert client.post(f"{base}/submit/").status_code == 422, "the policy on permitted results was not confirmed"
+    page = client.post(f"{base}/submit/", {"confirmed": "on"}, follow=True).content.decode()
+    assert "Submitted. The checkers are told." in page
+    assert client.get(f"{base}/withdraw/", follow=True).content.decode().count("cannot be changed") == 1
+
+
+def test_checkers_return_early_or_approve_together(showcase: ReviewShowcase) -> None:
+    sam = browse(showcase.sam)
+    sam.post(f"/requests/{showcase.request.pk}/return-early/", {"reason": "Wrong population."})
+    page = browse(showcase.ann).get(f"/requests/{showcase.request.pk}/").content.decode()
+    assert "Returned to the author" in page
+    assert "Wrong population." in page
+    assert SECRET not in page
+    sam.post(f"/requests/{showcase.finished.pk}/approve/")
+    showcase.finished.refresh_from_db()
+    assert showcase.finished.status == "APPROVED"
+
+
+def test_an_author_justifies_findings_on_the_page(showcase: ReviewShowcase) -> None:
+    ReleaseRequest.objects.filter(pk=showcase.request.pk).update(status="RETURNED")
+    finding = showcase.model.checks.first().findings.first()
+    address = f"/requests/{showcase.request.pk}/justify/{showcase.model.path}"
+    client = browse(showcase.ann)
+    assert "Tick at least one" in client.post(address, {"text": "So."}, follow=True).content.decode()
+    client.post(address, {"text": "Nobody is named.", "finding": [str(finding.pk)]})
+    finding.refresh_from_db()
+    assert finding.justification == "Nobody is named."
+
+
+def test_bytes_never_run_and_leave_only_with_a_checker(showcase: ReviewShowcase) -> None:
+    base, sam = f"/requests/{showcase.request.pk}", browse(showcase.sam)
+    drawing = sam.get(f"{base}/content/output/visits.svg")
+    assert drawing["Content-Type"] == "text/plain; charset=utf-8"
+    assert drawing["Content-Security-Policy"] == "sandbox; default-src 'none'; frame-ancestors 'none'"
+    assert drawing["X-Content-Type-Options"] == "nosniff"
+    again = sam.get(f"{base}/content/output/visits.svg", headers={"If-None-Match": drawing["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert sam.get("/workspaces/visits-by-plan/content/metadata/manifest.json")["Content-Type"].startswith("text/plain")
+    for outside in ("metadata/../../x", "output/raw.csv", "%2e%2e/x"):
+        assert sam.get(f"/workspaces/visits-by-plan/content/{outside}").status_code == 404
+    kept = sam.get(f"{base}/download/output/model.csv")
+    assert kept["Content-Disposition"].startswith("attachment")
+    assert AuditEvent.objects.filter(event_type="REQUEST_FILE_DOWNLOAD", actor="sam").count() == 1
+    own = add_request(showcase.sam, status="SUBMITTED")
+    add_file(own, "a.csv", b"a\n")
+    assert sam.get(f"/requests/{own.pk}/download/a.csv").status_code == 403
+    assert browse(showcase.ann).get(f"{base}/download/output/model.csv").status_code == 403
+
+
+def test_more_files_ask_the_database_no_more_often(showcase: ReviewShowcase) -> None:
+    client, request = browse(showcase.sam), showcase.request
+    pages = {f"/requests/{request.pk}/": 17, f"/requests/{request.pk}/files/output/model.csv": 21, "/": 13}
+
+    def asked() -> dict[str, int]:
+        numbers = {}
+        for path in pages:
+            with CaptureQueriesContext(connection) as queries:
+                assert client.get(path).status_code == 200
+            numbers[path] = len(queries)
+        return numbers
+
+    few = asked()
+    for number in range(20):
+        add_file(request, f"output/more{number}.csv", b"a,b\n1,2\n")
+        add_file(add_request(showcase.ann, status="SUBMITTED"), "a.csv", b"a\n")
+    assert asked() == few
+    assert all(few[path] <= most for path, most in pages.items()), few
