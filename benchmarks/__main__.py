@@ -6,7 +6,7 @@
 import subprocess
 import sys
 
-ALL = ("project", "jobs", "repos", "cli", "executors", "dag", "cancel", "scale", "jobserver", "disclosure")
+ALL = ("project", "jobs", "repos", "cli", "executors", "dag", "cancel", "scale", "jobserver", "disclosure", "review")
 WHEN_NAMED = ("idle", "ingest")
 
 

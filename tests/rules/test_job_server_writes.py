@@ -1,11 +1,13 @@
-"""Rows of the job server change in `jobserver/service` alone: pages, the API and rights only ask it to."""
+"""Rows of the job server and of the review site change in their `service` alone; pages and APIs only ask it to."""
 
 import ast
 from pathlib import Path
 
-JOB_SERVER = Path(__file__).parents[2] / "src" / "carrel" / "jobserver"
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src" / "carrel"
 WRITES = {"save", "create", "bulk_create", "bulk_update", "get_or_create", "update_or_create", "delete"}
-ROOMS = ("views", "api", "rights")
+ROOMS = {"jobserver": ("views", "api", "rights"), "review": ("views", "queries")}
 
 
 def writes(text: str) -> list[str]:
@@ -18,11 +20,12 @@ def writes(text: str) -> list[str]:
     ]
 
 
-def test_only_the_service_writes() -> None:
-    files = [path for room in ROOMS for path in (JOB_SERVER / room).rglob("*.py")]
+@pytest.mark.parametrize("app", ROOMS)
+def test_only_the_service_writes(app: str) -> None:
+    files = [path for room in ROOMS[app] for path in (SOURCE / app / room).rglob("*.py")]
     assert files
-    places = {str(path.relative_to(JOB_SERVER)): found for path in files if (found := writes(path.read_text()))}
-    assert places == {}, "call a function of carrel.jobserver.service"
+    places = {str(path.relative_to(SOURCE)): found for path in files if (found := writes(path.read_text()))}
+    assert places == {}, f"call a function of carrel.{app}.service"
 
 
 def test_writes_are_seen() -> None:

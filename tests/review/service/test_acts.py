@@ -109,7 +109,10 @@ def test_findings_are_answered_before_submitting(cast: Cast) -> None:
     assert findings.justify(cast.ann, file, keys, "Staff, not patients.") == len(keys) > 0
     requests.submit(cast.ann, request)
     (check,) = file.checks.all()
-    assert (check.rules_version, check.configuration) == (rules_version(), policy.get().rules.as_record())
+    assert (check.rules_version, check.configuration) == (
+        rules_version(),
+        policy.get().rules.as_record() | {"compared_with": []},
+    )
 
 
 def test_justifications_carry_over_with_the_bytes(cast: Cast) -> None:
@@ -340,6 +343,34 @@ def test_comments_are_changed_by_their_authors_only(cast: Cast) -> None:
     for wrong in ({"line": 1}, {"file": file, "line": 0}, {"file": file, "column": "x" * 300}):
         with pytest.raises(ActRefused):
             comments.comment(cast.bob, request, "x", is_public=True, **wrong)
+
+
+def test_small_differences_to_earlier_requests_are_told(cast: Cast) -> None:
+    """Of rejected and withdrawn ones too; two tables that are each fine tell a small count together."""
+    first, _ = cast.begin(b"plan,visits\na,120\nb,240\n")
+    requests.submit(cast.ann, first)
+    requests.return_early(cast.bob, first)
+    requests.withdraw(cast.ann, first)
+    second, file = cast.begin(b"plan,visits\na,125\nb,240\n")
+    (finding,) = contents_of(second).findings[file.pk]
+    assert (finding.rule, finding.line, finding.column) == ("small-difference", 2, "visits")
+    assert finding.compared_with == f"request {first.pk}"
+    findings.justify(cast.ann, file, [finding.pk], "Another year.")
+    third, _ = cast.begin(b"plan,visits\na,130\nb,240\n")
+    requests.submit(cast.ann, second)
+    with pytest.raises(ActRefused, match="Mend or justify"):
+        requests.submit(cast.ann, third)
+    compared = contents_of(third).checks[third.files.get().pk].configuration["compared_with"]
+    assert compared == [f"request {second.pk}", f"request {first.pk}"]
+
+
+def test_a_version_that_cannot_be_read_is_not_compared(cast: Cast) -> None:
+    first, file = cast.begin(b"plan,visits\na,120\nb,240\n")
+    requests.submit(cast.ann, first)
+    (copies.folder_of(WORKSPACE, first.pk) / file.sha256).unlink()
+    second, other = cast.begin(b"plan,visits\na,125\nb,240\n")
+    check = contents_of(second).checks[other.pk]
+    assert check.unchecked == f"not compared with request {first.pk}: its copy cannot be read"
 
 
 def test_new_thresholds_are_looked_at_when_submitting(

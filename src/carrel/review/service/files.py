@@ -39,39 +39,12 @@ def add(
     *,
     group: str = DEFAULT_GROUP,
     file_type: FileType = FileType.OUTPUT,
-    workspace: ListedWorkspace | None = None,
 ) -> RequestFile:
-    """Add a file of the request's workspace, as its bytes are now. Raises ActRefused.
-
-    The bytes are copied first and must be those that the manifest names; then the row appears. Killed in between, there
-    is a copy too many, never half of one. `workspace`: its map, where the caller has read it.
-    """
-    workspace = workspace or read_workspace(request.workspace)
-    output = workspace.files.get(path)
-    before = contents_now(request)
-    _check_adding(viewer, before, path, output, file_type)
-    sha256 = _copy(request, workspace, path)
-    seen = findings.look(request, path, sha256, [file.path for file in before.current_files])
-    faults.point("review.file.looked")
-    with acting(Act.EDIT_GROUP, viewer, request) as contents:
-        row = contents.request
-        _check_adding(viewer, contents, path, output, file_type)
-        if len(contents.files) >= MAX_REQUEST_FILES:
-            raise ActRefused(f"A request has at most {MAX_REQUEST_FILES:,} files. Begin another one.")
-        file, _ = RequestFile.objects.update_or_create(
-            request=row,
-            path=path,
-            defaults={
-                "group": group_named(row, group),
-                "file_type": file_type,
-                "added_at": timezone.now(),
-                **_origin(output, sha256),
-            },
-        )
-        findings.store(file, seen)
-        log(AuditType.REQUEST_FILE_ADD, viewer, row, file=file, commit=file.commit, job_id=file.job_id)
-        faults.point("review.file.row")
-    return file
+    """Add a file of the request's workspace, as its bytes are now. Raises ActRefused."""
+    added, refused = add_all(viewer, request, [path], group=group, file_type=file_type)
+    if refused:
+        raise ActRefused(refused[path])
+    return added[0]
 
 
 def add_all(
@@ -82,14 +55,51 @@ def add_all(
     group: str = DEFAULT_GROUP,
     file_type: FileType = FileType.OUTPUT,
 ) -> tuple[list[RequestFile], dict[str, str]]:
-    """Add several files; returns those that were added, and by path why others were not."""
-    workspace = read_workspace(request.workspace)
-    added, refused = [], {}
+    """Add files; return those that were added, and by path why others were not.
+
+    The bytes are copied first and must be those that the manifest names; then the rows appear together. Killed in
+    between, there are copies too many, never half of one. Raises ActRefused where nothing can be added at all.
+    """
+    workspace, before = read_workspace(request.workspace), contents_now(request)
+    paths = list(dict.fromkeys(paths))
+    beside = [*paths, *(file.path for file in before.current_files)]
+    looks, refused = {}, {}
     for path in paths:
         try:
-            added.append(add(viewer, request, path, group=group, file_type=file_type, workspace=workspace))
+            _check_adding(viewer, before, path, workspace.files.get(path), file_type)
+            sha256 = _copy(request, workspace, path)
+            looks[path] = findings.look(request, path, sha256, beside)
         except ActRefused as error:
             refused[path] = str(error)
+    faults.point("review.file.looked")
+    if not looks:
+        return [], refused
+    added = []
+    with acting(Act.EDIT_GROUP, viewer, request) as contents:
+        if len(contents.files) + len(looks) > MAX_REQUEST_FILES:
+            raise ActRefused(f"A request has at most {MAX_REQUEST_FILES:,} files. Begin another one.")
+        row, file_group = contents.request, group_named(contents.request, group)
+        for path, seen in looks.items():
+            output = workspace.files[path]
+            try:
+                _check_adding(viewer, contents, path, output, file_type)
+            except ActRefused as error:
+                refused[path] = str(error)
+                continue
+            file, _ = RequestFile.objects.update_or_create(
+                request=row,
+                path=path,
+                defaults={
+                    "group": file_group,
+                    "file_type": file_type,
+                    "added_at": timezone.now(),
+                    **_origin(output, seen.sha256),
+                },
+            )
+            findings.store(file, seen)
+            log(AuditType.REQUEST_FILE_ADD, viewer, row, file=file, commit=file.commit, job_id=file.job_id)
+            added.append(file)
+            faults.point("review.file.row")
     return added, refused
 
 

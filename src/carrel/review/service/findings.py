@@ -13,11 +13,11 @@ from django.utils import timezone
 
 from carrel.disclosure.figures import IMAGE_TYPES
 from carrel.disclosure.findings import DisclosureFinding
-from carrel.disclosure.outputs import look_at
+from carrel.disclosure.outputs import Look, look_at, look_at_difference
 from carrel.disclosure.rules import rules_version, version_of
 from carrel.review import copies, policy
 from carrel.review.audit_types import AuditType
-from carrel.review.machine import RequestStatus
+from carrel.review.copies import CopyRefused
 from carrel.review.models import DisclosureCheck, FileFinding, ReleaseRequest, RequestFile
 from carrel.review.models.requests import NAME_LENGTH
 from carrel.review.queries.situations import situation_of
@@ -27,7 +27,7 @@ from carrel.review.viewers import Viewer
 from carrel.units.limits import MAX_COMMENT_CHARACTERS
 
 COMPARED_LENGTH = 300
-MOST_COMPARED = 50
+MOST_COMPARED = 20
 """Most earlier versions of a file that it is compared with: the newest ones."""
 
 
@@ -48,14 +48,22 @@ class FileLook:
 def look(request: ReleaseRequest, path: str, sha256: str, beside: Collection[str]) -> FileLook:
     """Have the rules look at a copy of a request's file, as they and the policy are now. Raises CopyRefused.
 
-    `beside`: paths of the request's files.
+    `beside`: paths of the request's files. What other requests of the workspace had at this path is compared with it.
     """
+    rules = policy.get().rules
     with copies.opened(request.workspace, request.pk, sha256) as stream:
-        seen = look_at(stream, path, policy.get().rules, beside=beside)
+        looks = [look_at(stream, path, rules, beside=beside)]
+        for earlier in earlier_files(request, path, sha256):
+            stream.seek(0)
+            try:
+                with copies.opened(request.workspace, earlier.request_id, earlier.sha256) as other:
+                    looks.append(look_at_difference(other, stream, path, rules, name_of(earlier)))
+            except CopyRefused:
+                looks.append(Look(unchecked=f"not compared with {name_of(earlier)}: its copy cannot be read"))
     return FileLook(
         sha256=sha256,
-        findings=seen.findings,
-        unchecked=seen.unchecked,
+        findings=tuple(finding for seen in looks for finding in seen.findings),
+        unchecked="; ".join(dict.fromkeys(seen.unchecked for seen in looks if seen.unchecked)),
         rules_version=rules_version(),
         configuration=configuration_of(request, path, sha256, beside),
     )
@@ -64,10 +72,29 @@ def look(request: ReleaseRequest, path: str, sha256: str, beside: Collection[str
 def configuration_of(request: ReleaseRequest, path: str, sha256: str, beside: Collection[str]) -> dict[str, Any]:
     """Return what the rules' answer depends on beside the bytes: when it differs, they look again."""
     configuration = policy.get().rules.as_record()
+    configuration["compared_with"] = [name_of(earlier) for earlier in earlier_files(request, path, sha256)]
     if PurePosixPath(path).suffix.lower() in IMAGE_TYPES:
         listed = "\n".join(sorted(beside)).encode()
         configuration["files_beside"] = hashlib.sha256(listed).hexdigest()
     return configuration
+
+
+def earlier_files(request: ReleaseRequest, path: str, sha256: str) -> list[RequestFile]:
+    """Return the other versions of a file that checkers were ever asked for in this workspace, each once, newest first.
+
+    Of every other request that was submitted once, rejected and withdrawn ones too; at most MOST_COMPARED.
+    """
+    rows = RequestFile.objects.filter(request__workspace=request.workspace, path=path).exclude(request=request.pk)
+    rows = rows.exclude(request__submitted_at=None).exclude(sha256=sha256)
+    versions: dict[str, RequestFile] = {}
+    for row in rows.order_by("-request__created_at", "-pk"):
+        versions.setdefault(row.sha256, row)
+    return list(versions.values())[:MOST_COMPARED]
+
+
+def name_of(earlier: RequestFile) -> str:
+    """Return how a finding names what it compares with."""
+    return f"request {earlier.request_id}"
 
 
 def store(file: RequestFile, seen: FileLook) -> DisclosureCheck:
@@ -176,15 +203,3 @@ def justify(viewer: Viewer, file: RequestFile, findings: Iterable[int], text: st
             findings=answered,
         )
     return len(rows)
-
-
-def earlier_files(request: ReleaseRequest, path: str) -> list[RequestFile]:
-    """Return the files of this path on other requests of the workspace, newest first: of all that were submitted once,
-    rejected and withdrawn ones too."""
-    rows = RequestFile.objects.filter(request__workspace=request.workspace, path=path).exclude(request=request)
-    return list(
-        rows.exclude(request__status=RequestStatus.PENDING)
-        .exclude(request__submitted_at=None)
-        .select_related("request")
-        .order_by("-request__created_at")
-    )

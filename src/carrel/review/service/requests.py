@@ -56,7 +56,8 @@ def rename(viewer: Viewer, request: ReleaseRequest, title: str) -> ReleaseReques
 def submit(viewer: Viewer, request: ReleaseRequest) -> ReleaseRequest:
     """Hand a request to the checkers; the next turn begins (R10, R11, R17). Raises ActRefused.
 
-    The disclosure rules look at its files again first, as they and their thresholds are now. Requests for changes
+    The disclosure rules look at its files again first, as they, their thresholds and other requests are now; what they
+    say stays, whatever becomes of the submission. Requests for changes
     become undecided votes; approvals stay, of the bytes that they name.
     """
     findings.refresh(viewer, request)
