@@ -10,12 +10,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings as django_settings
 from django.test import Client
 from django.utils import timezone
 
 from carrel.messages.manifest import OutputRecord, dumps, entry_of
 from carrel.review import settings
-from carrel.review.accounts import SESSION_KEY, viewer
+from carrel.review.accounts import begin_session, viewer
 from carrel.review.models import Account, FileGroup, LevelGrant, ReleaseRequest, RequestFile
 from carrel.review.viewers import Viewer
 
@@ -108,8 +109,8 @@ def browse(account: Account | None = None) -> Client:
     client = Client()
     if account is not None:
         session = client.session
-        session[SESSION_KEY] = account.pk
-        session.save()
+        begin_session(session, account)
+        client.cookies[django_settings.SESSION_COOKIE_NAME] = session.session_key
     return client
 
 

@@ -17,6 +17,7 @@ from django.utils.http import urlencode
 
 from carrel.pages.errors import bad_request, error_page
 from carrel.review.accounts import viewer_of
+from carrel.review.audit_types import AuditType
 from carrel.review.models import ReleaseRequest
 from carrel.review.rules import Act, refusal_of
 from carrel.review.service.audit import record
@@ -78,7 +79,7 @@ def guarded(page: ReviewPage) -> View:
 def forbidden(request: ReviewRequest, why: str) -> HttpResponse:
     """403: says what is missing; written to the audit log."""
     viewer = getattr(request, "viewer", None)
-    record("ACCESS_REFUSED", actor=viewer.username if viewer else "", path=request.path[:1000])
+    record(AuditType.ACCESS_REFUSED, actor=viewer.username if viewer else "", path=request.path[:1000])
     return error_page(request, 403, "You may not do this", why, "Ask those who run this backend for it.")
 
 
