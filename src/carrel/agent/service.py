@@ -11,6 +11,7 @@ from carrel.agent.agent import Agent
 from carrel.agent.client import TaskClient
 from carrel.agent.context import AgentContext
 from carrel.agent.images import ImagePolicy
+from carrel.agent.level_groups import give_to_levels, groups_of
 from carrel.agent.settings import AgentSettings
 from carrel.agent.storage import owned
 from carrel.executors.base import Executor, RuntimeUnavailable
@@ -53,6 +54,9 @@ def make_context(settings: AgentSettings) -> AgentContext:
     settings.storage.create()
     for folder in (settings.workdir.absolute(), *settings.storage.folders):
         make_private(folder)
+    if groups := groups_of(settings.level3_group, settings.level4_group):
+        storage = settings.storage
+        give_to_levels(groups, high=(storage.high, storage.archives, storage.volumes), medium=(storage.medium,))
     repos = settings.workdir.absolute() / "repos"
     repos.mkdir(parents=True, exist_ok=True)
     mirrors = Mirrors(repos, settings.repo_policy)

@@ -37,6 +37,10 @@ class AgentSettings(RepoSettings):
     medium_privacy_storage_base: Path | None = None
     high_privacy_archive_dir: Path | None = None
     high_privacy_volume_dir: Path | None = None
+    level3_group: str = ""
+    """Unix group, by name or number, that may read the high privacy store; with `level4_group`. Empty: no group may."""
+    level4_group: str = ""
+    """Unix group that may read the medium privacy store."""
     docker_host_volume_dir: Path | None = None
     """Where the container engine's host sees `high_privacy_volume_dir`, when the agent itself runs in a container."""
 

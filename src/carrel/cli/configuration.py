@@ -82,6 +82,8 @@ WORDS = {
     "DATA_CHECK_ENABLED_BACKENDS": "Backends whose data is checked so.",
     "DATA_CHECK_HES_EXPECTED_ACTIVITY_MONTH": "What that check expects, `YYYYMM`.",
     "RAP_API_POLL_INTERVAL": "Between two questions to a controller about requests that are not over.",
+    "JOB_SERVER_TOKEN": "The backend's token at the job server; never shown or logged.",
+    "REVIEW_UPLOAD_INTERVAL": "Between two looks for approved files.",
     "MAX_RELEASE_FILE_BYTES": "A larger file cannot be released.",
     "RAP_API_TOKEN": "The controller's `{B}_CLIENT_TOKENS` hold it.",
     "EMAIL_PORT": "The mail server's port.",
@@ -133,7 +135,9 @@ def sections() -> Iterator[tuple[str, list[Setting]]]:
     from carrel.jobserver.settings import ControllerLink, JobServerSettings
     from carrel.local.settings import LocalSettings
     from carrel.repos.settings import RepoSettings
+    from carrel.review.settings import ReviewSettings
     from carrel.web.jobserver import PagesSettings
+    from carrel.web.review import ReviewPagesSettings
     from carrel.web.settings import DjangoSettings
     from carrel.web.sign_in import SignInSettings
 
@@ -146,6 +150,7 @@ def sections() -> Iterator[tuple[str, list[Setting]]]:
     jobserver = (JobServerSettings, PagesSettings, SignInSettings, RepoSettings)
     yield "Job server", [row for part in jobserver for row in _of(part)]
     yield "Job server, for each controller it asks", list(_of(ControllerLink))
+    yield "Review site", [row for part in (ReviewSettings, ReviewPagesSettings) for row in _of(part)]
     yield "`carrel run` and its kin", list(_of(LocalSettings))
 
 

@@ -19,6 +19,7 @@ from carrel.pages.errors import bad_request, error_page
 from carrel.review.accounts import viewer_of
 from carrel.review.audit_types import AuditType
 from carrel.review.models import ReleaseRequest
+from carrel.review.permissions import Data, refusal_to_open
 from carrel.review.rules import Act, refusal_of
 from carrel.review.service.audit import record
 from carrel.review.viewers import Viewer
@@ -84,8 +85,8 @@ def forbidden(request: ReviewRequest, why: str) -> HttpResponse:
 
 
 def _refusal(access: ReviewAccess, viewer: Viewer, parts: dict[str, Any]) -> str:
-    if 4 not in viewer.levels:
-        return "You are not a member of level 4 on this backend. Its engineers can add you."
+    if refusal := refusal_to_open(viewer.levels, Data.MODERATELY_SENSITIVE):
+        return refusal
     if access is ReviewAccess.CHECKERS and not viewer.is_checker:
         return "This page is for output checkers."
     workspace = parts.get("workspace")

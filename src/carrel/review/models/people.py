@@ -1,9 +1,9 @@
 """Who signs in inside the backend, and which level of data they may open here."""
 
-from typing import ClassVar
-
 from django.db import models
 from django.utils import timezone
+
+from carrel.review.permissions import LEVELS
 
 USERNAME_LENGTH = 150
 
@@ -41,15 +41,9 @@ class Account(models.Model):
 class LevelGrant(models.Model):
     """A person may open what is of this level on this backend (`carrel.review.permissions` says what that is)."""
 
-    LEVELS: ClassVar[list[tuple[int, str]]] = [
-        (2, "Level 2: the raw database"),
-        (3, "Level 3: highly sensitive files"),
-        (4, "Level 4: moderately sensitive files and logs"),
-    ]
-
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="levels")
     backend = models.CharField(max_length=100)
-    level = models.PositiveSmallIntegerField(choices=LEVELS)
+    level = models.PositiveSmallIntegerField(choices=list(LEVELS.items()))
     granted_at = models.DateTimeField(default=timezone.now)
     granted_by = models.CharField(max_length=USERNAME_LENGTH)
 

@@ -17,10 +17,10 @@ from carrel.review import settings
 from carrel.review.audit_types import AuditType
 from carrel.review.models import Account, LevelGrant
 from carrel.review.models.people import USERNAME_LENGTH
+from carrel.review.permissions import LEVELS
 from carrel.review.service.audit import record
 from carrel.units.words import is_storable
 
-LEVELS = tuple(level for level, _ in LevelGrant.LEVELS)
 SHORTEST_PASSWORD = 12
 
 

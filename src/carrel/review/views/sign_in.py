@@ -56,7 +56,9 @@ def sign_in(request: ReviewRequest) -> HttpResponse:
         else:
             begin_session(request.session, account)
             rotate_token(request)
-            return HttpResponseRedirect(_next(request))
+            url = request.GET.get("next", "")
+            is_ours = url_has_allowed_host_and_scheme(url, {request.get_host()}, request.is_secure())
+            return HttpResponseRedirect(url if is_ours else "/")
     elif request.method == "GET" and request.viewer is None and account_of(request.session):
         # They did sign in: what they may do is not known just now, or they may do nothing here any more.
         return render(request, "review/sign_in.html", {"form": form, "is_without_rights": True}, status=403)
@@ -70,11 +72,6 @@ def sign_out(request: ReviewRequest) -> HttpResponse:
         record(AuditType.SIGN_OUT, actor=account.pk)
     request.session.flush()
     return redirect("sign_in")
-
-
-def _next(request: ReviewRequest) -> str:
-    url = request.GET.get("next", "")
-    return url if url_has_allowed_host_and_scheme(url, {request.get_host()}, request.is_secure()) else "/"
 
 
 PAGES = [

@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from carrel.messages.level4 import ProjectDetails, WorkspaceDetails
 from carrel.review.models import Account
+from carrel.review.permissions import LEVELS
 from carrel.review.service import accounts
 
 LONGEST_PASSWORD = 4096
@@ -49,7 +50,7 @@ class Command(BaseCommand):
 
         level = what.add_parser("level", help="let somebody open what is of a level on this backend")
         level.add_argument("username")
-        level.add_argument("level", type=int, choices=accounts.LEVELS)
+        level.add_argument("level", type=int, choices=LEVELS)
         level.add_argument("--remove", action="store_true")
 
         close = what.add_parser("close", help="let an account in no more; what it did stays")
