@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from django.core.cache import cache
-from tests.jobserver.api.conftest import Api, api, database, database_template, workdir
+from tests.jobserver.api.conftest import Api, api, database, workdir
 from tests.support.jobserver import add_person
 from tests.support.review import WORKSPACE, add_account, add_outputs, viewer_for
 
@@ -14,7 +14,7 @@ from carrel.review.decisions import Vote
 from carrel.review.models import ReleaseRequest
 from carrel.review.service import files, groups, requests, votes
 
-__all__ = ["api", "database", "database_template", "workdir"]
+__all__ = ["api", "database", "workdir"]
 
 OUTPUTS = {"output/age.csv": b"age,count\n40,100\n", "output/äge by sex.csv": b"sex,count\nf,120\n"}
 
