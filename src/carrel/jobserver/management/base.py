@@ -1,5 +1,6 @@
 """What the job server's admin commands share."""
 
+import getpass
 import sys
 from argparse import ArgumentParser
 from pathlib import Path

@@ -1,7 +1,6 @@
 """`review_account`: the accounts of a review site, and what they may open on this backend."""
 
 import getpass
-import os
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
@@ -14,6 +13,7 @@ from carrel.messages.level4 import ProjectDetails, WorkspaceDetails
 from carrel.review.models import Account
 from carrel.review.permissions import LEVELS
 from carrel.review.service import accounts
+from carrel.units.people import login_name
 
 LONGEST_PASSWORD = 4096
 
@@ -61,7 +61,7 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         try:
-            getattr(self, options["what"])(options, actor())
+            getattr(self, options["what"])(options, f"command line: {login_name()}")
         except accounts.AccountRefused as error:
             raise CommandError(str(error)) from error
         except ValidationError as error:
@@ -114,15 +114,6 @@ class Command(BaseCommand):
             words += [f"member of {name}" for name in sorted(rights.get("workspaces", {}))]
             words += [] if account.is_active else ["closed"]
             self.stdout.write(f"{account.username} ({account.source}): {', '.join(words) or 'nothing'}")
-
-
-def actor() -> str:
-    """Return who runs the command, for the audit log: the login name; behind sudo, the person's own."""
-    try:
-        name = os.environ.get("SUDO_USER") or getpass.getuser()
-    except (KeyError, OSError):  # a container with no passwd entry
-        name = f"uid {os.getuid()}"
-    return f"command line: {name}"
 
 
 def _add_password_file(parser: ArgumentParser) -> None:
