@@ -53,7 +53,7 @@ def look(request: ReleaseRequest, path: str, sha256: str, beside: Collection[str
     rules = policy.get().rules
     with copies.opened(request.workspace, request.pk, sha256) as stream:
         looks = [look_at(stream, path, rules, beside=beside)]
-        for earlier in earlier_files(request, path, sha256):
+        for earlier in compared_with(request, path, sha256):
             stream.seek(0)
             try:
                 with copies.opened(request.workspace, earlier.request_id, earlier.sha256) as other:
@@ -72,24 +72,30 @@ def look(request: ReleaseRequest, path: str, sha256: str, beside: Collection[str
 def configuration_of(request: ReleaseRequest, path: str, sha256: str, beside: Collection[str]) -> dict[str, Any]:
     """Return what the rules' answer depends on beside the bytes: when it differs, they look again."""
     configuration = policy.get().rules.as_record()
-    configuration["compared_with"] = [name_of(earlier) for earlier in earlier_files(request, path, sha256)]
+    configuration["compared_with"] = [name_of(earlier) for earlier in compared_with(request, path, sha256)]
     if PurePosixPath(path).suffix.lower() in IMAGE_TYPES:
         listed = "\n".join(sorted(beside)).encode()
         configuration["files_beside"] = hashlib.sha256(listed).hexdigest()
     return configuration
 
 
-def earlier_files(request: ReleaseRequest, path: str, sha256: str) -> list[RequestFile]:
-    """Return the other versions of a file that checkers were ever asked for in this workspace, each once, newest first.
+def compared_with(request: ReleaseRequest, path: str, sha256: str) -> list[RequestFile]:
+    """Return what a file is compared with: each earlier version with other bytes once, at most MOST_COMPARED."""
+    versions: dict[str, RequestFile] = {}
+    for row in earlier_files(request, path):
+        versions.setdefault(row.sha256, row)
+    versions.pop(sha256, None)
+    return list(versions.values())[:MOST_COMPARED]
 
-    Of every other request that was submitted once, rejected and withdrawn ones too; at most MOST_COMPARED.
+
+def earlier_files(request: ReleaseRequest, path: str) -> list[RequestFile]:
+    """Return the files of this path on every other request of the workspace that was submitted once, newest first.
+
+    Those of rejected and withdrawn requests too: checkers were asked for them, and may remember them.
     """
     rows = RequestFile.objects.filter(request__workspace=request.workspace, path=path).exclude(request=request.pk)
-    rows = rows.exclude(request__submitted_at=None).exclude(sha256=sha256)
-    versions: dict[str, RequestFile] = {}
-    for row in rows.order_by("-request__created_at", "-pk"):
-        versions.setdefault(row.sha256, row)
-    return list(versions.values())[:MOST_COMPARED]
+    rows = rows.exclude(request__submitted_at=None).select_related("request")
+    return list(rows.order_by("-request__created_at", "-pk"))
 
 
 def name_of(earlier: RequestFile) -> str:
