@@ -11,6 +11,7 @@ from carrel.jobserver.views import (
     logs,
     outputs,
     projects,
+    publications,
     run_page,
     runs,
     schedules,
@@ -38,6 +39,7 @@ PROJECT_PAGES: list[Page] = sorted(
         runs.PROJECT_PAGES,
         jobs.PROJECT_PAGES,
         outputs.PROJECT_PAGES,
+        publications.PROJECT_PAGES,
     ),
     key=names_first,
 )

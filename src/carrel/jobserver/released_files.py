@@ -48,7 +48,8 @@ POLICY = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline';
 
 
 def file_response(request: HttpRequest, file: ReleaseFile, *, public: bool = False) -> HttpResponseBase | None:
-    """Return the file's bytes; None where they are missing on disk. `public`: others may keep a copy of the answer."""
+    """Return the file's bytes; None where they are missing on disk. `public`: others may keep a copy of the answer, and
+    ask each time whether it is still public."""
     redirect = settings.get().releases_redirect
     response: HttpResponseBase
     try:
@@ -67,7 +68,7 @@ def file_response(request: HttpRequest, file: ReleaseFile, *, public: bool = Fal
     response["X-Content-Type-Options"] = "nosniff"
     response["X-Frame-Options"] = "SAMEORIGIN"
     response["Cross-Origin-Resource-Policy"] = "same-origin"
-    response["Cache-Control"] = "public, max-age=60" if public else "private, no-store"
+    response["Cache-Control"] = "public, no-cache" if public else "private, no-store"
     response["Last-Modified"] = http_date((file.uploaded_at or file.created_at).timestamp())
     return response
 

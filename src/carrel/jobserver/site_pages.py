@@ -12,6 +12,7 @@ from carrel.jobserver.views import (
     organisations,
     probes,
     projects,
+    publications,
     register,
     runs,
     search,
@@ -35,6 +36,7 @@ PAGES: list[Page] = list(
         register.PAGES,
         usage.PAGES,
         audit.PAGES,
+        publications.PAGES,
         staff.PAGES,
     )
 )

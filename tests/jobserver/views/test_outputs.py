@@ -5,13 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.utils import timezone
 from tests.support.jobserver import add_backend, add_person, add_project, add_workspace, browse
 
 from carrel.jobserver.models import AuditEvent, BackendMembership, ReleaseFile, User, Workspace
 from carrel.jobserver.service import publications, releases
 from carrel.messages.releases import FileList
-from carrel.pages.templatetags.pages import day
 
 pytestmark = pytest.mark.django_db
 HOME = "/cancer/survival"
@@ -90,40 +88,6 @@ def test_deleting_asks_first_and_stays_on_record(workspace: Workspace, checker: 
     assert not releases.path_of(file).exists()
     assert browse(checker).get(f"{HOME}/outputs/{file.pk}/").status_code == 404
     assert AuditEvent.objects.get(action="release_file.deleted").actor == "chris"
-
-
-def test_a_draft_goes_to_a_publisher_who_decides(workspace: Workspace, checker: User) -> None:
-    author = add_person("ann", "ProjectDeveloper", project=workspace.project)
-    publisher = add_person("pat", "OutputPublisher")
-    file = release(workspace, checker, "north", "t.csv")
-    nothing = browse(author).post(f"{HOME}/outputs/", follow=True)
-    assert "Choose the files first." in nothing.content.decode()
-    drafted = browse(author).post(f"{HOME}/outputs/", {"file": file.pk})
-    assert drafted.status_code == 303
-    url = drafted["Location"]
-    assert "it waits for a publisher" in browse(author).get(url).content.decode()
-    assert browse(author).post(f"{url}decide/", {"decision": "approve"}).status_code == 403
-    to_decide_about = browse(publisher).get(f"{HOME}/outputs/{file.pk}/")
-    assert b"".join(to_decide_about.streaming_content) == b"a,b\n"
-    assert browse().get(url).status_code == 403
-    refused = browse(publisher).post(f"{url}decide/", {"decision": "reject", "reason": ""}, follow=True)
-    assert "Say why" in refused.content.decode()
-    shown = browse(publisher).post(f"{url}decide/", {"decision": "approve"}, follow=True).content.decode()
-    assert "It is public" in shown
-    assert browse(publisher).get(f"{HOME}/outputs/{file.pk}/").status_code == 403, "nothing to decide any more"
-    public = browse().get(url).content.decode()
-    assert "How to cite it" in public
-    assert f"of survival, published {day(timezone.now())}. http://testserver{url}" in public
-    assert "Public" in browse(author).get(f"{HOME}/outputs/").content.decode()
-    assert f"{HOME}/published/{file.pk}/" in public
-    assert "north/t.csv" in browse().get(f"{HOME}/published/").content.decode()
-    assert b"".join(browse().get(f"{HOME}/published/{file.pk}/").streaming_content) == b"a,b\n"
-    taken = browse(publisher).post(f"{url}decide/", {"decision": "unpublish", "reason": "wrong file"}, follow=True)
-    assert "not public" in taken.content.decode()
-    assert browse().get(f"{HOME}/published/{file.pk}/").status_code == 404
-    assert browse().get(url).status_code == 403
-    assert "Nothing is published" in browse().get(f"{HOME}/published/").content.decode()
-    assert browse(publisher).post(f"{url}decide/", {"decision": "junk\0"}).status_code == 303
 
 
 def test_a_list_of_many_files_asks_no_more_questions(

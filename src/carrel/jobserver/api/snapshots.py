@@ -7,11 +7,10 @@ from ninja.responses import Status
 from pydantic import BaseModel, Field
 
 from carrel.jobserver.api.answers import ApiRefusal, errors
-from carrel.jobserver.api.callers import AnybodyAuth, ApiRequest, SessionAuth, caller_of, permit
+from carrel.jobserver.api.callers import AnybodyAuth, SessionAuth, caller_of, permit
 from carrel.jobserver.api.forms import absolute
 from carrel.jobserver.api.releases import indexed
 from carrel.jobserver.api.workspaces import workspace_of
-from carrel.jobserver.models import Snapshot, Workspace
 from carrel.jobserver.rights.permissions import Permission
 from carrel.jobserver.rights.scopes import Scope
 from carrel.jobserver.service import publications, releases
@@ -19,6 +18,7 @@ from carrel.messages.releases import FileIndex
 from carrel.units.limits import MAX_RELEASE_FILES
 
 router = Router(tags=["publications"])
+NO_SNAPSHOT = "There is no such snapshot."
 
 
 class ChosenFiles(BaseModel):
@@ -55,9 +55,14 @@ def create_snapshot(request: HttpRequest, name: str, body: ChosenFiles) -> Statu
 def snapshot_files(request: HttpRequest, name: str, snapshot_id: int) -> FileIndex:
     """The files of a snapshot, as `<backend>/<path>`: for everybody once it is published."""
     caller = caller_of(request)
-    workspace, snapshot = snapshot_of(caller, name, snapshot_id)
-    if not snapshot.is_published:
+    workspace = workspace_of(caller, name)
+    snapshot = workspace.snapshots.filter(pk=snapshot_id).first()
+    if snapshot is None or not snapshot.is_published:
+        # First of all: to strangers what is no longer public is as if it never was.
         permit(request, Permission.RELEASE_FILE_VIEW, workspace)
+    if snapshot is None:
+        raise ApiRefusal(404, NO_SNAPSHOT)
+    if not snapshot.is_published:
         releases.record_listing(caller, workspace)
         files = snapshot.files.select_related("backend", "created_by")
         return FileIndex(files=[indexed(file, file.full_name) for file in files])
@@ -76,19 +81,13 @@ def snapshot_files(request: HttpRequest, name: str, snapshot_id: int) -> FileInd
 def publish(request: HttpRequest, name: str, snapshot_id: int) -> Status:
     """Make a draft public. Again changes nothing."""
     caller = caller_of(request)
-    workspace, snapshot = snapshot_of(caller, name, snapshot_id)
+    workspace = workspace_of(caller, name)
     permit(request, Permission.SNAPSHOT_PUBLISH, workspace)
+    snapshot = workspace.snapshots.filter(pk=snapshot_id).first()
+    if snapshot is None:
+        raise ApiRefusal(404, NO_SNAPSHOT)
     try:
         publications.approve(snapshot, caller.user, caller)
     except publications.PublicationError as error:
         raise ApiRefusal(409, str(error)) from None
     return Status(200, None)
-
-
-def snapshot_of(caller: ApiRequest, name: str, snapshot_id: int) -> tuple[Workspace, Snapshot]:
-    """Return the workspace and its snapshot. 404 where the caller may not know of either."""
-    workspace = workspace_of(caller, name)
-    snapshot = workspace.snapshots.filter(pk=snapshot_id).first()
-    if snapshot is None:
-        raise ApiRefusal(404, "There is no such snapshot.")
-    return workspace, snapshot

@@ -129,6 +129,8 @@ class Snapshot(models.Model):
     files = models.ManyToManyField(ReleaseFile, related_name="snapshots")
     digest = models.CharField(max_length=64)
     """SHA-256 of the files' sorted ids: the same set is the same snapshot."""
+    version = models.PositiveIntegerField(null=True)
+    """Which of the workspace's publications it is, from 1; it keeps its number, which papers cite, for ever."""
     created_at = models.DateTimeField(default=timezone.now)
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="snapshots")
 
@@ -136,7 +138,10 @@ class Snapshot(models.Model):
 
     class Meta:
         ordering = ["-created_at", "-id"]
-        constraints = [models.UniqueConstraint(fields=["workspace", "digest"], name="snapshot_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["workspace", "digest"], name="snapshot_once"),
+            models.UniqueConstraint(fields=["workspace", "version"], name="snapshot_version_once"),
+        ]
 
     def __str__(self) -> str:
         return f"snapshot {self.pk} of {self.workspace}"
@@ -165,6 +170,8 @@ class PublishRequest(models.Model):
     ended_at = models.DateTimeField(null=True)
     ended_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
     """When an approval was taken back."""
+    is_told = models.BooleanField(default=False)
+    """The workspace's public page says that something was taken back here, when and why."""
 
     class Meta:
         ordering = ["-created_at", "-id"]

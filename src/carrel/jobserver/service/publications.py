@@ -4,12 +4,17 @@ import hashlib
 from collections.abc import Collection
 
 from django.db import IntegrityError, transaction
+from django.db.models import Max
 from django.utils import timezone
 
 from carrel.jobserver.models import PublishRequest, ReleaseFile, Snapshot, User, Workspace
 from carrel.jobserver.models.releases import APPROVED, REJECTED
+from carrel.jobserver.service import publication_notices
 from carrel.jobserver.service.audit import Actor, record
 from carrel.units.ulids import is_ulid
+
+MAX_REASON = 2000
+"""Longest reason of a decision that is kept, in characters."""
 
 
 class PublicationError(Exception):
@@ -38,7 +43,8 @@ def draft(workspace: Workspace, file_ids: Collection[str], user: User, actor: Ac
             if is_new:
                 snapshot.files.set(files)
             if not snapshot.is_published and not snapshot.publish_requests.filter(decision=None).exists():
-                PublishRequest.objects.create(snapshot=snapshot, created_by=user)
+                pending = PublishRequest.objects.create(snapshot=snapshot, created_by=user)
+                publication_notices.tell_publishers(pending)
                 _record(actor, "snapshot.drafted", snapshot, new={"files": [file.pk for file in files]})
     except IntegrityError:
         # Somebody else drafted the same files at the same moment.
@@ -54,6 +60,10 @@ def approve(snapshot: Snapshot, user: User, actor: Actor) -> None:
             return
         if pending is None:
             raise PublicationError("Nobody has asked to publish this snapshot, or it was decided: draft it again.")
+        # Two snapshots of a workspace may be approved at the same moment; one that was public before keeps its version.
+        workspace = Workspace.objects.select_for_update().get(pk=snapshot.workspace_id)
+        latest = workspace.snapshots.aggregate(latest=Max("version"))["latest"] or 0
+        Snapshot.objects.filter(pk=snapshot.pk, version=None).update(version=latest + 1)
         _decide(pending, APPROVED, "", user, actor)
 
 
@@ -68,15 +78,24 @@ def reject(snapshot: Snapshot, reason: str, user: User, actor: Actor) -> None:
         _decide(pending, REJECTED, reason, user, actor)
 
 
-def unpublish(snapshot: Snapshot, reason: str, user: User, actor: Actor) -> None:
-    """Take a snapshot back: neither it nor its files are public from now on. Raises PublicationError."""
+def unpublish(snapshot: Snapshot, reason: str, user: User, actor: Actor, *, is_told: bool = False) -> None:
+    """Take a snapshot back: neither it nor its files are public from now on. Raises PublicationError.
+
+    `is_told`: the workspace's public page says that something was taken back, when and why; else nothing does.
+    """
+    reason = reason.strip()[:MAX_REASON]
+    if is_told and not reason:
+        raise PublicationError("Say why: the public page is to say it.")
     with transaction.atomic():
-        ended = PublishRequest.objects.filter(snapshot=snapshot, decision=APPROVED, ended_at=None).update(
-            ended_at=timezone.now(), ended_by=user, reason=reason.strip()[:2000]
-        )
-        if not ended:
+        published = PublishRequest.objects.select_for_update().filter(snapshot=snapshot)
+        request = published.filter(decision=APPROVED, ended_at=None).first()
+        if request is None:
             raise PublicationError("It is not public.")
-        _record(actor, "snapshot.unpublished", snapshot, new={"reason": reason.strip()[:2000]})
+        request.ended_at, request.ended_by = timezone.now(), user
+        request.reason, request.is_told = reason, is_told
+        request.save(update_fields=["ended_at", "ended_by", "reason", "is_told"])
+        publication_notices.tell_author(request, "taken back")
+        _record(actor, "snapshot.unpublished", snapshot, new={"reason": reason, "is_told": is_told})
 
 
 def _pending(snapshot: Snapshot) -> PublishRequest | None:
@@ -87,8 +106,9 @@ def _pending(snapshot: Snapshot) -> PublishRequest | None:
 
 def _decide(pending: PublishRequest, decision: str, reason: str, user: User, actor: Actor) -> None:
     pending.decision, pending.decision_at, pending.decision_by = decision, timezone.now(), user
-    pending.reason = reason.strip()[:2000]
+    pending.reason = reason.strip()[:MAX_REASON]
     pending.save(update_fields=["decision", "decision_at", "decision_by", "reason"])
+    publication_notices.tell_author(pending, "published" if decision == APPROVED else decision)
     _record(actor, f"snapshot.{decision}", pending.snapshot, new={"reason": pending.reason})
 
 

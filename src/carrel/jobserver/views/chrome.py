@@ -61,6 +61,8 @@ def _menu(person: User, rights: Rights) -> PersonMenu:
         PageLink("Settings", reverse("settings")),
         PageLink("Your page", reverse("person", kwargs={"username": person.username})),
     ]
+    if rights.holds_anywhere(Permission.SNAPSHOT_PUBLISH):
+        links.append(PageLink("Drafts to publish", reverse("publications")))
     if rights.holds(Permission.STAFF_AREA_ACCESS):
         links.append(PageLink("Staff area", reverse("staff")))
     return PersonMenu(name=person.fullname, links=tuple(links), sign_out_url=reverse("account_logout"))

@@ -1,4 +1,4 @@
-"""What left backends, as pages: the latest outputs of a workspace, its releases, drafts, what is public."""
+"""What left backends, as pages: the latest outputs of a workspace, and its releases."""
 
 from typing import Any
 
@@ -9,8 +9,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 
-from carrel.jobserver.models import Project, PublishRequest, ReleaseFile, Snapshot, Workspace
-from carrel.jobserver.models.releases import APPROVED
+from carrel.jobserver.models import Project, ReleaseFile, Workspace
 from carrel.jobserver.released_files import file_response, latest_of, refusal_to_open
 from carrel.jobserver.rights.access import EVERYBODY, SIGNED_IN, CarrelRequest, Page, forbidden, permitted
 from carrel.jobserver.rights.permissions import Permission
@@ -19,7 +18,6 @@ from carrel.jobserver.views.posting import SeeOther
 from carrel.jobserver.views.workspace import links_of
 from carrel.pages.frame import PageLink
 from carrel.pages.lists import page_of
-from carrel.pages.templatetags.pages import day
 
 
 def outputs(request: CarrelRequest, *, project: Project, workspace: Workspace) -> HttpResponse:
@@ -29,11 +27,12 @@ def outputs(request: CarrelRequest, *, project: Project, workspace: Workspace) -
     files = latest_of(workspace)
     releases.record_listing(request, workspace)
     context = {
-        **_frame(request, project, workspace, "Outputs"),
+        **frame_of(request, project, workspace, "Outputs"),
         "files": files,
         "may_draft": request.rights.holds(Permission.SNAPSHOT_CREATE, project_id=project.pk),
         "snapshots": workspace.snapshots.select_related("created_by")[:20],
         "public": set(workspace.snapshots.published().values_list("pk", flat=True)),
+        "pending": set(workspace.snapshots.filter(publish_requests__decision=None).values_list("pk", flat=True)),
     }
     return render(request, "jobserver/outputs/outputs.html", context)
 
@@ -60,7 +59,7 @@ def release_list(request: CarrelRequest, *, project: Project, workspace: Workspa
             arrived=Count("files", filter=Q(files__uploaded_at__isnull=False, files__deleted_at__isnull=True)),
         )
     context = {
-        **_frame(request, project, workspace, "Releases"),
+        **frame_of(request, project, workspace, "Releases"),
         "page": page_of(request.GET, rows),
         "may_view": may_view,
     }
@@ -74,7 +73,7 @@ def release_page(request: CarrelRequest, *, project: Project, workspace: Workspa
         raise Http404("There is no such release in this workspace.")
     releases.record_listing(request, workspace, row)
     context = {
-        **_frame(request, project, workspace, row.pk),
+        **frame_of(request, project, workspace, row.pk),
         "release": row,
         "files": row.files.select_related("backend", "deleted_by"),
         "may_delete": request.rights.holds(
@@ -98,7 +97,7 @@ def delete_file(
         messages.success(request, f"{row.full_name} is deleted.")
         return SeeOther(back)
     context = {
-        **_frame(request, project, workspace, row.full_name),
+        **frame_of(request, project, workspace, row.full_name),
         "question": f"Delete {row.full_name}?",
         "consequence": "Its bytes are removed for good, wherever they are shown. That there was a file, and that you "
         "deleted it, stays on record.",
@@ -121,96 +120,6 @@ def open_file(request: CarrelRequest, *, project: Project, workspace: Workspace,
     return response
 
 
-def published_file(request: CarrelRequest, *, project: Project, workspace: Workspace, file: str) -> HttpResponseBase:
-    """The bytes of a file that is public, for everybody."""
-    row = (
-        ReleaseFile.objects.published()
-        .select_related("backend", "workspace__project")
-        .filter(pk=file, workspace=workspace)
-        .first()
-    )
-    response = file_response(request, row, public=True) if row is not None else None
-    if row is None or response is None:
-        raise Http404("There is no such file, or it is not public.")
-    if request.person is not None:
-        releases.record_access(request, "release_file.viewed", row)
-    return response
-
-
-def published(request: CarrelRequest, *, project: Project, workspace: Workspace) -> HttpResponse:
-    """What of this workspace is public."""
-    context = {
-        **_frame(request, project, workspace, "Published outputs"),
-        "snapshots": workspace.snapshots.published().prefetch_related("files__backend"),
-    }
-    return render(request, "jobserver/outputs/published.html", context)
-
-
-def snapshot_page(request: CarrelRequest, *, project: Project, workspace: Workspace, snapshot: int) -> HttpResponse:
-    """A draft, or what became of it: public for everybody once it is approved, until it is taken back."""
-    row = workspace.snapshots.select_related("created_by", "workspace__project").filter(pk=snapshot).first()
-    if row is None:
-        raise Http404("There is no such snapshot in this workspace.")
-    is_public = row.is_published
-    if not is_public:
-        why = request.rights.why_not(Permission.RELEASE_FILE_VIEW, project_id=project.pk)
-        may_publish = request.rights.holds(Permission.SNAPSHOT_PUBLISH, project_id=project.pk)
-        if why and not may_publish:
-            return forbidden(request, why, Permission.RELEASE_FILE_VIEW)
-        releases.record_listing(request, workspace)
-    requests = list(row.publish_requests.select_related("created_by", "decision_by", "ended_by"))
-    context = {
-        **_frame(request, project, workspace, f"Snapshot {row.pk}"),
-        "snapshot": row,
-        "files": row.files.select_related("backend"),
-        "is_public": is_public,
-        "requests": requests,
-        "citation": citation_of(request, row, requests) if is_public else "",
-        "is_pending": any(request.decision is None for request in requests),
-        "may_publish": request.rights.holds(Permission.SNAPSHOT_PUBLISH, project_id=project.pk),
-    }
-    return render(request, "jobserver/outputs/snapshot.html", context)
-
-
-def citation_of(request: CarrelRequest, snapshot: Snapshot, requests: list[PublishRequest]) -> str:
-    """Say in a line what a paper calls this: of which project, since when it is public, and its address."""
-    approved = [row.decision_at for row in requests if row.decision == APPROVED and row.ended_at is None]
-    since = f", published {day(max(filter(None, approved)))}" if any(approved) else ""
-    workspace = snapshot.workspace
-    address = request.build_absolute_uri(request.path)
-    return f"{workspace.project}, snapshot {snapshot.pk} of {workspace.name}{since}. {address}"
-
-
-def decide(request: CarrelRequest, *, project: Project, workspace: Workspace, snapshot: int) -> HttpResponse:
-    """Approve a draft, reject it, or take back what is public."""
-    url = reverse("snapshot", args=[project.slug, workspace.name, snapshot])
-    row = workspace.snapshots.filter(pk=snapshot).first()
-    if row is None:
-        raise Http404("There is no such snapshot in this workspace.")
-    if request.method == "POST" and request.person is not None:
-        reason = request.POST.get("reason", "").replace("\0", "")
-        try:
-            messages.success(request, _decide(request, row, request.POST.get("decision", ""), reason))
-        except publications.PublicationError as error:
-            messages.error(request, str(error))
-    return SeeOther(url)
-
-
-def _decide(request: CarrelRequest, snapshot: Snapshot, decision: str, reason: str) -> str:
-    """Do it, and return the sentence that says what was done. Raises PublicationError."""
-    person: Any = request.person
-    if decision == "approve":
-        publications.approve(snapshot, person, request)
-        return "It is public now."
-    if decision == "reject":
-        publications.reject(snapshot, reason, person, request)
-        return "It was rejected."
-    if decision == "unpublish":
-        publications.unpublish(snapshot, reason, person, request)
-        return "It is not public any more."
-    raise publications.PublicationError("Choose what to do.")
-
-
 def _file(workspace: Workspace, file_id: str, **by: str) -> ReleaseFile:
     files = ReleaseFile.objects.select_related("backend", "workspace__project")
     row = files.filter(pk=file_id, workspace=workspace, **by).first()
@@ -219,22 +128,19 @@ def _file(workspace: Workspace, file_id: str, **by: str) -> ReleaseFile:
     return row
 
 
-def _frame(request: CarrelRequest, project: Project, workspace: Workspace, title: str) -> dict[str, Any]:
+def frame_of(request: CarrelRequest, project: Project, workspace: Workspace, title: str) -> dict[str, Any]:
+    """Return the context that all pages of a workspace's outputs share."""
     above = f"/{project.slug}/"
     crumbs = [PageLink(project.name, above), PageLink(workspace.name, f"{above}{workspace.name}/"), PageLink(title)]
     return {"project": project, "workspace": workspace, "crumbs": crumbs, "links": links_of(request, workspace)}
 
 
 _HERE = "<slug:project>/<slug:workspace>"
-_VIEW, _PUBLISH = permitted(Permission.RELEASE_FILE_VIEW), permitted(Permission.SNAPSHOT_PUBLISH)
+_VIEW = permitted(Permission.RELEASE_FILE_VIEW)
 PROJECT_PAGES = [
     Page(f"{_HERE}/outputs/", outputs, "outputs", _VIEW),
     Page(f"{_HERE}/outputs/<slug:file>/", open_file, "output-file", SIGNED_IN),
     Page(f"{_HERE}/releases/", release_list, "releases", EVERYBODY),
     Page(f"{_HERE}/releases/<slug:release>/", release_page, "release", _VIEW),
     Page(f"{_HERE}/releases/<slug:release>/<slug:file>/delete/", delete_file, "release-file-delete", SIGNED_IN),
-    Page(f"{_HERE}/published/", published, "published", EVERYBODY),
-    Page(f"{_HERE}/published/<slug:file>/", published_file, "published-file", EVERYBODY),
-    Page(f"{_HERE}/snapshots/<int:snapshot>/", snapshot_page, "snapshot", EVERYBODY),
-    Page(f"{_HERE}/snapshots/<int:snapshot>/decide/", decide, "snapshot-decide", _PUBLISH),
 ]

@@ -25,6 +25,7 @@ SECTIONS = (
     ("Projects", "staff-projects", P.STAFF_AREA_ACCESS),
     ("Organisations", "staff-organisations", P.ORG_CREATE),
     ("Requests", "staff-requests", P.STAFF_AREA_ACCESS),
+    ("Publications", "publications", P.SNAPSHOT_PUBLISH),
     ("Alerts", "staff-alerts", P.ALERT_MANAGE),
     ("Redirects", "staff-redirects", P.PROJECT_CREATE),
     ("Audit", "audit", P.AUDIT_VIEW),
