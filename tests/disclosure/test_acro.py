@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carrel.disclosure.acro import (
-    MAX_ACRO_OUTPUTS,
     ChecksumState,
     flagged_cells,
     is_acro_name,
@@ -21,6 +20,7 @@ from carrel.disclosure.findings import RuleId
 from carrel.disclosure.outputs import look_at
 from carrel.disclosure.policy import DisclosurePolicy
 from carrel.disclosure.texts import Unreadable
+from carrel.units.limits import MAX_ACRO_OUTPUTS
 
 FOLDER = Path(__file__).parent / "acro"
 OUTPUTS = FOLDER / "outputs"

@@ -17,18 +17,19 @@ from typing import Any
 from carrel.disclosure.jsons import Json, NoStrings
 from carrel.disclosure.records import records_of
 from carrel.disclosure.texts import Unreadable, decoded
-from carrel.units.limits import MAX_LEVEL4_PARTS, MAX_TABLE_JSON
+from carrel.units.limits import (
+    MAX_ACRO_CELLS,
+    MAX_ACRO_FILES,
+    MAX_ACRO_OUTPUTS,
+    MAX_ACRO_TEXT,
+    MAX_LEVEL4_PARTS,
+    MAX_TABLE_JSON,
+)
 
 ACRO_NAMES = ("results.json", "outputs.json")
 """Names of the file, in the order in which it is looked for in a folder; any other JSON of its form is one too."""
 CHECKSUM_FOLDER = "checksums"
 """Beside it: `<file>.txt` for each file, with its SHA-256."""
-MAX_ACRO_OUTPUTS = 1_000
-MAX_ACRO_FILES = 5_000
-MAX_ACRO_CELLS = 100_000
-"""Most flagged cells of all outputs together."""
-MAX_ACRO_TEXT = 4_000
-"""Longest command, summary, comment or name, in characters; it is cut there."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 

@@ -91,8 +91,15 @@ class ReadColumn:
 
     @cached_property
     def is_label(self) -> bool:
-        """Whether it says what a row is about: words, or numbers that its name says are no counts (a year, an age)."""
-        return not self.is_count and (self.kinds[CellKind.TEXT] > 0 or NO_COUNTS.search(self.name) is not None)
+        """Whether it says what a row is about: words, or numbers that its name says are no counts (a year, an age).
+
+        The first column is one too where all of its words might be marks (`c`, `x`).
+        """
+        if self.is_count:
+            return False
+        has_no_number = not self.kinds[CellKind.COUNT] and not self.kinds[CellKind.NUMBER]
+        is_first = self.number == 1 and has_no_number and self.kinds[CellKind.MARK] > 0
+        return is_first or self.kinds[CellKind.TEXT] > 0 or NO_COUNTS.search(self.name) is not None
 
     @property
     def is_total(self) -> bool:
@@ -123,6 +130,19 @@ class ReadTable:
     def count_columns(self) -> tuple[ReadColumn, ...]:
         """Columns of counts."""
         return tuple(column for column in self.columns if column.is_count)
+
+    @cached_property
+    def summed_columns(self) -> tuple[ReadColumn, ...]:
+        """Columns of counts, and those among them of which everything is redacted."""
+        if not self.count_columns:
+            return ()
+        shown = (CellKind.COUNT, CellKind.NUMBER, CellKind.TEXT)
+        return tuple(
+            column
+            for column in self.columns
+            if column.is_count
+            or (column.number > 1 and column.kinds[CellKind.MARK] and not any(column.kinds[kind] for kind in shown))
+        )
 
     @cached_property
     def label_columns(self) -> tuple[ReadColumn, ...]:

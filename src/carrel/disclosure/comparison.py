@@ -14,9 +14,8 @@ from carrel.disclosure.columns import ReadTable
 from carrel.disclosure.findings import NotChecked
 from carrel.disclosure.policy import DisclosurePolicy
 from carrel.disclosure.tables import Table
+from carrel.units.limits import MAX_COMPARED_LINES
 
-MAX_COMPARED_LINES = 20_000
-"""Most lines of a text that is compared line by line."""
 _MOST_KEYS = 6
 """Columns of labels that are tried as what names a row."""
 

@@ -50,8 +50,8 @@ _ALL = 100
 def missing_values(read: ReadTable, policy: DisclosurePolicy) -> Iterator[DisclosureFinding]:
     """Each column of counts with cells that are empty or not a number, and do not say whether they were redacted."""
     for column in read.count_columns:
-        rows = [row for row, text in enumerate(column.texts) if text.lower() in _UNSAID]
-        rows = [row for row in rows if sum(map(bool, read.rows[row].cells)) > 1]
+        unsaid = {text for text in set(column.texts) if text.lower() in _UNSAID}
+        rows = [row for row, text in enumerate(column.texts) if text in unsaid] if unsaid else []
         if rows:
             cells = "1 cell is" if len(rows) == 1 else f"{len(rows):,} cells are"
             message = f"{cells} empty or not a number here: mark what is redacted, and say what is missing"

@@ -7,6 +7,7 @@ suppression* (1995): by the margins of a table, a cell is known exactly when it 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 
 from carrel.disclosure.cells import CellKind
@@ -37,7 +38,7 @@ class Margin:
             yield part, 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Margins:
     """The margins of a table that hold, the counts that it shows, and the cells of them that it does not."""
 
@@ -45,13 +46,27 @@ class Margins:
     counts: Mapping[Place, int]
     redacted: frozenset[Place]
 
+    @cached_property
+    def sums_of(self) -> Mapping[Place, list[tuple[int, int]]]:
+        """The sums that each cell stands in, by their numbers, with the sign that it has in them."""
+        numbers = defaultdict(list)
+        for number, margin in enumerate(self.sums):
+            for place, sign in margin.signed():
+                numbers[place].append((number, sign))
+        return numbers
+
+    @cached_property
+    def balances(self) -> Sequence[int]:
+        """What the shown cells of each sum come to, each with its sign."""
+        return [sum(self.counts.get(place, 0) * sign for place, sign in margin.signed()) for margin in self.sums]
+
 
 def revealing_margins(read: ReadTable, policy: DisclosurePolicy) -> Iterator[DisclosureFinding]:
     """Each redacted cell of a count that can be worked out from totals and the cells beside it.
 
     Raises NotChecked where too many hang together. The value is not quoted.
     """
-    if not any(column.kinds[CellKind.MARK] or column.kinds[CellKind.EMPTY] for column in read.count_columns):
+    if not any(column.kinds[CellKind.MARK] or column.kinds[CellKind.EMPTY] for column in read.summed_columns):
         return
     margins = margins_of(read)
     columns = {column.number: column for column in read.columns}
@@ -68,7 +83,7 @@ def margins_of(read: ReadTable) -> Margins:
     """
     counts: dict[Place, int] = {}
     redacted = set()
-    for column in read.count_columns:
+    for column in read.summed_columns:
         for row, (count, kind) in enumerate(zip(column.counts, column.cell_kinds, strict=True)):
             if count is not None:
                 counts[row, column.number] = count
@@ -94,7 +109,7 @@ def margins_of(read: ReadTable) -> Margins:
 
 def _down(read: ReadTable) -> Iterator[list[Margin]]:
     """Total rows, by each column of labels: the rows that have all other labels in common are the parts."""
-    if not read.count_columns:
+    if not read.summed_columns:
         return
     for label in read.label_columns:
         others = [column for column in read.label_columns if column is not label]
@@ -103,7 +118,7 @@ def _down(read: ReadTable) -> Iterator[list[Margin]]:
             totals, parts = by_others[tuple(other.texts[row] for other in others)]
             (totals if is_total_label(text) else parts).append(row)
         sums = [(totals[0], parts) for totals, parts in by_others.values() if len(totals) == 1 and parts]
-        yield from _of_rows(read.count_columns, sums)
+        yield from _of_rows(read.summed_columns, sums)
     if len(read.label_columns) > 1:
         yield from _of_blocks(read)
 
@@ -117,7 +132,7 @@ def _of_blocks(read: ReadTable) -> Iterator[list[Margin]]:
         if row not in totals:
             blocks[text].append(row)
     if len(totals) == 1:
-        yield from _of_rows(read.count_columns, [(totals[0], rows) for rows in blocks.values() if len(rows) > 1])
+        yield from _of_rows(read.summed_columns, [(totals[0], rows) for rows in blocks.values() if len(rows) > 1])
 
 
 def _of_rows(columns: Sequence[ReadColumn], sums: Iterable[tuple[int, Sequence[int]]]) -> Iterator[list[Margin]]:
@@ -129,8 +144,8 @@ def _of_rows(columns: Sequence[ReadColumn], sums: Iterable[tuple[int, Sequence[i
 
 def _along(read: ReadTable) -> Iterator[list[Margin]]:
     """Total columns: the other columns of counts are the parts."""
-    totals = [column for column in read.count_columns if column.is_total]
-    parts = [column for column in read.count_columns if not column.is_total]
+    totals = [column for column in read.summed_columns if column.is_total]
+    parts = [column for column in read.summed_columns if not column.is_total]
     if len(parts) < 2:
         return
     for total in totals:
@@ -145,10 +160,13 @@ def worked_out(margins: Margins, hidden: Collection[Place]) -> dict[Place, int]:
     A sum whose hidden cells come to nothing says nothing: its total was made anew without them. Where as many cells
     as people are hidden, each is 1, as only counts above 0 are redacted. Raises NotChecked.
     """
+    unknown_of: dict[int, dict[Place, int]] = defaultdict(dict)
+    for place in hidden:
+        for number, sign in margins.sums_of.get(place, ()):
+            unknown_of[number][place] = sign
     equations = []
-    for margin in margins.sums:
-        unknown = {place: sign for place, sign in margin.signed() if place in hidden}
-        rest = -sum(margins.counts.get(place, 0) * sign for place, sign in margin.signed() if place not in hidden)
+    for number, unknown in sorted(unknown_of.items()):
+        rest = sum(margins.counts.get(place, 0) * sign for place, sign in unknown.items()) - margins.balances[number]
         signs = set(unknown.values())
         # Parts alone come to something above 0, and so does a total alone; of both, anything is possible.
         if signs == {1, -1} or (signs == {1} and rest > 0) or (signs == {-1} and rest < 0):

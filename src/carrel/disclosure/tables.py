@@ -26,6 +26,8 @@ _WORD = re.compile(r"\"(?:[^\"]|\"\")*+\"(?!\S)|'[^']*+'(?!\S)|\S+")
 _RULER = re.compile(r"[-=+|: \t_]*")
 _CELL_END = re.compile(r"[^\w\s.\"'()-]|\s++")
 _SAMPLE_ROWS = 200
+Span = tuple[int, int]
+"""Where something begins and ends in a text."""
 _COMMENTS = ("#", "//", "--", "%", "*")
 
 
@@ -114,30 +116,72 @@ def _alike(widths: Sequence[int]) -> int:
 
 def _rows(blocks: Iterable[str], delimiter: str) -> Iterator[TableRow]:
     if delimiter in (_SPACES, _BLANKS):
-        numbered = enumerate(chain.from_iterable(lines_of(blocks)), start=1)
-        rows = ((number, _spaced(line, delimiter)) for number, line in numbered)
-    else:
-        rows = (
-            (number, _piped(cells) if delimiter == "|" else cells) for number, cells in records_of(blocks, delimiter)
-        )
-    for number, cells in rows:
-        yield TableRow(number, tuple(cell.strip() for cell in cells))
+        quotes = "" if delimiter == _SPACES else "\"'"
+        for number, line in enumerate(chain.from_iterable(lines_of(blocks)), start=1):
+            cells = (line[start:end] for start, end in _spaced_spans(line, delimiter))
+            yield TableRow(number, tuple(cell.strip(quotes).strip() if quotes else cell.strip() for cell in cells))
+        return
+    for number, record in records_of(blocks, delimiter):
+        inner = [record[position] for position in _piped_numbers(record)] if delimiter == "|" else record
+        yield TableRow(number, tuple(cell.strip() for cell in inner))
 
 
-def _spaced(line: str, delimiter: str) -> list[str]:
+def _spaced_spans(line: str, delimiter: str) -> list[Span]:
+    """Where the cells stand in a line of cells with blanks between; nowhere in a line that rules off a header."""
     if _RULER.fullmatch(line.strip()):
         return []
-    if delimiter == _SPACES:
-        return _TWO_BLANKS.split(line.strip())
-    return [word.strip("\"'") for word in _WORD.findall(line)]
+    if delimiter == _BLANKS:
+        return [word.span() for word in _WORD.finditer(line)]
+    start, end = len(line) - len(line.lstrip()), len(line.rstrip())
+    spans = []
+    for blanks in _TWO_BLANKS.finditer(line, start, end):
+        spans.append((start, blanks.start()))
+        start = blanks.end()
+    return [*spans, (start, end)]
 
 
-def _piped(cells: list[str]) -> list[str]:
-    """A line of a Markdown table has a delimiter at its ends too, and one line of dashes below its header."""
+def _piped_numbers(cells: Sequence[str]) -> range:
+    """Which cells of a line of a Markdown table are some.
+
+    It has a delimiter at its ends too, and one line of dashes below its header.
+    """
     if all(_RULER.fullmatch(cell) for cell in cells) and any("-" in cell for cell in cells):
-        return []
-    inner = cells[1:] if cells and not cells[0].strip() else cells
-    return inner[:-1] if len(inner) > 1 and len(inner) < len(cells) and not inner[-1].strip() else inner
+        return range(0)
+    first = 1 if cells and not cells[0].strip() else 0
+    is_closed = first and len(cells) - first > 1 and not cells[-1].strip()
+    return range(first, len(cells) - 1 if is_closed else len(cells))
+
+
+_END_OF_LINE = re.compile(r"\r\n|\r|\n")
+
+
+def spans_of_rows(text: str, delimiter: str) -> Iterator[tuple[int, list[Span]]]:
+    """Where the cells of each row stand in a text: its first line, from 1, and the spans of its cells, quotes and all.
+
+    The rows and cells are those that are read with this delimiter, each of which may have blanks at its ends.
+    """
+    if delimiter in (_SPACES, _BLANKS):
+        position = 0
+        for number, piece in enumerate(chain.from_iterable(lines_of([text])), start=1):
+            yield number, [(position + start, position + end) for start, end in _spaced_spans(piece, delimiter)]
+            position += len(piece)
+        return
+    cell = re.compile(rf'(?:"(?:[^"]|"")*+(?:"|\Z))?[^{re.escape(delimiter)}\r\n]*+')
+    position, line = 0, 1
+    while position < len(text):
+        first, spans = line, []
+        while match := cell.match(text, position):
+            spans.append(match.span())
+            line += len(_END_OF_LINE.findall(match[0]))
+            position = match.end()
+            if text[position : position + 1] != delimiter:
+                break
+            position += 1
+        if line_end := _END_OF_LINE.match(text, position):
+            position, line = line_end.end(), line + 1
+        if delimiter == "|":
+            spans = [spans[number] for number in _piped_numbers([text[start:end] for start, end in spans])]
+        yield first, spans
 
 
 def _bounded(rows: Iterable[TableRow]) -> Iterator[TableRow]:
@@ -164,7 +208,7 @@ def _sections(rows: Iterable[TableRow]) -> Iterator[list[TableRow]]:
 
 def _bounded_paragraphs(blocks: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
     cells = 0
-    for count, (number, lines) in enumerate(_paragraphs(blocks)):
+    for count, (number, lines) in enumerate(paragraphs_of(blocks)):
         cells += sum(1 + len(_CELL_END.findall(line)) for line in lines)
         if count >= MAX_TABLE_PARAGRAPHS:
             raise Unreadable(f"it has more than {MAX_TABLE_PARAGRAPHS:,} paragraphs")
@@ -173,7 +217,7 @@ def _bounded_paragraphs(blocks: Iterable[str]) -> Iterator[tuple[int, list[str]]
         yield number, lines
 
 
-def _paragraphs(blocks: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+def paragraphs_of(blocks: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
     """Lines between blank ones, with the number of the first."""
     paragraph: list[str] = []
     for number, line in enumerate(chain.from_iterable(lines_of(blocks)), start=1):
@@ -223,9 +267,18 @@ def _has_number(row: TableRow) -> bool:
     )
 
 
+_NOTE = re.compile(r"(notes?|sources?)\b.*|[*#†‡].*|.*:\s.*|.{30,}\.", re.IGNORECASE | re.DOTALL)
+
+
 def _is_note(row: TableRow, width: int) -> bool:
-    """A footnote or a source below a table: one filled cell that is the first, where rows have more."""
-    return width > 1 and bool(row.cells[0]) and not any(row.cells[1:]) and read_cell(row.cells[0]).kind is CellKind.TEXT
+    """A footnote or a source below a table: a text in the first cell, and no other cell.
+
+    With empty cells beside it, it is one only if it reads like one: a label may stand there whose counts are left out.
+    """
+    first, *others = row.cells
+    if width < 2 or not first or any(others) or read_cell(first).kind is not CellKind.TEXT:
+        return False
+    return not others or _NOTE.fullmatch(first) is not None
 
 
 def _joined(sections: Sequence[Table]) -> list[Table]:

@@ -311,6 +311,23 @@ MAX_SEARCH_CHARACTERS = 200
 MAX_DUMMY_ROWS = 1_000_000
 """Most rows of dummy data that are made from a catalogue at once."""
 
+# --- what stands beside outputs, and their versions
+
+MAX_ACRO_OUTPUTS = 1_000
+"""Most outputs of one `results.json` of ACRO."""
+
+MAX_ACRO_FILES = 5_000
+"""Most files that one `results.json` of ACRO names."""
+
+MAX_ACRO_CELLS = 100_000
+"""Most cells that one `results.json` of ACRO flags."""
+
+MAX_ACRO_TEXT = 4_000
+"""Longest command, summary, comment or name of ACRO's results, in characters: it is cut there."""
+
+MAX_COMPARED_LINES = 20_000
+"""Most lines of a text whose versions are compared line by line."""
+
 # --- release requests
 
 MAX_MANIFEST_BYTES = 128 * MIB
