@@ -6,7 +6,20 @@
 import subprocess
 import sys
 
-ALL = ("project", "jobs", "repos", "cli", "executors", "dag", "cancel", "scale", "jobserver", "disclosure", "review")
+ALL = (
+    "project",
+    "jobs",
+    "repos",
+    "cli",
+    "executors",
+    "dag",
+    "cancel",
+    "scale",
+    "jobserver",
+    "disclosure",
+    "review",
+    "review_pages",
+)
 WHEN_NAMED = ("idle", "ingest")
 
 

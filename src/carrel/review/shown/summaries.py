@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from carrel.disclosure.tables import Table
@@ -11,7 +12,8 @@ from carrel.disclosure.tables import Table
 MISSING = frozenset({"", "null", "none", "nan"})
 REDACTED = frozenset({"[redacted]", "redacted", "na", "n/a", "<=7"})
 _NUMBER = re.compile(r"[+-]?(?:[0-9][0-9,]*(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
-_INTEGER = re.compile(r"[+-]?[0-9][0-9,]*(?:\.0*)?")
+_PLAIN = re.compile(r"[0-9.+-]*")
+_FRACTION = re.compile("[.eE]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,26 +51,31 @@ def number_in(cell: str) -> float | None:
 
 def summaries_of(table: Table) -> tuple[ColumnSummary, ...]:
     """Return a summary of each column of the header, in order."""
-    return tuple(_summary(name, table.column(number)) for number, name in enumerate(table.header.cells))
+    columns = [*zip_longest(*(row.cells for row in table.rows), fillvalue="")]
+    return tuple(
+        _summary(name, columns[number] if number < len(columns) else ("",) * len(table.rows))
+        for number, name in enumerate(table.header.cells)
+    )
 
 
 def _summary(name: str, cells: Sequence[str]) -> ColumnSummary:
-    texts = [cell.strip() for cell in cells]
-    words = [text.lower() for text in texts if not text[:1].isdigit()]
+    texts = list(map(str.strip, cells))
+    values = _plain_numbers(texts)
+    numbers = texts if values else [text for text in texts if _NUMBER.fullmatch(text)]
+    values = values or [float(text.replace(",", "")) for text in numbers]
+    words = [] if numbers is texts else [text.lower() for text in texts]
     missing, redacted = sum(word in MISSING for word in words), sum(word in REDACTED for word in words)
-    numbers = [text for text in texts if _NUMBER.fullmatch(text)]
     counts: dict[str, Any] = {
         "name": name,
-        "rows": len(cells),
+        "rows": len(texts),
         "numeric": len(numbers),
         "missing": missing,
         "redacted": redacted,
     }
-    values = [float(text.replace(",", "")) for text in numbers]
-    if not values:
-        return ColumnSummary(kind="empty" if missing + redacted == len(cells) else "text", **counts)
-    is_whole = all(_INTEGER.fullmatch(text) for text in numbers)
-    is_all = len(values) + missing + redacted == len(cells)
+    if not numbers:
+        return ColumnSummary(kind="empty" if missing + redacted == len(texts) else "text", **counts)
+    is_whole = not _FRACTION.search("".join(numbers))
+    is_all = len(numbers) + missing + redacted == len(texts)
     checks: dict[str, Any] = {}
     if is_whole and is_all:
         checks = {
@@ -79,9 +86,19 @@ def _summary(name: str, cells: Sequence[str]) -> ColumnSummary:
     return ColumnSummary(
         kind="mixed" if not is_all else "int" if is_whole else "float",
         smallest=min(values),
-        smallest_not_zero=min((value for value in values if value), default=None),
+        smallest_not_zero=min(filter(None, values), default=None),
         largest=max(values),
         total=math.fsum(values) if all(map(math.isfinite, values)) else None,
         **counts,
         **checks,
     )
+
+
+def _plain_numbers(texts: Sequence[str]) -> list[float]:
+    """Return the numbers of a column whose cells are all of digits, points and signs, as most are; soon told."""
+    if not all(texts) or not _PLAIN.fullmatch("".join(texts)):
+        return []
+    try:
+        return list(map(float, texts))
+    except ValueError:
+        return []

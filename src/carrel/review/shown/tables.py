@@ -14,6 +14,8 @@ from carrel.review.shown.characters import visible
 from carrel.review.shown.summaries import ColumnSummary, number_in, summaries_of
 
 ROWS_A_PAGE = 200
+CELLS_A_PAGE = 3_000
+"""A wide table has fewer rows on a page, so that none is too large."""
 LONGEST_CELL = 500
 """Characters of a cell that are shown in a table; the file as text has them all."""
 
@@ -70,14 +72,15 @@ def page_of_table(table: Table, query: TableQuery, marks: TableMarks) -> TablePa
     """Return the page of a table that is asked for; with a line and no sorting, the page on which that line stands."""
     summaries = summaries_of(table)
     rows = _sorted(_filtered(table, query, marks), query.sort)
-    pages = max(1, -(-len(rows) // ROWS_A_PAGE))
+    height = max(20, min(ROWS_A_PAGE, CELLS_A_PAGE // max(1, len(table.header.cells))))
+    pages = max(1, -(-len(rows) // height))
     number = min(max(query.page, 1), pages)
     if query.line:
         position = next((index for index, row in enumerate(rows) if row.line == query.line), None)
-        number = number if position is None else position // ROWS_A_PAGE + 1
+        number = number if position is None else position // height + 1
     names = table.header.cells
     numeric = [summary.is_numeric for summary in summaries]
-    lines = rows[(number - 1) * ROWS_A_PAGE : number * ROWS_A_PAGE]
+    lines = rows[(number - 1) * height : number * height]
     return TablePage(
         heads=tuple(
             HeadCell(

@@ -92,6 +92,7 @@ def file_page(
             for name, label in TABS.items()
         ],
         "findings": findings,
+        "is_findings": tab == "file_findings",
         "remarks": of_file(rows, file),
         "remark_form": remark_form(viewer, contents),
         "about_line": request.GET.get("line", "") if request.GET.get("line", "").isdecimal() else "",

@@ -40,14 +40,12 @@ class ExplanationForm(forms.Form):
         "should understand what is counted.",
         widget=forms.Textarea(attrs={"rows": 9}),
         max_length=MAX_CONTEXT_CHARACTERS,
-        required=False,
     )
     controls = forms.CharField(
         label="Controls",
         help_text="What was done against disclosure: rounding, redaction, smallest counts.",
         widget=forms.Textarea(attrs={"rows": 6}),
         max_length=MAX_CONTEXT_CHARACTERS,
-        required=False,
     )
 
 

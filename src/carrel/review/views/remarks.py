@@ -117,7 +117,7 @@ def remark_form(viewer: Viewer, contents: RequestContents) -> RemarkForm:
     public_refusal = refusal(Act.COMMENT, viewer, contents)
     private_refusal = refusal(Act.COMMENT_PRIVATELY, viewer, contents)
     choices = [
-        *([] if private_refusal else [("private", "Private: output checkers only")]),
+        *([] if private_refusal else [("private", "Private: checkers only")]),
         *([] if public_refusal else [("public", "Public: the author too")]),
     ]
     if policy.get().visibility.checkers_comments == "public":

@@ -11,8 +11,9 @@ from django.views.decorators.http import require_POST
 from carrel.pages.formats import count_text
 from carrel.pages.frame import PageLink
 from carrel.review.access import ReviewAccess, ReviewPage, ReviewRequest
+from carrel.review.audit_types import AuditType
 from carrel.review.decisions import Vote
-from carrel.review.models import AuditEvent, FileGroup, ReleaseRequest, RequestFile
+from carrel.review.models import Account, AuditEvent, FileGroup, ReleaseRequest, RequestFile
 from carrel.review.queries.contents import RequestContents, contents_of
 from carrel.review.queries.situations import refusal
 from carrel.review.queries.submissions import ChangeSince, change_of, earlier_submission
@@ -187,9 +188,16 @@ class HistoryLine:
 def history(request: ReviewRequest, release_request: ReleaseRequest) -> HttpResponse:
     """What happened to a request, as far as whoever looks may know it."""
     contents = contents_of(release_request)
+    shows_looks = request.GET.get("looks") == "show"
+    events = [
+        event
+        for event in visible_history(request.viewer, contents, limit=HISTORY)
+        if shows_looks or event.event_type != AuditType.REQUEST_FILE_VIEW
+    ]
     context = {
         "release_request": release_request,
-        "lines": history_lines(request.viewer, contents, visible_history(request.viewer, contents, limit=HISTORY)),
+        "lines": history_lines(request.viewer, contents, events),
+        "shows_looks": shows_looks,
         "limit": HISTORY,
         "links": request_links(release_request, "history"),
         "crumbs": request_crumbs(request.viewer, release_request, PageLink("History")),
@@ -198,13 +206,15 @@ def history(request: ReviewRequest, release_request: ReleaseRequest) -> HttpResp
 
 
 def history_lines(viewer: Viewer, contents: RequestContents, events: list[AuditEvent]) -> list[HistoryLine]:
-    """Return events in words. Asks no database."""
+    """Return events in words. One query. Their numbers stay out: gaps would tell of what may not be seen."""
     paths = {file.path for file in contents.files}
+    names = dict(Account.objects.filter(pk__in={event.actor for event in events}).values_list("pk", "fullname"))
     return [
         HistoryLine(
             event=event,
-            actor="You" if event.actor == viewer.username else event.actor,
-            words=EVENT_WORDS.get(event.event_type, event.event_type.lower().replace("_", " ")),
+            actor="You" if event.actor == viewer.username else names.get(event.actor, event.actor),
+            words=EVENT_WORDS.get(event.event_type, event.event_type.lower().replace("_", " "))
+            + (" on" if event.path and event.event_type == AuditType.REQUEST_COMMENT else ""),
             url=reverse("file", args=[contents.request.pk, event.path]) if event.path in paths else "",
         )
         for event in events

@@ -110,7 +110,7 @@ def _next(viewer: Viewer, contents: RequestContents) -> tuple[str, list[str]]:
         return f"{uploaded} of {count_text(len(contents.outputs), 'file')} uploaded; the rest follows by itself.", []
     if state.owner is Owner.AUTHOR and looking.is_author:
         missing = refusals_of(Act.SUBMIT, situation_of(Act.SUBMIT, viewer, contents))
-        return ("Then you can submit it." if missing else "Nothing is missing: submit it to the checkers."), missing
+        return ("Before you can submit it:" if missing else "Nothing is missing: submit it to the checkers."), missing
     if state.owner is Owner.AUTHOR:
         return f"{request.author.fullname} is working on it.", []
     if not looking.checks:
@@ -127,7 +127,7 @@ def _next(viewer: Viewer, contents: RequestContents) -> tuple[str, list[str]]:
         return f"Vote on {count_text(unvoted, 'more file')}, then submit your review.", []
     missing = refusals_of(Act.SUBMIT_REVIEW, situation_of(Act.SUBMIT_REVIEW, viewer, contents))
     return (
-        "Then you can submit your review." if missing else "You have voted on every file: submit your review."
+        "Before you can submit your review:" if missing else "You have voted on every file: submit your review."
     ), missing
 
 
