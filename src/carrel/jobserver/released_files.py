@@ -11,7 +11,7 @@ from django.db.models import F, Window
 from django.db.models.functions import RowNumber
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.utils.http import http_date
+from django.utils.http import content_disposition_header, http_date
 
 from carrel.jobserver import settings
 from carrel.jobserver.models import ReleaseFile, Workspace
@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 REDIRECT_HEADER = "Releases-Redirect"
 """A proxy that serves the bytes itself says in it where it has them; believed only where it is the setting's value."""
 TEXT = "text/plain; charset=utf-8"
+PDF, SAVED = "application/pdf", "application/octet-stream"
+"""Browsers save these, and show none of them."""
 CONTENT_TYPES = {
     ".csv": "text/csv; charset=utf-8",
     ".gif": "image/gif",
@@ -34,7 +36,7 @@ CONTENT_TYPES = {
     ".json": "application/json",
     ".log": TEXT,
     ".md": TEXT,
-    ".pdf": "application/pdf",
+    ".pdf": PDF,
     ".png": "image/png",
     ".svg": "image/svg+xml",
     ".tsv": "text/tab-separated-values; charset=utf-8",
@@ -62,8 +64,11 @@ def file_response(request: HttpRequest, file: ReleaseFile, *, public: bool = Fal
         response = HttpResponse()
         response["X-Accel-Redirect"] = f"{redirect.rstrip('/')}/{quote(file.path)}"
     else:
-        response = FileResponse(stream, filename=file.full_name.replace("/", "."))
-    response["Content-Type"] = CONTENT_TYPES.get(PurePosixPath(file.name).suffix.lower(), "application/octet-stream")
+        response = FileResponse(stream)
+    content_type = CONTENT_TYPES.get(PurePosixPath(file.name).suffix.lower(), SAVED)
+    response["Content-Type"] = content_type
+    is_saved = content_type in (SAVED, PDF)
+    response["Content-Disposition"] = content_disposition_header(is_saved, file.full_name.replace("/", "."))
     response["Content-Security-Policy"] = POLICY
     response["X-Content-Type-Options"] = "nosniff"
     response["X-Frame-Options"] = "SAMEORIGIN"
@@ -82,12 +87,16 @@ def refusal_to_open(rights: Rights, file: ReleaseFile) -> str:
     return why
 
 
-def latest_of(workspace: Workspace) -> list[ReleaseFile]:
-    """Return the latest version of each file on each backend, of those whose bytes are here."""
+def latest_of(workspace: Workspace, name: str = "") -> list[ReleaseFile]:
+    """Return the latest version of each file on each backend, of those whose bytes are here. `name`: of this one."""
     newest = Window(
         RowNumber(), partition_by=[F("backend"), F("name")], order_by=[F("uploaded_at").desc(), F("id").desc()]
     )
-    files = ReleaseFile.objects.available().filter(workspace=workspace).annotate(age_rank=newest).filter(age_rank=1)
+    files = ReleaseFile.objects.available().filter(workspace=workspace)
+    files = files.filter(name=name) if name else files
+    files = files.annotate(age_rank=newest).filter(age_rank=1)
     return list(
-        files.select_related("backend", "created_by", "release").order_by("backend__position", "backend__slug", "name")
+        files.select_related("backend", "created_by", "release", "workspace").order_by(
+            "backend__position", "backend__slug", "name"
+        )
     )

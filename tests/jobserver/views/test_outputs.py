@@ -54,7 +54,7 @@ def test_outputs_name_the_backend_of_each_file(workspace: Workspace, checker: Us
     assert "north/output/t.csv" in page
     assert "south/output/t.csv" in page
     assert "Draft a publication" not in page, "readers draft nothing"
-    answer = browse(reader).get(f"{HOME}/outputs/{files[0].pk}/")
+    answer = browse(reader).get(f"{HOME}/outputs/{files[0].pk}/bytes/")
     assert b"".join(answer.streaming_content) == b"a,b\n"
     assert answer["Content-Security-Policy"].startswith("sandbox")
     assert AuditEvent.objects.filter(action="release_file.viewed", actor="ann").count() == 1
@@ -86,7 +86,7 @@ def test_deleting_asks_first_and_stays_on_record(workspace: Workspace, checker: 
     answer = browse(checker).post(url, follow=True)
     assert "Deleted by Chris" in answer.content.decode()
     assert not releases.path_of(file).exists()
-    assert browse(checker).get(f"{HOME}/outputs/{file.pk}/").status_code == 404
+    assert browse(checker).get(f"{HOME}/outputs/{file.pk}/bytes/").status_code == 404
     assert AuditEvent.objects.get(action="release_file.deleted").actor == "chris"
 
 

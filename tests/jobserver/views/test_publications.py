@@ -40,7 +40,7 @@ def test_a_draft_goes_to_a_publisher_who_decides(
     url = drafted["Location"]
     assert "it waits for a publisher" in browse(author).get(url).content.decode()
     assert browse(author).post(f"{url}decide/", {"decision": "approve"}).status_code == 403
-    to_decide_about = browse(publisher).get(f"{HOME}/outputs/{file.pk}/")
+    to_decide_about = browse(publisher).get(f"{HOME}/outputs/{file.pk}/bytes/")
     assert b"".join(to_decide_about.streaming_content) == b"a,b\n"
     waiting = browse(publisher).get(QUEUE).content.decode()
     assert "1 draft waits" in waiting

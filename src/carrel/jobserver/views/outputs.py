@@ -5,12 +5,12 @@ from typing import Any
 from django.contrib import messages
 from django.db.models import Count, Q
 from django.http import Http404, HttpResponse
-from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 
 from carrel.jobserver.models import Project, ReleaseFile, Workspace
-from carrel.jobserver.released_files import file_response, latest_of, refusal_to_open
+from carrel.jobserver.publishing import origin_of
+from carrel.jobserver.released_files import latest_of
 from carrel.jobserver.rights.access import EVERYBODY, SIGNED_IN, CarrelRequest, Page, forbidden, permitted
 from carrel.jobserver.rights.permissions import Permission
 from carrel.jobserver.service import publications, releases
@@ -19,22 +19,34 @@ from carrel.jobserver.views.workspace import links_of
 from carrel.pages.frame import PageLink
 from carrel.pages.lists import page_of
 
+MAX_QUERY = 200
+
 
 def outputs(request: CarrelRequest, *, project: Project, workspace: Workspace) -> HttpResponse:
     """The latest version of each released file, on each backend; those who may choose some and draft a publication."""
     if request.method == "POST":
         return _draft(request, project, workspace)
-    files = latest_of(workspace)
+    query = request.GET.get("q", "")[:MAX_QUERY]
+    files = [file for file in latest_of(workspace) if matches(file, query)]
     releases.record_listing(request, workspace)
     context = {
         **frame_of(request, project, workspace, "Outputs"),
         "files": files,
+        "query": query,
         "may_draft": request.rights.holds(Permission.SNAPSHOT_CREATE, project_id=project.pk),
         "snapshots": workspace.snapshots.select_related("created_by")[:20],
         "public": set(workspace.snapshots.published().values_list("pk", flat=True)),
         "pending": set(workspace.snapshots.filter(publish_requests__decision=None).values_list("pk", flat=True)),
     }
     return render(request, "jobserver/outputs/outputs.html", context)
+
+
+def matches(file: ReleaseFile, query: str) -> bool:
+    """Tell whether every word is in the file's `<backend>/<path>`, or begins its action, job, commit or release."""
+    origin = origin_of(file.metadata)
+    known = [origin.action.lower(), origin.job.lower(), origin.commit, file.release_id.lower()]
+    words = query.lower().split()[:8]
+    return all(word in file.full_name.lower() or any(text.startswith(word) for text in known) for word in words)
 
 
 def _draft(request: CarrelRequest, project: Project, workspace: Workspace) -> HttpResponse:
@@ -87,7 +99,7 @@ def delete_file(
     request: CarrelRequest, *, project: Project, workspace: Workspace, release: str, file: str
 ) -> HttpResponse:
     """Ask, then remove a file's bytes for good."""
-    row = _file(workspace, file, release=release)
+    row = file_of(workspace, file, release=release)
     why = request.rights.why_not(Permission.RELEASE_FILE_DELETE, project_id=project.pk, backend_id=row.backend_id)
     if why or request.person is None:
         return forbidden(request, why, Permission.RELEASE_FILE_DELETE)
@@ -108,19 +120,8 @@ def delete_file(
     return render(request, "pages/confirm.html", context)
 
 
-def open_file(request: CarrelRequest, *, project: Project, workspace: Workspace, file: str) -> HttpResponseBase:
-    """The bytes of a released file, for those who may open files of this project."""
-    row = _file(workspace, file)
-    if why := refusal_to_open(request.rights, row):
-        return forbidden(request, why, Permission.RELEASE_FILE_VIEW)
-    response = file_response(request, row) if row.is_available else None
-    if response is None:
-        raise Http404("The file was deleted, has not arrived yet, or its bytes are missing.")
-    releases.record_access(request, "release_file.viewed", row)
-    return response
-
-
-def _file(workspace: Workspace, file_id: str, **by: str) -> ReleaseFile:
+def file_of(workspace: Workspace, file_id: str, **by: str) -> ReleaseFile:
+    """Return a released file of this workspace. Raises Http404."""
     files = ReleaseFile.objects.select_related("backend", "workspace__project")
     row = files.filter(pk=file_id, workspace=workspace, **by).first()
     if row is None:
@@ -139,7 +140,6 @@ _HERE = "<slug:project>/<slug:workspace>"
 _VIEW = permitted(Permission.RELEASE_FILE_VIEW)
 PROJECT_PAGES = [
     Page(f"{_HERE}/outputs/", outputs, "outputs", _VIEW),
-    Page(f"{_HERE}/outputs/<slug:file>/", open_file, "output-file", SIGNED_IN),
     Page(f"{_HERE}/releases/", release_list, "releases", EVERYBODY),
     Page(f"{_HERE}/releases/<slug:release>/", release_page, "release", _VIEW),
     Page(f"{_HERE}/releases/<slug:release>/<slug:file>/delete/", delete_file, "release-file-delete", SIGNED_IN),
