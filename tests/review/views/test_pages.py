@@ -33,7 +33,11 @@ def test_every_page_answers_and_the_other_checkers_work_is_on_none(showcase: Rev
             if str(request.pk) in path:
                 # Ben asked for changes of model.csv in this turn, and Sam has not voted.
                 assert "changes requested" not in page.lower(), name
-                assert not re.search(r"<strong>ben</strong>(?:(?!</li>).)*turn 3", page), name
+                assert not re.search(r"<strong>Ben Okafor</strong>(?:(?!</li>).)*turn 3", page), name
+    looks = browse(showcase.ann).get(f"/requests/{request.pk}/history/?looks=show").content.decode()
+    assert "You</strong> looked at" in looks
+    assert "Sam Roe</strong> looked at" not in looks
+    assert "Sam Roe" not in browse(showcase.ann).get(f"/requests/{request.pk}/").content.decode()
     assert SECRET in browse(showcase.ben).get(f"/requests/{request.pk}/groups/tables/").content.decode()
 
 

@@ -14,7 +14,6 @@ from carrel.review.decisions import Vote
 from carrel.review.models import ReleaseRequest, RequestFile
 from carrel.review.queries.contents import contents_of
 from carrel.review.queries.situations import refusal
-from carrel.review.queries.visible import visible_history
 from carrel.review.rules import Act, FileType
 from carrel.review.service import files, findings, votes
 from carrel.review.service.audit import record
@@ -22,7 +21,7 @@ from carrel.review.shown.presenters import FileToShow, present
 from carrel.review.views.doing import done, onward
 from carrel.review.views.file_frame import file_page, marks_of
 from carrel.review.views.remarks import remarks
-from carrel.review.views.requests import HISTORY, history_lines
+from carrel.review.views.requests import history_lines, shown_events
 from carrel.units.limits import MAX_COMMENT_CHARACTERS
 
 
@@ -100,7 +99,7 @@ def justify(request: ReviewRequest, release_request: ReleaseRequest, file: Reque
 def file_history(request: ReviewRequest, release_request: ReleaseRequest, file: RequestFile) -> HttpResponse:
     """What happened to a file, as far as whoever looks may know it."""
     contents = contents_of(release_request)
-    events = [event for event in visible_history(request.viewer, contents, limit=HISTORY) if event.path == file.path]
+    events = [event for event in shown_events(request.viewer, contents, shows_looks=True) if event.path == file.path]
     lines = history_lines(request.viewer, contents, events)
     return file_page(request, contents, file, "file_history", "review/files/history.html", lines=lines)
 

@@ -13,6 +13,7 @@ from carrel.pages.frame import PageLink
 from carrel.review.access import ReviewAccess, ReviewPage, ReviewRequest
 from carrel.review.audit_types import AuditType
 from carrel.review.decisions import Vote
+from carrel.review.machine import Phase
 from carrel.review.models import Account, AuditEvent, FileGroup, ReleaseRequest, RequestFile
 from carrel.review.queries.contents import RequestContents, contents_of
 from carrel.review.queries.situations import refusal
@@ -115,7 +116,9 @@ def release_request(request: ReviewRequest, release_request: ReleaseRequest) -> 
     lines = file_lines(viewer, contents, rows)
     looking = viewer.situation(release_request.workspace, author=release_request.author_id)
     unvoted = () if refusal(Act.CLAIM, viewer, contents) else contents.not_voted(viewer.username)
-    claimed = list(release_request.claims.filter(ended_at=None).values_list("checker__fullname", "checker_id"))
+    # Who checks is the checkers' own affair while they do.
+    claims_now = release_request.claims.filter(ended_at=None) if looking.checks else release_request.claims.none()
+    claimed = list(claims_now.values_list("checker__fullname", "checker_id"))
     context = {
         "release_request": release_request,
         "standing": standing(viewer, contents),
@@ -189,11 +192,7 @@ def history(request: ReviewRequest, release_request: ReleaseRequest) -> HttpResp
     """What happened to a request, as far as whoever looks may know it."""
     contents = contents_of(release_request)
     shows_looks = request.GET.get("looks") == "show"
-    events = [
-        event
-        for event in visible_history(request.viewer, contents, limit=HISTORY)
-        if shows_looks or event.event_type != AuditType.REQUEST_FILE_VIEW
-    ]
+    events = shown_events(request.viewer, contents, shows_looks=shows_looks)
     context = {
         "release_request": release_request,
         "lines": history_lines(request.viewer, contents, events),
@@ -203,6 +202,22 @@ def history(request: ReviewRequest, release_request: ReleaseRequest) -> HttpResp
         "crumbs": request_crumbs(request.viewer, release_request, PageLink("History")),
     }
     return render(request, "review/history.html", context)
+
+
+def shown_events(viewer: Viewer, contents: RequestContents, *, shows_looks: bool = False) -> list[AuditEvent]:
+    """Return the newest events that a viewer may see; looks at files only where they are asked for.
+
+    Whose eyes are on which file is an output checker's to know, and not while each checks by themselves; one's own
+    looks are one's own.
+    """
+    looking = viewer.situation(contents.request.workspace, author=contents.request.author_id)
+    may_see_looks = looking.checks and contents.phase is not Phase.INDEPENDENT
+    return [
+        event
+        for event in visible_history(viewer, contents, limit=HISTORY)
+        if event.event_type != AuditType.REQUEST_FILE_VIEW
+        or (shows_looks and (may_see_looks or event.actor == viewer.username))
+    ]
 
 
 def history_lines(viewer: Viewer, contents: RequestContents, events: list[AuditEvent]) -> list[HistoryLine]:

@@ -18,7 +18,7 @@ from carrel.pages.frame import PageLink
 from carrel.pages.lists import active_filters, page_of, url_with
 from carrel.review.access import ReviewAccess, ReviewPage, ReviewRequest
 from carrel.review.machine import IN_AUTHORS_HANDS
-from carrel.review.models import ReleaseRequest
+from carrel.review.models import FileGroup, ReleaseRequest
 from carrel.review.queries.file_states import file_states
 from carrel.review.rules import Act, ActRefused, FileState, FileType, refusal_of
 from carrel.review.service import files, requests
@@ -142,6 +142,9 @@ def workspace(request: ReviewRequest, workspace: str) -> HttpResponse:
         "total": len(shown),
         "why_not": refusal_of(Act.CREATE_REQUEST, viewer.situation(workspace, author=viewer.username)),
         "own_requests": list(own.order_by("-created_at")[:50]),
+        "group_names": sorted(
+            set(FileGroup.objects.filter(request__in=own.values("pk")).values_list("name", flat=True)[:100])
+        ),
         "new": NEW,
         "links": workspace_links(workspace, "files"),
         "crumbs": [PageLink("Workspaces", reverse("workspaces")), PageLink(workspace)],
