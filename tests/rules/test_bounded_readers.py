@@ -193,6 +193,7 @@ _MOST = {
         "disclosure/records.py:count_records",
         "disclosure/records.py:records_of",
     ),
+    "it has at most MAX_LOOKED_INTO_BYTES of a released file": ("jobserver/downloads.py:formula_note",),
 }
 BOUNDED = {place: why for why, places in _MOST.items() for place in places}
 """`file:function` -> why what it reads cannot be too much."""

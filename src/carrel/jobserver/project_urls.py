@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver
 from carrel.jobserver.rights.access import Page
 from carrel.jobserver.views import (
     data,
+    downloads,
     jobs,
     logs,
     output_files,
@@ -41,6 +42,7 @@ PROJECT_PAGES: list[Page] = sorted(
         jobs.PROJECT_PAGES,
         outputs.PROJECT_PAGES,
         output_files.PROJECT_PAGES,
+        downloads.PROJECT_PAGES,
         publications.PROJECT_PAGES,
     ),
     key=names_first,

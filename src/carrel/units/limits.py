@@ -218,6 +218,9 @@ MAX_POSTED_BYTES = 2 * MIB
 MAX_RELEASE_FILES = 5_000
 """Most files of one release."""
 
+MAX_DOWNLOAD_BYTES = 4 * GIB
+"""Most bytes of released files that are sent as one zip."""
+
 # --- archives and their JSON
 
 MAX_ARCHIVE_BYTES = 8 * GIB

@@ -168,6 +168,19 @@ def record_listing(actor: Actor, workspace: Workspace, release: Release | None =
     )
 
 
+def record_download(actor: Actor, workspace: Workspace, files: Sequence[ReleaseFile]) -> None:
+    """Note that somebody fetched these files as one zip."""
+    record(
+        actor,
+        "release_files.downloaded",
+        category=ACCESS,
+        subject_type="workspace",
+        subject=workspace.name,
+        project=workspace.project,
+        new={"files": [file.pk for file in files]},
+    )
+
+
 def path_of(file: ReleaseFile) -> Path:
     """Return where a file's bytes are, or will be."""
     return settings.get().releases / file.path
