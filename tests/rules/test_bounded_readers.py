@@ -162,7 +162,8 @@ _MOST = {
         "site/demo.py:csv_table",
         "site/job_server.py:set_up",
         "site/processes.py:Process.last_lines",
-        "site/processes.py:Running.start",
+        "site/review.py:_manage",
+        "site/processes.py:Running._serve",
         "site/workspaces.py:_latest_jobs",
     ),
     "a program of ours or of the operating system that says a line or two": (

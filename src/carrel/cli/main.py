@@ -20,6 +20,7 @@ COMMANDS = {
     "info": ("carrel.cli.runtime:info", "Show versions, the runtime and the images or toolchains here."),
     "clean": ("carrel.cli.runtime:clean", "Remove what interrupted runs left behind."),
     "unzip": ("carrel.cli.unzip:unzip", "Unpack .gz outputs to look at them."),
+    "release": ("carrel.cli.release:release_group", "Request, check and release outputs inside a backend."),
     "codelists": ("carrel.cli.codelists:codelists", "Add, update and check codelists."),
     "schema": ("carrel.cli.check:schema", "Print the JSON Schema of project.yaml, for editors."),
     "toolchain": ("carrel.cli.toolchain:toolchain_group", "Build and list toolchains for bubblewrap."),

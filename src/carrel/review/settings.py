@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr
 
-from carrel.units.settings import EnvironmentSettings, Seconds, SettingsError, read_settings
+from carrel.units.settings import CommaList, EnvironmentSettings, Seconds, SettingsError, read_settings
 
 
 class ReviewSettings(EnvironmentSettings):
@@ -28,6 +28,8 @@ class ReviewSettings(EnvironmentSettings):
     review_upload_interval: Seconds = 1.0
     review_upload_retry: Seconds = 60.0
     """Longest wait before a file that could not be uploaded is tried again."""
+    review_os_users: CommaList = []
+    """`login=username`, by commas: accounts of users of this machine whose names differ, for `carrel release`."""
     audit_anchor_file: Path | None = None
     """Where the audit chain's head is written every day. Default: `audit-anchors.jsonl` in WORKDIR."""
     max_release_file_bytes: int = Field(default=16 * 1024 * 1024, gt=0)

@@ -339,6 +339,9 @@ MAX_MANIFEST_BYTES = 128 * MIB
 MAX_METADATA_FILES = 10_000
 """Most logs of a workspace that the review site lists."""
 
+MAX_REGULAR_REQUESTS_BYTES = 1 * MIB
+"""Longest file of regular release requests."""
+
 MAX_POLICY_BYTES = 256 * KIB
 """Longest policy file of a backend's review site, in bytes of UTF-8."""
 
