@@ -18,7 +18,7 @@ from rich.table import Table
 
 from carrel.clients.rap import RapUnavailable
 from carrel.local.settings import LocalSettings
-from carrel.site import job_server
+from carrel.site import job_server, review
 from carrel.site.board import Board, follow
 from carrel.site.catalogues import NOTES, write_catalogues
 from carrel.site.client import Requests
@@ -90,6 +90,8 @@ def run_demo(demo: Demo, console: Console) -> bool:
         backends,
         port=choose_port(demo.port),
         jobserver_port=choose_pages_port(None, demo.port),
+        review_backend=BACKENDS[0],
+        review_port=choose_port(0),
         executor=executor,
         toolchains=toolchains,
         extra_env=images,
@@ -99,28 +101,35 @@ def run_demo(demo: Demo, console: Console) -> bool:
         running(site, tell, before_agents=lambda: tell("\n".join(made()))) as up,
     ):
         tell(f"site        {site.url}, runtime {executor}, one agent each for {' and '.join(BACKENDS)}")
-        sent = job_server.set_up(
+        done = job_server.set_up(
             site,
             up.keys,
             [study.workspace(demo.repo(study)) for study in (*studies, SELF_RATED)],
             catalogues=write_catalogues(site, [study.folder / NOTES for study in studies], tell),
             runs=[StudyRun(workspace=study.name, commit=commit) for study, commit in commits.items()],
+            checkers=review.CHECKERS,
         )
         tell(f"pages       {job_server.how_to_sign_in(site, up.keys)}")
+        review.start(up, done)
+        tell("\n".join(how_to_review := review.how_to_sign_in(site, up.keys, done)))
         requests = Requests(site.rap_api, up.keys.client)
         boards = {}
         for study in studies:
-            raps = {request.rap_id: request.backend for request in sent if request.workspace == study.name}
+            raps = {request.rap_id: request.backend for request in done.sent if request.workspace == study.name}
             console.print(f"\n{study.name}", style="bold", highlight=False)
             boards[study] = Board(raps)
             _follow(up, requests, boards[study], console)
         for study, board in boards.items():
             show_results(site, study, board, console)
+        succeeded = all(board.finished and not board.failures for board in boards.values())
+        if succeeded and not up.stop.is_set():
+            _release(site, up, INSURANCE, console)
         _what_next(demo, site, console, time.monotonic() - started_at)
         if demo.keep and not up.stop.is_set():
             tell(f"the site stays up (--keep); Ctrl-C stops it\n{job_server.how_to_sign_in(site, up.keys)}")
+            tell("\n".join(how_to_review))
             up.watch()
-    return all(board.finished and not board.failures for board in boards.values())
+    return succeeded
 
 
 def choose_runtime(executor: str, tell: Callable[[str], None]) -> str:
@@ -266,6 +275,18 @@ def csv_table(path: Path, rows: int = TABLE_ROWS) -> Table:
 def print_whole(table: Table, console: Console) -> None:
     """With no cell cut: folded on a terminal that is too narrow, and as wide as it is in a file, which has no width."""
     (console if console.is_terminal else Console(file=console.file, width=WIDEST)).print(table)
+
+
+def _release(site: Site, up: Running, study: ExampleStudy, console: Console) -> None:
+    """Have the study's outputs on the backend with a review site checked, released and published; show what became."""
+    console.rule(f"{study.name}: review and release on {site.review_backend}", align="left")
+    release = review.release_first(site, up.keys, study.name)
+    checkers = " and ".join(review.CHECKERS)
+    lines = [f"released    {site.review_backend}/{path}  (approved by {checkers})" for path in release.released]
+    lines += [f"held back   {site.review_backend}/{path}: {why}" for path, why in release.held_back.items()]
+    lines.append(f"published   {review.publish(site, up.keys, release)}")
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _what_next(demo: Demo, site: Site, console: Console, seconds: float) -> None:

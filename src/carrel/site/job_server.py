@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from carrel.site.layout import Secrets, Site, SiteError
@@ -44,6 +44,15 @@ class SentRequest:
     run: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetUp:
+    """What was made: the runs' parts, the review site's token where it had none, and three words by person."""
+
+    sent: list[SentRequest]
+    backend_token: str = ""
+    level4_words: Mapping[str, str] = field(default_factory=dict)
+
+
 def set_up(
     site: Site,
     keys: Secrets,
@@ -51,11 +60,14 @@ def set_up(
     *,
     runs: Sequence[StudyRun] = (),
     catalogues: Mapping[str, Any] | None = None,
-) -> list[SentRequest]:
-    """Make what a person needs to begin, where it is missing, ask for the runs, and return their parts.
+    checkers: Sequence[str] = (),
+) -> SetUp:
+    """Make what a person needs to begin, where it is missing, and ask for the runs.
 
-    `catalogues`: by backend, what its databases hold. SiteError when it failed.
+    `catalogues`: by backend, what its databases hold; `checkers`: usernames of output checkers, who sign in to the
+    review site as the owner does. SiteError when it failed.
     """
+    needs_token = bool(site.review_backend) and not site.review_token.exists()
     wishes = {
         "person": {"username": OWNER, "fullname": "Demo Researcher", "password": keys.password},
         "backends": [{"slug": backend.name, "is_dummy": not backend.databases} for backend in site.backends],
@@ -67,12 +79,22 @@ def set_up(
         "workspaces": [asdict(workspace) for workspace in workspaces],
         "runs": [asdict(run) for run in runs],
         "catalogues": dict(catalogues or {}),
+        "checkers": [
+            {"username": name, "fullname": f"{name.title()}, output checker", "password": keys.password}
+            for name in checkers
+        ],
+        "token_of": site.review_backend if needs_token else "",
     }
     argv = [sys.executable, "-m", "django", "set_up_site", "--settings", "carrel.web.settings"]
     done = subprocess.run(argv, env=site.jobserver_env(keys), input=json.dumps(wishes), capture_output=True, text=True)
     if done.returncode != 0:
         raise SiteError(f"the job server could not be set up:\n{done.stderr[-2000:]}")
-    return [SentRequest(**request) for request in json.loads(done.stdout)["requests"]]
+    described = json.loads(done.stdout)
+    return SetUp(
+        sent=[SentRequest(**request) for request in described["requests"]],
+        backend_token=described["backend_token"],
+        level4_words=described["level4_words"],
+    )
 
 
 def how_to_sign_in(site: Site, keys: Secrets) -> str:

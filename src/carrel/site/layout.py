@@ -52,7 +52,7 @@ class SiteBackend:
 class Site:
     """A controller, a job server and an agent for each backend, under one folder. `executor` as in EXECUTOR.
 
-    `jobserver_port` None: no job server.
+    `jobserver_port` None: no job server. `review_backend`: the one that has a review site beside its agent; "": none.
     """
 
     root: Path
@@ -60,6 +60,8 @@ class Site:
     _: KW_ONLY
     port: int = 8000
     jobserver_port: int | None = None
+    review_backend: str = ""
+    review_port: int = 0
     dummy_databases: tuple[str, ...] = ()
     """Names of databases that requests may give though no backend has one: their actions get dummy data."""
     executor: str = "auto"
@@ -92,6 +94,20 @@ class Site:
     def catalogues(self) -> Path:
         """What data its backends have, a file each."""
         return self.root / "catalogues"
+
+    @property
+    def review_url(self) -> str:
+        """The address of the review site, as a person types it."""
+        return f"http://127.0.0.1:{self.review_port}"
+
+    @property
+    def review_workdir(self) -> Path:
+        return self.root / "backends" / self.review_backend / "review"
+
+    @property
+    def review_token(self) -> Path:
+        """The file with the review site's token at the job server."""
+        return self.review_workdir / "job-server-token"
 
     @property
     def toolchains_dir(self) -> Path:
@@ -154,6 +170,21 @@ class Site:
         }
         return _process_env(env, self.extra_env)
 
+    def review_env(self, keys: "Secrets") -> dict[str, str]:
+        env = {
+            "CARREL_APPS": "review",
+            "WORKDIR": str(self.review_workdir),
+            "BACKEND": self.review_backend,
+            "MEDIUM_PRIVACY_STORAGE_BASE": str(self.medium_privacy(self.review_backend)),
+            "REVIEW_URL": self.review_url,
+            "DJANGO_REVIEW_SECRET_KEY": keys.review,
+            "DJANGO_REVIEW_ALLOWED_HOSTS": "127.0.0.1,localhost",
+            "DJANGO_DEBUG": "false",
+            "JOB_SERVER_ENDPOINT": f"{self.jobserver_url}/api/v2/",
+            "JOB_SERVER_TOKEN_FILE": str(self.review_token),
+        }
+        return _process_env(env, self.extra_env)
+
     def agent_env(self, backend: SiteBackend, keys: "Secrets") -> dict[str, str]:
         env = {
             "BACKEND": backend.name,
@@ -190,6 +221,9 @@ class Site:
             for folder in (self.high_privacy(backend.name), self.medium_privacy(backend.name)):
                 folder.mkdir(parents=True, exist_ok=True)
             (self.root / "backends" / backend.name / "agent").mkdir(exist_ok=True)
+        if self.review_backend:
+            (self.medium_privacy(self.review_backend) / "workspaces").mkdir(exist_ok=True)
+            self.review_workdir.mkdir(exist_ok=True)
         self._show_toolchains()
 
     def _show_toolchains(self) -> None:
@@ -213,6 +247,7 @@ class Secrets:
     agents: Mapping[str, str]
     jobserver: str = ""
     password: str = ""
+    review: str = ""
 
     @classmethod
     def of(cls, site: Site) -> "Secrets":
@@ -225,7 +260,8 @@ class Secrets:
         client = before.get("client") or secrets.token_urlsafe(32)
         jobserver = before.get("jobserver") or secrets.token_urlsafe(48)
         password = before.get("password") or "-".join(secrets.token_hex(2) for _ in range(4))
-        after = cls(django, client, agents, jobserver, password)
+        review = before.get("review") or secrets.token_urlsafe(48)
+        after = cls(django, client, agents, jobserver, password, review)
         if asdict(after) != before:
             write_private(path, json.dumps(asdict(after), indent=2))
         return after

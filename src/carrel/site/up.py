@@ -11,9 +11,10 @@ from carrel.agent.databases import FILE_SCHEMES, path_of
 from carrel.executors.base import ExecutorError
 from carrel.executors.choice import ExecutorSettings, choose_executor, engine_passed_over
 from carrel.local.settings import LocalSettings
-from carrel.site import job_server
+from carrel.site import job_server, review
 from carrel.site.catalogues import NOTES, write_catalogues
 from carrel.site.examples import DUMMY_DATABASES, EXAMPLES
+from carrel.site.job_server import SetUp
 from carrel.site.layout import Site, SiteBackend, SiteError
 from carrel.site.processes import Running, running
 
@@ -97,6 +98,8 @@ def bring_up(
         described,
         port=choose_port(port),
         jobserver_port=choose_pages_port(pages_port, port),
+        review_backend=described[0].name,
+        review_port=choose_port(0),
         dummy_databases=DUMMY_DATABASES if is_dummy else (),
         executor=runtime_of(executor, toolchains),
         toolchains=toolchains,
@@ -108,17 +111,20 @@ def bring_up(
         notes = [path] if (path := site.root / NOTES).is_file() else []
         catalogues = write_catalogues(site, notes, tell, dummies=EXAMPLES if is_dummy else ())
         workspaces = [study.workspace(repo, is_dummy=is_dummy) for study, repo in repos.items()]
-        job_server.set_up(site, started.keys, workspaces, catalogues=catalogues)
-        for line in introduction(started):
+        done = job_server.set_up(site, started.keys, workspaces, catalogues=catalogues, checkers=review.CHECKERS)
+        review.start(started, done)
+        for line in introduction(started, done):
             tell(line)
         started.watch()
         tell("stopping; jobs that run go on and are adopted by the next `carrel up`")
 
 
-def introduction(started: Running) -> list[str]:
+def introduction(started: Running, done: SetUp) -> list[str]:
+    """Return what a person is told once the site is up."""
     site = started.site
     lines = [
         f"pages       {job_server.how_to_sign_in(site, started.keys)}",
+        *review.how_to_sign_in(site, started.keys, done),
         f"controller  {site.url}  (RAP API {site.rap_api})",
     ]
     for backend in site.backends:

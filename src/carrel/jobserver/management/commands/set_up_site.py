@@ -3,6 +3,7 @@
 import json
 import secrets
 import sys
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from pydantic import BaseModel, ValidationError
 
-from carrel.jobserver.models import Backend
+from carrel.jobserver.models import Backend, User
 from carrel.jobserver.rights.scopes import Scope
 from carrel.jobserver.service import setup, tokens
 from carrel.jobserver.service.audit import COMMAND_LINE
@@ -66,6 +67,10 @@ class SiteWishes(BaseModel):
     runs: list[RunWish]
     catalogues: dict[str, Catalogue]
     """By backend, what its databases hold."""
+    checkers: list[PersonWish] = []
+    """Output checkers of all backends."""
+    token_of: str = ""
+    """The backend whose review site needs a token."""
 
 
 class Command(BaseCommand):
@@ -88,6 +93,14 @@ class Command(BaseCommand):
             setup.ensure_backend(wish.slug, is_dummy=wish.is_dummy, is_listed=True, members=[person], actor=actor)
             for wish in wishes.backends
         ]
+        checkers = [
+            setup.ensure_person(
+                wish.username, fullname=wish.fullname, password=wish.password, roles=["OutputChecker"], actor=actor
+            )
+            for wish in wishes.checkers
+        ]
+        for wish in wishes.backends if checkers else ():
+            setup.ensure_backend(wish.slug, members=checkers, actor=actor)
         project = setup.ensure_project(
             wishes.project.slug,
             name=wishes.project.name,
@@ -139,4 +152,20 @@ class Command(BaseCommand):
             }
             for request in requests
         ]
-        self.stdout.write(json.dumps({"token": raw_token, "requests": described}))
+        reviewed = next((backend for backend in backends if backend.slug == wishes.token_of), None)
+        result = {
+            "token": raw_token,
+            "requests": described,
+            "backend_token": tokens.create_backend_token(reviewed, actor) if reviewed else "",
+            "level4_words": _level4_words([person, *checkers]) if checkers else {},
+        }
+        self.stdout.write(json.dumps(result))
+
+
+def _level4_words(people: list[User]) -> dict[str, str]:
+    """Return three words for each person who may have some now: only so many are made within an hour."""
+    words = {}
+    for person in people:
+        with suppress(tokens.TokenNotIssued):
+            words[person.username] = tokens.create_level4_token(person, COMMAND_LINE)
+    return words
