@@ -60,10 +60,10 @@ def sign_in_by_words(user: str, words: str, address: str, now: datetime) -> Acco
     try:
         with _client() as client:
             person = client.authenticate(user, words)
-    except JobServerRefused as error:
-        logger.info("The job server refuses a sign-in (%d).", error.status)
-        _refuse(user, address, _WRONG_WORDS)
     except JobServerError as error:
+        if isinstance(error, JobServerRefused) and error.status in (400, 403, 404, 422):
+            logger.info("The job server refuses a sign-in (%d).", error.status)
+            _refuse(user, address, _WRONG_WORDS)
         logger.warning("Nobody can sign in: %s", error)
         raise SignInRefused("The job server cannot be asked just now. Try again in a minute.") from error
     account = accounts.known_by_job_server(person, now)

@@ -158,7 +158,7 @@ def test_bytes_never_run_and_leave_only_with_a_checker(showcase: ReviewShowcase)
 
 def test_more_files_ask_the_database_no_more_often(showcase: ReviewShowcase) -> None:
     client, request = browse(showcase.sam), showcase.request
-    pages = {f"/requests/{request.pk}/": 17, f"/requests/{request.pk}/files/output/model.csv": 21, "/": 13}
+    pages = {f"/requests/{request.pk}/": 18, f"/requests/{request.pk}/files/output/model.csv": 22, "/": 14}
 
     def asked() -> dict[str, int]:
         numbers = {}

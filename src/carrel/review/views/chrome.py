@@ -6,9 +6,11 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
-from carrel.pages.frame import PageFrame, PageLink, PersonMenu
+from carrel.pages.formats import count_text
+from carrel.pages.frame import AlertLevel, PageFrame, PageLink, PersonMenu, SiteAlert
 from carrel.review import settings
 from carrel.review.accounts import viewer_of
+from carrel.review.queries.stuck import stuck_requests
 from carrel.review.viewers import Viewer
 
 NAVIGATION: list[tuple[str, str]] = [("Workspaces", "workspaces"), ("Requests", "home")]
@@ -37,7 +39,20 @@ def _frame(request: HttpRequest, viewer: Viewer | None) -> PageFrame:
         if viewer
         else None,
         sign_in_url=reverse("sign_in"),
+        alerts=_alerts() if viewer and viewer.is_checker else (),
     )
+
+
+def _alerts() -> tuple[SiteAlert, ...]:
+    """Tell output checkers of what cannot leave although it was tried again and again."""
+    stuck = stuck_requests()
+    if not stuck:
+        return ()
+    reason = next(iter(stuck.values()))
+    text = (
+        f"{count_text(len(stuck), 'request')} cannot be sent to the job server. {reason} It is tried again by itself."
+    )
+    return (SiteAlert(text, AlertLevel.WARNING, "Uploads fail."),)
 
 
 def _role(viewer: Viewer) -> str:

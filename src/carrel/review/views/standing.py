@@ -107,7 +107,10 @@ def _next(viewer: Viewer, contents: RequestContents) -> tuple[str, list[str]]:
         return f"The request is {state.words}. Nothing about it changes any more.", []
     if state.owner is Owner.SYSTEM:
         uploaded = sum(file.uploaded_at is not None for file in contents.outputs)
-        return f"{uploaded} of {count_text(len(contents.outputs), 'file')} uploaded; the rest follows by itself.", []
+        return (
+            f"{uploaded} of {count_text(len(contents.outputs), 'file')} uploaded; the rest follows by itself.",
+            sorted({file.upload_error for file in contents.outputs if file.upload_error}),
+        )
     if state.owner is Owner.AUTHOR and looking.is_author:
         missing = refusals_of(Act.SUBMIT, situation_of(Act.SUBMIT, viewer, contents))
         return ("Before you can submit it:" if missing else "Nothing is missing: submit it to the checkers."), missing
