@@ -74,6 +74,7 @@ def test_identifiers_are_found_in_any_type(text: str, suffix: str) -> None:
         (b'"' + b"x" * MAX_TABLE_JSON + b'"', ".json", "it is longer than 4,194,304 characters", True),
         (f"[{'9' * 5000}]", ".json", "it holds a number of more than 4,096 digits", True),
         ("1,2\n" * 300_000, ".csv", "it has more than 500,000 cells", True),
+        ("n," * 2_001 + "\n" + "1," * 2_001 + "\n", ".csv", "it has more than 2,000 columns", True),
     ],
 )
 def test_what_could_not_be_looked_at_is_told(data: str | bytes, suffix: str, unchecked: str, is_blind: bool) -> None:

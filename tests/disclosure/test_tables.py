@@ -12,7 +12,8 @@ from carrel.disclosure.tables import Table, TableRow, header_of, read_tables, ta
 from carrel.disclosure.texts import Unreadable
 from carrel.units.limits import MAX_TABLE_CELLS, MAX_TABLE_PARAGRAPHS
 
-NAMES = st.text(alphabet="abcdefgh_", min_size=1, max_size=8)
+NAMES = st.text(alphabet="abcdefgh_", min_size=1, max_size=8).filter(lambda name: name.strip("_"))
+"""A line of `_` alone rules off a header."""
 LABELS = st.text(alphabet="ABCxyz", min_size=1, max_size=8)
 NUMBERS = st.integers(0, 10**6).map(str)
 

@@ -33,7 +33,7 @@ def check_outputs(report: Path | None, policy: Path | None) -> None:
         click.echo("No moderately sensitive outputs here.")
     for line in lines(files):
         click.echo(line)
-    for line in policy_lines(thresholds):
+    for line in policy_lines(thresholds) if files else ():
         click.echo(line, err=True)
     if report is not None:
         write_report(report, study, files, thresholds)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from carrel.disclosure.cells import CellKind, number_of
-from carrel.disclosure.columns import ReadTable
+from carrel.disclosure.columns import ReadTable, is_total_label
 from carrel.disclosure.findings import DisclosureFinding, RuleId
 from carrel.disclosure.policy import DisclosurePolicy
 
@@ -39,7 +39,8 @@ def one_class(read: ReadTable, policy: DisclosurePolicy) -> Iterator[DisclosureF
             and (column.name.endswith("%") or not column.words.isdisjoint(_PERCENT))
         ):
             for row, text in enumerate(column.texts):
-                if text.startswith("100") and number_of(text) == _ALL:
+                is_all = text.startswith("100") and number_of(text) == _ALL
+                if is_all and not any(is_total_label(label.texts[row]) for label in read.label_columns):
                     yield read.finding(RuleId.ONE_CLASS, row, column, message)
 
 

@@ -17,7 +17,7 @@ from carrel.disclosure.policy import DisclosurePolicy
 from carrel.disclosure.rules import MOST_FINDINGS, look_at_table
 from carrel.disclosure.tables import Table, TableRow, read_tables, tables_in_text
 from carrel.disclosure.texts import Unreadable, blocks_of, decoded
-from carrel.units.limits import MAX_TABLE_CELLS, MAX_TABLE_JSON
+from carrel.units.limits import MAX_TABLE_CELLS, MAX_TABLE_COLUMNS, MAX_TABLE_JSON
 
 DEFAULT_POLICY = DisclosurePolicy()
 MAX_FILE_FINDINGS = 2_000
@@ -60,6 +60,8 @@ def look_at(
     if not tables:
         is_table = suffix == ".csv"
         return Look(unchecked="it is not understood as a table" if is_table else "it has no table", is_blind=is_table)
+    if max(len(table.header.cells) for table in tables) > MAX_TABLE_COLUMNS:
+        return Look(unchecked=f"it has more than {MAX_TABLE_COLUMNS:,} columns", is_blind=True)
     told: list[DisclosureFinding] = []
     unchecked: list[str] = []
     for table in tables:

@@ -2,10 +2,11 @@
 
 import math
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from carrel.disclosure.cells import number_of
-from carrel.disclosure.columns import ReadColumn, ReadTable, is_total_label
+from carrel.disclosure.columns import ReadColumn, ReadTable
 from carrel.disclosure.counts import MIDPOINT
 from carrel.disclosure.findings import DisclosureFinding, RuleId
 from carrel.disclosure.policy import DisclosurePolicy
@@ -16,16 +17,18 @@ _WHOLE_WORDS = frozenset({"total", "denominator", "denom", "population", "all", 
 """Words of a column that has what the percentages are of."""
 _NUMERATOR_WORDS = frozenset({"numerator", "num", "events", "cases", "count"})
 _DECIMALS = re.compile(r"\.([0-9]+)")
-_NEARLY_ALL = 0.015
-"""Percentages of one whole add up to 100, give or take their rounding."""
+_MOST_LABELS = 4
+"""Columns of labels, from the left, each of which is tried as what the wholes have in common."""
+_NEARLY = 0.015
+"""What counts over their whole may differ by from their shares, as both are rounded."""
 
 
 def implied_counts(read: ReadTable, policy: DisclosurePolicy) -> Iterator[DisclosureFinding]:
     """Each percentage that, of the whole beside it, can only be a small count; or whose rest can only be one.
 
     A percentage of `d` decimals stands for all counts that are rounded to it: only where all of them are too small is
-    it told. The whole is in a column of the row that says so, in the only column of counts, or, where the percentages
-    add up to 100, the sum of the counts; that column's own cell is what small-count looks at.
+    it told. The whole is in a column of the row that says so or in the only column of counts. Where these counts are
+    in the ratio of the percentages, they are the parts: only those that are redacted are told.
     """
     for column in read.columns:
         scale = _scale(column)
@@ -68,19 +71,46 @@ def _is_small(share: float, half: float, whole: int, policy: DisclosurePolicy) -
 
 def _wholes(read: ReadTable, shares: Sequence[float | None]) -> Sequence[int | None]:
     """What each row's share is of; None where nothing tells."""
-    nothing = (None,) * len(read.rows)
     named = [column for column in read.count_columns if not column.words.isdisjoint(_WHOLE_WORDS)]
     only = read.count_columns[0] if len(read.count_columns) == 1 else None
     column = next((column for column in named if column.words.isdisjoint(_NUMERATOR_WORDS)), only)
     if column is None:
-        return nothing
-    is_total = [any(is_total_label(label.texts[row]) for label in read.label_columns) for row in range(len(read.rows))]
-    parts = [share for share, total in zip(shares, is_total, strict=True) if share is not None and not total]
-    counts = column.counts
-    if len(parts) < 2 or not math.isclose(sum(parts), 1, abs_tol=_NEARLY_ALL):
-        return counts
-    # Shares of one whole: where the count itself is shown, it is looked at itself.
-    totals = [count for count, total in zip(counts, is_total, strict=True) if total and count is not None]
-    shown = [count for count, total in zip(counts, is_total, strict=True) if not total]
-    whole = totals[0] if totals else sum(count for count in shown if count is not None)
-    return [whole if count is None and not total else None for count, total in zip(counts, is_total, strict=True)]
+        return (None,) * len(read.rows)
+    groups = _groups_of_one_whole(read, shares, column)
+    if groups is None:
+        return column.counts
+    # The counts are the parts, not the whole: where one is shown, it is looked at itself.
+    wholes: list[int | None] = [None] * len(read.rows)
+    for rows in groups:
+        whole = _whole_of(rows, shares, column)
+        for row in rows:
+            if column.counts[row] is None and whole is not None:
+                wholes[row] = round(whole)
+    return wholes
+
+
+def _groups_of_one_whole(read: ReadTable, shares: Sequence[float | None], column: ReadColumn) -> list[list[int]] | None:
+    """Rows whose counts are in the ratio of their shares: all of a table, or those with a label in common.
+
+    None where there are none: the counts are not what the shares are about.
+    """
+    for labels in ((), *((label,) for label in read.label_columns[:_MOST_LABELS]), read.label_columns[:-1]):
+        by_labels = defaultdict(list)
+        for row in range(len(read.rows)):
+            by_labels[tuple(label.texts[row] for label in labels)].append(row)
+        groups = list(by_labels.values())
+        told = [rows for rows in groups if sum(bool(column.counts[row] and shares[row]) for row in rows) > 1]
+        if told and 2 * sum(_are_in_ratio(rows, shares, column) for rows in told) > len(told):
+            return groups
+    return None
+
+
+def _whole_of(rows: Sequence[int], shares: Sequence[float | None], column: ReadColumn) -> float | None:
+    known = [(count, share) for row in rows if (count := column.counts[row]) and (share := shares[row])]
+    return sum(count for count, _ in known) / sum(share for _, share in known) if known else None
+
+
+def _are_in_ratio(rows: Sequence[int], shares: Sequence[float | None], column: ReadColumn) -> bool:
+    whole = _whole_of(rows, shares, column)
+    known = [(count, share) for row in rows if (count := column.counts[row]) and (share := shares[row])]
+    return whole is not None and all(abs(count / whole - share) <= _NEARLY for count, share in known)

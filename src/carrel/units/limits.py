@@ -171,6 +171,9 @@ MAX_TABLE_RECORD = MIB
 MAX_TABLE_CELLS = 500_000
 """Most cells of one table that the disclosure rules look at."""
 
+MAX_TABLE_COLUMNS = 2_000
+"""Most columns of one table that the disclosure rules look at."""
+
 MAX_TABLE_JSON = 4 * MIB
 """Longest JSON document whose tables the disclosure rules look at, in characters."""
 
