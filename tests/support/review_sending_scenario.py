@@ -25,6 +25,7 @@ def run(environ: Mapping[str, str]) -> None:
 
     from carrel.clients.releases import ReleasesClient
     from carrel.review.sending.destinations import JobServerDestination
+    from carrel.review.sending.housekeeping import keep_house
     from carrel.review.sending.notices import send_notices
     from carrel.review.sending.uploads import due_requests, upload_request
 
@@ -32,3 +33,4 @@ def run(environ: Mapping[str, str]) -> None:
         for request_id in due_requests(timezone.now()):
             upload_request(request_id, JobServerDestination(client))
         send_notices(client)
+    keep_house()

@@ -8,9 +8,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO
 
+from carrel.messages.job_logs import JOB_SUMMARY
 from carrel.telemetry.redaction import spellings
 
-JOB_SUMMARY = "=============JOB SUMMARY============="
 REDACTED = "[REDACTED]"
 LONG_TABLE = 50
 """Lines of one table in a log that make it worth a note to the output checker."""

@@ -31,14 +31,31 @@ Checkers = Annotated[int, Field(ge=1, le=MOST_CHECKERS)]
 ReviewedType = Annotated[str, AfterValidator(check_file_type)]
 
 
+MOST_TEXT = 500
+WebAddress = Annotated[str, Field(max_length=MOST_TEXT, pattern=r"^(https?://[!-~]+)?$")]
+
+
 class _Policy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class ProjectPolicy(_Policy):
-    """What is different for one project."""
+    """What is different for one project, and what the proof of its releases says of it."""
 
-    checkers: Checkers
+    checkers: Checkers | None = None
+    approval: str = Field(default="", max_length=MOST_TEXT)
+    """The reference of its approval."""
+    funder: str = Field(default="", max_length=MOST_TEXT)
+
+
+class ProofPolicy(_Policy):
+    """What the proof of a release says of this backend."""
+
+    organisation: str = Field(default="", max_length=MOST_TEXT)
+    """Its name; the backend's where there is none."""
+    organisation_url: WebAddress = ""
+    license: WebAddress = ""
+    """Of the released files."""
 
 
 class VisibilityPolicy(_Policy):
@@ -64,6 +81,7 @@ class ReviewPolicy(_Policy):
     disclosure: dict[str, Any] = Field(default_factory=dict)
     """Thresholds of the disclosure rules (`carrel.disclosure.policy`)."""
     visibility: VisibilityPolicy = Field(default_factory=VisibilityPolicy)
+    proof: ProofPolicy = Field(default_factory=ProofPolicy)
 
     @cached_property
     def rules(self) -> DisclosurePolicy:
@@ -72,7 +90,7 @@ class ReviewPolicy(_Policy):
 
     def checkers_of(self, project: str) -> int:
         """Return how many output checkers a project's files need."""
-        return self.projects[project].checkers if project in self.projects else self.checkers
+        return (self.projects[project].checkers if project in self.projects else None) or self.checkers
 
     def allows(self, path: str) -> bool:
         """Tell whether a file of this name may be released, by its last extension in any case."""

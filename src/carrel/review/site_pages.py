@@ -9,6 +9,7 @@ from carrel.review.views import (
     groups,
     home,
     moves,
+    proofs,
     remarks,
     requests,
     sign_in,
@@ -29,4 +30,5 @@ PAGES: list[ReviewPage] = [
     *file_bytes.PAGES,
     *comparisons.PAGES,
     *code.PAGES,
+    *proofs.PAGES,
 ]

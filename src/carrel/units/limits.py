@@ -351,6 +351,18 @@ MAX_POLICY_BYTES = 256 * KIB
 MAX_ANCHOR_FILE_BYTES = 32 * MIB
 """Longest file of the audit chain's anchors that is verified: some 400 years of days."""
 
+MAX_CRATE_BYTES = 128 * GIB
+"""Most that the files of a release's crate have together when it is verified."""
+
+MAX_CRATE_ENTRIES = 10_000
+"""Most files of a release's crate that is verified."""
+
+MAX_CRATE_METADATA_BYTES = 256 * MIB
+"""Longest metadata of a release's crate, as JSON in UTF-8."""
+
+MAX_LOG_END_BYTES = 256 * KIB
+"""How much of a log's end is searched for what the agent says of the job."""
+
 MAX_REQUEST_FILES = 5_000
 """Most files of one release request: as many as a release may have."""
 

@@ -13,6 +13,8 @@ from tests.support.databases import Database
 from tests.support.forked import Forker
 
 from carrel.review.models import AuditEvent, ReleaseRequest, ReviewNotice
+from carrel.review.queries.crates import crate_fault
+from carrel.review.service import crates
 
 POINTS = [
     "review.upload.announced",
@@ -21,6 +23,8 @@ POINTS = [
     "review.upload.noted:2",
     "review.notice.sent",
     "review.notice.noted:5",
+    "review.crate.begin",
+    "review.crate.in_place",
 ]
 BEFORE_ANYTHING = {"review.upload.announcing", "review.notice.sending"}
 
@@ -48,7 +52,8 @@ def check(most_told: int) -> None:
     assert ReleaseRequest.objects.get().status == "RELEASED"
     assert {file.name: path_of(file).read_bytes() for file in ReleaseFile.objects.all()} == OUTPUTS
     counts = Counter(AuditEvent.objects.values_list("event_type", flat=True))
-    assert (counts["REQUEST_FILE_UPLOAD"], counts["REQUEST_RELEASE"]) == (2, 1)
+    assert (counts["REQUEST_FILE_UPLOAD"], counts["REQUEST_RELEASE"], counts["REQUEST_CRATE"]) == (2, 1, 1)
+    assert crate_fault(crates.path_of(ReleaseRequest.objects.get()))[0] == ""
     counts = Counter(JobServerEvent.objects.values_list("action", flat=True))
     assert (counts["release.created"], counts["release_file.uploaded"]) == (1, 2)
     told = [count for action, count in counts.items() if action.startswith("airlock.")]

@@ -2,7 +2,7 @@
 
 import logging
 
-from carrel.review.service import anchors
+from carrel.review.service import anchors, crates
 
 logger = logging.getLogger(__name__)
 
@@ -11,7 +11,7 @@ EVERY_SECONDS = 60.0
 
 def keep_house() -> None:
     """Do what is due. What fails is told in the log and stops nothing else."""
-    for work in (anchors.write_when_due,):
+    for work in (anchors.write_when_due, crates.make_missing):
         try:
             work()
         except Exception:

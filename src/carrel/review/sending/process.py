@@ -1,5 +1,4 @@
-"""What a review site does besides answering: uploads what is approved, tells the job server what happened, and
-writes the audit log's daily anchor.
+"""What a review site does besides answering: uploads what is approved, tells the job server, keeps house.
 
 Runs in a thread of a web process, or as a process of its own (`carrel manage review_uploads`). A lease sees to it that
 of any number of processes one does it; what waits for the job server is in threads, so that the lease is renewed.

@@ -3,12 +3,14 @@
 import json
 import sys
 from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from carrel.review.audit_types import AuditType
 from carrel.review.queries.audit import events_of, exported, verify
+from carrel.review.queries.crates import crate_fault
 from carrel.review.service import anchors
 from carrel.review.service.audit import record
 from carrel.units.people import login_name
@@ -27,7 +29,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: Any) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
-        actions.add_parser("verify", help="hold the chain against itself and against the anchors outside the database")
+        check = actions.add_parser("verify", help="hold the chain against itself and the anchors outside the database")
+        check.add_argument(
+            "--crate", type=Path, metavar="FILE", help="and a release's crate against itself and the chain"
+        )
         actions.add_parser("anchor", help="write the chain's head to the file of anchors now")
         export = actions.add_parser("export", help="print events as JSON lines, oldest first")
         export.add_argument("--request", default="", metavar="ID", help="of this release request")
@@ -38,7 +43,7 @@ class Command(BaseCommand):
 
     def handle(self, *, action: str, **options: Any) -> None:
         if action == "verify":
-            self.verify()
+            self.verify(options["crate"])
         elif action == "anchor":
             try:
                 anchor = anchors.write()
@@ -50,14 +55,21 @@ class Command(BaseCommand):
         else:
             self.export(**{name: options[name] for name in ("request", "workspace", "actor", "since", "until")})
 
-    def verify(self) -> None:
+    def verify(self, crate: Path | None) -> None:
         """Say what came of it, and leave with an exit code."""
-        report = verify()
+        fault, head = crate_fault(crate) if crate else ("", None)
+        if fault:
+            raise CommandError(f"The crate is not whole. {fault}", returncode=FAULT)
+        report = verify(heads=(head,) if head else ())
         for line in report.unchecked:
             self.stdout.write(line)
         if report.fault:
             raise CommandError(report.fault, returncode=FAULT)
-        self.stdout.write(f"{report.events} events: each follows the one before. {report.heads} anchors fit.")
+        self.stdout.write(
+            f"{report.events} events: each follows the one before. {report.heads - bool(head)} anchors fit."
+        )
+        if head:
+            self.stdout.write(f"The crate is whole, and event {head.number} is the one that it names.")
         if report.unchecked:
             sys.exit(UNCHECKED)
 

@@ -1,0 +1,1 @@
+"""The proof that leaves with a release: a Five Safes RO-Crate in a BagIt bag (ro-crate.md)."""
