@@ -7,6 +7,8 @@ from pydantic import Field, SecretStr, field_validator
 
 from carrel.units.settings import CommaList, EnvironmentSettings, Seconds, SettingsError, read_settings
 
+MAX_TOKEN = 4096
+
 
 class ControllerLink(EnvironmentSettings):
     """One controller that this server asks; `<NAME>_RAP_API_...` for all but the default one."""
@@ -43,6 +45,14 @@ class JobServerSettings(EnvironmentSettings):
     """Where a proxy serves RELEASE_STORAGE internally (`/released/`). Requests that have exactly this in the header
     `Releases-Redirect` are answered with `X-Accel-Redirect`; empty: the bytes are always sent from here."""
     max_release_file_bytes: int = Field(default=16 * 1024 * 1024, gt=0)
+    release_branch: str = "released-outputs"
+    """Branch of a study's repository to which releases are pushed, below `released_outputs/<backend>/`."""
+    release_push_user: str = "carrel"
+    """User name that goes with the token for pushing."""
+    release_push_token: SecretStr = SecretStr("")
+    """Lets releases be pushed to repositories over https; never shown or logged."""
+    release_push_token_file: Path | None = None
+    """A file that holds the token for pushing, instead of RELEASE_PUSH_TOKEN."""
     project_retention_days: int = Field(default=3650, ge=0)
     """How long a closed project is kept before it may be deleted (`carrel manage close_project --delete`)."""
     first_api_slice_database: str = ""
@@ -60,6 +70,17 @@ class JobServerSettings(EnvironmentSettings):
             if not name.replace("_", "").isalnum() or not name.islower():
                 raise ValueError(f"'{name}' cannot name a controller: lower-case letters, digits and _")
         return value
+
+    @cached_property
+    def push_token(self) -> str:
+        """Raises SettingsError when the file cannot be read."""
+        if self.release_push_token_file is None:
+            return self.release_push_token.get_secret_value()
+        try:
+            with self.release_push_token_file.open() as file:
+                return file.read(MAX_TOKEN).strip()
+        except OSError as error:
+            raise SettingsError(f"RELEASE_PUSH_TOKEN_FILE cannot be read: {error.strerror}.") from error
 
     @property
     def releases(self) -> Path:

@@ -201,10 +201,10 @@ class Git:
             raise NetworkError(f"{self.shown_url} did not answer in time") from None
         if result.ok or _NO_SUCH_REF.search(result.stderr):
             return result
-        raise self._fault(args[0], result.stderr)
+        raise self.fault(args[0], result.stderr)
 
-    def _fault(self, command: str, stderr: str) -> Exception:
-        """Whose fault it is that a remote command failed."""
+    def fault(self, command: str, stderr: str) -> Exception:
+        """Return whose fault it is that a remote command failed."""
         if _TOO_LARGE.search(stderr):
             return self._too_large()
         if _DAMAGED.search(stderr):

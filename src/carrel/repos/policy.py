@@ -34,6 +34,8 @@ class RepoPolicy:
     private_repo_access_token: str = field(default="", repr=False)
     token_user: str = "jobrunner-ctrl"  # noqa: S105  (a user name)
     """User name that goes with the token: `jobrunner-<backend>` on an agent."""
+    shares_token: bool = False
+    """The token is for the hosts of `allowed_git_urls` too: one that somebody gave for pushing there."""
 
     def check(self, repo_url: str) -> None:
         """Raise RepoNotAllowed, with the contract's words (controller.md 2.2), unless `repo_url` may be read."""
@@ -87,8 +89,10 @@ class RepoPolicy:
         return {"CARREL_GIT_USER": self.token_user, "CARREL_GIT_TOKEN": self.private_repo_access_token}
 
     def _takes_token(self, repo_url: str) -> bool:
-        """The token is for GitHub alone: no other host learns it."""
-        return bool(self.private_repo_access_token) and not (self.is_local(repo_url) or self.is_elsewhere(repo_url))
+        """The token is for GitHub alone, unless it is shared: no other host learns it."""
+        if not self.private_repo_access_token or self.is_local(repo_url):
+            return False
+        return self.shares_token or not self.is_elsewhere(repo_url)
 
     def redact(self, text: str) -> str:
         """`text` with our token, and any credentials inside a URL, replaced by asterisks."""

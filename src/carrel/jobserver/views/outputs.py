@@ -88,6 +88,7 @@ def release_page(request: CarrelRequest, *, project: Project, workspace: Workspa
         **frame_of(request, project, workspace, row.pk),
         "release": row,
         "files": row.files.select_related("backend", "deleted_by"),
+        "may_push": request.rights.holds(Permission.SNAPSHOT_PUBLISH, project_id=project.pk),
         "may_delete": request.rights.holds(
             Permission.RELEASE_FILE_DELETE, project_id=project.pk, backend_id=row.backend_id
         ),
