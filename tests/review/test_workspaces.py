@@ -13,7 +13,6 @@ from carrel.review.workspaces import (
     WorkspaceUnreadable,
     open_listed,
     read_workspace,
-    read_workspaces,
     state_of,
     workspace_names,
 )
@@ -75,17 +74,20 @@ def test_an_old_manifest() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"outputs": []}', "[" * 100_000])
-def test_a_damaged_manifest_is_an_error_of_that_workspace(text: str) -> None:
+def test_a_damaged_manifest_is_an_error_of_that_workspace(text: str, caplog: pytest.LogCaptureFixture) -> None:
     folder = add_outputs({"a.csv": b"1"}, workspace="damaged")
     (folder / "metadata/manifest.json").write_text(text)
     add_outputs({"a.csv": b"1"}, workspace="good")
     (folder.parent / "empty").mkdir()
     (folder.parent / "link").symlink_to(folder.parent / "good")
-    assert workspace_names() == ["damaged", "empty", "good"]
-    workspaces, problems = read_workspaces(workspace_names())
-    assert [workspace.name for workspace in workspaces] == ["good"]
-    assert "The manifest of workspace damaged is damaged" in problems["damaged"]
-    assert "has no manifest" in problems["empty"]
+    with caplog.at_level("ERROR"):
+        assert workspace_names() == ["damaged", "good"]
+    assert "The folder of workspace empty has no manifest" in caplog.text
+    with pytest.raises(WorkspaceUnreadable, match="The manifest of workspace damaged is damaged"):
+        read_workspace("damaged")
+    with pytest.raises(WorkspaceUnreadable, match="has no manifest"):
+        read_workspace("empty")
+    assert "a.csv" in read_workspace("good").files
 
 
 def test_a_damaged_entry_hides_only_itself() -> None:

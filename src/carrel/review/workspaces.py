@@ -4,6 +4,7 @@ Reads the level 4 folder of Carrel's agent or of OpenSAFELY's. Nothing is served
 symlink is followed, whatever lies on the disk.
 """
 
+import logging
 import os
 import stat
 from collections.abc import Iterable, Mapping, Set
@@ -20,6 +21,8 @@ from carrel.review import settings
 from carrel.review.rules import ActRefused, FileState, FileType
 from carrel.units.beneath import open_beneath, parts_of
 from carrel.units.limits import MAX_MANIFEST_BYTES, MAX_METADATA_FILES, MAX_WORKSPACE_OUTPUTS
+
+logger = logging.getLogger(__name__)
 
 LEVEL4 = "moderately_sensitive"
 STUB_SUFFIX = ".txt"
@@ -97,22 +100,18 @@ def state_of(
 
 
 def workspace_names() -> list[str]:
-    """Return the names of the folders that may be workspaces, in order; those without a manifest too."""
+    """Return the names of the workspaces, in order. Folders without a manifest are left out, and logged (R3)."""
     with os.scandir(settings.get().workspaces) as entries:
-        return sorted(
-            entry.name for entry in entries if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
-        )
-
-
-def read_workspaces(names: Iterable[str]) -> tuple[list[ListedWorkspace], dict[str, str]]:
-    """Return the workspaces that can be read, and of the others why not, by name (R3)."""
-    workspaces, problems = [], {}
+        names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+    listed = []
     for name in names:
-        try:
-            workspaces.append(read_workspace(name))
-        except WorkspaceUnreadable as error:
-            problems[name] = str(error)
-    return workspaces, problems
+        if name.startswith("."):
+            continue
+        if (settings.get().workspaces / name / MANIFEST_PATH).is_file():
+            listed.append(name)
+        else:
+            logger.error("The folder of workspace %s has no manifest; it is not shown.", name)
+    return listed
 
 
 def read_workspace(name: str) -> ListedWorkspace:

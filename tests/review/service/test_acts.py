@@ -14,7 +14,7 @@ from carrel.review.queries.file_states import file_states
 from carrel.review.queries.missing import missing
 from carrel.review.queries.visible import verdict, visible_comments, visible_history
 from carrel.review.rules import ActRefused, FileState, FileType
-from carrel.review.service import claims, comments, files, findings, groups, reading, releases, requests, votes
+from carrel.review.service import claims, comments, files, findings, groups, releases, requests, votes
 from carrel.review.viewers import Viewer
 from carrel.review.workspaces import read_workspace
 
@@ -71,7 +71,7 @@ def test_an_author_may_have_many_requests(cast: Cast) -> None:
 
 
 def test_strangers_get_nothing(cast: Cast) -> None:
-    request, file = cast.begin()
+    request, _ = cast.begin()
     stranger = viewer_for(add_account("zoe"))
     for act in (
         lambda: requests.create(stranger, WORKSPACE),
@@ -79,24 +79,9 @@ def test_strangers_get_nothing(cast: Cast) -> None:
         lambda: requests.submit(stranger, request),
         lambda: comments.comment(stranger, request, "Hello", is_public=True),
         lambda: claims.claim(stranger, request),
-        lambda: reading.opened_to_view(stranger, file).__enter__(),
     ):
         with pytest.raises(ActRefused):
             act()
-
-
-def test_reading_is_recorded(cast: Cast) -> None:
-    request, file = cast.begin()
-    with reading.opened_to_view(cast.eve, file) as stream:
-        assert stream.read() == TABLE
-    with pytest.raises(ActRefused, match="Only output checkers"), reading.opened_to_download(cast.eve, file):
-        pass
-    with reading.opened_to_download(cast.bob, file) as stream:
-        assert stream.read() == TABLE
-    with reading.opened_in_workspace(cast.eve, read_workspace(WORKSPACE), PATH) as stream:
-        assert stream.read() == TABLE
-    assert events(request)[-2:] == ["REQUEST_FILE_VIEW", "REQUEST_FILE_DOWNLOAD"]
-    assert AuditEvent.objects.first().event_type == "WORKSPACE_FILE_VIEW"
 
 
 def test_findings_are_answered_before_submitting(cast: Cast) -> None:

@@ -160,14 +160,26 @@ class Walk(RuleBasedStateMachine):
         self.do(lambda: requests.submit(ann, self.request))
         self._forget_refusals()
 
+    @precondition(lambda self: self.request.status == RequestStatus.RETURNED)
+    @rule(name=path, what=st.sampled_from(CHANGES), data=table)
+    def rework(self, name: str, what: str, data: bytes) -> None:
+        """An author changes something after a review."""
+        self.run_again(name, data)
+        self.change("ann", name, what)
+
     @precondition(lambda self: STATES[RequestStatus(self.request.status)].phase is Phase.INDEPENDENT)
     @rule(who=checker, choice=st.sampled_from([Vote.APPROVED, Vote.APPROVED, Vote.CHANGES_REQUESTED]))
     def review(self, who: str, choice: Vote) -> None:
-        """All that a checker must do, at once."""
-        for file in list(self.request.files.select_related("group", "request").filter(file_type=FileType.OUTPUT)):
+        """All that a checker must do, at once: what they have voted on needs no vote."""
+        for file in contents_of(self.request).not_voted(who):
             self._cast(who, file, choice)
             self.do(lambda file=file: comments.comment(self.people[who], self.request, "X", is_public=True, file=file))
         self.do(lambda: votes.submit_review(self.people[who], self.request))
+
+    @precondition(lambda self: self.request.status == RequestStatus.PARTIALLY_REVIEWED)
+    @rule(who=checker)
+    def give_back(self, who: str) -> None:
+        self.move(who, requests.return_early)
 
     @precondition(lambda self: self.request.status == RequestStatus.REVIEWED)
     @rule(who=checker)
@@ -224,7 +236,7 @@ def test_promises_hold_on_random_walks() -> None:
     run_state_machine_as_test(
         Walk,
         settings=settings(
-            max_examples=12,
+            max_examples=20,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),
