@@ -41,6 +41,7 @@ FOUND = [
     (RuleId.IMPLIED_COUNT, "sex,n,percent\nF,[REDACTED],4\nM,96,96\nAll,100,100\n", [(2, "percent")]),
     (RuleId.IMPLIED_COUNT, "sex,n,percent\nF,20,20\nM,80,80\n", []),
     (RuleId.IMPLIED_COUNT, "plan,visits,n,percent\na,0,10,20\na,1,40,80\nb,0,*,4\nb,1,96,96\n", [(4, "percent")]),
+    (RuleId.IMPLIED_COUNT, f"All,percent\n{'9' * 400},3\n3,1e3\n1,-4\n1,1e-300\n", []),
     (RuleId.IMPLIED_COUNT, "sex,n_midpoint6,pct_midpoint6_derived\nF,99,3.0\nM,99,9.1\n", []),
     (RuleId.IMPLIED_COUNT, "sex,a,b,percent\nF,1,2,3\n", []),
     # Totals give a cell away, alone or with others.

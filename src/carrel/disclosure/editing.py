@@ -81,13 +81,13 @@ def _edited(text: str, path: str, cells: Collection[CellPlace], new_of: Callable
     if suffix != ".csv" and suffix not in EDITABLE_TEXTS:
         raise CannotEdit(f"cells of a {suffix} file cannot be edited here: mend the program that makes it")
     before = _cells_of(text, suffix)
-    if missing := sorted(set(cells) - set(before)):
-        raise CannotEdit(f"line {missing[0][0]} has no cell in column {missing[0][1]}")
     spans = {
         (line, number): (span, delimiter)
         for line, row, delimiter in _rows(text, suffix)
         for number, span in enumerate(row, start=1)
     }
+    if missing := sorted(place for place in cells if place not in before or place not in spans):
+        raise CannotEdit(f"line {missing[0][0]} has no cell in column {missing[0][1]}")
     edits = []
     for place in cells:
         (start, end), delimiter = spans[place]

@@ -17,6 +17,9 @@ _WHOLE_WORDS = frozenset({"total", "denominator", "denom", "population", "all", 
 """Words of a column that has what the percentages are of."""
 _NUMERATOR_WORDS = frozenset({"numerator", "num", "events", "cases", "count"})
 _DECIMALS = re.compile(r"\.([0-9]+)")
+_LEAST = 1e-9
+"""Shares below it are none of people."""
+_MOST_PEOPLE = 10**12
 _MOST_LABELS = 4
 """Columns of labels, from the left, each of which is tried as what the wholes have in common."""
 _NEARLY = 0.015
@@ -35,9 +38,10 @@ def implied_counts(read: ReadTable, policy: DisclosurePolicy) -> Iterator[Disclo
         if not scale or MIDPOINT.search(column.name):
             continue
         numbers = {text: number_of(text) for text in set(column.texts)}
-        shares = [None if (number := numbers[text]) is None else number / scale for text in column.texts]
+        told = {text: number / scale for text, number in numbers.items() if number and _LEAST <= number / scale <= 1}
+        shares = [told.get(text) for text in column.texts]
         for row, (share, whole) in enumerate(zip(shares, _wholes(read, shares), strict=True)):
-            if share is None or whole is None or not 0 < share < 1:
+            if share is None or whole is None or share == 1:
                 continue
             decimals = _DECIMALS.search(column.texts[row])
             half = 0.5 / scale / 10 ** (len(decimals[1]) if decimals else 0)
@@ -76,20 +80,23 @@ def _wholes(read: ReadTable, shares: Sequence[float | None]) -> Sequence[int | N
     column = next((column for column in named if column.words.isdisjoint(_NUMERATOR_WORDS)), only)
     if column is None:
         return (None,) * len(read.rows)
-    groups = _groups_of_one_whole(read, shares, column)
+    counts = [count if count and count <= _MOST_PEOPLE else None for count in column.counts]
+    groups = _groups_of_one_whole(read, shares, counts)
     if groups is None:
-        return column.counts
+        return counts
     # The counts are the parts, not the whole: where one is shown, it is looked at itself.
     wholes: list[int | None] = [None] * len(read.rows)
     for rows in groups:
-        whole = _whole_of(rows, shares, column)
+        whole = _whole_of(rows, shares, counts)
         for row in rows:
             if column.counts[row] is None and whole is not None:
                 wholes[row] = round(whole)
     return wholes
 
 
-def _groups_of_one_whole(read: ReadTable, shares: Sequence[float | None], column: ReadColumn) -> list[list[int]] | None:
+def _groups_of_one_whole(
+    read: ReadTable, shares: Sequence[float | None], counts: Sequence[int | None]
+) -> list[list[int]] | None:
     """Rows whose counts are in the ratio of their shares: all of a table, or those with a label in common.
 
     None where there are none: the counts are not what the shares are about.
@@ -99,18 +106,18 @@ def _groups_of_one_whole(read: ReadTable, shares: Sequence[float | None], column
         for row in range(len(read.rows)):
             by_labels[tuple(label.texts[row] for label in labels)].append(row)
         groups = list(by_labels.values())
-        told = [rows for rows in groups if sum(bool(column.counts[row] and shares[row]) for row in rows) > 1]
-        if told and 2 * sum(_are_in_ratio(rows, shares, column) for rows in told) > len(told):
+        told = [rows for rows in groups if sum(bool(counts[row] and shares[row]) for row in rows) > 1]
+        if told and 2 * sum(_are_in_ratio(rows, shares, counts) for rows in told) > len(told):
             return groups
     return None
 
 
-def _whole_of(rows: Sequence[int], shares: Sequence[float | None], column: ReadColumn) -> float | None:
-    known = [(count, share) for row in rows if (count := column.counts[row]) and (share := shares[row])]
+def _whole_of(rows: Sequence[int], shares: Sequence[float | None], counts: Sequence[int | None]) -> float | None:
+    known = [(count, share) for row in rows if (count := counts[row]) and (share := shares[row])]
     return sum(count for count, _ in known) / sum(share for _, share in known) if known else None
 
 
-def _are_in_ratio(rows: Sequence[int], shares: Sequence[float | None], column: ReadColumn) -> bool:
-    whole = _whole_of(rows, shares, column)
-    known = [(count, share) for row in rows if (count := column.counts[row]) and (share := shares[row])]
+def _are_in_ratio(rows: Sequence[int], shares: Sequence[float | None], counts: Sequence[int | None]) -> bool:
+    whole = _whole_of(rows, shares, counts)
+    known = [(count, share) for row in rows if (count := counts[row]) and (share := shares[row])]
     return whole is not None and all(abs(count / whole - share) <= _NEARLY for count, share in known)
