@@ -142,6 +142,8 @@ def test_bytes_never_run_and_leave_only_with_a_checker(showcase: ReviewShowcase)
     assert drawing["Content-Type"] == "text/plain; charset=utf-8"
     assert drawing["Content-Security-Policy"] == "sandbox; default-src 'none'; frame-ancestors 'none'"
     assert drawing["X-Content-Type-Options"] == "nosniff"
+    add_file(showcase.request, "output/map.PNG", b"<script>x()</script>")
+    assert sam.get(f"{base}/content/output/map.PNG")["Content-Type"] == "image/png"
     again = sam.get(f"{base}/content/output/visits.svg", headers={"If-None-Match": drawing["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
     assert sam.get("/workspaces/visits-by-plan/content/metadata/manifest.json")["Content-Type"].startswith("text/plain")
