@@ -163,7 +163,7 @@ _MOST = {
         "site/job_server.py:set_up",
         "site/processes.py:Process.last_lines",
         "site/review.py:_manage",
-        "site/processes.py:Running._serve",
+        "site/processes.py:Running.start",
         "site/workspaces.py:_latest_jobs",
     ),
     "a program of ours or of the operating system that says a line or two": (

@@ -280,7 +280,7 @@ def print_whole(table: Table, console: Console) -> None:
 def _release(site: Site, up: Running, study: ExampleStudy, console: Console) -> None:
     """Have the study's outputs on the backend with a review site checked, released and published; show what became."""
     console.rule(f"{study.name}: review and release on {site.review_backend}", align="left")
-    release = review.release_first(site, up.keys, study.name)
+    release = review.release_first(up, study.name)
     checkers = " and ".join(review.CHECKERS)
     lines = [f"released    {site.review_backend}/{path}  (approved by {checkers})" for path in release.released]
     lines += [f"held back   {site.review_backend}/{path}: {why}" for path, why in release.held_back.items()]

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,25 +138,6 @@ class Running:
         """
         addresses = {"controller": f"{self.site.url}/readyz", "job server": f"{self.site.jobserver_url}/readyz"}
         servers = [process for process in self.processes if process.name in addresses]
-        self._serve(servers, addresses, ready_within)
-        before_agents()
-        for process in self.processes:
-            if process not in servers:
-                process.start()
-
-    def start_review_site(self, ready_within: float = 60.0) -> None:
-        """Start the review site too, which needs its token. SiteError with the log's end when it does not answer."""
-        review = Process(
-            name="review site",
-            argv=[sys.executable, "-m", "carrel.web.serve", f"127.0.0.1:{self.site.review_port}", "--with-sweep"],
-            env=self.site.review_env(self.keys),
-            log=self.site.logs / "review-site.log",
-        )
-        self.processes.append(review)
-        self._serve([review], {review.name: f"{self.site.review_url}/sign-in/"}, ready_within)
-
-    def _serve(self, servers: Sequence[Process], addresses: Mapping[str, str], ready_within: float) -> None:
-        """Bring these servers' databases up to date, start them, and wait until they answer."""
         migrate = [sys.executable, "-m", "django", "migrate", "--no-input", "--settings", "carrel.web.settings"]
         migrations = {
             process.name: subprocess.Popen(
@@ -173,6 +154,27 @@ class Running:
             server.start()
         for server in servers:
             self._wait_ready(server, addresses[server.name], deadline)
+        before_agents()
+        for process in self.processes:
+            if process not in servers:
+                process.start()
+
+    def start_review_site(self) -> None:
+        """Start the review site too, which needs its token; nothing waits until it answers."""
+        address = f"127.0.0.1:{self.site.review_port}"
+        review = Process(
+            name="review site",
+            argv=[sys.executable, "-m", "carrel.web.serve", address, "--migrate", "--with-sweep"],
+            env=self.site.review_env(self.keys),
+            log=self.site.logs / "review-site.log",
+        )
+        review.start()
+        self.processes.append(review)
+
+    def wait_for_review_site(self, ready_within: float = 60.0) -> None:
+        """Return once the review site answers. SiteError with the log's end when it does not."""
+        (review,) = [process for process in self.processes if process.name == "review site"]
+        self._wait_ready(review, f"{self.site.review_url}/sign-in/", time.monotonic() + ready_within)
 
     def _wait_ready(self, server: Process, address: str, deadline: float) -> None:
         while time.monotonic() < deadline and not self.stop.is_set():

@@ -42,13 +42,14 @@ def how_to_sign_in(site: Site, keys: Secrets, done: SetUp) -> list[str]:
     return [*lines, f"            {more}"]
 
 
-def release_first(site: Site, keys: Secrets, workspace: str) -> FirstRelease:
+def release_first(up: Running, workspace: str) -> FirstRelease:
     """Have the owner ask for a workspace's outputs, both checkers approve them, and wait until they are released.
 
     Files of which the disclosure rules say something are held back. SiteError when it failed.
     """
+    up.wait_for_review_site()
     people = [f"--checker={checker}" for checker in CHECKERS]
-    said = _manage("review_example", workspace, f"--author={OWNER}", *people, env=site.review_env(keys))
+    said = _manage("review_example", workspace, f"--author={OWNER}", *people, env=up.site.review_env(up.keys))
     return FirstRelease(**json.loads(said))
 
 

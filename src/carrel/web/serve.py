@@ -100,8 +100,19 @@ def _require(*names: str) -> None:
         )
 
 
+def migrate() -> None:
+    """Bring the database of this process up to date, as `carrel manage migrate` does."""
+    close_to_others()
+    os.environ["DJANGO_SETTINGS_MODULE"] = "carrel.web.settings"
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("migrate", interactive=False, verbosity=0)
+
+
 def main() -> None:
-    """`python -m carrel.web.serve [HOST:PORT] [--with-sweep]`."""
+    """`python -m carrel.web.serve [HOST:PORT] [--migrate] [--with-sweep]`; `--migrate` makes the tables first."""
     import sys
 
     addresses = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
@@ -111,6 +122,8 @@ def main() -> None:
         print(f"Serving on port {taken}.", flush=True)
 
     try:
+        if "--migrate" in sys.argv:
+            migrate()
         serve(host, int(port), with_sweep="--with-sweep" in sys.argv, on_ready=report)
     except Exception as error:
         if type(error).__name__ not in ("CannotStart", "SettingsError"):
