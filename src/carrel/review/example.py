@@ -57,6 +57,8 @@ def first_release(workspace_name: str, author_name: str, checker_names: Sequence
                 files.withdraw_file(author, file)
     if not request.files.exists():
         requests.withdraw(author, request)
+        if before is not None:
+            return _result(before, held_back)
         reasons = "; ".join(f"{path}: {why}" for path, why in held_back.items())
         raise ActRefused(f"All of {workspace_name} is held back. {reasons}")
     groups.describe(author, request, GROUP, context=CONTEXT, controls=CONTROLS)
