@@ -133,7 +133,7 @@ def _context(facts: CrateFacts) -> Iterator[Entity]:
     yield _value("#identifier", "identifier of this version", facts.identifier)
     yield _value("#request", "release request", facts.request)
     if facts.previous:
-        yield {"@id": facts.previous, "@type": "Dataset", "name": "the release before, of some of the same files"}
+        yield {"@id": facts.previous, "@type": "CreativeWork", "name": "the release before, of some of the same files"}
     yield {
         "@id": _publisher(facts),
         "@type": "Organization",
