@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 from tests.support.jobserver import add_backend, add_person, add_project, add_workspace, browse
 
@@ -113,7 +114,7 @@ def test_a_draft_goes_to_a_publisher_who_decides(workspace: Workspace, checker: 
     assert browse(publisher).get(f"{HOME}/outputs/{file.pk}/").status_code == 403, "nothing to decide any more"
     public = browse().get(url).content.decode()
     assert "How to cite it" in public
-    assert f"of survival, published {day(timezone.now())}. http://testserver{url}" in public
+    assert f"of survival, published {day(timezone.now())}. {settings.JOBSERVER_URL}{url}" in public
     assert "Public" in browse(author).get(f"{HOME}/outputs/").content.decode()
     assert f"{HOME}/published/{file.pk}/" in public
     assert "north/t.csv" in browse().get(f"{HOME}/published/").content.decode()
@@ -145,3 +146,24 @@ def test_a_list_of_many_files_asks_no_more_questions(
 @pytest.mark.parametrize("path", ["snapshots/99999999999999999999/", "snapshots/1/", "outputs/x/", "published/x/"])
 def test_what_is_not_there(workspace: Workspace, checker: User, path: str) -> None:
     assert browse(checker).get(f"{HOME}/{path}").status_code == 404
+
+
+def test_the_public_reads_no_more_of_a_publication_than_the_decision_that_holds(
+    workspace: Workspace, checker: User
+) -> None:
+    """Why it was rejected before, or taken back, tells what was wrong with it: that is for its people."""
+    author = add_person("ann", "ProjectDeveloper", project=workspace.project)
+    publisher = add_person("pat", "OutputPublisher")
+    file = release(workspace, checker, "north", "t.csv")
+    for decide in (publications.reject, publications.unpublish):
+        snapshot = publications.draft(workspace, [file.pk], author, author)
+        if decide is publications.unpublish:
+            publications.approve(snapshot, publisher, publisher)
+        decide(snapshot, "Row three names one person.", publisher, publisher)
+    snapshot = publications.draft(workspace, [file.pk], author, author)
+    publications.approve(snapshot, publisher, publisher)
+    url = f"{HOME}/snapshots/{snapshot.pk}/"
+    public = browse().get(url).content.decode()
+    assert "Approved by Pat" in public
+    assert "Row three" not in public
+    assert browse(author).get(url).content.decode().count("Row three") == 2

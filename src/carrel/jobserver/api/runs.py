@@ -5,7 +5,7 @@ import secrets
 import threading
 from typing import Annotated, Any, Literal
 
-from django.db.models import Prefetch
+from django.db.models import Exists, OuterRef, Prefetch
 from django.http import HttpRequest, HttpResponse
 from ninja import Header, Query, Router
 from ninja.responses import Status
@@ -293,8 +293,10 @@ def forecast_of(entry: Entry) -> ActionForecast:
 
 
 def visible_run_groups(caller: ApiRequest) -> Any:
-    """Return the runs of workspaces that the caller may know of."""
-    return RunGroup.objects.filter(workspace__project__in=visible_projects(caller.person, caller.rights).values("pk"))
+    """Return the runs of projects and on backends that the caller may know of, as the site's pages do."""
+    projects = visible_projects(caller.person, caller.rights).values("pk")
+    parts = JobRequest.objects.filter(backend__in=visible_backends(caller.person, caller.rights).values("pk"))
+    return RunGroup.objects.filter(Exists(parts.filter(run=OuterRef("pk"))), workspace__project__in=projects)
 
 
 def run_of(caller: ApiRequest, run_id: int) -> RunGroup:

@@ -14,7 +14,9 @@ from carrel.jobserver.models.releases import APPROVED
 from carrel.jobserver.released_files import file_response, latest_of, refusal_to_open
 from carrel.jobserver.rights.access import EVERYBODY, SIGNED_IN, CarrelRequest, Page, forbidden, permitted
 from carrel.jobserver.rights.permissions import Permission
+from carrel.jobserver.rights.visibility import visible_backends
 from carrel.jobserver.service import publications, releases
+from carrel.jobserver.service.notifications import absolute_url
 from carrel.jobserver.views.posting import SeeOther
 from carrel.jobserver.views.workspace import links_of
 from carrel.pages.frame import PageLink
@@ -51,10 +53,15 @@ def _draft(request: CarrelRequest, project: Project, workspace: Workspace) -> Ht
 
 
 def release_list(request: CarrelRequest, *, project: Project, workspace: Workspace) -> HttpResponse:
-    """Each release: from which backend, by whom, when. File names and numbers only for those who may open files."""
+    """Each release: from which backend, by whom, when. File names and numbers only for those who may open files.
+
+    Whoever may open them sees releases of all backends; others those of the backends that they may know of.
+    """
     rows = workspace.releases.select_related("backend", "created_by").order_by("-created_at", "-id")
     may_view = request.rights.holds(Permission.RELEASE_FILE_VIEW, project_id=project.pk)
-    if may_view:
+    if not may_view:
+        rows = rows.filter(backend__in=visible_backends(request.person, request.rights))
+    else:
         rows = rows.annotate(
             announced=Count("files"),
             arrived=Count("files", filter=Q(files__uploaded_at__isnull=False, files__deleted_at__isnull=True)),
@@ -152,13 +159,19 @@ def snapshot_page(request: CarrelRequest, *, project: Project, workspace: Worksp
     if row is None:
         raise Http404("There is no such snapshot in this workspace.")
     is_public = row.is_published
+    why = request.rights.why_not(Permission.RELEASE_FILE_VIEW, project_id=project.pk)
+    may_publish = request.rights.holds(Permission.SNAPSHOT_PUBLISH, project_id=project.pk)
+    is_outsider = bool(why) and not may_publish
     if not is_public:
-        why = request.rights.why_not(Permission.RELEASE_FILE_VIEW, project_id=project.pk)
-        may_publish = request.rights.holds(Permission.SNAPSHOT_PUBLISH, project_id=project.pk)
-        if why and not may_publish:
+        if is_outsider:
             return forbidden(request, why, Permission.RELEASE_FILE_VIEW)
         releases.record_listing(request, workspace)
     requests = list(row.publish_requests.select_related("created_by", "decision_by", "ended_by"))
+    if is_outsider:
+        # Why it was rejected or taken back before tells what must not be told: the public sees the decision that holds.
+        requests = [
+            publishing for publishing in requests if publishing.decision == APPROVED and publishing.ended_at is None
+        ]
     context = {
         **_frame(request, project, workspace, f"Snapshot {row.pk}"),
         "snapshot": row,
@@ -167,7 +180,7 @@ def snapshot_page(request: CarrelRequest, *, project: Project, workspace: Worksp
         "requests": requests,
         "citation": citation_of(request, row, requests) if is_public else "",
         "is_pending": any(request.decision is None for request in requests),
-        "may_publish": request.rights.holds(Permission.SNAPSHOT_PUBLISH, project_id=project.pk),
+        "may_publish": may_publish,
     }
     return render(request, "jobserver/outputs/snapshot.html", context)
 
@@ -177,7 +190,7 @@ def citation_of(request: CarrelRequest, snapshot: Snapshot, requests: list[Publi
     approved = [row.decision_at for row in requests if row.decision == APPROVED and row.ended_at is None]
     since = f", published {day(max(filter(None, approved)))}" if any(approved) else ""
     workspace = snapshot.workspace
-    address = request.build_absolute_uri(request.path)
+    address = absolute_url(request.path)
     return f"{workspace.project}, snapshot {snapshot.pk} of {workspace.name}{since}. {address}"
 
 

@@ -84,7 +84,7 @@ def project_page(request: CarrelRequest, *, project: Project) -> HttpResponse:
             for workspace in workspaces
         ],
         "runs": list(runs),
-        "people": people_with_roles(project),
+        "people": people_with_roles(request, project),
         "collaborations": project.collaborations.select_related("organisation"),
         "data_permissions": project.data_permissions.all(),
         "may": permissions_in(request, project),
@@ -100,10 +100,12 @@ def backends_of(request: CarrelRequest, project: Project) -> list[Backend]:
     return list(visible.filter(Q(opt_ins__project=project) | Q(pk__in=used)).distinct())
 
 
-def people_with_roles(project: Project) -> list[tuple[User, list[str]]]:
-    """Return the members with the titles of their roles here, in two questions."""
+def people_with_roles(request: CarrelRequest, project: Project) -> list[tuple[User, list[str]]]:
+    """Return the members with the titles of their roles here, in two questions; none on a backend that is hidden."""
     roles: dict[int, list[str]] = {}
-    for assignment in project.role_assignments.select_related("role", "backend").order_by("role__title"):
+    visible = visible_backends(request.person, request.rights)
+    shown = project.role_assignments.filter(Q(backend=None) | Q(backend__in=visible))
+    for assignment in shown.select_related("role", "backend").order_by("role__title"):
         where = f" on {assignment.backend.name}" if assignment.backend else ""
         roles.setdefault(assignment.user_id, []).append(f"{assignment.role.title}{where}")
     members = project.memberships.select_related("user").order_by("user__fullname")
@@ -231,7 +233,7 @@ def project_people(request: CarrelRequest, *, project: Project) -> HttpResponse:
 
     context = {
         "project": project,
-        "people": people_with_roles(project),
+        "people": people_with_roles(request, project),
         "backends": list(visible_backends(request.person, request.rights).filter(opt_ins__project=project)),
         "crumbs": crumbs(project, "People"),
     }
