@@ -52,7 +52,9 @@ def create_schedule(
     if not chosen:
         raise ValidationError({"__all__": "Tick at least one action."})
     with transaction.atomic():
-        Workspace.objects.select_for_update().get(pk=workspace.pk)
+        row = Workspace.objects.select_for_update().select_related("project").get(pk=workspace.pk)
+        if row.is_archived or row.project.is_archived:
+            raise ValidationError({"__all__": "The workspace or its project is closed: nothing new runs in it."})
         if workspace.schedules.count() >= MAX_SCHEDULES:
             raise ValidationError({"__all__": f"A workspace has at most {MAX_SCHEDULES} schedules: remove one first."})
         schedule = Schedule.objects.create(
