@@ -13,6 +13,7 @@ from django.utils import timezone
 from carrel.jobserver.models import Backend, JobRequest, Project, Role, RunGroup, User, Workspace
 from carrel.jobserver.rights.access import EVERYBODY, CarrelRequest, Page, permitted
 from carrel.jobserver.rights.permissions import Permission
+from carrel.jobserver.rights.persons import person_named
 from carrel.jobserver.rights.visibility import visible_backends, visible_projects
 from carrel.jobserver.service import people, projects
 from carrel.jobserver.service.changes import refuse
@@ -193,9 +194,9 @@ class PersonField(forms.CharField):
         text = super().clean(value)
         if not text:
             return None
-        user = User.objects.filter(Q(username=text) | Q(email=text.lower())).first()
+        user = person_named(text)
         if user is None:
-            raise refuse(f"No account has the username or address “{text}”. Staff can make one.")
+            raise refuse(f"No account has the username or address “{text}”, or two have. Staff can make one.")
         return user
 
 
