@@ -9,7 +9,15 @@ from django.utils import timezone
 from tests.support.jobserver import add_backend, add_job, add_person, add_project, add_request, add_run, browse
 from tests.support.studies import FILES, PROJECT, follow_study, make_study, study_site
 
-from carrel.jobserver.models import AuditEvent, Backend, CatalogueVersion, JobRequest, ProjectDefinition, RunGroup
+from carrel.jobserver.models import (
+    AuditEvent,
+    Backend,
+    CatalogueVersion,
+    JobRequest,
+    ProjectDefinition,
+    RunGroup,
+    Schedule,
+)
 from carrel.jobserver.service import submissions
 from carrel.jobserver.service.submissions import Submission, SubmissionError, submit
 
@@ -233,3 +241,11 @@ def test_what_a_backend_has_no_data_for_runs_there_by_no_way_of_asking(submissio
     assert set(refused) == {"south"}
     assert "extract cannot run. south has no `plan`" in refused["south"]
     assert submit(replace(asked, actions={"north": actions})).requests.count() == 1
+
+
+def test_nobody_takes_the_key_that_a_schedule_will_have(submission):
+    """Its time tells it beforehand: whoever had run something under it would have kept the scheduled run away."""
+    schedule = Schedule.objects.create(workspace=submission.workspace, created_by=submission.person, cron="0 6 * * 1")
+    key = f"schedule-{schedule.pk}-20261207T0600"
+    assert "scheduled runs" in problems(replace(submission, submission_key=key))[""]
+    assert submit(replace(submission, submission_key=key, schedule=schedule)).schedule == schedule

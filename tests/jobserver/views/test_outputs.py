@@ -167,3 +167,17 @@ def test_the_public_reads_no_more_of_a_publication_than_the_decision_that_holds(
     assert "Approved by Pat" in public
     assert "Row three" not in public
     assert browse(author).get(url).content.decode().count("Row three") == 2
+
+
+@pytest.mark.parametrize(("is_listed", "kept"), [(True, "public, max-age=60"), (False, "private, no-store")])
+def test_caches_that_others_share_keep_only_what_everybody_may_open(
+    workspace: Workspace, checker: User, is_listed: bool, kept: str
+) -> None:
+    project = workspace.project
+    project.is_listed = is_listed
+    project.save()
+    author = add_person("ann", "ProjectDeveloper", project=project)
+    file = release(workspace, checker, "north", "t.csv")
+    publications.approve(publications.draft(workspace, [file.pk], author, author), author, author)
+    answer = browse(author).get(f"{HOME}/published/{file.pk}/")
+    assert (b"".join(answer.streaming_content), answer["Cache-Control"]) == (b"a,b\n", kept)

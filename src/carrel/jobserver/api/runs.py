@@ -113,7 +113,7 @@ def start_run(
     caller = caller_of(request)
     unique = f"api:{caller.user.pk}:{name}:{idempotency_key or secrets.token_hex(16)}"
     submission = submission_of(caller, name, body, hashlib.sha256(unique.encode()).hexdigest())
-    existing = RunGroup.objects.filter(submission_key=submission.submission_key).first()
+    existing = RunGroup.objects.filter(submission_key=submission.submission_key, created_by=caller.user).first()
     run = existing or refusing(lambda: submit(submission, caller))
     if existing and differs(existing, body):
         raise ApiRefusal(409, f"This key made run {existing.pk} before, which asked for something else.")

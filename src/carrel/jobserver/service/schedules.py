@@ -14,7 +14,7 @@ from carrel.jobserver.runs.cron import CronRefused, check_cron, times_after
 from carrel.jobserver.runs.reported import storable_text
 from carrel.jobserver.service.audit import Actor, record
 from carrel.jobserver.service.notifications import absolute_url, mail_is_configured
-from carrel.jobserver.service.submissions import Submission, SubmissionError, submit
+from carrel.jobserver.service.submissions import SCHEDULE_KEY, Submission, SubmissionError, submit
 from carrel.telemetry.faults import point
 
 logger = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ def _submit(schedule: Schedule) -> tuple[str, int | None]:
         actions={slug: tuple(names) for slug, names in schedule.actions.items()},
         force=frozenset(slugs if schedule.force_run_dependencies else ()),
         notify=schedule.notify,
-        submission_key=f"schedule-{schedule.pk}-{schedule.next_at:%Y%m%dT%H%M}",
+        submission_key=f"{SCHEDULE_KEY}{schedule.pk}-{schedule.next_at:%Y%m%dT%H%M}",
         schedule=schedule,
         has_second_factor=schedule.with_second_factor,
     )

@@ -25,6 +25,8 @@ from carrel.jobserver.waking import wake
 from carrel.project import ProjectValidationError
 
 MAX_KEY = 64
+SCHEDULE_KEY = "schedule-"
+"""Begins the keys of scheduled runs, which can be told beforehand: no other submission may take one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +110,8 @@ def _submitted_before(submission: Submission) -> RunGroup | None:
     key = submission.submission_key
     if not 0 < len(key) <= MAX_KEY or not key.isprintable():
         raise SubmissionError({"": f"submission_key must have 1 to {MAX_KEY} characters that can be printed."})
+    if key.startswith(SCHEDULE_KEY) and submission.schedule is None:
+        raise SubmissionError({"": f"submission_key: those that begin with {SCHEDULE_KEY} are of scheduled runs."})
     run = RunGroup.objects.filter(submission_key=key).first()
     if run is not None and (run.workspace_id, run.created_by_id) != (submission.workspace.pk, submission.person.pk):
         raise SubmissionError({"": "This form was used for another run already: open the run page again."})

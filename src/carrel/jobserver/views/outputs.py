@@ -136,7 +136,8 @@ def published_file(request: CarrelRequest, *, project: Project, workspace: Works
         .filter(pk=file, workspace=workspace)
         .first()
     )
-    response = file_response(request, row, public=True) if row is not None else None
+    # Of a project that is not listed it is open to its people alone, and so is no cache that others share.
+    response = file_response(request, row, public=project.is_listed) if row is not None else None
     if row is None or response is None:
         raise Http404("There is no such file, or it is not public.")
     if request.person is not None:
