@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 import threading
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from django.db.models import Exists, OuterRef, Prefetch
 from django.http import HttpRequest, HttpResponse
@@ -34,6 +34,7 @@ from carrel.jobserver.api.run_messages import (
 from carrel.jobserver.api.workspaces import workspace_of
 from carrel.jobserver.models import Job, JobRequest, RunGroup, Workspace
 from carrel.jobserver.models.projects import NotifyWhen
+from carrel.jobserver.queries.logs import outcome_condition
 from carrel.jobserver.rights.scopes import Scope
 from carrel.jobserver.rights.visibility import visible_backends, visible_projects
 from carrel.jobserver.runs.derivation import FINAL_REQUEST_STATUSES
@@ -136,8 +137,8 @@ def run_list(
     if workspace:
         rows = rows.filter(workspace__name=workspace)
     if backend or status:
-        by = {"backend__slug": backend, "status": status}
-        matching = requests.filter(**{name: value for name, value in by.items() if value})
+        matching = requests.filter(backend__slug=backend) if backend else requests
+        matching = matching.filter(outcome_condition([status])) if status else matching
         rows = rows.filter(pk__in=matching.values("run"))
     shown: Prefetch[str] = Prefetch("requests", requests.select_related("backend"))
     in_order = rows.select_related("workspace", "created_by").prefetch_related(shown).order_by("-id")
@@ -149,7 +150,7 @@ def run_list(
             commit=row.commit,
             created_by=row.created_by.username,
             created_at=row.created_at,
-            statuses={part.backend.slug: part.status for part in row.requests.all()},
+            statuses={part.backend.slug: part.outcome for part in row.requests.all()},
         )
         for row in page
     ]
@@ -353,7 +354,7 @@ def request_out(part: JobRequest) -> RequestOut:
     return RequestOut(
         rap_id=part.identifier,
         backend=part.backend.slug,
-        status=part.status,
+        status=part.outcome,
         status_message=part.status_message,
         requested_actions=part.requested_actions,
         cancelled_actions=part.cancelled_actions,
@@ -371,7 +372,7 @@ def job_out(row: Job) -> JobOut:
         backend=row.backend.slug,
         action=row.action,
         run_command=row.run_command,
-        status=row.status,
+        status=cast(Any, row.outcome),
         status_code=row.status_code,
         status_message=row.status_message,
         next_step=status.next_step if status else "",

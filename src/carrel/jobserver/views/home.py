@@ -86,7 +86,7 @@ def unanswered_failures(person: User) -> QuerySet[JobRequest]:
     )
     return (
         JobRequest.objects.filter(
-            Q(status=RequestStatus.FAILED) | (Q(status__in=ACTIVE_STATUSES) & is_failing),
+            Q(status=RequestStatus.FAILED, was_cancelled=False) | (Q(status__in=ACTIVE_STATUSES) & is_failing),
             created_by=person,
             created_at__gte=timezone.now() - FAILED_WITHIN,
         )

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.feedgenerator import Atom1Feed
 
 from carrel.jobserver.models import Project, User, Workspace
-from carrel.jobserver.models.runs import RequestStatus
+from carrel.jobserver.models.runs import OUTCOMES
 from carrel.jobserver.queries.logs import LABELS, LogFilters, log_of, rows_of
 from carrel.jobserver.rights.access import EVERYBODY, CarrelRequest, Page
 from carrel.jobserver.rights.visibility import visible_backends
@@ -22,7 +22,7 @@ from carrel.pages.status_words import status_words
 
 IN_FEED = 30
 NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-STATUS_WORDS = {status: status_words(status).word for status in RequestStatus.values}
+STATUS_WORDS = {outcome: status_words(outcome).word for outcome in OUTCOMES}
 
 
 def all_runs(request: CarrelRequest) -> HttpResponse:
@@ -113,7 +113,7 @@ def _feed(request: CarrelRequest, within: Q, title: str, path: str) -> HttpRespo
     )
     for row in rows_of(list(log_of(request.person, request.rights, LogFilters(), within)[:IN_FEED])):
         asked = row.request
-        word = STATUS_WORDS.get(asked.status, asked.status)
+        word = STATUS_WORDS[asked.outcome]
         feed.add_item(
             title=xml_text(f"{word}: run {asked.run_id} of {asked.workspace.name} on {asked.backend.name}"),
             link=f"{site}{asked.run.get_absolute_url()}#on-{asked.backend.slug}",
