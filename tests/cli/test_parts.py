@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from carrel.site.layout import Site, SiteBackend
+
 ROOT = Path(__file__).parents[2]
 CARREL = Path(sys.executable).parent / "carrel"
 
@@ -27,6 +29,33 @@ def test_management_commands_are_passed_on_with_their_options(tmp_path):
     done = program("manage", "prepare_for_reboot", "--help", WORKDIR=str(tmp_path))
     assert done.returncode == 0
     assert "prepare_for_reboot" in done.stdout
+
+
+def test_a_command_of_another_app_says_whose_it_is(tmp_path):
+    done = program("manage", "usage", WORKDIR=str(tmp_path))
+    assert done.returncode == 1
+    assert "usage is a command of the job server, and CARREL_APPS says controller." in done.stderr
+    done = program("manage", "pause", "on", "north", WORKDIR=str(tmp_path), CARREL_APPS="jobserver")
+    assert "pause is a command of the controller, and CARREL_APPS says jobserver." in done.stderr
+
+
+def test_commands_run_on_a_site_of_carrel_up(tmp_path):
+    site = Site(tmp_path / "site", (SiteBackend("north"),), jobserver_port=1)
+    site.make_folders()
+    site.describe()
+    # No database was made yet: each command says so of its own app's, in its own folder.
+    assert program("manage", "--site", str(site.root), "migrate", "--verbosity", "0").returncode == 0
+    assert (site.root / "controller" / "db.sqlite").exists()
+    done = program("manage", "--site", str(site.root), "pause", "on", "south")
+    assert (done.returncode, "not one of the backends: north" in done.stderr) == (2, True)
+    assert program("manage", "--site", str(site.root), "pause", "on", "north").returncode == 0
+    assert "usage" in program("manage", "--site", str(site.root), "usage", "--help").stdout
+
+
+def test_a_site_that_is_not_there_is_a_sentence(tmp_path):
+    done = program("manage", "--site", str(tmp_path), "pause", "on", "north")
+    assert (done.returncode, done.stderr[:17]) == (1, "Error: no site in")
+    assert "--site needs a command" in program("manage", "--site", str(tmp_path)).stderr
 
 
 @pytest.mark.parametrize("part", ["controller", "web"])

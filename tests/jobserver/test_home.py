@@ -1,7 +1,15 @@
 """The first page and the health checks."""
 
 import pytest
-from tests.support.jobserver import add_backend, add_person, browse
+from tests.support.jobserver import (
+    add_backend,
+    add_person,
+    add_project,
+    add_request,
+    add_run,
+    add_workspace,
+    browse,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -30,3 +38,13 @@ def test_the_mark_is_where_browsers_look_for_it() -> None:
 def test_health() -> None:
     assert browse().get("/health-check/").json() == {"status": "ok"}
     assert browse().get("/readyz").json() == {"status": "ready"}
+
+
+def test_what_failed_in_a_project_that_one_has_left_shows_no_more() -> None:
+    person, north = add_person("ann"), add_backend("north")
+    for slug, is_listed in (("open", True), ("secret", False)):
+        workspace = add_workspace(add_project(slug, north, is_listed=is_listed), f"{slug}-study")
+        add_request(add_run(workspace, person), north, status="failed")
+    page = browse(person).get("/").content.decode()
+    assert "open-study" in page
+    assert "secret-study" not in page

@@ -7,7 +7,7 @@ from tests.support.jobserver import add_person, browse
 
 from carrel.jobserver.accounts import has_second_factor
 from carrel.jobserver.models import AuditEvent, User
-from carrel.jobserver.rights.persons import rights_of
+from carrel.jobserver.rights.persons import person_named, rights_of
 from carrel.units.settings import SettingsError
 from carrel.web.sign_in import sign_in_settings
 
@@ -199,3 +199,13 @@ class TestGitHub:
         github.sign_in(client, site, **instead)
         assert "_auth_user_id" not in client.session
         assert not User.objects.exists()
+
+
+@pytest.mark.parametrize("username", ["ann@example.org", "ann＠example.org"])
+def test_a_username_that_looks_like_somebody_elses_address_is_not_taken(issuer, username):
+    """At many a provider people choose it themselves; whoever gives rights to an address means its owner."""
+    oidc.tell(issuer, "u-9", email="eve@example.org", email_verified=True, preferred_username=username)
+    oidc.sign_in(Client(), "u-9")
+    eve = User.objects.get()
+    assert "@" not in eve.username
+    assert person_named("ann@example.org") is None

@@ -130,6 +130,7 @@ def managed(words: list[str]) -> Iterator[str]:
     from django.core.management import get_commands, load_command_class
 
     django.setup()
+    words = words[2:] if words[:1] == ["--site"] else words
     if not words or PLACEHOLDER.match(words[0]) or words[0] == "help":
         return
     if words[0] not in get_commands():

@@ -1,22 +1,39 @@
 """`carrel manage`, `agent`, `controller` and `web`: the parts of an installation, each as its own process."""
 
 import sys
+from pathlib import Path
 
 import click
+
+from carrel.units.words import split_list
 
 PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 
 
-@click.command(context_settings=PASS_ON)
+@click.command(context_settings={**PASS_ON, "allow_interspersed_args": False})
+@click.option("--site", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+              help="Run it on the site that `carrel up` has in DIR.")  # fmt: skip
 @click.argument("arguments", metavar="COMMAND [ARGS]...", nargs=-1, type=click.UNPROCESSED)
-def manage(arguments: tuple[str, ...]) -> None:
-    """Run a management command of the controller (migrate, pause, ...); `carrel manage help` lists them."""
+def manage(site: Path | None, arguments: tuple[str, ...]) -> None:
+    """Run a management command (migrate, pause, init, ...) of what CARREL_APPS names, which is a controller unless it
+    is set; `carrel manage help` lists them."""
     import os
 
+    from carrel.cli.managing import misplaced, site_environment
+    from carrel.site.layout import SiteError
     from carrel.units.privacy import close_to_others
 
     close_to_others()
     os.environ["DJANGO_SETTINGS_MODULE"] = "carrel.web.settings"
+    if site is not None:
+        if not arguments:
+            raise click.UsageError("--site needs a command behind DIR: carrel manage --site .carrel pause on north")
+        try:
+            os.environ.update(site_environment(site, arguments[0]))
+        except SiteError as error:
+            raise click.ClickException(str(error)) from None
+    elif arguments and (problem := misplaced(arguments[0], split_list(os.environ.get("CARREL_APPS", "controller")))):
+        raise click.ClickException(problem)
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(["carrel manage", *arguments])

@@ -2,6 +2,7 @@
 
 import base64
 import time
+import unicodedata
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -131,8 +132,12 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
         sociallogin.email_addresses = []
 
     def populate_user(self, request: HttpRequest, sociallogin: Any, data: dict[str, Any]) -> Any:
-        """Take the name over as one field, no longer than it may be."""
+        """Take the name over as one field, no longer than it may be; and no username that looks like an address.
+
+        People choose it themselves at many a provider, and who gives rights to an address means its owner.
+        """
         user = super().populate_user(request, sociallogin, data)
+        user.username = "" if "@" in unicodedata.normalize("NFKC", user.username) else user.username
         parts = (data.get("first_name"), data.get("last_name"))
         user.fullname = str(data.get("name") or " ".join(filter(None, parts)) or user.username)[:200]
         return user

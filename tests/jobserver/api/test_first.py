@@ -137,6 +137,8 @@ def test_a_callback_hears_of_its_own_job_alone(
     assert (refused.status_code, refused.json()["detail"].startswith("callback_url: ")) == (400, True)
     made = ask(api, ann, "POST", "/jobs/", json={**job, "callback_url": "https://bot.example.org/slack"})
     assert (made.status_code, made.json()["callback_url"]) == (201, "https://bot.example.org/slack")
+    of_others = ask(api, add_person("bob"), "GET", f"/jobs/{made.json()['id']}/")
+    assert (of_others.status_code, of_others.json()["callback_url"]) == (200, "")
     ask(api, ann, "POST", "/jobs/", json=job)
     for request in JobRequest.objects.all():
         with transaction.atomic():

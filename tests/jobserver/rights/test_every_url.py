@@ -100,7 +100,8 @@ def expected(page: Page, visitor: Visitor) -> str:
     """`sign in`, `not found`, `refused` or `open`."""
     if page.access.signed_in and not visitor.is_known:
         return "sign in"
-    if ":project>" in page.path and not visitor.may_know_the_project():
+    # The person whom addresses name has run in this project alone.
+    if (":project>" in page.path or ":username>" in page.path) and not visitor.may_know_the_project():
         return "not found"
     permission = page.access.permission
     return "open" if permission is None or visitor.holds(permission, page) else "refused"
@@ -203,3 +204,17 @@ def test_the_page_of_rights_is_what_the_code_says():
     page = Path(__file__).parents[3] / "docs" / "reference" / "job-server-rights.md"
     command = "python -m carrel.jobserver.rights_page > docs/reference/job-server-rights.md"
     assert page.read_text() == rights_page.page(), command
+
+
+@pytest.mark.parametrize("visitor", [Visitor("stranger", is_known=False), Visitor("person without a role")])
+def test_no_page_tells_outsiders_who_has_an_account(visitor, parts):
+    """No answer depends on whether there is such a person, of whom nothing is public."""
+    client = client_of(visitor)
+    rows.add_person("silent")
+    named = [page for page in ALL_PAGES if ":username>" in page.path]
+    assert {"person-log", "staff-person", "project-member"} <= {page.name for page in named}
+    statuses = {
+        page.name: [client.get(address(page, {**parts, "username": name})).status_code for name in ("silent", "nobody")]
+        for page in named
+    }
+    assert [name for name, (silent, nobody) in statuses.items() if silent != nobody] == []

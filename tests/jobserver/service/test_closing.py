@@ -13,6 +13,7 @@ from tests.support.jobserver import add_backend, add_job, add_person, add_projec
 from carrel.jobserver import settings
 from carrel.jobserver.models import AuditEvent, Job, Project, Release, ReleaseFile, RunGroup, User, Workspace
 from carrel.jobserver.service import closing
+from carrel.jobserver.service.projects import create_workspace
 
 pytestmark = pytest.mark.django_db
 LONG_AGO = timezone.now() - timedelta(days=4000)
@@ -57,6 +58,16 @@ def test_it_is_deleted_with_all_that_it_ran_and_released(site: tuple[Project, Us
     assert event.old["workspaces"] == ["study-alpha"]
     assert event.old["purpose"] == "To see"
     assert AuditEvent.objects.filter(action="release_file.deleted").count() == 1
+
+
+def test_the_name_of_a_deleted_workspace_is_never_given_again(site: tuple[Project, User, ReleaseFile]) -> None:
+    """Backends keep the outputs in a folder of this name, which another project would come to read."""
+    project, staff, _ = site
+    closing.delete_project(project, staff)
+    assert AuditEvent.objects.get(action="workspace.deleted").subject == "study-alpha"
+    for name in ("study-alpha", " Study-Alpha "):
+        with pytest.raises(ValidationError, match="that is deleted"):
+            create_workspace(Project.objects.get(slug="other"), name, "", "main", "", staff)
 
 
 def test_what_must_not_be_deleted(site: tuple[Project, User, ReleaseFile]) -> None:

@@ -12,10 +12,15 @@ from hypothesis.extra.django import TestCase
 from tests.support.jobserver import add_backend, add_job, add_person, add_project, add_request, add_run, add_workspace
 
 from carrel.jobserver.models import Job, JobRequest, JobStatusChange, OutgoingMessage
+from carrel.jobserver.queries.logs import outcome_condition
 from carrel.jobserver.runs.derivation import FAILED_BY_JOB, FINAL_REQUEST_STATUSES, derived_status
 from carrel.jobserver.runs.reported import ReportedJob
+from carrel.jobserver.service import notifications
 from carrel.jobserver.service.jobs import RecordedJobs, record_jobs
-from carrel.jobserver.service.requests import withdraw_refused
+from carrel.jobserver.service.requests import set_outcome, withdraw_refused
+from carrel.jobserver.service.usage import totals_of
+from carrel.jobserver.views.home import unanswered_failures
+from carrel.jobserver.views.runs import failed_actions
 
 T0 = datetime(2026, 5, 3, 9, 0, tzinfo=UTC)
 CODES = {"pending": "created", "running": "executing", "succeeded": "succeeded", "failed": "nonzero_exit"}
@@ -212,3 +217,34 @@ def test_nothing_ends_while_some_of_its_jobs_are_not_known(request_row: JobReque
     assert request_row.status == "unknown"
     record_jobs(request_row, [report(request_row, "a", "succeeded")], complete=complete)
     assert request_row.status == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("codes", "cancelled_actions", "outcome"),
+    [
+        (["cancelled_by_user", "cancelled_by_user"], [], "cancelled"),
+        (["cancelled_by_user", "nonzero_exit"], ["a"], "failed"),
+        (["nonzero_exit"], ["a"], "failed"),
+        ([], ["a"], "cancelled"),
+        ([], [], "failed"),
+    ],
+)
+def test_what_somebody_cancelled_is_no_failure_anywhere(
+    request_row: JobRequest, codes: list[str], cancelled_actions: list[str], outcome: str
+) -> None:
+    request_row.cancelled_actions = cancelled_actions
+    request_row.save()
+    jobs = [report(request_row, f"a{n}", "failed", 60, status_code=code) for n, code in enumerate(codes)]
+    record_jobs(request_row, jobs, complete=False)
+    if not codes:
+        set_outcome(request_row, "failed", "It has no jobs")
+    request_row.refresh_from_db()
+    assert (request_row.status, request_row.outcome) == ("failed", outcome)
+    assert list(JobRequest.objects.filter(outcome_condition([outcome]))) == [request_row]
+    other = {"failed": "cancelled", "cancelled": "failed"}[outcome]
+    assert not JobRequest.objects.filter(outcome_condition([other]))
+    assert bool(notifications.standing_of([request_row]).failures) is (outcome == "failed")
+    assert unanswered_failures(request_row.created_by).exists() is (outcome == "failed")
+    assert sum(row["failed"] for row in totals_of(T0.date())) == codes.count("nonzero_exit")
+    again = failed_actions([request_row])[request_row.backend.slug]
+    assert len(again) == codes.count("nonzero_exit")

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.utils import timezone
 from tests.jobserver.service.test_jobs import new_request, report
-from tests.support.jobserver import add_person, add_project, add_run, add_workspace
+from tests.support.jobserver import START, add_person, add_project, add_run, add_workspace
 from tests.support.receivers import Calls, Mailbox, mail_server, webhook_receiver
 
 from carrel.jobserver import settings as own_settings
@@ -110,6 +110,13 @@ class TestMail:
         one, other = mailbox.messages
         assert one["Message-ID"] == other["Message-ID"]
         assert one["Message-ID"].endswith("@example.org>")
+
+    def test_another_message_of_the_same_name_has_another_id(self) -> None:
+        """Where yesterday's database was restored, numbers of runs come again; receivers drop what they had before."""
+        messages = [
+            OutgoingMessage(key="webhook:1:run.ended:7", created_at=START + timedelta(days=day)) for day in (0, 1)
+        ]
+        assert len({outbox.delivery_id(message) for message in messages}) == 2
 
     def test_a_name_with_a_line_end_adds_no_header(self, mailbox: Mailbox) -> None:
         OutgoingMessage.objects.create(

@@ -8,7 +8,7 @@ from tests.support.jobserver import add_backend, add_person, add_project
 
 from carrel.jobserver.models import AuditEvent, Organisation, Requirement, Role, RoleAssignment
 from carrel.jobserver.rights.permissions import Permission
-from carrel.jobserver.rights.persons import rights_of
+from carrel.jobserver.rights.persons import person_named, rights_of
 from carrel.jobserver.service import backends, people
 
 pytestmark = pytest.mark.django_db
@@ -178,3 +178,19 @@ def test_a_backend_is_hidden_until_it_is_listed() -> None:
     assert actions() == ["backend.created", "backend.changed"]
     with pytest.raises(ValidationError):
         backends.create_backend({"slug": "new", "name": "New"}, "command line")
+
+
+def test_nobody_is_taken_for_another_whose_address_their_username_is() -> None:
+    """By this name people are added to projects, and sign in inside backends."""
+    ann = add_person("ann", email="ann@example.org")
+    assert [person_named(text) for text in ("ann", " Ann@Example.ORG ", "", "nobody")] == [ann, ann, None, None]
+    with pytest.raises(ValidationError, match="the address of another account"):
+        people.create_person({"username": "Ann@example.org", "fullname": "Eve", "email": None}, "command line")
+    add_person("ann@example.org", email="eve@example.org")
+    assert person_named("ann@example.org") is None
+
+
+def test_a_name_holds_no_character_that_changes_what_stands_beside_it() -> None:
+    person = add_person("eve", fullname="\u202eee\x1b[1mL nnA\u2066 ")
+    assert person.fullname == "ee[1mL nnA"
+    assert add_person("omid", fullname="علی‌رضا").fullname == "علی‌رضا"

@@ -16,6 +16,8 @@ from carrel.jobserver.models import AuditEvent, Organisation, Project, Redirect,
 from carrel.jobserver.project_urls import PROJECT_PAGES
 from carrel.jobserver.service import projects
 from carrel.jobserver.service.names import RESERVED_SLUGS, RESERVED_WORKSPACE_NAMES, check_slug
+from carrel.jobserver.service.schedules import create_schedule
+from carrel.jobserver.service.webhooks import add_webhook
 
 pytestmark = pytest.mark.django_db
 
@@ -90,6 +92,10 @@ def test_a_closed_project_changes_no_more() -> None:
         projects.set_workspace_archived(workspace, True, person)
     with pytest.raises(ValidationError, match="closed"):
         projects.create_workspace(project, "fine", "", "main", "", person)
+    with pytest.raises(ValidationError, match="closed"):
+        create_schedule(workspace=workspace, person=person, cron="0 6 * * 1", actions={"north": ["run_all"]})
+    with pytest.raises(ValidationError, match="closed"):
+        add_webhook(project, "https://example.org/hook", person)
     projects.set_archived(project, False, person)
     project.refresh_from_db()
     assert not project.is_archived

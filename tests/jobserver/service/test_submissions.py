@@ -9,7 +9,15 @@ from django.utils import timezone
 from tests.support.jobserver import add_backend, add_job, add_person, add_project, add_request, add_run, browse
 from tests.support.studies import FILES, PROJECT, follow_study, make_study, study_site
 
-from carrel.jobserver.models import AuditEvent, JobRequest, ProjectDefinition, RunGroup
+from carrel.jobserver.models import (
+    AuditEvent,
+    Backend,
+    CatalogueVersion,
+    JobRequest,
+    ProjectDefinition,
+    RunGroup,
+    Schedule,
+)
 from carrel.jobserver.service import submissions
 from carrel.jobserver.service.submissions import Submission, SubmissionError, submit
 
@@ -215,3 +223,29 @@ def test_codelists_out_of_date_forbid_what_reads_the_database(submission, repo):
 @pytest.mark.parametrize("key", ["", "a\0b", "k" * 65])
 def test_keys_that_cannot_be_stored(submission: Submission, key: str) -> None:
     assert "submission_key" in problems(replace(submission, submission_key=key))[""]
+
+
+@pytest.mark.parametrize("actions", [("run_all",), ("run_all", "extract"), ("visits",), ("extract",)])
+def test_what_a_backend_has_no_data_for_runs_there_by_no_way_of_asking(submission, actions):
+    """`run_all` of a program or a schedule, or an action that needs another one, asks for no more than boxes can."""
+    tables = [{"name": "visits", "columns": [{"name": "patient_id"}]}]
+    document = {
+        "backend": "south",
+        "built": "2026-05-05",
+        "databases": [{"dialect": "duckdb", "data_sets": [{"name": "visits", "tables": tables}]}],
+    }
+    south = Backend.objects.get(slug="south")
+    CatalogueVersion.objects.create(backend=south, document=document, digest="d" * 64)
+    asked = replace(submission, actions={"north": actions, "south": actions})
+    refused = problems(asked)
+    assert set(refused) == {"south"}
+    assert "extract cannot run. south has no `plan`" in refused["south"]
+    assert submit(replace(asked, actions={"north": actions})).requests.count() == 1
+
+
+def test_nobody_takes_the_key_that_a_schedule_will_have(submission):
+    """Its time tells it beforehand: whoever had run something under it would have kept the scheduled run away."""
+    schedule = Schedule.objects.create(workspace=submission.workspace, created_by=submission.person, cron="0 6 * * 1")
+    key = f"schedule-{schedule.pk}-20261207T0600"
+    assert "scheduled runs" in problems(replace(submission, submission_key=key))[""]
+    assert submit(replace(submission, submission_key=key, schedule=schedule)).schedule == schedule

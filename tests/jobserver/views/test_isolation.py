@@ -1,16 +1,34 @@
 """Nothing of one backend ever shows under another, in any page of workspaces, runs and jobs, whatever was run where."""
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
+import pytest
+from django.test import Client
+from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
-from tests.support.jobserver import add_backend, add_job, add_person, add_project, add_request, add_run, add_workspace
+from tests.support.every_page import ALL_PAGES, address
+from tests.support.jobserver import (
+    add_backend,
+    add_job,
+    add_person,
+    add_project,
+    add_request,
+    add_run,
+    add_workspace,
+    browse,
+)
 
-from carrel.jobserver.models import Backend, Job, RunGroup, User, Workspace
+from carrel.jobserver.models import Backend, Job, Release, Role, RoleAssignment, RunGroup, Schedule, User, Workspace
 from carrel.jobserver.rights.access import CarrelRequest
 from carrel.jobserver.rights.persons import rights_of
+from carrel.jobserver.rights.scopes import Scope
+from carrel.jobserver.service.tokens import create_personal_token
 from carrel.jobserver.views.jobs import history_of
 from carrel.jobserver.views.run_rows import earlier_request, last_success, parts_of, requests_of
 
@@ -98,3 +116,74 @@ class TestBackendsAreApart(TestCase):
             assert before is None or before.backend_id == job.backend_id
             urls = {last.url.split("/")[-2] for last in history_of(request, job)["took"]}
             assert set(Job.objects.filter(identifier__in=urls).values_list("backend", flat=True)) == {job.backend_id}
+
+
+HIDDEN = re.compile("secretplace|Secret Place")
+
+
+def add_hidden_backend() -> dict[str, Any]:
+    """Rows of every kind that name a backend which outsiders do not know of; returns the parts of paths to them."""
+    north, hidden = add_backend("north"), add_backend("secretplace", name="Secret Place", is_listed=False)
+    project = add_project("alpha", north, hidden)
+    ann = add_person("ann", "ProjectDeveloper", project=project)
+    role = Role.objects.get(name="ProjectCollaborator")
+    RoleAssignment.objects.create(user=ann, role=role, project=project, backend=hidden)
+    workspace = add_workspace(project, "study")
+    only_there, both = add_run(workspace, ann), add_run(workspace, ann)
+    add_job(add_request(only_there, hidden, status="failed"), "extract", "failed")
+    add_job(add_request(both, hidden), "extract", "running")
+    request = add_request(both, north)
+    job = add_job(request, "extract")
+    release = Release.objects.create(workspace=workspace, backend=hidden, created_by=ann)
+    Schedule.objects.create(
+        workspace=workspace, created_by=ann, cron="0 6 * * 1", actions={"north": ["a"], "secretplace": ["a"]}
+    )
+    return {
+        "project": "alpha",
+        "workspace": "study",
+        "name": "study",
+        "run": both.pk,
+        "run_id": both.pk,
+        "only_there": only_there.pk,
+        "rap_id": request.identifier,
+        "job": job.identifier,
+        "identifier": job.identifier,
+        "backend": "north",
+        "slug": "north",
+        "username": "ann",
+        "pk": request.pk,
+        "prefix": job.identifier,
+        "release": release.pk,
+        "release_id": release.pk,
+    }
+
+
+def answers(client: Client, parts: dict[str, Any], headers: dict[str, str]) -> Iterator[tuple[str, int, str]]:
+    """Every page and every address of the API that is read: its path, status and text."""
+    document = client.get("/api/v2/openapi.json").json()
+    paths = [re.sub(r"\{(\w+)\}", lambda part: str(parts.get(part[1], "1")), path) for path in document["paths"]]
+    for path in [*(address(page, parts) for page in ALL_PAGES), "/status/?format=json", "/register/?format=json"]:
+        answer = client.get(path)
+        yield path, answer.status_code, answer.getvalue().decode(errors="replace")
+    for path in [*paths, f"/api/v2/runs/{parts['only_there']}", "/api/v2/runs?status=failed"]:
+        answer = client.get(path, headers=headers)
+        yield path, answer.status_code, answer.getvalue().decode(errors="replace")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("username", ["", "outsider"])
+def test_a_hidden_backend_is_named_on_no_page_and_at_no_address_of_the_api(username: str) -> None:
+    parts = add_hidden_backend()
+    person = add_person(username) if username else None
+    headers = {}
+    if person:
+        ends_at = timezone.now() + timedelta(days=1)
+        headers["Authorization"] = f"Bearer {create_personal_token(person, 'all', list(Scope), ends_at, person)}"
+    texts = {path: (status, text) for path, status, text in answers(browse(person), parts, headers)}
+    opened = [path for path, (status, _) in texts.items() if status == 200]
+    assert {"/alpha/", "/alpha/study/releases/", "/alpha/study/schedules/", "/runs/"} <= set(opened)
+    assert [path for path, (_, text) in texts.items() if HIDDEN.search(text)] == []
+    if person:
+        assert texts["/api/v2/runs"][0] == 200
+        assert '"count": 0' in texts["/api/v2/runs?status=failed"][1]
+        assert texts[f"/api/v2/runs/{parts['only_there']}"][0] == 404

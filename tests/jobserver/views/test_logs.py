@@ -142,3 +142,28 @@ def test_a_feed(scene: dict[str, JobRequest]) -> None:
     assert titles[0] == f"Failed: run {run} of costs on south"
     assert len(titles) == 2
     assert browse().get("/beta/visits/logs/feed/").status_code == 200
+
+
+def test_of_whom_nothing_is_public_only_themselves_and_staff_find_a_page(scene):
+    quiet = add_person("quiet", fullname="Quiet Person")
+    add_request(add_run(add_workspace(add_project("secret", is_listed=False), "w"), quiet), add_backend("west"))
+    staff = add_person("sam", "StaffAreaAdministrator")
+    for path in ("/users/quiet/", "/users/quiet/logs/"):
+        for person in (None, User.objects.get(username="ann")):
+            answer = browse(person).get(path)
+            assert (answer.status_code, "Quiet Person" in answer.content.decode()) == (404, False)
+        for person in (quiet, staff):
+            assert browse(person).get(path).status_code == 200
+    assert browse().get("/users/ann/logs/").status_code == 200
+
+
+def test_a_feed_of_names_and_messages_that_xml_cannot_hold() -> None:
+    north, odd = add_backend("north", name="nor\x0bth"), "bad \x1b[31mred \ufffe \x00"
+    project = add_project("alpha", north, name="al\x1bpha")
+    request = add_request(add_run(add_workspace(project, "w"), add_person("ann")), north, status="failed")
+    JobRequest.objects.update(status_message=odd.replace("\0", ""))
+    User.objects.update(fullname="An\x01n")
+    for path in ("/alpha/logs/feed/", "/alpha/w/logs/feed/"):
+        feed = browse().get(path)
+        assert feed.status_code == 200
+        assert f"run {request.run_id}" in "".join(ElementTree.fromstring(feed.content).itertext())

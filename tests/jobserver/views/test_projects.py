@@ -100,6 +100,15 @@ def test_a_lead_describes_the_project_and_nothing_else() -> None:
     assert b"Typed words" in answer.content
 
 
+def test_a_lead_comes_to_all_that_a_lead_does() -> None:
+    project = add_project("alpha")
+    lead = browse(add_person("ann", "ProjectLead", "ProjectDeveloper", project=project))
+    page = text(lead, "/alpha/")
+    for path in ("people/", "edit/", "webhooks/", "new-workspace/"):
+        assert f'href="/alpha/{path}"' in page
+        assert lead.get(f"/alpha/{path}").status_code == 200
+
+
 def test_who_may_not_is_told_which_right_is_missing() -> None:
     project = add_project("alpha")
     member = add_person("ann", "ProjectCollaborator", project=project)

@@ -56,7 +56,7 @@ def test_a_draft_goes_to_a_publisher_who_decides(
     assert f"survival, version 1. Published {day(timezone.now())}. Outputs of north; code at commit {COMMIT[:12]}." in (
         public
     )
-    assert f"http://testserver{url}" in public
+    assert f"{settings.JOBSERVER_URL}{url}" in public
     assert "Drafted by" not in public
     assert "Approved by" not in public
     assert f"{HOME}/published/{file.pk}/" in public
@@ -138,3 +138,35 @@ def test_what_a_publication_is_beside_its_files() -> None:
         address="https://x/",
     )
     assert f"Outputs of north and south; code at commit {'a' * 12} and {'b' * 12}. https://x/" in said
+
+
+def test_the_public_reads_no_reason_of_a_decision_that_no_longer_holds(workspace: Workspace, checker: User) -> None:
+    """Why it was rejected before, or taken back, tells what was wrong with it: that is for its people."""
+    author = add_person("ann", "ProjectDeveloper", project=workspace.project)
+    publisher = add_person("pat", "OutputPublisher")
+    file = release(workspace, checker, "north", "t.csv")
+    for decide in (publications.reject, publications.unpublish):
+        snapshot = publications.draft(workspace, [file.pk], author, author)
+        if decide is publications.unpublish:
+            publications.approve(snapshot, publisher, publisher)
+        decide(snapshot, "Row three names one person.", publisher, publisher)
+    snapshot = publications.draft(workspace, [file.pk], author, author)
+    publications.approve(snapshot, publisher, publisher)
+    url = f"{HOME}/snapshots/{snapshot.pk}/"
+    assert "Row three" not in browse().get(url).content.decode()
+    assert browse(author).get(url).content.decode().count("Row three") == 2
+
+
+@pytest.mark.parametrize(("is_listed", "kept"), [(True, "public, no-cache"), (False, "private, no-store")])
+def test_caches_that_others_share_keep_only_what_everybody_may_open(
+    workspace: Workspace, checker: User, is_listed: bool, kept: str
+) -> None:
+    project = workspace.project
+    project.is_listed = is_listed
+    project.save()
+    author = add_person("ann", "ProjectDeveloper", project=project)
+    publisher = add_person("pat", "OutputPublisher")
+    file = release(workspace, checker, "north", "t.csv")
+    publications.approve(publications.draft(workspace, [file.pk], author, author), publisher, publisher)
+    answer = browse(author).get(f"{HOME}/published/{file.pk}/")
+    assert (b"".join(answer.streaming_content), answer["Cache-Control"]) == (b"a,b\n", kept)

@@ -17,6 +17,7 @@ from tests.support.jobserver import (
 
 from carrel.jobserver.backend_standing import hour_spans, standing_of
 from carrel.jobserver.models import Backend, BackendHour
+from carrel.jobserver.service.backend_states import record_states
 from carrel.pages.charts import StateSpan
 from carrel.pages.frame import BackendState
 
@@ -40,6 +41,20 @@ def backend_of(**fields: object) -> Backend:
 )
 def test_how_a_backend_stands(fields: dict[str, object], word: str) -> None:
     assert standing_of(backend_of(**fields), NOON).word == word
+
+
+@pytest.mark.django_db
+def test_a_clock_that_is_ahead_leaves_no_dead_backend_up() -> None:
+    """Its controller has told of a time to come and then no more: an hour later the backend is missing."""
+    backend, now = add_backend("north"), timezone.now()
+    ahead = f"{now + timedelta(days=3):%Y-%m-%dT%H:%M:%SZ}"
+    state = {"slug": "north", "last_seen": ahead, "paused": {"status": "off", "since": None}}
+    maintenance = {"status": "off", "since": None, "type": None}
+    record_states("default", [{**state, "db_maintenance": maintenance}])
+    backend.refresh_from_db()
+    assert backend.status_at is not None
+    assert standing_of(backend, now).word == "Up"
+    assert standing_of(backend, now + timedelta(hours=1)).word == "Missing"
 
 
 def hour(at: datetime, **counts: int) -> BackendHour:

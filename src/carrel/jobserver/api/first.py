@@ -221,6 +221,7 @@ def job_create(caller: ApiRequest) -> JsonResponse:
             actions={backend: (action,)},
             force=frozenset([backend] if body.get("force_run_dependencies") is True else ()),
             submission_key=secrets.token_hex(16),
+            has_second_factor=caller.token is not None and caller.token.with_second_factor,
         )
         run = submit(submission, caller)
     except WebhookRefused as error:
@@ -262,7 +263,10 @@ def job_out(caller: ApiRequest, row: JobRequest) -> dict[str, Any]:
         "outputs": [],
         "workspace": workspace_out(caller, row.workspace),
         "workspace_id": row.workspace_id,
-        "callback_url": next((hook.url for hook in row.run.callbacks.all()), ""),
+        # Programs put secrets into such addresses: whoever asked for the run knows it, and nobody else.
+        "callback_url": next(
+            (hook.url for hook in row.run.callbacks.all() if hook.created_by_id == caller.user.pk), ""
+        ),
         "needed_by": None,
         "created_at": iso(row.created_at),
         "started_at": iso(min(starts)) if starts else None,

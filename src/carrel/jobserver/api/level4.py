@@ -15,7 +15,7 @@ from carrel.jobserver.models import Backend, User, Workspace
 from carrel.jobserver.models.projects import ProjectStatus
 from carrel.jobserver.rights.grants import Rights
 from carrel.jobserver.rights.permissions import Permission
-from carrel.jobserver.rights.persons import rights_of
+from carrel.jobserver.rights.persons import person_named, rights_of
 from carrel.jobserver.service.airlock import read_event, take_event
 from carrel.jobserver.service.tokens import use_level4_token
 from carrel.messages.level4 import Level4Person, ProjectDetails, SignedIn, SignIn, WorkspaceDetails
@@ -37,8 +37,7 @@ class EventTaken(BaseModel):
 def authenticate(request: HttpRequest, body: SignIn) -> Level4Person:
     """Sign a member of the backend in by three words, which are used up by it."""
     backend = cast(Backend, caller_of(request).backend)
-    name = body.user.strip()
-    person = User.objects.filter(Q(username=normal(name)) | Q(email=name.lower())).first()
+    person = person_named(body.user)
     # Who may not sign in is not told apart from who has the words wrong.
     if person is None or not may_sign_in(person, backend) or not use_level4_token(person, body.token, request):
         raise ApiRefusal(403, BAD_SIGN_IN)

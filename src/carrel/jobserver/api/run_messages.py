@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from carrel.jobserver.models.runs import RequestStatus
+from carrel.jobserver.models.runs import OUTCOMES
 from carrel.messages.rap import COMMIT_PATTERN
 from carrel.units.limits import MAX_ACTION_NAME, MAX_ACTIONS, MAX_BACKEND_NAME, MAX_BACKENDS
 
@@ -79,7 +79,7 @@ class JobOut(BaseModel):
     backend: str
     action: str
     run_command: str
-    status: Literal["pending", "running", "succeeded", "failed"]
+    status: Literal["pending", "running", "succeeded", "failed", "cancelled"]
     status_code: str
     status_message: str
     next_step: str = Field(description="What the status code asks for, in words; empty for a code of another system")
@@ -93,7 +93,7 @@ class RequestOut(BaseModel):
 
     rap_id: str = Field(examples=["abcdefghij234567"])
     backend: str
-    status: str = Field(description=", ".join(RequestStatus.values))
+    status: str = Field(description=", ".join(OUTCOMES))
     status_message: str
     requested_actions: list[str]
     cancelled_actions: list[str]

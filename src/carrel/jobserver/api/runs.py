@@ -3,9 +3,9 @@
 import hashlib
 import secrets
 import threading
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
-from django.db.models import Prefetch
+from django.db.models import Exists, OuterRef, Prefetch
 from django.http import HttpRequest, HttpResponse
 from ninja import Header, Query, Router
 from ninja.responses import Status
@@ -34,6 +34,7 @@ from carrel.jobserver.api.run_messages import (
 from carrel.jobserver.api.workspaces import workspace_of
 from carrel.jobserver.models import Job, JobRequest, RunGroup, Workspace
 from carrel.jobserver.models.projects import NotifyWhen
+from carrel.jobserver.queries.logs import outcome_condition
 from carrel.jobserver.rights.scopes import Scope
 from carrel.jobserver.rights.visibility import visible_backends, visible_projects
 from carrel.jobserver.runs.derivation import FINAL_REQUEST_STATUSES
@@ -113,7 +114,7 @@ def start_run(
     caller = caller_of(request)
     unique = f"api:{caller.user.pk}:{name}:{idempotency_key or secrets.token_hex(16)}"
     submission = submission_of(caller, name, body, hashlib.sha256(unique.encode()).hexdigest())
-    existing = RunGroup.objects.filter(submission_key=submission.submission_key).first()
+    existing = RunGroup.objects.filter(submission_key=submission.submission_key, created_by=caller.user).first()
     run = existing or refusing(lambda: submit(submission, caller))
     if existing and differs(existing, body):
         raise ApiRefusal(409, f"This key made run {existing.pk} before, which asked for something else.")
@@ -136,8 +137,8 @@ def run_list(
     if workspace:
         rows = rows.filter(workspace__name=workspace)
     if backend or status:
-        by = {"backend__slug": backend, "status": status}
-        matching = requests.filter(**{name: value for name, value in by.items() if value})
+        matching = requests.filter(backend__slug=backend) if backend else requests
+        matching = matching.filter(outcome_condition([status])) if status else matching
         rows = rows.filter(pk__in=matching.values("run"))
     shown: Prefetch[str] = Prefetch("requests", requests.select_related("backend"))
     in_order = rows.select_related("workspace", "created_by").prefetch_related(shown).order_by("-id")
@@ -149,7 +150,7 @@ def run_list(
             commit=row.commit,
             created_by=row.created_by.username,
             created_at=row.created_at,
-            statuses={part.backend.slug: part.status for part in row.requests.all()},
+            statuses={part.backend.slug: part.outcome for part in row.requests.all()},
         )
         for row in page
     ]
@@ -293,8 +294,10 @@ def forecast_of(entry: Entry) -> ActionForecast:
 
 
 def visible_run_groups(caller: ApiRequest) -> Any:
-    """Return the runs of workspaces that the caller may know of."""
-    return RunGroup.objects.filter(workspace__project__in=visible_projects(caller.person, caller.rights).values("pk"))
+    """Return the runs of projects and on backends that the caller may know of, as the site's pages do."""
+    projects = visible_projects(caller.person, caller.rights).values("pk")
+    parts = JobRequest.objects.filter(backend__in=visible_backends(caller.person, caller.rights).values("pk"))
+    return RunGroup.objects.filter(Exists(parts.filter(run=OuterRef("pk"))), workspace__project__in=projects)
 
 
 def run_of(caller: ApiRequest, run_id: int) -> RunGroup:
@@ -351,7 +354,7 @@ def request_out(part: JobRequest) -> RequestOut:
     return RequestOut(
         rap_id=part.identifier,
         backend=part.backend.slug,
-        status=part.status,
+        status=part.outcome,
         status_message=part.status_message,
         requested_actions=part.requested_actions,
         cancelled_actions=part.cancelled_actions,
@@ -369,7 +372,7 @@ def job_out(row: Job) -> JobOut:
         backend=row.backend.slug,
         action=row.action,
         run_command=row.run_command,
-        status=row.status,
+        status=cast(Any, row.outcome),
         status_code=row.status_code,
         status_message=row.status_message,
         next_step=status.next_step if status else "",

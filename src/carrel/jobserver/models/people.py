@@ -1,5 +1,6 @@
 """Who uses the site: accounts, organisations, training and agreements, tokens of persons."""
 
+import re
 import unicodedata
 from typing import Any, ClassVar
 
@@ -10,6 +11,8 @@ from django.utils import timezone
 from carrel.jobserver.models.constraints import both_or_neither
 
 NAME_LENGTH = 200
+UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Control characters, and those that turn the order of what stands beside them: no name needs any."""
 
 
 class UserManager(BaseUserManager["User"]):
@@ -56,7 +59,7 @@ class User(AbstractBaseUser):
         """Names are compared in one form only: NFKC for usernames, lower case for addresses."""
         self.username = unicodedata.normalize("NFKC", self.username)
         self.email = self.email.strip().lower() or None if self.email else None
-        self.fullname = self.fullname.strip() or self.username
+        self.fullname = UNSEEN.sub("", self.fullname).strip() or self.username
         super().save(*args, **kwargs)
 
     def get_full_name(self) -> str:

@@ -9,6 +9,7 @@ from django.utils import timezone
 from carrel.jobserver.models.backends import Backend
 from carrel.jobserver.models.people import NAME_LENGTH, User
 from carrel.jobserver.models.projects import NotifyWhen, Workspace
+from carrel.jobserver.runs.derivation import CANCELLED, job_outcome
 
 RAP_ID_LENGTH = 16
 
@@ -105,6 +106,8 @@ class RequestStatus(models.TextChoices):
     UNKNOWN_ERROR_CREATING_JOBS = "unknown_error_creating_jobs", "Not known to the controller yet"
 
 
+OUTCOMES = (*RequestStatus.values, CANCELLED)
+"""What people are told of a request (`JobRequest.outcome`)."""
 ACTIVE_STATUSES = (
     RequestStatus.PENDING,
     RequestStatus.RUNNING,
@@ -130,6 +133,8 @@ class JobRequest(models.Model):
     """By action, the identifier of the job whose outputs the plan reused when the run was asked for."""
     status = models.CharField(max_length=40, choices=RequestStatus, default=RequestStatus.PENDING)
     status_message = models.TextField(blank=True, default="")
+    was_cancelled = models.BooleanField(default=False)
+    """It has failed only since somebody cancelled (`failed_by_cancelling`). Stored, so that lists can be filtered."""
     created_at = models.DateTimeField(default=timezone.now)
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="requests")
     updated_at = models.DateTimeField(default=timezone.now)
@@ -153,6 +158,11 @@ class JobRequest(models.Model):
 
     def __str__(self) -> str:
         return self.identifier
+
+    @property
+    def outcome(self) -> str:
+        """Its status as people are told of it: the contract's, but `cancelled` where it only was cancelled."""
+        return CANCELLED if self.was_cancelled else self.status
 
 
 class Cancellation(models.Model):
@@ -212,6 +222,11 @@ class Job(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.identifier}"
+
+    @property
+    def outcome(self) -> str:
+        """Its status as people are told of it: `cancelled` is none of the contract's."""
+        return job_outcome(self.status, self.status_code)
 
 
 class JobStatusChange(models.Model):

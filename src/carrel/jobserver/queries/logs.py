@@ -1,16 +1,17 @@
 """The logs of runs: one row per request, filtered in SQL, with few questions however many rows there are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
 from django.db.models import Count, Q, QuerySet
 
 from carrel.jobserver.models import Backend, Job, JobRequest, RunGroup, User, Workspace
-from carrel.jobserver.models.runs import RequestStatus
+from carrel.jobserver.models.runs import OUTCOMES
 from carrel.jobserver.queries.prefixes import begins_with
 from carrel.jobserver.rights.grants import Rights
 from carrel.jobserver.rights.visibility import visible_backends, visible_projects
+from carrel.jobserver.runs.derivation import CANCELLED
 
 MAX_WORDS = 200
 """Characters of a text that is searched for."""
@@ -48,7 +49,7 @@ class LogFilters:
         return cls(
             text=one["q"],
             backends=tuple(filter(None, values.get("backend") or ())),
-            statuses=tuple(status for status in values.get("status") or () if status in RequestStatus.values),
+            statuses=tuple(status for status in values.get("status") or () if status in OUTCOMES),
             username=one["user"],
             workspace=one["workspace"],
             action=one["action"],
@@ -97,12 +98,18 @@ def rows_of(requests: Sequence[JobRequest]) -> list[LogRow]:
     return list(rows.values())
 
 
+def outcome_condition(outcomes: Collection[str]) -> Q:
+    """Return the condition that a request's outcome is among these."""
+    condition = Q(status__in=[outcome for outcome in outcomes if outcome != CANCELLED], was_cancelled=False)
+    return condition | Q(was_cancelled=True) if CANCELLED in outcomes else condition
+
+
 def _condition(filters: LogFilters) -> Q:
     condition = Q()
     if filters.backends:
         condition &= Q(backend__slug__in=filters.backends)
     if filters.statuses:
-        condition &= Q(status__in=filters.statuses)
+        condition &= outcome_condition(filters.statuses)
     if filters.username:
         condition &= Q(created_by__username=filters.username)
     if filters.workspace:

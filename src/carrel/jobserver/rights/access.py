@@ -20,7 +20,7 @@ from carrel.jobserver.models.audit import SECURITY
 from carrel.jobserver.rights.grants import Rights
 from carrel.jobserver.rights.permissions import Permission
 from carrel.jobserver.rights.persons import rights_of
-from carrel.jobserver.rights.visibility import visible_backends, visible_projects
+from carrel.jobserver.rights.visibility import visible_backends, visible_persons, visible_projects
 from carrel.jobserver.service.audit import record
 from carrel.pages.errors import bad_request, error_page
 
@@ -164,7 +164,7 @@ def rows_of(request: CarrelRequest, parts: dict[str, Any]) -> dict[str, Any]:
         backends = visible_backends(request.person, request.rights)
         rows["job"] = _only(jobs.filter(backend__in=backends), identifier=parts["job"])
     if "username" in parts:
-        rows["username"] = _only(User.objects.all(), username=parts["username"])
+        rows["username"] = _only(visible_persons(request.person, request.rights), username=parts["username"])
     return rows
 
 

@@ -1,5 +1,8 @@
 """The rights of an account, read from its rows: at most two questions to the database."""
 
+import unicodedata
+
+from django.db.models import Q
 from django.utils import timezone
 
 from carrel.jobserver.models import PersonRequirement, RoleAssignment, User
@@ -30,3 +33,14 @@ def rights_of(user: User | None) -> Rights:
     for record in records:
         latest[record.requirement.slug] = HeldRequirement(record.requirement.slug, record.expires_on)
     return Rights(grants, tuple(latest.values()), today)
+
+
+def person_named(text: str) -> User | None:
+    """Return the account of this username or address; None where nobody has it, or where it names two accounts.
+
+    A username may look like somebody else's address: nobody is taken for another by it.
+    """
+    name = text.strip()
+    named = Q(username=unicodedata.normalize("NFKC", name)) | Q(email=name.lower())
+    persons = list(User.objects.filter(named)[:2]) if name else []
+    return persons[0] if len(persons) == 1 else None

@@ -1,10 +1,10 @@
-"""What a person may see of backends and projects: the one place that lists ask, so that nothing hidden shows in any."""
+"""What a person may see of backends, projects and people: the one place that lists ask, so nothing hidden shows."""
 
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from carrel.jobserver.models import Backend, Project, User
+from carrel.jobserver.models import Backend, JobRequest, Project, ProjectMembership, User
 from carrel.jobserver.rights.grants import Rights
 from carrel.jobserver.rights.permissions import Permission
 
@@ -36,6 +36,24 @@ def visible_projects(user: User | None, rights: Rights) -> QuerySet[Project]:
     if user is not None and user.is_authenticated:
         shown |= Q(pk__in=Project.objects.filter(memberships__user=user).values("pk"))
     return projects.filter(shown)
+
+
+def visible_persons(user: User | None, rights: Rights) -> QuerySet[User]:
+    """Return the accounts that this person may know of; nobody else learns who has one.
+
+    Their own, those of the people of projects that they may know of, those who ran there on a backend that they may
+    know of; those who manage people know of all.
+    """
+    if rights.holds(Permission.USER_MANAGE):
+        return User.objects.all()
+    projects = visible_projects(user, rights).values("pk")
+    memberships = ProjectMembership.objects.filter(user=OuterRef("pk"), project__in=projects)
+    requests = JobRequest.objects.filter(
+        created_by=OuterRef("pk"), workspace__project__in=projects, backend__in=visible_backends(user, rights)
+    )
+    copiloted = Project.objects.filter(copilot=OuterRef("pk"), pk__in=projects)
+    own = Q(pk=user.pk) if user is not None and user.is_authenticated else Q(pk=None)
+    return User.objects.filter(own | Exists(memberships) | Exists(requests) | Exists(copiloted))
 
 
 def of_visible(prefix: str, values: QuerySet[Any]) -> Q:

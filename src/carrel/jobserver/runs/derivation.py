@@ -3,12 +3,14 @@
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from carrel.jobs.statuses import State
+from carrel.jobs.statuses import State, StatusCode
 
 FINAL_JOB_STATUSES = frozenset({State.SUCCEEDED.value, State.FAILED.value})
 PENDING, SUCCEEDED, FAILED, NOTHING_TO_DO = "pending", "succeeded", "failed", "nothing_to_do"
 """Statuses of a request, as plain texts (`RequestStatus` has them all)."""
 FINAL_REQUEST_STATUSES = frozenset({SUCCEEDED, FAILED, NOTHING_TO_DO})
+CANCELLED = "cancelled"
+"""What has failed by the contract's statuses, and has not by ours: somebody cancelled it."""
 FAILED_BY_JOB = "Failed due to job failure"
 
 
@@ -33,6 +35,18 @@ def derived_status(stored: str, job_statuses: Iterable[str]) -> str:
         if statuses & any_of:
             return result.value
     return "unknown"
+
+
+def job_outcome(status: str, status_code: str) -> str:
+    """Return how a job stands for people: its status, or `cancelled`, which the contract counts as failed."""
+    return CANCELLED if (status, status_code) == (State.FAILED, StatusCode.CANCELLED_BY_USER) else status
+
+
+def failed_by_cancelling(status: str, job_outcomes: Collection[str], cancelled_actions: Collection[str]) -> bool:
+    """Tell whether a request has failed only since somebody cancelled it: jobs of it, or all before there were any."""
+    if status != FAILED:
+        return False
+    return FAILED not in job_outcomes if CANCELLED in job_outcomes else not job_outcomes and bool(cancelled_actions)
 
 
 def has_ended_by_jobs(status: str, job_statuses: Collection[str]) -> bool:

@@ -48,7 +48,7 @@ class MatrixCell:
         """What the links that tick go by: `failed`, `never_ran`, `changed`."""
         if self.state is None:
             return "never_ran"
-        failed = "failed" if self.state.status == State.FAILED else ""
+        failed = "failed" if self.state.outcome == State.FAILED else ""
         return " ".join(filter(None, (failed, "changed" if self.note else "")))
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from carrel.jobs.models import LatestJob
 from carrel.jobs.statuses import State, StatusCode
+from carrel.jobserver.runs.derivation import job_outcome
 
 _CODE_OF_STATE = {
     State.PENDING: StatusCode.CREATED,
@@ -36,6 +37,11 @@ class ActionState:
     completed_at: datetime | None
     is_being_cancelled: bool = False
     """The controller has accepted to cancel it, and it has not ended yet."""
+
+    @property
+    def outcome(self) -> str:
+        """Its status as people are told of it."""
+        return job_outcome(self.status, self.status_code)
 
     @property
     def counts(self) -> bool:

@@ -44,7 +44,10 @@ def note_silence(controller: str) -> None:
 
 def record_state(backend: Backend, state: BackendStatus) -> None:
     """Store how one backend stands now, and count it in its hour."""
-    last_seen = utc_time(state.last_seen)
+    last_seen, now = utc_time(state.last_seen), timezone.now()
+    if last_seen is not None:
+        # By a clock that is ahead, a backend that has died would seem up until then.
+        last_seen = min(last_seen, now)
     is_paused, in_maintenance = state.paused.status == "on", state.db_maintenance.status == "on"
     with transaction.atomic():
         Backend.objects.filter(pk=backend.pk).update(
@@ -54,7 +57,7 @@ def record_state(backend: Backend, state: BackendStatus) -> None:
             in_maintenance=in_maintenance,
             maintenance_since=utc_time(state.db_maintenance.since) if in_maintenance else None,
             maintenance_kind=(state.db_maintenance.type or "") if in_maintenance else "",
-            status_at=timezone.now(),
+            status_at=now,
         )
         _count(backend, _standing(backend, last_seen, is_paused, in_maintenance))
 

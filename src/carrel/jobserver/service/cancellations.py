@@ -75,7 +75,9 @@ def ask_to_cancel(request: JobRequest, actions: Collection[str], actor: HttpRequ
             words = _what_happens_next(locked, chosen)
         point("jobserver.cancellation.stored")
     transaction.on_commit(wake)
-    request.refresh_from_db(fields=["status", "status_message", "cancelled_actions", "updated_at", "completed_at"])
+    request.refresh_from_db(
+        fields=["status", "status_message", "was_cancelled", "cancelled_actions", "updated_at", "completed_at"]
+    )
     return AskedToCancel(tuple(chosen), words)
 
 

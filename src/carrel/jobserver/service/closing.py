@@ -25,6 +25,7 @@ from carrel.jobserver.models import (
 from carrel.jobserver.models.runs import ACTIVE_STATUSES
 from carrel.jobserver.service.audit import record
 from carrel.jobserver.service.changes import of_fields, refuse
+from carrel.jobserver.service.projects import DELETED_WORKSPACE
 from carrel.jobserver.service.releases import delete_file
 
 KEPT_FIELDS = ("name", "number", "purpose", "approval_reference", "starts_on", "ends_on", "archived_at")
@@ -80,6 +81,8 @@ def _delete_rows(project: Project, by: User) -> dict[str, int]:
     old = {**of_fields(project, KEPT_FIELDS), "workspaces": names}
     for some in rows:
         some.delete()
+    for name in names:
+        record(by, DELETED_WORKSPACE, subject_type="workspace", subject=name, project=project)
     record(by, "project.deleted", subject_type="project", subject=project.slug, project=project, old=old, new=counts)
     project.delete()
     return counts

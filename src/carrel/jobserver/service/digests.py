@@ -42,7 +42,7 @@ def write_digest(user_pk: int, due: datetime) -> int:
         User.objects.filter(pk=user_pk).update(digest_at=due)
         if not rows:
             return 0
-        words = [overall_word(request.status for request in run.requests.all()) for run in rows]
+        words = [overall_word(request.outcome for request in run.requests.all()) for run in rows]
         failures = sum(word == "Failed" for word in words)
         lines = [
             f"{word}: run {run.pk} of {run.workspace.name}, {absolute_url(run.get_absolute_url())}"

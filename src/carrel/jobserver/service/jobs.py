@@ -16,8 +16,10 @@ from carrel.jobserver.runs.derivation import (
     FINAL_REQUEST_STATUSES,
     PENDING,
     derived_status,
+    failed_by_cancelling,
     has_ended_by_jobs,
     is_superseded,
+    job_outcome,
     status_when_jobs_are_unreadable,
 )
 from carrel.jobserver.runs.reported import ReportedJob, with_sample
@@ -91,7 +93,9 @@ def record_jobs(
         point("jobserver.jobs.stored")
         _derive(locked, outcome, is_whole, has_ended)
         point("jobserver.jobs.derived")
-    request.refresh_from_db(fields=["status", "status_message", "updated_at", "completed_at", "cancelled_actions"])
+    request.refresh_from_db(
+        fields=["status", "status_message", "was_cancelled", "updated_at", "completed_at", "cancelled_actions"]
+    )
     return RecordedJobs(changed, len(surplus), tuple(refusals.values()))
 
 
@@ -212,7 +216,8 @@ def _derive(request: JobRequest, outcome: ReportedJob | None, is_whole: bool, ha
     `has_ended`: it had ended by its jobs before.
     """
     now = timezone.now()
-    statuses = list(request.jobs.values_list("status", flat=True))
+    jobs = list(request.jobs.values_list("status", "status_code"))
+    statuses = [status for status, _ in jobs]
     if outcome is not None and not statuses:
         if outcome.status in FINAL_JOB_STATUSES:
             set_outcome(request, "nothing_to_do" if outcome.status == "succeeded" else "failed", outcome.status_message)
@@ -227,11 +232,21 @@ def _derive(request: JobRequest, outcome: ReportedJob | None, is_whole: bool, ha
         if status in FINAL_REQUEST_STATUSES:
             ends = request.jobs.exclude(completed_at=None).order_by("-completed_at")
             request.completed_at = ends.values_list("completed_at", flat=True).first() or now
+    outcomes = [job_outcome(*job) for job in jobs]
+    request.was_cancelled = failed_by_cancelling(status, outcomes, request.cancelled_actions)
     if request.sent_at is None and statuses:
         request.sent_at = now
     request.updated_at, request.send_error = now, ""
     request.save(
-        update_fields=["status", "status_message", "completed_at", "sent_at", "updated_at", "send_error"],
+        update_fields=[
+            "status",
+            "status_message",
+            "was_cancelled",
+            "completed_at",
+            "sent_at",
+            "updated_at",
+            "send_error",
+        ],
     )
     cancellations.apply_when_polled(request)
     notifications.tell_of(request.run)

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from carrel.jobserver.models import Job, JobRequest, OutgoingMessage, RunGroup
 from carrel.jobserver.models.people import NAME_LENGTH
+from carrel.jobserver.runs.derivation import CANCELLED, FAILED, job_outcome
 from carrel.jobserver.runs.notices import RunEvent, RunStanding, person_is_told
 from carrel.pages.formats import count_text
 from carrel.pages.status_words import status_words
@@ -49,18 +50,14 @@ def standing_of(requests: list[JobRequest]) -> RunStanding:
     """Return how a run stands, from its requests and their jobs."""
     jobs = list(Job.objects.filter(request__in=requests).values_list("request_id", "status", "status_code"))
     with_jobs = {request_id for request_id, _, _ in jobs}
-    refused = [
-        request
-        for request in requests
-        if request.status == "failed" and request.pk not in with_jobs and not request.cancelled_actions
-    ]
-    failed = [code for _, status, code in jobs if status == "failed" and code != "cancelled_by_user"]
+    refused = [request for request in requests if request.outcome == FAILED and request.pk not in with_jobs]
+    failed = [code for _, status, code in jobs if job_outcome(status, code) == FAILED]
     return RunStanding(tuple(request.status for request in requests), len(refused) + len(failed))
 
 
 def _write_mail(run: RunGroup, requests: list[JobRequest], events: frozenset[RunEvent]) -> None:
     going_on = RunEvent.ENDED not in events
-    word = "A job failed" if going_on else overall_word(request.status for request in requests)
+    word = "A job failed" if going_on else overall_word(request.outcome for request in requests)
     lines = [f"Run {run.pk} of {run.workspace.name}: {word.lower()}{', the rest goes on' if going_on else ''}.", ""]
     lines += [f"{request.backend.name}: {outcome_line(request)}" for request in requests]
     lines += ["", absolute_url(run.get_absolute_url())]
@@ -78,16 +75,17 @@ def _write_mail(run: RunGroup, requests: list[JobRequest], events: frozenset[Run
     )
 
 
-def overall_word(statuses: Iterable[str]) -> str:
+def overall_word(outcomes: Iterable[str]) -> str:
     """Return one word for a run over all its backends: the worst that is true of any."""
-    order = ("failed", "unknown", "unknown_error_creating_jobs", "running", "pending", "succeeded", "nothing_to_do")
-    return status_words(min(statuses, key=order.index)).word
+    unknown, going_on = ("unknown", "unknown_error_creating_jobs"), ("running", "pending")
+    order = (FAILED, *unknown, *going_on, CANCELLED, "succeeded", "nothing_to_do")
+    return status_words(min(outcomes, key=order.index)).word
 
 
 def outcome_line(request: JobRequest) -> str:
     """Return what became of one backend's part: `Failed, 1 of 3 jobs succeeded`."""
     statuses = list(request.jobs.values_list("status", flat=True))
-    word = status_words(request.status).word
+    word = status_words(request.outcome).word
     if not statuses:
         return f"{word}. {request.status_message}".strip()
     return f"{word}, {statuses.count('succeeded')} of {count_text(len(statuses), 'job')} succeeded"
@@ -114,7 +112,7 @@ def run_document(run: RunGroup, requests: list[JobRequest], event: RunEvent) -> 
     """Return what a webhook is told: what happened to which run, and how it stands on each backend."""
     return {
         "event": event.value,
-        "message": f"{overall_word(request.status for request in requests)}: run {run.pk} of {run.workspace.name}",
+        "message": f"{overall_word(request.outcome for request in requests)}: run {run.pk} of {run.workspace.name}",
         "run": run.pk,
         "url": absolute_url(run.get_absolute_url()),
         "project": run.workspace.project.slug,
@@ -125,7 +123,7 @@ def run_document(run: RunGroup, requests: list[JobRequest], event: RunEvent) -> 
             {
                 "identifier": request.identifier,
                 "backend": request.backend.slug,
-                "status": request.status,
+                "status": request.outcome,
                 "status_message": request.status_message,
             }
             for request in requests

@@ -106,8 +106,12 @@ def _give_up(message: OutgoingMessage, why: str) -> None:
 
 
 def delivery_id(message: OutgoingMessage) -> str:
-    """Return the id that every attempt at this message has."""
-    return hashlib.sha256(message.key.encode()).hexdigest()[:32]
+    """Return the id that every attempt at this message has.
+
+    Its key alone would not do: numbers of runs come again where a database was restored, and receivers would take the
+    new run's message for one that they had before.
+    """
+    return hashlib.sha256(f"{message.key} {message.created_at.isoformat()}".encode()).hexdigest()[:32]
 
 
 def _send_mail(message: OutgoingMessage) -> None:

@@ -37,6 +37,8 @@ def create_person(values: Mapping[str, Any], actor: Actor) -> User:
     """
     if not _USERNAME.fullmatch(values["username"]):
         raise refuse("Letters, digits and . _ @ + - only.", "username")
+    if User.objects.filter(email=values["username"].lower()).exists():
+        raise refuse("This is the address of another account.", "username")
     user = User(**values, created_by=person_of(actor))
     user.set_unusable_password()
     create(user)

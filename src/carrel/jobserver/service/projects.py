@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from carrel.jobserver.models import (
+    AuditEvent,
     Backend,
     DataPermission,
     Organisation,
@@ -26,6 +27,8 @@ from carrel.jobserver.service.names import check_slug, workspace_name
 REDIRECT_DAYS = 365
 OWN_FIELDS = ("purpose", "status", "status_description")
 """What those who lead a project may change of it; the rest is for staff."""
+DELETED_WORKSPACE = "workspace.deleted"
+"""Of the audit log, by which the name is known for ever."""
 
 
 @transaction.atomic
@@ -193,6 +196,10 @@ def create_workspace(project: Project, name: str, repo_url: str, branch: str, pu
     )
     if Workspace.objects.filter(name=workspace.name).exists():
         raise refuse(f"There is a workspace “{workspace.name}” already, here or in another project.", "name")
+    # Backends keep a workspace's outputs in a folder of its name: under it another project would come to read them.
+    deleted = AuditEvent.objects.filter(subject_type="workspace", subject=workspace.name, action=DELETED_WORKSPACE)
+    if deleted.exists():
+        raise refuse(f"“{workspace.name}” was the name of a workspace that is deleted. Choose another.", "name")
     # Asked before the transaction, which must not wait for a network.
     check_branch(workspace.repo_url, workspace.branch)
     with transaction.atomic():

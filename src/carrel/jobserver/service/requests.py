@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from carrel.jobserver.models import Job, JobRequest, RunGroup
 from carrel.jobserver.queries.refusals import refusals_since
-from carrel.jobserver.runs.derivation import FAILED, FINAL_REQUEST_STATUSES
+from carrel.jobserver.runs.derivation import FAILED, FINAL_REQUEST_STATUSES, failed_by_cancelling
 from carrel.jobserver.runs.reported import storable_text
 from carrel.jobserver.service import notifications
 from carrel.units.limits import MAX_MESSAGE
@@ -32,7 +32,11 @@ def set_outcome(locked: JobRequest, status: str, message: str) -> None:
     if status in FINAL_REQUEST_STATUSES:
         locked.completed_at = now
         locked.send_error = ""
-    locked.save(update_fields=["status", "status_message", "updated_at", "completed_at", "send_error"])
+    locked.was_cancelled = failed_by_cancelling(
+        status, [job.outcome for job in locked.jobs.all()], locked.cancelled_actions
+    )
+    fields = ["status", "status_message", "was_cancelled", "updated_at", "completed_at", "send_error"]
+    locked.save(update_fields=fields)
     notifications.tell_of(locked.run)
 
 

@@ -14,7 +14,7 @@ from carrel.jobserver.runs.cron import CronRefused, check_cron, times_after
 from carrel.jobserver.runs.reported import storable_text
 from carrel.jobserver.service.audit import Actor, record
 from carrel.jobserver.service.notifications import absolute_url, mail_is_configured
-from carrel.jobserver.service.submissions import Submission, SubmissionError, submit
+from carrel.jobserver.service.submissions import SCHEDULE_KEY, Submission, SubmissionError, submit
 from carrel.telemetry.faults import point
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,9 @@ def create_schedule(
     if not chosen:
         raise ValidationError({"__all__": "Tick at least one action."})
     with transaction.atomic():
-        Workspace.objects.select_for_update().get(pk=workspace.pk)
+        row = Workspace.objects.select_for_update().select_related("project").get(pk=workspace.pk)
+        if row.is_archived or row.project.is_archived:
+            raise ValidationError({"__all__": "The workspace or its project is closed: nothing new runs in it."})
         if workspace.schedules.count() >= MAX_SCHEDULES:
             raise ValidationError({"__all__": f"A workspace has at most {MAX_SCHEDULES} schedules: remove one first."})
         schedule = Schedule.objects.create(
@@ -136,7 +138,7 @@ def _submit(schedule: Schedule) -> tuple[str, int | None]:
         actions={slug: tuple(names) for slug, names in schedule.actions.items()},
         force=frozenset(slugs if schedule.force_run_dependencies else ()),
         notify=schedule.notify,
-        submission_key=f"schedule-{schedule.pk}-{schedule.next_at:%Y%m%dT%H%M}",
+        submission_key=f"{SCHEDULE_KEY}{schedule.pk}-{schedule.next_at:%Y%m%dT%H%M}",
         schedule=schedule,
         has_second_factor=schedule.with_second_factor,
     )

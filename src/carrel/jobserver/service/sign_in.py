@@ -11,12 +11,12 @@ from allauth.account.authentication import get_authentication_records
 from allauth.mfa import signals as factor_signals
 from allauth.socialaccount import signals as provider_signals
 from django.contrib.auth.signals import user_logged_out, user_login_failed
-from django.db.models import Q
 from django.dispatch import Signal
 from django.http import HttpRequest
 
 from carrel.jobserver.models import User
 from carrel.jobserver.models.audit import SECURITY
+from carrel.jobserver.rights.persons import person_named
 from carrel.jobserver.service.audit import Actor, record
 
 PROVIDER_SECOND_FACTOR = "carrel_provider_second_factor"
@@ -88,7 +88,7 @@ def _told(action: str) -> Callable[..., None]:
 def _known_name(credentials: dict[str, Any]) -> str:
     """Return whose account it was; nothing where there is none, since people type passwords into the wrong field."""
     typed = str(credentials.get("username") or credentials.get("email") or "")[:254]
-    user = User.objects.filter(Q(username=typed) | Q(email=typed.lower())).first() if typed else None
+    user = person_named(typed.replace("\0", ""))
     return user.username if user else ""
 
 

@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from carrel.jobs.checks import check_codelists
-from carrel.jobs.plan import RUN_ALL, Plan, PlanError, Reuse, plan
+from carrel.jobs.plan import Plan, PlanError, Reuse, plan
 from carrel.jobserver import studies
 from carrel.jobserver.models import Backend, JobRequest, ProjectDefinition, RunGroup, Schedule, User, Workspace
 from carrel.jobserver.queries.refusals import refusals_of
@@ -25,6 +25,8 @@ from carrel.jobserver.waking import wake
 from carrel.project import ProjectValidationError
 
 MAX_KEY = 64
+SCHEDULE_KEY = "schedule-"
+"""Begins the keys of scheduled runs, which can be told beforehand: no other submission may take one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +110,8 @@ def _submitted_before(submission: Submission) -> RunGroup | None:
     key = submission.submission_key
     if not 0 < len(key) <= MAX_KEY or not key.isprintable():
         raise SubmissionError({"": f"submission_key must have 1 to {MAX_KEY} characters that can be printed."})
+    if key.startswith(SCHEDULE_KEY) and submission.schedule is None:
+        raise SubmissionError({"": f"submission_key: those that begin with {SCHEDULE_KEY} are of scheduled runs."})
     run = RunGroup.objects.filter(submission_key=key).first()
     if run is not None and (run.workspace_id, run.created_by_id) != (submission.workspace.pk, submission.person.pk):
         raise SubmissionError({"": "This form was used for another run already: open the run page again."})
@@ -158,12 +162,10 @@ def _part(
     if column.refusal or column.pipeline is None:
         raise _Refused(column.refusal.reason if column.refusal else "the study does not run there.")
     planned = plan(actions, column.pipeline, options.latest[backend.slug], backend.slug in submission.force)
-    for action in actions:
-        refusal = None
-        if action != RUN_ALL:
-            refusal = refusal_of_cell(column, action, options.checks.get((backend.slug, action)))
-        if refusal:
-            raise _Refused(f"{action} cannot run. {refusal.reason}")
+    # Not only what is asked for by name: `run_all` must not start what its data, or that of a need, forbids.
+    for run in planned.runs:
+        if refusal := refusal_of_cell(column, run.action, options.checks.get((backend.slug, run.action))):
+            raise _Refused(f"{run.action} cannot run. {refusal.reason}")
     check_codelists(planned, options.code.codelists_ok)
     return _Part(backend, actions, planned)
 

@@ -14,6 +14,7 @@ from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Coalesce, Greatest
 from django.utils import timezone
 
+from carrel.jobs.statuses import StatusCode
 from carrel.jobserver.models import Job, UsageMonth
 
 REFRESH_EVERY = timedelta(hours=1)
@@ -53,7 +54,7 @@ def totals_of(month: date) -> list[dict[str, Any]]:
     return list(
         rows.annotate(
             jobs=Count("pk", filter=ran),
-            failed=Count("pk", filter=ran & Q(status="failed")),
+            failed=Count("pk", filter=ran & Q(status="failed") & ~Q(status_code=StatusCode.CANCELLED_BY_USER)),
             run_seconds=Coalesce(Sum("seconds", filter=ran), Value(0.0)),
             # A mean use of 100 is one core.
             cpu_seconds=Coalesce(Sum(weighted("cpu_mean"), filter=ran), Value(0.0)) / 100.0,

@@ -25,7 +25,8 @@ def add_webhook(project: Project, url: str, actor: Actor, person: User | None = 
     except WebhookRefused as error:
         raise ValidationError({"url": str(error)}) from error
     with transaction.atomic():
-        Project.objects.select_for_update().get(pk=project.pk)
+        if Project.objects.select_for_update().get(pk=project.pk).is_archived:
+            raise ValidationError({"url": "The project is closed: nothing in it changes any more."})
         if project.webhooks.filter(is_active=True, run=None).count() >= MAX_WEBHOOKS:
             raise ValidationError({"url": f"A project has at most {MAX_WEBHOOKS} webhooks: remove one first."})
         webhook = Webhook.objects.create(project=project, url=url, created_by=person)

@@ -13,6 +13,7 @@ from carrel.jobserver.released_files import latest_of
 from carrel.jobserver.rights.access import EVERYBODY, CarrelRequest, Page, permitted
 from carrel.jobserver.rights.permissions import Permission
 from carrel.jobserver.service import releases
+from carrel.jobserver.service.notifications import absolute_url
 from carrel.jobserver.views.posting import SeeOther
 from carrel.jobserver.views.publications import NO_SNAPSHOT, title_of
 
@@ -49,7 +50,7 @@ def _download(
     request: CarrelRequest, workspace: Workspace, files: Sequence[ReleaseFile], text: str, page: str
 ) -> HttpResponseBase:
     path = f"{workspace.get_absolute_url()}{page}"
-    title = DownloadTitle(text, workspace.name, request.build_absolute_uri(path), timezone.now())
+    title = DownloadTitle(text, workspace.name, absolute_url(path), timezone.now())
     try:
         response = zip_response(files, title, in_names=request.GET.get("backend") == "name")
     except DownloadTooLarge as error:

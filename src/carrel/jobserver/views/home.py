@@ -44,7 +44,9 @@ def own_page(request: CarrelRequest, person: User) -> HttpResponse:
     backends = list(visible_backends(person, request.rights))
     workspaces = list(latest_workspaces(person)[:YOUR_WORKSPACES])
     states = latest_requests(workspaces, backends)
-    failed = list(unanswered_failures(person).filter(backend__in=backends)[:YOUR_FAILURES])
+    projects = visible_projects(person, request.rights)
+    failures = unanswered_failures(person).filter(backend__in=backends, workspace__project__in=projects)
+    failed = list(failures[:YOUR_FAILURES])
     today = timezone.now().date()
     context = {
         "runs": visible_runs(request).filter(created_by=person)[:YOUR_RUNS],
@@ -84,7 +86,7 @@ def unanswered_failures(person: User) -> QuerySet[JobRequest]:
     )
     return (
         JobRequest.objects.filter(
-            Q(status=RequestStatus.FAILED) | (Q(status__in=ACTIVE_STATUSES) & is_failing),
+            Q(status=RequestStatus.FAILED, was_cancelled=False) | (Q(status__in=ACTIVE_STATUSES) & is_failing),
             created_by=person,
             created_at__gte=timezone.now() - FAILED_WITHIN,
         )

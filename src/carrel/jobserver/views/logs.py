@@ -1,5 +1,6 @@
 """Logs of runs: of everything that somebody may see, of a project, of a workspace, of a person; and as feeds."""
 
+import re
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -10,7 +11,7 @@ from django.urls import reverse
 from django.utils.feedgenerator import Atom1Feed
 
 from carrel.jobserver.models import Project, User, Workspace
-from carrel.jobserver.models.runs import RequestStatus
+from carrel.jobserver.models.runs import OUTCOMES
 from carrel.jobserver.queries.logs import LABELS, LogFilters, log_of, rows_of
 from carrel.jobserver.rights.access import EVERYBODY, CarrelRequest, Page
 from carrel.jobserver.rights.visibility import visible_backends
@@ -20,7 +21,8 @@ from carrel.pages.lists import active_filters, page_of
 from carrel.pages.status_words import status_words
 
 IN_FEED = 30
-STATUS_WORDS = {status: status_words(status).word for status in RequestStatus.values}
+NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+STATUS_WORDS = {outcome: status_words(outcome).word for outcome in OUTCOMES}
 
 
 def all_runs(request: CarrelRequest) -> HttpResponse:
@@ -99,20 +101,27 @@ def workspace_feed(request: CarrelRequest, *, project: Project, workspace: Works
     return _feed(request, Q(workspace=workspace), f"Runs of {workspace.name}", path)
 
 
+def xml_text(text: str) -> str:
+    """Return the text as XML can hold it: names and messages of controllers may have characters that it cannot."""
+    return NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def _feed(request: CarrelRequest, within: Q, title: str, path: str) -> HttpResponse:
     site = django_settings.JOBSERVER_URL
-    feed = Atom1Feed(title=title, link=f"{site}{path}", description=title, feed_url=f"{site}{request.path}")
+    feed = Atom1Feed(
+        title=xml_text(title), link=f"{site}{path}", description=xml_text(title), feed_url=f"{site}{request.path}"
+    )
     for row in rows_of(list(log_of(request.person, request.rights, LogFilters(), within)[:IN_FEED])):
         asked = row.request
-        word = STATUS_WORDS.get(asked.status, asked.status)
+        word = STATUS_WORDS[asked.outcome]
         feed.add_item(
-            title=f"{word}: run {asked.run_id} of {asked.workspace.name} on {asked.backend.name}",
+            title=xml_text(f"{word}: run {asked.run_id} of {asked.workspace.name} on {asked.backend.name}"),
             link=f"{site}{asked.run.get_absolute_url()}#on-{asked.backend.slug}",
             unique_id=f"{site}/job-requests/{asked.pk}/",
-            description=f"{row.succeeded} of {row.total} jobs succeeded. {asked.status_message}".strip(),
+            description=xml_text(f"{row.succeeded} of {row.total} jobs succeeded. {asked.status_message}".strip()),
             pubdate=asked.created_at,
             updateddate=asked.updated_at,
-            author_name=asked.created_by.fullname,
+            author_name=xml_text(asked.created_by.fullname),
         )
     return HttpResponse(feed.writeString("utf-8"), content_type="application/atom+xml; charset=utf-8")
 

@@ -13,6 +13,7 @@ from carrel.jobserver.publishing import origin_of
 from carrel.jobserver.released_files import latest_of
 from carrel.jobserver.rights.access import EVERYBODY, SIGNED_IN, CarrelRequest, Page, forbidden, permitted
 from carrel.jobserver.rights.permissions import Permission
+from carrel.jobserver.rights.visibility import visible_backends
 from carrel.jobserver.service import publications, releases
 from carrel.jobserver.views.posting import SeeOther
 from carrel.jobserver.views.workspace import links_of
@@ -62,10 +63,15 @@ def _draft(request: CarrelRequest, project: Project, workspace: Workspace) -> Ht
 
 
 def release_list(request: CarrelRequest, *, project: Project, workspace: Workspace) -> HttpResponse:
-    """Each release: from which backend, by whom, when. File names and numbers only for those who may open files."""
+    """Each release: from which backend, by whom, when. File names and numbers only for those who may open files.
+
+    Whoever may open them sees releases of all backends; others those of the backends that they may know of.
+    """
     rows = workspace.releases.select_related("backend", "created_by").order_by("-created_at", "-id")
     may_view = request.rights.holds(Permission.RELEASE_FILE_VIEW, project_id=project.pk)
-    if may_view:
+    if not may_view:
+        rows = rows.filter(backend__in=visible_backends(request.person, request.rights))
+    else:
         rows = rows.annotate(
             announced=Count("files"),
             arrived=Count("files", filter=Q(files__uploaded_at__isnull=False, files__deleted_at__isnull=True)),

@@ -13,6 +13,7 @@ from django.utils import timezone
 from carrel.jobserver.models import Backend, JobRequest, Project, Role, RunGroup, User, Workspace
 from carrel.jobserver.rights.access import EVERYBODY, CarrelRequest, Page, permitted
 from carrel.jobserver.rights.permissions import Permission
+from carrel.jobserver.rights.persons import person_named
 from carrel.jobserver.rights.visibility import visible_backends, visible_projects
 from carrel.jobserver.service import people, projects
 from carrel.jobserver.service.changes import refuse
@@ -84,7 +85,7 @@ def project_page(request: CarrelRequest, *, project: Project) -> HttpResponse:
             for workspace in workspaces
         ],
         "runs": list(runs),
-        "people": people_with_roles(project),
+        "people": people_with_roles(request, project),
         "collaborations": project.collaborations.select_related("organisation"),
         "data_permissions": project.data_permissions.all(),
         "may": permissions_in(request, project),
@@ -100,10 +101,12 @@ def backends_of(request: CarrelRequest, project: Project) -> list[Backend]:
     return list(visible.filter(Q(opt_ins__project=project) | Q(pk__in=used)).distinct())
 
 
-def people_with_roles(project: Project) -> list[tuple[User, list[str]]]:
-    """Return the members with the titles of their roles here, in two questions."""
+def people_with_roles(request: CarrelRequest, project: Project) -> list[tuple[User, list[str]]]:
+    """Return the members with the titles of their roles here, in two questions; none on a backend that is hidden."""
     roles: dict[int, list[str]] = {}
-    for assignment in project.role_assignments.select_related("role", "backend").order_by("role__title"):
+    visible = visible_backends(request.person, request.rights)
+    shown = project.role_assignments.filter(Q(backend=None) | Q(backend__in=visible))
+    for assignment in shown.select_related("role", "backend").order_by("role__title"):
         where = f" on {assignment.backend.name}" if assignment.backend else ""
         roles.setdefault(assignment.user_id, []).append(f"{assignment.role.title}{where}")
     members = project.memberships.select_related("user").order_by("user__fullname")
@@ -191,9 +194,9 @@ class PersonField(forms.CharField):
         text = super().clean(value)
         if not text:
             return None
-        user = User.objects.filter(Q(username=text) | Q(email=text.lower())).first()
+        user = person_named(text)
         if user is None:
-            raise refuse(f"No account has the username or address “{text}”. Staff can make one.")
+            raise refuse(f"No account has the username or address “{text}”, or two have. Staff can make one.")
         return user
 
 
@@ -231,7 +234,7 @@ def project_people(request: CarrelRequest, *, project: Project) -> HttpResponse:
 
     context = {
         "project": project,
-        "people": people_with_roles(project),
+        "people": people_with_roles(request, project),
         "backends": list(visible_backends(request.person, request.rights).filter(opt_ins__project=project)),
         "crumbs": crumbs(project, "People"),
     }

@@ -18,6 +18,7 @@ from carrel.jobserver.rights.access import EVERYBODY, CarrelRequest, Page, permi
 from carrel.jobserver.rights.permissions import Permission
 from carrel.jobserver.rights.visibility import visible_projects
 from carrel.jobserver.service import publications, releases
+from carrel.jobserver.service.notifications import absolute_url
 from carrel.jobserver.views.outputs import frame_of
 from carrel.jobserver.views.posting import SeeOther
 from carrel.jobserver.views.staff.lists import section_tabs
@@ -140,7 +141,7 @@ def citation_of(request: CarrelRequest, snapshot: Snapshot, files: list[ReleaseF
         published_at=published_at,
         backends=dict.fromkeys(file.backend.name for file in files),
         commits=(origin_of(file.metadata).commit for file in files),
-        address=request.build_absolute_uri(request.path),
+        address=absolute_url(request.path),
     )
 
 
@@ -197,7 +198,8 @@ def published_file(request: CarrelRequest, *, project: Project, workspace: Works
         .filter(pk=file, workspace=workspace)
         .first()
     )
-    response = file_response(request, row, public=True) if row is not None else None
+    # Of a project that is not listed it is open to its people alone, and so is no cache that others share.
+    response = file_response(request, row, public=project.is_listed) if row is not None else None
     if row is None or response is None:
         raise Http404("There is no such file, or it is not public.")
     if request.person is not None:

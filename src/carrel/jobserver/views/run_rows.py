@@ -22,7 +22,7 @@ from carrel.jobserver.rights.access import CarrelRequest
 from carrel.jobserver.rights.permissions import Permission
 from carrel.jobserver.rights.visibility import visible_backends
 from carrel.jobserver.runs.definitions import NOTHING, Definition, definition_on
-from carrel.jobserver.runs.derivation import FINAL_JOB_STATUSES, FINAL_REQUEST_STATUSES
+from carrel.jobserver.runs.derivation import FAILED, FINAL_JOB_STATUSES, FINAL_REQUEST_STATUSES
 from carrel.jobserver.runs.standing import JobStanding, counts_of, note_of
 from carrel.pages.formats import duration_text
 from carrel.pages.graph import GraphAction
@@ -90,9 +90,9 @@ class BackendPart:
             return "cancelling", ""
         if not self.rows and not self.is_final:
             return ("to_send" if self.request.sent_at is None else "sent"), ""
-        if self.request.status == "failed":
-            return ("rejected", "") if not self.rows and not self.request.cancelled_actions else ("cancelled", "")
-        return self.request.status, ""
+        if self.request.outcome == FAILED and not self.rows:
+            return "rejected", ""
+        return self.request.outcome, ""
 
     @property
     def summary(self) -> str:

@@ -20,6 +20,7 @@ from carrel.jobserver.queries.prefixes import begins_with
 from carrel.jobserver.rights.access import EVERYBODY, SIGNED_IN, CarrelRequest, Page, forbidden, permitted
 from carrel.jobserver.rights.permissions import Permission
 from carrel.jobserver.rights.visibility import visible_backends, visible_projects
+from carrel.jobserver.runs.derivation import FAILED
 from carrel.jobserver.runs.standing import counts_of, in_order, standing_sentence, title_of
 from carrel.jobserver.service.cancellations import ask_to_cancel_run, may_cancel
 from carrel.jobserver.service.submissions import Submission, SubmissionError, submit
@@ -97,7 +98,7 @@ def run_context(request: CarrelRequest, run: RunGroup, requests: Sequence[JobReq
         "has_earlier": RunGroup.objects.filter(workspace=run.workspace, pk__lt=run.pk).exists(),
         "may_cancel": [part.request for part in parts if not part.is_final and _may_cancel(request, part.request)],
         "may_run": request.rights.holds(Permission.JOB_RUN, project_id=project.pk),
-        "has_failed_jobs": any(row.job.status == "failed" for row in rows.values()),
+        "has_failed_jobs": any(row.job.outcome == FAILED for row in rows.values()),
         "sees_code": sees_code(request, project),
         "now": now,
     }
@@ -208,12 +209,12 @@ def again(request: CarrelRequest, *, project: Project, workspace: Workspace, run
 
 
 def failed_actions(requests: Sequence[JobRequest]) -> dict[str, list[str]]:
-    """Return by backend the actions whose jobs failed, were cancelled or not started, in the order of jobs."""
+    """Return by backend the actions whose jobs failed or were not started, in the order of jobs; none cancelled."""
     failed: dict[str, list[str]] = {request.backend.slug: [] for request in requests}
     slugs = {request.pk: request.backend.slug for request in requests}
-    jobs = Job.objects.filter(request__in=requests, status="failed").order_by("id")
-    for request_id, action in jobs.values_list("request_id", "action"):
-        failed[slugs[request_id]].append(action)
+    for job in Job.objects.filter(request__in=requests, status=FAILED).order_by("id"):
+        if job.outcome == FAILED:
+            failed[slugs[job.request_id]].append(job.action)
     return failed
 
 

@@ -1,6 +1,7 @@
 """A workspace: how each action stands on each backend, its latest runs, its settings."""
 
 import re
+from collections import Counter
 from typing import Any
 
 from django import forms
@@ -14,13 +15,13 @@ from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
-from carrel.jobs.statuses import State
 from carrel.jobserver import studies
 from carrel.jobserver.models import Project, Workspace
 from carrel.jobserver.models.projects import NotifyWhen
 from carrel.jobserver.rights.access import EVERYBODY, CarrelRequest, Page, permitted
 from carrel.jobserver.rights.permissions import Permission
 from carrel.jobserver.run_options import RunChoices, run_options
+from carrel.jobserver.runs.derivation import CANCELLED
 from carrel.jobserver.service import projects
 from carrel.jobserver.studies import StudyFault, StudyUnavailable
 from carrel.jobserver.views.latest import visible_runs
@@ -92,8 +93,14 @@ def choices_at(request: CarrelRequest, workspace: Workspace, commit: str) -> tup
 def parts_of(request: CarrelRequest, workspace: Workspace, choices: RunChoices | None) -> dict[str, Any]:
     """Return what changes while jobs run: the matrix, a sentence on how it stands, the latest runs."""
     states = choices.states.values() if choices else ()
-    counts = {state: sum(row.status == state for row in states) for state in State}
-    words = {State.RUNNING: "running", State.PENDING: "waiting", State.FAILED: "failed", State.SUCCEEDED: "succeeded"}
+    counts = Counter(row.outcome for row in states)
+    words = {
+        "running": "running",
+        "pending": "waiting",
+        "failed": "failed",
+        CANCELLED: "cancelled",
+        "succeeded": "succeeded",
+    }
     rows: SafeString | None = None
     page = page_of(request.GET, choices.pipeline.all_actions if choices else ())
     if choices and choices.columns:
@@ -102,8 +109,8 @@ def parts_of(request: CarrelRequest, workspace: Workspace, choices: RunChoices |
         "page": page,
         "columns": choices.columns if choices else (),
         "body": rows,
-        "standing": ", ".join(f"{counts[state]} {word}" for state, word in words.items() if counts[state]),
-        "is_final": not counts[State.RUNNING] and not counts[State.PENDING],
+        "standing": ", ".join(f"{counts[outcome]} {word}" for outcome, word in words.items() if counts[outcome]),
+        "is_final": not counts["running"] and not counts["pending"],
         "runs": list(visible_runs(request).filter(workspace=workspace)[:LATEST_RUNS]),
     }
 

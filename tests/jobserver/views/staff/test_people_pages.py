@@ -158,7 +158,7 @@ def test_roles_and_requirements_are_edited_as_data(staff: Client) -> None:
 
 
 def test_only_those_who_manage_people_come_here() -> None:
-    add_person("bob")
+    add_person("bob", project=add_project("alpha"))
     governance = browse(add_person("gov", "GovernanceLead"))
     for path in ("/users/", "/staff/people/", "/staff/people/new/", "/staff/people/bob/", "/staff/roles/"):
         assert governance.get(path).status_code == 403

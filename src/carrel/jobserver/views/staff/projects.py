@@ -229,7 +229,7 @@ def staff_project(request: CarrelRequest, *, project: Project) -> HttpResponse:
     context = {
         "project": project,
         "forms": shown,
-        "people": people_with_roles(project),
+        "people": people_with_roles(request, project),
         "opt_ins": project.opt_ins.select_related("backend", "created_by").order_by("backend__position"),
         "permissions": project.data_permissions.select_related("created_by"),
         "may_change": request.rights.holds(Permission.PROJECT_CREATE),

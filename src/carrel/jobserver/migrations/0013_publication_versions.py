@@ -18,7 +18,7 @@ def number_publications(apps: Any, _schema_editor: Any) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("jobserver", "0011_run_as_asked"),
+        ("jobserver", "0012_request_was_cancelled"),
     ]
 
     operations = [
