@@ -24,6 +24,9 @@ PARTS = (
     "name",
     "release",
     "snapshot",
+    "draft",
+    "file",
+    "newer_file",
 )
 ANY = dict.fromkeys(PARTS, "any")
 NAMES = [name for name, _, _ in pages_of(ANY)]

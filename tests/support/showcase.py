@@ -72,7 +72,14 @@ def add_showcase(folder: Path, now: datetime | None = None) -> Showcase:
     )
     lead = add_person("ben", "ProjectLead", project=project, fullname="Ben Okafor")
     researcher = add_person("ann", "ProjectDeveloper", project=project, fullname="Ann Lee")
-    staff = add_person("sam", "StaffAreaAdministrator", "ServiceAdministrator", "GovernanceLead", fullname="Sam Staff")
+    staff = add_person(
+        "sam",
+        "StaffAreaAdministrator",
+        "ServiceAdministrator",
+        "GovernanceLead",
+        "OutputPublisher",
+        fullname="Sam Staff",
+    )
     stranger = add_person("vic", fullname="Vic Visitor")
     for backend in (north, south, west):
         for person in (researcher, lead):

@@ -7,7 +7,7 @@ from typing import Any
 from tests.support.showcase import Showcase
 
 PART = re.compile(r"<(?:\w+:)?(\w+)>")
-DOWNLOADS = (".csv", ".jsonl", ".xml")
+DOWNLOADS = (".csv", ".jsonl", ".xml", "/bytes/", "/download/", "/published/<slug:file>/")
 LEADS = ("project-people", "project-usage")
 FURTHER = (
     ("home-signed-out", "/", "nobody"),
@@ -29,7 +29,11 @@ FURTHER = (
 
 def parts_of(showcase: Showcase) -> dict[str, str]:
     """What stands in an address for the named parts of a path."""
+    file = showcase.workspace.release_files.filter(name__endswith="plan.csv").order_by("created_at").first()
     of_rows = {
+        "file": file,
+        "newer_file": showcase.workspace.release_files.order_by("created_at").last(),
+        "draft": showcase.workspace.snapshots.order_by("pk").last(),
         "release": showcase.workspace.releases.order_by("created_at").first(),
         "snapshot": showcase.workspace.snapshots.order_by("pk").first(),
     }
@@ -61,6 +65,11 @@ def pages_of(parts: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
             path = PART.sub(lambda match: parts[match[1]], page.path)
             by = "sam" if path.startswith(("staff/", "usage/")) else "ben" if page.name in LEADS else "ann"
             yield page.name, f"/{path}", by
+            if page.name == "output-file":
+                yield "output-file-beside", f"/{path}?beside=backends", by
+                yield "output-file-compared", f"/{path}?compare={parts['newer_file']}", by
+            if page.name == "snapshot":
+                yield "snapshot-draft", f"/{path.replace(parts['snapshot'], parts['draft'])}", "sam"
 
 
 def is_a_page(answer: Any) -> bool:

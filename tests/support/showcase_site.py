@@ -148,10 +148,12 @@ def add_site(showcase: Showcase, now: datetime | None = None) -> None:
 
 
 def add_releases(showcase: Showcase) -> None:
-    """Two tables released from each of two backends; one is public, and another waits for a publisher."""
+    """Two tables released from each of two backends, one of them twice; one is public, another waits for a decision."""
     files = []
-    for backend in (showcase.north, showcase.south):
-        contents = {name: f"plan,visits\n{backend.slug},1290\n".encode() for name in ("visits_by_plan", "model")}
+    rounds = [(showcase.north, 1290), (showcase.south, 1290), (showcase.north, 1295)]
+    for backend, visits in rounds:
+        names = ("visits_by_plan", "model") if visits == 1290 else ("visits_by_plan",)
+        contents = {name: f"plan,visits\nfree,940\n{backend.slug},{visits}\n".encode() for name in names}
         sent = FileList.model_validate(
             {
                 "files": [
@@ -160,6 +162,7 @@ def add_releases(showcase: Showcase) -> None:
                         "size": len(text),
                         "sha256": hashlib.sha256(text).hexdigest(),
                         "date": "2026-11-28T09:00:00Z",
+                        "metadata": {"action": name, "commit": showcase.commit},
                     }
                     for name, text in contents.items()
                 ]

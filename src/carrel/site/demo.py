@@ -284,6 +284,8 @@ def _release(site: Site, up: Running, study: ExampleStudy, console: Console) -> 
     checkers = " and ".join(review.CHECKERS)
     lines = [f"released    {site.review_backend}/{path}  (approved by {checkers})" for path in release.released]
     lines += [f"held back   {site.review_backend}/{path}: {why}" for path, why in release.held_back.items()]
+    if not release.held_back:
+        lines.append("held back   nothing: no rule had anything to say")
     lines.append(f"published   {review.publish(site, up.keys, release)}")
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
