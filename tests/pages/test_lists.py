@@ -1,9 +1,19 @@
 """Filters, sorting and pages by URL."""
 
 import pytest
+from django.core.exceptions import BadRequest
 from django.http import QueryDict
 
-from carrel.pages.lists import MAX_COUNT, ActiveFilter, active_filters, page_numbers, page_of, sort_order, url_with
+from carrel.pages.lists import (
+    MAX_COUNT,
+    ActiveFilter,
+    active_filters,
+    page_numbers,
+    page_of,
+    refuse_what_is_not_understood,
+    sort_order,
+    url_with,
+)
 
 
 def test_filters_are_chips_that_can_be_taken_off() -> None:
@@ -16,6 +26,17 @@ def test_filters_are_chips_that_can_be_taken_off() -> None:
         ActiveFilter("Backend", "north", "?backend=south&status=&text=a%26b&sort=took"),
         ActiveFilter("Backend", "South", "?backend=north&status=&text=a%26b&sort=took"),
     ]
+
+
+def test_a_filter_that_is_not_understood_says_so_and_stops_an_export() -> None:
+    query = QueryDict("since=soon&until=2026&from=x&by=month&page=2")
+    chips = active_filters(
+        query, {"since": "From", "until": "To"}, readers={"since": {}.get, "until": bool}, others=("by",)
+    )
+    assert [(chip.label, chip.is_understood) for chip in chips] == [("From", False), ("To", True), ("from", False)]
+    with pytest.raises(BadRequest, match="From: 'soon' is not understood"):
+        refuse_what_is_not_understood(chips)
+    refuse_what_is_not_understood(chips[1:2])
 
 
 def test_a_changed_url_begins_at_the_first_page() -> None:

@@ -1,9 +1,10 @@
 """Lists by URL: filters that can be taken off, sorting by a column's head, pages of 50. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.core.exceptions import BadRequest
 from django.core.paginator import Page, Paginator
 from django.http import QueryDict
 from django.utils.functional import cached_property
@@ -13,6 +14,8 @@ MAX_COUNT = 10_000
 """Rows beyond these are neither counted nor paged to: nobody goes through a million, and counting them takes long."""
 PAGE_PARAMETER = "page"
 SORT_PARAMETER = "sort"
+MAX_UNKNOWN = 10
+"""Parameters that are named as not understood."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,8 @@ class ActiveFilter:
     label: str
     value: str
     url_without: str
+    is_understood: bool = True
+    """False: the list is as if it was not there, which the chip says."""
 
 
 def url_with(query: QueryDict, **changes: str | None) -> str:
@@ -36,21 +41,36 @@ def url_with(query: QueryDict, **changes: str | None) -> str:
 
 
 def active_filters(
-    query: QueryDict, labels: Mapping[str, str], words: Mapping[str, Mapping[str, str]] | None = None
+    query: QueryDict,
+    labels: Mapping[str, str],
+    words: Mapping[str, Mapping[str, str]] | None = None,
+    *,
+    readers: Mapping[str, Callable[[str], object]] | None = None,
+    others: Collection[str] | None = None,
 ) -> list[ActiveFilter]:
     """Return the filters that a URL sets, in the order of `labels` (parameter to label).
 
     `words`: for a parameter, what its values are called. A parameter may stand several times, each is a chip.
+    `readers`: for a parameter, what is made of a value; nothing: it was not understood. `others`: parameters that
+    are no filters; where they are given, any further one is a filter that was not understood.
     """
     chips = []
-    for name, label in labels.items():
+    unknown = [] if others is None else [name for name in query if name not in {*labels, *others, PAGE_PARAMETER}]
+    for name, label in {**labels, **{name: name for name in unknown[:MAX_UNKNOWN]}}.items():
         for value in filter(None, query.getlist(name)):
             rest = query.copy()
             rest.pop(PAGE_PARAMETER, None)
             rest.setlist(name, [other for other in query.getlist(name) if other != value])
             spoken = (words or {}).get(name, {}).get(value, value)
-            chips.append(ActiveFilter(label, spoken, f"?{rest.urlencode()}"))
+            is_understood = name not in unknown and bool((readers or {}).get(name, bool)(value))
+            chips.append(ActiveFilter(label, spoken, f"?{rest.urlencode()}", is_understood))
     return chips
+
+
+def refuse_what_is_not_understood(filters: Iterable[ActiveFilter]) -> None:
+    """Raise BadRequest for an export with a filter that filters nothing: it would take out more than was meant."""
+    if unclear := next((chip for chip in filters if not chip.is_understood), None):
+        raise BadRequest(f"{unclear.label}: {unclear.value[:100]!r} is not understood.")
 
 
 def sort_order(query: QueryDict, fields: Mapping[str, str], default: str) -> list[str]:

@@ -277,3 +277,24 @@ def test_a_token_made_with_a_second_factor_runs_where_one_is_asked_for(api: Api,
     assert (refused.status_code, refused.json()["errors"][0]["where"]) == (400, "north")
     ann.tokens.update(with_second_factor=True)
     assert api.ask("POST", "workspaces/study/runs", token, json=body).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "words"),
+    [
+        ("POST", "plan", {"actions": {"north": ["visits"]}, "comit": "x"}, 400, "`comit` (did you mean `commit`?)"),
+        ("POST", "plan", {"actions": {"north": ["visits"]}, "force": ["south"]}, 400, "Nothing is asked for on south"),
+        ("GET", "runs?workspace=nope", None, 404, "no such workspace"),
+        ("GET", "runs?backend=nope", None, 404, "no such backend"),
+        ("GET", "runs?status=lost", None, 400, "No run has this status"),
+        ("GET", "runs?statuss=failed", None, 400, "no such parameter (did you mean `status`?)"),
+        ("GET", "workspaces?project=nope", None, 404, "no such project"),
+        ("GET", "backends?limit=1", None, 400, "no such parameter"),
+    ],
+)
+def test_unknown_words_are_refused_by_name(
+    api: Api, ann: User, commit: str, method: str, path: str, body: Any, status: int, words: str
+) -> None:
+    path = f"workspaces/study/{path}" if body else path
+    answer = ask(api, ann, method, path, Scope.READ, **({"json": body} if body else {}))
+    assert (answer.status_code, words in answer.text) == (status, True), answer.text

@@ -12,6 +12,7 @@ import carrel
 from carrel.jobserver.api import backends, jobs, level4, people, releases, runs, snapshots, workspaces
 from carrel.jobserver.api.answers import ApiError, ApiProblem, ApiRefusal
 from carrel.jobserver.api.bodies import BodyError, BodyParser
+from carrel.jobserver.api.callers import ScopedAuth
 from carrel.units.words import is_storable
 
 ROOT = "api/v2/"
@@ -30,10 +31,23 @@ def build() -> NinjaAPI:
     )
     for room in (jobs, people, workspaces, releases, snapshots, level4, backends, runs):
         api.add_router("", room.router)
+    name_parameters(api)
     api.add_exception_handler(HttpError, answer_refusal)
     api.add_exception_handler(ValidationError, answer_invalid)
     api.add_exception_handler(Http404, lambda _request, error: problem(404, str(error) or "Not found."))
     return api
+
+
+def name_parameters(api: NinjaAPI) -> None:
+    """Tell the authentication of each endpoint of our own API which parameters its query may have."""
+    for _, router in api._routers:
+        operations = [operation for view in router.path_operations.values() for operation in view.operations]
+        for operation in operations:
+            models = [model for model in operation.models if model.__ninja_param_source__ == "query"]
+            names = frozenset(name for model in models for name in model.__ninja_flatten_map__)
+            for auth in operation.auth_callbacks:
+                if isinstance(auth, ScopedAuth):
+                    auth.parameters = names
 
 
 def url_patterns(api: NinjaAPI) -> list[URLPattern]:

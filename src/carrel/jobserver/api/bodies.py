@@ -6,9 +6,30 @@ from typing import Any, NoReturn, cast
 
 from django.http import HttpRequest
 from ninja.parser import Parser
+from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic_core import PydanticCustomError
 
+from carrel.project.problems import did_you_mean
 from carrel.units.limits import MAX_JSON_DEPTH
 from carrel.units.words import is_storable
+
+
+class StrictBody(BaseModel):
+    """A body of our own API: a key that it does not know is refused, so that a misspelt one changes nothing unseen.
+
+    Bodies of the contract's API and of the first one take any key.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def name_unknown_keys(cls, body: Any) -> Any:
+        """Refuse unknown keys by their names, each with the nearest known one."""
+        if unknown := [key for key in body if key not in cls.model_fields] if isinstance(body, dict) else []:
+            named = ", ".join(f"`{key[:100]}`{did_you_mean(key, cls.model_fields)}" for key in unknown[:20])
+            raise PydanticCustomError("unknown_key", "{words}", {"words": f"There is no {named} here."})
+        return body
 
 
 class BodyError(ValueError):

@@ -13,13 +13,14 @@ from django.core.cache import cache
 from django.http import HttpRequest
 from ninja.utils import check_csrf
 
-from carrel.jobserver.api.answers import ApiRefusal, refuse
+from carrel.jobserver.api.answers import ApiProblem, ApiRefusal, refuse
 from carrel.jobserver.checks import raw_token
 from carrel.jobserver.models import Backend, PersonalToken, User, Workspace
 from carrel.jobserver.rights.access import CarrelRequest, identify
 from carrel.jobserver.rights.permissions import Permission
 from carrel.jobserver.rights.scopes import SCOPE_WORDS, Scope
 from carrel.jobserver.service import tokens
+from carrel.project.problems import did_you_mean
 
 REQUESTS_A_MINUTE = 300
 """Of one personal token at our own API."""
@@ -149,10 +150,21 @@ class ScopedAuth:
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
+        self.parameters: frozenset[str] = frozenset()
+        """Of its endpoint's query (`app.build`); one that is not among them is refused."""
 
     def __call__(self, request: HttpRequest) -> User:
         user = act_for_token(request, _header(request), self.scope, status=401)
         check_rate(cast(ApiRequest, request).token)
+        if unknown := sorted(set(request.GET) - self.parameters):
+            problems = [
+                ApiProblem(
+                    where=f"query.{name}"[:200],
+                    what=f"There is no such parameter{did_you_mean(name, self.parameters)}.",
+                )
+                for name in unknown[:20]
+            ]
+            raise ApiRefusal(400, "The request is not what this address takes.", problems)
         return user
 
 

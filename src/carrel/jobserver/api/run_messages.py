@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
+from carrel.jobserver.api.bodies import StrictBody
 from carrel.jobserver.models.runs import OUTCOMES
 from carrel.messages.rap import COMMIT_PATTERN
 from carrel.units.limits import MAX_ACTION_NAME, MAX_ACTIONS, MAX_BACKEND_NAME, MAX_BACKENDS
@@ -35,7 +36,7 @@ class WorkspacePage(BaseModel):
     results: list[WorkspaceOut]
 
 
-class RunIn(BaseModel):
+class RunIn(StrictBody):
     """What to run: on each backend (by slug) some actions, or `run_all`."""
 
     actions: dict[BackendSlug, Actions] = Field(
@@ -135,7 +136,7 @@ class RunPage(BaseModel):
     results: list[RunListed]
 
 
-class CancelIn(BaseModel):
+class CancelIn(StrictBody):
     """What to cancel; without anything, all of the run that has not ended."""
 
     backends: list[BackendSlug] = Field(default=[], max_length=MAX_BACKENDS)

@@ -34,6 +34,7 @@ from carrel.jobserver.api.run_messages import (
 from carrel.jobserver.api.workspaces import workspace_of
 from carrel.jobserver.models import Job, JobRequest, RunGroup, Workspace
 from carrel.jobserver.models.projects import NotifyWhen
+from carrel.jobserver.models.runs import OUTCOMES
 from carrel.jobserver.queries.logs import outcome_condition
 from carrel.jobserver.rights.scopes import Scope
 from carrel.jobserver.rights.visibility import visible_backends, visible_projects
@@ -55,7 +56,7 @@ _pause = threading.Event()
 """Is never set: waiting for it is a pause."""
 
 
-@router.get("workspaces", auth=ScopedAuth(Scope.READ), response={200: WorkspacePage, **errors(401, 403, 429)})
+@router.get("workspaces", auth=ScopedAuth(Scope.READ), response={200: WorkspacePage, **errors(401, 403, 404, 429)})
 def workspace_list(
     request: HttpRequest,
     project: str = Query("", max_length=100),
@@ -67,6 +68,8 @@ def workspace_list(
     rows = Workspace.objects.filter(project__in=visible_projects(caller.person, caller.rights).values("pk"))
     if project:
         rows = rows.filter(project__slug=project)
+        if not visible_projects(caller.person, caller.rights).filter(slug=project).exists():
+            raise ApiRefusal(404, "There is no such project, or you may not see it.")
     count, following, previous, page = page_of(request, rows.select_related("project"), limit, offset)
     return WorkspacePage(count=count, next=following, previous=previous, results=[workspace_out(row) for row in page])
 
@@ -121,7 +124,7 @@ def start_run(
     return Status(200 if existing else 201, run_out(caller, run))
 
 
-@router.get("runs", auth=ScopedAuth(Scope.READ), response={200: RunPage, **errors(401, 403, 429)})
+@router.get("runs", auth=ScopedAuth(Scope.READ), response={200: RunPage, **errors(401, 403, 404, 429)})
 def run_list(
     request: HttpRequest,
     workspace: str = Query("", max_length=255),
@@ -135,7 +138,11 @@ def run_list(
     rows = visible_run_groups(caller)
     requests = JobRequest.objects.filter(backend__in=visible_backends(caller.person, caller.rights).values("pk"))
     if workspace:
-        rows = rows.filter(workspace__name=workspace)
+        rows = rows.filter(workspace=workspace_of(caller, workspace))
+    if backend and not visible_backends(caller.person, caller.rights).filter(slug=backend).exists():
+        raise ApiRefusal(404, "There is no such backend, or you may not see it.")
+    if status and status not in OUTCOMES:
+        raise ApiRefusal(400, f"No run has this status. There are: {', '.join(OUTCOMES)}.")
     if backend or status:
         matching = requests.filter(backend__slug=backend) if backend else requests
         matching = matching.filter(outcome_condition([status])) if status else matching
@@ -231,6 +238,9 @@ def job(request: HttpRequest, identifier: str) -> JobOut:
 def submission_of(caller: ApiRequest, name: str, body: RunIn, key: str) -> Submission:
     """Return what a body asks for. Without a commit it is where the branch is now: 503 when nobody can say."""
     workspace = workspace_of(caller, name)
+    if needless := sorted(set(body.force) - set(body.actions)):
+        problem = ApiProblem(where="body.force", what=f"Nothing is asked for on {', '.join(needless)[:500]}.")
+        raise ApiRefusal(400, "The request is not what this address takes.", [problem])
     commit = body.commit
     if not commit:
         head = studies.branch_head(workspace)

@@ -53,8 +53,8 @@ class LogFilters:
             username=one["user"],
             workspace=one["workspace"],
             action=one["action"],
-            since=_day(one["since"]),
-            until=_day(one["until"]),
+            since=day_of(one["since"]),
+            until=day_of(one["until"]),
         )
 
 
@@ -138,7 +138,8 @@ def _text_condition(text: str) -> Q:
     return condition
 
 
-def _day(text: str) -> date | None:
+def day_of(text: str) -> date | None:
+    """Return a day such as `2026-12-01`; None for what is none."""
     try:
         day = date.fromisoformat(text)
     except ValueError:

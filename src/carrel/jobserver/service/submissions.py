@@ -161,6 +161,11 @@ def _part(
     """Check and plan one backend's part; raises PlanError, _Refused."""
     if column.refusal or column.pipeline is None:
         raise _Refused(column.refusal.reason if column.refusal else "the study does not run there.")
+    elsewhere = [name for name in actions if name in options.pipeline.actions and name not in column.pipeline.actions]
+    if elsewhere:
+        runs_on = tuple(row.name for row in options.columns if row.pipeline and elsewhere[0] in row.pipeline.actions)
+        refusal = refusal_of_cell(column, elsewhere[0], runs_on=runs_on)
+        raise _Refused(refusal.reason if refusal else "")
     planned = plan(actions, column.pipeline, options.latest[backend.slug], backend.slug in submission.force)
     # Not only what is asked for by name: `run_all` must not start what its data, or that of a need, forbids.
     for run in planned.runs:

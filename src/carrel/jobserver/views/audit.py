@@ -1,5 +1,7 @@
 """The audit log: filtered, exported, printed."""
 
+from collections.abc import Callable
+
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -10,6 +12,7 @@ from carrel.jobserver.audit_log import (
     FILTERS,
     NEWEST_SEARCHED,
     csv_lines,
+    day_of,
     events_of,
     json_lines,
     rows_of,
@@ -20,7 +23,7 @@ from carrel.jobserver.rights.access import CarrelRequest, Page, permitted
 from carrel.jobserver.rights.permissions import Permission
 from carrel.jobserver.service.exports import note_export
 from carrel.pages.frame import PageLink
-from carrel.pages.lists import active_filters, page_of
+from carrel.pages.lists import ActiveFilter, active_filters, page_of, refuse_what_is_not_understood
 
 KINDS = {CHANGE: "changes", ACCESS: "what was seen", SECURITY: "security"}
 
@@ -31,7 +34,7 @@ def audit(request: CarrelRequest) -> HttpResponse:
     context = {
         "page": page_of(request.GET, events_of(request.GET, after=after)),
         "searched": NEWEST_SEARCHED if after else 0,
-        "filters": active_filters(request.GET, FILTERS, {"category": KINDS}),
+        "filters": filters_of(request),
         "values": {name: request.GET.get(name, "") for name in FILTERS},
         "kinds": KINDS,
         "query": request.GET.urlencode(),
@@ -41,8 +44,14 @@ def audit(request: CarrelRequest) -> HttpResponse:
     return render(request, "jobserver/audit/page.html", context)
 
 
+def filters_of(request: CarrelRequest) -> list[ActiveFilter]:
+    readers: dict[str, Callable[[str], object]] = {"since": day_of, "until": day_of, "category": KINDS.get}
+    return active_filters(request.GET, FILTERS, {"category": KINDS}, readers=readers, others=())
+
+
 def export(request: CarrelRequest, *, kind: str) -> HttpResponseBase:
     """The events of the same filters, oldest first, as JSON lines or CSV; that somebody took them out is one too."""
+    refuse_what_is_not_understood(filters_of(request))
     lines, content_type = (csv_lines, "text/csv") if kind == "csv" else (json_lines, "application/x-ndjson")
     note_export(request, "audit.exported", {name: request.GET[name] for name in FILTERS if request.GET.get(name)})
     response = StreamingHttpResponse(

@@ -1,6 +1,7 @@
 """Logs of runs: of everything that somebody may see, of a project, of a workspace, of a person; and as feeds."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -12,7 +13,7 @@ from django.utils.feedgenerator import Atom1Feed
 
 from carrel.jobserver.models import Project, User, Workspace
 from carrel.jobserver.models.runs import OUTCOMES
-from carrel.jobserver.queries.logs import LABELS, LogFilters, log_of, rows_of
+from carrel.jobserver.queries.logs import LABELS, LogFilters, day_of, log_of, rows_of
 from carrel.jobserver.rights.access import EVERYBODY, CarrelRequest, Page
 from carrel.jobserver.rights.visibility import visible_backends
 from carrel.jobserver.views.workspace import links_of
@@ -70,7 +71,8 @@ def _log_page(request: CarrelRequest, within: Q, *, heading: str, **context: Any
     backends = list(visible_backends(request.person, request.rights))
     page = page_of(request.GET, log_of(request.person, request.rights, filters, within))
     words = {"backend": {backend.slug: backend.name for backend in backends}, "status": STATUS_WORDS}
-    chips = active_filters(request.GET, LABELS, words)
+    readers: dict[str, Callable[[str], object]] = {"since": day_of, "until": day_of, "status": STATUS_WORDS.get}
+    chips = active_filters(request.GET, LABELS, words, readers=readers, others=())
     values = {
         "heading": heading,
         "page": page,

@@ -59,6 +59,8 @@ def run_page(request: CarrelRequest, *, project: Project, workspace: Workspace, 
     if request.method == "POST":
         return submit_run(request, workspace)
     head = studies.BranchHead()
+    # A link may name the commit in its query: nobody is to run other code than it says.
+    commit = commit or request.GET.get("commit", "").strip()
     try:
         if commit:
             commit = full_commit(workspace, commit)

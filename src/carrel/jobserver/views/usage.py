@@ -13,9 +13,9 @@ from carrel.jobserver.rights.access import CarrelRequest, Page, permitted
 from carrel.jobserver.rights.permissions import Permission
 from carrel.jobserver.rights.visibility import visible_backends, visible_projects
 from carrel.jobserver.service.exports import note_export
-from carrel.jobserver.usage_report import GROUPS, SUMS, csv_rows, grouped, narrowed
+from carrel.jobserver.usage_report import GROUPS, SUMS, csv_rows, grouped, month_of, narrowed
 from carrel.pages.frame import PageLink
-from carrel.pages.lists import active_filters, page_of, url_with
+from carrel.pages.lists import ActiveFilter, active_filters, page_of, refuse_what_is_not_understood, url_with
 
 FILTERS = {"project": "Project", "person": "Person", "backend": "Backend", "since": "From", "until": "To"}
 
@@ -28,6 +28,11 @@ def usage(request: CarrelRequest) -> HttpResponse:
 def project_usage(request: CarrelRequest, *, project: Project) -> HttpResponse:
     """Usage of one project."""
     return usage_page(request, rows_for(request).filter(project=project), project)
+
+
+def filters_of(request: CarrelRequest) -> list[ActiveFilter]:
+    """Return the filters of the address; months such as `2026-11`."""
+    return active_filters(request.GET, FILTERS, readers={"since": month_of, "until": month_of}, others=("by",))
 
 
 def rows_for(request: CarrelRequest) -> QuerySet[UsageMonth]:
@@ -59,7 +64,7 @@ def usage_page(request: CarrelRequest, rows: QuerySet[UsageMonth], project: Proj
             PageLink(f"By {words[0].lower()}", url_with(request.GET, by=name), current=name == group)
             for name, words in groups.items()
         ],
-        "filters": active_filters(request.GET, FILTERS),
+        "filters": filters_of(request),
         "computed_at": rows.aggregate(at=Max("computed_at"))["at"],
         "values": {name: request.GET.get(name, "") for name in FILTERS},
         "query": request.GET.urlencode(),
@@ -79,6 +84,7 @@ def project_usage_csv(request: CarrelRequest, *, project: Project) -> HttpRespon
 
 def export(request: CarrelRequest, rows: QuerySet[UsageMonth], name: str) -> HttpResponseBase:
     """All rows of the filters, by month, project, person and backend."""
+    refuse_what_is_not_understood(filters_of(request))
     note_export(request, "usage.exported", {key: request.GET[key] for key in FILTERS if request.GET.get(key)})
     response = StreamingHttpResponse(csv_rows(narrowed(rows, request.GET)), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{name}.csv"'
