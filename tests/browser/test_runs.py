@@ -97,7 +97,7 @@ def test_without_scripts_it_is_all_there(jobserver: JobServerSite, showcase: Sho
         expect(page.locator("#on-north")).to_contain_text("3 of 4 done")
         page.get_by_role("link", name="Cancel").click()
         page.get_by_role("button", name="Cancel it").click()
-        expect(page.locator(".messages")).to_contain_text("south is being told to cancel incentives.")
+        expect(page.locator(".messages")).to_contain_text("south was asked to cancel incentives.")
         expect(page.locator("#on-south")).to_contain_text("Being cancelled")
 
 

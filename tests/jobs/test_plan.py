@@ -206,7 +206,7 @@ class TestWords:
 
     def test_wait_for(self):
         entry = WaitFor("a", latest("a", S.EXECUTING, created_at=ago(60)))
-        assert entry.words() == "waits for the job that is running since 3 May 2026"
+        assert entry.words() == "waits for the job that is running already"
 
 
 class TestChecks:

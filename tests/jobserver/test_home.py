@@ -11,6 +11,8 @@ from tests.support.jobserver import (
     browse,
 )
 
+from carrel.jobserver.views.latest import latest_requests
+
 pytestmark = pytest.mark.django_db
 
 
@@ -48,3 +50,21 @@ def test_what_failed_in_a_project_that_one_has_left_shows_no_more() -> None:
     page = browse(person).get("/").content.decode()
     assert "open-study" in page
     assert "secret-study" not in page
+
+
+def test_nothing_to_do_hides_neither_what_goes_on_nor_what_came_of_it() -> None:
+    backend = add_backend()
+    workspace = add_workspace(add_project("", backend))
+    person = add_person()
+    statuses = ("nothing_to_do", "running", "nothing_to_do")
+    rows = [add_request(add_run(workspace, person), backend, status=status) for status in statuses]
+
+    def shown() -> str:
+        return latest_requests([workspace], [backend])[workspace.pk][backend.pk].status
+
+    assert shown() == "running"
+    rows[1].status = "succeeded"
+    rows[1].save()
+    assert shown() == "succeeded"
+    rows[1].delete()
+    assert shown() == "nothing_to_do"

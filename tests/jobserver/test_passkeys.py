@@ -57,6 +57,16 @@ def test_a_passkey_is_added_and_signs_in(site, browser):
         page.wait_for_url(re.compile("recovery-codes|webauthn/$|security"))
         assert Authenticator.objects.filter(user=ann, type="webauthn").count() == 1
 
+        # What answers a form elsewhere has its page's address: reloading posts nothing again.
+        visit.open("/settings/tokens/")
+        page.get_by_label("Name", exact=True).fill("laptop")
+        page.locator("form[action$='/settings/tokens/create/'] [name=scopes]").first.check()
+        page.locator("form[action$='/settings/tokens/create/'] button").click()
+        page.get_by_text("it is not shown again").wait_for()
+        page.wait_for_url("**/settings/tokens/")
+        page.reload()
+        assert ann.tokens.count() == 1
+
         visit.open("/accounts/logout/")
         page.get_by_role("button", name="Sign out").last.click()
         page.wait_for_url("**/")

@@ -114,4 +114,5 @@ def test_a_token_remembers_whether_its_session_had_one(client):
     client.post("/accounts/reauthenticate/", {"password": PASSWORD, "next": "/settings/tokens/"})
     answer = client.post("/settings/tokens/create/", {"name": "laptop", "scopes": ["read"], "life": "7"})
     assert "it is not shown again" in answer.content.decode()
+    assert 'data-address="/settings/tokens/"' in answer.content.decode()
     assert not PersonalToken.objects.get().with_second_factor

@@ -128,7 +128,8 @@ class Reuse:
 
         The year is left out when it is that of `today`; `commits_ago` is for callers that know the study's history.
         """
-        words = f"reused: succeeded on {_day(self.since, today)}"
+        year = "" if today is not None and today.year == self.since.year else f" {self.since.year}"
+        words = f"reused: succeeded on {self.since.day} {self.since:%B}{year}"
         if self.job.commit:
             words += f", commit {self.job.commit[:7]}"
         if commits_ago:
@@ -144,8 +145,8 @@ class WaitFor:
     job: LatestJob
 
     def words(self, today: date | None = None) -> str:
-        """ "waits for the job that is running since 3 May 2026"."""
-        return f"waits for the job that is {self.job.state} since {_day(self.job.created_at, today)}"
+        """ "waits for the job that is running already"; `today` as for other entries."""
+        return f"waits for the job that is {'running' if self.job.state is State.RUNNING else 'waiting'} already"
 
 
 Entry = Run | Reuse | WaitFor
@@ -266,8 +267,3 @@ class _Planner:
             wait_for_jobs=tuple(entry.job.id for entry in needed if isinstance(entry, WaitFor)),
             reads=tuple((entry.action, entry.job.id) for entry in needed if not isinstance(entry, Run)),
         )
-
-
-def _day(when: datetime, today: date | None) -> str:
-    day = f"{when.day} {when:%B}"
-    return day if today is not None and today.year == when.year else f"{day} {when.year}"

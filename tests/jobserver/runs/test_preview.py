@@ -56,7 +56,7 @@ def test_what_is_reused_though_its_input_will_change():
 
 def test_what_is_under_way_is_waited_for():
     part = shown({"north": Wish(actions=("normalise",))}, state("north", "extract", "running")).backends[0]
-    assert words(part)["extract"] == "waits for the job that is running since 3 May"
+    assert words(part)["extract"] == "waits for the job that is running already"
     assert part.standing == "1 run, 1 already under way"
 
 

@@ -18,6 +18,12 @@ from carrel.jobserver.runs.webhooks import WebhookRefused, check_address, check_
         "example.org",
         "https://a:b@example.org/",
         "https://x:99999/",
+        "https://127.0.0.1/x",
+        "https://127.1/x",
+        "https://2130706433/x",
+        "https://[::1]/x",
+        "https://localhost/x",
+        "https://10.1.2.3:8443/x",
     ],
 )
 def test_addresses_that_are_not_called(url: str) -> None:
@@ -27,6 +33,8 @@ def test_addresses_that_are_not_called(url: str) -> None:
 
 def test_addresses_that_are_called() -> None:
     assert check_address("https://example.org/hook", ()) == ("example.org", 443)
+    assert check_address("https://1.1.1.1/hook", ()) == ("1.1.1.1", 443)
+    assert check_address("http://127.0.0.1/hook", ("127.0.0.1",)) == ("127.0.0.1", 80)
     assert check_address("http://chat.local:8080/hook", ("chat.local",)) == ("chat.local", 8080)
 
 

@@ -160,7 +160,7 @@ def test_run_all(submission):
         ({"north": ()}, "", "Tick at least one action"),
         ({"east": ("extract",)}, "east", "does not run on east, or you may not see it"),
         ({"north": ("extrat",)}, "north", "not found in project.yaml\nDid you mean `extract`"),
-        ({"north": ("incentives",)}, "north", "'incentives' not found"),
+        ({"north": ("incentives",)}, "north", "`incentives` runs on south only"),
     ],
 )
 def test_what_cannot_be_asked_for(submission, actions, place, words):

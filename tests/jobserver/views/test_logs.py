@@ -99,7 +99,9 @@ def test_of_a_project_a_workspace_and_a_person(scene: dict[str, JobRequest]) -> 
 
 
 def test_filters_are_chips(scene: dict[str, JobRequest]) -> None:
+    assert "not understood" in browse().get("/runs/?from=nonsense").content.decode()
     page = browse().get("/runs/?backend=north&status=succeeded").content.decode()
+    assert "not understood" not in page
     assert "Backend" in page
     assert 'href="?status=succeeded"' in page
 

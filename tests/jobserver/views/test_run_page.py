@@ -218,7 +218,9 @@ def test_an_earlier_commit_by_its_address(site):
     assert f'name="commit" value="{old}"' in site.page(f"/health/health-main/run-jobs/{old}/")
     assert f'name="commit" value="{old}"' in site.page(f"/health/health-main/run-jobs/{old[:8]}/")
     assert f'name="commit" value="{site.head}"' in site.page("/health/health-main/run-jobs/")
-    assert site.browser.get("/health/health-main/run-jobs/nonsense/").status_code == 422
+    assert f'name="commit" value="{old}"' in site.page(f"/health/health-main/run/?commit={old}")
+    for path in ("run-jobs/nonsense/", "run/?commit=zzz", f"run/?commit={'0' * 40}"):
+        assert site.browser.get(f"/health/health-main/{path}").status_code == 422
 
 
 def test_commits_to_choose_from(site):

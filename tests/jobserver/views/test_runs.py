@@ -162,7 +162,7 @@ class TestCancelling:
         client = browse(scene.ann)
         assert "stopped on north" in text(client, f"{scene.url}cancel/")
         answer = client.post(f"{scene.url}cancel/", follow=True)
-        assert "north is being told to cancel model" in answer.content.decode()
+        assert "north was asked to cancel model" in answer.content.decode()
         assert "Being cancelled" in answer.content.decode()
         assert scene.on_north.cancellations.count() == 1
         assert "is being cancelled already" in client.post(f"{scene.url}cancel/", follow=True).content.decode()
@@ -170,6 +170,11 @@ class TestCancelling:
     def test_whoever_asked_may_cancel_without_any_right(self, scene: Scene) -> None:
         scene.ann.role_assignments.all().delete()
         assert browse(scene.ann).post(f"{scene.url}cancel/").status_code == 303
+
+    def test_what_has_ended_offers_nothing_to_cancel(self, scene: Scene) -> None:
+        scene.run.requests.update(status="succeeded")
+        answer = browse(scene.ann).get(f"{scene.url}cancel/")
+        assert (answer.status_code, answer["Location"]) == (303, scene.url)
 
     def test_others_need_the_right(self, scene: Scene) -> None:
         other = add_person("bob", "ProjectCollaborator", project=scene.project)
@@ -181,7 +186,7 @@ class TestCancelling:
         url = f"{scene.url}{scene.running.identifier}/cancel/"
         client = browse(scene.ann)
         assert "Cancel model on north?" in text(client, url)
-        assert "being told to cancel model" in client.post(url, follow=True).content.decode()
+        assert "asked to cancel model" in client.post(url, follow=True).content.decode()
         assert scene.on_north.cancellations.get().actions == ["model"]
         ended = client.post(f"{scene.url}{scene.failed.identifier}/cancel/", follow=True)
         assert "nothing to cancel" in ended.content.decode() or "nothing left to cancel" in ended.content.decode()

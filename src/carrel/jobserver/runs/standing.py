@@ -11,6 +11,8 @@ from carrel.pages.status_words import FAMILY_OF_STATE, Family, status_words
 
 MAX_NAMED = 3
 """Actions that a note names; then it says how many more."""
+STANDSTILL = {StatusCode.WAITING_PAUSED, StatusCode.WAITING_DB_MAINTENANCE, StatusCode.WAITING_ON_REBOOT}
+"""Codes of jobs that wait for people who look after their backend."""
 ORDER = (Family.FAILED, Family.RUNNING, Family.WAITING, Family.STOPPED, Family.SUCCEEDED)
 """Of jobs in a table: what needs somebody first."""
 
@@ -77,10 +79,11 @@ def counts_sentence(jobs: Sequence[JobStanding]) -> str:
 def seconds_left(jobs: Sequence[JobStanding], now: datetime) -> float | None:
     """Return about how long the jobs that have not ended take yet, as they took before; None where some never ran.
 
+    None too where the backend of one stands still: nobody knows until when.
     Each waits for those of its own backend that it needs; that room may be short is not reckoned with.
     """
     active = {(job.backend, job.action): job for job in jobs if not job.is_final}
-    if not active or any(job.usual_seconds is None for job in active.values()):
+    if not active or any(job.usual_seconds is None or job.status_code in STANDSTILL for job in active.values()):
         return None
     ends: dict[tuple[str, str], float] = {}
     pending = dict(active)

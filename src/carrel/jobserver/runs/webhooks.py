@@ -4,6 +4,7 @@ import hashlib
 import hmac
 from collections.abc import Collection, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from socket import inet_aton, inet_ntoa
 from urllib.parse import urlsplit
 
 EVENT_HEADER = "Carrel-Event"
@@ -21,6 +22,9 @@ RELAYS = IPv4Network("192.88.99.0/24")
 """The nearest way into 6to4, which may be one's own router (RFC 7526)."""
 
 
+LOOPBACK = "127.0.0.1"
+
+
 class WebhookRefused(ValueError):
     """An address that is not called; says why."""
 
@@ -28,6 +32,7 @@ class WebhookRefused(ValueError):
 def check_address(url: str, allowed_hosts: Collection[str]) -> tuple[str, int]:
     """Return host and port of an address that a webhook may have: https, or a host that the installation allows.
 
+    A host that is a network address, written in any way (`127.1`), must be public, as when it is called.
     Raises WebhookRefused.
     """
     try:
@@ -42,6 +47,12 @@ def check_address(url: str, allowed_hosts: Collection[str]) -> tuple[str, int]:
         raise WebhookRefused("An address with a user name or password in it is not called: calls are signed instead.")
     if parts.scheme == "http" and host not in allowed_hosts:
         raise WebhookRefused("Only https addresses are called.")
+    try:
+        literal = ip_address(inet_ntoa(inet_aton(host)) if ":" not in host else host)
+    except (OSError, ValueError):  # a name: what it stands for is judged when it is called
+        literal = None
+    if literal is not None or host == "localhost" or host.endswith(".localhost"):
+        check_resolved(host, [str(literal or LOOPBACK)], allowed_hosts)
     return host, port or (443 if parts.scheme == "https" else 80)
 
 

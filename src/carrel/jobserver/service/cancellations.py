@@ -150,4 +150,4 @@ def _what_happens_next(request: JobRequest, actions: Sequence[str]) -> str:
         return f"It has not started on {name} yet: its jobs are cancelled as soon as there are any."
     if request.backend.link == Backend.LinkKind.POLLED:
         return f"{name} is told of it when its controller asks next."
-    return f"{name} is being told to cancel {', '.join(actions[:20])}{' and more' if len(actions) > 20 else ''}."
+    return f"{name} was asked to cancel {', '.join(actions[:20])}{' and more' if len(actions) > 20 else ''}."

@@ -3,17 +3,32 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
-from django.db.models import Exists, Max, OuterRef, Prefetch, QuerySet
+from django.db.models import Exists, Max, OuterRef, Prefetch, Q, QuerySet
+from django.db.models.functions import Coalesce
 
 from carrel.jobserver.models import Backend, JobRequest, RunGroup, Workspace
+from carrel.jobserver.models.runs import ACTIVE_STATUSES, RequestStatus
 from carrel.jobserver.rights.access import CarrelRequest
 from carrel.jobserver.rights.visibility import visible_backends, visible_projects
 
 
 def latest_requests(workspaces: Iterable[Workspace], backends: Iterable[Backend]) -> dict[int, dict[int, JobRequest]]:
-    """Return by workspace and backend (their ids) the latest request of each pair, in two questions."""
+    """Return by workspace and backend (their ids) the request that tells how each pair stands, in two questions.
+
+    The latest that goes on; else the latest that had something to do; else the latest.
+    """
     pairs = JobRequest.objects.filter(workspace__in=list(workspaces), backend__in=list(backends))
-    latest = pairs.values("workspace", "backend").order_by().annotate(latest=Max("id")).values("latest")
+    latest = (
+        pairs.values("workspace", "backend")
+        .order_by()
+        .annotate(
+            latest=Coalesce(
+                Max("id", filter=Q(status__in=ACTIVE_STATUSES)),
+                Max("id", filter=~Q(status=RequestStatus.NOTHING_TO_DO)),
+                Max("id"),
+            )
+        )
+    )
     by_workspace: dict[int, dict[int, JobRequest]] = defaultdict(dict)
     requests = JobRequest.objects.filter(pk__in=[row["latest"] for row in latest]).select_related("run")
     for request in requests:

@@ -8,6 +8,10 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 
+POSTED = "posted_forms"
+"""Of a session: forms that `is_posted_again` knows, the latest last."""
+MAX_POSTED = 20
+
 
 class SeeOther(HttpResponseRedirect):
     """303: the form was taken; look here now. Reloading that page posts nothing again."""
@@ -51,6 +55,18 @@ def add_errors(form: forms.BaseForm, error: ValidationError) -> None:
     by_field = error.message_dict if hasattr(error, "error_dict") else {NON_FIELD_ERRORS: error.messages}
     for name, reasons in by_field.items():
         form.add_error(name if name in form.fields else None, reasons)
+
+
+def is_posted_again(request: HttpRequest) -> bool:
+    """Tell whether this very form came before in this session, as when its answer is reloaded; remembers it.
+
+    For answers that show a secret once, which no redirect can. A form's CSRF token is another whenever it is drawn.
+    """
+    form = request.POST.get("csrfmiddlewaretoken", "")[:100]
+    earlier = request.session.get(POSTED, [])
+    if form and form not in earlier:
+        request.session[POSTED] = [*earlier, form][-MAX_POSTED:]
+    return form in earlier
 
 
 def posted(request: HttpRequest) -> Any:

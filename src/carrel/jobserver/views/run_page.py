@@ -24,6 +24,7 @@ from carrel.jobserver.rights.permissions import Permission
 from carrel.jobserver.rights.running import RunRefusal
 from carrel.jobserver.run_options import RunChoices, run_options
 from carrel.jobserver.runs.matrix import MatrixRow, refusal_of_cell
+from carrel.jobserver.service.notifications import mail_is_configured
 from carrel.jobserver.service.submissions import Submission, SubmissionError, submit
 from carrel.jobserver.studies import StudyFault, StudyUnavailable
 from carrel.jobserver.views.matrix_cells import ShownRow, tick_rows
@@ -200,6 +201,7 @@ def choice_page(
         "choice": choice,
         "preview": options.preview(choice.wishes(options)),
         "notify": choice.notify or workspace.notify,
+        "mail_is_configured": mail_is_configured(),
         "notify_choices": NotifyWhen.choices,
         "submission_key": choice.submission_key or secrets.token_urlsafe(24),
     }

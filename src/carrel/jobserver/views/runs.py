@@ -23,6 +23,7 @@ from carrel.jobserver.rights.visibility import visible_backends, visible_project
 from carrel.jobserver.runs.derivation import FAILED
 from carrel.jobserver.runs.standing import counts_of, in_order, standing_sentence, title_of
 from carrel.jobserver.service.cancellations import ask_to_cancel_run, may_cancel
+from carrel.jobserver.service.notifications import mail_is_configured
 from carrel.jobserver.service.submissions import Submission, SubmissionError, submit
 from carrel.jobserver.views.posting import SeeOther
 from carrel.jobserver.views.run_rows import (
@@ -101,6 +102,7 @@ def run_context(request: CarrelRequest, run: RunGroup, requests: Sequence[JobReq
         "has_failed_jobs": any(row.job.outcome == FAILED for row in rows.values()),
         "sees_code": sees_code(request, project),
         "now": now,
+        "mail_is_configured": mail_is_configured(),
     }
 
 
@@ -146,14 +148,17 @@ def cancel(request: CarrelRequest, *, project: Project, workspace: Workspace, ru
         why = "Whoever asked for a run may cancel it, and those with the right to cancel jobs."
         return forbidden(request, why, Permission.JOB_CANCEL)
     active = [row for row in allowed if row.status in ACTIVE_STATUSES]
+    if not active:
+        messages.warning(request, "Everything has ended already: there is nothing to cancel.")
+        return SeeOther(run.get_absolute_url())
     if request.method == "POST":
         done, refused = ask_to_cancel_run(active, request)
         for sentence in done:
             messages.success(request, sentence)
-        for sentence in refused or ([] if done else ["Everything has ended already: there is nothing to cancel."]):
+        for sentence in refused:
             messages.warning(request, sentence)
         return SeeOther(run.get_absolute_url())
-    names = ", ".join(row.backend.name for row in active) or "no backend: everything has ended"
+    names = ", ".join(row.backend.name for row in active)
     return render(
         request,
         "pages/confirm.html",

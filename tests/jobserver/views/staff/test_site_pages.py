@@ -55,6 +55,18 @@ def test_tokens_of_the_set_up_are_shown_once_and_count(staff: Client) -> None:
     assert token not in str(list(AuditEvent.objects.values()))
 
 
+@pytest.mark.parametrize(("path", "fields"), [("setup/", {}), ("", {"do": "token", "token-overlap": "0"})])
+def test_a_page_of_tokens_that_is_reloaded_makes_no_more(staff: Client, path: str, fields: dict[str, str]) -> None:
+    west = add_backend("west")
+    form = {**fields, "csrfmiddlewaretoken": "a" * 64}
+    assert staff.post(f"/staff/backends/west/{path}", form).status_code == 200
+    again = staff.post(f"/staff/backends/west/{path}", form)
+    assert (again.status_code, again["Location"]) == (303, f"/staff/backends/west/{path}")
+    assert west.tokens.count() == 1
+    assert staff.post(f"/staff/backends/west/{path}", {**form, "csrfmiddlewaretoken": "b" * 64}).status_code == 200
+    assert west.tokens.count() == 2
+
+
 def test_the_steps_follow_the_way_of_the_link() -> None:
     polled = setup_steps(SetupValues(slug="my-west", is_polled=True, site_url="https://carrel.example.org"))
     assert [step.title for step in polled] == ["Controller", "Agent", "Data catalogue"]

@@ -27,7 +27,10 @@ TABS = (
 def show_tab(request: CarrelRequest, name: str, template: str, status: int = 200, **context: Any) -> HttpResponse:
     """Answer with the settings page of this URL name."""
     tabs = [PageLink(label, reverse(tab), current=tab == name) for label, tab in TABS]
-    return render(request, f"jobserver/settings/{template}.html", {"tabs": tabs, **context}, status=status)
+    address = reverse(name) if request.method == "POST" else ""
+    return render(
+        request, f"jobserver/settings/{template}.html", {"tabs": tabs, "address": address, **context}, status=status
+    )
 
 
 def signed_in_as(request: CarrelRequest) -> User:

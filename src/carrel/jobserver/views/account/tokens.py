@@ -15,6 +15,7 @@ from carrel.jobserver.service import tokens
 from carrel.jobserver.service.tokens import TokenNotIssued
 from carrel.jobserver.views.account.forms import TokenForm
 from carrel.jobserver.views.account.tab import apply_form, ask_who_it_is, posted_from, show_tab, signed_in_as
+from carrel.jobserver.views.posting import is_posted_again
 
 
 def personal_tokens(request: CarrelRequest) -> HttpResponse:
@@ -62,6 +63,9 @@ def revoke_token(request: CarrelRequest, token: int) -> HttpResponse:
 def create_level4_token(request: CarrelRequest) -> HttpResponse:
     """Make three words, and show them this once."""
     ask_who_it_is(request)
+    if is_posted_again(request):
+        messages.warning(request, "This form made words before, which were shown once. Ask for new ones.")
+        return redirect("settings-tokens")
     try:
         words = tokens.create_level4_token(signed_in_as(request), request)
     except TokenNotIssued as error:

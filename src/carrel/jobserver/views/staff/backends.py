@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings as django_settings
+from django.contrib import messages
 from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -22,7 +23,7 @@ from carrel.jobserver.rights.permissions import Permission
 from carrel.jobserver.service import backends, projects
 from carrel.jobserver.service.changes import refuse
 from carrel.jobserver.service.tokens import TokenNotIssued, create_backend_token, revoke_backend_token
-from carrel.jobserver.views.posting import posted
+from carrel.jobserver.views.posting import SeeOther, is_posted_again, posted
 from carrel.jobserver.views.projects import PersonField
 from carrel.jobserver.views.staff.actions import PageAction, status_of, take_action
 from carrel.jobserver.views.staff.lists import section_tabs, staff_crumbs, staff_form
@@ -32,6 +33,7 @@ from carrel.pages.lists import PAGE_SIZE, BoundedPaginator, active_filters
 
 OVERLAPS = (("0", "at once"), ("3600", "in an hour"), ("86400", "in a day"), ("604800", "in a week"), ("", "never"))
 """When the older tokens end: seconds, in words."""
+SHOWN_ONCE = "This form made tokens before, which were shown once. Make new ones if you do not have them."
 MAX_QUERY = 100
 
 
@@ -130,6 +132,9 @@ def backend_setup(request: CarrelRequest, *, backend: Backend) -> HttpResponse:
     """Settings and commands for its machines, with tokens that are shown this once; waits for the first contact."""
     tokens: dict[str, str] = {}
     problem = ""
+    if request.method == "POST" and is_posted_again(request):
+        messages.warning(request, SHOWN_ONCE)
+        return SeeOther(reverse("staff-backend-setup", args=[backend.slug]))
     if request.method == "POST":
         try:
             tokens = {
@@ -297,6 +302,9 @@ def backend_page(request: CarrelRequest, *, backend: Backend) -> HttpResponse:
 
 def token_page(request: CarrelRequest, backend: Backend) -> HttpResponse:
     """Make a token and show it, this once; the older ones go on for the time that was chosen."""
+    if is_posted_again(request):
+        messages.warning(request, SHOWN_ONCE)
+        return SeeOther(reverse("staff-backend", args=[backend.slug]))
     form = BackendTokenForm(request.POST, prefix="token")
     overlap = form.cleaned_data["overlap"] if form.is_valid() else "86400"
     context: dict[str, Any] = {

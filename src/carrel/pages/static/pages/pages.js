@@ -61,6 +61,10 @@
     tabs.scrollLeft = tab.offsetLeft - (tabs.clientWidth - tab.offsetWidth) / 2;
   }
 
+  // The answer to a form that stands elsewhere has the address of its page, so that reloading posts nothing again.
+  const address = document.querySelector("[data-address]")?.dataset.address;
+  if (address && address !== location.pathname) history.replaceState(null, "", address);
+
   // What went wrong is read first.
   document.querySelector("[data-focus]")?.focus();
 })();
