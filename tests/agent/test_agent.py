@@ -58,7 +58,10 @@ def test_a_good_job(site: Site) -> None:
     assert (entry["level"], entry["row_count"], entry["col_count"], entry["size"]) == ("moderately_sensitive", 1, 2, 8)
     log = (site.medium / "workspaces/wspace/metadata/make.log").read_text()
     assert "Z done\n\n=============JOB SUMMARY=============\njob_definition_id: job1\n" in log
-    assert log.endswith("outputs:\n  output/x.csv  - moderately_sensitive\n")
+    assert log.endswith(
+        "outputs:\n  output/x.csv  - moderately_sensitive\n\nNotes:\n  output/x.csv: the disclosure rules found: "
+        "small-count 2 (`carrel check-outputs` shows the cells)\n"
+    )
     eventually(lambda: _cleaned(site), what="the working folder is still there")
 
 

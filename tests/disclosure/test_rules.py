@@ -44,6 +44,9 @@ FOUND = [
     (RuleId.IMPLIED_COUNT, f"All,percent\n{'9' * 400},3\n3,1e3\n1,-4\n1,1e-300\n", []),
     (RuleId.IMPLIED_COUNT, "sex,n_midpoint6,pct_midpoint6_derived\nF,99,3.0\nM,99,9.1\n", []),
     (RuleId.IMPLIED_COUNT, "sex,a,b,percent\nF,1,2,3\n", []),
+    (RuleId.IMPLIED_COUNT, "plan,visits,n\nfree,0,20\n25%,1,25\n50%,0,10\n95-100%,1,30\n", []),
+    (RuleId.IMPLIED_COUNT, "coinsurance,n\n25%,20\n50%,10\n", []),
+    (RuleId.IMPLIED_COUNT, "sex,uptake,n\nF,3%,100\nM,50%,100\n", [(2, "uptake")]),
     # Totals give a cell away, alone or with others.
     (RuleId.MARGINS, "sex,n\nF,[REDACTED]\nM,20\nTotal,24\n", [(2, "n")]),
     (RuleId.MARGINS, "sex,n\nF,[REDACTED]\nM,20\nTotal,20\n", []),

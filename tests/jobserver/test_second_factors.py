@@ -64,7 +64,7 @@ def test_an_app_is_added_and_asked_for_at_the_next_sign_in(client):
     again.post("/accounts/2fa/authenticate/", {"code": code_now(secret)})
     assert again.get("/settings/").status_code == 200
     assert counts(again)
-    assert "used in this session" in again.get("/settings/security/").content.decode()
+    assert "Used in this session" in again.get("/settings/security/").content.decode()
 
 
 def test_a_wrong_code_does_not_sign_in_and_is_recorded(client):

@@ -33,10 +33,14 @@ def implied_counts(read: ReadTable, policy: DisclosurePolicy) -> Iterator[Disclo
     it told. The whole is in a column of the row that says so or in the only column of counts. Where these counts are
     in the ratio of the percentages, they are the parts: only those that are redacted are told.
     """
+    first_counts = min((column.number for column in read.count_columns), default=0)
     for column in read.columns:
         scale = _scale(column)
         if not scale or MIDPOINT.search(column.name):
             continue
+        is_named = "%" in column.name or not column.words.isdisjoint(_PERCENT_WORDS | _SHARE_WORDS)
+        if not is_named and column.number < first_counts and (column.is_label or column.number == 1):
+            continue  # `free`, `25%`, `50%` left of the counts: what the rows are about, such as plans of an insurance
         numbers = {text: number_of(text) for text in set(column.texts)}
         told = {text: number / scale for text, number in numbers.items() if number and _LEAST <= number / scale <= 1}
         shares = [told.get(text) for text in column.texts]

@@ -334,7 +334,9 @@ def test_bytes_can_do_nothing_on_this_site(api: Api, checker: User, reader: User
     assert headers["Content-Type"] == content_type
     assert headers["Content-Security-Policy"].split(";")[0] == "sandbox"
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Content-Disposition"] == f'inline; filename="north.{name}"'
+    # What a browser cannot show is saved, never opened.
+    shown = "attachment" if name.endswith(".exe") else "inline"
+    assert headers["Content-Disposition"] == f'{shown}; filename="north.{name}"'
     assert headers["Last-Modified"].endswith("GMT")
     assert headers["Cache-Control"] == "private, no-store"
     event = AuditEvent.objects.get(action="release_file.downloaded")
