@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import transaction
 from hypothesis import HealthCheck, settings
+from hypothesis import Phase as HypothesisPhase
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from tests.support.review import WORKSPACE, add_account, add_outputs, viewer_for
@@ -133,7 +134,8 @@ class Walk(RuleBasedStateMachine):
     def take_back(self, who: str, name: str) -> None:
         file = self.row(name)
         if file and self.do(lambda: [votes.reset(self.people[who], file)]):
-            del self.words[who, name]
+            # One that a turn made undecided can be taken back too, and says nothing any more.
+            self.words.pop((who, name), None)
 
     def move(self, who: str, act: Callable[..., Any]) -> None:
         turn = self.request.turn
@@ -236,9 +238,10 @@ def test_promises_hold_on_random_walks() -> None:
     run_state_machine_as_test(
         Walk,
         settings=settings(
-            max_examples=8,
+            max_examples=60,
             stateful_step_count=20,
             deadline=None,
+            phases=[HypothesisPhase.generate],  # to make a walk shorter takes longer than a test may
             suppress_health_check=list(HealthCheck),
             print_blob=True,
             database=None,
