@@ -5,6 +5,7 @@ import re
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from tests.support.review import WORKSPACE, add_account, add_file, add_request, browse
 from tests.support.review_pages import review_pages
 from tests.support.review_showcase import ReviewShowcase, add_review_showcase
@@ -176,3 +177,23 @@ def test_more_files_ask_the_database_no_more_often(showcase: ReviewShowcase) -> 
         add_file(add_request(showcase.ann, status="SUBMITTED"), "a.csv", b"a\n")
     assert asked() == few
     assert all(few[path] <= most for path, most in pages.items()), few
+
+
+def test_a_file_is_compared_with_turns_and_requests(showcase: ReviewShowcase) -> None:
+    base, sam = f"/requests/{showcase.request.pk}", browse(showcase.sam)
+    page = sam.get(f"{base}/compare/{showcase.model.path}").content.decode()
+    assert "3 cells changed</strong>, no row added, none removed." in page
+    assert "One difference is small: <strong>5</strong> could be worked out from both versions." in page
+    assert "<del>1285</del> <ins>1290</ins>" in page
+    by_lines = sam.get(f"{base}/compare/{showcase.model.path}?with=turn-1&as=text").content.decode()
+    assert "plan 25 %,<del>1285</del>" in by_lines
+    assert "The same bytes" in sam.get(f"{base}/compare/output/visits_by_plan.csv").content.decode()
+    outputs = add_request(showcase.ann, submitted_at=timezone.now(), status="REJECTED")
+    add_file(outputs, "output/map.png", b"\x89PNG one")
+    add_file(showcase.request, "output/map.png", b"\x89PNG other")
+    page = sam.get(f"{base}/compare/output/map.png").content.decode()
+    assert ", rejected</option>" in page
+    assert f'src="{base}/earlier-content/output/map.png?with={outputs.pk}"' in page
+    earlier = sam.get(f"{base}/earlier-content/output/map.png?with={outputs.pk}")
+    assert (earlier.content, earlier["Content-Type"]) == (b"\x89PNG one", "image/png")
+    assert sam.get(f"{base}/earlier-content/output/map.png?with={showcase.own.pk}").status_code == 404

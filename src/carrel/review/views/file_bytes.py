@@ -27,7 +27,7 @@ def content(request: ReviewRequest, release_request: ReleaseRequest, file: Reque
     """A requested file's bytes, to be looked at: pictures of pixels as what they are, all else as plain text."""
     record(AuditType.REQUEST_FILE_VIEW, actor=request.viewer.username, request=release_request, path=file.path)
     stream = copies.opened(release_request.workspace, release_request.pk, file.sha256)
-    return _shown(request, file.path, file.sha256, stream)
+    return shown_bytes(request, file.path, file.sha256, stream)
 
 
 def workspace_content(request: ReviewRequest, workspace: str, path: str) -> HttpResponse:
@@ -38,10 +38,12 @@ def workspace_content(request: ReviewRequest, workspace: str, path: str) -> Http
     except WorkspaceUnreadable as error:
         raise Http404(str(error)) from None
     record(AuditType.WORKSPACE_FILE_VIEW, actor=request.viewer.username, workspace=workspace, path=path)
-    return _shown(request, path, "", stream)
+    return shown_bytes(request, path, "", stream)
 
 
-def _shown(request: ReviewRequest, path: str, sha256: str, opening: AbstractContextManager[BinaryIO]) -> HttpResponse:
+def shown_bytes(
+    request: ReviewRequest, path: str, sha256: str, opening: AbstractContextManager[BinaryIO]
+) -> HttpResponse:
     """Answer with bytes in their sandbox; `sha256` is their ETag, "" for those that may change."""
     etag = f'"{sha256}"'
     with opening as stream:
