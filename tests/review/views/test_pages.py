@@ -197,3 +197,36 @@ def test_a_file_is_compared_with_turns_and_requests(showcase: ReviewShowcase) ->
     earlier = sam.get(f"{base}/earlier-content/output/map.png?with={outputs.pk}")
     assert (earlier.content, earlier["Content-Type"]) == (b"\x89PNG one", "image/png")
     assert sam.get(f"{base}/earlier-content/output/map.png?with={showcase.own.pk}").status_code == 404
+
+
+def test_an_author_redacts_a_file_without_javascript(showcase: ReviewShowcase) -> None:
+    ReleaseRequest.objects.filter(pk=showcase.request.pk).update(status="RETURNED")
+    data = b"region,people\r\neast,5\r\nwest,100\r\nnorth,200\r\ntotal,305\r\n"
+    file = add_file(showcase.request, "output/regions.csv", data)
+    base, ann = f"/requests/{showcase.request.pk}", browse(showcase.ann)
+    address = f"{base}/redact/output/regions.csv"
+    assert 'value="2:2"> 5</label>' in ann.get(address).content.decode()
+    form = {"sha256": file.sha256, "at": "1:1"}
+    page = ann.post(address, form | {"do": "small"}).content.decode()
+    assert "<del>5</del> <ins>[REDACTED]</ins>" in page
+    assert "1 redacted or small count can be worked out from the totals.</strong>" in page
+    assert "line 3, people: 100" in page
+    assert "totals that stand in another file" in page
+    taken = form | {"do": "take", "tick": ["2:2"], "proposed": "3:2"}
+    assert "The totals of this file give no redacted cell away." in ann.post(address, taken).content.decode()
+    chosen = form | {"tick": ["2:2", "3:2"], "do": "save"}
+    assert ann.post(address, chosen).status_code == 422, "there is no reason"
+    assert ann.post(address, chosen | {"reason": "x", "sha256": "0" * 64}).status_code == 422, "other bytes"
+    ann.post(address, chosen | {"reason": "Five people."})
+    derived = showcase.request.files.get(path="output/regions.redacted.csv")
+    assert (derived.derived_from, derived.derivation_reason) == (file, "Five people.")
+    shown = ann.get(f"{base}/compare/{derived.path}").content.decode()
+    assert "<del>100</del> <ins>[REDACTED]</ins>" in shown
+    assert "its original, output/regions.csv</option>" in shown
+    content = ann.get(f"{base}/content/{derived.path}").content
+    assert content == data.replace(b"east,5", b"east,[REDACTED]").replace(b"100", b"[REDACTED]")
+    page = ann.post(f"{base}/redact/logs/model.log", {"sha256": "0" * 64}).content.decode()
+    assert "The file was changed since you opened it." in page
+    refused = browse(showcase.sam).get(address, follow=True).content.decode()
+    assert "Only the request" in refused
+    assert "/redact/" not in refused

@@ -54,9 +54,18 @@ class ComparedTablePage:
 
 
 def compared_tables(
-    old: Table, new: Table, policy: DisclosurePolicy, *, page: int = 1, only_changed: bool = False, query: str = ""
+    old: Table,
+    new: Table,
+    policy: DisclosurePolicy,
+    *,
+    page: int = 1,
+    only_changed: bool = False,
+    query: str | None = None,
 ) -> ComparedTablePage:
-    """Return a page of two versions of a table. `query`: what the addresses of lines keep of the page's own."""
+    """Return a page of two versions of a table.
+
+    `query`: what the addresses of lines keep of the page's own; None for no links.
+    """
     comparison = compare_tables(old, new, policy)
     rows, columns = comparison.alignment.rows, comparison.alignment.columns
     changes = {(change.row, change.column): change for change in comparison.changes}
@@ -116,14 +125,13 @@ def _row(
     heads: Sequence[ComparedHead],
     changes: Mapping[tuple[int, int], CellChange],
     new: Table,
-    query: str,
+    query: str | None,
 ) -> str:
     kind = DiffKind.ADDED if row.old is None else DiffKind.REMOVED if row.new is None else DiffKind.SAME
     line = ""
     if row.new is not None:
         line_number = new.rows[row.new].line
-        address = escape(f"?{query}&line={line_number}#comment")
-        line = f'<a href="{address}" aria-label="Line {line_number}">{line_number}</a>'
+        line = _line_link(line_number, query)
     html = [f'<tr class="{kind}"><th scope="row" class="line">{line}</th>']
     for column, (text, head) in enumerate(zip(texts, heads, strict=True)):
         change = changes.get((number, column))
@@ -147,6 +155,12 @@ def _row(
     return "".join([*html, "</tr>"])
 
 
+def _line_link(line: int, query: str | None) -> str:
+    if query is None:
+        return str(line)
+    return f'<a href="{escape(f"?{query}&line={line}#comment")}" aria-label="Line {line}">{line}</a>'
+
+
 def _short(text: str) -> str:
     """Return a cell's text as a page shows it, cut where it is too long."""
     return escape(visible(text[:LONGEST_CELL])) + ("…" if len(text) > LONGEST_CELL else "")
@@ -163,7 +177,7 @@ class ComparedTextPage:
     pages: int
 
 
-def compared_texts(old: str, new: str, *, page: int = 1, query: str = "") -> ComparedTextPage:
+def compared_texts(old: str, new: str, *, page: int = 1, query: str | None = None) -> ComparedTextPage:
     """Return a page of what differs in two texts. Raises NotChecked for texts that are too long to be compared."""
     lines = list(compare_texts(old, new))
     near: set[int] = set()
@@ -180,7 +194,7 @@ def compared_texts(old: str, new: str, *, page: int = 1, query: str = "") -> Com
         line = lines[number]
         if position and chosen[position - 1] != number - 1:
             html.append('<tr class="gap"><th class="line"></th><th class="line"></th><td></td><td>…</td></tr>')
-        link = f'<a href="{escape(f"?{query}&line={line.new}#comment")}">{line.new}</a>' if line.new else ""
+        link = _line_link(line.new, query) if line.new else ""
         text = escape(visible(line.text[:LONGEST_LINE])) + ("…" if len(line.text) > LONGEST_LINE else "")
         sign = {DiffKind.ADDED: "+", DiffKind.REMOVED: "−"}.get(line.kind, "")
         html.append(

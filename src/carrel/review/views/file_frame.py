@@ -30,6 +30,7 @@ TABS = {
     "file": "View",
     "file_compare": "Compare",
     "file_findings": "Findings",
+    "file_redact": "Redact",
     "file_history": "History",
     "file_backends": "Other backends",
     "file_code": "Code",
@@ -68,6 +69,7 @@ def file_page(
     position = next(index for index, line in enumerate(lines) if line.file.pk == file.pk)
     near = lines[max(0, position - NEIGHBOURS) : position + NEIGHBOURS + 1]
     findings = contents.findings.get(file.pk, ())
+    may_redact = not refusal(Act.REDACT_FILE, viewer, contents, file=file)
     whole = {
         "release_request": row,
         "file": file,
@@ -90,6 +92,7 @@ def file_page(
                 count=len(findings) if name == "file_findings" and findings else None,
             )
             for name, label in TABS.items()
+            if name != "file_redact" or may_redact
         ],
         "findings": findings,
         "is_findings": tab == "file_findings",
