@@ -1,18 +1,20 @@
 """The pages of the review site: what each person sees, what they may do there, and what they never learn."""
 
 import re
+from pathlib import Path
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from tests.support.review import WORKSPACE, add_account, add_file, add_request, browse
+from tests.support.review import WORKSPACE, add_account, add_file, add_outputs, add_request, browse
 from tests.support.review_pages import review_pages
 from tests.support.review_showcase import ReviewShowcase, add_review_showcase
 
 from carrel.review.models import AuditEvent, FileVote, ReleaseRequest
 
 pytestmark = pytest.mark.django_db
+ACRO_OUTPUTS = Path(__file__).parents[2] / "disclosure/acro/outputs"
 SECRET = "SECRET-OF-BEN"
 
 
@@ -230,3 +232,27 @@ def test_an_author_redacts_a_file_without_javascript(showcase: ReviewShowcase) -
     refused = browse(showcase.sam).get(address, follow=True).content.decode()
     assert "Only the request" in refused
     assert "/redact/" not in refused
+
+
+def test_acros_results_are_shown_as_far_as_they_are_of_these_bytes(showcase: ReviewShowcase) -> None:
+    names = ("results.json", "output_0_0.csv", "checksums/output_0_0.csv.txt")
+    parts = {f"acro/{name}": (ACRO_OUTPUTS / name).read_bytes() for name in names}
+    table = parts.pop("acro/output_0_0.csv")
+    add_outputs(parts)
+    add_file(showcase.request, "acro/output_0_0.csv", table)
+    base, sam = f"/requests/{showcase.request.pk}", browse(showcase.sam)
+    findings = sam.get(f"{base}/findings/acro/output_0_0.csv").content.decode()
+    assert "The checksum is that of these bytes." in findings
+    assert "MinimumThresholdCheck: 2 cells" in findings
+    assert "made up: counts" in findings
+    shown = sam.get(f"{base}/files/acro/output_0_0.csv").content.decode()
+    assert shown.count('<span class="rule">ACRO MinimumThresholdCheck</span>') == 2
+    showcase.request.files.filter(path="acro/output_0_0.csv").delete()
+    add_file(showcase.request, "acro/output_0_0.csv", table + b"\n")
+    findings = sam.get(f"{base}/findings/acro/output_0_0.csv").content.decode()
+    assert "Not checked: output_0_0.csv is not the file that ACRO checked" in findings
+    assert "ACRO MinimumThresholdCheck</span>" not in sam.get(f"{base}/files/acro/output_0_0.csv").content.decode()
+    add_file(showcase.request, "acro/other.csv", b"a,b\n1,2\n")
+    assert "does not name other.csv" in sam.get(f"{base}/findings/acro/other.csv").content.decode()
+    add_outputs({"acro/results.json": b"[]"})
+    assert "acro/results.json cannot be used" in sam.get(f"{base}/findings/acro/other.csv").content.decode()

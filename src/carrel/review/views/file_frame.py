@@ -4,6 +4,7 @@ A tab is a page of its own: it answers with `file_page(request, contents, file, 
 template extends `review/files/frame.html`. A further tab is a line in TABS and a page of that name.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -129,12 +130,13 @@ def vote_buttons(viewer: Viewer, contents: RequestContents, file: RequestFile) -
     ]
 
 
-def marks_of(findings: tuple[FileFinding, ...], rows: list[Remark], file: RequestFile) -> TableMarks:
-    """Return what is drawn on the cells and lines of a file: findings, and comments that the viewer may see."""
+def marks_of(
+    findings: tuple[FileFinding, ...], rows: list[Remark], file: RequestFile, acros: Mapping[CellPlace, str]
+) -> TableMarks:
+    """Return what is drawn on the cells and lines of a file: findings, ACRO's, comments that the viewer may see."""
     flagged: dict[CellPlace, str] = {}
-    for finding in findings:
-        cell = (finding.line, finding.column)
-        said = f"{finding.rule}: {finding.message}"
+    texts = [((finding.line, finding.column), f"{finding.rule}: {finding.message}") for finding in findings]
+    for cell, said in (*texts, *acros.items()):
         flagged[cell] = f"{flagged[cell]}; {said}" if cell in flagged else said
     return TableMarks(
         flagged=flagged,

@@ -12,6 +12,7 @@ from carrel.review.access import ReviewAccess, ReviewPage, ReviewRequest
 from carrel.review.audit_types import AuditType
 from carrel.review.decisions import Vote
 from carrel.review.models import ReleaseRequest, RequestFile
+from carrel.review.queries.acro_results import acro_verdict
 from carrel.review.queries.contents import contents_of
 from carrel.review.queries.situations import refusal
 from carrel.review.rules import Act, FileType
@@ -29,14 +30,14 @@ def file(request: ReviewRequest, release_request: ReleaseRequest, file: RequestF
     """A file as it would leave, with its findings and comments drawn on it. Looking is noted in the audit log."""
     record(AuditType.REQUEST_FILE_VIEW, actor=request.viewer.username, request=release_request, path=file.path)
     contents = contents_of(release_request)
-    rows = remarks(request.viewer, contents)
+    rows, acro = remarks(request.viewer, contents), acro_verdict(contents, file)
     shown = FileToShow(
         path=file.path,
         sha256=file.sha256,
         size=file.size,
         opened=lambda: copies.opened(release_request.workspace, release_request.pk, file.sha256),
         content_url=reverse("file_content", args=[release_request.pk, file.path]),
-        marks=marks_of(contents.findings.get(file.pk, ()), rows, file),
+        marks=marks_of(contents.findings.get(file.pk, ()), rows, file, acro.marks if acro else {}),
     )
     try:
         presentation = present(shown, request.GET)
@@ -51,6 +52,7 @@ def file(request: ReviewRequest, release_request: ReleaseRequest, file: RequestF
         "review/files/view.html",
         presentation=presentation,
         content_url=shown.content_url,
+        acro=acro,
         **presentation.context,
     )
 
@@ -65,6 +67,7 @@ def file_findings(request: ReviewRequest, release_request: ReleaseRequest, file:
         "file_findings",
         "review/files/findings.html",
         look=contents.checks.get(file.pk),
+        acro=acro_verdict(contents, file),
         may_justify=not refusal(Act.JUSTIFY_FINDING, request.viewer, contents),
     )
 
