@@ -256,3 +256,17 @@ def test_acros_results_are_shown_as_far_as_they_are_of_these_bytes(showcase: Rev
     assert "does not name other.csv" in sam.get(f"{base}/findings/acro/other.csv").content.decode()
     add_outputs({"acro/results.json": b"[]"})
     assert "acro/results.json cannot be used" in sam.get(f"{base}/findings/acro/other.csv").content.decode()
+
+
+def test_an_html_file_is_a_page_in_a_sandbox_and_only_its_own_tab_may_frame_it(showcase: ReviewShowcase) -> None:
+    add_file(showcase.request, "output/report.html", b"<META http-equiv=refresh content=0><link rel=preconnect><p>Hi")
+    base, sam = f"/requests/{showcase.request.pk}", browse(showcase.sam)
+    tab = sam.get(f"{base}/files/output/report.html")
+    assert f'<iframe class="sandboxed" sandbox="" src="{base}/page/output/report.html"' in tab.content.decode()
+    assert "frame-src 'self'" in tab["Content-Security-Policy"]
+    assert "frame-src" not in sam.get(f"{base}/files/output/report.html?as=text")["Content-Security-Policy"]
+    page = sam.get(f"{base}/page/output/report.html")
+    assert page.content == b"<not-META http-equiv=refresh content=0><not-link rel=preconnect><p>Hi"
+    assert page["Content-Security-Policy"].startswith("sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src")
+    assert (page["X-Frame-Options"], page["X-Content-Type-Options"]) == ("SAMEORIGIN", "nosniff")
+    assert sam.get(f"{base}/page/output/visits.svg").status_code == 404

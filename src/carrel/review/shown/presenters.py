@@ -30,6 +30,8 @@ class FileToShow:
     size: int
     opened: Callable[[], AbstractContextManager[BinaryIO]]
     content_url: str
+    page_url: str = ""
+    """Where a browser gets it as a page within its sandbox; "" where it is not shown as one."""
     marks: TableMarks = field(default_factory=TableMarks)
 
     @property
@@ -125,6 +127,14 @@ def as_drawing(file: FileToShow, query: Mapping[str, str]) -> Presentation:
     return Presentation(template="review/files/image.html", context={"source": source})
 
 
+def as_page(file: FileToShow, query: Mapping[str, str]) -> Presentation:
+    """Show an HTML file as a page in a frame of its own, which has no origin, no scripts and no network."""
+    if not file.page_url:
+        return as_text(file, query)
+    note = "Nothing in this page runs, and nothing is fetched for it. What it hides can be seen as text only."
+    return Presentation(template=FRAMED, context={"source": file.page_url}, note=note)
+
+
 def unshown(file: FileToShow, _query: Mapping[str, str]) -> Presentation:
     """Say that a type of file is not shown."""
     return Presentation(template="review/files/unshown.html", context={"suffix": file.suffix})
@@ -137,12 +147,15 @@ def number_of(query: Mapping[str, str], name: str) -> int:
     return int(text) if digits.isascii() and digits.isdecimal() and len(digits) <= LARGEST_NUMBER else 0
 
 
+FRAMED = "review/files/page.html"
+PAGE_TYPES = (".html", ".htm")
 RASTERS = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 """The only types beside plain text that bytes are ever served with."""
 PRESENTERS: dict[str, Presenter] = {
     ".csv": as_table,
     ".tsv": as_table,
-    **dict.fromkeys((".txt", ".log", ".json", ".md", ".yaml", ".yml", ".html", ".htm"), as_text),
+    **dict.fromkeys((".txt", ".log", ".json", ".md", ".yaml", ".yml"), as_text),
+    **dict.fromkeys(PAGE_TYPES, as_page),
     **dict.fromkeys(RASTERS, as_image),
     ".svg": as_drawing,
 }

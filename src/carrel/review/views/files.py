@@ -1,5 +1,7 @@
 """One file of a request: its contents, its findings, its history, the code that made it, votes on it."""
 
+from csp.constants import SELF
+from csp.decorators import csp_update
 from django import forms
 from django.contrib import messages
 from django.http import HttpResponse
@@ -18,7 +20,7 @@ from carrel.review.queries.situations import refusal
 from carrel.review.rules import Act, FileType
 from carrel.review.service import files, findings, votes
 from carrel.review.service.audit import record
-from carrel.review.shown.presenters import FileToShow, present
+from carrel.review.shown.presenters import FRAMED, FileToShow, present
 from carrel.review.views.doing import done, onward
 from carrel.review.views.file_frame import file_page, marks_of
 from carrel.review.views.remarks import remarks
@@ -37,6 +39,7 @@ def file(request: ReviewRequest, release_request: ReleaseRequest, file: RequestF
         size=file.size,
         opened=lambda: copies.opened(release_request.workspace, release_request.pk, file.sha256),
         content_url=reverse("file_content", args=[release_request.pk, file.path]),
+        page_url=reverse("file_as_page", args=[release_request.pk, file.path]),
         marks=marks_of(contents.findings.get(file.pk, ()), rows, file, acro.marks if acro else {}),
     )
     try:
@@ -44,7 +47,7 @@ def file(request: ReviewRequest, release_request: ReleaseRequest, file: RequestF
     except copies.CopyRefused as error:
         messages.error(request, str(error))
         return redirect("release_request", release_request.pk)
-    return file_page(
+    answer = file_page(
         request,
         contents,
         file,
@@ -55,6 +58,9 @@ def file(request: ReviewRequest, release_request: ReleaseRequest, file: RequestF
         acro=acro,
         **presentation.context,
     )
+    if presentation.template != FRAMED:
+        return answer
+    return csp_update({"frame-src": [SELF]})(lambda _request: answer)(request)
 
 
 def file_findings(request: ReviewRequest, release_request: ReleaseRequest, file: RequestFile) -> HttpResponse:
