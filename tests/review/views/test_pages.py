@@ -7,11 +7,14 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from tests.support.hostile_files import pdf
 from tests.support.review import WORKSPACE, add_account, add_file, add_outputs, add_request, browse
 from tests.support.review_pages import review_pages
 from tests.support.review_showcase import ReviewShowcase, add_review_showcase
 
+from carrel.review import settings as review_settings
 from carrel.review.models import AuditEvent, FileVote, ReleaseRequest
+from carrel.review.service import findings
 
 pytestmark = pytest.mark.django_db
 ACRO_OUTPUTS = Path(__file__).parents[2] / "disclosure/acro/outputs"
@@ -270,3 +273,23 @@ def test_an_html_file_is_a_page_in_a_sandbox_and_only_its_own_tab_may_frame_it(s
     assert page["Content-Security-Policy"].startswith("sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src")
     assert (page["X-Frame-Options"], page["X-Content-Type-Options"]) == ("SAMEORIGIN", "nosniff")
     assert sam.get(f"{base}/page/output/visits.svg").status_code == 404
+
+
+def test_a_pdf_is_drawn_here_and_its_text_checked_where_the_policy_allows_it(
+    showcase: ReviewShowcase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = add_file(showcase.request, "output/report.pdf", pdf("plan,people", "free,3", "25,500"))
+    base, sam = f"/requests/{showcase.request.pk}", browse(showcase.sam)
+    address = f"{base}/files/{file.path}"
+    assert "This type of file is not shown here" in sam.get(address).content.decode()
+    assert sam.get(f"{base}/content/{file.path}").status_code == 404
+    (tmp_path / "policy.yaml").write_text("file_types: [.csv, .pdf]\n")
+    monkeypatch.setenv("REVIEW_POLICY", str(tmp_path / "policy.yaml"))
+    review_settings.get.cache_clear()
+    page = sam.get(address).content.decode()
+    assert "Page 1 of 1, drawn on the server." in page
+    assert 'src="data:image/png;base64,' in page
+    assert "free,3" in sam.get(f"{address}?as=text").content.decode()
+    look = findings.look(showcase.request, file.path, file.sha256, [])
+    assert {finding.rule for finding in look.findings} == {"small-count"}
+    assert look.unchecked == "what its pages show as pictures"

@@ -13,6 +13,8 @@ from typing import Any, BinaryIO
 
 from carrel.disclosure.tables import read_tables
 from carrel.disclosure.texts import Unreadable, blocks_of, decoded
+from carrel.review import policy
+from carrel.review.pdfs import drawn_page, text_of_pdf
 from carrel.review.shown.tables import TableMarks, TableQuery, page_of_table
 from carrel.review.shown.texts import page_of_text
 from carrel.units.limits import MAX_SHOWN_BYTES, MAX_SHOWN_DRAWING_BYTES
@@ -55,7 +57,7 @@ Presenter = Callable[[FileToShow, Mapping[str, str]], Presentation]
 def present(file: FileToShow, query: Mapping[str, str]) -> Presentation:
     """Return how a file is shown; `?as=text` shows any type that has text as its text."""
     presenter = PRESENTERS.get(file.suffix, unshown)
-    if query.get("as") == "text" and file.suffix not in RASTERS:
+    if query.get("as") == "text" and file.suffix not in (*RASTERS, policy.PDF):
         presenter = as_text
     return presenter(file, query)
 
@@ -135,6 +137,33 @@ def as_page(file: FileToShow, query: Mapping[str, str]) -> Presentation:
     return Presentation(template=FRAMED, context={"source": file.page_url}, note=note)
 
 
+@dataclass(frozen=True, slots=True)
+class DrawnNumber:
+    """Which page of how many is drawn."""
+
+    page: int
+    pages: int
+
+
+def as_drawn_pages(file: FileToShow, query: Mapping[str, str]) -> Presentation:
+    """Show a PDF as a page that the server has drawn, or as its text; only where the backend's policy lets it leave."""
+    if not policy.get().allows(file.path):
+        return unshown(file, query)
+    number = max(1, number_of(query, "page"))
+    try:
+        with file.opened() as stream:
+            if query.get("as") == "text":
+                text = page_of_text(text_of_pdf(stream).encode(), page=number, line=number_of(query, "line"))
+                return Presentation(template="review/files/text.html", context={"text": text})
+            drawn = drawn_page(stream, number)
+    except Unreadable as error:
+        note = f"It cannot be shown: {error}."
+        return Presentation(template="review/files/unshown.html", context={"suffix": file.suffix}, note=note)
+    source = f"data:image/png;base64,{base64.b64encode(drawn.png).decode()}"
+    shown = DrawnNumber(min(number, drawn.pages), drawn.pages)
+    return Presentation(template="review/files/pdf.html", context={"source": source, "drawn": shown})
+
+
 def unshown(file: FileToShow, _query: Mapping[str, str]) -> Presentation:
     """Say that a type of file is not shown."""
     return Presentation(template="review/files/unshown.html", context={"suffix": file.suffix})
@@ -158,4 +187,5 @@ PRESENTERS: dict[str, Presenter] = {
     **dict.fromkeys(PAGE_TYPES, as_page),
     **dict.fromkeys(RASTERS, as_image),
     ".svg": as_drawing,
+    policy.PDF: as_drawn_pages,
 }

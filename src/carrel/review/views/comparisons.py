@@ -19,6 +19,7 @@ from carrel.review import copies, policy
 from carrel.review.access import ReviewAccess, ReviewPage, ReviewRequest
 from carrel.review.audit_types import AuditType
 from carrel.review.models import ReleaseRequest, RequestFile
+from carrel.review.pdfs import text_of_pdf
 from carrel.review.queries.contents import contents_of
 from carrel.review.queries.versions import EarlierVersion, versions_of
 from carrel.review.service.audit import record
@@ -100,7 +101,10 @@ def _comparison(request: ReviewRequest, chosen: EarlierVersion, file: RequestFil
                 }
             earlier.seek(0)
             current.seek(0)
-        texts = [stream.read(MAX_DIFF_BYTES + 1) for stream in (earlier, current)]
+        texts = [
+            text_of_pdf(stream).encode() if suffix == policy.PDF else stream.read(MAX_DIFF_BYTES + 1)
+            for stream in (earlier, current)
+        ]
     if max(map(len, texts)) > MAX_DIFF_BYTES:
         return {"problem": f"Not compared: files of more than {MAX_DIFF_BYTES:,} bytes are not compared by lines."}
     before_text, after_text = (text.decode("utf-8-sig", errors="replace") for text in texts)

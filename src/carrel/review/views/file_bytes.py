@@ -15,6 +15,7 @@ from carrel.review import copies
 from carrel.review.access import ReviewAccess, ReviewPage, ReviewRequest, forbidden
 from carrel.review.audit_types import AuditType
 from carrel.review.models import ReleaseRequest, RequestFile
+from carrel.review.policy import PDF
 from carrel.review.queries.contents import contents_of
 from carrel.review.queries.situations import refusal
 from carrel.review.rules import Act
@@ -77,6 +78,8 @@ def shown_bytes(
     request: ReviewRequest, path: str, sha256: str, opening: AbstractContextManager[BinaryIO]
 ) -> HttpResponse:
     """Answer with bytes in their sandbox; `sha256` is their ETag, "" for those that may change."""
+    if PurePosixPath(path).suffix.lower() == PDF:
+        raise Http404("PDFs are shown as pages that the server draws.")
     etag = f'"{sha256}"'
     with opening as stream:
         if sha256 and request.headers.get("If-None-Match") == etag:
