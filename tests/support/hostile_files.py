@@ -64,7 +64,8 @@ def hostile_files(canary: str) -> dict[str, bytes]:
 <iframe src="{canary}/frame"></iframe><iframe srcdoc="&lt;link rel=stylesheet href='{canary}/srcdoc'>"></iframe>
 <object data="{canary}/object"></object><embed src="{canary}/embed"><video src="{canary}/video" autoplay></video>
 <svg><use href="{canary}/use#a"/><image href="{canary}/svg-image"/></svg><script src="{canary}/external"></script>
-<a href="{canary}/link" target="_top">away</a><a href="javascript:{script}">run</a></body></html>"""
+<a href="{canary}/link" target="_top">away</a><a href="{canary}/stay">stay</a>
+<a href="javascript:{script}">run</a></body></html>"""
     drawing = f"""<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 9 9"
 onload="{script}"><script>{script}</script><style>@import url("{canary}/svg-import");</style>
 <rect width="9" height="9"/><image href="{canary}/image" width="9" height="9"/>

@@ -375,6 +375,9 @@ MAX_CONTEXT_CHARACTERS = 50_000
 MAX_SHOWN_BYTES = 16 * MIB
 """Most of a text that the review site shows on its pages, in bytes: as much as a file that is released may have."""
 
+MAX_SHOWN_PIXELS = 50_000_000
+"""Most pixels of a picture that the review site hands to a browser as one."""
+
 MAX_PDF_PAGES = 200
 """Most pages of a PDF that the review site draws."""
 

@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from tests.support.hostile_files import pdf
+from tests.support.hostile_files import pdf, png
 from tests.support.review import WORKSPACE, add_account, add_file, add_outputs, add_request, browse
 from tests.support.review_pages import review_pages
 from tests.support.review_showcase import ReviewShowcase, add_review_showcase
@@ -148,8 +148,10 @@ def test_bytes_never_run_and_leave_only_with_a_checker(showcase: ReviewShowcase)
     assert drawing["Content-Type"] == "text/plain; charset=utf-8"
     assert drawing["Content-Security-Policy"] == "sandbox; default-src 'none'; frame-ancestors 'none'"
     assert drawing["X-Content-Type-Options"] == "nosniff"
-    add_file(showcase.request, "output/map.PNG", b"<script>x()</script>")
+    add_file(showcase.request, "output/map.PNG", png(9, 9, b""))
     assert sam.get(f"{base}/content/output/map.PNG")["Content-Type"] == "image/png"
+    add_file(showcase.request, "output/other.png", b"<script>x()</script>")
+    assert sam.get(f"{base}/content/output/other.png")["Content-Type"] == "text/plain; charset=utf-8"
     again = sam.get(f"{base}/content/output/visits.svg", headers={"If-None-Match": drawing["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
     assert sam.get("/workspaces/visits-by-plan/content/metadata/manifest.json")["Content-Type"].startswith("text/plain")
@@ -194,13 +196,13 @@ def test_a_file_is_compared_with_turns_and_requests(showcase: ReviewShowcase) ->
     assert "plan 25 %,<del>1285</del>" in by_lines
     assert "The same bytes" in sam.get(f"{base}/compare/output/visits_by_plan.csv").content.decode()
     outputs = add_request(showcase.ann, submitted_at=timezone.now(), status="REJECTED")
-    add_file(outputs, "output/map.png", b"\x89PNG one")
-    add_file(showcase.request, "output/map.png", b"\x89PNG other")
+    add_file(outputs, "output/map.png", png(9, 9, b"one"))
+    add_file(showcase.request, "output/map.png", png(9, 9, b"other"))
     page = sam.get(f"{base}/compare/output/map.png").content.decode()
     assert ", rejected</option>" in page
     assert f'src="{base}/earlier-content/output/map.png?with={outputs.pk}"' in page
     earlier = sam.get(f"{base}/earlier-content/output/map.png?with={outputs.pk}")
-    assert (earlier.content, earlier["Content-Type"]) == (b"\x89PNG one", "image/png")
+    assert (earlier.content, earlier["Content-Type"]) == (png(9, 9, b"one"), "image/png")
     assert sam.get(f"{base}/earlier-content/output/map.png?with={showcase.own.pk}").status_code == 404
 
 

@@ -15,6 +15,7 @@ from carrel.disclosure.tables import read_tables
 from carrel.disclosure.texts import Unreadable, blocks_of, decoded
 from carrel.review import policy
 from carrel.review.pdfs import drawn_page, text_of_pdf
+from carrel.review.shown.pictures import picture_fault
 from carrel.review.shown.tables import TableMarks, TableQuery, page_of_table
 from carrel.review.shown.texts import page_of_text
 from carrel.units.limits import MAX_SHOWN_BYTES, MAX_SHOWN_DRAWING_BYTES
@@ -114,8 +115,13 @@ def as_text(file: FileToShow, query: Mapping[str, str], note: str = "") -> Prese
     return Presentation(template="review/files/text.html", context={"text": text}, note=note)
 
 
-def as_image(file: FileToShow, _query: Mapping[str, str]) -> Presentation:
-    """Show a picture of pixels, which the browser gets with a type of ours."""
+def as_image(file: FileToShow, query: Mapping[str, str]) -> Presentation:
+    """Show a picture of pixels, which the browser gets with a type of ours, if it is one of a size to be unpacked."""
+    with file.opened() as stream:
+        fault = picture_fault(stream, file.suffix)
+    if fault:
+        shown = unshown(file, query)
+        return Presentation(template=shown.template, context=shown.context, note=f"It is not shown: {fault}.")
     return Presentation(template="review/files/image.html", context={"source": file.content_url})
 
 
@@ -133,7 +139,7 @@ def as_page(file: FileToShow, query: Mapping[str, str]) -> Presentation:
     """Show an HTML file as a page in a frame of its own, which has no origin, no scripts and no network."""
     if not file.page_url:
         return as_text(file, query)
-    note = "Nothing in this page runs, and nothing is fetched for it. What it hides can be seen as text only."
+    note = "Nothing in this page runs or is fetched, and its links are off. What it hides can be seen as text only."
     return Presentation(template=FRAMED, context={"source": file.page_url}, note=note)
 
 

@@ -24,6 +24,7 @@ from carrel.review.queries.contents import contents_of
 from carrel.review.queries.versions import EarlierVersion, versions_of
 from carrel.review.service.audit import record
 from carrel.review.shown.comparisons import compared_tables, compared_texts
+from carrel.review.shown.pictures import picture_fault
 from carrel.review.shown.presenters import PRESENTERS, RASTERS, number_of, unshown
 from carrel.review.shown.tables import ROWS_A_PAGE
 from carrel.review.views.file_bytes import shown_bytes
@@ -112,8 +113,15 @@ def _comparison(request: ReviewRequest, chosen: EarlierVersion, file: RequestFil
 
 
 def _pictures(chosen: EarlierVersion, file: RequestFile, suffix: str) -> list[tuple[str, str]]:
-    """Return the label and the source of both pictures; drawings stand in the page itself, and have no address."""
+    """Return the label and the source of both pictures; drawings stand in the page itself, and have no address.
+
+    Raises NotChecked for what is no picture, or too large, and CopyRefused.
+    """
     if suffix in RASTERS:
+        for row, sha256 in ((chosen.request, chosen.sha256), (file.request, file.sha256)):
+            with copies.opened(row.workspace, row.pk, sha256) as stream:
+                if fault := picture_fault(stream, suffix):
+                    raise NotChecked(f"a version is not shown: {fault}")
         before = reverse("file_earlier_content", args=[file.request_id, file.path])
         after = reverse("file_content", args=[file.request_id, file.path])
         return [(chosen.label, f"{before}?{urlencode({'with': chosen.key})}"), ("this version", after)]

@@ -20,6 +20,7 @@ from carrel.review.queries.contents import contents_of
 from carrel.review.queries.situations import refusal
 from carrel.review.rules import Act
 from carrel.review.service.audit import record
+from carrel.review.shown.pictures import picture_fault
 from carrel.review.shown.presenters import PAGE_TYPES, RASTERS
 from carrel.review.workspaces import WorkspaceUnreadable, open_listed, read_workspace
 from carrel.units.limits import MAX_SHOWN_BYTES
@@ -32,9 +33,15 @@ PAGE_SANDBOX = (
     "form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
 )
 """What a browser may do with an HTML file in its frame: lay it out, with the pictures that are in it."""
-_REACHING_OUT = re.compile(r"<(?=link|meta|base)|(?=\bsrcdoc\s*=)", re.IGNORECASE)
-"""Elements that have a browser look up or connect to a host, or go elsewhere, which no policy of content
-forbids; and pages within pages, in which they are written otherwise."""
+_REACHING_OUT = re.compile(
+    r"""<(?=link|meta|base|i?frame|object|embed)|\b(?=srcdoc\s*=)|\b(?=href\s*=(?!\s*["']?#))""",
+    re.IGNORECASE,
+)
+"""What has a browser look up or connect to a host, or go elsewhere, which no policy of content forbids.
+
+Chromium connects to where a frame or a pressed link leads before it asks whether it may go there, and a name in an
+address could carry what the file holds. Pages within pages may have all of that written otherwise.
+"""
 
 
 def content(request: ReviewRequest, release_request: ReleaseRequest, file: RequestFile) -> HttpResponse:
@@ -85,7 +92,9 @@ def shown_bytes(
         if sha256 and request.headers.get("If-None-Match") == etag:
             response = HttpResponse(status=304)
         else:
-            media_type = RASTERS.get(PurePosixPath(path).suffix.lower(), "text/plain; charset=utf-8")
+            suffix = PurePosixPath(path).suffix.lower()
+            is_picture = suffix in RASTERS and not picture_fault(stream, suffix)
+            media_type = RASTERS[suffix] if is_picture else "text/plain; charset=utf-8"
             response = HttpResponse(stream.read(MAX_SHOWN_BYTES), content_type=media_type)
             response["Content-Disposition"] = "inline"
     if sha256:
