@@ -58,7 +58,7 @@ def test_a_checker_reviews_a_request(browser: Browser, own_database: Database) -
             expect(page.get_by_role("button", name="Approved")).to_be_visible()
         assert FileVote.objects.get(file__path="output/figures/model.svg", checker="ben").vote == "APPROVED"
         seen = {"review-queue", "review-request", "review-file-cell", "review-file-log", "review-history"}
-        seen |= {"review-workspace", "review-group-form"}
+        seen |= {"review-workspace", "review-group-form", "review-file-compare", "review-file-redact"}
         for scheme, width in (("light", 1280), ("dark", NARROW)):
             for account in (showcase.sam, showcase.ann):
                 with signed_in(Visit(browser, url, scheme=scheme, width=width), url, account) as visit:

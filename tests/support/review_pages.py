@@ -39,6 +39,7 @@ def review_pages(showcase: ReviewShowcase) -> list[tuple[str, str, str]]:
         ("review-file-image", f"{request}/files/output/visits.svg", "sam"),
         ("review-file-log", f"{request}/files/logs/model.log", "sam"),
         *((f"review-file-{name}", f"{request}/{part}/{model}", "sam") for part, name in tabs.items()),
+        ("review-file-redact", f"/requests/{showcase.own.pk}/redact/output/air.csv", "ann"),
         ("review-submit", f"/requests/{showcase.own.pk}/submit/", "ann"),
         ("review-withdraw", f"/requests/{showcase.own.pk}/withdraw/", "ann"),
         ("review-return-early", f"{request}/return-early/", "sam"),

@@ -10,6 +10,7 @@ from carrel.review.views import (
     home,
     moves,
     proofs,
+    redactions,
     remarks,
     requests,
     sign_in,
@@ -29,6 +30,7 @@ PAGES: list[ReviewPage] = [
     *files.PAGES,
     *file_bytes.PAGES,
     *comparisons.PAGES,
+    *redactions.PAGES,
     *code.PAGES,
     *proofs.PAGES,
 ]

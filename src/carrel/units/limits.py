@@ -375,5 +375,23 @@ MAX_CONTEXT_CHARACTERS = 50_000
 MAX_SHOWN_BYTES = 16 * MIB
 """Most of a text that the review site shows on its pages, in bytes: as much as a file that is released may have."""
 
+MAX_SHOWN_PIXELS = 50_000_000
+"""Most pixels of a picture that the review site hands to a browser as one."""
+
+MAX_PDF_PAGES = 200
+"""Most pages of a PDF that the review site draws."""
+
+MAX_PDF_TEXT = 4_000_000
+"""Longest text of a PDF that the disclosure rules look at, in characters."""
+
+MAX_PDF_PIXELS = 4_000_000
+"""Most pixels of a page that is drawn."""
+
+MAX_PDF_MEMORY_BYTES = GIB
+"""Address space of the process that reads a PDF."""
+
+MAX_PDF_SECONDS = 10
+"""Processor time of the process that reads a PDF; it is ended after three times as long by the clock."""
+
 MAX_SHOWN_DRAWING_BYTES = 2 * MIB
 """Largest SVG that the review site shows as a picture; a larger one is shown as its text."""

@@ -1,17 +1,23 @@
 """The pages of the review site: what each person sees, what they may do there, and what they never learn."""
 
 import re
+from pathlib import Path
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from tests.support.review import WORKSPACE, add_account, add_file, add_request, browse
+from django.utils import timezone
+from tests.support.hostile_files import pdf, png
+from tests.support.review import WORKSPACE, add_account, add_file, add_outputs, add_request, browse
 from tests.support.review_pages import review_pages
 from tests.support.review_showcase import ReviewShowcase, add_review_showcase
 
+from carrel.review import settings as review_settings
 from carrel.review.models import AuditEvent, FileVote, ReleaseRequest
+from carrel.review.service import findings
 
 pytestmark = pytest.mark.django_db
+ACRO_OUTPUTS = Path(__file__).parents[2] / "disclosure/acro/outputs"
 SECRET = "SECRET-OF-BEN"
 
 
@@ -142,8 +148,10 @@ def test_bytes_never_run_and_leave_only_with_a_checker(showcase: ReviewShowcase)
     assert drawing["Content-Type"] == "text/plain; charset=utf-8"
     assert drawing["Content-Security-Policy"] == "sandbox; default-src 'none'; frame-ancestors 'none'"
     assert drawing["X-Content-Type-Options"] == "nosniff"
-    add_file(showcase.request, "output/map.PNG", b"<script>x()</script>")
+    add_file(showcase.request, "output/map.PNG", png(9, 9, b""))
     assert sam.get(f"{base}/content/output/map.PNG")["Content-Type"] == "image/png"
+    add_file(showcase.request, "output/other.png", b"<script>x()</script>")
+    assert sam.get(f"{base}/content/output/other.png")["Content-Type"] == "text/plain; charset=utf-8"
     again = sam.get(f"{base}/content/output/visits.svg", headers={"If-None-Match": drawing["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
     assert sam.get("/workspaces/visits-by-plan/content/metadata/manifest.json")["Content-Type"].startswith("text/plain")
@@ -176,3 +184,114 @@ def test_more_files_ask_the_database_no_more_often(showcase: ReviewShowcase) -> 
         add_file(add_request(showcase.ann, status="SUBMITTED"), "a.csv", b"a\n")
     assert asked() == few
     assert all(few[path] <= most for path, most in pages.items()), few
+
+
+def test_a_file_is_compared_with_turns_and_requests(showcase: ReviewShowcase) -> None:
+    base, sam = f"/requests/{showcase.request.pk}", browse(showcase.sam)
+    page = sam.get(f"{base}/compare/{showcase.model.path}").content.decode()
+    assert "3 cells changed</strong>, no row added, none removed." in page
+    assert "One difference is small: <strong>5</strong> could be worked out from both versions." in page
+    assert "<del>1285</del> <ins>1290</ins>" in page
+    by_lines = sam.get(f"{base}/compare/{showcase.model.path}?with=turn-1&as=text").content.decode()
+    assert "plan 25 %,<del>1285</del>" in by_lines
+    assert "The same bytes" in sam.get(f"{base}/compare/output/visits_by_plan.csv").content.decode()
+    outputs = add_request(showcase.ann, submitted_at=timezone.now(), status="REJECTED")
+    add_file(outputs, "output/map.png", png(9, 9, b"one"))
+    add_file(showcase.request, "output/map.png", png(9, 9, b"other"))
+    page = sam.get(f"{base}/compare/output/map.png").content.decode()
+    assert ", rejected</option>" in page
+    assert f'src="{base}/earlier-content/output/map.png?with={outputs.pk}"' in page
+    earlier = sam.get(f"{base}/earlier-content/output/map.png?with={outputs.pk}")
+    assert (earlier.content, earlier["Content-Type"]) == (png(9, 9, b"one"), "image/png")
+    assert sam.get(f"{base}/earlier-content/output/map.png?with={showcase.own.pk}").status_code == 404
+
+
+def test_an_author_redacts_a_file_without_javascript(showcase: ReviewShowcase) -> None:
+    ReleaseRequest.objects.filter(pk=showcase.request.pk).update(status="RETURNED")
+    data = b"region,people\r\neast,5\r\nwest,100\r\nnorth,200\r\ntotal,305\r\n"
+    file = add_file(showcase.request, "output/regions.csv", data)
+    base, ann = f"/requests/{showcase.request.pk}", browse(showcase.ann)
+    address = f"{base}/redact/output/regions.csv"
+    assert 'value="2:2"> 5</label>' in ann.get(address).content.decode()
+    form = {"sha256": file.sha256, "at": "1:1"}
+    page = ann.post(address, form | {"do": "small"}).content.decode()
+    assert "<del>5</del> <ins>[REDACTED]</ins>" in page
+    assert "1 redacted or small count can be worked out from the totals.</strong>" in page
+    assert "line 3, people: 100" in page
+    assert "totals that stand in another file" in page
+    taken = form | {"do": "take", "tick": ["2:2"], "proposed": "3:2"}
+    assert "The totals of this file give no redacted cell away." in ann.post(address, taken).content.decode()
+    chosen = form | {"tick": ["2:2", "3:2"], "do": "save"}
+    assert ann.post(address, chosen).status_code == 422, "there is no reason"
+    assert ann.post(address, chosen | {"reason": "x", "sha256": "0" * 64}).status_code == 422, "other bytes"
+    ann.post(address, chosen | {"reason": "Five people."})
+    derived = showcase.request.files.get(path="output/regions.redacted.csv")
+    assert (derived.derived_from, derived.derivation_reason) == (file, "Five people.")
+    shown = ann.get(f"{base}/compare/{derived.path}").content.decode()
+    assert "<del>100</del> <ins>[REDACTED]</ins>" in shown
+    assert "its original, output/regions.csv</option>" in shown
+    content = ann.get(f"{base}/content/{derived.path}").content
+    assert content == data.replace(b"east,5", b"east,[REDACTED]").replace(b"100", b"[REDACTED]")
+    page = ann.post(f"{base}/redact/logs/model.log", {"sha256": "0" * 64}).content.decode()
+    assert "The file was changed since you opened it." in page
+    refused = browse(showcase.sam).get(address, follow=True).content.decode()
+    assert "Only the request" in refused
+    assert "/redact/" not in refused
+
+
+def test_acros_results_are_shown_as_far_as_they_are_of_these_bytes(showcase: ReviewShowcase) -> None:
+    names = ("results.json", "output_0_0.csv", "checksums/output_0_0.csv.txt")
+    parts = {f"acro/{name}": (ACRO_OUTPUTS / name).read_bytes() for name in names}
+    table = parts.pop("acro/output_0_0.csv")
+    add_outputs(parts)
+    add_file(showcase.request, "acro/output_0_0.csv", table)
+    base, sam = f"/requests/{showcase.request.pk}", browse(showcase.sam)
+    findings = sam.get(f"{base}/findings/acro/output_0_0.csv").content.decode()
+    assert "The checksum is that of these bytes." in findings
+    assert "MinimumThresholdCheck: 2 cells" in findings
+    assert "made up: counts" in findings
+    shown = sam.get(f"{base}/files/acro/output_0_0.csv").content.decode()
+    assert shown.count('<span class="rule">ACRO MinimumThresholdCheck</span>') == 2
+    showcase.request.files.filter(path="acro/output_0_0.csv").delete()
+    add_file(showcase.request, "acro/output_0_0.csv", table + b"\n")
+    findings = sam.get(f"{base}/findings/acro/output_0_0.csv").content.decode()
+    assert "Not checked: output_0_0.csv is not the file that ACRO checked" in findings
+    assert "ACRO MinimumThresholdCheck</span>" not in sam.get(f"{base}/files/acro/output_0_0.csv").content.decode()
+    add_file(showcase.request, "acro/other.csv", b"a,b\n1,2\n")
+    assert "does not name other.csv" in sam.get(f"{base}/findings/acro/other.csv").content.decode()
+    add_outputs({"acro/results.json": b"[]"})
+    assert "acro/results.json cannot be used" in sam.get(f"{base}/findings/acro/other.csv").content.decode()
+
+
+def test_an_html_file_is_a_page_in_a_sandbox_and_only_its_own_tab_may_frame_it(showcase: ReviewShowcase) -> None:
+    add_file(showcase.request, "output/report.html", b"<META http-equiv=refresh content=0><link rel=preconnect><p>Hi")
+    base, sam = f"/requests/{showcase.request.pk}", browse(showcase.sam)
+    tab = sam.get(f"{base}/files/output/report.html")
+    assert f'<iframe class="sandboxed" sandbox="" src="{base}/page/output/report.html"' in tab.content.decode()
+    assert "frame-src 'self'" in tab["Content-Security-Policy"]
+    assert "frame-src" not in sam.get(f"{base}/files/output/report.html?as=text")["Content-Security-Policy"]
+    page = sam.get(f"{base}/page/output/report.html")
+    assert page.content == b"<not-META http-equiv=refresh content=0><not-link rel=preconnect><p>Hi"
+    assert page["Content-Security-Policy"].startswith("sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src")
+    assert (page["X-Frame-Options"], page["X-Content-Type-Options"]) == ("SAMEORIGIN", "nosniff")
+    assert sam.get(f"{base}/page/output/visits.svg").status_code == 404
+
+
+def test_a_pdf_is_drawn_here_and_its_text_checked_where_the_policy_allows_it(
+    showcase: ReviewShowcase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = add_file(showcase.request, "output/report.pdf", pdf("plan,people", "free,3", "25,500"))
+    base, sam = f"/requests/{showcase.request.pk}", browse(showcase.sam)
+    address = f"{base}/files/{file.path}"
+    assert "This type of file is not shown here" in sam.get(address).content.decode()
+    assert sam.get(f"{base}/content/{file.path}").status_code == 404
+    (tmp_path / "policy.yaml").write_text("file_types: [.csv, .pdf]\n")
+    monkeypatch.setenv("REVIEW_POLICY", str(tmp_path / "policy.yaml"))
+    review_settings.get.cache_clear()
+    page = sam.get(address).content.decode()
+    assert "Page 1 of 1, drawn on the server." in page
+    assert 'src="data:image/png;base64,' in page
+    assert "free,3" in sam.get(f"{address}?as=text").content.decode()
+    look = findings.look(showcase.request, file.path, file.sha256, [])
+    assert {finding.rule for finding in look.findings} == {"small-count"}
+    assert look.unchecked == "what its pages show as pictures"

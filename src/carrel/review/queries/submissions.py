@@ -1,5 +1,6 @@
 """What was handed to the checkers before: the bytes of each file as they were at an earlier submission."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from carrel.review.audit_types import AuditType
@@ -19,16 +20,33 @@ class ChangeSince(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-def earlier_submission(contents: RequestContents) -> dict[str, str] | None:
-    """Return the SHA-256 of each file by path as the checkers had it last time; None where there was no such time.
+@dataclass(frozen=True, slots=True)
+class EarlierSubmission:
+    """One turn as the checkers had it: the SHA-256 of each file by its path."""
 
-    While they review, that is the submission before this one; in the author's turn it is the newest. One query.
+    turn: int
+    files: dict[str, str]
+
+
+def earlier_submissions(contents: RequestContents, most: int) -> list[EarlierSubmission]:
+    """Return what the checkers had in earlier turns, the newest first. One query.
+
+    While they review, the newest is the submission before this one; in the author's turn it is the last.
     """
     events = AuditEvent.objects.filter(request=contents.request.pk, event_type=AuditType.REQUEST_SUBMIT)
     skipped = 0 if contents.status not in UNDER_REVIEW and not contents.request.is_final else 1
-    rows = list(events.order_by("-number").values_list("extra", flat=True)[skipped : skipped + 1])
-    files = rows[0].get("files") if rows else None
-    return dict(files) if isinstance(files, dict) else None
+    rows = events.order_by("-number").values_list("turn", "extra")[skipped : skipped + most]
+    return [
+        EarlierSubmission(turn or 0, dict(files))
+        for turn, extra in rows
+        if isinstance(files := extra.get("files"), dict)
+    ]
+
+
+def earlier_submission(contents: RequestContents) -> dict[str, str] | None:
+    """Return the SHA-256 of each file by path as the checkers had it last time; None where there was no such time."""
+    submissions = earlier_submissions(contents, most=1)
+    return submissions[0].files if submissions else None
 
 
 def change_of(file: RequestFile, before: dict[str, str] | None) -> ChangeSince:

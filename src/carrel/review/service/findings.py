@@ -4,7 +4,8 @@ Rules look outside of any transaction, at copies that cannot change; what they f
 """
 
 import hashlib
-from collections.abc import Collection, Iterable
+import io
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -15,11 +16,13 @@ from carrel.disclosure.figures import IMAGE_TYPES
 from carrel.disclosure.findings import DisclosureFinding
 from carrel.disclosure.outputs import Look, look_at, look_at_difference
 from carrel.disclosure.rules import rules_version, version_of
+from carrel.disclosure.texts import Unreadable
 from carrel.review import copies, policy
 from carrel.review.audit_types import AuditType
 from carrel.review.copies import CopyRefused
 from carrel.review.models import DisclosureCheck, FileFinding, ReleaseRequest, RequestFile
 from carrel.review.models.requests import NAME_LENGTH
+from carrel.review.pdfs import text_of_pdf
 from carrel.review.queries.situations import situation_of
 from carrel.review.rules import Act, ActRefused, check
 from carrel.review.service.changes import acting, contents_now, log, written
@@ -51,6 +54,9 @@ def look(request: ReleaseRequest, path: str, sha256: str, beside: Collection[str
     `beside`: paths of the request's files. What other requests of the workspace had at this path is compared with it.
     """
     rules = policy.get().rules
+    if PurePosixPath(path).suffix.lower() == policy.PDF:
+        looks = _looks_at_text(request, path, sha256)
+        return _summed_up(request, path, sha256, beside, looks)
     with copies.opened(request.workspace, request.pk, sha256) as stream:
         looks = [look_at(stream, path, rules, beside=beside)]
         for earlier in compared_with(request, path, sha256):
@@ -60,6 +66,31 @@ def look(request: ReleaseRequest, path: str, sha256: str, beside: Collection[str
                     looks.append(look_at_difference(other, stream, path, rules, name_of(earlier)))
             except CopyRefused:
                 looks.append(Look(unchecked=f"not compared with {name_of(earlier)}: its copy cannot be read"))
+    return _summed_up(request, path, sha256, beside, looks)
+
+
+def _looks_at_text(request: ReleaseRequest, path: str, sha256: str) -> list[Look]:
+    """Have the rules look at the text of a PDF, and at the differences to its earlier versions' texts."""
+    rules, suffix = policy.get().rules, ".txt"
+    try:
+        with copies.opened(request.workspace, request.pk, sha256) as stream:
+            text = text_of_pdf(stream).encode()
+    except Unreadable as error:
+        return [Look(unchecked=f"its text cannot be read: {error}", is_blind=True)]
+    looks = [Look(unchecked="what its pages show as pictures"), look_at(io.BytesIO(text), suffix, rules)]
+    for earlier in compared_with(request, path, sha256):
+        try:
+            with copies.opened(request.workspace, earlier.request_id, earlier.sha256) as other:
+                before = io.BytesIO(text_of_pdf(other).encode())
+            looks.append(look_at_difference(before, io.BytesIO(text), suffix, rules, name_of(earlier)))
+        except (CopyRefused, Unreadable):
+            looks.append(Look(unchecked=f"not compared with {name_of(earlier)}: its copy cannot be read"))
+    return looks
+
+
+def _summed_up(
+    request: ReleaseRequest, path: str, sha256: str, beside: Collection[str], looks: Sequence[Look]
+) -> FileLook:
     return FileLook(
         sha256=sha256,
         findings=tuple(finding for seen in looks for finding in seen.findings),

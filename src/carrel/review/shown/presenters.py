@@ -13,6 +13,9 @@ from typing import Any, BinaryIO
 
 from carrel.disclosure.tables import read_tables
 from carrel.disclosure.texts import Unreadable, blocks_of, decoded
+from carrel.review import policy
+from carrel.review.pdfs import drawn_page, text_of_pdf
+from carrel.review.shown.pictures import picture_fault
 from carrel.review.shown.tables import TableMarks, TableQuery, page_of_table
 from carrel.review.shown.texts import page_of_text
 from carrel.units.limits import MAX_SHOWN_BYTES, MAX_SHOWN_DRAWING_BYTES
@@ -30,6 +33,8 @@ class FileToShow:
     size: int
     opened: Callable[[], AbstractContextManager[BinaryIO]]
     content_url: str
+    page_url: str = ""
+    """Where a browser gets it as a page within its sandbox; "" where it is not shown as one."""
     marks: TableMarks = field(default_factory=TableMarks)
 
     @property
@@ -53,7 +58,7 @@ Presenter = Callable[[FileToShow, Mapping[str, str]], Presentation]
 def present(file: FileToShow, query: Mapping[str, str]) -> Presentation:
     """Return how a file is shown; `?as=text` shows any type that has text as its text."""
     presenter = PRESENTERS.get(file.suffix, unshown)
-    if query.get("as") == "text" and file.suffix not in RASTERS:
+    if query.get("as") == "text" and file.suffix not in (*RASTERS, policy.PDF):
         presenter = as_text
     return presenter(file, query)
 
@@ -110,8 +115,13 @@ def as_text(file: FileToShow, query: Mapping[str, str], note: str = "") -> Prese
     return Presentation(template="review/files/text.html", context={"text": text}, note=note)
 
 
-def as_image(file: FileToShow, _query: Mapping[str, str]) -> Presentation:
-    """Show a picture of pixels, which the browser gets with a type of ours."""
+def as_image(file: FileToShow, query: Mapping[str, str]) -> Presentation:
+    """Show a picture of pixels, which the browser gets with a type of ours, if it is one of a size to be unpacked."""
+    with file.opened() as stream:
+        fault = picture_fault(stream, file.suffix)
+    if fault:
+        shown = unshown(file, query)
+        return Presentation(template=shown.template, context=shown.context, note=f"It is not shown: {fault}.")
     return Presentation(template="review/files/image.html", context={"source": file.content_url})
 
 
@@ -123,6 +133,41 @@ def as_drawing(file: FileToShow, query: Mapping[str, str]) -> Presentation:
         data = stream.read(MAX_SHOWN_DRAWING_BYTES)
     source = f"data:image/svg+xml;base64,{base64.b64encode(data).decode()}"
     return Presentation(template="review/files/image.html", context={"source": source})
+
+
+def as_page(file: FileToShow, query: Mapping[str, str]) -> Presentation:
+    """Show an HTML file as a page in a frame of its own, which has no origin, no scripts and no network."""
+    if not file.page_url:
+        return as_text(file, query)
+    note = "Nothing in this page runs or is fetched, and its links are off. What it hides can be seen as text only."
+    return Presentation(template=FRAMED, context={"source": file.page_url}, note=note)
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnNumber:
+    """Which page of how many is drawn."""
+
+    page: int
+    pages: int
+
+
+def as_drawn_pages(file: FileToShow, query: Mapping[str, str]) -> Presentation:
+    """Show a PDF as a page that the server has drawn, or as its text; only where the backend's policy lets it leave."""
+    if not policy.get().allows(file.path):
+        return unshown(file, query)
+    number = max(1, number_of(query, "page"))
+    try:
+        with file.opened() as stream:
+            if query.get("as") == "text":
+                text = page_of_text(text_of_pdf(stream).encode(), page=number, line=number_of(query, "line"))
+                return Presentation(template="review/files/text.html", context={"text": text})
+            drawn = drawn_page(stream, number)
+    except Unreadable as error:
+        note = f"It cannot be shown: {error}."
+        return Presentation(template="review/files/unshown.html", context={"suffix": file.suffix}, note=note)
+    source = f"data:image/png;base64,{base64.b64encode(drawn.png).decode()}"
+    shown = DrawnNumber(min(number, drawn.pages), drawn.pages)
+    return Presentation(template="review/files/pdf.html", context={"source": source, "drawn": shown})
 
 
 def unshown(file: FileToShow, _query: Mapping[str, str]) -> Presentation:
@@ -137,12 +182,16 @@ def number_of(query: Mapping[str, str], name: str) -> int:
     return int(text) if digits.isascii() and digits.isdecimal() and len(digits) <= LARGEST_NUMBER else 0
 
 
+FRAMED = "review/files/page.html"
+PAGE_TYPES = (".html", ".htm")
 RASTERS = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 """The only types beside plain text that bytes are ever served with."""
 PRESENTERS: dict[str, Presenter] = {
     ".csv": as_table,
     ".tsv": as_table,
-    **dict.fromkeys((".txt", ".log", ".json", ".md", ".yaml", ".yml", ".html", ".htm"), as_text),
+    **dict.fromkeys((".txt", ".log", ".json", ".md", ".yaml", ".yml"), as_text),
+    **dict.fromkeys(PAGE_TYPES, as_page),
     **dict.fromkeys(RASTERS, as_image),
     ".svg": as_drawing,
+    policy.PDF: as_drawn_pages,
 }

@@ -1,79 +1,152 @@
-"""A file against other versions of it: the turn before, earlier requests, other backends.
+"""A file against other versions of it: its original, earlier turns, the last release, earlier requests.
 
-What stands here compares lines. The rooms that compare cell by cell, side by side and over backends take its place.
+Tables are compared cell by cell, texts by lines and words, pictures by eye.
 """
 
-import difflib
-from dataclasses import dataclass
+import base64
+from pathlib import PurePosixPath
+from typing import Any
 
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
+from django.urls import reverse
+from django.utils.http import urlencode
 
-from carrel.review import copies
+from carrel.disclosure.differences import paired
+from carrel.disclosure.findings import NotChecked
+from carrel.disclosure.outputs import tables_of
+from carrel.disclosure.texts import Unreadable
+from carrel.review import copies, policy
 from carrel.review.access import ReviewAccess, ReviewPage, ReviewRequest
+from carrel.review.audit_types import AuditType
 from carrel.review.models import ReleaseRequest, RequestFile
+from carrel.review.pdfs import text_of_pdf
 from carrel.review.queries.contents import contents_of
-from carrel.review.queries.submissions import earlier_submission
-from carrel.review.service.findings import earlier_files
-from carrel.review.shown.presenters import RASTERS
+from carrel.review.queries.versions import EarlierVersion, versions_of
+from carrel.review.service.audit import record
+from carrel.review.shown.comparisons import compared_tables, compared_texts
+from carrel.review.shown.pictures import picture_fault
+from carrel.review.shown.presenters import PRESENTERS, RASTERS, number_of, unshown
+from carrel.review.shown.tables import ROWS_A_PAGE
+from carrel.review.views.file_bytes import shown_bytes
 from carrel.review.views.file_frame import file_page
-from carrel.units.limits import MAX_DIFF_BYTES
+from carrel.units.limits import MAX_DIFF_BYTES, MAX_SHOWN_DRAWING_BYTES
 
-MOST_VERSIONS = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EarlierVersion:
-    """Bytes that a file had elsewhere or before: what they are called, and whose copy holds them."""
-
-    key: str
-    label: str
-    request: ReleaseRequest
-    sha256: str
+TABLE_TYPES = (".csv", ".tsv")
+PICTURES = {"": "Side by side", "swipe": "Swipe", "difference": "Difference"}
+"""How two pictures are shown, by `?pictures=`."""
 
 
 def file_compare(request: ReviewRequest, release_request: ReleaseRequest, file: RequestFile) -> HttpResponse:
-    """The lines that differ between a file and an earlier version of it; `?with=` chooses which."""
+    """What differs between a file and another version of it; `?with=` chooses which. Looking is noted in the log."""
     contents = contents_of(release_request)
-    before = (earlier_submission(contents) or {}).get(file.path, "")
-    versions = [
-        EarlierVersion(
-            key=row.request_id,
-            label=f"request of {row.request.created_at:%-d %b %Y}",
-            request=row.request,
-            sha256=row.sha256,
-        )
-        for row in earlier_files(release_request, file.path)[:MOST_VERSIONS]
-    ]
-    if before:
-        versions.insert(0, EarlierVersion(key="turn", label="the turn before", request=release_request, sha256=before))
+    versions = versions_of(contents, file)
     chosen = next(
         (version for version in versions if version.key == request.GET.get("with")), versions[0] if versions else None
     )
-    difference, problem = "", ""
+    comparison: dict[str, Any] = {}
     if chosen and chosen.sha256 != file.sha256:
+        noted = {"compared_with": chosen.key, "sha256": chosen.sha256}
+        record(
+            AuditType.REQUEST_FILE_VIEW,
+            actor=request.viewer.username,
+            request=release_request,
+            path=file.path,
+            extra=noted,
+        )
         try:
-            difference, problem = _difference(chosen, file)
+            comparison = _comparison(request, chosen, file)
         except copies.CopyRefused as error:
-            problem = str(error)
+            comparison = {"problem": str(error)}
+        except (Unreadable, NotChecked) as error:
+            comparison = {"problem": f"Not compared: {error}."}
     return file_page(
         request, contents, file, "file_compare", "review/files/compare.html",
-        versions=versions, chosen=chosen, difference=difference, problem=problem,
+        versions=versions, chosen=chosen, is_same=bool(chosen and chosen.sha256 == file.sha256), **comparison,
     )  # fmt: skip
 
 
-def _difference(earlier: EarlierVersion, file: RequestFile) -> tuple[str, str]:
-    """Return the lines that differ as `diff -u` writes them, or why they are not compared."""
-    if any(file.path.lower().endswith(suffix) for suffix in RASTERS):
-        return "", "Pictures are not compared line by line."
-    texts = []
-    for row, sha256 in ((earlier.request, earlier.sha256), (file.request, file.sha256)):
+def _comparison(request: ReviewRequest, chosen: EarlierVersion, file: RequestFile) -> dict[str, Any]:
+    """Return what a page shows of two versions. Raises CopyRefused, Unreadable, NotChecked."""
+    suffix, asked = PurePosixPath(file.path).suffix.lower(), request.GET
+    if suffix in RASTERS or suffix == ".svg":
+        view = asked.get("pictures", "")
+        return {"pictures": _pictures(chosen, file, suffix), "ways": PICTURES, "way": view if view in PICTURES else ""}
+    if PRESENTERS.get(suffix, unshown) is unshown:
+        return {"problem": f"Files of the type {suffix or '(none)'} are not compared here."}
+    kept = urlencode({name: asked[name] for name in ("with", "as", "rows", "table") if name in asked})
+    with (
+        copies.opened(chosen.request.workspace, chosen.request.pk, chosen.sha256) as earlier,
+        copies.opened(file.request.workspace, file.request_id, file.sha256) as current,
+    ):
+        if suffix in TABLE_TYPES and asked.get("as") != "text":
+            old, new = tables_of(earlier, suffix), tables_of(current, suffix)
+            pairs = list(paired(old, new))
+            if pairs:
+                number = min(max(number_of(asked, "table"), 1), len(pairs))
+                before, after = pairs[number - 1]
+                only_changed = asked.get("rows", "all" if len(after.rows) <= ROWS_A_PAGE else "changed") == "changed"
+                return {
+                    "table": compared_tables(
+                        before,
+                        after,
+                        policy.get().rules,
+                        page=number_of(asked, "page"),
+                        only_changed=only_changed,
+                        query=kept,
+                    ),
+                    "only_changed": only_changed,
+                    "number": number,
+                    "tables": range(1, len(pairs) + 1),
+                    "tables_alone": abs(len(old) - len(new)),
+                    "columns": after.header.cells,
+                }
+            earlier.seek(0)
+            current.seek(0)
+        texts = [
+            text_of_pdf(stream).encode() if suffix == policy.PDF else stream.read(MAX_DIFF_BYTES + 1)
+            for stream in (earlier, current)
+        ]
+    if max(map(len, texts)) > MAX_DIFF_BYTES:
+        return {"problem": f"Not compared: files of more than {MAX_DIFF_BYTES:,} bytes are not compared by lines."}
+    before_text, after_text = (text.decode("utf-8-sig", errors="replace") for text in texts)
+    return {"text": compared_texts(before_text, after_text, page=number_of(asked, "page"), query=kept)}
+
+
+def _pictures(chosen: EarlierVersion, file: RequestFile, suffix: str) -> list[tuple[str, str]]:
+    """Return the label and the source of both pictures; drawings stand in the page itself, and have no address.
+
+    Raises NotChecked for what is no picture, or too large, and CopyRefused.
+    """
+    if suffix in RASTERS:
+        for row, sha256 in ((chosen.request, chosen.sha256), (file.request, file.sha256)):
+            with copies.opened(row.workspace, row.pk, sha256) as stream:
+                if fault := picture_fault(stream, suffix):
+                    raise NotChecked(f"a version is not shown: {fault}")
+        before = reverse("file_earlier_content", args=[file.request_id, file.path])
+        after = reverse("file_content", args=[file.request_id, file.path])
+        return [(chosen.label, f"{before}?{urlencode({'with': chosen.key})}"), ("this version", after)]
+    sources = []
+    for label, row, sha256 in (
+        (chosen.label, chosen.request, chosen.sha256),
+        ("this version", file.request, file.sha256),
+    ):
         with copies.opened(row.workspace, row.pk, sha256) as stream:
-            data = stream.read(MAX_DIFF_BYTES + 1)
-        if len(data) > MAX_DIFF_BYTES:
-            return "", f"Files of more than {MAX_DIFF_BYTES:,} bytes are not compared here."
-        texts.append(data.decode("utf-8-sig", errors="replace").splitlines())
-    old, new = texts
-    return "\n".join(difflib.unified_diff(old, new, f"a/{file.path}", f"b/{file.path}", lineterm="")), ""
+            data = stream.read(MAX_SHOWN_DRAWING_BYTES + 1)
+        if len(data) > MAX_SHOWN_DRAWING_BYTES:
+            raise NotChecked(f"drawings of more than {MAX_SHOWN_DRAWING_BYTES:,} bytes are not shown")
+        sources.append((label, f"data:image/svg+xml;base64,{base64.b64encode(data).decode()}"))
+    return sources
+
+
+def earlier_content(request: ReviewRequest, release_request: ReleaseRequest, file: RequestFile) -> HttpResponse:
+    """The bytes of the version that `?with=` names, for the page that compares it."""
+    versions = versions_of(contents_of(release_request), file)
+    chosen = next((version for version in versions if version.key == request.GET.get("with")), None)
+    if chosen is None:
+        raise Http404("There is no such version, or you may not see it.")
+    return shown_bytes(
+        request, file.path, chosen.sha256, copies.opened(chosen.request.workspace, chosen.request.pk, chosen.sha256)
+    )
 
 
 def file_backends(request: ReviewRequest, release_request: ReleaseRequest, file: RequestFile) -> HttpResponse:
@@ -83,5 +156,11 @@ def file_backends(request: ReviewRequest, release_request: ReleaseRequest, file:
 
 PAGES = [
     ReviewPage("requests/<str:request_id>/compare/<path:file>", file_compare, "file_compare", ReviewAccess.VIEWERS),
+    ReviewPage(
+        "requests/<str:request_id>/earlier-content/<path:file>",
+        earlier_content,
+        "file_earlier_content",
+        ReviewAccess.VIEWERS,
+    ),
     ReviewPage("requests/<str:request_id>/backends/<path:file>", file_backends, "file_backends", ReviewAccess.VIEWERS),
 ]

@@ -4,6 +4,7 @@ A tab is a page of its own: it answers with `file_page(request, contents, file, 
 template extends `review/files/frame.html`. A further tab is a line in TABS and a page of that name.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -30,6 +31,7 @@ TABS = {
     "file": "View",
     "file_compare": "Compare",
     "file_findings": "Findings",
+    "file_redact": "Redact",
     "file_history": "History",
     "file_backends": "Other backends",
     "file_code": "Code",
@@ -68,6 +70,7 @@ def file_page(
     position = next(index for index, line in enumerate(lines) if line.file.pk == file.pk)
     near = lines[max(0, position - NEIGHBOURS) : position + NEIGHBOURS + 1]
     findings = contents.findings.get(file.pk, ())
+    may_redact = not refusal(Act.REDACT_FILE, viewer, contents, file=file)
     whole = {
         "release_request": row,
         "file": file,
@@ -90,6 +93,7 @@ def file_page(
                 count=len(findings) if name == "file_findings" and findings else None,
             )
             for name, label in TABS.items()
+            if name != "file_redact" or may_redact
         ],
         "findings": findings,
         "is_findings": tab == "file_findings",
@@ -126,12 +130,13 @@ def vote_buttons(viewer: Viewer, contents: RequestContents, file: RequestFile) -
     ]
 
 
-def marks_of(findings: tuple[FileFinding, ...], rows: list[Remark], file: RequestFile) -> TableMarks:
-    """Return what is drawn on the cells and lines of a file: findings, and comments that the viewer may see."""
+def marks_of(
+    findings: tuple[FileFinding, ...], rows: list[Remark], file: RequestFile, acros: Mapping[CellPlace, str]
+) -> TableMarks:
+    """Return what is drawn on the cells and lines of a file: findings, ACRO's, comments that the viewer may see."""
     flagged: dict[CellPlace, str] = {}
-    for finding in findings:
-        cell = (finding.line, finding.column)
-        said = f"{finding.rule}: {finding.message}"
+    texts = [((finding.line, finding.column), f"{finding.rule}: {finding.message}") for finding in findings]
+    for cell, said in (*texts, *acros.items()):
         flagged[cell] = f"{flagged[cell]}; {said}" if cell in flagged else said
     return TableMarks(
         flagged=flagged,

@@ -1,5 +1,7 @@
 """One file of a request: its contents, its findings, its history, the code that made it, votes on it."""
 
+from csp.constants import SELF
+from csp.decorators import csp_update
 from django import forms
 from django.contrib import messages
 from django.http import HttpResponse
@@ -12,12 +14,13 @@ from carrel.review.access import ReviewAccess, ReviewPage, ReviewRequest
 from carrel.review.audit_types import AuditType
 from carrel.review.decisions import Vote
 from carrel.review.models import ReleaseRequest, RequestFile
+from carrel.review.queries.acro_results import acro_verdict
 from carrel.review.queries.contents import contents_of
 from carrel.review.queries.situations import refusal
 from carrel.review.rules import Act, FileType
 from carrel.review.service import files, findings, votes
 from carrel.review.service.audit import record
-from carrel.review.shown.presenters import FileToShow, present
+from carrel.review.shown.presenters import FRAMED, FileToShow, present
 from carrel.review.views.doing import done, onward
 from carrel.review.views.file_frame import file_page, marks_of
 from carrel.review.views.remarks import remarks
@@ -29,21 +32,22 @@ def file(request: ReviewRequest, release_request: ReleaseRequest, file: RequestF
     """A file as it would leave, with its findings and comments drawn on it. Looking is noted in the audit log."""
     record(AuditType.REQUEST_FILE_VIEW, actor=request.viewer.username, request=release_request, path=file.path)
     contents = contents_of(release_request)
-    rows = remarks(request.viewer, contents)
+    rows, acro = remarks(request.viewer, contents), acro_verdict(contents, file)
     shown = FileToShow(
         path=file.path,
         sha256=file.sha256,
         size=file.size,
         opened=lambda: copies.opened(release_request.workspace, release_request.pk, file.sha256),
         content_url=reverse("file_content", args=[release_request.pk, file.path]),
-        marks=marks_of(contents.findings.get(file.pk, ()), rows, file),
+        page_url=reverse("file_as_page", args=[release_request.pk, file.path]),
+        marks=marks_of(contents.findings.get(file.pk, ()), rows, file, acro.marks if acro else {}),
     )
     try:
         presentation = present(shown, request.GET)
     except copies.CopyRefused as error:
         messages.error(request, str(error))
         return redirect("release_request", release_request.pk)
-    return file_page(
+    answer = file_page(
         request,
         contents,
         file,
@@ -51,8 +55,12 @@ def file(request: ReviewRequest, release_request: ReleaseRequest, file: RequestF
         "review/files/view.html",
         presentation=presentation,
         content_url=shown.content_url,
+        acro=acro,
         **presentation.context,
     )
+    if presentation.template != FRAMED:
+        return answer
+    return csp_update({"frame-src": [SELF]})(lambda _request: answer)(request)
 
 
 def file_findings(request: ReviewRequest, release_request: ReleaseRequest, file: RequestFile) -> HttpResponse:
@@ -65,6 +73,7 @@ def file_findings(request: ReviewRequest, release_request: ReleaseRequest, file:
         "file_findings",
         "review/files/findings.html",
         look=contents.checks.get(file.pk),
+        acro=acro_verdict(contents, file),
         may_justify=not refusal(Act.JUSTIFY_FINDING, request.viewer, contents),
     )
 
