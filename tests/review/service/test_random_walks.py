@@ -238,7 +238,7 @@ def test_promises_hold_on_random_walks() -> None:
     run_state_machine_as_test(
         Walk,
         settings=settings(
-            max_examples=60,
+            max_examples=15,
             stateful_step_count=20,
             deadline=None,
             phases=[HypothesisPhase.generate],  # to make a walk shorter takes longer than a test may
