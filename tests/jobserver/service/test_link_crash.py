@@ -143,7 +143,12 @@ def test_killed_at_a_point_and_run_again(forker: Forker, site: Site, point: str)
 
 @pytest.mark.parametrize("killed", [{"half": True}, {"kill_at": "jobserver.releases.stored"}])
 def test_an_upload_that_was_killed_shows_nothing_and_is_made_again(
-    forker: Forker, template, tmp_path: Path, django_db_blocker, monkeypatch: pytest.MonkeyPatch, killed: dict[str, Any]
+    forker: Forker,
+    database_template,
+    tmp_path: Path,
+    django_db_blocker,
+    monkeypatch: pytest.MonkeyPatch,
+    killed: dict[str, Any],
 ) -> None:
     """In the middle of the bytes, or between the bytes and their row: nothing is lost, nothing half is to be seen."""
     from carrel.jobserver import settings as own_settings
@@ -152,7 +157,7 @@ def test_an_upload_that_was_killed_shows_nothing_and_is_made_again(
 
     monkeypatch.setenv("RELEASE_STORAGE", str(tmp_path / "releases"))
     own_settings.get.cache_clear()
-    database = template.copy(tmp_path)
+    database = database_template.copy(tmp_path)
     environ = {"CARREL_APPS": "jobserver", "CARREL_DATABASE_URL": database.url, "WORKDIR": str(tmp_path)}
     environ["RELEASE_STORAGE"] = str(tmp_path / "releases")
     digest = hashlib.sha256(UPLOADED).hexdigest()
