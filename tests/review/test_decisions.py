@@ -2,8 +2,9 @@
 
 import pytest
 
-from carrel.review.decisions import FileDecision, Vote, decision_of, visible_decision
-from carrel.review.machine import Phase
+from carrel.review.decisions import FileDecision, Vote, decision_of
+from carrel.review.machine import ReviewPhase
+from carrel.review.visibility import visible_decision
 
 YES, NO, OPEN = Vote.APPROVED, Vote.CHANGES_REQUESTED, Vote.UNDECIDED
 
@@ -32,19 +33,19 @@ def test_what_votes_come_to(votes: dict[str, Vote], submitted: set[str], checker
 @pytest.mark.parametrize(
     ("phase", "is_checker", "is_author", "shown"),
     [
-        (Phase.INDEPENDENT, True, False, None),
-        (Phase.INDEPENDENT, False, True, None),
-        (Phase.CONSOLIDATING, True, False, FileDecision.CONFLICTED),
-        (Phase.CONSOLIDATING, False, True, None),
-        (Phase.CONSOLIDATING, True, True, None),
-        (Phase.AUTHOR, True, False, FileDecision.APPROVED),
-        (Phase.AUTHOR, False, True, FileDecision.APPROVED),
-        (Phase.COMPLETE, True, False, FileDecision.CONFLICTED),
-        (Phase.COMPLETE, False, True, FileDecision.CHANGES_REQUESTED),
-        (Phase.COMPLETE, True, True, FileDecision.CHANGES_REQUESTED),
+        (ReviewPhase.INDEPENDENT, True, False, None),
+        (ReviewPhase.INDEPENDENT, False, True, None),
+        (ReviewPhase.CONSOLIDATING, True, False, FileDecision.CONFLICTED),
+        (ReviewPhase.CONSOLIDATING, False, True, None),
+        (ReviewPhase.CONSOLIDATING, True, True, None),
+        (ReviewPhase.AUTHOR, True, False, FileDecision.APPROVED),
+        (ReviewPhase.AUTHOR, False, True, FileDecision.APPROVED),
+        (ReviewPhase.COMPLETE, True, False, FileDecision.CONFLICTED),
+        (ReviewPhase.COMPLETE, False, True, FileDecision.CHANGES_REQUESTED),
+        (ReviewPhase.COMPLETE, True, True, FileDecision.CHANGES_REQUESTED),
     ],
 )
-def test_who_sees_what(phase: Phase, is_checker: bool, is_author: bool, shown: FileDecision | None) -> None:
+def test_who_sees_what(phase: ReviewPhase, is_checker: bool, is_author: bool, shown: FileDecision | None) -> None:
     seen = visible_decision(
         now=FileDecision.CONFLICTED,
         before=FileDecision.APPROVED,

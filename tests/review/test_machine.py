@@ -9,7 +9,7 @@ from carrel.review.machine import (
     TRANSITIONS,
     UNDER_REVIEW,
     MoveRefused,
-    RequestStatus,
+    ReviewStatus,
     check_move,
     mermaid,
     status_after_review,
@@ -29,9 +29,9 @@ MOVES = {
 """Section 2.2 of the contract, and SUBMITTED to REVIEWED for a backend with one checker."""
 
 
-@pytest.mark.parametrize("source", RequestStatus)
-@pytest.mark.parametrize("target", RequestStatus)
-def test_every_move(source: RequestStatus, target: RequestStatus) -> None:
+@pytest.mark.parametrize("source", ReviewStatus)
+@pytest.mark.parametrize("target", ReviewStatus)
+def test_every_move(source: ReviewStatus, target: ReviewStatus) -> None:
     if target in MOVES[source].split():
         check_move(source, target)
     else:
@@ -40,8 +40,8 @@ def test_every_move(source: RequestStatus, target: RequestStatus) -> None:
 
 
 def test_each_status_belongs_to_one_side() -> None:
-    sides = [FINAL, UNDER_REVIEW, IN_AUTHORS_HANDS, {RequestStatus.APPROVED}]
-    assert sum(map(len, sides)) == len(RequestStatus) == len(frozenset().union(*sides))
+    sides = [FINAL, UNDER_REVIEW, IN_AUTHORS_HANDS, {ReviewStatus.APPROVED}]
+    assert sum(map(len, sides)) == len(ReviewStatus) == len(frozenset().union(*sides))
     assert {status for status, targets in TRANSITIONS.items() if not targets} == FINAL
 
 
@@ -57,7 +57,7 @@ def test_each_status_belongs_to_one_side() -> None:
     ],
 )
 def test_what_a_review_does(submitted: int, checkers: int, status: str) -> None:
-    assert status_after_review(RequestStatus.SUBMITTED, submitted, checkers) == status
+    assert status_after_review(ReviewStatus.SUBMITTED, submitted, checkers) == status
 
 
 def test_the_diagram_has_every_move() -> None:

@@ -9,7 +9,7 @@ import pytest
 from carrel.review import rules_page
 from carrel.review.audit_types import CONTRACT_TYPES
 from carrel.review.decisions import Vote
-from carrel.review.machine import RequestStatus
+from carrel.review.machine import ReviewStatus
 from carrel.review.rules import Act, ActRefused, FileState, FileType, Situation, check, refusal_of
 
 PAGE = Path(__file__).parents[2] / "docs/reference/release-requests.md"
@@ -28,7 +28,7 @@ SEES = "member, copilot, reader, author, author who checks, checker, checker and
 MEMBERS = "member, author, author who checks, checker and member"
 AUTHORS = "author, author who checks"
 CHECKERS = "checker, checker and member"
-ALWAYS = " ".join(RequestStatus)
+ALWAYS = " ".join(ReviewStatus)
 AUTHORS_TURN = "PENDING RETURNED"
 REVIEW = "SUBMITTED PARTIALLY_REVIEWED REVIEWED"
 OPEN = f"{AUTHORS_TURN} {REVIEW}"
@@ -62,7 +62,7 @@ ORACLE: dict[Act, dict[str, str]] = {
 }
 
 
-def situation(act: Act, person: str, status: RequestStatus) -> Situation:
+def situation(act: Act, person: str, status: ReviewStatus) -> Situation:
     """All else is as the act asks for: one file, voted on and approved, an own comment of this turn."""
     about = {"username": "zoe", **PEOPLE[person]}
     return Situation(
@@ -88,7 +88,7 @@ def test_every_act(act: Act) -> None:
     found = {
         (person, status.value)
         for person in PEOPLE
-        for status in RequestStatus
+        for status in ReviewStatus
         if not refusal_of(act, situation(act, person, status))
     }
     assert found == allowed
@@ -133,7 +133,7 @@ BREACHES: list[tuple[Act, dict[str, Any], str]] = [
 @pytest.mark.parametrize(("act", "breach", "says"), BREACHES)
 def test_one_breach_refuses(act: Act, breach: dict[str, Any], says: str) -> None:
     person, status = next(
-        (people.split(", ")[0], RequestStatus(statuses.split()[0])) for people, statuses in ORACLE[act].items()
+        (people.split(", ")[0], ReviewStatus(statuses.split()[0])) for people, statuses in ORACLE[act].items()
     )
     fitting = situation(act, person, status)
     check(act, fitting)
@@ -147,7 +147,7 @@ def test_one_breach_refuses(act: Act, breach: dict[str, Any], says: str) -> None
 )
 def test_a_full_review_is_answered_in_public(previous: int, status: str, is_refused: bool) -> None:
     """R11: after an early return nobody needs to say anything."""
-    resubmitting = situation(Act.SUBMIT, "author", RequestStatus(status))
+    resubmitting = situation(Act.SUBMIT, "author", ReviewStatus(status))
     resubmitting = replace(resubmitting, previous_reviews=previous, groups_without_comment=("tables",))
     assert bool(refusal_of(Act.SUBMIT, resubmitting)) is is_refused
 

@@ -37,7 +37,7 @@ class CannotEdit(Exception):
 
 def redact_cells(text: str, path: str, cells: Collection[CellPlace], mark: str = REDACTED) -> str:
     """The text with `mark` in the place of these cells. Raises CannotEdit, and Unreadable."""
-    return _edited(text, path, cells, lambda place, cell: mark)
+    return _edited(text, path, cells, lambda position, cell: mark)
 
 
 def round_cells(
@@ -49,10 +49,12 @@ def round_cells(
     multiples goes up. Raises CannotEdit for a cell that is more than a count (`12 (3%)`), and Unreadable.
     """
 
-    def rounded(place: CellPlace, cell: str) -> str:
+    def rounded(position: CellPlace, cell: str) -> str:
         read, plain = read_cell(cell), _PLAIN_COUNT.fullmatch(cell)
         if read.kind is not CellKind.COUNT or plain is None:
-            raise CannotEdit(f"line {place[0]}, column {place[1]} is not a count alone: redact it, or mend the program")
+            raise CannotEdit(
+                f"line {position[0]}, column {position[1]} is not a count alone: redact it, or mend the program"
+            )
         if midpoint6:
             count = -(-read.count // 6) * 6 - 3 if read.count else 0
         elif 0 < read.count < policy.smallest_shown:
@@ -86,17 +88,17 @@ def _edited(text: str, path: str, cells: Collection[CellPlace], new_of: Callable
         for line, row, delimiter in _rows(text, suffix)
         for number, span in enumerate(row, start=1)
     }
-    if missing := sorted(place for place in cells if place not in before or place not in spans):
+    if missing := sorted(position for position in cells if position not in before or position not in spans):
         raise CannotEdit(f"line {missing[0][0]} has no cell in column {missing[0][1]}")
     edits = []
-    for place in cells:
-        (start, end), delimiter = spans[place]
-        edits.append((start, end, _in_its_place(text[start:end], new_of(place, before[place]), delimiter)))
+    for position in cells:
+        (start, end), delimiter = spans[position]
+        edits.append((start, end, _in_its_place(text[start:end], new_of(position, before[position]), delimiter)))
     edited = text
     for start, end, replacement in sorted(edits, reverse=True):
         edited = edited[:start] + replacement + edited[end:]
     after = _cells_of(edited, suffix)
-    if {place for place in before | after if before.get(place) != after.get(place)} - set(cells):
+    if {position for position in before | after if before.get(position) != after.get(position)} - set(cells):
         raise CannotEdit("other cells would read differently then: mend the program that makes the file")
     return edited
 
@@ -114,7 +116,7 @@ def _rows(text: str, suffix: str) -> Iterator[tuple[int, list[Span], str]]:
         start = positions[first - 2] if first > 1 else 0
         delimiter = delimiter_of(lines)
         for line, spans in spans_of_rows("".join(lines), delimiter):
-            yield first + line - 1, [(start + one, start + other) for one, other in spans], delimiter
+            yield first + line - 1, [(start + left, start + right) for left, right in spans], delimiter
 
 
 def _in_its_place(raw: str, new: str, delimiter: str) -> str:

@@ -51,14 +51,14 @@ class Margins:
         """The sums that each cell stands in, by their numbers, with the sign that it has in them."""
         numbers = defaultdict(list)
         for number, margin in enumerate(self.sums):
-            for place, sign in margin.signed():
-                numbers[place].append((number, sign))
+            for cell, sign in margin.signed():
+                numbers[cell].append((number, sign))
         return numbers
 
     @cached_property
     def balances(self) -> Sequence[int]:
         """What the shown cells of each sum come to, each with its sign."""
-        return [sum(self.counts.get(place, 0) * sign for place, sign in margin.signed()) for margin in self.sums]
+        return [sum(self.counts.get(cell, 0) * sign for cell, sign in margin.signed()) for margin in self.sums]
 
 
 def revealing_margins(read: ReadTable, policy: DisclosurePolicy) -> Iterator[DisclosureFinding]:
@@ -95,12 +95,12 @@ def margins_of(read: ReadTable) -> Margins:
         holding, shown = [], 0
         for margin in family:
             places = (margin.total, *margin.parts)
-            numbers = [counts[place] for place in places if place in counts]
+            numbers = [counts[cell] for cell in places if cell in counts]
             if len(numbers) == len(places):
                 shown += 1
                 if 2 * counts[margin.total] == sum(numbers):
                     holding.append(margin)
-            elif all(place in counts or place in redacted for place in places):
+            elif all(cell in counts or cell in redacted for cell in places):
                 partly_shown.append(margin)
         if 2 * len(holding) >= shown:
             believed += [*partly_shown, *holding]
@@ -161,23 +161,23 @@ def worked_out(margins: Margins, hidden: Collection[Place]) -> dict[Place, int]:
     as people are hidden, each is 1, as only counts above 0 are redacted. Raises NotChecked.
     """
     unknown_of: dict[int, dict[Place, int]] = defaultdict(dict)
-    for place in hidden:
-        for number, sign in margins.sums_of.get(place, ()):
-            unknown_of[number][place] = sign
+    for cell in hidden:
+        for number, sign in margins.sums_of.get(cell, ()):
+            unknown_of[number][cell] = sign
     equations = []
     for number, unknown in sorted(unknown_of.items()):
-        rest = sum(margins.counts.get(place, 0) * sign for place, sign in unknown.items()) - margins.balances[number]
+        rest = sum(margins.counts.get(cell, 0) * sign for cell, sign in unknown.items()) - margins.balances[number]
         signs = set(unknown.values())
         # Parts alone come to something above 0, and so does a total alone; of both, anything is possible.
         if signs == {1, -1} or (signs == {1} and rest > 0) or (signs == {-1} and rest < 0):
             equations.append((unknown, rest))
-    known = {}
+    solutions = {}
     for component in _components(equations):
-        known.update(_solved(component))
+        solutions.update(_solved(component))
     for unknown, rest in equations:
         if len(unknown) == rest and all(sign == 1 for sign in unknown.values()):
-            known.update(dict.fromkeys(unknown, 1))
-    return {place: value for place, value in known.items() if value > 0}
+            solutions.update(dict.fromkeys(unknown, 1))
+    return {cell: value for cell, value in solutions.items() if value > 0}
 
 
 _Equation = tuple[dict[Place, int], int]
@@ -187,8 +187,8 @@ def _components(equations: Sequence[_Equation]) -> Iterator[list[_Equation]]:
     """Equations that hang together by their unknown cells."""
     by_place = defaultdict(list)
     for number, (unknown, _) in enumerate(equations):
-        for place in unknown:
-            by_place[place].append(number)
+        for cell in unknown:
+            by_place[cell].append(number)
     pending = set(range(len(equations)))
     while pending:
         stack, component = [min(pending)], []
@@ -196,7 +196,7 @@ def _components(equations: Sequence[_Equation]) -> Iterator[list[_Equation]]:
         while stack:
             number = stack.pop()
             component.append(equations[number])
-            near = {other for place in equations[number][0] for other in by_place[place]} & pending
+            near = {other for cell in equations[number][0] for other in by_place[cell]} & pending
             pending -= near
             stack += near
         yield component
@@ -204,33 +204,33 @@ def _components(equations: Sequence[_Equation]) -> Iterator[list[_Equation]]:
 
 def _solved(equations: Sequence[_Equation]) -> dict[Place, int]:
     """Gauss and Jordan, modulo a prime: the unknown cells that stand alone in an equation at the end."""
-    if len({place for unknown, _ in equations for place in unknown}) > MAX_REDACTED_TOGETHER:
+    if len({cell for unknown, _ in equations for cell in unknown}) > MAX_REDACTED_TOGETHER:
         raise NotChecked(f"more than {MAX_REDACTED_TOGETHER} redacted cells hang together by their totals")
     solved: dict[Place, _Equation] = {}
     for unknown, rest in equations:
         row, value = dict(unknown), rest
-        for pivot in [place for place in row if place in solved]:
+        for pivot in [cell for cell in row if cell in solved]:
             row, value = _less(row, value, row.get(pivot, 0), solved[pivot])
         if not row:
             continue
         pivot = min(row)
         inverse = pow(row[pivot], -1, _PRIME)
-        row, value = {place: factor * inverse % _PRIME for place, factor in row.items()}, value * inverse % _PRIME
+        row, value = {cell: factor * inverse % _PRIME for cell, factor in row.items()}, value * inverse % _PRIME
         for other, (factors, constant) in solved.items():
             if pivot in factors:
                 solved[other] = _less(factors, constant, factors[pivot], (row, value))
         solved[pivot] = (row, value)
     alone = {pivot: value for pivot, (row, value) in solved.items() if len(row) == 1}
-    return {place: value if value < _PRIME // 2 else value - _PRIME for place, value in alone.items()}
+    return {cell: value if value < _PRIME // 2 else value - _PRIME for cell, value in alone.items()}
 
 
 def _less(row: Mapping[Place, int], value: int, factor: int, other: _Equation) -> _Equation:
     """A row less so many times the other one."""
     result = dict(row)
-    for place, number in other[0].items():
-        difference = (result.get(place, 0) - factor * number) % _PRIME
+    for cell, number in other[0].items():
+        difference = (result.get(cell, 0) - factor * number) % _PRIME
         if difference:
-            result[place] = difference
+            result[cell] = difference
         else:
-            result.pop(place, None)
+            result.pop(cell, None)
     return result, (value - factor * other[1]) % _PRIME

@@ -51,8 +51,8 @@ def look_at(
     suffix = PurePosixPath(path).suffix.lower() or path
     if suffix in IMAGE_TYPES:
         is_asked = beside is not None and RuleId.IMAGE_WITHOUT_NUMBERS not in policy.off
-        findings = tuple(image_without_numbers(path, beside or ())) if is_asked else ()
-        return Look(findings, "it is an image; look at the numbers that it shows")
+        of_image = tuple(image_without_numbers(path, beside or ())) if is_asked else ()
+        return Look(of_image, "it is an image; look at the numbers that it shows")
     try:
         tables = tables_of(stream, suffix, pulse)
     except Unreadable as error:
@@ -62,18 +62,18 @@ def look_at(
         return Look(unchecked="it is not understood as a table" if is_table else "it has no table", is_blind=is_table)
     if max(len(table.header.cells) for table in tables) > MAX_TABLE_COLUMNS:
         return Look(unchecked=f"it has more than {MAX_TABLE_COLUMNS:,} columns", is_blind=True)
-    told: list[DisclosureFinding] = []
+    findings: list[DisclosureFinding] = []
     unchecked: list[str] = []
     for table in tables:
         pulse()
         look = look_at_table(ReadTable(table), policy)
-        told += look.findings
+        findings += look.findings
         unchecked += look.unchecked
-    if suffix == ".csv" and not told and not any(table.rows for table in tables):
+    if suffix == ".csv" and not findings and not any(table.rows for table in tables):
         return Look(unchecked="it has no rows below a header")
-    if len(told) > MAX_FILE_FINDINGS:
+    if len(findings) > MAX_FILE_FINDINGS:
         unchecked.append(f"what follows the first {MAX_FILE_FINDINGS:,} findings")
-    return Look(tuple(told[:MAX_FILE_FINDINGS]), "; ".join(dict.fromkeys(unchecked)))
+    return Look(tuple(findings[:MAX_FILE_FINDINGS]), "; ".join(dict.fromkeys(unchecked)))
 
 
 def look_at_difference(
@@ -97,8 +97,10 @@ def look_at_difference(
     except Unreadable as error:
         return Look(unchecked=f"not compared with {compared_with}: {error}", is_blind=True)
     pairs = paired(*tables)
-    told = chain.from_iterable(small_differences(one, other, policy, compared_with) for one, other in pairs)
-    findings = tuple(islice(told, MOST_FINDINGS + 1))
+    differences = chain.from_iterable(
+        small_differences(before, after, policy, compared_with) for before, after in pairs
+    )
+    findings = tuple(islice(differences, MOST_FINDINGS + 1))
     more = f"what follows the first {MOST_FINDINGS} differences to {compared_with}"
     return Look(findings[:MOST_FINDINGS], more if len(findings) > MOST_FINDINGS else "")
 

@@ -42,8 +42,10 @@ def implied_counts(read: ReadTable, policy: DisclosurePolicy) -> Iterator[Disclo
         if not is_named and column.number < first_counts and (column.is_label or column.number == 1):
             continue  # `free`, `25%`, `50%` left of the counts: what the rows are about, such as plans of an insurance
         numbers = {text: number_of(text) for text in set(column.texts)}
-        told = {text: number / scale for text, number in numbers.items() if number and _LEAST <= number / scale <= 1}
-        shares = [told.get(text) for text in column.texts]
+        share_of = {
+            text: number / scale for text, number in numbers.items() if number and _LEAST <= number / scale <= 1
+        }
+        shares = [share_of.get(text) for text in column.texts]
         for row, (share, whole) in enumerate(zip(shares, _wholes(read, shares), strict=True)):
             if share is None or whole is None or share == 1:
                 continue
@@ -110,18 +112,25 @@ def _groups_of_one_whole(
         for row in range(len(read.rows)):
             by_labels[tuple(label.texts[row] for label in labels)].append(row)
         groups = list(by_labels.values())
-        told = [rows for rows in groups if sum(bool(counts[row] and shares[row]) for row in rows) > 1]
-        if told and 2 * sum(_are_in_ratio(rows, shares, counts) for rows in told) > len(told):
+        telling = [rows for rows in groups if sum(bool(counts[row] and shares[row]) for row in rows) > 1]
+        if telling and 2 * sum(_are_in_ratio(rows, shares, counts) for rows in telling) > len(telling):
             return groups
     return None
 
 
 def _whole_of(rows: Sequence[int], shares: Sequence[float | None], counts: Sequence[int | None]) -> float | None:
-    known = [(count, share) for row in rows if (count := counts[row]) and (share := shares[row])]
-    return sum(count for count, _ in known) / sum(share for _, share in known) if known else None
+    shown = _shown(rows, shares, counts)
+    return sum(count for count, _ in shown) / sum(share for _, share in shown) if shown else None
 
 
 def _are_in_ratio(rows: Sequence[int], shares: Sequence[float | None], counts: Sequence[int | None]) -> bool:
     whole = _whole_of(rows, shares, counts)
-    known = [(count, share) for row in rows if (count := counts[row]) and (share := shares[row])]
-    return whole is not None and all(abs(count / whole - share) <= _NEARLY for count, share in known)
+    shown = _shown(rows, shares, counts)
+    return whole is not None and all(abs(count / whole - share) <= _NEARLY for count, share in shown)
+
+
+def _shown(
+    rows: Sequence[int], shares: Sequence[float | None], counts: Sequence[int | None]
+) -> list[tuple[int, float]]:
+    """The counts of these rows with their shares, where both are shown and above 0."""
+    return [(count, share) for row in rows if (count := counts[row]) and (share := shares[row])]

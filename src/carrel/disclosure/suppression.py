@@ -86,47 +86,47 @@ def _fewest(margins: Margins, hidden: Collection[Place]) -> tuple[frozenset[Plac
     if best is not None:
         return best, True
     chosen: set[Place] = set()
-    while told := worked_out(margins, {*hidden, *chosen}):
+    while revealed := worked_out(margins, {*hidden, *chosen}):
         now_hidden = {*hidden, *chosen}
-        smallest = min(_candidates(margins, now_hidden, min(told)), key=lambda place: margins.counts[place])
-        chosen |= _searched(margins, now_hidden, min(told)) or {smallest}
-    for place in sorted(chosen, key=lambda place: -margins.counts[place]):
-        if not worked_out(margins, {*hidden, *chosen} - {place}):
-            chosen.remove(place)
+        smallest = min(_candidates(margins, now_hidden, min(revealed)), key=lambda cell: margins.counts[cell])
+        chosen |= _searched(margins, now_hidden, min(revealed)) or {smallest}
+    for cell in sorted(chosen, key=lambda cell: -margins.counts[cell]):
+        if not worked_out(margins, {*hidden, *chosen} - {cell}):
+            chosen.remove(cell)
     return frozenset(chosen), False
 
 
 def _searched(margins: Margins, hidden: Collection[Place], only: Place | None = None) -> frozenset[Place] | None:
     """The fewest cells, and of those the least sum, that hide all, or `only` one and themselves; None: too long."""
     queue: list[tuple[int, int, tuple[Place, ...]]] = [(0, 0, ())]
-    seen = {frozenset[Place]()}
+    visited = {frozenset[Place]()}
     most = min(MAX_STEPS, MAX_CELL_STEPS // max(1, len(margins.counts))) if only is None else MAX_STEPS_OF_ONE
     for _ in range(most):
         _, total, chosen = heapq.heappop(queue)
         now_hidden = {*hidden, *chosen}
-        told = [place for place in worked_out(margins, now_hidden) if only is None or place in (only, *chosen)]
-        if not told:
+        revealed = [cell for cell in worked_out(margins, now_hidden) if only is None or cell in (only, *chosen)]
+        if not revealed:
             return frozenset(chosen)
-        for place in _candidates(margins, now_hidden, min(told)):
-            further = frozenset((*chosen, place))
-            if further not in seen:
-                seen.add(further)
-                heapq.heappush(queue, (len(further), total + margins.counts[place], tuple(sorted(further))))
+        for cell in _candidates(margins, now_hidden, min(revealed)):
+            further = frozenset((*chosen, cell))
+            if further not in visited:
+                visited.add(further)
+                heapq.heappush(queue, (len(further), total + margins.counts[cell], tuple(sorted(further))))
     return None
 
 
-def _candidates(margins: Margins, hidden: Collection[Place], told: Place) -> Iterator[Place]:
+def _candidates(margins: Margins, hidden: Collection[Place], revealed: Place) -> Iterator[Place]:
     """Cells of which one must be redacted too, if `told` is to be hidden.
 
     Where one sum tells it alone, those of that sum; else those of all sums that hang together with it by what they
     hide. Cells with 0 people hide nobody. There is always one: what sums tell is above 0, and so is something in them.
     """
-    own = [[place for place, _ in margins.sums[number].signed()] for number, _ in margins.sums_of[told]]
-    alone = next((places for places in own if [place for place in places if place in hidden] == [told]), None)
-    near, pending = set(alone or ()), [] if alone else [told]
+    own = [[cell for cell, _ in margins.sums[number].signed()] for number, _ in margins.sums_of[revealed]]
+    alone = next((places for places in own if [cell for cell in places if cell in hidden] == [revealed]), None)
+    near, pending = set(alone or ()), [] if alone else [revealed]
     while pending:
         for number, _ in margins.sums_of[pending.pop()]:
-            places = {place for place, _ in margins.sums[number].signed()}
+            places = {cell for cell, _ in margins.sums[number].signed()}
             pending += (places - near) & set(hidden)
             near |= places
-    return (place for place in sorted(near) if place not in hidden and margins.counts.get(place, 0) > 0)
+    return (cell for cell in sorted(near) if cell not in hidden and margins.counts.get(cell, 0) > 0)

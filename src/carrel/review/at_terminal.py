@@ -16,7 +16,7 @@ from carrel.review import copies, settings
 from carrel.review.accounts import viewer
 from carrel.review.audit_types import AuditType
 from carrel.review.decisions import Vote
-from carrel.review.machine import IN_AUTHORS_HANDS, STATES, RequestStatus
+from carrel.review.machine import IN_AUTHORS_HANDS, STATES, ReviewStatus
 from carrel.review.models import Account, ReleaseRequest, RequestFile
 from carrel.review.permissions import Data, refusal_to_open
 from carrel.review.queries.contents import contents_of
@@ -96,7 +96,7 @@ def listing(person: Viewer, workspace: str) -> Iterator[str]:
     if person.is_checker and not workspace:
         rows = ReleaseRequest.objects.all()
     for request in rows.order_by("-created_at")[:100]:
-        words = STATES[RequestStatus(request.status)].words
+        words = STATES[ReviewStatus(request.status)].words
         yield f"{request.pk}  {request.workspace}  by {request.author_id}: {words}  {request.title}".rstrip()
         for file in request.files.order_by("path"):
             kind = "" if file.file_type == FileType.OUTPUT else f"  ({file.file_type.lower()})"
@@ -185,7 +185,7 @@ def approve(person: Viewer, request: ReleaseRequest, seen: Sequence[str], *, is_
         request = votes.submit_review(person, request)
     if is_release:
         request = requests.approve(person, request)
-    return STATES[RequestStatus(ReleaseRequest.objects.get(pk=request.pk).status)].words
+    return STATES[ReviewStatus(ReleaseRequest.objects.get(pk=request.pk).status)].words
 
 
 def refuse(person: Viewer, request: ReleaseRequest, paths: Sequence[str], why: str, *, is_done: bool) -> None:
@@ -215,5 +215,5 @@ def publish(person: Viewer, request: ReleaseRequest) -> Iterator[str]:
         state = "released" if file.uploaded_at else f"not released: {file.upload_error}"
         yield f"{request.backend}/{file.path}: {state}"
     request.refresh_from_db()
-    if request.status == RequestStatus.RELEASED:
+    if request.status == ReviewStatus.RELEASED:
         yield request.release_url or str(own.releases / request.pk)

@@ -10,7 +10,7 @@ from carrel.clients.releases import ReleasesClient
 from carrel.review import settings
 from carrel.review.accounts import viewer
 from carrel.review.decisions import Vote
-from carrel.review.machine import RequestStatus
+from carrel.review.machine import ReviewStatus
 from carrel.review.models import ReleaseRequest
 from carrel.review.queries.contents import contents_of
 from carrel.review.queries.file_states import file_states
@@ -41,7 +41,7 @@ def first_release(workspace_name: str, author_name: str, checker_names: Sequence
     held_back = {path: record.message or "" for path, record in stubs.items()}
     states = file_states(author, workspace)
     paths = [path for path, state in states.items() if state is FileState.UNRELEASED]
-    before = ReleaseRequest.objects.filter(workspace=workspace_name, status=RequestStatus.RELEASED).first()
+    before = ReleaseRequest.objects.filter(workspace=workspace_name, status=ReviewStatus.RELEASED).first()
     if not paths:
         if before is None:
             raise ActRefused(f"Nothing of {workspace_name} can be requested.")
@@ -69,7 +69,7 @@ def first_release(workspace_name: str, author_name: str, checker_names: Sequence
         votes.submit_review(checker, request)
     requests.approve(checkers[0], request)
     deadline = time.monotonic() + RELEASED_WITHIN
-    while (row := ReleaseRequest.objects.get(pk=request.pk)).status != RequestStatus.RELEASED:
+    while (row := ReleaseRequest.objects.get(pk=request.pk)).status != ReviewStatus.RELEASED:
         if time.monotonic() > deadline:
             errors = set(row.files.exclude(upload_error="").values_list("upload_error", flat=True))
             raise ActRefused(f"Request {row.pk} is not released: {'; '.join(errors) or 'does the review site run?'}")

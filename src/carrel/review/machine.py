@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class RequestStatus(StrEnum):
+class ReviewStatus(StrEnum):
     """Where a request stands. The values are the contract's."""
 
     PENDING = "PENDING"
@@ -30,7 +30,7 @@ class Owner(StrEnum):
     NOBODY = "nobody"
 
 
-class Phase(StrEnum):
+class ReviewPhase(StrEnum):
     """What of the checkers' work may be seen."""
 
     AUTHOR = "author"
@@ -47,44 +47,42 @@ class RequestState:
     """What is true of a request in one status."""
 
     owner: Owner
-    phase: Phase
+    phase: ReviewPhase
     words: str
     """The status in words, as pages say it."""
 
 
 STATES = {
-    RequestStatus.PENDING: RequestState(Owner.AUTHOR, Phase.AUTHOR, "being prepared"),
-    RequestStatus.SUBMITTED: RequestState(Owner.CHECKERS, Phase.INDEPENDENT, "submitted"),
-    RequestStatus.PARTIALLY_REVIEWED: RequestState(Owner.CHECKERS, Phase.INDEPENDENT, "some reviews submitted"),
-    RequestStatus.REVIEWED: RequestState(Owner.CHECKERS, Phase.CONSOLIDATING, "all reviews submitted"),
-    RequestStatus.RETURNED: RequestState(Owner.AUTHOR, Phase.AUTHOR, "returned to the author"),
-    RequestStatus.APPROVED: RequestState(Owner.SYSTEM, Phase.COMPLETE, "approved, files uploading"),
-    RequestStatus.RELEASED: RequestState(Owner.NOBODY, Phase.COMPLETE, "released"),
-    RequestStatus.REJECTED: RequestState(Owner.NOBODY, Phase.COMPLETE, "rejected"),
-    RequestStatus.WITHDRAWN: RequestState(Owner.NOBODY, Phase.COMPLETE, "withdrawn"),
+    ReviewStatus.PENDING: RequestState(Owner.AUTHOR, ReviewPhase.AUTHOR, "being prepared"),
+    ReviewStatus.SUBMITTED: RequestState(Owner.CHECKERS, ReviewPhase.INDEPENDENT, "submitted"),
+    ReviewStatus.PARTIALLY_REVIEWED: RequestState(Owner.CHECKERS, ReviewPhase.INDEPENDENT, "some reviews submitted"),
+    ReviewStatus.REVIEWED: RequestState(Owner.CHECKERS, ReviewPhase.CONSOLIDATING, "all reviews submitted"),
+    ReviewStatus.RETURNED: RequestState(Owner.AUTHOR, ReviewPhase.AUTHOR, "returned to the author"),
+    ReviewStatus.APPROVED: RequestState(Owner.SYSTEM, ReviewPhase.COMPLETE, "approved, files uploading"),
+    ReviewStatus.RELEASED: RequestState(Owner.NOBODY, ReviewPhase.COMPLETE, "released"),
+    ReviewStatus.REJECTED: RequestState(Owner.NOBODY, ReviewPhase.COMPLETE, "rejected"),
+    ReviewStatus.WITHDRAWN: RequestState(Owner.NOBODY, ReviewPhase.COMPLETE, "withdrawn"),
 }
 
 FINAL = frozenset(status for status, state in STATES.items() if state.owner is Owner.NOBODY)
 UNDER_REVIEW = frozenset(status for status, state in STATES.items() if state.owner is Owner.CHECKERS)
 IN_AUTHORS_HANDS = frozenset(status for status, state in STATES.items() if state.owner is Owner.AUTHOR)
 
-TRANSITIONS: dict[RequestStatus, frozenset[RequestStatus]] = {
-    RequestStatus.PENDING: frozenset({RequestStatus.SUBMITTED, RequestStatus.WITHDRAWN}),
+TRANSITIONS: dict[ReviewStatus, frozenset[ReviewStatus]] = {
+    ReviewStatus.PENDING: frozenset({ReviewStatus.SUBMITTED, ReviewStatus.WITHDRAWN}),
     # With one checker, the first review is the last one.
-    RequestStatus.SUBMITTED: frozenset(
-        {RequestStatus.PARTIALLY_REVIEWED, RequestStatus.REVIEWED, RequestStatus.RETURNED}
-    ),
-    RequestStatus.PARTIALLY_REVIEWED: frozenset({RequestStatus.REVIEWED, RequestStatus.RETURNED}),
-    RequestStatus.REVIEWED: frozenset({RequestStatus.APPROVED, RequestStatus.REJECTED, RequestStatus.RETURNED}),
-    RequestStatus.RETURNED: frozenset({RequestStatus.SUBMITTED, RequestStatus.WITHDRAWN}),
-    RequestStatus.APPROVED: frozenset({RequestStatus.RELEASED}),
-    RequestStatus.RELEASED: frozenset(),
-    RequestStatus.REJECTED: frozenset(),
-    RequestStatus.WITHDRAWN: frozenset(),
+    ReviewStatus.SUBMITTED: frozenset({ReviewStatus.PARTIALLY_REVIEWED, ReviewStatus.REVIEWED, ReviewStatus.RETURNED}),
+    ReviewStatus.PARTIALLY_REVIEWED: frozenset({ReviewStatus.REVIEWED, ReviewStatus.RETURNED}),
+    ReviewStatus.REVIEWED: frozenset({ReviewStatus.APPROVED, ReviewStatus.REJECTED, ReviewStatus.RETURNED}),
+    ReviewStatus.RETURNED: frozenset({ReviewStatus.SUBMITTED, ReviewStatus.WITHDRAWN}),
+    ReviewStatus.APPROVED: frozenset({ReviewStatus.RELEASED}),
+    ReviewStatus.RELEASED: frozenset(),
+    ReviewStatus.REJECTED: frozenset(),
+    ReviewStatus.WITHDRAWN: frozenset(),
 }
 """Every move there is. Who may make it is the owner of the state that it leaves."""
 
-BEGINS_TURN = frozenset({RequestStatus.SUBMITTED, RequestStatus.RETURNED})
+BEGINS_TURN = frozenset({ReviewStatus.SUBMITTED, ReviewStatus.RETURNED})
 """Reaching one of these begins the next turn (R17)."""
 
 
@@ -92,28 +90,28 @@ class MoveRefused(Exception):
     """The request cannot go there from where it stands; says so in a sentence."""
 
 
-def check_move(source: RequestStatus, target: RequestStatus) -> None:
+def check_move(source: ReviewStatus, target: ReviewStatus) -> None:
     """Raise MoveRefused unless there is such a move."""
     if target not in TRANSITIONS[source]:
         raise MoveRefused(f"A request that is {STATES[source].words} cannot become {STATES[target].words}.")
 
 
-def status_after_review(status: RequestStatus, submitted: int, checkers: int) -> RequestStatus:
+def status_after_review(status: ReviewStatus, submitted: int, checkers: int) -> ReviewStatus:
     """Return the status once `submitted` reviews of the `checkers` that are needed are in (R14).
 
     A review more than needed leaves the status as it is.
     """
     if submitted >= checkers:
-        return RequestStatus.REVIEWED
-    return RequestStatus.PARTIALLY_REVIEWED if submitted else status
+        return ReviewStatus.REVIEWED
+    return ReviewStatus.PARTIALLY_REVIEWED if submitted else status
 
 
 def mermaid() -> str:
     """Return the states and moves as a Mermaid state diagram."""
-    lines = ["stateDiagram-v2", f"    [*] --> {RequestStatus.PENDING}"]
+    lines = ["stateDiagram-v2", f"    [*] --> {ReviewStatus.PENDING}"]
     lines += [
         f"    {source} --> {target} : {STATES[source].owner}"
         for source, targets in TRANSITIONS.items()
-        for target in sorted(targets, key=list(RequestStatus).index)
+        for target in sorted(targets, key=list(ReviewStatus).index)
     ]
-    return "\n".join([*lines, *(f"    {status} --> [*]" for status in RequestStatus if status in FINAL)])
+    return "\n".join([*lines, *(f"    {status} --> [*]" for status in ReviewStatus if status in FINAL)])

@@ -11,7 +11,7 @@ from django.utils import timezone
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from carrel.review.accounts import viewer
-from carrel.review.machine import FINAL, RequestStatus
+from carrel.review.machine import FINAL, ReviewStatus
 from carrel.review.models import Account, ReleaseRequest
 from carrel.review.queries.file_states import file_states
 from carrel.review.rules import ActRefused, FileState, FileType
@@ -76,7 +76,7 @@ def _make(entry: RegularRequest) -> str:
     author = _author(entry, workspace)
     active = ReleaseRequest.objects.filter(workspace=workspace.name, author_id=author.username, is_automatic=True)
     before = active.exclude(status__in=FINAL).first()
-    if before is not None and before.status != RequestStatus.PENDING:
+    if before is not None and before.status != ReviewStatus.PENDING:
         return f"nothing new is asked for while {before.pk} is not over"
     states = file_states(author, workspace)
     is_new = {path for path, state in states.items() if state in (FileState.UNRELEASED, FileState.WITHDRAWN)}

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from carrel.review.decisions import FileDecision, Vote
-from carrel.review.machine import FINAL, IN_AUTHORS_HANDS, STATES, UNDER_REVIEW, Phase, RequestStatus
+from carrel.review.decisions import Vote
+from carrel.review.machine import FINAL, IN_AUTHORS_HANDS, STATES, UNDER_REVIEW, ReviewStatus
 from carrel.units.words import joined
 
 
@@ -51,7 +51,7 @@ class Situation:
     is_ongoing: bool = True
     """The project is ongoing."""
 
-    status: RequestStatus = RequestStatus.PENDING
+    status: ReviewStatus = ReviewStatus.PENDING
     author: str = ""
     checkers: int = 2
     """How many reviews are needed."""
@@ -206,7 +206,7 @@ ANSWERED_CHANGES = ActRule(
     "after a full review, each group with files that were not approved has a public comment of this turn",
     lambda s: (
         f"Say in a public comment what you did about {joined(s.groups_without_comment)}."
-        if s.status is RequestStatus.RETURNED and s.previous_reviews >= s.checkers and s.groups_without_comment
+        if s.status is ReviewStatus.RETURNED and s.previous_reviews >= s.checkers and s.groups_without_comment
         else ""
     ),
 )
@@ -256,7 +256,7 @@ ONCE_PER_TURN = _unless(
 ALL_REVIEWED = _unless(
     "R16",
     "all reviews that are needed are in",
-    lambda s: s.status is RequestStatus.REVIEWED,
+    lambda s: s.status is ReviewStatus.REVIEWED,
     "Not all reviews are submitted yet.",
 )
 RETURN_EXPLAINED = ActRule(
@@ -271,7 +271,7 @@ RETURN_EXPLAINED = ActRule(
 REVIEWS_ARE_MISSING = _unless(
     "R16",
     "a request is returned early while reviews are missing",
-    lambda s: s.status in (RequestStatus.SUBMITTED, RequestStatus.PARTIALLY_REVIEWED),
+    lambda s: s.status in (ReviewStatus.SUBMITTED, ReviewStatus.PARTIALLY_REVIEWED),
     "All reviews are in; return the request with its decisions instead.",
 )
 ALL_APPROVED = ActRule(
@@ -282,7 +282,7 @@ ALL_APPROVED = ActRule(
 UPLOADING = _unless(
     "R18",
     "an upload is tried again while the request is approved and not released",
-    lambda s: s.status is RequestStatus.APPROVED,
+    lambda s: s.status is ReviewStatus.APPROVED,
     "There is nothing to upload.",
 )
 TYPES_CHECKED_AGAIN = _unless(
@@ -296,7 +296,7 @@ NOT_OVER = ActRule(
     "nothing is said of a request that is approved or over",
     lambda s: (
         f"The request is {STATES[s.status].words}; comments are closed."
-        if s.status in FINAL or s.status is RequestStatus.APPROVED
+        if s.status in FINAL or s.status is ReviewStatus.APPROVED
         else ""
     ),
 )
@@ -405,25 +405,3 @@ def check(act: Act, situation: Situation) -> None:
     """Raise ActRefused unless the act may be done."""
     if refusal := refusal_of(act, situation):
         raise ActRefused(refusal)
-
-
-def is_comment_visible(
-    *, author: str, turn: int, is_public: bool, viewer: Situation, phase: Phase, current_turn: int
-) -> bool:
-    """Tell whether the viewer sees a comment (R19): their own always; others' by turn, and by phase.
-
-    Public comments show once the turn in which they were written has passed. Checkers see each other's, private
-    ones too, when all reviews are in; during the independent phase nobody sees what others wrote in this turn.
-    """
-    if viewer.username == author:
-        return True
-    if not is_public and not viewer.checks:
-        return False
-    if turn < current_turn:
-        return True
-    return viewer.checks and phase is Phase.CONSOLIDATING
-
-
-def shown_decision(decision: FileDecision | None) -> str:
-    """Return a decision in words; "" for none that may be seen."""
-    return decision.lower().replace("_", " ") if decision else ""

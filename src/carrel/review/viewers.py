@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from carrel.messages.level4 import WorkspaceDetails
-from carrel.review.machine import RequestStatus
+from carrel.review.machine import ReviewStatus
 from carrel.review.rules import Situation
 
 
@@ -30,7 +30,7 @@ class Viewer:
         workspace: str,
         *,
         author: str = "",
-        status: RequestStatus = RequestStatus.PENDING,
+        status: ReviewStatus = ReviewStatus.PENDING,
         **more: Any,
     ) -> Situation:
         """Return what is true when this person acts in a workspace, on a request of `author` in `status`."""

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, settings
-from hypothesis import Phase as HypothesisPhase
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from tests.support.review import WORKSPACE, add_account, add_outputs, viewer_for
@@ -15,7 +14,7 @@ from tests.support.review import WORKSPACE, add_account, add_outputs, viewer_for
 from carrel.review import copies
 from carrel.review.chain import first_fault
 from carrel.review.decisions import Vote
-from carrel.review.machine import FINAL, IN_AUTHORS_HANDS, STATES, Phase, RequestStatus
+from carrel.review.machine import FINAL, IN_AUTHORS_HANDS, STATES, ReviewPhase, ReviewStatus
 from carrel.review.models import (
     AuditEvent,
     Comment,
@@ -147,10 +146,10 @@ class Walk(RuleBasedStateMachine):
             self._forget_refusals()
 
     def _forget_refusals(self) -> None:
-        if self.request.status == RequestStatus.SUBMITTED:
+        if self.request.status == ReviewStatus.SUBMITTED:
             self.words = {key: word for key, word in self.words.items() if word[0] is Vote.APPROVED}
 
-    @precondition(lambda self: RequestStatus(self.request.status) in IN_AUTHORS_HANDS)
+    @precondition(lambda self: ReviewStatus(self.request.status) in IN_AUTHORS_HANDS)
     @rule()
     def hand_in(self) -> None:
         """All that an author must do, at once."""
@@ -162,14 +161,14 @@ class Walk(RuleBasedStateMachine):
         self.do(lambda: requests.submit(ann, self.request))
         self._forget_refusals()
 
-    @precondition(lambda self: self.request.status == RequestStatus.RETURNED)
+    @precondition(lambda self: self.request.status == ReviewStatus.RETURNED)
     @rule(name=path, what=st.sampled_from(CHANGES), data=table)
     def rework(self, name: str, what: str, data: bytes) -> None:
         """An author changes something after a review."""
         self.run_again(name, data)
         self.change("ann", name, what)
 
-    @precondition(lambda self: STATES[RequestStatus(self.request.status)].phase is Phase.INDEPENDENT)
+    @precondition(lambda self: STATES[ReviewStatus(self.request.status)].phase is ReviewPhase.INDEPENDENT)
     @rule(who=checker, choice=st.sampled_from([Vote.APPROVED, Vote.APPROVED, Vote.CHANGES_REQUESTED]))
     def review(self, who: str, choice: Vote) -> None:
         """All that a checker must do, at once: what they have voted on needs no vote."""
@@ -178,19 +177,19 @@ class Walk(RuleBasedStateMachine):
             self.do(lambda file=file: comments.comment(self.people[who], self.request, "X", is_public=True, file=file))
         self.do(lambda: votes.submit_review(self.people[who], self.request))
 
-    @precondition(lambda self: self.request.status == RequestStatus.PARTIALLY_REVIEWED)
+    @precondition(lambda self: self.request.status == ReviewStatus.PARTIALLY_REVIEWED)
     @rule(who=checker)
     def give_back(self, who: str) -> None:
         self.move(who, requests.return_early)
 
-    @precondition(lambda self: self.request.status == RequestStatus.REVIEWED)
+    @precondition(lambda self: self.request.status == ReviewStatus.REVIEWED)
     @rule(who=checker)
     def decide(self, who: str) -> None:
         self.do(lambda: requests.approve(self.people[who], self.request)) or self.do(
             lambda: requests.return_to_author(self.people[who], self.request)
         )
 
-    @precondition(lambda self: self.request.status == RequestStatus.APPROVED)
+    @precondition(lambda self: self.request.status == ReviewStatus.APPROVED)
     @rule()
     def upload(self) -> None:
         for file in releases.waiting_files(self.request):
@@ -204,7 +203,7 @@ class Walk(RuleBasedStateMachine):
             approving = {who for who in CHECKERS if self.words.get((who, file.path)) == (Vote.APPROVED, file.sha256)}
             if file.released_at is not None or file.uploaded_at is not None:
                 assert len(approving) >= self.request.checkers >= 1
-                assert self.request.status in (RequestStatus.APPROVED, RequestStatus.RELEASED)
+                assert self.request.status in (ReviewStatus.APPROVED, ReviewStatus.RELEASED)
                 assert file.file_type == FileType.OUTPUT
             with copies.opened(WORKSPACE, self.request.pk, file.sha256):
                 pass
@@ -212,7 +211,7 @@ class Walk(RuleBasedStateMachine):
     @invariant()
     def nobody_sees_others_while_each_decides_alone(self) -> None:
         contents = contents_of(self.request)
-        if contents.phase is not Phase.INDEPENDENT:
+        if contents.phase is not ReviewPhase.INDEPENDENT:
             return
         for viewer in self.people.values():
             fresh = [comment for comment in visible_comments(viewer, contents) if comment.turn == self.request.turn]
@@ -226,11 +225,11 @@ class Walk(RuleBasedStateMachine):
         turns = ("REQUEST_SUBMIT", "REQUEST_RETURN", "REQUEST_EARLY_RETURN")
         assert self.request.turn == AuditEvent.objects.filter(event_type__in=turns).count()
         in_turn = SubmittedReview.objects.filter(turn=self.request.turn).count()
-        if self.request.status == RequestStatus.REVIEWED:
+        if self.request.status == ReviewStatus.REVIEWED:
             assert in_turn >= self.request.checkers
-        elif STATES[RequestStatus(self.request.status)].phase is Phase.INDEPENDENT:
+        elif STATES[ReviewStatus(self.request.status)].phase is ReviewPhase.INDEPENDENT:
             assert in_turn < self.request.checkers
-        if RequestStatus(self.request.status) in FINAL:
+        if ReviewStatus(self.request.status) in FINAL:
             assert not self.request.claims.filter(ended_at=None).exists()
 
 
@@ -241,7 +240,7 @@ def test_promises_hold_on_random_walks() -> None:
             max_examples=15,
             stateful_step_count=20,
             deadline=None,
-            phases=[HypothesisPhase.generate],  # to make a walk shorter takes longer than a test may
+            phases=[Phase.generate],  # to make a walk shorter takes longer than a test may
             suppress_health_check=list(HealthCheck),
             print_blob=True,
             database=None,

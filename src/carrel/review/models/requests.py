@@ -5,7 +5,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from carrel.review.decisions import Vote
-from carrel.review.machine import FINAL, STATES, RequestStatus
+from carrel.review.machine import FINAL, STATES, ReviewStatus
 from carrel.review.models.people import Account
 from carrel.review.rules import FileType
 from carrel.units.ulids import ULID_LENGTH, new_ulid
@@ -27,8 +27,8 @@ class ReleaseRequest(models.Model):
     author = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="requests")
     status = models.CharField(
         max_length=20,
-        choices=[(status.value, STATES[status].words) for status in RequestStatus],
-        default=RequestStatus.PENDING.value,
+        choices=[(status.value, STATES[status].words) for status in ReviewStatus],
+        default=ReviewStatus.PENDING.value,
     )
     status_at = models.DateTimeField(default=timezone.now)
     turn = models.PositiveIntegerField(default=0)
@@ -59,7 +59,7 @@ class ReleaseRequest(models.Model):
     @property
     def is_final(self) -> bool:
         """Nothing about it changes any more."""
-        return RequestStatus(self.status) in FINAL
+        return ReviewStatus(self.status) in FINAL
 
 
 class FileGroup(models.Model):

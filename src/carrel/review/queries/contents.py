@@ -5,7 +5,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from carrel.review.decisions import FileDecision, Vote, decision_of
-from carrel.review.machine import STATES, Phase, RequestStatus
+from carrel.review.machine import STATES, ReviewPhase, ReviewStatus
 from carrel.review.models import (
     Comment,
     DisclosureCheck,
@@ -37,11 +37,11 @@ class RequestContents:
     """What that look found, by the file's key."""
 
     @property
-    def status(self) -> RequestStatus:
-        return RequestStatus(self.request.status)
+    def status(self) -> ReviewStatus:
+        return ReviewStatus(self.request.status)
 
     @property
-    def phase(self) -> Phase:
+    def phase(self) -> ReviewPhase:
         return STATES[self.status].phase
 
     @property

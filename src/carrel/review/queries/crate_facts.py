@@ -21,7 +21,7 @@ from carrel.review.crate.facts import (
     CrateRuleRecord,
     CrateVote,
 )
-from carrel.review.machine import RequestStatus
+from carrel.review.machine import ReviewStatus
 from carrel.review.models import Account, AuditEvent, ReleaseRequest, RequestFile
 from carrel.review.queries.contents import RequestContents, contents_of
 from carrel.review.rules import FileType
@@ -234,7 +234,7 @@ def _lineage(request: ReleaseRequest, released: Iterable[RequestFile]) -> tuple[
             file_type=FileType.OUTPUT,
             request__workspace=request.workspace,
             request__backend=request.backend,
-            request__status=RequestStatus.RELEASED,
+            request__status=ReviewStatus.RELEASED,
             request__released_at__lt=request.released_at,
         )
         .order_by("request__released_at", "request_id")

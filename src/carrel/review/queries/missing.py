@@ -1,6 +1,6 @@
 """What is missing before a request can move on, in sentences for whoever looks."""
 
-from carrel.review.machine import FINAL, IN_AUTHORS_HANDS, RequestStatus
+from carrel.review.machine import FINAL, IN_AUTHORS_HANDS, ReviewStatus
 from carrel.review.models import ReleaseRequest
 from carrel.review.queries.contents import RequestContents, contents_of
 from carrel.review.queries.situations import situation_of
@@ -17,7 +17,7 @@ def missing(request: ReleaseRequest, viewer: Viewer, contents: RequestContents |
     is_author = viewer.username == request.author_id
     if status in FINAL:
         return []
-    if status is RequestStatus.APPROVED:
+    if status is ReviewStatus.APPROVED:
         number = sum(file.uploaded_at is None for file in contents.outputs)
         return [f"{number} of {len(contents.outputs)} files are still to be uploaded."]
     if status in IN_AUTHORS_HANDS:
@@ -27,7 +27,7 @@ def missing(request: ReleaseRequest, viewer: Viewer, contents: RequestContents |
     reviews = [f"{number} more review{'s are' if number > 1 else ' is'} needed."] if number else []
     if is_author or not viewer.is_checker:
         return reviews or ["The checkers are deciding together."]
-    if status is not RequestStatus.REVIEWED:
+    if status is not ReviewStatus.REVIEWED:
         if viewer.username in contents.submitted:
             return reviews
         return refusals_of(Act.SUBMIT_REVIEW, situation_of(Act.SUBMIT_REVIEW, viewer, contents))

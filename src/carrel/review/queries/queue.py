@@ -9,7 +9,7 @@ from enum import StrEnum
 from django.db.models import Count, F, Q
 
 from carrel.review.decisions import Vote
-from carrel.review.machine import UNDER_REVIEW, RequestStatus
+from carrel.review.machine import UNDER_REVIEW, ReviewStatus
 from carrel.review.models import FileVote, ReleaseRequest, RequestClaim, RequestFile, SubmittedReview
 from carrel.review.rules import FileType
 from carrel.review.viewers import Viewer
@@ -27,8 +27,8 @@ class QueueSection(StrEnum):
 
 STATUSES = {
     QueueSection.OUTSTANDING: tuple(sorted(UNDER_REVIEW)),
-    QueueSection.RETURNED: (RequestStatus.RETURNED,),
-    QueueSection.UPLOADING: (RequestStatus.APPROVED,),
+    QueueSection.RETURNED: (ReviewStatus.RETURNED,),
+    QueueSection.UPLOADING: (ReviewStatus.APPROVED,),
 }
 
 

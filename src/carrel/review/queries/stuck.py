@@ -1,6 +1,6 @@
 """What cannot leave although it was tried again and again: somebody has to look."""
 
-from carrel.review.machine import RequestStatus
+from carrel.review.machine import ReviewStatus
 from carrel.review.models import RequestFile, ReviewNotice
 from carrel.review.retries import ALERT_AFTER
 
@@ -13,7 +13,7 @@ def stuck_requests() -> dict[str, str]:
     One query, of at most MOST rows.
     """
     files = RequestFile.objects.filter(
-        request__status=RequestStatus.APPROVED, uploaded_at=None, upload_attempts__gte=ALERT_AFTER
+        request__status=ReviewStatus.APPROVED, uploaded_at=None, upload_attempts__gte=ALERT_AFTER
     )
     events = ReviewNotice.objects.filter(sent_at=None, attempts__gte=ALERT_AFTER)
     rows = files.order_by().values_list("request_id", "upload_error")

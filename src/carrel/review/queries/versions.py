@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from carrel.review.machine import STATES, RequestStatus
+from carrel.review.machine import STATES, ReviewStatus
 from carrel.review.models import ReleaseRequest, RequestFile
 from carrel.review.queries.contents import RequestContents
 from carrel.review.queries.submissions import earlier_submissions
@@ -52,7 +52,7 @@ def _of_others(file: RequestFile) -> Iterator[EarlierVersion]:
     released = [row for row in rows if row.released_at]
     last = max(released, key=lambda row: row.released_at, default=None)
     for row in ([last] if last else []) + [row for row in rows[:MOST_VERSIONS] if row is not last]:
-        words = STATES[RequestStatus(row.request.status)].words
+        words = STATES[ReviewStatus(row.request.status)].words
         date = f"{row.request.created_at:%-d %b %Y}"
         yield EarlierVersion(
             key=row.request_id,

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from carrel.review.audit_types import CHECKERS_OWN, COMMENTS, AuditType
-from carrel.review.decisions import FileDecision, Vote, visible_decision
-from carrel.review.machine import Phase
+from carrel.review.decisions import FileDecision, Vote
+from carrel.review.machine import ReviewPhase
 from carrel.review.models import AuditEvent, Comment, RequestFile
 from carrel.review.queries.contents import RequestContents
-from carrel.review.rules import Situation, is_comment_visible
+from carrel.review.rules import Situation
 from carrel.review.viewers import Viewer
+from carrel.review.visibility import is_comment_visible, visible_decision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +32,8 @@ def verdict(viewer: Viewer, contents: RequestContents, file: RequestFile) -> Fil
     situation = _looking(viewer, contents)
     votes = contents.votes_on(file)
     turns = {vote.checker_id: vote.turn for vote in contents.votes.get(file.pk, ())}
-    reviewers = set(contents.request.previous_reviewers) if contents.phase is Phase.AUTHOR else contents.submitted
-    are_shown = situation.checks and contents.phase is not Phase.INDEPENDENT
+    reviewers = set(contents.request.previous_reviewers) if contents.phase is ReviewPhase.AUTHOR else contents.submitted
+    are_shown = situation.checks and contents.phase is not ReviewPhase.INDEPENDENT
     return FileVerdict(
         own=votes.get(viewer.username) if situation.checks else None,
         others={name: vote for name, vote in votes.items() if name != viewer.username and name in reviewers}
@@ -70,13 +71,13 @@ def visible_history(viewer: Viewer, contents: RequestContents, *, limit: int = 2
     for event in events:
         is_own = event.actor == viewer.username
         is_claim = event.event_type in (AuditType.REQUEST_CLAIM, AuditType.REQUEST_CLAIM_END)
-        is_past = (event.turn or 0) < contents.request.turn or contents.phase is Phase.COMPLETE
+        is_past = (event.turn or 0) < contents.request.turn or contents.phase is ReviewPhase.COMPLETE
         if event.event_type in COMMENTS:
             may_see = is_own or event.extra.get("comment") in visible
         elif is_claim:
             may_see = viewer.is_checker
         elif event.event_type in CHECKERS_OWN:
-            is_open = is_past or contents.phase is Phase.CONSOLIDATING
+            is_open = is_past or contents.phase is ReviewPhase.CONSOLIDATING
             may_see = is_own or (situation.checks and is_open and event.turn not in returned_early)
         else:
             may_see = True

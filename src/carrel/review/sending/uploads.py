@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from carrel.clients.job_server_connection import JobServerError, JobServerUnavailable
 from carrel.review import settings
-from carrel.review.machine import RequestStatus
+from carrel.review.machine import ReviewStatus
 from carrel.review.models import ReleaseRequest, RequestFile
 from carrel.review.retries import is_due
 from carrel.review.rules import ActRefused, FileType
@@ -24,7 +24,7 @@ REQUESTS_AT_ONCE = 100
 
 def due_requests(now: datetime) -> list[str]:
     """Return the ids of approved requests with a file that may be tried now, the oldest first."""
-    approved = ReleaseRequest.objects.filter(status=RequestStatus.APPROVED).order_by("status_at")
+    approved = ReleaseRequest.objects.filter(status=ReviewStatus.APPROVED).order_by("status_at")
     return [request.pk for request in approved[:REQUESTS_AT_ONCE] if due_files(request, now)]
 
 

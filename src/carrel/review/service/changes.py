@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from carrel.review.audit_types import AuditType
-from carrel.review.machine import BEGINS_TURN, RequestStatus, check_move
+from carrel.review.machine import BEGINS_TURN, ReviewStatus, check_move
 from carrel.review.models import AuditEvent, ReleaseRequest, RequestFile
 from carrel.review.queries.contents import RequestContents, contents_of
 from carrel.review.queries.situations import situation_of
@@ -41,9 +41,9 @@ def locked(request: ReleaseRequest) -> ReleaseRequest:
     return ReleaseRequest.objects.select_for_update().get(pk=request.pk)
 
 
-def move(request: ReleaseRequest, status: RequestStatus) -> None:
+def move(request: ReleaseRequest, status: ReviewStatus) -> None:
     """Set a locked request's status; some begin the next turn (R17). Raises MoveRefused where there is no such move."""
-    check_move(RequestStatus(request.status), status)
+    check_move(ReviewStatus(request.status), status)
     request.status, request.status_at = status.value, timezone.now()
     request.turn += status in BEGINS_TURN
     request.save(update_fields=["status", "status_at", "turn"])

@@ -16,7 +16,7 @@ from carrel.review.crate.bag import BagWriter
 from carrel.review.crate.entities import PREFIXES, Entity, entities_of
 from carrel.review.crate.facts import CrateFacts
 from carrel.review.crate.profile import METADATA, faults_of, graph_of
-from carrel.review.machine import RequestStatus
+from carrel.review.machine import ReviewStatus
 from carrel.review.models import AuditEvent, ReleaseRequest
 from carrel.review.queries.crate_facts import facts_of
 from carrel.review.service.audit import SYSTEM, record
@@ -40,7 +40,7 @@ def path_of(request: ReleaseRequest) -> Path:
 def make_missing() -> None:
     """Make the crates of releases that have none, oldest first. One that cannot be made stops none of the others."""
     told = AuditEvent.objects.filter(event_type=AuditType.REQUEST_CRATE).values("request")
-    waiting = ReleaseRequest.objects.filter(status=RequestStatus.RELEASED).exclude(pk__in=told)
+    waiting = ReleaseRequest.objects.filter(status=ReviewStatus.RELEASED).exclude(pk__in=told)
     problems = []
     for request in waiting.order_by("released_at"):
         try:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from carrel.review import copies
 from carrel.review.audit_types import AuditType
 from carrel.review.decisions import Vote
-from carrel.review.machine import RequestStatus
+from carrel.review.machine import ReviewStatus
 from carrel.review.models import FileVote, ReleaseRequest, RequestFile
 from carrel.review.models.requests import NAME_LENGTH
 from carrel.review.policy import get as policy
@@ -79,7 +79,7 @@ def add_all(
         if len(contents.files) + len(looks) > MAX_REQUEST_FILES:
             raise ActRefused(f"A request has at most {MAX_REQUEST_FILES:,} files. Begin another one.")
         row, file_group = contents.request, group_named(contents.request, group)
-        for path, seen in looks.items():
+        for path, file_look in looks.items():
             output = workspace.files[path]
             try:
                 _check_adding(viewer, contents, path, output, file_type)
@@ -93,10 +93,10 @@ def add_all(
                     "group": file_group,
                     "file_type": file_type,
                     "added_at": timezone.now(),
-                    **_origin(output, seen.sha256),
+                    **_origin(output, file_look.sha256),
                 },
             )
-            findings.store(file, seen)
+            findings.store(file, file_look)
             log(AuditType.REQUEST_FILE_ADD, viewer, row, file=file, commit=file.commit, job_id=file.job_id)
             added.append(file)
             faults.point("review.file.row")
@@ -113,7 +113,7 @@ def update(viewer: Viewer, file: RequestFile) -> RequestFile:
     before = contents_now(request)
     _check_updating(viewer, before, file, output)
     sha256 = _copy(request, workspace, file.path)
-    seen = findings.look(request, file.path, sha256, [other.path for other in before.current_files])
+    file_look = findings.look(request, file.path, sha256, [other.path for other in before.current_files])
     with acting(Act.EDIT_GROUP, viewer, request) as contents:
         row = _current(contents, file)
         _check_updating(viewer, contents, row, output)
@@ -121,7 +121,7 @@ def update(viewer: Viewer, file: RequestFile) -> RequestFile:
         for name, value in {**_origin(output, sha256), "added_at": timezone.now()}.items():
             setattr(row, name, value)
         row.save()
-        findings.store(row, seen)
+        findings.store(row, file_look)
         log(AuditType.REQUEST_FILE_UPDATE, viewer, contents.request, file=row, previous_sha256=previous)
     return row
 
@@ -157,7 +157,7 @@ def withdraw_file(viewer: Viewer, file: RequestFile) -> None:
     with acting(Act.WITHDRAW_FILE, viewer, file.request, file=file) as contents:
         row = _current(contents, file)
         log(AuditType.REQUEST_FILE_WITHDRAW, viewer, contents.request, file=row)
-        if contents.status is RequestStatus.PENDING and not row.derived.exists():
+        if contents.status is ReviewStatus.PENDING and not row.derived.exists():
             row.delete()
             return
         row.file_type = FileType.WITHDRAWN.value
@@ -180,7 +180,7 @@ def redact(viewer: Viewer, file: RequestFile, data: bytes, *, reason: str) -> Re
     if sha256 == file.sha256:
         raise ActRefused("Nothing was redacted: the contents are the same.")
     copies.store(io.BytesIO(data), request.workspace, request.pk, expected=sha256, path=path)
-    seen = findings.look(request, path, sha256, [other.path for other in before.current_files])
+    file_look = findings.look(request, path, sha256, [other.path for other in before.current_files])
     with acting(Act.REDACT_FILE, viewer, request, file=file) as contents:
         original = _current(contents, file)
         if original.sha256 != file.sha256 or original.file_type == FileType.WITHDRAWN:
@@ -210,7 +210,7 @@ def redact(viewer: Viewer, file: RequestFile, data: bytes, *, reason: str) -> Re
             original.file_type = FileType.SUPPORTING.value
             original.save(update_fields=["file_type"])
             _undo_votes(original)
-        findings.store(row, seen)
+        findings.store(row, file_look)
         log(
             AuditType.REQUEST_FILE_REDACT,
             viewer,

@@ -93,8 +93,8 @@ def _summed_up(
 ) -> FileLook:
     return FileLook(
         sha256=sha256,
-        findings=tuple(finding for seen in looks for finding in seen.findings),
-        unchecked="; ".join(dict.fromkeys(seen.unchecked for seen in looks if seen.unchecked)),
+        findings=tuple(finding for part in looks for finding in part.findings),
+        unchecked="; ".join(dict.fromkeys(part.unchecked for part in looks if part.unchecked)),
         rules_version=rules_version(),
         configuration=configuration_of(request, path, sha256, beside),
     )
@@ -134,7 +134,7 @@ def name_of(earlier: RequestFile) -> str:
     return f"request {earlier.request_id}"
 
 
-def store(file: RequestFile, seen: FileLook) -> DisclosureCheck:
+def store(file: RequestFile, file_look: FileLook) -> DisclosureCheck:
     """Store what the rules said of a file of a locked request.
 
     What the author of this request has justified before, of the same bytes of the same path in this workspace, stays
@@ -142,14 +142,14 @@ def store(file: RequestFile, seen: FileLook) -> DisclosureCheck:
     """
     row = DisclosureCheck.objects.create(
         file=file,
-        sha256=seen.sha256,
-        rules_version=seen.rules_version,
-        configuration=seen.configuration,
-        unchecked=seen.unchecked,
+        sha256=file_look.sha256,
+        rules_version=file_look.rules_version,
+        configuration=file_look.configuration,
+        unchecked=file_look.unchecked,
     )
     answers = _justified(file)
     findings = []
-    for finding in seen.findings:
+    for finding in file_look.findings:
         fields = {
             "rule": finding.rule.value,
             "line": finding.line,

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from carrel.review import settings
 from carrel.review.audit_types import AuditType
-from carrel.review.machine import RequestStatus
+from carrel.review.machine import ReviewStatus
 from carrel.review.models import AuditEvent, ReleaseRequest, ReviewNotice
 from carrel.review.retries import pause_after
 
@@ -27,14 +27,14 @@ TOLD_OF = {
 """What of the turn that ended is counted for the job server."""
 
 EVENTS = {
-    RequestStatus.SUBMITTED: "request_submitted",
-    RequestStatus.PARTIALLY_REVIEWED: "request_partially_reviewed",
-    RequestStatus.REVIEWED: "request_reviewed",
-    RequestStatus.RETURNED: "request_returned",
-    RequestStatus.APPROVED: "request_approved",
-    RequestStatus.RELEASED: "request_released",
-    RequestStatus.REJECTED: "request_rejected",
-    RequestStatus.WITHDRAWN: "request_withdrawn",
+    ReviewStatus.SUBMITTED: "request_submitted",
+    ReviewStatus.PARTIALLY_REVIEWED: "request_partially_reviewed",
+    ReviewStatus.REVIEWED: "request_reviewed",
+    ReviewStatus.RETURNED: "request_returned",
+    ReviewStatus.APPROVED: "request_approved",
+    ReviewStatus.RELEASED: "request_released",
+    ReviewStatus.REJECTED: "request_rejected",
+    ReviewStatus.WITHDRAWN: "request_withdrawn",
 }
 """The contract's event of each status; a second submission is `request_resubmitted`."""
 
@@ -45,18 +45,18 @@ def tell(request: ReleaseRequest, by: str, *, turn: int, is_again: bool = False)
     `by`: username; `turn`: the one that ended; `is_again`: it was submitted before. A request that was never submitted
     is nothing to the job server; nor is anything noted where there is none.
     """
-    status = RequestStatus(request.status)
+    status = ReviewStatus(request.status)
     if not settings.get().job_server_endpoint or request.submitted_at is None:
         return
     event = EVENTS[status]
-    if status is RequestStatus.SUBMITTED and is_again:
+    if status is ReviewStatus.SUBMITTED and is_again:
         event = "request_resubmitted"
     counts = Counter(
         AuditEvent.objects.filter(request=request.pk, turn=turn, event_type__in=TOLD_OF).values_list(
             "event_type", "actor"
         )
     )
-    is_authors_turn = status is RequestStatus.SUBMITTED
+    is_authors_turn = status is ReviewStatus.SUBMITTED
     updates = [
         {"update": f"{number} {TOLD_OF[AuditType(kind)]}", "user": actor}
         for (kind, actor), number in sorted(counts.items())

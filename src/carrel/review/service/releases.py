@@ -15,7 +15,7 @@ from django.utils import timezone
 from carrel.review import copies, policy
 from carrel.review.audit_types import AuditType
 from carrel.review.decisions import Vote
-from carrel.review.machine import RequestStatus
+from carrel.review.machine import ReviewStatus
 from carrel.review.models import ReleaseRequest, RequestFile
 from carrel.review.queries.contents import RequestContents, contents_of
 from carrel.review.rules import Act, ActRefused, FileType
@@ -39,7 +39,7 @@ def refusal_to_release(contents: RequestContents, file: RequestFile, checkers: i
     """
     votes = contents.votes_on(file)
     approvals = [name for name in contents.submitted if votes.get(name) is Vote.APPROVED]
-    if contents.status is not RequestStatus.APPROVED or file.released_at is None:
+    if contents.status is not ReviewStatus.APPROVED or file.released_at is None:
         return f"Request {contents.request.pk} is not approved."
     if file.file_type != FileType.OUTPUT:
         return f"{file.path} is not an output of request {contents.request.pk}."
@@ -65,7 +65,7 @@ def opened_for_upload(file: RequestFile) -> Iterator[BinaryIO]:
 
 def started(request: ReleaseRequest, release_url: str) -> None:
     """Note where the job server has the release of an approved request."""
-    ReleaseRequest.objects.filter(pk=request.pk, status=RequestStatus.APPROVED).update(release_url=release_url[:500])
+    ReleaseRequest.objects.filter(pk=request.pk, status=ReviewStatus.APPROVED).update(release_url=release_url[:500])
 
 
 def failed(files: Sequence[RequestFile], error: str) -> None:
@@ -85,7 +85,7 @@ def uploaded(file: RequestFile, sha256: str) -> ReleaseRequest:
         row = request.files.select_related("group").get(pk=file.pk)
         if row.uploaded_at is not None:
             return request
-        if row.sha256 != sha256 or request.status != RequestStatus.APPROVED or row.released_at is None:
+        if row.sha256 != sha256 or request.status != ReviewStatus.APPROVED or row.released_at is None:
             raise ReleaseRefused(f"{row.path} was uploaded with other bytes than were approved.")
         row.uploaded_at, row.upload_error = timezone.now(), ""
         row.save(update_fields=["uploaded_at", "upload_error"])
@@ -93,7 +93,7 @@ def uploaded(file: RequestFile, sha256: str) -> ReleaseRequest:
             AuditType.REQUEST_FILE_UPLOAD, actor=SYSTEM, request=request, path=row.path, extra={"sha256": row.sha256}
         )
         if not request.files.filter(file_type=FileType.OUTPUT, uploaded_at=None).exists():
-            move(request, RequestStatus.RELEASED)
+            move(request, ReviewStatus.RELEASED)
             request.released_at = request.status_at
             request.save(update_fields=["released_at"])
             tell(request, SYSTEM, turn=request.turn)

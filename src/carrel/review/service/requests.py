@@ -8,7 +8,7 @@ from django.utils import timezone
 from carrel.review import copies, policy, settings
 from carrel.review.audit_types import AuditType
 from carrel.review.decisions import Vote
-from carrel.review.machine import RequestStatus
+from carrel.review.machine import ReviewStatus
 from carrel.review.models import FileVote, ReleaseRequest
 from carrel.review.models.requests import NAME_LENGTH
 from carrel.review.queries.contents import RequestContents
@@ -63,7 +63,7 @@ def submit(viewer: Viewer, request: ReleaseRequest) -> ReleaseRequest:
     findings.refresh(viewer, request)
     with acting(Act.SUBMIT, viewer, request) as contents:
         row, ended = contents.request, contents.request.turn
-        move(row, RequestStatus.SUBMITTED)
+        move(row, ReviewStatus.SUBMITTED)
         row.checkers = policy.get().checkers_of(row.project)
         tells_again = row.submitted_at is not None
         row.submitted_at = row.status_at
@@ -85,13 +85,13 @@ def submit(viewer: Viewer, request: ReleaseRequest) -> ReleaseRequest:
 def withdraw(viewer: Viewer, request: ReleaseRequest) -> ReleaseRequest:
     """Take a request back, for good. Raises ActRefused."""
     with acting(Act.WITHDRAW_REQUEST, viewer, request) as contents:
-        return _end(contents, RequestStatus.WITHDRAWN, AuditType.REQUEST_WITHDRAW, viewer)
+        return _end(contents, ReviewStatus.WITHDRAWN, AuditType.REQUEST_WITHDRAW, viewer)
 
 
 def reject(viewer: Viewer, request: ReleaseRequest) -> ReleaseRequest:
     """Refuse a request as a whole, for good. Raises ActRefused."""
     with acting(Act.REJECT, viewer, request) as contents:
-        return _end(contents, RequestStatus.REJECTED, AuditType.REQUEST_REJECT, viewer)
+        return _end(contents, ReviewStatus.REJECTED, AuditType.REQUEST_REJECT, viewer)
 
 
 def return_to_author(viewer: Viewer, request: ReleaseRequest) -> ReleaseRequest:
@@ -131,7 +131,7 @@ def approve(viewer: Viewer, request: ReleaseRequest) -> ReleaseRequest:
             raise ActRefused("The request was changed while it was being approved. Look at it again.")
         row, now = contents.request, timezone.now()
         row.files.filter(file_type=FileType.OUTPUT).update(released_at=now, released_by_id=viewer.username)
-        _end(contents, RequestStatus.APPROVED, AuditType.REQUEST_APPROVE, viewer)
+        _end(contents, ReviewStatus.APPROVED, AuditType.REQUEST_APPROVE, viewer)
         for file in contents.outputs:
             voters = [name for name, vote in contents.votes_on(file).items() if vote is Vote.APPROVED]
             log(
@@ -149,11 +149,11 @@ def _return(contents: RequestContents, event: AuditType, viewer: Viewer, **extra
     row = contents.request
     row.previous_reviewers = sorted(contents.submitted)
     row.save(update_fields=["previous_reviewers"])
-    return _end(contents, RequestStatus.RETURNED, event, viewer, reviews=row.previous_reviewers, **extra)
+    return _end(contents, ReviewStatus.RETURNED, event, viewer, reviews=row.previous_reviewers, **extra)
 
 
 def _end(
-    contents: RequestContents, status: RequestStatus, event: AuditType, viewer: Viewer, **extra: Any
+    contents: RequestContents, status: ReviewStatus, event: AuditType, viewer: Viewer, **extra: Any
 ) -> ReleaseRequest:
     """End a turn: nobody looks at the request any more, the job server is told, and the audit log has the event."""
     row, ended = contents.request, contents.request.turn

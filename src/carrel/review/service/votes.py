@@ -4,7 +4,7 @@ from django.utils import timezone
 
 from carrel.review.audit_types import AuditType
 from carrel.review.decisions import Vote
-from carrel.review.machine import STATES, RequestStatus, status_after_review
+from carrel.review.machine import STATES, ReviewStatus, status_after_review
 from carrel.review.models import FileGroup, FileVote, ReleaseRequest, RequestFile, SubmittedReview
 from carrel.review.queries.contents import RequestContents
 from carrel.review.queries.situations import refusal
@@ -107,6 +107,6 @@ def submit_review(viewer: Viewer, request: ReleaseRequest) -> ReleaseRequest:
                 file.path: {"vote": contents.votes_on(file)[viewer.username], "sha256": file.sha256}
                 for file in contents.outputs
             },
-            status=STATES[RequestStatus(row.status)].words,
+            status=STATES[ReviewStatus(row.status)].words,
         )
     return row

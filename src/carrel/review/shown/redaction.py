@@ -41,13 +41,13 @@ class Ticked:
 
 def places_in(texts: Iterable[str]) -> frozenset[CellPlace]:
     """Return the pairs of numbers that a form's fields hold, such as `3:2 4:2`; at most MOST_PLACES."""
-    pairs = [(int(one), int(other)) for text in texts for one, other in _PLACE.findall(text)]
+    pairs = [(int(line), int(column)) for text in texts for line, column in _PLACE.findall(text)]
     return frozenset(pairs[:MOST_PLACES])
 
 
 def written_places(places: Iterable[tuple[int, int]]) -> str:
     """Return pairs of numbers as a form's field holds them."""
-    return " ".join(f"{one}:{other}" for one, other in sorted(places))
+    return " ".join(f"{line}:{column}" for line, column in sorted(places))
 
 
 def editable_tables(text: str, path: str) -> list[Table]:
@@ -61,7 +61,7 @@ def editable_tables(text: str, path: str) -> list[Table]:
 def redacted_text(text: str, path: str, ticked: Ticked, policy: DisclosurePolicy) -> str:
     """Return the text with everything that is ticked redacted or rounded. Raises CannotEdit and Unreadable."""
     lines = {line for line, column in ticked.places if not column}
-    cells = {place for place in ticked.places if place[1] and place[0] not in lines}
+    cells = {position for position in ticked.places if position[1] and position[0] not in lines}
     tables = editable_tables(text, path) if ticked.columns else []
     rounded = {
         (row.line, column.number)
@@ -156,7 +156,9 @@ def editable_rows(table: Table, ticked: Ticked, page: int) -> EditablePage:
         html=mark_safe("".join(html)),  # noqa: S308 (escaped in _box)
         page=shown,
         pages=pages,
-        elsewhere=written_places(place for place in ticked.places if place[0] not in on_page or not place[1]),
+        elsewhere=written_places(
+            position for position in ticked.places if position[0] not in on_page or not position[1]
+        ),
     )
 
 
@@ -179,11 +181,11 @@ def editable_lines(text: str, ticked: Ticked, page: int) -> EditablePage:
         html=mark_safe("".join(html)),  # noqa: S308 (escaped in _box)
         page=shown,
         pages=pages,
-        elsewhere=written_places(place for place in ticked.places if place[0] not in on_page or place[1]),
+        elsewhere=written_places(position for position in ticked.places if position[0] not in on_page or position[1]),
     )
 
 
-def _box(place: CellPlace, text: str, ticked: Ticked) -> str:
-    checked = " checked" if place in ticked.places else ""
-    value = written_places([place])
+def _box(position: CellPlace, text: str, ticked: Ticked) -> str:
+    checked = " checked" if position in ticked.places else ""
+    value = written_places([position])
     return f'<label><input type="checkbox" name="tick" value="{value}"{checked}> {escape(visible(text)) or "–"}</label>'

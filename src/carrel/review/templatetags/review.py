@@ -6,7 +6,7 @@ from django.utils.safestring import SafeString
 
 from carrel.pages.lists import url_with
 from carrel.pages.templatetags.pages import chip_of
-from carrel.review.machine import STATES, RequestStatus
+from carrel.review.machine import STATES, ReviewStatus
 from carrel.review.models import ReleaseRequest
 from carrel.review.views.standing import FAMILIES
 
@@ -16,7 +16,7 @@ register = template.Library()
 @register.simple_tag
 def request_chip(row: ReleaseRequest) -> SafeString:
     """Return the chip of a request's status."""
-    status = RequestStatus(row.status)
+    status = ReviewStatus(row.status)
     return chip_of(FAMILIES[status], STATES[status].words, status)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Q
 
-from carrel.review.machine import STATES, RequestStatus
+from carrel.review.machine import STATES, ReviewStatus
 from carrel.review.models import ReleaseRequest, RequestFile
 from carrel.review.rules import FileType
 from carrel.review.views.standing import FAMILIES, TURNS
@@ -45,5 +45,5 @@ def listed(requests: Sequence[ReleaseRequest]) -> list[RequestRow]:
             supporting=counts[request.pk]["supporting"] if request.pk in counts else 0,
         )
         for request in requests
-        for status in [RequestStatus(request.status)]
+        for status in [ReviewStatus(request.status)]
     ]

@@ -13,18 +13,19 @@ from carrel.pages.frame import PageLink
 from carrel.review.access import ReviewAccess, ReviewPage, ReviewRequest
 from carrel.review.audit_types import AuditType
 from carrel.review.decisions import Vote
-from carrel.review.machine import Phase
+from carrel.review.machine import ReviewPhase
 from carrel.review.models import Account, AuditEvent, FileGroup, ReleaseRequest, RequestFile
 from carrel.review.queries.contents import RequestContents, contents_of
 from carrel.review.queries.situations import refusal
 from carrel.review.queries.submissions import ChangeSince, change_of, earlier_submission
 from carrel.review.queries.visible import verdict, visible_history
-from carrel.review.rules import Act, FileType, shown_decision
+from carrel.review.rules import Act, FileType
 from carrel.review.service import claims, requests
 from carrel.review.viewers import Viewer
 from carrel.review.views.doing import done
 from carrel.review.views.remarks import Remark, remark_form, remarks
 from carrel.review.views.standing import VOTE_WORDS, own_progress, standing
+from carrel.review.visibility import shown_decision
 
 HISTORY = 500
 
@@ -211,7 +212,7 @@ def shown_events(viewer: Viewer, contents: RequestContents, *, shows_looks: bool
     looks are one's own.
     """
     looking = viewer.situation(contents.request.workspace, author=contents.request.author_id)
-    may_see_looks = looking.checks and contents.phase is not Phase.INDEPENDENT
+    may_see_looks = looking.checks and contents.phase is not ReviewPhase.INDEPENDENT
     return [
         event
         for event in visible_history(viewer, contents, limit=HISTORY)

@@ -6,22 +6,22 @@ from django.urls import reverse
 
 from carrel.pages.formats import count_text
 from carrel.review.decisions import Vote
-from carrel.review.machine import STATES, Owner, RequestStatus
+from carrel.review.machine import STATES, Owner, ReviewStatus
 from carrel.review.queries.contents import RequestContents
 from carrel.review.queries.situations import refusal, situation_of
 from carrel.review.rules import Act, refusals_of
 from carrel.review.viewers import Viewer
 
 FAMILIES = {
-    RequestStatus.PENDING: "stopped",
-    RequestStatus.SUBMITTED: "waiting",
-    RequestStatus.PARTIALLY_REVIEWED: "running",
-    RequestStatus.REVIEWED: "running",
-    RequestStatus.RETURNED: "waiting",
-    RequestStatus.APPROVED: "running",
-    RequestStatus.RELEASED: "succeeded",
-    RequestStatus.REJECTED: "failed",
-    RequestStatus.WITHDRAWN: "stopped",
+    ReviewStatus.PENDING: "stopped",
+    ReviewStatus.SUBMITTED: "waiting",
+    ReviewStatus.PARTIALLY_REVIEWED: "running",
+    ReviewStatus.REVIEWED: "running",
+    ReviewStatus.RETURNED: "waiting",
+    ReviewStatus.APPROVED: "running",
+    ReviewStatus.RELEASED: "succeeded",
+    ReviewStatus.REJECTED: "failed",
+    ReviewStatus.WITHDRAWN: "stopped",
 }
 """The family of the chip that says a request's status."""
 TURNS = {
@@ -118,7 +118,7 @@ def _next(viewer: Viewer, contents: RequestContents) -> tuple[str, list[str]]:
         return f"{request.author.fullname} is working on it.", []
     if not looking.checks:
         return _waiting_for_reviews(contents), []
-    if contents.status is RequestStatus.REVIEWED:
+    if contents.status is ReviewStatus.REVIEWED:
         missing = refusals_of(Act.APPROVE, situation_of(Act.APPROVE, viewer, contents))
         if not missing:
             return "Every file is approved: approve the request, and its files leave.", []
